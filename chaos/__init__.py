@@ -1,1 +1,1 @@
-"""What a worker has to stand: thousands of mixed jobs, senseless requests, and every fault with work in flight."""
+"""Stress runs of a worker: thousands of mixed jobs, malformed requests, and every fault while jobs are in flight."""

@@ -1,4 +1,4 @@
-"""`python -m chaos soak|sockets|fuzz|matrix|extremes`: run it, write its chapter, fail when a target is missed."""
+"""Run a stress test, write its chapter of docs/reliability.md, and fail when a target is missed."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import Any
 import uvloop
 
 from chaos import extremes, fuzz, matrix, soak
-from chaos.document import Chapter, with_chapter
-from chaos.testbed.real import Real
+from chaos.reliability_page import Chapter, with_chapter
+from chaos.testbed.external_comfyui import ExternalComfyUI
 from worker.connections import raise_file_limit
 
 Run = Callable[[argparse.Namespace, Path], Coroutine[Any, Any, Chapter]]
@@ -24,66 +24,68 @@ STATE = Path(".state")
 
 async def _soak(options: argparse.Namespace, folder: Path) -> Chapter:
     plan = soak.SHORT if options.short else soak.FULL
-    return await soak.soak(dataclasses.replace(plan, **_given(options)), folder)
+    return await soak.soak(dataclasses.replace(plan, **_plan_options(options)), folder)
 
 
 async def _sockets(options: argparse.Namespace, folder: Path) -> Chapter:
     plan = soak.SOCKETS_SHORT if options.short else soak.SOCKETS
-    return await soak.soak(dataclasses.replace(plan, **_given(options)), folder)
+    return await soak.soak(dataclasses.replace(plan, **_plan_options(options)), folder)
 
 
 async def _fuzz(options: argparse.Namespace, folder: Path) -> Chapter:
     plan = fuzz.SHORT if options.short else fuzz.FULL
-    return await fuzz.fuzz(dataclasses.replace(plan, **_given(options)), folder)
+    return await fuzz.fuzz(dataclasses.replace(plan, **_plan_options(options)), folder)
 
 
 async def _matrix(options: argparse.Namespace, folder: Path) -> Chapter:
-    plan = dataclasses.replace(matrix.SHORTER if options.short else matrix.FULL, only=options.only)
+    plan = dataclasses.replace(matrix.SHORT_PLAN if options.short else matrix.FULL_PLAN, only=options.only)
     if options.comfyui:
-        real = Real(options.comfyui.resolve(), options.workflow.resolve())
-        plan = dataclasses.replace(plan, jobs=2, real=real)
-    return await matrix.matrix(dataclasses.replace(plan, **_given(options)), folder)
+        comfyui = ExternalComfyUI(options.comfyui.resolve(), options.workflow.resolve())
+        plan = dataclasses.replace(plan, jobs=2, comfyui=comfyui)
+    return await matrix.matrix(dataclasses.replace(plan, **_plan_options(options)), folder)
 
 
 async def _extremes(options: argparse.Namespace, folder: Path) -> Chapter:
     plan = extremes.SHORT if options.short else extremes.FULL
-    return await extremes.extremes(dataclasses.replace(plan, **_given(options)), folder)
+    return await extremes.extremes(dataclasses.replace(plan, **_plan_options(options)), folder)
 
 
 RUNS: dict[str, Run] = {"soak": _soak, "sockets": _sockets, "fuzz": _fuzz, "matrix": _matrix, "extremes": _extremes}
 
 
 def main() -> None:
-    options = _options().parse_args()
+    """Run the chosen test. Exits with a message when a target is missed."""
+    options = _parser().parse_args()
     STATE.mkdir(exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f"{options.what}-", dir=STATE)).resolve()
+    folder = Path(tempfile.mkdtemp(prefix=f"{options.run}-", dir=STATE)).resolve()
     raise_file_limit()
-    chapter = uvloop.run(RUNS[options.what](options, folder))
+    chapter = uvloop.run(RUNS[options.run](options, folder))
     print(chapter.markdown())
     if not options.short and not options.only:
         options.out.write_text(with_chapter(options.out.read_text("utf-8"), chapter), "utf-8")
-    missed = [f"{finding.what}: {finding.found}" for finding in chapter.findings if not finding.met]
+    missed = [f"{finding.name}: {finding.value}" for finding in chapter.findings if not finding.met]
     if missed:
-        sys.exit(f"missed (logs in {folder}):\n" + "\n".join(missed))
+        sys.exit(f"Targets were missed. The logs are in {folder}.\n" + "\n".join(missed))
     if not options.keep:
         shutil.rmtree(folder)
 
 
-def _given(options: argparse.Namespace) -> dict[str, Any]:
+def _plan_options(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the fields of the plan that were set on the command line."""
     return {name: value for name in ("jobs", "seed") if (value := getattr(options, name))}
 
 
-def _options() -> argparse.ArgumentParser:
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m chaos", description=__doc__)
-    parser.add_argument("what", choices=RUNS)
-    parser.add_argument("--short", action="store_true", help="a small run, for every change")
-    parser.add_argument("--jobs", type=int, help="how many jobs or requests")
-    parser.add_argument("--only", default="", help="rows of the matrix whose name has this in it")
-    parser.add_argument("--comfyui", type=Path, help="the matrix on a real ComfyUI: its folder")
-    parser.add_argument("--workflow", type=Path, help="what it is to run meanwhile, in API format")
-    parser.add_argument("--keep", action="store_true", help="leave logs and folders where they are")
-    parser.add_argument("--seed", type=int, help="another order of things")
-    parser.add_argument("--out", type=Path, default=Path("docs/reliability.md"), help="what a full run writes")
+    parser.add_argument("run", choices=RUNS, help="the test to run")
+    parser.add_argument("--short", action="store_true", help="run a small version, for every change")
+    parser.add_argument("--jobs", type=int, help="number of jobs or requests")
+    parser.add_argument("--only", default="", help="run only matrix cases whose name contains this text")
+    parser.add_argument("--comfyui", type=Path, help="run the matrix on the ComfyUI in this folder")
+    parser.add_argument("--workflow", type=Path, help="workflow in API format that this ComfyUI runs")
+    parser.add_argument("--keep", action="store_true", help="keep the logs and folders of the run")
+    parser.add_argument("--seed", type=int, help="seed of the random order")
+    parser.add_argument("--out", type=Path, default=Path("docs/reliability.md"), help="page that a full run updates")
     return parser
 
 

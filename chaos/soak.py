@@ -1,37 +1,44 @@
-"""Thousands of mixed jobs while the engine dies now and then and its WebSocket breaks: nothing lost, nothing grown."""
+"""The soak run: thousands of mixed jobs while engines are killed and WebSockets break. No job may be lost."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import aiohttp
 
-from chaos.clients.client_scenario import draw
-from chaos.clients.customer import Customer
-from chaos.clients.ledger import JobLedger, manners, of_log
-from chaos.clients.runs import Runs
-from chaos.document import Chapter
-from chaos.finding import RunFinding, at_least, fact, none
-from chaos.gauge import Gauge
-from chaos.testbed.stage import KeptStage, Stage, kept_stage, stage
-from chaos.watch import complaints, left_behind
+from chaos.clients.client_scenario import draw_scenario
+from chaos.clients.ledger import JobLedger, behavior_counts, log_findings
+from chaos.clients.run_counter import RunCounter
+from chaos.clients.simulated_client import SimulatedClient
+from chaos.finding import RunFinding, at_least, expect_none, fact
+from chaos.log_checks import leftover_job_folders, unhandled_exceptions
+from chaos.reliability_page import Chapter
+from chaos.resource_monitor import ResourceMonitor
+from chaos.testbed.worker_testbeds import (
+    ExternalEngineTestbed,
+    ManagedEngineTestbed,
+    external_engine_testbed,
+    managed_engine_testbed,
+)
 
 TEXT = """\
-`make soak`: clients of every manner against `comfy-worker serve` with four embedded engines of its own, each a process.
-They ask in all three dialects, synchronously, asynchronously and by stream, with and without ids and input files, for
-small and large pictures, for workflows that are wrong, raise, are slow or too slow; some cancel, some hang up and come
-back, some ask twice. Meanwhile one engine after the other is killed with kill -9, and the worker starts it again. Each
-job's end is what its client was told; each run is counted from the engines' own histories. Only where an engine was
-killed in its life may a job have run twice."""
+`make soak` runs clients of every behavior against `comfy-worker serve` with four embedded engines of its own, each a
+process. The clients use all three dialects; they send synchronous, asynchronous and streaming requests, with and
+without ids and input files, for small and large images and for workflows that are invalid, raise an error, are slow
+or exceed their time. Some clients cancel, some disconnect and come back, and some send the same request twice.
+Meanwhile one engine after another is killed with kill -9, and the worker starts it again. The end of a job is what
+its client received, and runs are counted from the engines' own histories. A job may run twice only if an engine was
+killed during its life."""
 SOCKETS_TEXT = """\
-`python -m chaos sockets`: the same clients, with one engine that somebody else keeps. It is killed and started again,
-and its WebSocket is broken off again and again."""
+`python -m chaos sockets` runs the same clients with one external engine. The engine is killed and started again, and
+its WebSocket is broken repeatedly."""
 TTL_S = 8.0
 SETTINGS = {
     "WORKER_RESULT_TTL": str(TTL_S),
@@ -39,11 +46,15 @@ SETTINGS = {
     "WORKER_MAX_QUEUE": "40",
 }
 CLIENTS = 48
+"""Clients at a time: as many as the queue holds, and a few more."""
 
 
 @dataclass(frozen=True, slots=True)
 class SoakPlan:
-    """`engines`: how many the worker keeps itself; 0 is one that somebody else keeps, whose sockets can be broken."""
+    """The numbers of jobs and faults. `engines` is the number of engines that the worker manages.
+
+    0 engines mean one external engine, whose WebSocket can be broken.
+    """
 
     jobs: int
     kills: int
@@ -52,8 +63,8 @@ class SoakPlan:
     engines: int = 0
 
     @property
-    def long(self) -> bool:
-        """A short run is over before anything is flat."""
+    def is_long(self) -> bool:
+        """Whether the run is long enough to measure growth of memory and open files."""
         return self.jobs >= SOCKETS.jobs
 
 
@@ -64,61 +75,66 @@ SOCKETS_SHORT = SoakPlan(jobs=300, kills=1, drops=4, seed=1)
 
 
 async def soak(plan: SoakPlan, folder: Path) -> Chapter:
+    """Run all jobs and return the chapter."""
     ledger = JobLedger()
     started = time.monotonic()
-    async with _scene(plan, folder) as scene, _session() as http:
-        runs = Runs(http, scene.engine_urls())
-        gauge = Gauge(scene.worker.child.pid)
-        trouble = _trouble(plan, scene, ledger, runs)
-        background = (gauge.watch(lambda: ledger.ended / plan.jobs), runs.watch(), trouble)
-        async with _meanwhile(*background):
-            await _clients(plan, Customer(http, scene.worker.url, ledger))
+    async with _testbed(plan, folder) as testbed, _session() as http:
+        runs = RunCounter(http, testbed.engine_urls())
+        monitor = ResourceMonitor(testbed.worker.child.pid)
+        faults = _cause_faults(plan, testbed, ledger, runs)
+        async with _in_background(monitor.watch(lambda: ledger.ended / plan.jobs), runs.watch(), faults):
+            await _run_clients(plan, SimulatedClient(http, testbed.worker.url, ledger))
         seconds = time.monotonic() - started
         await runs.read()
         await asyncio.sleep(TTL_S + 2)
-        remains = left_behind(scene)
+        leftovers = leftover_job_folders(testbed)
     findings = [
         at_least("jobs", len(ledger.entries), plan.jobs),
         *ledger.findings(runs.numbers),
-        *of_log([scene.worker.child.log]),
-        *_flat(plan, gauge),
-        fact("memory by tenths of the run, MiB", gauge.tenths()),
-        none("folders left when every result's life was over", len(remains), remains),
-        *complaints(scene.logs),
+        *log_findings([testbed.worker.child.log]),
+        *_growth_findings(plan, monitor),
+        fact("memory by tenths of the run, MiB", monitor.tenths()),
+        expect_none("job folders left after all results expired", len(leftovers), leftovers),
+        *unhandled_exceptions(testbed.logs),
         fact("engine kills, WebSockets broken", f"{plan.kills}, {plan.drops}"),
-        fact("clients", manners(ledger.entries)),
-        fact("ends", ", ".join(f"{end} {count:,}" for end, count in sorted(ledger.ends().items()))),
+        fact("clients", behavior_counts(ledger.entries)),
+        fact("ends", ", ".join(f"{end} {count:,}" for end, count in sorted(ledger.end_counts().items()))),
     ]
     title, text = ("Soak", TEXT) if plan.engines else ("Soak, broken sockets", SOCKETS_TEXT)
-    facts = [("seconds", f"{seconds:.0f}"), ("jobs a second", f"{plan.jobs / seconds:.0f}"), ("seed", str(plan.seed))]
+    facts = [("seconds", f"{seconds:.0f}"), ("jobs per second", f"{plan.jobs / seconds:.0f}"), ("seed", str(plan.seed))]
     return Chapter(title, text, findings, facts=facts)
 
 
-def _scene(plan: SoakPlan, folder: Path) -> AbstractAsyncContextManager[Stage | KeptStage]:
-    return kept_stage(folder, SETTINGS, plan.engines) if plan.engines else stage(folder, SETTINGS)
+def _testbed(plan: SoakPlan, folder: Path) -> AbstractAsyncContextManager[ExternalEngineTestbed | ManagedEngineTestbed]:
+    if plan.engines:
+        return managed_engine_testbed(folder, SETTINGS, plan.engines)
+    return external_engine_testbed(folder, SETTINGS)
 
 
-def _flat(plan: SoakPlan, gauge: Gauge) -> list[RunFinding]:
-    found = gauge.findings()
-    return found if plan.long else [fact(finding.what, finding.found) for finding in found]
+def _growth_findings(plan: SoakPlan, monitor: ResourceMonitor) -> list[RunFinding]:
+    """Return the findings about growth. Those of a short run have no target."""
+    findings = monitor.findings()
+    return findings if plan.is_long else [fact(finding.name, finding.value) for finding in findings]
 
 
-async def _clients(plan: SoakPlan, customer: Customer) -> None:
-    """As many as fit the queue and a few more, each with one scenario after the other."""
+async def _run_clients(plan: SoakPlan, client: SimulatedClient) -> None:
+    """Run all scenarios, CLIENTS at a time."""
     random = Random(plan.seed)
-    scenarios = iter([draw(number, random) for number in range(1, plan.jobs + 1)])
+    scenarios = iter([draw_scenario(number, random) for number in range(1, plan.jobs + 1)])
 
-    async def client() -> None:
+    async def run_scenarios() -> None:
         for scenario in scenarios:
-            await customer.run(scenario)
+            await client.run(scenario)
 
     async with asyncio.TaskGroup() as group:
         for _ in range(CLIENTS):
-            group.create_task(client())
+            group.create_task(run_scenarios())
 
 
-async def _trouble(plan: SoakPlan, scene: Stage | KeptStage, ledger: JobLedger, runs: Runs) -> None:
-    """Spread over the run, in an order drawn beforehand; the last jobs are left in peace."""
+async def _cause_faults(
+    plan: SoakPlan, testbed: ExternalEngineTestbed | ManagedEngineTestbed, ledger: JobLedger, runs: RunCounter
+) -> None:
+    """Kill engines and break WebSockets in a random order, spread over the first 95 % of the jobs."""
     random = Random(plan.seed)
     events = ["kill"] * plan.kills + ["drop"] * plan.drops
     random.shuffle(events)
@@ -126,26 +142,27 @@ async def _trouble(plan: SoakPlan, scene: Stage | KeptStage, ledger: JobLedger, 
         while ledger.ended < plan.jobs * 0.95 * number / (len(events) + 1):
             await asyncio.sleep(0.05)
         if event == "drop":
-            scene.drop_sockets()
+            testbed.drop_websockets()
             continue
         await runs.read()
-        since = time.monotonic() - 1.0  # what ended while its history was read may not be in it
-        await scene.kill_engine(number)
+        since = time.monotonic() - 1.0  # a run that ended while the history was read may be missing from it
+        await testbed.kill_engine(number)
         ledger.kills.append((since, time.monotonic()))
 
 
 @asynccontextmanager
-async def _meanwhile(*work: object) -> AsyncIterator[None]:
-    tasks = [asyncio.ensure_future(one) for one in work]  # type: ignore[call-overload]
+async def _in_background(*coroutines: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run coroutines during the context and cancel them at its end. Raises the first error of one of them."""
+    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
     try:
         yield
     finally:
         for task in tasks:
             task.cancel()
-        ended: Sequence[object] = await asyncio.gather(*tasks, return_exceptions=True)
-    for error in ended:
-        if isinstance(error, Exception):
-            raise error
+        results: Sequence[object] = await asyncio.gather(*tasks, return_exceptions=True)
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
 
 
 def _session() -> aiohttp.ClientSession:

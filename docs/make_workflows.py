@@ -1,4 +1,4 @@
-"""Prints `docs/workflows.md`: what is written by hand, and the tables that the library itself fills. `make docs`."""
+"""Prints `docs/workflows.md`: the text of `workflows.in.md`, with tables of the shipped templates (`make docs`)."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ HERE = Path(__file__).parent
 SOURCE = HERE / "workflows.in.md"
 GIB = 1024**3
 NO_FILE = base64.b64encode(bytes(32)).decode()
-"""Stands in for a picture: only its place in the workflow matters here."""
+"""Placeholder for an image, whose content does not affect the workload."""
 
 
 def page() -> str:
-    """The whole page. Raises KeyError for a place that nothing fills."""
+    """Return the whole page. Raises KeyError if a placeholder is missing in the source."""
     library = read_library("shipped")
     text = SOURCE.read_text("utf-8")
-    for place, made in (
+    for placeholder, table in (
         ("LIBRARY", _library(library.values())),
         ("PARAMETERS", _parameters(library.values())),
         ("MODELS", _models(library.values())),
         ("PACKS", _packs()),
     ):
-        if f"<!-- {place} -->" not in text:
-            raise KeyError(place)
-        text = text.replace(f"<!-- {place} -->", made)
+        if f"<!-- {placeholder} -->" not in text:
+            raise KeyError(placeholder)
+        text = text.replace(f"<!-- {placeholder} -->", table)
     return text
 
 
@@ -42,44 +42,45 @@ def _library(templates: Iterable[Template]) -> str:
     catalog = Catalog.bundled()
     rows = (
         (
-            f"`{one.name}`",
-            one.about,
-            ", ".join(f"`{parameter.name}`" for parameter in one.parameters),
-            ", ".join(one.packs),
-            _together(one.models),
-            f"{_workload(one, catalog):,.0f}",
+            f"`{template.name}`",
+            template.about,
+            ", ".join(f"`{parameter.name}`" for parameter in template.parameters),
+            ", ".join(template.packs),
+            _total_size(template.models),
+            f"{_workload(template, catalog):,.0f}",
         )
-        for one in templates
+        for template in templates
     )
-    return _table(("template", "what for", "parameters", "node packs", "models", "workload"), rows)
+    return _table(("template", "purpose", "parameters", "node packs", "models", "workload"), rows)
 
 
 def _workload(template: Template, catalog: Catalog) -> float:
-    """Units of a job with nothing but the defaults."""
+    """Return the workload of a job with the default values."""
     files = {parameter.name: NO_FILE for parameter in template.parameters if parameter.required}
     return workload(fill(template, files, lambda below: 0).prompt, catalog)
 
 
-def _together(models: Iterable[ModelFile]) -> str:
+def _total_size(models: Iterable[ModelFile]) -> str:
     files = list(models)
     if not files:
         return "none"
-    known = [file.size for file in files if file.size]
-    more = len(files) - len(known)
-    sizes = [f"{sum(known) / GIB:.1f} GiB"] if known else []
-    return f"{len(files)}: {' and '.join([*sizes, *([f'{more} of unknown size'] if more else [])])}"
+    sizes = [file.size for file in files if file.size]
+    unknown_count = len(files) - len(sizes)
+    parts = [f"{sum(sizes) / GIB:.1f} GiB"] if sizes else []
+    parts += [f"{unknown_count} of unknown size"] if unknown_count else []
+    return f"{len(files)}: {' and '.join(parts)}"
 
 
 def _parameters(templates: Iterable[Template]) -> str:
-    head = ("parameter", "takes", "default", "what it does")
-    return "\n\n".join(f"### {one.name}\n\n{_table(head, map(_parameter, one.parameters))}" for one in templates)
+    head = ("parameter", "values", "default", "description")
+    return "\n\n".join(f"### {item.name}\n\n{_table(head, map(_parameter, item.parameters))}" for item in templates)
 
 
 def _parameter(parameter: Parameter) -> tuple[str, ...]:
-    return f"`{parameter.name}`", _takes(parameter), _default(parameter), parameter.description
+    return f"`{parameter.name}`", _values(parameter), _default(parameter), parameter.description
 
 
-def _takes(parameter: Parameter) -> str:
+def _values(parameter: Parameter) -> str:
     if parameter.type is ParameterKind.CHOICE:
         return ", ".join(f"`{choice}`" for choice in parameter.choices)
     if parameter.type is ParameterKind.LIST:
@@ -93,7 +94,7 @@ def _takes(parameter: Parameter) -> str:
 
 def _default(parameter: Parameter) -> str:
     if parameter.type is ParameterKind.SEED:
-        return "a fresh one"
+        return "random"
     if parameter.required:
         return "required"
     if parameter.default in (None, []):
@@ -104,9 +105,9 @@ def _default(parameter: Parameter) -> str:
 
 def _models(templates: Iterable[Template]) -> str:
     users: dict[ModelFile, list[str]] = {}
-    for one in templates:
-        for model in one.models:
-            users.setdefault(model, []).append(f"`{one.name}`")
+    for template in templates:
+        for model in template.models:
+            users.setdefault(model, []).append(f"`{template.name}`")
     rows = (
         (
             f"[`{model.folder}/{model.file}`]({model.url})" if model.url else f"`{model.folder}/{model.file}`",
@@ -121,9 +122,10 @@ def _models(templates: Iterable[Template]) -> str:
 
 def _packs() -> str:
     packs = read_pins((SHIPPED_FOLDER.parent / "comfyui_nodes.txt").read_text("utf-8")).packs
-    where = {BASE: "in every image"}
+    group_texts = {BASE: "in every image"}
     rows = (
-        (f"[{pack.name}]({pack.url})", f"`{pack.commit[:12]}`", where.get(pack.group, pack.group)) for pack in packs
+        (f"[{pack.name}]({pack.url})", f"`{pack.commit[:12]}`", group_texts.get(pack.group, pack.group))
+        for pack in packs
     )
     return _table(("pack", "commit", "group"), rows)
 

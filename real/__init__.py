@@ -1,1 +1,1 @@
-"""Real jobs on a real ComfyUI with popular node packs: what is delivered, compared with what ComfyUI wrote."""
+"""A suite of jobs for a real ComfyUI with popular node packs. It compares what is delivered with what ComfyUI wrote."""

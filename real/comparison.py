@@ -1,4 +1,4 @@
-"""One answer compared with what ComfyUI wrote and with what the job expects: a sentence a difference."""
+"""Comparison of a response with the files that ComfyUI wrote, and with the outputs that the job expects."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from real.engine_log import EngineLog, WrittenFile
 from real.jobs import ExpectedOutput, RealJob
 
 Contents = Mapping[tuple[str, str], set[str]]
-"""Folder and path -> SHA-256 of everything that ComfyUI ever wrote there."""
-MOST_RUNS = 2
+"""For each folder and path, the SHA-256 of every content that ComfyUI ever wrote there."""
+MAX_RUNS = 2
+"""A request may run twice: the second time only for the savers whose files are missing."""
 DURATION_SLACK_S = 0.15
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveredOutput:
-    """One output of an answer: its fields as they were sent, and the bytes of its file, decoded or fetched."""
+    """One output of a response: its fields, and the bytes of its file, decoded or downloaded."""
 
     fields: Mapping[str, Any]
     content: bytes | None
@@ -38,6 +39,7 @@ class DeliveredOutput:
 
     @property
     def path(self) -> str:
+        """The path of the file in its folder."""
         subfolder = self.fields.get("subfolder")
         return f"{subfolder}/{self.fields['filename']}" if subfolder else str(self.fields["filename"])
 
@@ -48,7 +50,7 @@ class DeliveredOutput:
 
 @dataclass(frozen=True, slots=True)
 class JobAnswer:
-    """What came back for one request."""
+    """The response to one request."""
 
     status: int
     body: Mapping[str, Any]
@@ -56,114 +58,126 @@ class JobAnswer:
 
     @property
     def problems(self) -> list[Any]:
+        """The problems that the response names."""
         return list(self.body.get("problems") or ())
 
     @property
     def error(self) -> str:
-        """Code and message of an error answer."""
+        """Code, message and details of an error response, as one line."""
         error = self.body.get("error") or {}
         details = " ".join(str(detail.get("message")) for detail in error.get("details") or ())
         return f"{error.get('code')}: {error.get('message')} {details}".strip()
 
 
 def differences(job: RealJob, answer: JobAnswer, log: EngineLog, contents: Contents) -> list[str]:
-    """Everything that is not as it should be, a sentence each."""
+    """Return one line for each difference between a response and what is expected."""
     if job.fails:
         expected = answer.status == 422 and job.fails in answer.error
-        return [] if expected else [f"answered {answer.status} {answer.error}, expected a failure: {job.fails}"]
+        return [] if expected else [f"response {answer.status} {answer.error}, expected the failure: {job.fails}"]
     if answer.status != 200:
-        return [f"answered {answer.status} {answer.error}"]
+        return [f"response {answer.status} {answer.error}"]
     return [
-        *_kinds(job.expected, answer.outputs),
-        *_facts(job.expected, answer.outputs),
+        *_kind_differences(job.expected, answer.outputs),
+        *_fact_differences(job.expected, answer.outputs),
         *changed_bytes(answer, log, contents),
-        *_missing(job, answer.outputs, log),
-        *_problems(job, answer),
+        *_missing_files(job, answer.outputs, log),
+        *_problem_differences(job, answer),
     ]
 
 
 def changed_bytes(answer: JobAnswer, log: EngineLog, contents: Contents) -> list[str]:
-    """Files that are not, byte for byte, what the engine wrote."""
-    return [sentence for output in answer.outputs for sentence in _bytes(output, log, contents)]
+    """Return one line for each delivered file that is not, byte for byte, a file that the engine wrote."""
+    return [line for output in answer.outputs for line in _byte_differences(output, log, contents)]
 
 
 def repeats(job: RealJob, log: EngineLog, savers: Collection[str]) -> list[str]:
-    """Nodes that ran twice in one request, beyond the savers (ids in `savers`) in one more run."""
-    if len(log.runs) > MOST_RUNS:
-        return [f"ran {len(log.runs)} times"]
-    again = [node for run in log.runs[1:] for node in run.executed if node not in savers]
-    return [f"executed again: {', '.join(again)}"] if again else []
+    """Return a line when one request ran nodes twice, other than savers, or ran more than twice.
+
+    `savers` are the ids of the nodes that may run again.
+    """
+    if len(log.runs) > MAX_RUNS:
+        return [f"the prompt ran {len(log.runs)} times"]
+    repeated = [node for run in log.runs[1:] for node in run.executed if node not in savers]
+    return [f"executed again: {', '.join(repeated)}"] if repeated else []
 
 
-def _kinds(expected: Sequence[ExpectedOutput], outputs: Sequence[DeliveredOutput]) -> Iterator[str]:
-    due = Counter((one.node, one.kind) for one in expected)
-    came = Counter((output.node, output.kind) for output in outputs)
-    if missing := due - came:
-        yield f"not delivered: {_counted(missing)}"
-    if surplus := came - due:
-        yield f"delivered beyond what is due: {_counted(surplus)}"
+def _kind_differences(expected: Sequence[ExpectedOutput], outputs: Sequence[DeliveredOutput]) -> Iterator[str]:
+    """Compare the number of outputs by node and kind."""
+    expected_counts = Counter((output.node, output.kind) for output in expected)
+    delivered_counts = Counter((output.node, output.kind) for output in outputs)
+    if missing := expected_counts - delivered_counts:
+        yield f"not delivered: {_counts_text(missing)}"
+    if surplus := delivered_counts - expected_counts:
+        yield f"delivered but not expected: {_counts_text(surplus)}"
 
 
-def _counted(counter: Counter[tuple[str, str]]) -> str:
+def _counts_text(counter: Counter[tuple[str, str]]) -> str:
     return ", ".join(f"{count} {kind} of node {node}" for (node, kind), count in sorted(counter.items()))
 
 
-def _facts(expected: Sequence[ExpectedOutput], outputs: Sequence[DeliveredOutput]) -> Iterator[str]:
-    """In a node's own order: texts and batches have one."""
-    taken: Counter[tuple[str, str]] = Counter()
-    for one in expected:
-        key = (one.node, one.kind)
-        are_equivalent = [output for output in outputs if (output.node, output.kind) == key]
-        place = taken[key]
-        taken[key] += 1
-        if place < len(are_equivalent):
-            yield from _unlike(one, are_equivalent[place])
+def _fact_differences(expected: Sequence[ExpectedOutput], outputs: Sequence[DeliveredOutput]) -> Iterator[str]:
+    """Compare the facts of outputs. Outputs of one node and kind are compared in the order of the response."""
+    positions: Counter[tuple[str, str]] = Counter()
+    for expected_output in expected:
+        key = (expected_output.node, expected_output.kind)
+        candidates = [output for output in outputs if (output.node, output.kind) == key]
+        position = positions[key]
+        positions[key] += 1
+        if position < len(candidates):
+            yield from _field_differences(expected_output, candidates[position])
 
 
-def _unlike(expected: ExpectedOutput, output: DeliveredOutput) -> Iterator[str]:
-    for name, value in expected.facts.items():
-        found = output.fields.get(name)
-        close = name == "duration_s" and found is not None and abs(found - value) <= DURATION_SLACK_S
-        if found != value and not close:
-            yield f"node {output.node}: {name} is {found!r}, expected {value!r}"
+def _field_differences(expected: ExpectedOutput, output: DeliveredOutput) -> Iterator[str]:
+    for name, expected_value in expected.facts.items():
+        value = output.fields.get(name)
+        is_close = name == "duration_s" and value is not None and abs(value - expected_value) <= DURATION_SLACK_S
+        if value != expected_value and not is_close:
+            yield f"node {output.node}: {name} is {value!r}, expected {expected_value!r}"
 
 
-def _bytes(output: DeliveredOutput, log: EngineLog, contents: Contents) -> Iterator[str]:
-    """A file is one that ComfyUI has written under that name, byte for byte; a picture that was sent, by its pixels."""
+def _byte_differences(output: DeliveredOutput, log: EngineLog, contents: Contents) -> Iterator[str]:
+    """Compare a file with the contents that ComfyUI wrote under its name.
+
+    An image that ComfyUI sent over the WebSocket is compared by its pixels.
+    """
     if output.content is None:
         return
     if output.fields.get("bytes") != len(output.content) or output.fields.get("sha256") != output.sha256:
-        yield f"{output.path}: size or sha256 of the answer is not the file's"
-    written = [sums for (_, path), sums in contents.items() if path == output.path]
-    if any(output.sha256 in sums for sums in written):
+        yield f"{output.path}: size or SHA-256 in the response differ from the file"
+    written_digests = [digests for (_, path), digests in contents.items() if path == output.path]
+    if any(output.sha256 in digests for digests in written_digests):
         return
-    if not written and _pixels(output) in log.pictures:
+    if not written_digests and _pixel_digest(output) in log.images:
         return
-    yield f"{output.path}: {'other bytes than' if written else 'not among the files that'} ComfyUI wrote"
+    if written_digests:
+        yield f"{output.path}: the bytes differ from what ComfyUI wrote"
+    else:
+        yield f"{output.path}: ComfyUI wrote no such file"
 
 
-def _pixels(output: DeliveredOutput) -> str:
+def _pixel_digest(output: DeliveredOutput) -> str:
+    """Return the SHA-256 of an image's pixels, or an empty string for other kinds."""
     if output.kind != "image":
         return ""
-    with Image.open(io.BytesIO(output.content or b"")) as picture:
-        return hashlib.sha256(picture.tobytes()).hexdigest()
+    with Image.open(io.BytesIO(output.content or b"")) as image:
+        return hashlib.sha256(image.tobytes()).hexdigest()
 
 
-def _missing(job: RealJob, outputs: Sequence[DeliveredOutput], log: EngineLog) -> Iterator[str]:
-    """Saved files that nobody got."""
+def _missing_files(job: RealJob, outputs: Sequence[DeliveredOutput], log: EngineLog) -> Iterator[str]:
+    """Yield one line for each saved file that was not delivered."""
     delivered = {output.path for output in outputs}
-    for path in sorted({file.path for file in log.saved if _due(file, job)} - delivered):
-        yield f"saved and not delivered: {path}"
+    for path in sorted({file.path for file in log.saved if _must_be_delivered(file, job)} - delivered):
+        yield f"saved but not delivered: {path}"
 
 
-def _due(file: WrittenFile, job: RealJob) -> bool:
-    if file.model and not job.deliver_models:
+def _must_be_delivered(file: WrittenFile, job: RealJob) -> bool:
+    if file.is_model and not job.deliver_models:
         return False
     return not any(fnmatchcase(file.path, pattern) for pattern in job.companions)
 
 
-def _problems(job: RealJob, answer: JobAnswer) -> Iterator[str]:
+def _problem_differences(job: RealJob, answer: JobAnswer) -> Iterator[str]:
     if job.problem and not answer.problems:
-        yield "nothing was delivered, and no problem says so" if not answer.outputs else "no problem is named"
+        yield "the response names no problem, but one was expected"
     if answer.problems and not job.problem:
-        yield f"names problems: {[problem.get('message') for problem in answer.problems]}"
+        yield f"unexpected problems: {[problem.get('message') for problem in answer.problems]}"

@@ -1,4 +1,4 @@
-"""`docs/compatibility.md`: per pack, the nodes tried, what was delivered, and every difference."""
+"""The page `docs/compatibility.md`: for each pack the nodes tested, the outputs delivered, and every difference."""
 
 from __future__ import annotations
 
@@ -13,75 +13,90 @@ from real.verdicts.page import differences, section
 INTRODUCTION = """\
 # Compatibility
 
-Made by `make real COMFYUI=FOLDER`; do not edit. Each job is a workflow that a client would send. A worker starts the
-ComfyUI of that folder and gets every job with its files inline, again with its files by URL, some twice more when
-their results have expired, and on a fresh ComfyUI through Vast's own client. Inside ComfyUI a node pack without nodes
-records ComfyUI's own events and the SHA-256 of every file in its output and temp folders before the worker hears of
-them. Every delivered file is compared with these byte for byte, and every saved file has to be delivered. *Delivered*
-counts the outputs of the inline requests."""
+This page shows which node packs were tested with a real ComfyUI, which nodes, and what was delivered. It is the report
+of `make real COMFYUI=FOLDER` and is overwritten by each full run, so do not edit it. To test another ComfyUI:
+
+    make real COMFYUI=/path/to/ComfyUI
+
+Each job is a workflow as a client would send it. A worker starts the ComfyUI of that folder and gets every job in
+several ways: with its output files inline, with its output files by URL, and on a new ComfyUI through Vast's own
+client. Some jobs are sent twice more after their results have expired. A node pack without nodes runs inside ComfyUI.
+It records ComfyUI's events, and the SHA-256 of every file in the output and temp folders, before the worker reads the
+files.
+
+- Every delivered file must be equal, byte for byte, to a file that ComfyUI wrote.
+- Every saved file must be delivered.
+- The column *outputs* counts the outputs of the inline requests."""
 CONVERTED = """\
 ## Converted workflows
 
-These are sent as ComfyUI's editor saves them, so that the worker converts them. What ran is compared with the prompt
-that the real editor made of the same file, with the packs' scripts running (`editor` in `real/jobs/`)."""
+These workflows are sent as ComfyUI's editor saves them, so the worker converts them to prompts. Each converted prompt
+is compared with the prompt that the real editor made of the same file, with the scripts of the packs loaded (`editor`
+in `real/jobs/`)."""
+NOTES = "These jobs end in an unusual way, for the reason given."
+EMBEDDED_ENGINE = """\
+The same jobs were sent to a worker with the embedded engine, which had the real ComfyUI's catalog. The table lists what
+differs from the real ComfyUI, with the reason."""
 NONE = "none"
 
 
-def document(packs: Sequence[PackJobs], found: SuiteResult, facts: Sequence[tuple[str, str]]) -> str:
-    """The whole page."""
-    parts = [INTRODUCTION, _table(("", ""), [*facts, *_counts(found)])]
-    parts.append(
-        "## Packs\n\n" + _table(("pack", "jobs", "nodes tried", "delivered", "differences"), _packs(packs, found))
-    )
-    parts.append(
-        CONVERTED
-        + "\n\n"
-        + _table(("pack", "workflow", "nodes that ran", "delivered", "differences"), _converted(found))
-    )
-    parts.append("## Differences\n\n" + "\n".join(_differences(found)))
-    parts.append("## Verdicts\n\n" + section(found.verdicts))
-    parts.append("## Known\n\n" + "\n".join(_notes(packs)))
-    parts.append("## The embedded engine\n\n" + "\n".join(_twin(found)))
-    parts += [f"## {pack.title}\n\n{_pack(pack, found)}" for pack in packs]
+def compatibility_page(packs: Sequence[PackJobs], suite: SuiteResult, facts: Sequence[tuple[str, str]]) -> str:
+    """Return the page as Markdown. `facts` are further rows of the table at its top."""
+    pack_head = ("pack", "jobs", "nodes tested", "outputs", "jobs with differences")
+    converted_head = ("pack", "workflow", "nodes that ran", "outputs", "differences")
+    parts = [
+        INTRODUCTION,
+        _table(("fact", "value"), [*facts, *_counts(suite)]),
+        "## Packs\n\n" + _table(pack_head, _pack_rows(packs, suite)),
+        f"{CONVERTED}\n\n{_table(converted_head, _converted_rows(suite))}",
+        "## Differences\n\n" + "\n".join(_difference_lines(suite)),
+        "## Validation of prompts\n\n" + section(suite.verdicts),
+        f"## Notes\n\n{NOTES}\n\n" + "\n".join(_notes(packs)),
+        "## The embedded engine\n\n" + _embedded_engine(suite),
+        *(f"## {pack.title}\n\n{_pack_section(pack, suite)}" for pack in packs),
+    ]
     return "\n\n".join(parts) + "\n"
 
 
-def failures(found: SuiteResult) -> list[str]:
-    """Everything that keeps the suite from passing, a line each."""
-    lines = [
-        f"{result.job.title} ({result.mode}): {sentence}" for result in found.results for sentence in result.differences
-    ]
-    lines += [f"left in ComfyUI's folders: {name}" for name in found.left]
-    if found.routed != found.sent:
-        lines.append(f"{found.sent} requests through Vast's client reached the worker {found.routed} times")
-    lines += [f"verdict of {line}" for line in differences(found.verdicts)]
-    unknown = [(job, sentence) for job, sentence in found.diverging if not job.twin]
-    return lines + [f"{job.title} (beside the real ComfyUI): {sentence}" for job, sentence in unknown]
+def failures(suite: SuiteResult) -> list[str]:
+    """Return one line for each difference that fails the suite."""
+    lines = [f"{result.job.title} ({result.mode}): {line}" for result in suite.results for line in result.differences]
+    lines += [f"not removed from ComfyUI's folders: {name}" for name in suite.remaining_files]
+    if suite.routed != suite.sent:
+        lines.append(f"{suite.sent} requests through Vast's client reached the worker {suite.routed} times")
+    lines += [f"validation of {line}" for line in differences(suite.verdicts)]
+    unexplained = [(job, line) for job, line in suite.diverging if not job.twin]
+    return lines + [f"{job.title} (embedded engine): {line}" for job, line in unexplained]
 
 
-def _counts(found: SuiteResult) -> Iterator[tuple[str, str]]:
-    sent = [result for result in found.results if not result.skipped]
-    yield "requests", f"{len(sent)} in {found.seconds:.0f} s"
+def _counts(suite: SuiteResult) -> Iterator[tuple[str, str]]:
+    """Yield the rows with the numbers of the whole run."""
+    sent = [result for result in suite.results if not result.skipped]
+    yield "requests", f"{len(sent)} in {suite.seconds:.0f} s"
     runs = sum(len(result.log.runs) for result in sent)
-    more = sum(max(0, len(result.log.runs) - 1) for result in sent)
-    yield "runs in ComfyUI", f"{runs}, of which {more} were the savers of a request once more"
-    yield "requests through Vast's client, and how often they reached the worker", f"{found.sent}, {found.routed}"
-    yield "files left in ComfyUI's folders when all results had expired", str(len(found.left))
-    yield "differences", str(len(failures(found)))
+    second_runs = sum(max(0, len(result.log.runs) - 1) for result in sent)
+    yield "prompts that ran in ComfyUI", f"{runs}, of which {second_runs} ran only the savers of a request again"
+    yield "requests through Vast's client", str(suite.sent)
+    yield "how often these reached the worker", str(suite.routed)
+    yield "files left in ComfyUI's folders after all results had expired", str(len(suite.remaining_files))
+    yield "differences", str(len(failures(suite)))
 
 
-def _packs(packs: Iterable[PackJobs], found: SuiteResult) -> Iterator[Sequence[str]]:
+def _pack_rows(packs: Iterable[PackJobs], suite: SuiteResult) -> Iterator[Sequence[str]]:
+    """Yield one row for each pack."""
     for pack in packs:
-        results = _of(pack, found, RequestMode.INLINE)
+        results = _results_of(pack, suite, RequestMode.INLINE)
         kinds = Counter(kind for result in results for _, kind in result.outputs)
-        delivered = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-        every = [result for result in found.results if result.job.pack == pack.title]
-        bad = len({result.job.name for result in every if result.differences})
-        yield pack.title, str(len(results)), str(len(tried(pack, found))), delivered or NONE, str(bad or NONE)
+        outputs = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+        all_results = [result for result in suite.results if result.job.pack == pack.title]
+        differing = len({result.job.name for result in all_results if result.differences})
+        node_count = len(tested_classes(pack, suite))
+        yield pack.title, str(len(results)), str(node_count), outputs or NONE, str(differing or NONE)
 
 
-def _converted(found: SuiteResult) -> Iterator[Sequence[str]]:
-    for result in found.results:
+def _converted_rows(suite: SuiteResult) -> Iterator[Sequence[str]]:
+    """Yield one row for each converted workflow."""
+    for result in suite.results:
         job = result.job
         if job.converted and result.mode is RequestMode.INLINE and not result.skipped:
             name = job.name.removesuffix(", as the editor saves it")
@@ -89,49 +104,57 @@ def _converted(found: SuiteResult) -> Iterator[Sequence[str]]:
             yield job.pack, name, nodes, _outputs(result), "; ".join(result.differences) or NONE
 
 
-def tried(pack: PackJobs, found: SuiteResult) -> list[str]:
-    """Classes of the pack that a job of the suite ran."""
-    classes = {name for result in found.results if not result.skipped for name in result.job.classes}
-    return sorted(name for name in classes if pack.has(found.classes.get(name, "custom_nodes.unknown")))
+def tested_classes(pack: PackJobs, suite: SuiteResult) -> list[str]:
+    """Return the classes of the pack that at least one job used."""
+    classes = {name for result in suite.results if not result.skipped for name in result.job.classes}
+    return sorted(name for name in classes if pack.contains(suite.classes.get(name, "custom_nodes.unknown")))
 
 
-def _pack(pack: PackJobs, found: SuiteResult) -> str:
-    lines = [f"Nodes tried: {', '.join(f'`{name}`' for name in tried(pack, found)) or NONE}."]
-    results = _of(pack, found, RequestMode.INLINE)
+def _pack_section(pack: PackJobs, suite: SuiteResult) -> str:
+    """Return the section of one pack: the nodes tested, its jobs, and the nodes and jobs not tested."""
+    names = ", ".join(f"`{name}`" for name in tested_classes(pack, suite))
+    parts = [f"Nodes tested: {names or NONE}."]
+    results = _results_of(pack, suite, RequestMode.INLINE)
     if results:
         rows = [(result.job.name, _outputs(result), "; ".join(result.differences) or NONE) for result in results]
-        lines.append(_table(("job", "delivered", "differences"), rows))
-    skipped = [(result.job.name, result.skipped) for result in found.results if result.mode is RequestMode.INLINE]
-    skipped = [(name, reason) for name, reason in skipped if reason and name in {job.name for job in pack.jobs}]
+        parts.append(_table(("job", "outputs", "differences"), rows))
+    inline_results = [result for result in suite.results if result.mode is RequestMode.INLINE]
+    names_of_jobs = {job.name for job in pack.jobs}
+    skipped = [
+        (result.job.name, result.skipped)
+        for result in inline_results
+        if result.skipped and result.job.name in names_of_jobs
+    ]
     reasons = [*((f"`{name}`", reason) for name, reason in pack.not_tried.items()), *skipped]
     if reasons:
-        lines.append(_table(("not tried", "why"), reasons))
-    return "\n\n".join(lines)
+        parts.append(_table(("not tested", "reason"), reasons))
+    return "\n\n".join(parts)
 
 
-def _of(pack: PackJobs, found: SuiteResult, mode: RequestMode) -> list[JobResult]:
-    return [one for one in found.results if one.job.pack == pack.title and one.mode is mode and not one.skipped]
+def _results_of(pack: PackJobs, suite: SuiteResult, mode: RequestMode) -> list[JobResult]:
+    """Return the results of the pack's jobs in one mode, without skipped jobs."""
+    results = [result for result in suite.results if result.job.pack == pack.title]
+    return [result for result in results if result.mode is mode and not result.skipped]
 
 
 def _outputs(result: JobResult) -> str:
-    counted = Counter(kind for _, kind in result.outputs)
-    return ", ".join(f"{count} {kind}" for kind, count in counted.items()) or NONE
+    counts = Counter(kind for _, kind in result.outputs)
+    return ", ".join(f"{count} {kind}" for kind, count in counts.items()) or NONE
 
 
-def _differences(found: SuiteResult) -> Iterator[str]:
-    lines = [f"- {line}" for line in failures(found)]
+def _difference_lines(suite: SuiteResult) -> Iterator[str]:
+    lines = [f"- {line}" for line in failures(suite)]
     yield from lines or ["None."]
 
 
 def _notes(packs: Iterable[PackJobs]) -> Iterator[str]:
     notes = [f"- {job.title}: {job.note}" for pack in packs for job in pack.jobs if job.note]
-    yield from notes or ["Nothing."]
+    yield from notes or ["None."]
 
 
-def _twin(found: SuiteResult) -> Iterator[str]:
-    yield "The same bodies on the embedded engine with the real ComfyUI's catalog: what differs from the real log.\n"
-    rows = [(job.title, sentence, job.twin) for job, sentence in found.diverging]
-    yield _table(("job", "the embedded engine", "why"), rows) if rows else "Nothing."
+def _embedded_engine(suite: SuiteResult) -> str:
+    rows = [(job.title, line, job.twin) for job, line in suite.diverging]
+    return f"{EMBEDDED_ENGINE}\n\n" + (_table(("job", "the embedded engine", "reason"), rows) if rows else "None.")
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -1,4 +1,4 @@
-"""The embedded engine beside the real one: the same bodies, and what each log has of them."""
+"""Comparison of the embedded engine with a real ComfyUI, by their logs of the same requests."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from real.engine_log import RecordedRun
 from real.passes import JobResult
 
 Shapes = Mapping[str, Mapping[str, Sequence[str]]]
-"""Node -> key -> the kind of each thing reported under it."""
+"""For each node and each key of its `ui` output, the kinds of the reported items."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What came of one job. Names and texts are left out: they are each engine's own.
+    """The recorded behaviour of an engine for one job.
 
-    So is the order of independent branches: in ComfyUI it follows from a set of strings, other at each start.
+    File names and texts are left out, because they differ between engines. The order of independent branches is left
+    out too, because in ComfyUI it depends on a set of strings, whose order is random.
     """
 
     outputs: Sequence[Sequence[str]]
@@ -28,40 +29,43 @@ class Recording:
     cached: Sequence[str]
     reported: Shapes
     end: str
-    """The event that ended it; empty where the worker refused the request."""
+    """The event that ended the prompt. Empty when the worker rejected the request."""
 
     @classmethod
     def of(cls, result: JobResult) -> Recording:
+        """Return the recording of a result."""
         run = result.log.runs[0] if result.log.runs else RecordedRun({})
         outputs = sorted([node, kind] for node, kind in result.outputs)
         return cls(outputs, sorted(run.executed), sorted(run.cached), shapes(run), run.end)
 
     def as_dict(self) -> dict[str, Any]:
+        """Return the recording as a JSON object."""
         return asdict(self)
 
 
-def divergences(real: Recording, twin: Recording) -> Iterator[str]:
-    """What the embedded engine reported, delivered, ran or refused otherwise, a sentence each."""
-    if real.outputs != twin.outputs:
-        yield f"delivers {_shown(twin.outputs)} instead of {_shown(real.outputs)}"
+def divergences(real: Recording, embedded: Recording) -> Iterator[str]:
+    """Yield one line for each difference of the embedded engine from the real ComfyUI."""
+    if real.outputs != embedded.outputs:
+        yield f"delivers {_outputs_text(embedded.outputs)} instead of {_outputs_text(real.outputs)}"
     pairs = (
-        ("executes", twin.executed, real.executed),
-        ("answers from the cache", twin.cached, real.cached),
-        ("reports", twin.reported, real.reported),
-        ("ends with", twin.end, real.end),
+        ("executes", embedded.executed, real.executed),
+        ("has cached", embedded.cached, real.cached),
+        ("reports", embedded.reported, real.reported),
+        ("ends with", embedded.end, real.end),
     )
-    for what, mine, due in pairs:
-        if mine != due:
-            yield f"{what} {mine or 'nothing'} instead of {due or 'nothing'}"
+    for verb, embedded_value, real_value in pairs:
+        if embedded_value != real_value:
+            yield f"{verb} {embedded_value or 'nothing'} instead of {real_value or 'nothing'}"
 
 
 def shapes(run: RecordedRun) -> Shapes:
-    """The kinds of what each node of a run reported."""
+    """Return the kinds of the items that each node of a run reported."""
     reported = dict(sorted(run.reported, key=lambda item: item[0]))
     return {node: {key: _kinds(value) for key, value in sorted(output.items())} for node, output in reported.items()}
 
 
 def _kinds(value: object) -> list[str]:
+    """Return the kinds of a list's items. A string that ComfyUI split into characters counts as `letters`."""
     if not isinstance(value, list):
         return [type(value).__name__]
     if len(value) > 1 and all(isinstance(item, str) and len(item) == 1 for item in value):
@@ -70,11 +74,12 @@ def _kinds(value: object) -> list[str]:
 
 
 def _kind(item: object) -> str:
+    """Return the folder and suffix of a file, or the Python type of any other item."""
     if isinstance(item, Mapping) and isinstance(item.get("filename"), str):
         return f"{item.get('type')} {PurePosixPath(item['filename']).suffix}"
     return type(item).__name__
 
 
-def _shown(outputs: Sequence[Sequence[str]]) -> str:
-    counted = Counter((node, kind) for node, kind in outputs)
-    return ", ".join(f"{count} {kind} of node {node}" for (node, kind), count in sorted(counted.items())) or "nothing"
+def _outputs_text(outputs: Sequence[Sequence[str]]) -> str:
+    counts = Counter((node, kind) for node, kind in outputs)
+    return ", ".join(f"{count} {kind} of node {node}" for (node, kind), count in sorted(counts.items())) or "nothing"

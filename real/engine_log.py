@@ -1,4 +1,4 @@
-"""What ComfyUI itself said and wrote while a job ran, read from the recorder's log."""
+"""The events of ComfyUI and the files it wrote while a job ran, read from the recorder's log."""
 
 from __future__ import annotations
 
@@ -21,21 +21,23 @@ class WrittenFile:
     sha256: str
 
     @property
-    def model(self) -> bool:
+    def is_model(self) -> bool:
+        """Whether the file is a model, by its suffix."""
         return self.path.endswith(MODEL_SUFFIXES)
 
 
 @dataclass(slots=True)
 class RecordedRun:
-    """One prompt from its start to its end."""
+    """The recorded events of one prompt."""
 
     prompt: dict[str, Any]
     executed: list[str] = field(default_factory=list)
-    """Nodes that ran, in order."""
+    """Ids of the nodes that ran, in order."""
     cached: list[str] = field(default_factory=list)
     reported: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    """Nodes that reported something for the client, cached ones too, and what."""
+    """Id and `ui` output of each node that reported one, including cached nodes."""
     end: str = ""
+    """The event that ended the prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,24 +46,25 @@ class EngineLog:
 
     runs: Sequence[RecordedRun]
     files: Sequence[WrittenFile]
-    pictures: Sequence[str]
-    """SHA-256 of the pixels of each picture that was sent."""
+    images: Sequence[str]
+    """SHA-256 of the pixels of each image that was sent over the WebSocket."""
 
     @property
     def saved(self) -> list[WrittenFile]:
+        """The files in the output folder."""
         return [file for file in self.files if file.folder == "output"]
 
 
 class RecorderLog:
-    """Follows the recorder's file; a pass sends one job after the other, so all that is new belongs to the newest."""
+    """Reads the recorder's log in parts. A pass sends jobs one after the other, so all new lines belong to one job."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._offset = 0
         self.port = 0
-        """Where ComfyUI listens; 0 until it has loaded the recorder."""
+        """The port of ComfyUI, or 0 until it has loaded the recorder."""
         self.contents: dict[tuple[str, str], set[str]] = {}
-        """Folder and path -> SHA-256 of everything that was ever written there."""
+        """For each folder and path, the SHA-256 of every content that was ever written there."""
 
     def take(self) -> EngineLog:
         """Return what was recorded since the last call."""
@@ -69,13 +72,14 @@ class RecorderLog:
         files = [WrittenFile(row["folder"], row["path"], row["sha256"]) for line in lines for row in line["files"]]
         for file in files:
             self.contents.setdefault((file.folder, file.path), set()).add(file.sha256)
-        pictures = [line["data"]["sha256"] for line in lines if line["event"] == "picture"]
+        images = [line["data"]["sha256"] for line in lines if line["event"] == "picture"]
         for line in lines:
             if line["event"] == "loaded":
                 self.port = line["data"]["port"]
-        return EngineLog(list(_runs(lines)), files, pictures)
+        return EngineLog(list(_runs(lines)), files, images)
 
     def _lines(self) -> Iterator[dict[str, Any]]:
+        """Yield the lines that were added since the last call."""
         if not self._path.exists():
             return
         with self._path.open("rb") as file:
@@ -86,6 +90,7 @@ class RecorderLog:
 
 
 def _runs(lines: Sequence[dict[str, Any]]) -> Iterator[RecordedRun]:
+    """Group the lines by prompt."""
     run: RecordedRun | None = None
     for line in lines:
         event, data = line["event"], line["data"]
@@ -93,10 +98,11 @@ def _runs(lines: Sequence[dict[str, Any]]) -> Iterator[RecordedRun]:
             run = RecordedRun(data["prompts"][0] if data["prompts"] else {})
             yield run
         elif run is not None:
-            _add(run, event, data)
+            _add_event(run, event, data)
 
 
-def _add(run: RecordedRun, event: str, data: dict[str, Any]) -> None:
+def _add_event(run: RecordedRun, event: str, data: dict[str, Any]) -> None:
+    """Add one event to a run."""
     if event == "executing" and data["node"] is not None:
         run.executed.append(data["node"])
     elif event == "execution_cached":

@@ -1,4 +1,4 @@
-"""The jobs of the suite: one file a node pack, each job a workflow and what has to come of it."""
+"""The jobs of the suite: a file for each node pack, with workflows and their expected outputs."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import orjson
 
 FOLDER = Path(__file__).parent / "jobs"
 EARLIER = "job: "
-"""Begins an input that is the first file of an earlier job of the same pass."""
+"""Prefix of an input that is the first file delivered by an earlier job of the same pass."""
 Workflow = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class ExpectedOutput:
-    """One output. `facts` are fields of the answer's output, each with the value that it has to have."""
+    """One expected output. `facts` are fields of the output in the response, with their expected values."""
 
     node: str
     kind: str
@@ -25,13 +25,18 @@ class ExpectedOutput:
 
     @classmethod
     def read(cls, row: Mapping[str, Any]) -> ExpectedOutput:
+        """Read an entry of `expect` in a job file."""
         facts = {name: value for name, value in row.items() if name not in {"node", "kind"}}
         return cls(str(row["node"]), str(row["kind"]), facts)
 
 
 @dataclass(frozen=True, slots=True)
 class RealJob:
-    """`inputs` are files by the name that the workflow uses: a name of `real.media`, or EARLIER and a job's name."""
+    """One job of the suite.
+
+    `inputs` are the input files by the name that the workflow uses. Each is a key of `real.media.MEDIA`, or EARLIER
+    followed by the name of a job.
+    """
 
     pack: str
     name: str
@@ -40,35 +45,36 @@ class RealJob:
     tags: frozenset[str] = frozenset()
     inputs: Mapping[str, str] = field(default_factory=dict)
     companions: Sequence[str] = ()
-    """Patterns of files in the output folder that belong to a delivered one, and are not delivered themselves."""
+    """Patterns of files in the output folder that belong to a delivered file and are not delivered themselves."""
     problem: bool = False
-    """True where the answer has to name a problem."""
+    """True when the response must name a problem."""
     deliver_models: bool = False
     uncached: Sequence[str] = ()
-    """Nodes that ComfyUI runs for every prompt, as their classes ask for; `note` gives the reason."""
+    """Ids of nodes that ComfyUI never caches. `note` gives the reason."""
     fails: str = ""
-    """Part of the message with which ComfyUI itself fails this job; empty where it runs."""
+    """Part of the error message when ComfyUI itself fails this job. Empty when the job succeeds."""
     twin: str = ""
-    """Why the embedded engine does not do the same; empty where it does."""
+    """Why the embedded engine behaves differently. Empty when it behaves as a real ComfyUI."""
     editor: Mapping[str, Any] = field(default_factory=dict)
-    """The prompt that the real editor (1.48.7) made of the file; empty where it was not asked."""
+    """The prompt that the real editor (1.48.7) made of the workflow. Empty when there is none."""
     drawn: Sequence[str] = ()
-    """Inputs that get another number for every job."""
+    """Inputs that get a random number in every job."""
     note: str = ""
-    """What a reader of docs/compatibility.md has to know of it."""
+    """A remark for docs/compatibility.md."""
 
     @property
     def title(self) -> str:
+        """The pack and the name of the job."""
         return f"{self.pack}: {self.name}"
 
     @property
     def converted(self) -> bool:
-        """Whether it is a workflow as the editor saves it."""
+        """Whether the workflow is in the editor's format, so that the worker converts it."""
         return "nodes" in self.workflow
 
     @property
     def classes(self) -> frozenset[str]:
-        """Classes of the nodes, in either form of a workflow; of one that is converted those that run."""
+        """The classes of the workflow's nodes. For a converted workflow, those of the editor's prompt."""
         if self.converted:
             return frozenset(node["class_type"] for node in self.editor.values()) or self._saved_classes
         return frozenset(node["class_type"] for node in self.workflow.values())
@@ -79,13 +85,16 @@ class RealJob:
 
     @property
     def models(self) -> frozenset[str]:
-        """Model files that the workflow names."""
+        """The model files that the workflow names."""
         nodes = self.editor.values() if self.converted else self.workflow.values()
         values = (value for node in nodes for value in node["inputs"].values() if isinstance(value, str))
         return frozenset(value for value in values if value.endswith(".safetensors"))
 
     def body(self, files: Mapping[str, str], folders: Mapping[str, Path], *, by_url: bool = False) -> dict[str, Any]:
-        """A native request. `files` are base64; `{name}` in the workflow becomes the path of that one of `folders`."""
+        """Return the request body in the native dialect.
+
+        `files` are the input files in base64. `{name}` in the workflow is replaced by the path of that folder.
+        """
         text = orjson.dumps(self.workflow)
         for name, folder in folders.items():
             text = text.replace(f"{{{name}}}".encode(), orjson.dumps(str(folder))[1:-1])
@@ -99,21 +108,23 @@ class RealJob:
 
 @dataclass(frozen=True, slots=True)
 class PackJobs:
-    """`module` is what ComfyUI's catalog calls the pack; empty for ComfyUI's own nodes."""
+    """The jobs of one node pack. `module` is the pack's Python module in ComfyUI's catalog, empty for ComfyUI's own."""
 
     title: str
     module: str
     jobs: Sequence[RealJob]
     not_tried: Mapping[str, str]
-    """Classes that no job has, each with the reason."""
+    """Classes without a job, each with the reason."""
 
-    def has(self, python_module: str) -> bool:
-        own = not python_module.startswith("custom_nodes.") or python_module == "custom_nodes.websocket_image_save"
-        return python_module == self.module if self.module else own
+    def contains(self, python_module: str) -> bool:
+        """Return whether a class of this Python module belongs to the pack."""
+        if self.module:
+            return python_module == self.module
+        return not python_module.startswith("custom_nodes.") or python_module == "custom_nodes.websocket_image_save"
 
 
 def read_packs(folder: Path = FOLDER) -> list[PackJobs]:
-    """All packs, ComfyUI's own first: others use the files that its jobs have made."""
+    """Read all job files. ComfyUI's own nodes come first, because other packs use the files of their jobs."""
     packs = [_pack(orjson.loads(path.read_bytes())) for path in sorted(folder.glob("*.json"))]
     return sorted(packs, key=lambda pack: (bool(pack.module), pack.title.lower()))
 
@@ -125,11 +136,12 @@ def _pack(data: Mapping[str, Any]) -> PackJobs:
 
 
 def _job(pack: str, row: Mapping[str, Any]) -> RealJob:
+    """Read one entry of `jobs` in a job file."""
     return RealJob(
         pack=pack,
         name=row["name"],
         workflow=row["workflow"],
-        expected=[ExpectedOutput.read(one) for one in row["expect"]],
+        expected=[ExpectedOutput.read(output) for output in row["expect"]],
         tags=frozenset(row.get("tags", ())),
         inputs=row.get("inputs", {}),
         companions=row.get("companions", ()),

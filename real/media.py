@@ -1,4 +1,4 @@
-"""The files that jobs read, made here: small, and the same each time."""
+"""Small input files for the jobs. They are the same each time."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ WIDTH, HEIGHT = 64, 48
 RATE, SECONDS = 22050, 0.5
 
 
-def picture() -> bytes:
-    """A PNG with a gradient."""
+def make_image() -> bytes:
+    """Return a PNG file with a gradient."""
     image = Image.new("RGB", (WIDTH, HEIGHT))
     image.putdata([(4 * x, 5 * y, 128) for y in range(HEIGHT) for x in range(WIDTH)])
     data = io.BytesIO()
@@ -24,20 +24,20 @@ def picture() -> bytes:
     return data.getvalue()
 
 
-def sound() -> bytes:
-    """A WAV with a tone."""
+def make_audio() -> bytes:
+    """Return a WAV file with a tone of 440 Hz."""
     data = io.BytesIO()
     with wave.open(data, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(RATE)
-        samples = (int(8000 * math.sin(2 * math.pi * 440 * at / RATE)) for at in range(int(RATE * SECONDS)))
+        samples = (int(8000 * math.sin(2 * math.pi * 440 * index / RATE)) for index in range(int(RATE * SECONDS)))
         file.writeframes(b"".join(struct.pack("<h", sample) for sample in samples))
     return data.getvalue()
 
 
-def mesh() -> bytes:
-    """A GLB with one triangle."""
+def make_mesh() -> bytes:
+    """Return a GLB file with one triangle."""
     points = struct.pack("<9f", 0, 0, 0, 1, 0, 0, 0, 1, 0)
     description = orjson.dumps(
         {
@@ -66,24 +66,26 @@ def mesh() -> bytes:
     return struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks
 
 
-def splat() -> bytes:
-    """A PLY with two Gaussians."""
+def make_splat() -> bytes:
+    """Return a PLY file with two Gaussians."""
     names = ["x", "y", "z", "f_dc_0", "f_dc_1", "f_dc_2", "opacity", "scale_0", "scale_1", "scale_2"]
     names += ["rot_0", "rot_1", "rot_2", "rot_3"]
     head = ["ply", "format binary_little_endian 1.0", "element vertex 2"]
     head += [*(f"property float {name}" for name in names), "end_header", ""]
-    rows = ([at, at, at, 0.5, 0.5, 0.5, 2.0, -3.0, -3.0, -3.0, 1.0, 0.0, 0.0, 0.0] for at in (0.0, 1.0))
+    rows = ([x, x, x, 0.5, 0.5, 0.5, 2.0, -3.0, -3.0, -3.0, 1.0, 0.0, 0.0, 0.0] for x in (0.0, 1.0))
     return "\n".join(head).encode() + b"".join(struct.pack("<14f", *row) for row in rows)
 
 
-def words() -> bytes:
+def make_text() -> bytes:
+    """Return a text file with two lines."""
     return b"first\nsecond\n"
 
 
 MEDIA: Mapping[str, Callable[[], bytes]] = {
-    "picture": picture,
-    "sound": sound,
-    "mesh": mesh,
-    "splat": splat,
-    "words": words,
+    "picture": make_image,
+    "sound": make_audio,
+    "mesh": make_mesh,
+    "splat": make_splat,
+    "words": make_text,
 }
+"""Functions that make the files, by the name that the job files use."""

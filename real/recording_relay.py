@@ -1,4 +1,4 @@
-"""A relay between worker and embedded engine that records what passes, as the node pack does inside a real ComfyUI."""
+"""A relay between worker and embedded engine. It records events as the node pack does inside a real ComfyUI."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HOP_BY_HOP = frozenset({"connection", "transfer-encoding", "content-encoding", "
 
 
 class RecordingRelay:
-    """Serves at `url` what the engine at `engine` answers."""
+    """Forwards requests at `url` to the engine, and records its events with the recorder."""
 
     def __init__(self, engine: str, recorder: EventRecorder) -> None:
         self.url = ""
@@ -31,7 +31,7 @@ class RecordingRelay:
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(auto_decompress=False, timeout=aiohttp.ClientTimeout(total=None))
         app = web.Application(client_max_size=1 << 30)
-        app.router.add_route("*", "/{path:.*}", self._answer)
+        app.router.add_route("*", "/{path:.*}", self._handle)
         self._runner = web.AppRunner(app, shutdown_timeout=1.0)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
@@ -43,42 +43,45 @@ class RecordingRelay:
         await self._runner.cleanup()
         await self._session.close()
 
-    async def _answer(self, request: web.Request) -> web.StreamResponse:
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        """Forward one request, and return the engine's response."""
         if request.headers.get("Upgrade", "").lower() == "websocket":
-            return await self._socket(request)
+            return await self._relay_websocket(request)
         body = await request.read()
         headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP}
         url = self._engine + request.raw_path
         if request.method == "POST" and request.path.endswith("/prompt"):
-            self._keep(body)
-        async with self._session.request(request.method, url, data=body, headers=headers) as answer:
-            content = await answer.read()
-            kept = {name: value for name, value in answer.headers.items() if name.lower() not in HOP_BY_HOP}
-            if "Content-Encoding" in answer.headers:
-                kept["Content-Encoding"] = answer.headers["Content-Encoding"]
-            return web.Response(status=answer.status, body=content, headers=kept)
+            self._store_prompt(body)
+        async with self._session.request(request.method, url, data=body, headers=headers) as response:
+            content = await response.read()
+            forwarded = {name: value for name, value in response.headers.items() if name.lower() not in HOP_BY_HOP}
+            if "Content-Encoding" in response.headers:
+                forwarded["Content-Encoding"] = response.headers["Content-Encoding"]
+            return web.Response(status=response.status, body=content, headers=forwarded)
 
-    def _keep(self, body: bytes) -> None:
-        sent = orjson.loads(body)
-        self._prompts[sent.get("prompt_id", "")] = sent["prompt"]
+    def _store_prompt(self, body: bytes) -> None:
+        submission = orjson.loads(body)
+        self._prompts[submission.get("prompt_id", "")] = submission["prompt"]
 
-    async def _socket(self, request: web.Request) -> web.WebSocketResponse:
+    async def _relay_websocket(self, request: web.Request) -> web.WebSocketResponse:
+        """Forward a WebSocket in both directions, and record the engine's frames."""
         client = web.WebSocketResponse(max_msg_size=0)
         await client.prepare(request)
         async with self._session.ws_connect(self._engine + request.raw_path, max_msg_size=0) as engine:
-            forth = asyncio.create_task(_pass_on(client, engine))
+            to_engine = asyncio.create_task(_forward(client, engine))
             async for message in engine:
                 if message.type is aiohttp.WSMsgType.TEXT:
-                    self._text(message.data)
+                    self._record_event(message.data)
                     await client.send_str(message.data)
                 elif message.type is aiohttp.WSMsgType.BINARY:
-                    self._binary(message.data)
+                    self._record_image(message.data)
                     await client.send_bytes(message.data)
-            forth.cancel()
+            to_engine.cancel()
         await client.close()
         return client
 
-    def _text(self, text: str) -> None:
+    def _record_event(self, text: str) -> None:
+        """Record a text frame. The start of a prompt is recorded with the prompt."""
         message = orjson.loads(text)
         name, data = message["type"], message["data"]
         if name == "execution_start":
@@ -86,22 +89,23 @@ class RecordingRelay:
             self._recorder.write({"event": "prompt", "data": {"prompts": [prompt] if prompt else []}})
         self._recorder.event(name, data)
 
-    def _binary(self, frame: bytes) -> None:
-        kind, rest = struct.unpack_from(">I", frame)[0], frame[4:]
-        if kind == PREVIEW and struct.unpack_from(">I", rest)[0] == PNG:
-            self._picture(rest[4:])
-        elif kind == PREVIEW_WITH_METADATA:
-            length = struct.unpack_from(">I", rest)[0]
-            if orjson.loads(rest[4 : 4 + length]).get("image_type") == "image/png":
-                self._picture(rest[4 + length :])
+    def _record_image(self, frame: bytes) -> None:
+        """Record the image of a binary frame if it is a PNG. JPEG frames are sampler previews."""
+        event, data = struct.unpack_from(">I", frame)[0], frame[4:]
+        if event == PREVIEW and struct.unpack_from(">I", data)[0] == PNG:
+            self._record_pixels(data[4:])
+        elif event == PREVIEW_WITH_METADATA:
+            length = struct.unpack_from(">I", data)[0]
+            if orjson.loads(data[4 : 4 + length]).get("image_type") == "image/png":
+                self._record_pixels(data[4 + length :])
 
-    def _picture(self, content: bytes) -> None:
-        with Image.open(io.BytesIO(content)) as picture:
-            self._recorder.picture(picture.size, picture.mode, picture.tobytes())
+    def _record_pixels(self, content: bytes) -> None:
+        with Image.open(io.BytesIO(content)) as image:
+            self._recorder.image(image.size, image.mode, image.tobytes())
 
 
-async def _pass_on(client: web.WebSocketResponse, engine: aiohttp.ClientWebSocketResponse) -> None:
-    """What the worker sends; where it leaves, the engine hears of it."""
+async def _forward(client: web.WebSocketResponse, engine: aiohttp.ClientWebSocketResponse) -> None:
+    """Forward the worker's messages to the engine, and close the engine's WebSocket when the worker disconnects."""
     async for message in client:
         if message.type is aiohttp.WSMsgType.TEXT:
             await engine.send_str(message.data)

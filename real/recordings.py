@@ -1,4 +1,4 @@
-"""What a real ComfyUI did with each job, kept in `tests/data`: the embedded engine is held to it without one."""
+"""Recordings of a real ComfyUI's behaviour for each job, in `tests/data`, for tests of the embedded engine."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from real.passes import JobResult, RequestMode
 LOG, CATALOG = "real-log.json", "real-catalog.json.gz"
 
 
-def keep(results: Sequence[JobResult], object_info: bytes, comfyui: Path, folder: Path) -> None:
-    """Write the recordings of the inline requests, and the part of the catalog that their classes are."""
+def save(results: Sequence[JobResult], object_info: bytes, comfyui: Path, folder: Path) -> None:
+    """Write the recordings of the inline requests, and the catalog of the classes that they use."""
     sent = [result for result in results if result.mode is RequestMode.INLINE and not result.skipped]
     rows = {result.job.title: Recording.of(result).as_dict() for result in sent}
     lines = [f"{orjson.dumps(title).decode()}: {orjson.dumps(row).decode()}" for title, row in sorted(rows.items())]
     (folder / LOG).write_text("{\n" + ",\n".join(lines) + "\n}\n", "utf-8")
-    # Packs put the folder of their ComfyUI into defaults.
+    # The defaults of some packs contain the path of their ComfyUI.
     specs: dict[str, Any] = orjson.loads(object_info.replace(str(comfyui.resolve()).encode(), b"/comfyui"))
     classes = {name for result in sent for name in result.job.classes}
     part = orjson.dumps({name: specs[name] for name in sorted(classes)})
@@ -29,11 +29,11 @@ def keep(results: Sequence[JobResult], object_info: bytes, comfyui: Path, folder
 
 
 def catalog(folder: Path) -> str:
-    """The kept part of the real ComfyUI's catalog, as `GET /object_info` answers."""
+    """Return the recorded part of the catalog, as JSON in the form of `GET /object_info`."""
     return gzip.decompress((folder / CATALOG).read_bytes()).decode()
 
 
 def read(folder: Path) -> Mapping[str, Recording]:
-    """The recordings by the titles of their jobs."""
+    """Return the recordings by the titles of their jobs."""
     rows = orjson.loads((folder / LOG).read_bytes())
     return {title: Recording(**row) for title, row in rows.items()}

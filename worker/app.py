@@ -41,7 +41,7 @@ from worker.observers.log import JobLog
 from worker.observers.metrics import Metrics
 from worker.observers.replay import Replay
 from worker.observers.run_times import RunMetrics
-from worker.observers.webhook import webhooks
+from worker.observers.webhook import running_webhooks
 from worker.outputs.delivery import delivery
 from worker.outputs.earlier import EarlierOutputs
 from worker.outputs.files import Outputs, OutputSource
@@ -203,7 +203,7 @@ async def _assembled(settings: Settings, options: BuildOptions, tasks: Tasks, st
     )
     if models.fetches_models:
         observers.add(models)
-    hooks = await enter(webhooks(settings.webhooks, settings.fetch, jobs, responses.webhook, tasks, notify))
+    hooks = await enter(running_webhooks(settings.webhooks, settings.fetch, jobs, responses.webhook, tasks, notify))
     observers.add(hooks)
     stack.push_async_callback(manager.close)
     await manager.restore()

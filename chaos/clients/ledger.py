@@ -1,4 +1,4 @@
-"""What became of every scenario, as its client heard it, beside what the engine ran and the worker wrote down."""
+"""The ledger of all scenarios: what each client received, compared with the engines' histories and the worker's log."""
 
 from __future__ import annotations
 
@@ -9,119 +9,132 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from chaos.clients.client_scenario import ClientScenario, Manner
-from chaos.finding import RunFinding, none
+from chaos.clients.client_scenario import Behavior, ClientScenario
+from chaos.finding import RunFinding, expect_none, fact
 
 ACCEPTED = re.compile(r"job (\S+) accepted, workload")
 ENDED = re.compile(r"job (\S+) (completed|failed|cancelled) after")
-UNHEARD = "left"
-"""The end of a job of which its client can hear no more: it left without an id."""
+ABANDONED = "left"
+"""The end of a job whose client left without an id, so that it cannot receive the result."""
 
 
 @dataclass(slots=True)
 class LedgerEntry:
-    """`heard` are the ends that its client was told, each time it asked; `statuses` every HTTP status."""
+    """One scenario. `ends` are all ends that its client received, `statuses` all HTTP statuses."""
 
     scenario: ClientScenario
-    asked_at: float = field(default_factory=time.monotonic)
+    started_at: float = field(default_factory=time.monotonic)
     ended_at: float = 0.0
-    heard: list[str] = field(default_factory=list)
+    ends: list[str] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
     left: bool = False
     cancelled: bool = False
-    refused: int = 0
-    """How often it was told to come back later."""
+    retries: int = 0
+    """Number of responses after which the client had to try again later."""
 
-    def expected(self) -> set[str]:
+    def expected_ends(self) -> set[str]:
+        """Return the ends that the job may have."""
         ends = {self.scenario.work.end}
         if self.cancelled or self.left:
             ends.add("cancelled")
         return ends
 
     def overlaps(self, spans: Iterable[tuple[float, float]]) -> bool:
-        """Whether its life touches one of these spans of the monotonic clock."""
-        return any(self.asked_at < until and since < self.ended_at for since, until in spans)
+        """Return whether the scenario overlaps one of these spans of the monotonic clock."""
+        return any(self.started_at < end and start < self.ended_at for start, end in spans)
 
 
 @dataclass(slots=True)
 class JobLedger:
-    """`kills`: spans of time in which the engine was gone, or its history not read; a second run needs one."""
+    """All scenarios of a run.
+
+    `kills` are the spans in which an engine was down or its history was not read. Only a job that overlaps one of them
+    may run twice.
+    """
 
     entries: list[LedgerEntry] = field(default_factory=list)
     kills: list[tuple[float, float]] = field(default_factory=list)
 
     def open(self, scenario: ClientScenario) -> LedgerEntry:
+        """Add an entry for a scenario and return it."""
         entry = LedgerEntry(scenario)
         self.entries.append(entry)
         return entry
 
     @property
     def ended(self) -> int:
+        """The number of scenarios that have ended."""
         return sum(1 for entry in self.entries if entry.ended_at)
 
-    def ends(self) -> Counter[str]:
-        return Counter(entry.heard[0] if entry.heard else UNHEARD for entry in self.entries)
+    def end_counts(self) -> Counter[str]:
+        """Return how many jobs had each end."""
+        return Counter(entry.ends[0] if entry.ends else ABANDONED for entry in self.entries)
 
     def findings(self, runs: Mapping[int, int]) -> list[RunFinding]:
-        """`runs`: how often the engine ran each number."""
-        lost = [one.scenario.number for one in self.entries if not one.heard and not one.left]
-        vague = [(one.scenario.number, one.heard) for one in self.entries if len(set(one.heard)) > 1]
-        wrong = [_told(one) for one in self.entries if one.heard and one.heard[0] not in one.expected()]
-        broken = [_told(one) for one in self.entries if any(status >= 500 for status in one.statuses)]
-        twice = [(one.scenario.number, ran) for one in self.entries if (ran := runs.get(one.scenario.number, 0)) > 1]
-        needless = [pair for pair in twice if not self._needed(pair[0])]
+        """Return the findings over all entries. `runs` is the number of runs by scenario number."""
+        entries = self.entries
+        lost = [entry.scenario.number for entry in entries if not entry.ends and not entry.left]
+        inconsistent = [(entry.scenario.number, entry.ends) for entry in entries if len(set(entry.ends)) > 1]
+        wrong = [_summary(entry) for entry in entries if entry.ends and entry.ends[0] not in entry.expected_ends()]
+        server_errors = [_summary(entry) for entry in entries if any(status >= 500 for status in entry.statuses)]
+        counts = ((entry, runs.get(entry.scenario.number, 0)) for entry in entries)
+        twice = [(entry.scenario.number, count) for entry, count in counts if count > 1]
+        needless = [pair for pair in twice if not self._overlaps_a_kill(pair[0])]
+        without_run = self._successes_without_run(runs)
         return [
-            none("jobs lost (no end, or a broken answer)", len(lost), lost),
-            none("jobs with two different ends", len(vague), vague),
-            none("jobs that ended otherwise than they had to", len(wrong), wrong),
-            none("answers 5xx", len(broken), broken),
-            none("jobs that the engine ran twice without need", len(needless), needless),
-            RunFinding("jobs run again because the engine was killed under them", str(len(twice) - len(needless))),
-            none("results without a run", len(idle := self._without_run(runs)), idle),
+            expect_none("lost jobs (no end, or a broken response)", len(lost), lost),
+            expect_none("jobs with two different ends", len(inconsistent), inconsistent),
+            expect_none("jobs with an unexpected end", len(wrong), wrong),
+            expect_none("5xx responses", len(server_errors), server_errors),
+            expect_none("jobs that the engine ran twice without need", len(needless), needless),
+            fact("jobs run again because their engine was killed", len(twice) - len(needless)),
+            expect_none("results without a run", len(without_run), without_run),
         ]
 
-    def _needed(self, number: int) -> bool:
-        return any(one.scenario.number == number and one.overlaps(self.kills) for one in self.entries)
+    def _overlaps_a_kill(self, number: int) -> bool:
+        return any(entry.scenario.number == number and entry.overlaps(self.kills) for entry in self.entries)
 
-    def _without_run(self, runs: Mapping[int, int]) -> list[int]:
+    def _successes_without_run(self, runs: Mapping[int, int]) -> list[int]:
+        """Return the numbers of successful jobs that no engine has run."""
         return [
-            one.scenario.number
-            for one in self.entries
-            if "success" in one.heard and not runs.get(one.scenario.number) and not one.overlaps(self.kills)
+            entry.scenario.number
+            for entry in self.entries
+            if "success" in entry.ends and not runs.get(entry.scenario.number) and not entry.overlaps(self.kills)
         ]
 
 
-def _told(entry: LedgerEntry) -> tuple[object, ...]:
+def _summary(entry: LedgerEntry) -> tuple[object, ...]:
+    """Return what an example in a finding shows of an entry."""
     scenario = entry.scenario
     return (
         scenario.number,
         scenario.work.name,
         scenario.route.name,
-        scenario.manner.name,
-        entry.heard,
+        scenario.behavior.name,
+        entry.ends,
         entry.statuses[-2:],
     )
 
 
-def of_log(logs: Sequence[Path]) -> list[RunFinding]:
-    """By the worker's own log: every job that was accepted has ended, once."""
+def log_findings(logs: Sequence[Path]) -> list[RunFinding]:
+    """Return the findings of the worker's log: every accepted job must have exactly one end."""
     accepted: Counter[str] = Counter()
     ended: Counter[str] = Counter()
     for path in logs:
         with path.open(encoding="utf-8", errors="replace") as lines:
             for line in lines:
-                if found := ACCEPTED.search(line):
-                    accepted[found[1]] += 1
-                elif found := ENDED.search(line):
-                    ended[found[1]] += 1
-    unlike = [job for job in accepted.keys() | ended.keys() if accepted[job] != ended[job]]
+                if match := ACCEPTED.search(line):
+                    accepted[match[1]] += 1
+                elif match := ENDED.search(line):
+                    ended[match[1]] += 1
+    different = [job for job in accepted.keys() | ended.keys() if accepted[job] != ended[job]]
     return [
-        RunFinding("jobs accepted, by the worker's log", f"{accepted.total():,}"),
-        none("accepted without exactly one end, by the worker's log", len(unlike), unlike),
+        fact("accepted jobs in the worker's log", accepted.total()),
+        expect_none("accepted jobs without exactly one end in the worker's log", len(different), different),
     ]
 
 
-def manners(entries: Iterable[LedgerEntry]) -> str:
-    """How many did what."""
-    counted = Counter(entry.scenario.manner for entry in entries)
-    return ", ".join(f"{counted[manner]:,} {manner.value}" for manner in Manner)
+def behavior_counts(entries: Iterable[LedgerEntry]) -> str:
+    """Return how many clients had each behavior, as text."""
+    counts = Counter(entry.scenario.behavior for entry in entries)
+    return ", ".join(f"{counts[behavior]:,} {behavior.value}" for behavior in Behavior)

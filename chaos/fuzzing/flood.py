@@ -1,4 +1,4 @@
-"""Draws requests in a thread of their own while the answers to earlier ones are still awaited."""
+"""The flood of requests: a thread draws requests while the responses to earlier ones are awaited."""
 
 from __future__ import annotations
 
@@ -11,70 +11,73 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from chaos.fuzzing.fuzz_request import FuzzRequest
-from chaos.fuzzing.graphs import Grammar
-from chaos.fuzzing.requests import batch, bodies, routes
-from chaos.fuzzing.sender import Sender
+from chaos.fuzzing.fuzz_sender import FuzzSender
+from chaos.fuzzing.request_strategies import bodies, route_requests, variants
+from chaos.fuzzing.workflow_grammar import WorkflowGrammar
 from worker.workflow.catalog.catalog import Catalog
 
-SENDERS, AHEAD = 32, 256
-SIZE = 14
-"""Neighbours of each drawn request."""
+SENDERS, QUEUE_SIZE = 32, 256
+VARIANTS = 14
+"""Variants of each drawn request."""
 ROUTES_EVERY = 12
-"""After so many drawn requests each other route is asked once."""
+"""Drawn requests after which each other route is requested once."""
 
 
 @dataclass(frozen=True, slots=True)
-class Flood:
-    """How many requests, from which seed; `wrap` makes of each what is really sent."""
+class FloodPlan:
+    """The number of requests and their seed. `wrap` turns each request into the one that is sent."""
 
     requests: int
     seed: int
-    wrap: Callable[[FuzzRequest], FuzzRequest] = lambda asked: asked
+    wrap: Callable[[FuzzRequest], FuzzRequest] = lambda request: request
 
 
-async def flood(sender: Sender, document: Mapping[str, Any], plan: Flood) -> None:
-    """Send them all."""
-    queue: asyncio.Queue[FuzzRequest | None] = asyncio.Queue(AHEAD)
+async def flood(sender: FuzzSender, document: Mapping[str, Any], plan: FloodPlan) -> None:
+    """Draw and send all requests."""
+    queue: asyncio.Queue[FuzzRequest | None] = asyncio.Queue(QUEUE_SIZE)
     loop = asyncio.get_running_loop()
 
-    def put(asked: FuzzRequest | None) -> None:
-        asyncio.run_coroutine_threadsafe(queue.put(asked), loop).result()
+    def put(request: FuzzRequest | None) -> None:
+        asyncio.run_coroutine_threadsafe(queue.put(request), loop).result()
 
     async def send() -> None:
-        while (asked := await queue.get()) is not None:
-            await sender.send(plan.wrap(asked))
-        await queue.put(None)  # for the next one
+        while (request := await queue.get()) is not None:
+            await sender.send(plan.wrap(request))
+        await queue.put(None)  # ends the next sender
 
     async with asyncio.TaskGroup() as group:
-        group.create_task(asyncio.to_thread(_draw, document, plan, sender, put))
+        group.create_task(asyncio.to_thread(_draw_requests, document, plan, sender, put))
         for _ in range(SENDERS):
             group.create_task(send())
 
 
-def _draw(document: Mapping[str, Any], plan: Flood, sender: Sender, put: Callable[[FuzzRequest | None], None]) -> None:
-    left = plan.requests
+def _draw_requests(
+    document: Mapping[str, Any], plan: FloodPlan, sender: FuzzSender, put: Callable[[FuzzRequest | None], None]
+) -> None:
+    """Draw requests with hypothesis until there are enough, and put None behind the last."""
+    remaining = plan.requests
     drawn = 0
 
     @seed(plan.seed)
     @settings(
-        max_examples=plan.requests // SIZE + 100,
+        max_examples=plan.requests // VARIANTS + 100,
         database=None,
         deadline=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(bodies(document, Grammar(Catalog.bundled())), st.integers(0, 2**32))
+    @given(bodies(document, WorkflowGrammar(Catalog.bundled())), st.integers(0, 2**32))
     def draw(body: dict[str, Any], number: int) -> None:
-        nonlocal left, drawn
-        if left <= 0:
+        nonlocal remaining, drawn
+        if remaining <= 0:
             return
-        made = batch(body, number, SIZE, sender.pot)
+        requests = variants(body, number, VARIANTS, sender.state)
         if drawn % ROUTES_EVERY == 0:
-            made += routes(document, number, sender.pot, body)
+            requests += route_requests(document, number, sender.state, body)
         drawn += 1
-        left -= len(made)
-        for asked in made:
-            put(asked)
+        remaining -= len(requests)
+        for request in requests:
+            put(request)
 
     try:
         draw()

@@ -1,4 +1,4 @@
-"""One request of the fuzzer, and what is wrong with the answer."""
+"""A request of the fuzzer, its response, and the check of the response."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from chaos.clients.hearing import Body, error_of
+from chaos.clients.response_reader import Body, error_of
 from worker.errors import WorkerError
 from worker.sse import EventParser, ServerSentEvent
 
-FILES = ("/outputs/", "/docs", "/metrics")
-"""Routes that answer with something else than JSON where all is well."""
-PLAIN = frozenset({206, 304, 412, 416})
-"""Statuses about a part of a file, which say all in their headers."""
+NON_JSON_ROUTES = ("/outputs/", "/docs", "/metrics")
+"""Routes whose successful responses are not JSON."""
+BODILESS_STATUSES = frozenset({206, 304, 412, 416})
+"""Statuses of requests for a part of a file, whose responses have no JSON body."""
 
 
 @dataclass(frozen=True, slots=True)
 class FuzzRequest:
-    """`kind` tells the routes apart in the table."""
+    """One request. `kind` groups the responses in the tally."""
 
     method: str
     path: str
@@ -29,53 +29,60 @@ class FuzzRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class FuzzResponse:
+    """One response."""
+
     status: int
     content_type: str
     body: bytes
 
     def events(self) -> list[ServerSentEvent]:
-        """Those of a stream that ended, with an end for one that was cut off in its last event."""
+        """Return the events of a stream. An event that was cut off is included."""
         return EventParser().feed(self.body + b"\n\n")
 
     def parsed(self) -> Body | None:
-        """The object in it: of a stream, the data of its last event."""
+        """Return the JSON object of the response or of a stream's last event, or None without one."""
         text = self.body
         if self.content_type == "text/event-stream":
             events = self.events()
             text = events[-1].data if events else b""
         try:
-            found = orjson.loads(text)
+            value = orjson.loads(text)
         except orjson.JSONDecodeError:
             return None
-        return found if isinstance(found, dict) else None
+        return value if isinstance(value, dict) else None
 
     def code(self) -> str:
-        body = self.parsed() or {}
-        error = error_of(body)
+        """Return the error code, or an empty text without an error object."""
+        error = error_of(self.parsed() or {})
         return str(error["code"]) if error else ""
 
 
-def documented() -> frozenset[tuple[int, str]]:
-    """(status, code) of every error class there is; 5xx is among them only as 503."""
+def documented_errors() -> frozenset[tuple[int, str]]:
+    """Return status and code of all error classes. Of the 5xx statuses only 503 is documented."""
     kinds: list[type[WorkerError]] = [WorkerError]
     for kind in kinds:
         kinds.extend(kind.__subclasses__())
     return frozenset((kind.status, kind.code) for kind in kinds if kind.status < 500 or kind.status == 503)
 
 
-def problem(asked: FuzzRequest, answered: Answered, known: frozenset[tuple[int, str]]) -> str | None:
-    """What no answer may be: another 5xx than a documented 503, or anything but JSON with our error object."""
-    if answered.status == 417 or (answered.status in PLAIN and any(part in asked.path for part in FILES)):
-        return None  # the former is the HTTP library's, before any route
-    if answered.status == 400 and "Content-Encoding" in asked.headers:
-        return None  # so is this, where headers come together with a body that is not encoded as they say
-    if answered.status < 400:
-        free = any(part in asked.path for part in FILES)
-        return None if free or answered.parsed() is not None else f"{answered.status} without JSON"
-    code = answered.code()
+def find_problem(request: FuzzRequest, response: FuzzResponse, documented: frozenset[tuple[int, str]]) -> str | None:
+    """Return what is wrong with a response, or None.
+
+    A response must be JSON. An error must have the worker's error object, and a 5xx status must be documented.
+    """
+    if response.status == 417 or (
+        response.status in BODILESS_STATUSES and any(part in request.path for part in NON_JSON_ROUTES)
+    ):
+        return None  # the HTTP library responds with 417 before any route
+    if response.status == 400 and "Content-Encoding" in request.headers:
+        return None  # the HTTP library rejects a body that does not match its Content-Encoding
+    if response.status < 400:
+        may_be_other = any(part in request.path for part in NON_JSON_ROUTES)
+        return None if may_be_other or response.parsed() is not None else f"{response.status} without JSON"
+    code = response.code()
     if not code:
-        return f"{answered.status} without our error object"
-    if answered.status >= 500 and (answered.status, code) not in known:
-        return f"{answered.status} {code}"
+        return f"{response.status} without an error object"
+    if response.status >= 500 and (response.status, code) not in documented:
+        return f"{response.status} {code}"
     return None

@@ -1,4 +1,4 @@
-"""From the worker's own OpenAPI document to hypothesis strategies: values that its schemas allow."""
+"""Hypothesis strategies for the values that the schemas of the worker's OpenAPI document allow."""
 
 from __future__ import annotations
 
@@ -10,18 +10,23 @@ from hypothesis import strategies as st
 
 Strategy = st.SearchStrategy[Any]
 Schema = Mapping[str, Any]
-LONGEST, MOST = 24, 3
+MAX_LENGTH, MAX_ITEMS = 24, 3
 ANYTHING = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False) | st.text(max_size=LONGEST),
-    lambda inner: st.lists(inner, max_size=MOST) | st.dictionaries(st.text(max_size=8), inner, max_size=MOST),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63)
+    | st.floats(allow_nan=False)
+    | st.text(max_size=MAX_LENGTH),
+    lambda inner: st.lists(inner, max_size=MAX_ITEMS) | st.dictionaries(st.text(max_size=8), inner, max_size=MAX_ITEMS),
     max_leaves=4,
 )
 
 
 class Schemas:
-    """`definitions`: `components.schemas` of the document. `known` replaces fields by name, wherever they stand.
+    """Strategies for the schemas of one document.
 
-    Fields in `always` are never left out.
+    `definitions` is its `components.schemas`. `known` has the strategies of fields by name, in place of their schemas.
+    Fields in `always` are never omitted.
     """
 
     def __init__(
@@ -30,20 +35,21 @@ class Schemas:
         self._always = always
         self._definitions = definitions
         self._known = known
-        self._made: dict[str, Strategy] = {}
+        self._strategies: dict[str, Strategy] = {}
 
     def named(self, name: str) -> Strategy:
-        if name not in self._made:
-            self._made[name] = self.of(self._definitions[name])
-        return self._made[name]
+        """Return the strategy for a schema by its name."""
+        if name not in self._strategies:
+            self._strategies[name] = self.of(self._definitions[name])
+        return self._strategies[name]
 
     def of(self, schema: Schema) -> Strategy:
-        """Raises KeyError for a schema that says nothing which is understood here."""
+        """Return the strategy for a schema. Raises KeyError for a type that is not supported."""
         if "$ref" in schema:
             return self.named(schema["$ref"].rsplit("/", 1)[1])
         for choice in ("anyOf", "oneOf"):
             if choice in schema:
-                return st.one_of([self.of(one) for one in schema[choice]])
+                return st.one_of([self.of(option) for option in schema[choice]])
         if "const" in schema or "enum" in schema:
             return st.sampled_from(schema.get("enum") or [schema["const"]])
         return self._typed(schema) if "type" in schema else ANYTHING
@@ -53,10 +59,10 @@ class Schemas:
             case "object":
                 return self._object(schema)
             case "array":
-                least = schema.get("minItems", 0)
-                return st.lists(self.of(schema.get("items", {})), min_size=least, max_size=least + MOST)
+                minimum = schema.get("minItems", 0)
+                return st.lists(self.of(schema.get("items", {})), min_size=minimum, max_size=minimum + MAX_ITEMS)
             case "string":
-                return _text(schema.get("pattern"), schema.get("minLength", 0), schema.get("maxLength", LONGEST))
+                return _text(schema.get("pattern"), schema.get("minLength", 0), schema.get("maxLength", MAX_LENGTH))
             case "integer" | "number" as kind:
                 return _number(schema, whole=kind == "integer")
             case kind:
@@ -65,10 +71,12 @@ class Schemas:
     def _object(self, schema: Schema) -> Strategy:
         properties = schema.get("properties")
         if properties is None:
-            more = schema.get("additionalProperties", True)
-            values = ANYTHING if more is True else self.of(more)
-            return st.dictionaries(st.text(max_size=12), values, max_size=MOST)
-        fields = {name: self._known[name] if name in self._known else self.of(one) for name, one in properties.items()}
+            value_schema = schema.get("additionalProperties", True)
+            values = ANYTHING if value_schema is True else self.of(value_schema)
+            return st.dictionaries(st.text(max_size=12), values, max_size=MAX_ITEMS)
+        fields = {
+            name: self._known[name] if name in self._known else self.of(field) for name, field in properties.items()
+        }
         required = {*schema.get("required", ()), *self._always}
         return st.fixed_dictionaries(
             {name: field for name, field in fields.items() if name in required},
@@ -77,10 +85,10 @@ class Schemas:
 
 
 @cache
-def _text(pattern: str | None, least: int, most: int) -> Strategy:
+def _text(pattern: str | None, min_length: int, max_length: int) -> Strategy:
     if pattern:
         return st.from_regex(pattern, fullmatch=True)
-    return st.text(min_size=least, max_size=min(most, LONGEST))
+    return st.text(min_size=min_length, max_size=min(max_length, MAX_LENGTH))
 
 
 def _number(schema: Schema, *, whole: bool) -> Strategy:

@@ -1,4 +1,4 @@
-"""A bucket on loopback that can be down, slow, broken, or of another mind about its keys."""
+"""A server that behaves like an S3 bucket on loopback, with faults on demand."""
 
 from __future__ import annotations
 
@@ -13,68 +13,73 @@ NAME = "chaos"
 ERROR = '<?xml version="1.0" encoding="UTF-8"?><Error><Code>{}</Code><Message>{}</Message></Error>'
 
 
-class Mood(StrEnum):
-    WELL = "well"
+class BucketFault(StrEnum):
+    """What is wrong with the bucket."""
+
+    NONE = "none"
     SLOW = "slow"
-    BROKEN = "500s"
-    STRICT = "wrong credentials"
+    SERVER_ERROR = "500s"
+    WRONG_CREDENTIALS = "wrong credentials"
     DOWN = "down"
-    PAGE = "200 and a page for people"
-    CUT = "half an error"
+    HTML_PAGE = "200 and an HTML page"
+    TRUNCATED_ERROR = "half an error"
 
 
 class BucketServer:
-    """Takes `PUT /bucket/key`, as S3's clients send it for a file of a few MiB; `files` counts each key's uploads."""
+    """The bucket. It accepts `PUT /bucket/key`, and `files` counts the uploads of each key."""
 
     def __init__(self) -> None:
-        self.mood = Mood.WELL
+        self.fault = BucketFault.NONE
         self.files: dict[str, int] = {}
         self.url = ""
         self._port = 0
 
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=2**30)
-        app.add_routes([web.route("*", "/{path:.*}", self._answer)])
+        app.add_routes([web.route("*", "/{path:.*}", self._handle)])
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
         await self._runner.setup()
-        await self._open()
+        await self._listen()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._runner.cleanup()
 
-    async def be(self, mood: Mood) -> None:
-        """From the next request on; down means that nobody listens."""
-        was, self.mood = self.mood, mood
-        if mood is Mood.DOWN:
+    async def set_fault(self, fault: BucketFault) -> None:
+        """Apply a fault to all later requests. DOWN closes the port."""
+        previous, self.fault = self.fault, fault
+        if fault is BucketFault.DOWN:
             await self._site.stop()
-        elif was is Mood.DOWN:
-            await self._open()
+        elif previous is BucketFault.DOWN:
+            await self._listen()
 
-    async def _open(self) -> None:
+    async def _listen(self) -> None:
+        """Open the port, which stays the same over the server's life."""
         self._site = web.TCPSite(self._runner, "127.0.0.1", self._port, reuse_address=True)
         await self._site.start()
         if not self._port:
             self._port = self._runner.addresses[0][1]
         self.url = f"http://127.0.0.1:{self._port}"
 
-    async def _answer(self, request: web.Request) -> web.Response:
+    async def _handle(self, request: web.Request) -> web.Response:
+        """Store a file, or return the response of the current fault."""
         body = await request.read()
-        match self.mood:
-            case Mood.BROKEN | Mood.DOWN:
-                return _refusal(500, "InternalError")
-            case Mood.STRICT:
-                return _refusal(403, "InvalidAccessKeyId")
-            case Mood.PAGE:
+        match self.fault:
+            case BucketFault.SERVER_ERROR | BucketFault.DOWN:
+                return _error_response(500, "InternalError")
+            case BucketFault.WRONG_CREDENTIALS:
+                return _error_response(403, "InvalidAccessKeyId")
+            case BucketFault.HTML_PAGE:
                 return web.Response(text="<html>Sign in</html>", content_type="text/html")
-            case Mood.CUT:
+            case BucketFault.TRUNCATED_ERROR:
                 return web.Response(status=500, text=ERROR[: len(ERROR) // 2], content_type="application/xml")
-            case Mood.SLOW:
+            case BucketFault.SLOW:
                 await asyncio.sleep(SLOW_S)
         if request.method == "PUT" and body:
             self.files[request.path] = self.files.get(request.path, 0) + 1
         return web.Response(headers={"ETag": '"0"'})
 
 
-def _refusal(status: int, code: str) -> web.Response:
-    return web.Response(status=status, text=ERROR.format(code, "as it was told to"), content_type="application/xml")
+def _error_response(status: int, code: str) -> web.Response:
+    """Return an error in the XML of S3."""
+    return web.Response(status=status, text=ERROR.format(code, "simulated fault"), content_type="application/xml")

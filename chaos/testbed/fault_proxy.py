@@ -1,11 +1,11 @@
-"""An HTTP relay in front of a server that garbles its answers on demand: another shape, half, slowly, or none at all.
+"""An HTTP proxy that corrupts the responses of a server on demand: other content, half of it, slowly, or nothing.
 
-    async with FaultProxy(engine.url) as relay:      # the worker's WORKER_COMFYUI is relay.url
-        relay.garble("/queue", Status(500))            # from now on, for every answer on paths that begin so
-        relay.garble("/ws", lambda frame: ...)         # frames: bytes or text in, one or none out
-        relay.heal()
+    async with FaultProxy(engine.url) as proxy:        # the worker's WORKER_COMFYUI is proxy.url
+        proxy.garble("/queue", other_body(b"[]"))      # from now on, every response on paths with this prefix
+        proxy.garble_frames(lambda frame: ...)         # WebSocket frames: bytes or str in, one or None out
+        proxy.heal()                                   # forward everything unchanged again
 
-It stands in front of ComfyUI, of a bucket or of Vast's autoscaler.
+It works in front of ComfyUI, of a bucket and of Vast's autoscaler.
 """
 
 from __future__ import annotations
@@ -21,98 +21,99 @@ import orjson
 from aiohttp import web
 
 PAGE = b"<!DOCTYPE html><html><body><h1>It works!</h1></body></html>"
-HOP = frozenset({"host", "connection", "transfer-encoding", "content-length", "content-encoding"})
+HOP_BY_HOP = frozenset({"host", "connection", "transfer-encoding", "content-length", "content-encoding"})
 Frame = str | bytes
 ChangedFrame = Callable[[Frame], Frame | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Original:
-    """What the server has answered."""
+class OriginalResponse:
+    """The server's response."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
 
 
-class Garbled(Protocol):
-    """One way to spoil an answer."""
+class ResponseFault(Protocol):
+    """A function that replaces a response."""
 
-    async def __call__(self, request: web.Request, original: Original) -> web.StreamResponse:
-        """Send something in its place."""
+    async def __call__(self, request: web.Request, original: OriginalResponse) -> web.StreamResponse:
+        """Return or send the replacement."""
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
-    """The body made another one by `change`; status and headers stay unless others are given."""
+class ChangedResponse:
+    """A response whose body is the result of `change`. `status` and `headers` replace those of the original."""
 
     change: Callable[[bytes], bytes]
     status: int | None = None
     headers: Mapping[str, str] | None = None
 
-    async def __call__(self, request: web.Request, original: Original) -> web.StreamResponse:
+    async def __call__(self, request: web.Request, original: OriginalResponse) -> web.StreamResponse:
         body, headers = self.change(original.body), {**original.headers, **(self.headers or {})}
         return web.Response(body=body, status=self.status or original.status, headers=headers)
 
 
-def swapped_json(change: Callable[[Any], Any]) -> Changed:
-    """Another JSON value in place of the one that was answered."""
-    return Changed(lambda body: orjson.dumps(change(orjson.loads(body))))
+def swapped_json(change: Callable[[Any], Any]) -> ChangedResponse:
+    """Return a fault that replaces the JSON value of a response by the result of `change`."""
+    return ChangedResponse(lambda body: orjson.dumps(change(orjson.loads(body))))
 
 
-def other_body(body: bytes, kind: str = "application/json", status: int | None = None) -> Changed:
-    """A body that has nothing to do with the question."""
-    return Changed(lambda _: body, status, {"Content-Type": kind})
+def other_body(body: bytes, kind: str = "application/json", status: int | None = None) -> ChangedResponse:
+    """Return a fault that replaces the body by an unrelated one."""
+    return ChangedResponse(lambda _: body, status, {"Content-Type": kind})
 
 
-def redirect(to: str) -> Changed:
-    return Changed(lambda _: b"", 302, {"Location": to})
+def redirect(to: str) -> ChangedResponse:
+    """Return a fault that redirects to another URL."""
+    return ChangedResponse(lambda _: b"", 302, {"Location": to})
 
 
 @dataclass(frozen=True, slots=True)
-class InPieces:
-    """A byte at a time, with a pause after each; `most` bytes, and then the rest."""
+class SlowResponse:
+    """A response that sends its first `max_bytes` one by one, with a pause after each, and then the remaining bytes."""
 
     pause_s: float = 0.0
-    most: int = 4096
+    max_bytes: int = 4096
 
-    async def __call__(self, request: web.Request, original: Original) -> web.StreamResponse:
+    async def __call__(self, request: web.Request, original: OriginalResponse) -> web.StreamResponse:
         response = web.StreamResponse(status=original.status, headers=original.headers)
         await response.prepare(request)
         with suppress(ConnectionError):
-            for place in range(min(self.most, len(original.body))):
-                await response.write(original.body[place : place + 1])
+            for index in range(min(self.max_bytes, len(original.body))):
+                await response.write(original.body[index : index + 1])
                 await asyncio.sleep(self.pause_s)
-            await response.write(original.body[self.most :])
+            await response.write(original.body[self.max_bytes :])
             await response.write_eof()
         return response
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
-    """The connection ends after a part of the body that was announced."""
+class TruncatedResponse:
+    """A response whose connection is closed after a fraction of the announced body."""
 
-    part: float = 0.5
+    fraction: float = 0.5
 
-    async def __call__(self, request: web.Request, original: Original) -> web.StreamResponse:
+    async def __call__(self, request: web.Request, original: OriginalResponse) -> web.StreamResponse:
         response = web.StreamResponse(status=original.status, headers=original.headers)
         response.content_length = len(original.body) + 1
         await response.prepare(request)
         with suppress(ConnectionError):
-            await response.write(original.body[: int(len(original.body) * self.part)])
+            await response.write(original.body[: int(len(original.body) * self.fraction)])
         if request.transport is not None:
             request.transport.close()
         return response
 
 
 @dataclass(frozen=True, slots=True)
-class Endless:
-    """A body that has no end, `piece` again and again; `pause_s` after each."""
+class EndlessResponse:
+    """A response whose body never ends. It repeats `piece` with a pause after each."""
 
     piece: bytes = b" " * 65536
     pause_s: float = 0.0
 
-    async def __call__(self, request: web.Request, original: Original) -> web.StreamResponse:
+    async def __call__(self, request: web.Request, original: OriginalResponse) -> web.StreamResponse:
         response = web.StreamResponse(status=original.status, headers=original.headers)
         await response.prepare(request)
         with suppress(ConnectionError):
@@ -122,7 +123,7 @@ class Endless:
         return response
 
 
-KINDS: Mapping[str, Garbled] = {
+KINDS: Mapping[str, ResponseFault] = {
     "null": other_body(b"null"),
     "list": other_body(b"[]"),
     "object": other_body(b"{}"),
@@ -135,33 +136,36 @@ KINDS: Mapping[str, Garbled] = {
     "no UTF-8": other_body(b'{"\xff": 1}'),
     "page": other_body(PAGE, "text/html"),
     "page of a proxy": other_body(PAGE, "text/html", 502),
-    "another type": Changed(lambda body: body, headers={"Content-Type": "image/png"}),
-    "lying encoding": Changed(lambda body: body, headers={"Content-Encoding": "gzip"}),
+    "another type": ChangedResponse(lambda body: body, headers={"Content-Type": "image/png"}),
+    "lying encoding": ChangedResponse(lambda body: body, headers={"Content-Encoding": "gzip"}),
     "unauthorized": other_body(b"{}", status=401),
     "not found": other_body(b"{}", status=404),
     "teapot": other_body(b"{}", status=418),
     "error": other_body(b'{"error": "no"}', status=500),
-    "nothing to say": Changed(lambda _: b"", 204),
+    "nothing to say": ChangedResponse(lambda _: b"", 204),
     "redirect to itself": redirect("?"),
     "redirect to nobody": redirect("http://127.0.0.1:9/"),
     "redirect to a file": redirect("file:///etc/passwd"),
     "redirect without a place": redirect(""),
-    "cut": Cut(),
-    "cut before the body": Cut(0.0),
-    "in pieces": InPieces(),
+    "cut": TruncatedResponse(),
+    "cut before the body": TruncatedResponse(0.0),
+    "in pieces": SlowResponse(),
 }
-"""Ways to spoil one answer, none of which takes longer than the answer itself."""
+"""Faults by name. None of them takes longer than the original response."""
 
 
 class FaultProxy:
-    """Forwards everything unchanged until it is told to garble. `garbled` counts the changed answers."""
+    """An HTTP proxy on loopback. It forwards everything unchanged until a fault is set.
+
+    `garbled` counts the responses and frames that were changed.
+    """
 
     def __init__(self, target: str) -> None:
         self.url = ""
         self.garbled = 0
         self._target = target
-        self._answers: dict[str, Garbled] = {}
-        self._frames: ChangedFrame | None = None
+        self._faults: dict[str, ResponseFault] = {}
+        self._change_frame: ChangedFrame | None = None
         self._sockets: set[web.WebSocketResponse] = set()
 
     async def __aenter__(self) -> Self:
@@ -178,65 +182,71 @@ class FaultProxy:
         await self._runner.cleanup()
         await self._http.close()
 
-    def garble(self, path: str, how: Garbled) -> None:
-        """Spoil each answer to a path that begins so."""
-        self._answers[path] = how
+    def garble(self, path: str, fault: ResponseFault) -> None:
+        """Apply a fault to every response on paths with this prefix."""
+        self._faults[path] = fault
 
     def garble_frames(self, change: ChangedFrame) -> None:
-        """Send what `change` makes of each frame of the server's; nothing where that is None."""
-        self._frames = change
+        """Replace each frame of the server by the result of `change`. None drops the frame."""
+        self._change_frame = change
 
     def heal(self) -> None:
-        self._answers.clear()
-        self._frames = None
+        """Remove all faults."""
+        self._faults.clear()
+        self._change_frame = None
 
-    async def say(self, frame: Frame) -> None:
-        """Send a frame of one's own over every open WebSocket."""
+    async def send_frame(self, frame: Frame) -> None:
+        """Send a frame to the clients of all open WebSockets."""
         for socket in list(self._sockets):
             with suppress(ConnectionError):
                 await _send(socket, frame)
 
     async def _relay(self, request: web.Request) -> web.StreamResponse:
+        """Forward a request and return the response, or its replacement."""
         if request.headers.get("Upgrade", "").lower() == "websocket":
-            return await self._socket(request)
-        headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP}
+            return await self._relay_websocket(request)
+        headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP}
         url, body = self._target + request.raw_path, await request.read()
-        async with self._http.request(request.method, url, data=body, headers=headers, allow_redirects=False) as answer:
-            kept = {name: value for name, value in answer.headers.items() if name.lower() not in HOP}
-            original = Original(answer.status, kept, await answer.read())
-        how = next((how for path, how in self._answers.items() if request.path.startswith(path)), None)
-        if how is None:
+        async with self._http.request(
+            request.method, url, data=body, headers=headers, allow_redirects=False
+        ) as response:
+            kept_headers = {name: value for name, value in response.headers.items() if name.lower() not in HOP_BY_HOP}
+            original = OriginalResponse(response.status, kept_headers, await response.read())
+        fault = next((fault for path, fault in self._faults.items() if request.path.startswith(path)), None)
+        if fault is None:
             return web.Response(body=original.body, status=original.status, headers=original.headers)
         self.garbled += 1
-        return await how(request, original)
+        return await fault(request, original)
 
-    async def _socket(self, request: web.Request) -> web.StreamResponse:
-        near = web.WebSocketResponse(max_msg_size=0)
-        async with self._http.ws_connect(self._target + request.raw_path, max_msg_size=0) as far:
-            await near.prepare(request)
-            self._sockets.add(near)
+    async def _relay_websocket(self, request: web.Request) -> web.StreamResponse:
+        """Forward the frames of a WebSocket in both directions."""
+        client_socket = web.WebSocketResponse(max_msg_size=0)
+        async with self._http.ws_connect(self._target + request.raw_path, max_msg_size=0) as server_socket:
+            await client_socket.prepare(request)
+            self._sockets.add(client_socket)
             try:
-                backwards = asyncio.create_task(_copy(near, far))
-                async for frame in far:
+                to_server = asyncio.create_task(_copy_frames(client_socket, server_socket))
+                async for frame in server_socket:
                     if frame.type in {aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY}:
-                        await self._pass(near, frame.data)
-                backwards.cancel()
+                        await self._forward_frame(client_socket, frame.data)
+                to_server.cancel()
             finally:
-                self._sockets.discard(near)
-        return near
+                self._sockets.discard(client_socket)
+        return client_socket
 
-    async def _pass(self, near: web.WebSocketResponse, frame: Frame) -> None:
-        changed = self._frames(frame) if self._frames else frame
+    async def _forward_frame(self, client_socket: web.WebSocketResponse, frame: Frame) -> None:
+        """Send a frame of the server to the client, changed if a change is set."""
+        changed = self._change_frame(frame) if self._change_frame else frame
         self.garbled += changed != frame
         if changed is not None:
-            await _send(near, changed)
+            await _send(client_socket, changed)
 
 
 async def _send(socket: web.WebSocketResponse, frame: Frame) -> None:
     await (socket.send_bytes(frame) if isinstance(frame, bytes) else socket.send_str(frame))
 
 
-async def _copy(source: web.WebSocketResponse, target: aiohttp.ClientWebSocketResponse) -> None:
+async def _copy_frames(source: web.WebSocketResponse, target: aiohttp.ClientWebSocketResponse) -> None:
     async for frame in source:
         if frame.type is aiohttp.WSMsgType.TEXT:
             await target.send_str(frame.data)

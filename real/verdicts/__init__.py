@@ -1,1 +1,1 @@
-"""Verdicts of `POST /prompt`: those of a real ComfyUI beside those of `worker.workflow.validation`."""
+"""Comparison of the verdicts of a real ComfyUI's `POST /prompt` with those of `worker.workflow.validation`."""

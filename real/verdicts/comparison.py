@@ -1,4 +1,4 @@
-"""What a real ComfyUI says to a prompt, what our strict verdict is, and where the two differ."""
+"""Comparison of a real ComfyUI's verdict on a prompt with the verdict of our strict validation."""
 
 from __future__ import annotations
 
@@ -15,39 +15,47 @@ from worker.workflow.validation.validate import validate
 from worker.workflow.validation.validation_error import validation_errors
 
 MARK = "comfy_worker_verdict_only"
-"""ComfyUI does not queue a prompt with this key in `extra_data`: see `custom_nodes/comfy_worker_verdicts`."""
+"""ComfyUI does not queue a prompt with this key in `extra_data`. See `custom_nodes/comfy_worker_verdicts`."""
 
-ASKED_OF_THE_WORKER = ("shared", "without missing classes", "files")
+WORKER_GROUPS = ("shared", "without missing classes", "files")
+"""Groups of prompts that are also sent to the worker's `POST /validate`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """`errors`: (type, input) of each node's, sorted, or the text where no input is named."""
+    """One verdict on a prompt.
+
+    `errors` has, for each node, its errors as sorted pairs of type and input. For an error without an input,
+    the second part is its text.
+    """
 
     status: int
     error_type: str | None
     errors: dict[str, tuple[tuple[str, str], ...]]
 
     def without_inputs(self) -> Judgement:
-        errors = {node_id: tuple(sorted((kind, "") for kind, _ in found)) for node_id, found in self.errors.items()}
+        """Return the verdict without the inputs in its errors."""
+        errors = {node_id: tuple(sorted((kind, "") for kind, _ in pairs)) for node_id, pairs in self.errors.items()}
         return replace(self, errors=errors)
 
     def __str__(self) -> str:
-        told = "; ".join(f"{node_id}: {', '.join(map(' '.join, found))}" for node_id, found in self.errors.items())
-        return f"{self.status} {self.error_type or ''} {told}".strip()
+        errors = "; ".join(f"{node_id}: {', '.join(map(' '.join, pairs))}" for node_id, pairs in self.errors.items())
+        return f"{self.status} {self.error_type or ''} {errors}".strip()
 
 
 @dataclass(slots=True)
 class VerdictComparison:
-    """Counts by group of cases, and what differs: (case, ComfyUI's, ours)."""
+    """Counts of all and of equal verdicts by group, and the prompts whose verdicts differ."""
 
     total: dict[str, int] = field(default_factory=dict)
     equal: dict[str, int] = field(default_factory=dict)
     refused: int = 0
-    """By ComfyUI, or in part."""
+    """Prompts that ComfyUI rejected, wholly or in part."""
     differing: list[tuple[VerdictCase, Judgement, Judgement]] = field(default_factory=list)
+    """Prompts with ComfyUI's verdict and ours."""
 
     def add(self, case: VerdictCase, real: Judgement, ours: Judgement) -> None:
+        """Compare two verdicts on one prompt, and count them."""
         self.total[case.group] = self.total.get(case.group, 0) + 1
         self.refused += real.status != 200 or bool(real.errors)
         if are_equivalent(real, ours):
@@ -58,72 +66,82 @@ class VerdictComparison:
 
 @dataclass(frozen=True, slots=True)
 class PromptValidators:
-    """The ComfyUI at `url`, whose classes are `catalog` and whose files are `files`; the worker before it, if any."""
+    """The three sources of verdicts: a ComfyUI, our rules, and optionally a worker.
+
+    `url` is the ComfyUI, and `catalog` and `files` are its classes and files. `worker` is the URL of a worker in front
+    of it, or empty.
+    """
 
     url: str
     catalog: Catalog
     files: FileCheck
     worker: str = ""
 
-    async def real(self, prompt: Any, http: aiohttp.ClientSession) -> Judgement:  # noqa: ANN401 - JSON
+    async def comfyui_verdict(self, prompt: Any, http: aiohttp.ClientSession) -> Judgement:  # noqa: ANN401 - JSON
+        """Return the verdict of ComfyUI's `POST /prompt`."""
         body = {"prompt": prompt, "extra_data": {MARK: True}}
-        async with http.post(f"{self.url}/prompt", json=body) as answer:
-            said = await answer.json() if answer.content_type == "application/json" else {}
-            return judgement(answer.status, said.get("error"), said.get("node_errors"))
+        async with http.post(f"{self.url}/prompt", json=body) as response:
+            content = await response.json() if response.content_type == "application/json" else {}
+            return judgement(response.status, content.get("error"), content.get("node_errors"))
 
-    def ours(self, prompt: Any) -> Judgement:  # noqa: ANN401 - JSON
+    def our_verdict(self, prompt: Any) -> Judgement:  # noqa: ANN401 - JSON
+        """Return the verdict of our strict validation."""
         verdict = validate(prompt, self.catalog, self.files)
         return judgement(verdict.status, verdict.error, verdict.node_errors)
 
-    async def workers(self, prompt: Any, http: aiohttp.ClientSession) -> Judgement:  # noqa: ANN401 - JSON
-        """What `POST /validate?strict=true` answers, which names no inputs."""
-        async with http.post(f"{self.worker}/validate?strict=true", json={"workflow": prompt}) as answer:
-            said = (await answer.json()).get("comfyui") or {}
+    async def worker_verdict(self, prompt: Any, http: aiohttp.ClientSession) -> Judgement:  # noqa: ANN401 - JSON
+        """Return the verdict of the worker's `POST /validate?strict=true`, whose errors name no inputs."""
+        async with http.post(f"{self.worker}/validate?strict=true", json={"workflow": prompt}) as response:
+            verdict = (await response.json()).get("comfyui") or {}
         errors = {
-            node_id: tuple((kind, "") for kind in kinds) for node_id, kinds in said.get("node_errors", {}).items()
+            node_id: tuple((kind, "") for kind in kinds) for node_id, kinds in verdict.get("node_errors", {}).items()
         }
-        return Judgement(said.get("status", answer.status), said.get("error_type"), errors)
+        return Judgement(verdict.get("status", response.status), verdict.get("error_type"), errors)
 
 
 async def compare(
-    cases: Iterable[VerdictCase], judges: PromptValidators, http: aiohttp.ClientSession
+    cases: Iterable[VerdictCase], validators: PromptValidators, http: aiohttp.ClientSession
 ) -> VerdictComparison:
-    """Ask all for each prompt; the worker for those of `ASKED_OF_THE_WORKER`."""
-    found = VerdictComparison()
+    """Compare the verdicts on each prompt. Only prompts of `WORKER_GROUPS` are sent to the worker."""
+    comparison = VerdictComparison()
     for case in cases:
-        real = await judges.real(case.prompt, http)
-        found.add(case, real, judges.ours(case.prompt))
-        if judges.worker and case.group in ASKED_OF_THE_WORKER:
-            asked = replace(case, group=f"{case.group}: POST /validate")
-            found.add(asked, real.without_inputs(), await judges.workers(case.prompt, http))
-    return found
+        real = await validators.comfyui_verdict(case.prompt, http)
+        comparison.add(case, real, validators.our_verdict(case.prompt))
+        if validators.worker and case.group in WORKER_GROUPS:
+            worker_case = replace(case, group=f"{case.group}: POST /validate")
+            comparison.add(worker_case, real.without_inputs(), await validators.worker_verdict(case.prompt, http))
+    return comparison
 
 
-CHANCE = ("exception_during_inner_validation", "exception_during_validation", "dependency_cycle")
-"""Where ComfyUI stops at one of these, what it has looked at before depends on the order of a set of names."""
+UNORDERED_ERRORS = ("exception_during_inner_validation", "exception_during_validation", "dependency_cycle")
+"""Errors at which ComfyUI stops. The nodes checked before depend on the order of a Python set, which is random."""
 
 
 def are_equivalent(one: Judgement, other: Judgement) -> bool:
-    """Compare all that ComfyUI does not leave to chance."""
+    """Return whether two verdicts agree in everything that is not random in ComfyUI."""
     if one == other:
         return True
     if (one.status, one.error_type) != (other.status, other.error_type) or not (_stopped(one) and _stopped(other)):
         return False
-    both = one.errors.keys() & other.errors.keys()
-    return all(_kinds(one, node_id) == _kinds(other, node_id) for node_id in both)
+    common_nodes = one.errors.keys() & other.errors.keys()
+    return all(_comparable_errors(one, node_id) == _comparable_errors(other, node_id) for node_id in common_nodes)
 
 
-def _stopped(found: Judgement) -> bool:
-    return any(kind in CHANCE for errors in found.errors.values() for kind, _ in errors)
+def _stopped(verdict: Judgement) -> bool:
+    """Return whether the validation stopped at one of `UNORDERED_ERRORS`."""
+    return any(kind in UNORDERED_ERRORS for pairs in verdict.errors.values() for kind, _ in pairs)
 
 
-def _kinds(found: Judgement, node_id: str) -> list[tuple[str, str]]:
-    return sorted(("stopped", "") if kind in CHANCE else (kind, name) for kind, name in found.errors[node_id])
+def _comparable_errors(verdict: Judgement, node_id: str) -> list[tuple[str, str]]:
+    """Return the errors of a node, with one common name for all `UNORDERED_ERRORS`."""
+    pairs = verdict.errors[node_id]
+    return sorted(("stopped", "") if kind in UNORDERED_ERRORS else (kind, name) for kind, name in pairs)
 
 
 def judgement(status: int, error: Any, node_errors: Any) -> Judgement:  # noqa: ANN401 - JSON
-    told: dict[str, list[tuple[str, str]]] = {}
-    for node_id, one in validation_errors(node_errors or {}):
-        told.setdefault(node_id, []).append((one.kind, one.input_name or one.text))
+    """Return the verdict for a status and the `error` and `node_errors` of a response of `POST /prompt`."""
+    errors: dict[str, list[tuple[str, str]]] = {}
+    for node_id, node_error in validation_errors(node_errors or {}):
+        errors.setdefault(node_id, []).append((node_error.kind, node_error.input_name or node_error.text))
     error_type = error.get("type") if isinstance(error, dict) else None
-    return Judgement(status, error_type, {node_id: tuple(sorted(found)) for node_id, found in sorted(told.items())})
+    return Judgement(status, error_type, {node_id: tuple(sorted(pairs)) for node_id, pairs in sorted(errors.items())})

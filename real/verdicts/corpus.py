@@ -1,4 +1,7 @@
-"""The prompts that both judge: shared ones, one around every class, and mutants of all; a catalog gives the same."""
+"""The prompts whose verdicts are compared: shared prompts, one prompt for each class, and mutants of both.
+
+The same catalog always gives the same prompts.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,8 @@ from worker.workflow.prompt import is_link
 from worker.workflow.validation.packs.node_validators import NODE_VALIDATORS
 
 SEED = 33
-CLASSES_KNOWN = "without missing classes"
-MUTANTS = {CLASSES_KNOWN: 6, "class": 2}
+WITHOUT_MISSING = "without missing classes"
+MUTANTS = {WITHOUT_MISSING: 6, "class": 2}
 FILE_MUTANTS = 24
 HOOKED: dict[str, dict[str, Any]] = {
     "ImpactSwitch": {"sel_mode": True, "select": 2, "input1": ["no such", 0], "input2": ["2", 0], "input3": ["3", 0]},
@@ -33,39 +36,42 @@ HOOKED: dict[str, dict[str, Any]] = {
     "MakeBasicPipe //Inspire": {"wildcard_mode": "populate"},
     "ImpactWildcardProcessor": {"populated_text": "", "mode": True},
 }
-"""Classes whose packs change the prompt before it is validated, and the inputs with which they do."""
+"""Classes whose packs change the prompt before it is validated, with inputs that cause a change."""
 HOOK_MUTANTS = 12
 FOLDERS = {
     "input": ("sub/inside.png", "clip.mp4", "notes.txt", "3d/model.glb"),
     "output": ("made.png",),
 }
-"""Files that are there, empty ones; so is the folder `empty` in input."""
+"""Empty files that exist while prompts are compared, by folder. The input folder also has an empty folder `empty`."""
 
 
 @dataclass(frozen=True, slots=True)
 class VerdictCase:
-    """A value of the key `prompt`, whatever it is; `group` is what the page counts it under."""
+    """One prompt to compare. `group` is the row of the page in which it is counted."""
 
     name: str
     group: str
     prompt: Any
 
 
-def cases(catalog: Catalog, shared: Path | None) -> Iterator[VerdictCase]:
-    """All, in the same order each time. `shared` is a folder of prompts that the editor made, as files below it."""
-    originals = [*_shared(shared, catalog)] if shared else []
-    originals += _by_class(catalog)
+def verdict_cases(catalog: Catalog, shared: Path | None) -> Iterator[VerdictCase]:
+    """Yield all prompts, in the same order each time.
+
+    `shared` is a folder of prompts that the editor made (`truth/*.json` at any depth), or None.
+    """
+    originals = [*_shared_cases(shared, catalog)] if shared else []
+    originals += _class_cases(catalog)
     yield from originals
     for case in originals:
         rng = Random(f"{SEED} {case.name}")
         for number in range(MUTANTS.get(case.group, 0)):
             yield VerdictCase(f"{case.name} #{number}", f"{case.group}, changed", mutant(case.prompt, catalog, rng))
-    yield from _files(catalog)
-    yield from _hooks(catalog)
+    yield from _file_cases(catalog)
+    yield from _hook_cases(catalog)
 
 
 def put_files(folders: dict[str, Path]) -> None:
-    """Put the files of `FOLDERS` into the folders of these names."""
+    """Write the files of `FOLDERS` to the folders of these names."""
     for kind, names in FOLDERS.items():
         for name in names:
             path = folders[kind] / name
@@ -74,40 +80,41 @@ def put_files(folders: dict[str, Path]) -> None:
     (folders["input"] / "empty").mkdir(exist_ok=True)
 
 
-def _shared(folder: Path, catalog: Catalog) -> Iterator[VerdictCase]:
+def _shared_cases(folder: Path, catalog: Catalog) -> Iterator[VerdictCase]:
+    """Yield each shared prompt, unchanged and without its nodes of missing classes."""
     for path in sorted(folder.rglob("truth/*.json")):
         prompt = orjson.loads(path.read_bytes()).get("output")
         if not isinstance(prompt, dict) or not prompt:
             continue
         yield VerdictCase(path.stem, "shared", prompt)
-        known = _without_missing(prompt, catalog)
-        if known:
-            yield VerdictCase(f"{path.stem} without missing classes", CLASSES_KNOWN, known)
+        reduced = _without_missing(prompt, catalog)
+        if reduced:
+            yield VerdictCase(f"{path.stem} without missing classes", WITHOUT_MISSING, reduced)
 
 
 def _without_missing(prompt: dict[str, Any], catalog: Catalog) -> dict[str, Any]:
-    """A prompt less the nodes of classes that are not there, and the links to them."""
-    known = {node_id: node for node_id, node in prompt.items() if node.get("class_type") in catalog}
+    """Return the prompt without nodes of missing classes, and without the links to them."""
+    installed = {node_id: node for node_id, node in prompt.items() if node.get("class_type") in catalog}
     return {
         node_id: {
             **node,
             "inputs": {
-                name: value for name, value in node["inputs"].items() if not is_link(value) or value[0] in known
+                name: value for name, value in node["inputs"].items() if not is_link(value) or value[0] in installed
             },
         }
-        for node_id, node in known.items()
+        for node_id, node in installed.items()
     }
 
 
-def _by_class(catalog: Catalog) -> Iterator[VerdictCase]:
+def _class_cases(catalog: Catalog) -> Iterator[VerdictCase]:
     builder = GraphBuilder(catalog)
     for name in sorted(catalog):
         if prompt := builder.prompt(name):
             yield VerdictCase(name, "class", prompt)
 
 
-def _files(catalog: Catalog) -> Iterator[VerdictCase]:
-    """Each class that looks for files itself, with names of all kinds."""
+def _file_cases(catalog: Catalog) -> Iterator[VerdictCase]:
+    """Yield prompts with file names of all kinds, for each class that checks files itself."""
     builder = GraphBuilder(catalog)
     for name in sorted(set(NODE_VALIDATORS) & set(catalog)):
         prompt, validator = builder.prompt(name), NODE_VALIDATORS[name]
@@ -119,7 +126,8 @@ def _files(catalog: Catalog) -> Iterator[VerdictCase]:
                 )
 
 
-def _hooks(catalog: Catalog) -> Iterator[VerdictCase]:
+def _hook_cases(catalog: Catalog) -> Iterator[VerdictCase]:
+    """Yield prompts that a pack changes before they are validated."""
     builder = GraphBuilder(catalog)
     for name in sorted(set(HOOKED) & set(catalog)):
         prompt = builder.prompt(name)

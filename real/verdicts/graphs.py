@@ -1,4 +1,4 @@
-"""A small prompt around any class of a catalog: what it needs in front of it, and a node that shows what it makes."""
+"""Small prompts for any class of a catalog: the node, the sources it needs, and a node that shows its output."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from worker.workflow.catalog.node_class import AUTOGROW, COMBO, DYNAMIC_COMBO, I
 
 VALUES: dict[str, Any] = {"WEBCAM": "example.png", "INT": 1, "FLOAT": 1.0, "STRING": "text", "BOOLEAN": True}
 SHOWN_BY = ("PreviewAny", "source")
-MOST_NODES = 24
+MAX_NODES = 24
 ROUNDS = 6
 
 
 @dataclass(slots=True)
 class GraphBuilder:
-    """Builds prompts from the classes of one catalog; the same catalog gives the same prompts."""
+    """Builds prompts from the classes of one catalog. The same catalog always gives the same prompts."""
 
     catalog: Catalog
     _providers: dict[str, tuple[str, int]] = field(default_factory=dict)
-    """Type -> (class, slot) of the output that takes the fewest nodes to make."""
+    """For each type the class and output slot that make it with the fewest nodes."""
 
     def __post_init__(self) -> None:
         costs: dict[str, int] = {}
         for _ in range(ROUNDS):
             for name in sorted(self.catalog):
-                self._offer(self.catalog[name], costs)
+                self._register_outputs(self.catalog[name], costs)
 
     def prompt(self, class_type: str) -> dict[str, Any] | None:
-        """Return a prompt with one node of this class, id "1"; None where nothing would show it."""
+        """Return a prompt in which the node "1" has this class, or None when no node can show its output."""
         prompt: dict[str, Any] = {}
         node_class = self.catalog[class_type]
         self._add(class_type, prompt)
@@ -43,18 +43,20 @@ class GraphBuilder:
         prompt[str(len(prompt) + 1)] = {"class_type": shown_by, "inputs": {name: ["1", 0]}}
         return prompt
 
-    def _offer(self, node_class: NodeClass, costs: dict[str, int]) -> None:
-        needs = [spec.type for spec in _needed(node_class, {}) if not _has_value(spec)]
-        if any(kind not in costs for kind in needs):
+    def _register_outputs(self, node_class: NodeClass, costs: dict[str, int]) -> None:
+        """Use a class as the provider of its output types, where it needs fewer nodes than the present provider."""
+        linked_types = [spec.type for spec in _required_inputs(node_class, {}) if not _has_value(spec)]
+        if any(kind not in costs for kind in linked_types):
             return
-        cost = 1 + sum(costs[kind] for kind in needs)
+        cost = 1 + sum(costs[kind] for kind in linked_types)
         for slot, output in enumerate(node_class.outputs):
             for kind in output.type.split(",") if isinstance(output.type, str) else ():
-                if cost < costs.get(kind, MOST_NODES):
+                if cost < costs.get(kind, MAX_NODES):
                     costs[kind] = cost
                     self._providers[kind] = node_class.name, slot
 
     def _add(self, class_type: str, prompt: dict[str, Any]) -> str:
+        """Add a node of the class, and the nodes that it needs, to the prompt. Return the node's id."""
         node_id = str(len(prompt) + 1)
         inputs: dict[str, Any] = {}
         prompt[node_id] = {"class_type": class_type, "inputs": inputs}
@@ -62,22 +64,23 @@ class GraphBuilder:
         for spec in node_class.inputs:
             if spec.type == DYNAMIC_COMBO and spec.presence is Presence.REQUIRED:
                 inputs[spec.name] = _first_key(spec)
-        for spec in _needed(node_class, inputs):
+        for spec in _required_inputs(node_class, inputs):
             if spec.name in inputs:
                 continue
             if _has_value(spec):
                 inputs[spec.name] = _value(spec)
-            elif (found := self._provider(spec.type)) and len(prompt) < MOST_NODES:
-                inputs[spec.name] = [self._add(found[0], prompt), found[1]]
+            elif (provider := self._provider(spec.type)) and len(prompt) < MAX_NODES:
+                provider_class, slot = provider
+                inputs[spec.name] = [self._add(provider_class, prompt), slot]
         return node_id
 
     def _provider(self, kind: str) -> tuple[str, int] | None:
         if kind in ("*", "COMFY_MATCHTYPE_V3"):
             return "EmptyImage", 0
-        return next((self._providers[one] for one in kind.split(",") if one in self._providers), None)
+        return next((self._providers[name] for name in kind.split(",") if name in self._providers), None)
 
 
-def _needed(node_class: NodeClass, inputs: Mapping[str, Any]) -> Iterator[InputSpec]:
+def _required_inputs(node_class: NodeClass, inputs: Mapping[str, Any]) -> Iterator[InputSpec]:
     for spec in expand(node_class, inputs).values():
         if spec.presence is Presence.REQUIRED and spec.type not in (DYNAMIC_COMBO, AUTOGROW):
             yield spec
@@ -88,6 +91,7 @@ def _has_value(spec: InputSpec) -> bool:
 
 
 def _value(spec: InputSpec) -> Any:  # noqa: ANN401 - JSON
+    """Return a valid value for an input: its default, its first option, or a constant of its type."""
     if spec.default is not None:
         return spec.default
     if spec.type == COMBO:

@@ -1,4 +1,4 @@
-"""One or more places of a prompt spoiled, or changed so that ComfyUI still takes it."""
+"""Random changes of prompts. Some make the prompt invalid, and some do not."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ FILES = (
     *("[input]", "none", "sub/", "example.png/", "a\\b.png", '"example.png"', " example.png ", "clip.mp4", "empty"),
     *("https://example.com/a.mp4", "http://a", "ftp://a/b", "#DATA", "example.png\x00", "notes.txt", "[none]"),
 )
-"""Some of them are there: see `FOLDERS` in `corpus.py`."""
+"""File names, some of which exist. See `FOLDERS` in `corpus.py`."""
 
 
 def mutant(prompt: Nodes, catalog: Catalog, rng: Random) -> Nodes:
-    """Return a copy with one to three changes."""
+    """Return a copy of the prompt with one to three random changes."""
     changed = copy.deepcopy(prompt)
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
-        nodes = [node_id for node_id, node in changed.items() if _whole(node)]
+        nodes = [node_id for node_id, node in changed.items() if _is_complete(node)]
         if not nodes:
             break
         rng.choice(CHANGES)(changed, rng.choice(nodes), catalog, rng)
@@ -44,13 +44,13 @@ def mutant(prompt: Nodes, catalog: Catalog, rng: Random) -> Nodes:
 
 
 def file_mutant(prompt: Nodes, node_id: str, name: str, rng: Random) -> Nodes:
-    """Return a copy in which an input takes one of `FILES`."""
+    """Return a copy of the prompt in which an input has one of the names in `FILES`."""
     changed = copy.deepcopy(prompt)
     changed[node_id]["inputs"][name] = rng.choice(FILES)
     return changed
 
 
-def _whole(node: Any) -> bool:  # noqa: ANN401 - JSON
+def _is_complete(node: Any) -> bool:  # noqa: ANN401 - JSON
     return isinstance(node, dict) and isinstance(node.get("class_type"), str) and isinstance(node.get("inputs"), dict)
 
 
@@ -59,54 +59,59 @@ def _specs(nodes: Nodes, node_id: str, catalog: Catalog) -> dict[str, InputSpec]
     return dict(expand(catalog[node["class_type"]], node["inputs"])) if node["class_type"] in catalog else {}
 
 
-def _value(nodes: Nodes, node_id: str, catalog: Catalog, rng: Random) -> None:
+def _set_odd_value(nodes: Nodes, node_id: str, catalog: Catalog, rng: Random) -> None:
+    """Set an input to one of `ODD_VALUES`."""
     names = list(_specs(nodes, node_id, catalog)) or list(nodes[node_id]["inputs"])
     if names:
         nodes[node_id]["inputs"][rng.choice(names)] = copy.deepcopy(rng.choice(ODD_VALUES))
 
 
-def _limit(nodes: Nodes, node_id: str, catalog: Catalog, rng: Random) -> None:
+def _set_near_limit(nodes: Nodes, node_id: str, catalog: Catalog, rng: Random) -> None:
+    """Set a number to a value near its minimum or maximum."""
     specs = [spec for spec in _specs(nodes, node_id, catalog).values() if spec.min is not None or spec.max is not None]
     if specs:
         spec = rng.choice(specs)
-        limit = rng.choice([one for one in (spec.min, spec.max) if one is not None])
+        limit = rng.choice([limit for limit in (spec.min, spec.max) if limit is not None])
         value = limit + rng.choice((0, 0.4, -0.4, 1, -1, 1e-9, -1e-9))
         nodes[node_id]["inputs"][spec.name] = rng.choice((value, str(value)))
 
 
-def _choice(nodes: Nodes, node_id: str, catalog: Catalog, rng: Random) -> None:
+def _change_choice(nodes: Nodes, node_id: str, catalog: Catalog, rng: Random) -> None:
+    """Set a combo to one of its options, or to a value derived from it."""
     specs = [spec for spec in _specs(nodes, node_id, catalog).values() if spec.options]
     if specs:
         spec = rng.choice(specs)
-        one = rng.choice(spec.options or ())
-        swapped = one.swapcase() if isinstance(one, str) else str(one)
-        wrapped = ([one], [one, one], {"__value__": one}, {"__value__": [one]})
-        last = str(one).rpartition("/")[2]
-        values = (one, swapped, *wrapped, f"x/{one}", last, f"x/{last}", "no such", 0, 1.0)
+        option = rng.choice(spec.options or ())
+        swapped = option.swapcase() if isinstance(option, str) else str(option)
+        wrapped = ([option], [option, option], {"__value__": option}, {"__value__": [option]})
+        basename = str(option).rpartition("/")[2]
+        values = (option, swapped, *wrapped, f"x/{option}", basename, f"x/{basename}", "no such", 0, 1.0)
         nodes[node_id]["inputs"][spec.name] = copy.deepcopy(rng.choice(values))
 
 
-def _missing_input(nodes: Nodes, node_id: str, catalog: Catalog, rng: Random) -> None:
+def _remove_input(nodes: Nodes, node_id: str, catalog: Catalog, rng: Random) -> None:
+    """Remove an input."""
     inputs = nodes[node_id]["inputs"]
     if inputs:
         del inputs[rng.choice(list(inputs))]
 
 
-def _more_input(nodes: Nodes, node_id: str, catalog: Catalog, rng: Random) -> None:
+def _add_unknown_input(nodes: Nodes, node_id: str, catalog: Catalog, rng: Random) -> None:
+    """Add an input that most classes do not have."""
     value = rng.choice((1, "x", ["1", 0], ["no such", 0], None, {"on": True, "lora": "a.safetensors"}))
     nodes[node_id]["inputs"][rng.choice(("extra", "lora_1", "any_01", "unique_id", "prompt", "images.image0"))] = value
 
 
-def _link(nodes: Nodes, node_id: str, catalog: Catalog, rng: Random) -> None:
-    """To anywhere, itself included: another type, a cycle, a node that is not there."""
+def _set_link(nodes: Nodes, node_id: str, catalog: Catalog, rng: Random) -> None:
+    """Link an input to any node: of another type, in a cycle, or a node that does not exist."""
     names = list(_specs(nodes, node_id, catalog)) or ["extra"]
     source = rng.choice((*nodes, *nodes, "no such", "", 1, None))
     slot = rng.choice((0, 0, 0, rng.choice(ODD_SLOTS)))
     nodes[node_id]["inputs"][rng.choice(names)] = copy.deepcopy([source, slot])
 
 
-def _optional(nodes: Nodes, node_id: str, catalog: Catalog, rng: Random) -> None:
-    """One more of the inputs that the class has, or might have, linked to what makes its type."""
+def _add_known_input(nodes: Nodes, node_id: str, catalog: Catalog, rng: Random) -> None:
+    """Add an unused input of the class, linked to an output of its type or set to its default."""
     inputs = nodes[node_id]["inputs"]
     specs = [spec for spec in _specs(nodes, node_id, catalog).values() if spec.name not in inputs]
     if specs:
@@ -114,22 +119,23 @@ def _optional(nodes: Nodes, node_id: str, catalog: Catalog, rng: Random) -> None
         sources = [
             [other, slot]
             for other, node in nodes.items()
-            if _whole(node) and node["class_type"] in catalog
+            if _is_complete(node) and node["class_type"] in catalog
             for slot, output in enumerate(catalog[node["class_type"]].outputs)
             if spec.type in (output.type, "*")
         ]
         inputs[spec.name] = rng.choice(sources) if sources else spec.default
 
 
-def _slot(nodes: Nodes, node_id: str, catalog: Catalog, rng: Random) -> None:
+def _change_slot(nodes: Nodes, node_id: str, catalog: Catalog, rng: Random) -> None:
+    """Set the output slot of a link to one of `ODD_SLOTS`."""
     linked = [name for name, value in nodes[node_id]["inputs"].items() if is_link(value)]
     if linked:
         link = nodes[node_id]["inputs"][name := rng.choice(linked)]
         nodes[node_id]["inputs"][name] = [link[0], copy.deepcopy(rng.choice(ODD_SLOTS))]
 
 
-def _node(nodes: Nodes, node_id: str, catalog: Catalog, rng: Random) -> None:
-    """A node that is gone, or is not as it should be."""
+def _damage_node(nodes: Nodes, node_id: str, catalog: Catalog, rng: Random) -> None:
+    """Remove a node, or change its form."""
     node = nodes[node_id]
     match rng.randrange(10):
         case 0 | 1 | 2 | 3:
@@ -148,17 +154,20 @@ def _node(nodes: Nodes, node_id: str, catalog: Catalog, rng: Random) -> None:
             node["_meta"] = rng.choice(({}, {"title": "A title"}, {"title": None}))
 
 
-def _another_class(nodes: Nodes, node_id: str, catalog: Catalog, rng: Random) -> None:
+def _change_class(nodes: Nodes, node_id: str, catalog: Catalog, rng: Random) -> None:
+    """Set the class of a node to any class of the catalog."""
     nodes[node_id]["class_type"] = rng.choice(sorted(catalog))
 
 
-def _one_more_output(nodes: Nodes, node_id: str, catalog: Catalog, rng: Random) -> None:
-    """Something that shows a node, or shows none: then only some outputs of the prompt are good."""
+def _add_output_node(nodes: Nodes, node_id: str, catalog: Catalog, rng: Random) -> None:
+    """Add an output node with a valid or an invalid source, so that only some outputs of the prompt may be valid."""
     source = rng.choice((node_id, "no such"))
     nodes[f"shown{len(nodes)}"] = {"class_type": "PreviewAny", "inputs": {"source": [source, rng.choice((0, 0, 0, 7))]}}
 
 
 CHANGES: tuple[Callable[[Nodes, str, Catalog, Random], None], ...] = (
-    *(_value, _value, _value, _limit, _limit, _choice, _choice, _missing_input, _missing_input),
-    *(_more_input, _link, _link, _optional, _optional, _slot, _node, _another_class, _one_more_output),
+    *(_set_odd_value, _set_odd_value, _set_odd_value, _set_near_limit, _set_near_limit),
+    *(_change_choice, _change_choice, _remove_input, _remove_input, _add_unknown_input, _set_link, _set_link),
+    *(_add_known_input, _add_known_input, _change_slot, _damage_node, _change_class, _add_output_node),
 )
+"""The changes to choose from. A change that occurs several times is more likely."""

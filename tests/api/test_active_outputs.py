@@ -1,4 +1,4 @@
-"""Files that a browser would run: every answer that has bytes of a job's says that they are none of its pages."""
+"""Outputs that a browser could run are sent with headers that prevent it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FILES = {"drawing.svg": SVG, "page.html": PAGE}
 
 
 def reporting(engine: EngineHandle, folder: str, files: dict[str, bytes]) -> Workflow:
-    """A job that saves a picture, and reports these files and a text that looks like a page."""
+    """Return a job that saves an image, and reports these files and a text that looks like a page."""
     where = Path(engine.output) / folder
     where.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
@@ -31,7 +31,7 @@ def reporting(engine: EngineHandle, folder: str, files: dict[str, bytes]) -> Wor
 
 
 def harmless(headers: Any, kind: str = "") -> bool:
-    """Nothing of it is guessed, runs or is loaded; with a kind, it is shown or saved as that."""
+    """Return whether the headers prevent running and loading, and have this disposition."""
     policy = [part.strip() for part in headers.get("Content-Security-Policy", "").split(";")]
     disposition = headers.get("Content-Disposition", "").split(";")[0]
     safe = headers.get("X-Content-Type-Options") == "nosniff" and {"sandbox", "default-src 'none'"} <= {*policy}
@@ -39,7 +39,7 @@ def harmless(headers: Any, kind: str = "") -> bool:
 
 
 async def test_every_answer_with_a_jobs_bytes_is_harmless(client: Client, engine: EngineHandle) -> None:
-    """Files, texts, raw answers, JSON, errors and events."""
+    """Files, texts, raw responses, JSON, errors and events have the headers."""
     url = client.app.url
     body = {"workflow": reporting(engine, "active", FILES), "id": "active", "output_format": "url"}
     async with client.http.post(f"{url}/generate/sync", json=body) as answer:
@@ -59,7 +59,7 @@ async def test_every_answer_with_a_jobs_bytes_is_harmless(client: Client, engine
 
 
 async def test_raw_answers_and_events_are_harmless(client: Client, engine: EngineHandle) -> None:
-    """A file in place of JSON, any file as bytes, a range of one, events, and the answer to an unknown job."""
+    """Raw files, ranges, events and 404 responses have the headers."""
     url, body = client.app.url, {"workflow": reporting(engine, "raw", {"a.svg": SVG})}
     for accept, kind in (
         ("image/svg+xml", "attachment"),
@@ -102,6 +102,6 @@ async def test_raw_answers_and_events_are_harmless(client: Client, engine: Engin
     ],
 )
 def test_what_a_browser_runs_is_saved(mime: str, disposition: str) -> None:
-    """Other types are shown."""
+    """Types that a browser runs are `attachment`, and others `inline`."""
     headers = file_headers(Output(0, "9", "file", "a", mime=mime, size=1), mime)
     assert headers["Content-Disposition"] == f'{disposition}; filename="a"'

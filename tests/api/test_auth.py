@@ -1,4 +1,4 @@
-"""Nobody is let in who has no business here, and nobody sees another's job."""
+"""Authentication: callers need a token, and see only their own jobs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TOKENS = SecretStr(f"alice={ALICE}, bob={BOB}")
 
 
 async def test_work_needs_a_token(engine: EngineHandle, tmp_path: Path) -> None:
-    """With tokens set, every way to ask for work is shut without one; health is not."""
+    """With tokens configured, every route that starts work rejects a request without one. `/health` does not."""
     async with worker(engine, tmp_path, tokens=TOKENS) as client:
         for path in ("/generate/sync", "/generate", "/generate/stream"):
             for headers in ({}, bearer("wrong"), {"Authorization": f"Basic {ALICE}"}):
@@ -35,7 +35,7 @@ async def test_work_needs_a_token(engine: EngineHandle, tmp_path: Path) -> None:
 
 
 async def test_jobs_belong_to_who_asked(engine: EngineHandle, tmp_path: Path) -> None:
-    """The same id is two jobs for two people; each opens his own with his token, or anybody with the job's."""
+    """The same id is a different job for each caller. A job opens with its caller's token or its own."""
     async with worker(engine, tmp_path, tokens=TOKENS) as client:
         jobs = {}
         for token in (ALICE, BOB):
@@ -57,7 +57,7 @@ async def test_jobs_belong_to_who_asked(engine: EngineHandle, tmp_path: Path) ->
 
 
 async def test_rate_limit_is_each_tokens_own(engine: EngineHandle, tmp_path: Path) -> None:
-    """Who asks too often is told when to come back; the others don't notice."""
+    """A caller above the rate limit gets 429 with Retry-After. Other callers are not affected."""
     async with worker(engine, tmp_path, tokens=TOKENS, rate_limit=2) as client:
         statuses = []
         for token in (ALICE, ALICE, ALICE, BOB):
@@ -75,7 +75,7 @@ async def test_rate_limit_is_each_tokens_own(engine: EngineHandle, tmp_path: Pat
 async def test_rate_limit_covers_all_that_takes_time(
     engine: EngineHandle, tmp_path: Path, path: str, status: int
 ) -> None:
-    """Workflows that are only looked at, or converted, count as those that run; a delivery again counts too."""
+    """Requests to validate, convert and deliver count for the rate limit."""
     async with worker(engine, tmp_path, tokens=TOKENS, rate_limit=3) as client:
         body = picture() if path == "/convert" else {"workflow": picture()}
         statuses = []
@@ -88,7 +88,7 @@ async def test_rate_limit_covers_all_that_takes_time(
 
 
 async def test_rate_limit_covers_deliveries(engine: EngineHandle, tmp_path: Path) -> None:
-    """A result that is asked to be delivered again and again uses up the requests of its caller."""
+    """Repeated deliveries of a result count for the rate limit of the caller."""
     async with worker(engine, tmp_path, tokens=TOKENS, rate_limit=3) as client:
         body = {"workflow": picture(), "id": "mine"}
         async with client.http.post(client.app.url + "/generate/sync", json=body, headers=bearer(ALICE)) as answer:
@@ -103,14 +103,14 @@ async def test_rate_limit_covers_deliveries(engine: EngineHandle, tmp_path: Path
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "example.com", ""])  # noqa: S104
 async def test_no_public_gateway_without_tokens(tmp_path: Path, host: str) -> None:
-    """The worker refuses to start where strangers could post jobs."""
+    """The worker does not start without tokens on an address that other machines can reach."""
     with pytest.raises(StartupError, match="WORKER_TOKENS"):
         async with build(Settings.of(host=host, port=0, state=tmp_path, comfyui="http://127.0.0.1:9")):
             pass
 
 
 def test_loopback_in_all_its_forms() -> None:
-    """127.0.0.0/8, ::1 and localhost are this machine."""
+    """127.0.0.0/8, ::1 and localhost are recognised as this machine."""
     assert all(loopback(host) for host in ("127.0.0.1", "127.9.9.9", "::1", "localhost"))
     assert not any(loopback(host) for host in ("0.0.0.0", "::", "10.0.0.1", "localhost.example.com"))  # noqa: S104
 
@@ -120,19 +120,19 @@ BAD = ("alice", "a b=0123456789abcdef", "alice=short", f"x={ALICE},x={BOB}", "=0
 
 @pytest.mark.parametrize("text", BAD)
 def test_bad_tokens_are_refused_without_being_told(text: str) -> None:
-    """The error says which pair, never a token."""
+    """The error for an invalid token names its position, and never contains the token."""
     with pytest.raises(StartupError) as refused:
         read_tokens(text)
     assert not any(pair.partition("=")[2] in str(refused.value) for pair in text.split(",") if "=" in pair)
 
 
 def test_tokens_are_in_no_text() -> None:
-    """Printing the settings shows no secret."""
+    """Printed settings contain no secret."""
     assert ALICE not in repr(Settings.of(tokens=TOKENS))
 
 
 def test_a_bucket_fills_evenly() -> None:
-    """Sixty a minute: sixty at once, then one each second."""
+    """With 60 requests a minute, 60 are allowed at once, then one each second."""
     bucket = TokenBucket(60)
     assert [bucket.take(100.0) for _ in range(60)] == [0.0] * 60
     assert bucket.take(100.0) == pytest.approx(1.0)
@@ -142,5 +142,5 @@ def test_a_bucket_fills_evenly() -> None:
 
 
 def test_without_tokens_everybody_here_is_local() -> None:
-    """On this machine alone no token is asked for."""
+    """A worker without tokens accepts any request from this machine."""
     assert Auth({}).admit("") == "local"

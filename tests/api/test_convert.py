@@ -1,4 +1,4 @@
-"""The editor's format: converted on request, and wherever a workflow is accepted."""
+"""Files of the editor are converted on request, and wherever a workflow is accepted."""
 
 from __future__ import annotations
 
@@ -25,12 +25,13 @@ JSON = "application/json"
 
 
 async def sent(client: Client, data: bytes | aiohttp.FormData) -> tuple[int, dict[str, Any]]:
+    """Return the response of `POST /convert`."""
     async with client.http.post(client.app.url + "/convert", data=data) as answer:
         return answer.status, await answer.json()
 
 
 async def test_the_prompt_of_what_the_editor_saved(client: Client) -> None:
-    """Ids, titles and links are the editor's; muted nodes are named as left out."""
+    """The prompt has the ids, titles and links of the editor. Muted nodes are listed as left out."""
     status, body = await client.post("/convert", drawn(96, 48))
     assert status == 200
     assert body["prompt"]["2"] == {
@@ -44,7 +45,7 @@ async def test_the_prompt_of_what_the_editor_saved(client: Client) -> None:
 
 
 async def test_what_was_converted_runs(client: Client) -> None:
-    """The answer is a workflow like any other."""
+    """The converted prompt runs."""
     _, body = await client.post("/convert", drawn(96, 48))
     status, result = await client.post("/generate/sync", {"workflow": body["prompt"]})
     assert (status, size_of(result["image"])) == (200, (96, 48))
@@ -52,14 +53,14 @@ async def test_what_was_converted_runs(client: Client) -> None:
 
 @pytest.mark.parametrize("wrap", [lambda prompt: prompt, lambda prompt: {"prompt": prompt, "workflow": drawn()}])
 async def test_a_prompt_stays_as_it_is(client: Client, wrap: Any) -> None:
-    """Exported in API format, wrapped or not."""
+    """A prompt in API format is returned unchanged, also if it is wrapped."""
     prompt = picture()
     _, body = await client.post("/convert", wrap(prompt))
     assert body["prompt"] == prompt
 
 
 async def test_more_than_a_workflow_is_not_parsed_in_a_picture(client: Client) -> None:
-    """A parser of a million objects would hold up every other request."""
+    """An image with too much JSON is rejected before it is parsed."""
     text = '{"1": {"class_type": "A", "inputs": {"x": [' + ",".join(["{}"] * 100_000) + "]}}}"
     info, file = PngInfo(), BytesIO()
     info.add_text("prompt", text)
@@ -69,7 +70,7 @@ async def test_more_than_a_workflow_is_not_parsed_in_a_picture(client: Client) -
 
 
 async def test_a_picture_tells_its_prompt(client: Client) -> None:
-    """As the raw body, or as a part of a form."""
+    """The workflow in an image is converted, sent as the body or as a part of a form."""
     _, made = await client.post("/generate/sync", {"workflow": drawn(40, 24)})
     data = base64.b64decode(made["image"])
     status, body = await sent(client, data)
@@ -90,7 +91,7 @@ async def test_a_picture_tells_its_prompt(client: Client) -> None:
     ],
 )
 async def test_refusals(client: Client, data: bytes, code: str) -> None:
-    """In our error object, by node where there is one."""
+    """A conversion error has the error object, and names the node if there is one."""
     status, body = await sent(client, data)
     assert (status, body["error"]["code"], body["error"]["fault"]) == (422, code, "client")
     if b"SaveImagge" in data:
@@ -99,33 +100,33 @@ async def test_refusals(client: Client, data: bytes, code: str) -> None:
 
 
 async def test_only_who_may_ask(engine: EngineHandle, tmp_path: Path) -> None:
-    """Where there are tokens, one is needed."""
+    """With tokens configured, the route needs one."""
     async with worker(engine, tmp_path, tokens=SecretStr("me=" + "t" * 20)) as client:
         assert (await client.post("/convert", drawn()))[0] == 401
         assert (await client.post("/convert", drawn(), **bearer("t" * 20)))[0] == 200
 
 
 async def test_native_takes_the_editors_format(client: Client) -> None:
-    """It runs as the editor would have queued it."""
+    """The native dialect runs a file of the editor as the editor would queue it."""
     status, body = await client.post("/generate/sync", {"workflow": drawn(96, 48)})
     assert (status, size_of(body["image"])) == (200, (96, 48))
 
 
 async def test_stock_template_takes_the_editors_format(client: Client) -> None:
-    """As `workflow_json`."""
+    """The vast dialect accepts a file of the editor as `workflow_json`."""
     request = {"input": {"workflow_json": drawn(96, 48), "return_outputs_as_base64": True}}
     status, body = await client.post("/generate/sync", request)
     assert (status, size_of(body["output"][0]["data"])) == (200, (96, 48))
 
 
 async def test_runpod_takes_the_editors_format(client: Client) -> None:
-    """As `input.workflow`."""
+    """The runpod dialect accepts a file of the editor as `input.workflow`."""
     status, body = await client.post("/generate/sync", {"input": {"workflow": drawn(96, 48)}})
     assert (status, size_of(body["images"][0]["data"])) == (200, (96, 48))
 
 
 async def test_a_job_that_cannot_be_converted_is_refused_in_its_dialect(client: Client) -> None:
-    """Before it is queued, with the node."""
+    """A workflow that cannot be converted is rejected before it is queued, in its dialect, with the node."""
     broken = drawn()
     broken["nodes"][0]["type"] = "EmptyImagge"
     status, body = await client.post("/generate/sync", {"input": {"workflow": broken}})
@@ -134,7 +135,7 @@ async def test_a_job_that_cannot_be_converted_is_refused_in_its_dialect(client: 
 
 
 async def test_the_same_work_in_both_formats(client: Client) -> None:
-    """What the autoscaler is told doesn't depend on the format."""
+    """The workload is the same for both formats."""
     _, body = await client.post("/convert", drawn(512, 512))
     of = client.app.intake.workload_of
     assert of({"workflow": drawn(512, 512)}) == of({"workflow": body["prompt"]})
@@ -142,7 +143,7 @@ async def test_the_same_work_in_both_formats(client: Client) -> None:
 
 
 async def test_json_that_takes_long_to_parse_is_refused(client: Client) -> None:
-    """The size of the JSON of `/convert` is bounded as that of `/validate` is: others would wait for it."""
+    """`/convert` has the same limit on JSON as `/validate`."""
     body = b'{"nodes": [' + b"{}," * 60_000 + b"{}]}"
     status, answer = await sent(client, body)
     assert (status, answer["error"]["code"]) == (413, "body_too_large")

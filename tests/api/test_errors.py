@@ -1,4 +1,4 @@
-"""The middleware that makes a response of an exception, where there has been one already."""
+"""Exceptions after a response has begun."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from worker.api.errors import STREAMING, errors
 
 
 async def breaks_in_the_middle(request: web.Request) -> web.StreamResponse:
+    """Fail after the first bytes of a response."""
     response = web.StreamResponse()
     await response.prepare(request)
     request[STREAMING] = True
@@ -18,7 +19,7 @@ async def breaks_in_the_middle(request: web.Request) -> web.StreamResponse:
 
 
 async def test_a_stream_that_fails_is_broken_off() -> None:
-    """The client sees that the stream has no end, instead of the head of a second answer in the middle of it."""
+    """A failing stream is aborted, and no second response is written into it."""
     app = web.Application(middlewares=[errors])
     app.router.add_get("/", breaks_in_the_middle)
     runner = web.AppRunner(app, access_log=None)

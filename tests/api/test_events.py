@@ -1,4 +1,4 @@
-"""The event stream: what it tells, and how it goes on after a break."""
+"""The event stream of a job, and its resumption."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def read_events(answer: aiohttp.ClientResponse, limit: int = 10_000) -> Ev
 
 
 async def test_stream_tells_state_nodes_steps_outputs_and_result(client: Client) -> None:
-    """Each event comes once, in order, and the last one is what the sync route would have answered."""
+    """Each event occurs once and in order. The last one is the response of the synchronous route."""
     async with client.http.post(client.app.url + "/generate/stream", json={"workflow": slow(0.2, steps=4)}) as answer:
         assert answer.headers["Content-Type"].startswith("text/event-stream")
         events = await read_events(answer)
@@ -46,7 +46,7 @@ async def test_stream_tells_state_nodes_steps_outputs_and_result(client: Client)
 
 
 async def test_output_arrives_before_the_job_has_ended(client: Client) -> None:
-    """An output is told as soon as its node has finished, while later nodes still run."""
+    """An output event is sent when its node has finished, while later nodes still run."""
     workflow = slow(0.5)
     workflow["4"] = {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "early"}}
     async with client.http.post(client.app.url + "/generate/stream", json={"workflow": workflow}) as answer:
@@ -57,7 +57,7 @@ async def test_output_arrives_before_the_job_has_ended(client: Client) -> None:
 
 
 async def test_resume_after_the_last_event_id(client: Client) -> None:
-    """A client that lost its stream gets exactly what it missed."""
+    """A resumed stream has exactly the missed events."""
     _, job = await client.post("/generate", {"workflow": slow(0.4, steps=4)})
     url = f"{client.app.url}/jobs/{job['id']}/events"
     async with client.http.get(url, headers=bearer(job["token"])) as answer:
@@ -72,7 +72,7 @@ async def test_resume_after_the_last_event_id(client: Client) -> None:
 
 
 async def test_bad_last_event_id(client: Client) -> None:
-    """A number that is none is refused, not ignored."""
+    """An invalid `Last-Event-ID` is rejected."""
     _, job = await client.post("/generate", {"workflow": picture()})
     headers = bearer(job["token"]) | {"Last-Event-ID": "x"}
     async with client.http.get(f"{client.app.url}/jobs/{job['id']}/events", headers=headers) as answer:
@@ -80,7 +80,7 @@ async def test_bad_last_event_id(client: Client) -> None:
 
 
 async def test_failed_job_ends_its_stream_with_the_error(client: Client) -> None:
-    """A stream of a job that fails ends with the same error as the sync route's."""
+    """The stream of a failed job ends with the error of the synchronous route."""
     async with client.http.post(client.app.url + "/generate/stream", json={"workflow": failing()}) as answer:
         events = await read_events(answer)
     assert events[-1][1] == "result"
@@ -88,7 +88,7 @@ async def test_failed_job_ends_its_stream_with_the_error(client: Client) -> None
 
 
 async def test_sampler_previews_are_pictures(tmp_path: Path) -> None:
-    """Previews of a sampler come as JPEG with the node's id."""
+    """Previews are JPEG images with the id of the sampler."""
     workflow = {
         "1": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "any.safetensors"}},
         "2": {"class_type": "CLIPTextEncode", "inputs": {"clip": ["1", 1], "text": "a lighthouse"}},
@@ -123,14 +123,14 @@ async def test_sampler_previews_are_pictures(tmp_path: Path) -> None:
 
 
 async def methods(client: Client, engine: EngineHandle) -> list[str]:
-    """The `preview_method` of each prompt in ComfyUI's history, the oldest first."""
+    """Return the `preview_method` of each prompt in ComfyUI's history, oldest first."""
     async with client.http.get(f"{engine.url}/history") as answer:
         history = await answer.json()
     return [entry["prompt"][3].get("preview_method", "") for entry in history.values()]
 
 
 async def test_previews_for_a_client_that_follows(client: Client, engine: EngineHandle) -> None:
-    """A sampler's steps have pictures on the stream, and none for a client that only waits for the result."""
+    """Previews are made for a client of the stream, and not for one that waits for the result."""
     async with client.http.post(client.app.url + "/generate/stream", json={"workflow": sampling()}) as answer:
         events = await read_events(answer)
     previews = [data for _, name, data in events if name == "preview"]
@@ -146,7 +146,7 @@ async def test_previews_for_a_client_that_follows(client: Client, engine: Engine
 async def test_previews_for_a_client_that_follows_before_the_job_is_submitted(
     engine: EngineHandle, tmp_path: Path
 ) -> None:
-    """A job that waits for its engine gets the client that has come meanwhile."""
+    """Previews are made if a client opens the stream while the job waits."""
     async with worker(engine, tmp_path, queue_ahead=0) as client:
         _, first = await client.post("/generate", {"workflow": slow(0.5)})
         _, second = await client.post("/generate", {"workflow": sampling()})
@@ -160,7 +160,7 @@ async def test_previews_for_a_client_that_follows_before_the_job_is_submitted(
 
 @pytest.mark.parametrize("method", [PreviewMethod.TAESD, PreviewMethod.NONE])
 async def test_the_operators_method_of_previews(engine: EngineHandle, tmp_path: Path, method: PreviewMethod) -> None:
-    """WORKER_PREVIEWS is what ComfyUI is asked for; with `none` nobody gets any."""
+    """ComfyUI gets the method of WORKER_PREVIEWS. With `none` there are no previews."""
     async with worker(engine, tmp_path, previews=method) as client:
         async with client.http.post(client.app.url + "/generate/stream", json={"workflow": sampling()}) as answer:
             names = [name for _, name, _ in await read_events(answer)]

@@ -1,4 +1,4 @@
-"""What a client sends beside its prompt reaches the nodes and the files that they save, as from ComfyUI's editor."""
+"""Data beside the prompt reaches the nodes and the saved files, as with ComfyUI's editor."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from tests.workflows import drawn, hidden, picture
 
 
 def chunks(data: str) -> dict[str, Any]:
-    """The text chunks of a PNG, read as JSON."""
+    """Return the text chunks of a PNG, parsed as JSON."""
     with Image.open(io.BytesIO(base64.b64decode(data))) as image:
         image.load()
         return {name: json.loads(text) for name, text in image.info.items() if isinstance(text, str)}
 
 
 async def test_a_picture_carries_what_the_editor_saved(client: Client) -> None:
-    """The `workflow` chunk is the file as it was sent; `prompt` is what it became, its random integers drawn."""
+    """A saved image has the sent file in `workflow` and the converted prompt in `prompt`."""
     saved = drawn()
     saved["nodes"][1]["widgets_values"] = ["shot-__RANDOM_INT__"]
     status, body = await client.post("/generate/sync", {"workflow": saved})
@@ -46,7 +46,7 @@ async def test_a_picture_carries_what_the_editor_saved(client: Client) -> None:
     ],
 )
 async def test_the_prompt_beside_a_file_is_run(client: Client, body: dict) -> None:
-    """Where both are there, the prompt is run and the editor's file goes along."""
+    """If a request has a prompt and a file of the editor, the prompt is run and the file is sent along."""
     status, answer = await client.post("/generate/sync", body)
     assert status == 200, answer
     found = chunks(answer["image"] if "image" in answer else answer["images"][0]["data"])
@@ -55,7 +55,7 @@ async def test_the_prompt_beside_a_file_is_run(client: Client, body: dict) -> No
 
 
 async def test_extra_pnginfo_of_the_client_is_sent(client: Client) -> None:
-    """Each of its keys is a chunk; its workflow goes before the file that the prompt was made of."""
+    """Each key of `extra_pnginfo` is a chunk. Its workflow takes precedence over the converted file."""
     extra = {"extra_pnginfo": {"workflow": {"nodes": [], "id": "mine"}, "shot": [1, 2]}, "client_id": "someone else"}
     status, body = await client.post("/generate/sync", {"workflow": drawn(), "extra_data": extra})
     assert status == 200, body
@@ -64,7 +64,7 @@ async def test_extra_pnginfo_of_the_client_is_sent(client: Client) -> None:
 
 
 async def test_a_node_that_reads_the_file_runs_without_one(client: Client) -> None:
-    """Of an API prompt it gets what the editor would have made of it; other prompts are sent as they are."""
+    """A node that reads the file of the editor gets one that is made from an API prompt."""
     workflow = picture(24, 48)
     workflow["3"] = {"class_type": "EmbeddedReader", "inputs": {"image": ["1", 0]}}
     workflow["2"]["inputs"]["images"] = ["3", 0]
@@ -77,7 +77,7 @@ async def test_a_node_that_reads_the_file_runs_without_one(client: Client) -> No
 
 
 async def test_stripped_pictures_carry_nothing(client: Client) -> None:
-    """`output.metadata: strip` takes the editor's file out as it does the prompt."""
+    """`output.metadata: strip` removes the file of the editor and the prompt."""
     request = {"workflow": drawn(), "output": {"metadata": "strip"}}
     status, body = await client.post("/generate/sync", request)
     assert status == 200, body
@@ -86,7 +86,7 @@ async def test_stripped_pictures_carry_nothing(client: Client) -> None:
 
 @pytest.mark.parametrize("extra", [None, {}, {"extra_pnginfo": None}, {"extra_pnginfo": {"workflow": None}}])
 async def test_no_null_is_sent_to_comfyui(engine: EngineHandle, tmp_path: Path, extra: object) -> None:
-    """A null `extra_pnginfo` breaks the list of jobs of ComfyUI, so that nothing is sent in its place."""
+    """A null `extra_pnginfo` is not sent, because it breaks ComfyUI's list of jobs."""
     async with worker(engine, tmp_path) as client:
         status, body = await client.post("/generate/sync", {"workflow": picture(), "extra_data": extra})
         assert (status, chunks(body["image"]).keys()) == (200, {"prompt"})
@@ -98,14 +98,14 @@ async def test_no_null_is_sent_to_comfyui(engine: EngineHandle, tmp_path: Path, 
     ("body", "says"),
     [
         ({"workflow": picture(), "extra_data": {"extra_pnginfo": []}}, "extra_data.extra_pnginfo"),
-        ({"workflow": picture(), "extra_data": {"extra_pnginfo": {"workflow": "x"}}}, "'workflow' has to be"),
+        ({"workflow": picture(), "extra_data": {"extra_pnginfo": {"workflow": "x"}}}, "'workflow' must be"),
         ({"workflow": picture(), "prompt": picture()}, "'workflow' beside a 'prompt'"),
         ({"template": "sd15", "prompt": picture()}, "'prompt' and 'template'"),
         ({"workflow": picture(), "extra_data": {"api_key_comfy_org": 7}}, "extra_data.api_key_comfy_org"),
     ],
 )
 async def test_what_nodes_could_not_read_is_refused(client: Client, body: dict, says: str) -> None:
-    """The message names the field."""
+    """An invalid `extra_pnginfo` is rejected with the name of the field."""
     status, answer = await client.post("/generate/sync", body)
     assert (status, answer["error"]["fault"]) == (400, "client")
     assert says in answer["error"]["message"]
@@ -128,7 +128,7 @@ KEY = "comfyui-0123456789abcdef"
 async def test_the_clients_key_reaches_the_node(
     engine: EngineHandle, tmp_path: Path, body: dict, headers: dict[str, str]
 ) -> None:
-    """From each place of a request; the body goes before the header, and both before the operator's key."""
+    """The comfy.org key is read from each place: the body precedes the header, and both precede the operator."""
     async with worker(engine, tmp_path, comfy_org_api_key=SecretStr("operators")) as client:
         status, answer = await client.post("/generate/sync", with_workflow(body, hidden()), **headers)
         assert status == 200, answer
@@ -136,7 +136,7 @@ async def test_the_clients_key_reaches_the_node(
 
 
 async def test_the_operators_key_is_for_jobs_without_one(engine: EngineHandle, tmp_path: Path) -> None:
-    """Where it is set, every job that brings none has it."""
+    """Every job without a key gets the operator's key."""
     async with worker(engine, tmp_path / "with", comfy_org_api_key=SecretStr(KEY)) as client:
         _, answer = await client.post("/generate/sync", {"workflow": hidden()})
         assert seen(answer)["key"] == sha256(KEY)
@@ -146,7 +146,7 @@ async def test_the_operators_key_is_for_jobs_without_one(engine: EngineHandle, t
 
 
 async def test_the_key_is_in_no_text(engine: EngineHandle, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Neither in answers, though a node quotes it, nor in the log, on the worker's disk or in ComfyUI's history."""
+    """The key is not in responses, logs, files of the worker or ComfyUI's history."""
     caplog.set_level(logging.DEBUG)
     request = {"workflow": hidden(raises=True), "id": "mine", "extra_data": {"api_key_comfy_org": KEY}}
     async with worker(engine, tmp_path) as client:
@@ -163,7 +163,7 @@ async def test_the_key_is_in_no_text(engine: EngineHandle, tmp_path: Path, caplo
 
 
 def seen(answer: dict) -> dict[str, Any]:
-    """What the node of `hidden` got, whatever dialect the answer is in."""
+    """Return what the node of `hidden` received, for a response of any dialect."""
     [text] = [
         one["text"] for one in answer.get("outputs") or answer.get("texts") or answer["output"] if one.get("text")
     ]
@@ -171,11 +171,12 @@ def seen(answer: dict) -> dict[str, Any]:
 
 
 def sha256(text: str) -> str:
+    """Return the hash of a file."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def with_workflow(body: object, workflow: object) -> Any:
-    """The body with the workflow where the dots are."""
+    """Return the body with the workflow in place of the dots."""
     if isinstance(body, dict):
         return {name: with_workflow(value, workflow) for name, value in body.items()}
     return workflow if body is ... else body

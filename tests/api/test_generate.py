@@ -1,4 +1,4 @@
-"""Work asked for in each way and each dialect comes back as a picture."""
+"""Jobs started by each route and in each dialect return their outputs."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from tests.workflows import failing, picture, slow
 
 
 def size_of(data: str) -> tuple[int, int]:
+    """Return the pixel size of an image."""
     with Image.open(io.BytesIO(base64.b64decode(data))) as image:
         return image.size
 
 
 async def test_native_sync_returns_the_picture(client: Client) -> None:
-    """The native answer has the picture inline, and the facts about it."""
+    """The native response has the image inline with its facts."""
     status, body = await client.post("/generate/sync", {"workflow": picture(96, 48)})
     assert (status, body["status"]) == (200, "success")
     assert size_of(body["image"]) == (96, 48)
@@ -34,7 +35,7 @@ async def test_native_sync_returns_the_picture(client: Client) -> None:
 
 
 async def test_native_url_can_be_fetched_with_ranges(client: Client) -> None:
-    """`output_format: url` gives an address that serves the file, whole or in part."""
+    """`output_format: url` returns a URL that serves the file, with range requests."""
     _, body = await client.post("/generate/sync", {"workflow": picture(), "output_format": "url"})
     async with client.http.get(body["image"]) as whole:
         data = await whole.read()
@@ -45,7 +46,7 @@ async def test_native_url_can_be_fetched_with_ranges(client: Client) -> None:
 
 
 async def test_stock_template_dialect(client: Client) -> None:
-    """Vast's stock envelope is answered field for field."""
+    """The response to Vast's stock envelope has all its fields."""
     request = {"input": {"request_id": "stock-1", "workflow_json": picture(), "return_outputs_as_base64": True}}
     status, body = await client.post("/generate/sync", request)
     assert (status, body["status"], body["id"]) == (200, "completed", "stock-1")
@@ -59,13 +60,13 @@ async def test_stock_template_dialect(client: Client) -> None:
 
 
 async def test_stock_template_without_base64_names_the_files(client: Client) -> None:
-    """The stock default sends no data."""
+    """By default the vast dialect sends no file data."""
     _, body = await client.post("/generate/sync", {"input": {"workflow_json": picture()}})
     assert "data" not in body["output"][0]
 
 
 async def test_runpod_dialect_with_an_input_image(client: Client) -> None:
-    """worker-comfyui's envelope works, with an uploaded picture that the workflow names."""
+    """The runpod dialect runs a workflow with an uploaded image."""
     buffer = io.BytesIO()
     Image.new("RGB", (40, 30), "red").save(buffer, "PNG")
     workflow = {
@@ -80,7 +81,7 @@ async def test_runpod_dialect_with_an_input_image(client: Client) -> None:
 
 @pytest.mark.parametrize("shared", [True, False], ids=["shared folders", "over HTTP"])
 async def test_inputs_by_name_and_in_place(engine: EngineHandle, tmp_path: Path, shared: bool) -> None:
-    """Files come as base64 by name, or as a data URI in the workflow, whether ComfyUI's folders are shared or not."""
+    """Files are accepted by name and as data URIs in the workflow, with and without shared folders of ComfyUI."""
     buffer = io.BytesIO()
     Image.new("RGB", (24, 16), "blue").save(buffer, "PNG")
     text = base64.b64encode(buffer.getvalue()).decode()
@@ -99,7 +100,7 @@ async def test_inputs_by_name_and_in_place(engine: EngineHandle, tmp_path: Path,
 
 
 async def test_inputs_of_a_finished_job_are_removed(client: Client, engine: EngineHandle) -> None:
-    """Nothing of a job stays in ComfyUI's input folder."""
+    """Input files of a finished job are removed from ComfyUI's input folder."""
     before = set(engine.input.iterdir())
     workflow = picture() | {"9": {"class_type": "LoadImage", "inputs": {"image": "x.png"}}}
     buffer = io.BytesIO()
@@ -112,7 +113,7 @@ async def test_inputs_of_a_finished_job_are_removed(client: Client, engine: Engi
 
 
 async def test_multipart_carries_files_as_they_are(client: Client) -> None:
-    """A multipart body needs no base64: part `request` is the JSON, the others are files."""
+    """A multipart body carries the JSON in the part `request` and files in the others."""
     buffer = io.BytesIO()
     Image.new("RGB", (12, 10)).save(buffer, "PNG")
     workflow = (
@@ -129,7 +130,7 @@ async def test_multipart_carries_files_as_they_are(client: Client) -> None:
 
 
 async def test_random_integers_are_drawn_anew(client: Client) -> None:
-    """`__RANDOM_INT__` becomes another number in each job, so nothing is answered from the cache."""
+    """`__RANDOM_INT__` is another number in each job."""
     workflow = picture()
     workflow["3"] = {"class_type": "PrimitiveInt", "inputs": {"value": "__RANDOM_INT__"}}
     workflow["4"] = {"class_type": "PreviewAny", "inputs": {"source": ["3", 0]}}
@@ -144,7 +145,7 @@ async def test_random_integers_are_drawn_anew(client: Client) -> None:
 
 @pytest.mark.parametrize("field", ["workflow", "workflow_json"])
 async def test_the_other_dialects_name_the_integers_too(client: Client, field: str) -> None:
-    """Beside RunPod's `images` and Vast's `output`; without a placeholder their answers are as they were."""
+    """The vast and runpod dialects list random integers, and have no such field without them."""
     workflow = picture()
     _, plain = await client.post("/generate/sync", {"input": {field: workflow}})
     workflow["2"]["inputs"]["filename_prefix"] = "run-__RANDOM_INT__"
@@ -157,7 +158,7 @@ async def test_the_other_dialects_name_the_integers_too(client: Client, field: s
 
 
 async def test_async_job_is_fetched_with_its_token(client: Client) -> None:
-    """`POST /generate` answers at once; the result is there for the token only."""
+    """`POST /generate` responds at once, and the result opens only with the token."""
     status, accepted = await client.post("/generate", {"workflow": slow(0.3)})
     assert (status, accepted["status"]) == (202, "pending")
     status, running = await client.get(f"/jobs/{accepted['id']}", accepted["token"])
@@ -172,7 +173,7 @@ async def test_async_job_is_fetched_with_its_token(client: Client) -> None:
 
 
 async def test_sync_beyond_its_limit_is_told_to_come_back(engine: EngineHandle, tmp_path: Path) -> None:
-    """A sync request that takes too long is answered 202 and its job goes on, even though the client has left."""
+    """A synchronous request above the limit gets 202, and its job continues after the client has left."""
     async with worker(engine, tmp_path, sync_limit_s=0.1, hangup_grace_s=0.1) as client:
         status, accepted = await client.post("/generate/sync", {"workflow": slow(0.6)})
         assert (status, accepted["status"]) == (202, "pending")
@@ -181,7 +182,7 @@ async def test_sync_beyond_its_limit_is_told_to_come_back(engine: EngineHandle, 
 
 
 async def test_a_node_that_raises_is_named(client: Client) -> None:
-    """A failed node is told with id, title and class; the status is never 5xx."""
+    """A failed node is reported with id, title and class, and the status is below 500."""
     status, body = await client.post("/generate/sync", {"workflow": failing()})
     assert (status, body["status"], body["error"]["code"]) == (422, "error", "node_failed")
     [detail] = body["error"]["details"]
@@ -190,7 +191,7 @@ async def test_a_node_that_raises_is_named(client: Client) -> None:
 
 
 async def test_timeout_takes_the_job_out_of_comfyui(client: Client) -> None:
-    """A job that outlives its own `timeout_s` is cancelled and says so."""
+    """A job above its `timeout_s` is cancelled with the error `timeout`."""
     status, body = await client.post("/generate/sync", {"workflow": slow(30, steps=300), "timeout_s": 0.3})
     assert (status, body["error"]["code"]) == (422, "timeout")
     status, _ = await client.post("/generate/sync", {"workflow": picture()})
@@ -198,7 +199,7 @@ async def test_timeout_takes_the_job_out_of_comfyui(client: Client) -> None:
 
 
 async def test_same_id_finds_the_same_job(client: Client) -> None:
-    """The same request under the same id attaches to the first one's job; another request is refused."""
+    """The same request with the same id returns the same job. Another request with the id is rejected."""
     request = {"workflow": slow(0.3), "id": "mine"}
     first, second = await asyncio.gather(*(client.post("/generate/sync", request) for _ in range(2)))
     assert first == second
@@ -206,7 +207,7 @@ async def test_same_id_finds_the_same_job(client: Client) -> None:
 
 
 async def test_outputs_of_other_kinds(client: Client) -> None:
-    """Text, video and a temp preview are told apart, and named as what they are."""
+    """Text, video and temporary preview have their own kinds."""
     workflow = picture()
     workflow["5"] = {"class_type": "CreateVideo", "inputs": {"images": ["1", 0], "fps": 8}}
     workflow["6"] = {
@@ -220,7 +221,7 @@ async def test_outputs_of_other_kinds(client: Client) -> None:
 
 
 async def test_a_preview_counts_where_nothing_is_saved(client: Client) -> None:
-    """A workflow that only previews still returns its picture."""
+    """A preview is an output if nothing was saved."""
     workflow = picture()
     workflow["2"] = {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}}
     status, body = await client.post("/generate/sync", {"workflow": workflow})
@@ -228,7 +229,7 @@ async def test_a_preview_counts_where_nothing_is_saved(client: Client) -> None:
 
 
 async def test_files_in_a_subfolder_and_texts_in_each_dialect(client: Client) -> None:
-    """The place that the node gave a file is in the answer; a text has a key of its own in RunPod's."""
+    """Each dialect returns the subfolder of a file, and texts."""
     workflow = picture(prefix="people/a")
     workflow["3"] = {"class_type": "PrimitiveString", "inputs": {"value": "x"}}
     workflow["4"] = {"class_type": "PreviewAny", "inputs": {"source": ["3", 0]}}
@@ -240,7 +241,7 @@ async def test_files_in_a_subfolder_and_texts_in_each_dialect(client: Client) ->
 
 
 async def test_a_preview_counts_beside_a_text(client: Client) -> None:
-    """A text is no saved file: both are delivered."""
+    """A preview is an output beside a text."""
     workflow = picture()
     workflow["2"] = {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}}
     workflow["3"] = {"class_type": "PrimitiveString", "inputs": {"value": "x"}}
@@ -252,7 +253,7 @@ async def test_a_preview_counts_beside_a_text(client: Client) -> None:
 
 @pytest.mark.parametrize("saver", ["SaveImage", "SaveImageWebsocket"])
 async def test_a_preview_before_a_saved_picture_is_none(client: Client, saver: str) -> None:
-    """Neither an output nor `image`, although its node comes first."""
+    """A preview is not an output if another node saves an image."""
     workflow = picture()
     workflow["7"] = workflow.pop("2")
     workflow["7"]["class_type"] = saver
@@ -267,7 +268,7 @@ async def test_a_preview_before_a_saved_picture_is_none(client: Client, saver: s
 
 
 async def test_a_picture_sent_over_the_websocket_is_an_output(client: Client) -> None:
-    """SaveImageWebsocket writes no file; its frame becomes the output."""
+    """An image that SaveImageWebsocket sends is an output."""
     workflow = picture()
     workflow["2"] = {"class_type": "SaveImageWebsocket", "inputs": {"images": ["1", 0]}}
     status, body = await client.post("/generate/sync", {"workflow": workflow})

@@ -1,4 +1,4 @@
-"""Cancelling, hanging up, and who may do what to a job."""
+"""Cancellation, disconnects and access to jobs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.workflows import picture, slow
 
 
 async def test_cancel_frees_the_engine_for_the_next_job(client: Client) -> None:
-    """A running job is interrupted at its next step; it ends as cancelled, and the next one runs at once."""
+    """Cancelling a running job interrupts it at the next step, and the next job starts."""
     _, first = await client.post("/generate", {"workflow": slow(30, steps=300)})
     await client.state(first, "generating")
     status, body = await client.delete(f"/jobs/{first['id']}", first["token"])
@@ -26,7 +26,7 @@ async def test_cancel_frees_the_engine_for_the_next_job(client: Client) -> None:
 
 
 async def test_cancel_reaches_exactly_the_queued_prompt(client: Client, engine: EngineHandle) -> None:
-    """A waiting job is taken out of ComfyUI's queue; the running one and the one behind go on."""
+    """Cancelling a waiting job removes only its prompt from ComfyUI's queue."""
     _, running = await client.post("/generate", {"workflow": slow(0.6)})
     await client.state(running, "generating")
     _, queued = await client.post("/generate", {"workflow": slow(0.1)})
@@ -41,7 +41,7 @@ async def test_cancel_reaches_exactly_the_queued_prompt(client: Client, engine: 
 
 
 async def test_success_after_a_cancel_is_still_cancelled(client: Client) -> None:
-    """A node that can't be interrupted ends with success inside ComfyUI; the job was cancelled all the same."""
+    """A cancelled job stays cancelled even if its node finishes successfully."""
     _, job = await client.post("/generate", {"workflow": slow(0.5)})
     await client.state(job, "generating")
     status, body = await client.delete(f"/jobs/{job['id']}", job["token"])
@@ -51,7 +51,7 @@ async def test_success_after_a_cancel_is_still_cancelled(client: Client) -> None
 
 
 async def test_cancel_without_the_token_finds_nothing(client: Client) -> None:
-    """Knowing an id is not enough to cancel."""
+    """Cancelling with the id alone is 404."""
     _, job = await client.post("/generate", {"workflow": slow(0.2), "id": "known"})
     assert (await client.delete("/jobs/known", "wrong"))[0] == 404
     assert (await client.post("/cancel/known", {}))[0] == 404
@@ -59,7 +59,7 @@ async def test_cancel_without_the_token_finds_nothing(client: Client) -> None:
 
 
 async def test_cancelling_an_ended_job_says_so(client: Client) -> None:
-    """Cancel answers whether it hit."""
+    """Cancelling an ended job returns `cancelled: false`."""
     _, job = await client.post("/generate", {"workflow": picture()})
     await client.state(job, "completed")
     body = (await client.delete(f"/jobs/{job['id']}", job["token"]))[1]
@@ -67,7 +67,7 @@ async def test_cancelling_an_ended_job_says_so(client: Client) -> None:
 
 
 async def leave_early(client: Client, body: dict) -> None:
-    """Ask for work and hang up while it runs: the first job of a worker also waits for the engine's catalog."""
+    """Start a job and disconnect while it runs."""
     await client.app.engines.catalog()
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=0.3)) as impatient:
         try:
@@ -78,12 +78,13 @@ async def leave_early(client: Client, body: dict) -> None:
 
 
 async def queue_length(client: Client, engine: EngineHandle) -> int:
+    """Return the length of ComfyUI's queue."""
     async with client.http.get(engine.url + "/prompt") as answer:
         return (await answer.json())["exec_info"]["queue_remaining"]
 
 
 async def test_hanging_up_cancels_the_job_after_its_grace(engine: EngineHandle, tmp_path: Path) -> None:
-    """Nobody waits and nobody can come back: the GPU is not spent on it."""
+    """A job is cancelled after the grace period when its only client disconnects."""
     async with worker(engine, tmp_path, hangup_grace_s=0.2) as client:
         await leave_early(client, {"workflow": slow(30, steps=300)})
         assert client.app.manager.admission.load.jobs == 1
@@ -93,7 +94,7 @@ async def test_hanging_up_cancels_the_job_after_its_grace(engine: EngineHandle, 
 
 
 async def test_hanging_up_keeps_a_job_with_an_id(engine: EngineHandle, tmp_path: Path) -> None:
-    """A client that chose an id may come back with it."""
+    """A job with an id of the client continues after a disconnect."""
     async with worker(engine, tmp_path, hangup_grace_s=0.1) as client:
         request = {"workflow": slow(0.8), "id": "back"}
         await leave_early(client, request)
@@ -103,7 +104,7 @@ async def test_hanging_up_keeps_a_job_with_an_id(engine: EngineHandle, tmp_path:
 
 
 async def test_output_of_another_job_is_not_there(client: Client) -> None:
-    """Outputs need the token and exist by number only."""
+    """An output opens only with the token of its job and an existing index."""
     _, job = await client.post("/generate", {"workflow": picture()})
     await client.state(job, "completed")
     for index, token, status in (("0", job["token"], 200), ("0", "", 404), ("7", job["token"], 404), ("..", "", 404)):
@@ -112,7 +113,7 @@ async def test_output_of_another_job_is_not_there(client: Client) -> None:
 
 
 async def test_results_are_forgotten_after_their_time(engine: EngineHandle, tmp_path: Path) -> None:
-    """When a result's life ends, its files, events and record go."""
+    """After WORKER_RESULT_TTL the files, events and record of a job are removed."""
     async with worker(engine, tmp_path, result_ttl_s=0.2) as client:
         _, job = await client.post("/generate", {"workflow": picture()})
         await client.state(job, "completed")
@@ -122,7 +123,7 @@ async def test_results_are_forgotten_after_their_time(engine: EngineHandle, tmp_
 
 
 async def test_full_queue_is_429_with_the_time_to_come_back(engine: EngineHandle, tmp_path: Path) -> None:
-    """One job more than the limit is refused, in a way that a client can act on."""
+    """A request above WORKER_MAX_QUEUE gets 429 with Retry-After."""
     async with worker(engine, tmp_path, max_queue=2) as client:
         jobs = [(await client.post("/generate", {"workflow": slow(0.3)}))[1] for _ in range(2)]
         async with client.http.post(client.app.url + "/generate", json={"workflow": picture()}) as answer:
@@ -135,7 +136,7 @@ async def test_full_queue_is_429_with_the_time_to_come_back(engine: EngineHandle
 
 
 async def test_queue_info_counts_by_stage(client: Client) -> None:
-    """The stock route shows where jobs stand."""
+    """`/queue-info` counts jobs by stage."""
     _, job = await client.post("/generate", {"workflow": slow(0.4)})
     await client.state(job, "generating")
     _, body = await client.get("/queue-info")
@@ -143,7 +144,7 @@ async def test_queue_info_counts_by_stage(client: Client) -> None:
 
 
 async def running(client: Client, job: dict) -> dict:
-    """What `GET /jobs/{id}` says once the job's node has done a step."""
+    """Return the state of a job once its node has finished a step."""
     async with asyncio.timeout(10):
         while True:
             status, body = await client.get(f"/jobs/{job['id']}", job["token"])
@@ -154,7 +155,7 @@ async def running(client: Client, job: dict) -> dict:
 
 
 async def test_a_running_job_says_how_far_it_is(client: Client) -> None:
-    """Its state, the node with class and title, and the steps of this node, in each dialect."""
+    """The state of a running job has node, class, title and steps, in each dialect."""
     _, job = await client.post("/generate", {"workflow": slow(30, steps=300)})
     body = await running(client, job)
     assert (body["state"], body["position"]) == ("generating", 0)
@@ -169,7 +170,7 @@ async def test_a_running_job_says_how_far_it_is(client: Client) -> None:
 
 
 async def test_a_waiting_job_says_how_many_run_before_it(engine: EngineHandle, tmp_path: Path) -> None:
-    """Both those inside ComfyUI and those that wait for a place there; less once one has gone."""
+    """The position of a waiting job counts jobs inside and outside ComfyUI, and decreases."""
     async with worker(engine, tmp_path, queue_ahead=1) as client:
         jobs = [(await client.post("/generate", {"workflow": slow(30, steps=300)}))[1] for _ in range(4)]
         await running(client, jobs[0])

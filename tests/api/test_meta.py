@@ -1,4 +1,4 @@
-"""What the worker says about itself."""
+"""Routes that describe the worker."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from worker.api.server import ROUTES, openapi
 
 
 async def test_alive_and_ready(client: Client) -> None:
-    """A connected worker is both."""
+    """A connected worker is healthy and ready."""
     assert await client.get("/health") == (200, {"status": "ok", "version": __version__, "jobs": 0})
     assert await client.get("/ready") == (200, {"status": "ready"})
 
 
 async def test_a_full_or_draining_worker_is_not_ready(engine: EngineHandle, tmp_path: Path) -> None:
-    """`/ready` says what a job sent now would be told."""
+    """`/ready` returns the error that a job would get."""
     async with worker(engine, tmp_path, max_queue=0) as client:
         assert (await client.get("/ready"))[0] == 429
         await client.app.manager.close()
@@ -27,7 +27,7 @@ async def test_a_full_or_draining_worker_is_not_ready(engine: EngineHandle, tmp_
 
 
 async def test_capabilities_name_the_engine(client: Client) -> None:
-    """The embedded engine never passes for a GPU."""
+    """The embedded engine is not reported as a GPU."""
     _, body = await client.get("/capabilities")
     assert body["engine"]["embedded"] is True
     assert "embedded" in body["engine"]["device"]
@@ -36,7 +36,7 @@ async def test_capabilities_name_the_engine(client: Client) -> None:
 
 
 async def test_docs_are_served(client: Client) -> None:
-    """The page is there, and so is what it reads."""
+    """The page of `/docs` and the document that it reads are served."""
     async with client.http.get(client.app.url + "/docs") as answer:
         assert (answer.content_type, "openapi.json" in await answer.text()) == ("text/html", True)
     status, body = await client.get("/openapi.json")
@@ -44,6 +44,7 @@ async def test_docs_are_served(client: Client) -> None:
 
 
 def references(value: object) -> Iterator[str]:
+    """Yield all references in a document."""
     if isinstance(value, dict):
         if isinstance(value.get("$ref"), str):
             yield value["$ref"]
@@ -55,7 +56,7 @@ def references(value: object) -> Iterator[str]:
 
 
 def test_the_document_is_complete() -> None:
-    """Every route is in it with a summary, and every reference leads to a schema."""
+    """Every route has a summary in the OpenAPI document, and every reference resolves."""
     found = openapi()
     assert {(path, method.upper()) for path, methods in found["paths"].items() for method in methods} == {
         (route.path, route.method) for route in ROUTES

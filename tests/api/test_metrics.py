@@ -1,4 +1,4 @@
-"""`GET /metrics` opens for its own token, or for a process of this machine, and for nobody else."""
+"""`GET /metrics` opens with its own token, or for a process of this machine."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ CALLERS = "the-token-of-a-caller"
 
 
 async def scraped(client: Client, token: str = "", **headers: str) -> tuple[int, str, aiohttp.typedefs.LooseHeaders]:
+    """Return the metrics page."""
     sent = {**bearer(token), **{name.replace("_", "-"): value for name, value in headers.items()}}
     async with client.http.get(client.app.url + "/metrics", headers=sent) as answer:
         return answer.status, await answer.text(), answer.headers
 
 
 async def test_the_metrics_of_a_job(client: Client) -> None:
-    """What ran is there in the next scrape, with what the worker holds now."""
+    """A finished job is in the next scrape, with the current gauges."""
     await client.post("/generate/sync", {"workflow": picture()})
     await client.post("/generate/sync", {"workflow": {}})
     status, text, headers = await scraped(client)
@@ -44,7 +45,7 @@ async def test_the_metrics_of_a_job(client: Client) -> None:
 
 
 async def test_the_token_is_needed_once_there_is_one(engine: EngineHandle, tmp_path: Path) -> None:
-    """Callers' tokens do not open the metrics: they are about all callers. Nor does coming from this machine."""
+    """With a metrics token, tokens of callers and local requests do not open the metrics."""
     tokens = {"tokens": SecretStr(f"alice={CALLERS}"), "metrics_token": SecretStr(TOKEN)}
     async with worker(engine, tmp_path, **tokens) as client:
         for token in ("", CALLERS, TOKEN + "x", "\udcff"):
@@ -71,7 +72,7 @@ async def test_the_token_is_needed_once_there_is_one(engine: EngineHandle, tmp_p
     ids=str,
 )
 async def test_without_a_token_a_proxy_is_not_this_machine(client: Client, headers: dict[str, str]) -> None:
-    """The proxy's peer is this machine, its client may be anybody; so may a page that a browser shows here."""
+    """Without a metrics token, requests through a proxy or of a page of another origin are rejected."""
     status, text, _ = await scraped(client, **headers)
     assert status == (403 if "Host" in headers else 404)
     assert "comfy_worker_" not in text
@@ -79,14 +80,14 @@ async def test_without_a_token_a_proxy_is_not_this_machine(client: Client, heade
 
 @pytest.mark.parametrize("host", ["attacker.example", "attacker.example:18288", "["])
 async def test_another_name_is_not_this_machine(engine: EngineHandle, tmp_path: Path, host: str) -> None:
-    """Callers' tokens make no difference to a page that a browser shows here under a rebound name."""
+    """A local request with a foreign host name is rejected, also with tokens of callers."""
     async with worker(engine, tmp_path, tokens=SecretStr(f"alice={CALLERS}")) as client:
         assert (await scraped(client, Host=host))[0] == 404
         assert (await scraped(client))[0] == 200
 
 
 async def test_a_lost_state_folder_is_seen(engine: EngineHandle, tmp_path: Path) -> None:
-    """A worker in trouble still answers, and says that it is not ready."""
+    """A worker whose state folder is gone serves the metrics and reports that it is not ready."""
     async with worker(engine, tmp_path / "state") as client:
         (tmp_path / "state").rename(tmp_path / "moved")
         status, text, _ = await scraped(client)
@@ -97,15 +98,15 @@ async def test_a_lost_state_folder_is_seen(engine: EngineHandle, tmp_path: Path)
 
 
 async def test_openmetrics(client: Client) -> None:
-    """The format that Prometheus asks for first."""
+    """OpenMetrics is served if the request accepts it."""
     status, text, headers = await scraped(client, Accept="application/openmetrics-text;version=1.0.0;q=0.5,*/*;q=0.1")
     assert (status, headers["Content-Type"].partition(";")[0]) == (200, "application/openmetrics-text")
     assert text.endswith("# EOF\n")
 
 
-@pytest.mark.parametrize(("token", "why"), [("short", "fewer than"), (CALLERS, "has to differ")])
+@pytest.mark.parametrize(("token", "why"), [("short", "fewer than"), (CALLERS, "must differ")])
 def test_a_weak_token_is_refused_at_the_start(token: str, why: str) -> None:
-    """And so is one that a caller has."""
+    """A metrics token that is short, or equals a caller's token, stops the start."""
     settings = ServerSettings(tokens=SecretStr(f"alice={CALLERS}"), metrics_token=SecretStr(token))
     with pytest.raises(StartupError, match=f"WORKER_METRICS_TOKEN .*{why}"):
         Auth.from_settings(settings)

@@ -1,4 +1,4 @@
-"""What can't be done is refused with a status, a code, the place and the cure."""
+"""Requests that cannot run get a status, a code, the place and a remedy."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("body", "status", "code"), REFUSED)
 async def test_bad_bodies(client: Client, body: bytes, status: int, code: str) -> None:
-    """Nonsense is told apart, never a 5xx, always with our error object."""
+    """Invalid bodies get a 4xx status with the error object."""
     async with client.http.post(client.app.url + "/generate/sync", data=body) as answer:
         found = await answer.json()
     error = found["error"] if isinstance(found["error"], dict) else found["error_info"]
@@ -56,40 +56,40 @@ async def test_bad_bodies(client: Client, body: bytes, status: int, code: str) -
 
 
 async def test_unknown_field_names_the_nearest(client: Client) -> None:
-    """A misspelt field is answered with the field that was meant."""
+    """The error for an unknown field names the nearest one."""
     _, body = await client.post("/generate/sync", {"workflow": picture(), "outputformat": "url"})
     assert "output_format" in body["error"]["details"][0]["suggestion"]
 
 
 async def test_unknown_fields_are_ignored_in_foreign_dialects(client: Client) -> None:
-    """Clients of other servers send what those ignore."""
+    """The vast and runpod dialects ignore unknown fields."""
     request = {"input": {"workflow_json": picture(), "extra": 1}, "policy": {}}
     assert (await client.post("/generate/sync", request))[0] == 200
 
 
 @pytest.mark.parametrize("key", ["a/b", "x" * 129, "nul\x00"])
 async def test_bad_ids(client: Client, key: str) -> None:
-    """An id that could be a path, or would not fit into a header, is refused."""
+    """An id that could be a path, or is too long for a header, is rejected."""
     status, body = await client.post("/generate/sync", {"workflow": picture(), "id": key})
     assert (status, body["error"]["code"]) == (400, "invalid_field")
 
 
 @pytest.mark.parametrize("name", ["../x.png", "a/../b.png", "a\\..\\b.png", "/b.png", "..", "", "x\x00.png"])
 async def test_bad_input_names(client: Client, name: str) -> None:
-    """A file that could leave the job's folder is refused."""
+    """An input name that could leave the folder of the job is rejected."""
     status, body = await client.post("/generate/sync", {"workflow": picture(), "inputs": {name: "AAAA"}})
     assert (status, body["error"]["code"]) == (400, "invalid_input_file")
 
 
 async def test_input_that_is_not_base64(client: Client) -> None:
-    """Garbage is refused by name, with what to send."""
+    """An input that is not base64 is rejected with its name and a remedy."""
     status, body = await client.post("/generate/sync", {"workflow": picture(), "inputs": {"a.png": "a picture!"}})
     assert (status, body["error"]["code"]) == (400, "invalid_input_file")
     assert "a.png" in body["error"]["message"]
 
 
 async def test_all_problems_of_a_workflow_at_once(client: Client) -> None:
-    """ComfyUI's refusal names node, input and class for each thing that is wrong."""
+    """The error for an invalid workflow names node, input and class of every problem."""
     workflow = picture()
     workflow["1"]["inputs"] |= {"width": -5, "height": "many"}
     status, body = await client.post("/generate/sync", {"workflow": workflow})
@@ -99,7 +99,7 @@ async def test_all_problems_of_a_workflow_at_once(client: Client) -> None:
 
 
 async def test_a_misspelt_class_is_answered_with_the_nearest(engine: EngineHandle, tmp_path: Path) -> None:
-    """The first refusal of a fresh worker has the suggestion already."""
+    """The error for an unknown class suggests the nearest one, also on a new worker."""
     workflow = picture()
     workflow["1"]["class_type"] = "EmptyImag"
     async with worker(engine, tmp_path) as client:
@@ -108,7 +108,7 @@ async def test_a_misspelt_class_is_answered_with_the_nearest(engine: EngineHandl
 
 
 async def test_body_above_the_limit_is_413(engine: EngineHandle, tmp_path: Path) -> None:
-    """A large body is refused by size."""
+    """A body above WORKER_MAX_BODY_MIB is 413."""
     async with worker(engine, tmp_path, max_body=1) as client:
         data = io.BytesIO(b"x" * 1_200_000)
         answer = await client.http.post(client.app.url + "/generate/sync", data=data)
@@ -116,21 +116,21 @@ async def test_body_above_the_limit_is_413(engine: EngineHandle, tmp_path: Path)
 
 
 async def test_unknown_routes_and_methods(client: Client) -> None:
-    """Also what aiohttp refuses is told in our shape."""
+    """Unknown routes and methods get the error object."""
     assert (await client.get("/nowhere"))[1]["error"]["code"] == "not_found"
     status, body = await client.get("/generate/sync")
     assert (status, body["error"]["code"]) == (405, "method_not_allowed")
 
 
 async def test_url_is_refused_where_nobody_could_open_it(engine: EngineHandle, tmp_path: Path) -> None:
-    """Behind Vast an output URL of the gateway's would be dead; said before anything is queued."""
+    """`output_format: url` is rejected before the job if clients cannot open URLs."""
     async with worker(engine, tmp_path, Vast.traits) as client:
         status, body = await client.post("/generate/sync", {"workflow": picture(), "output_format": "url"})
     assert (status, body["error"]["code"]) == (422, "url_needs_storage")
 
 
 async def test_without_an_engine_the_answer_is_503(tmp_path: Path) -> None:
-    """A job that ComfyUI can't take is the worker's fault, and another worker may do it."""
+    """Without an engine the response is 503 and retryable elsewhere."""
     settings = Settings.of(comfyui="http://127.0.0.1:9", port=0, state=tmp_path, engine_lost_s=0.3)
     async with build(settings) as app, aiohttp.ClientSession() as http:
         client = Client(app, http)
@@ -150,13 +150,13 @@ BROKEN_BODIES = [
 
 @pytest.mark.parametrize("headers", BROKEN_BODIES)
 async def test_bodies_that_are_not_what_their_headers_say(client: Client, headers: dict[str, str]) -> None:
-    """A body that can't be read is the client's to mend, not an error of ours."""
+    """A body that does not match its encoding headers is a client error."""
     async with client.http.post(client.app.url + "/generate/sync", data=b'{"workflow": {}}', headers=headers) as answer:
         assert (answer.status, (await answer.json())["error"]["fault"]) == (400, "client")
 
 
 async def test_links_that_would_end_comfyui(client: Client) -> None:
-    """ComfyUI accepts a link to nowhere under an unknown input, and its worker thread ends; here it is refused."""
+    """A link to a missing node under an unknown input is rejected, because it would end ComfyUI's worker thread."""
     workflow = picture()
     workflow["1"]["inputs"]["odd"] = ["77", 0]
     status, body = await client.post("/generate/sync", {"workflow": workflow})

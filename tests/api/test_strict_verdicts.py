@@ -1,4 +1,4 @@
-"""`POST /validate?strict=true`: the verdict of ComfyUI itself, with the files that it would find."""
+"""`POST /validate?strict=true` returns ComfyUI's own verdict, with the files that it would find."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ from tests.workflow.prompts import node, saved
 
 
 def loaded(name: str) -> dict[str, Any]:
+    """Return a workflow that loads this file."""
     return {"1": node("LoadImage", image=name), "2": saved("1")}
 
 
 async def verdict(client: Client, body: dict[str, Any], query: str = "?strict=true") -> Any:
+    """Return the report for a workflow."""
     status, found = await client.post(f"/validate{query}", body)
     assert status == 200
     return found["comfyui"]
 
 
 async def test_files_are_looked_for_where_comfyui_looks(tmp_path: Path) -> None:
-    """A picture that is nowhere is refused, and passes once it is there, or comes with the request."""
+    """An image that does not exist is a problem. It is valid once it exists or is sent with the request."""
     with start_engine(tmp_path / "engine", "--strict") as handle:
         async with worker(handle, tmp_path / "state") as client:
             refused = await verdict(client, {"workflow": loaded("sub/later.png")})
@@ -37,7 +39,7 @@ async def test_files_are_looked_for_where_comfyui_looks(tmp_path: Path) -> None:
 
 
 async def handle_answer(url: str, prompt: dict[str, Any]) -> dict[str, Any]:
-    """What the engine answers at `POST /prompt`, in the words of the worker's verdict."""
+    """Return ComfyUI's response to `POST /prompt`, in the form of the worker's verdict."""
     async with aiohttp.ClientSession() as http, http.post(f"{url}/prompt", json={"prompt": prompt}) as answer:
         said = await answer.json()
     errors = {
@@ -47,7 +49,7 @@ async def handle_answer(url: str, prompt: dict[str, Any]) -> dict[str, Any]:
 
 
 async def test_a_file_that_the_request_brings_is_there(tmp_path: Path) -> None:
-    """A picture of the request is none that is missing, in a strict verdict and in a strict job."""
+    """An image of the request is not missing, in a strict verdict and in a strict job."""
     dot = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
     body = {"workflow": loaded("mine.png"), "inputs": {"mine.png": dot}, "strict": True}
     with start_engine(tmp_path / "engine", "--strict") as handle:

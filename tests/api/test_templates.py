@@ -1,4 +1,4 @@
-"""Templates over HTTP: what there is, and jobs made of them."""
+"""Routes of templates, and jobs made from templates."""
 
 from __future__ import annotations
 
@@ -32,12 +32,13 @@ async def made(client: Client, **request: Any) -> dict[str, Any]:
 
 
 def size(data: str) -> tuple[int, int]:
+    """Return the pixel size of an image."""
     with Image.open(io.BytesIO(base64.b64decode(data))) as found:
         return found.size
 
 
 async def test_the_list_has_every_template(client: Client) -> None:
-    """Name, purpose, parameters and packs of each, in order."""
+    """The list has name, purpose, parameters and packs of each template, in order."""
     _, body = await client.get("/templates")
     assert [entry["name"] for entry in body["templates"]] == sorted(LIBRARY)
     assert all(entry["about"] and entry["title"] for entry in body["templates"])
@@ -47,7 +48,7 @@ async def test_the_list_has_every_template(client: Client) -> None:
 
 @pytest.mark.parametrize("template", LIBRARY.values(), ids=lambda template: template.name)
 async def test_a_template_shows_its_schema(client: Client, template: Template) -> None:
-    """Each parameter with its description, and the model files by folder."""
+    """A template has a schema with descriptions, and its model files by folder."""
     status, body = await client.get(f"/templates/{template.name}")
     assert (status, body["name"], body["schema"]["type"]) == (200, template.name, "object")
     properties = body["schema"]["properties"]
@@ -57,14 +58,14 @@ async def test_a_template_shows_its_schema(client: Client, template: Template) -
 
 
 async def test_a_template_that_is_not_there_names_the_nearest(client: Client) -> None:
-    """404, with the name that was meant."""
+    """An unknown template is 404 with the nearest name."""
     status, body = await client.get("/templates/flux-schnel")
     assert (status, body["error"]["code"]) == (404, "unknown_template")
     assert body["error"]["details"][0]["suggestion"] == "Did you mean 'flux-schnell'?"
 
 
 async def test_strangers_see_no_templates(engine: EngineHandle, tmp_path: Path) -> None:
-    """Where there are tokens, one of them is needed."""
+    """With tokens configured, the routes need one."""
     async with worker(engine, tmp_path, tokens=SecretStr("me=secret-secret-secret")) as client:
         assert (await client.get("/templates"))[0] == 401
         assert (await client.get("/templates/sd15"))[0] == 401
@@ -73,7 +74,7 @@ async def test_strangers_see_no_templates(engine: EngineHandle, tmp_path: Path) 
 
 @pytest.mark.parametrize("template", LIBRARY.values(), ids=lambda template: template.name)
 async def test_every_template_runs(client: Client, template: Template) -> None:
-    """With its defaults, made small: outputs of the named nodes and no others, and the seed that was drawn."""
+    """Every template runs with its defaults in a small size, with outputs of its output nodes and the drawn seed."""
     body = await made(client, template=template.name, params=small.params(template))
     assert {output["node_id"] for output in body["outputs"]} == set(template.outputs)
     assert all(output["data"] for output in body["outputs"])
@@ -83,7 +84,7 @@ async def test_every_template_runs(client: Client, template: Template) -> None:
 
 
 async def test_the_answers_parameters_make_the_same_job(client: Client) -> None:
-    """Sent back as they are, with the seed that had been drawn: the same picture, another one without."""
+    """The parameters of a response with its seed give the same image, and another one without the seed."""
     first = await made(client, template="smoke-resize", params={"width": 40, "height": 30})
     assert size(first["image"]) == (40, 30)
     drawn = await made(client, template="sd15", params={"width": 64, "height": 64, "steps": 1})
@@ -96,7 +97,7 @@ async def test_the_answers_parameters_make_the_same_job(client: Client) -> None:
 
 @pytest.mark.parametrize("way", ["base64", "data uri", "inputs", "part"])
 async def test_a_picture_is_given_in_any_way(client: Client, way: str) -> None:
-    """Inline, by the name of a file beside it, or as a part of the body: the same outcome."""
+    """An image inline, by the name of a file, or as a part gives the same result."""
     data = base64.b64encode(small.encoded("PNG")).decode()
     request: dict[str, Any] = {"template": "resize", "params": {"width": 32, "height": 16}}
     given = {"base64": data, "data uri": f"data:image/png;base64,{data}", "inputs": "mine", "part": "mine.png"}
@@ -116,7 +117,7 @@ async def test_a_picture_is_given_in_any_way(client: Client, way: str) -> None:
 
 
 async def test_lists_become_nodes_that_run(client: Client) -> None:
-    """Each LoRA is a node of its own in the events of the job."""
+    """Each LoRA of a list is a node in the events of the job."""
     template = LIBRARY["flux-dev-lora"]
     loras = [{"name": "a.safetensors"}, {"name": "b.safetensors", "strength": 0.5}]
     request = {"template": "flux-dev-lora", "params": {**small.params(template), "loras": loras}}
@@ -128,14 +129,14 @@ async def test_lists_become_nodes_that_run(client: Client) -> None:
 
 
 async def test_an_optional_picture_may_be_left_out_or_given(client: Client) -> None:
-    """Without it nothing of it is in the prompt; with it, it is used."""
+    """An optional image is used if it is sent, and leaves no node in the prompt if not."""
     params = small.params(LIBRARY["qwen-image-edit"])
     await made(client, template="qwen-image-edit", params=params)
     await made(client, template="qwen-image-edit", params={**params, "image2": small.file(ParameterKind.IMAGE)})
 
 
 async def test_all_bad_parameters_are_told_at_once(client: Client) -> None:
-    """Each with its name, what is wrong, and the range."""
+    """The error lists every invalid parameter with its problem and range."""
     params = {"width": 100_000, "steps": 0, "promt": "x", "seed": "random"}
     status, body = await client.post("/generate/sync", {"template": "flux-schnell", "params": params})
     assert (status, body["error"]["code"], body["error"]["fault"]) == (422, "invalid_params", "client")
@@ -156,7 +157,7 @@ async def test_all_bad_parameters_are_told_at_once(client: Client) -> None:
 
 @pytest.mark.parametrize("template", LIBRARY.values(), ids=lambda template: template.name)
 async def test_every_range_is_held(client: Client, template: Template) -> None:
-    """A value beyond each limit, and a text for a number, are refused by the parameter's name, with the limit."""
+    """Values beyond each limit and of the wrong type are rejected with the name and the limit."""
     beyond: dict[str, Any] = {}
     for parameter in template.parameters:
         if parameter.type.is_number:
@@ -185,7 +186,7 @@ async def test_every_range_is_held(client: Client, template: Template) -> None:
     ],
 )
 async def test_stock_modifiers_are_templates(client: Client, modifier: str, modifications: dict[str, Any]) -> None:
-    """Those of the stock template, by its names of parameters, and any template of ours by its own."""
+    """Modifiers of the stock template work with its parameter names, and templates by their own name."""
     request = {"modifier": modifier, "modifications": modifications, "return_outputs_as_base64": True}
     status, body = await client.post("/generate/sync", {"input": request})
     assert (status, body["status"]) == (200, "completed"), body
@@ -193,7 +194,7 @@ async def test_stock_modifiers_are_templates(client: Client, modifier: str, modi
 
 
 async def test_a_stock_modifier_keeps_the_stock_defaults() -> None:
-    """Its own names and defaults, whatever the template's are; what it doesn't know is ignored, as it always was."""
+    """A stock modifier has the names and defaults of the stock template, and ignores unknown modifications."""
     given = {"ckpt_name": "mine.safetensors", "cfg_scale": 4, "strange": 1}
     values = fill_modifier(LIBRARY, "Text2Image", given).values
     assert (values["checkpoint"], values["cfg"]) == ("mine.safetensors", 4)
@@ -205,7 +206,7 @@ async def test_a_stock_modifier_keeps_the_stock_defaults() -> None:
 
 
 async def test_a_stock_modifier_is_held_to_its_template(client: Client) -> None:
-    """A value out of range is refused; so is a picture that is missing."""
+    """A stock modifier rejects a value out of range and a missing image."""
     for modifier, modifications, told in (("Text2Image", {"steps": 0}, "steps"), ("Image2Image", {}, "image")):
         request = {"input": {"modifier": modifier, "modifications": modifications}}
         status, body = await client.post("/generate/sync", request)
@@ -213,7 +214,7 @@ async def test_a_stock_modifier_is_held_to_its_template(client: Client) -> None:
 
 
 async def test_a_raw_workflow_stays_one(client: Client) -> None:
-    """`RawWorkflow` takes the workflow beside it or among the modifications; other modifiers exclude one."""
+    """`RawWorkflow` takes the workflow beside it or in its modifications. Other modifiers exclude one."""
     raw = {"1": {"class_type": "EmptyImage", "inputs": {"width": 8, "height": 8, "batch_size": 1, "color": 5}}}
     raw["2"] = {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "raw"}}
     for request in ({"workflow_json": raw}, {"modifications": {"workflow_json": raw}}):
@@ -224,7 +225,7 @@ async def test_a_raw_workflow_stays_one(client: Client) -> None:
 
 
 async def test_own_templates_stand_beside_the_shipped_ones(engine: EngineHandle, tmp_path: Path) -> None:
-    """A folder in WORKER_TEMPLATES is all it takes."""
+    """Templates of a folder in WORKER_TEMPLATES are added to the shipped ones."""
     folder = tmp_path / "mine"
     folder.mkdir()
     shipped = Path(__file__).parents[2] / "workflows" / "smoke-resize.json"

@@ -1,4 +1,4 @@
-"""Workflows checked by the engine's own catalog: when somebody asks, and before every job."""
+"""Workflows are checked against the engine's catalog, on request and before every job."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ DATA = safetensors(7000)
 
 
 def wrong() -> dict[str, Any]:
-    """Three faults in three nodes, one of them behind another."""
+    """Return a workflow with three errors in three nodes, one of them behind another."""
     workflow: dict[str, Any] = {**sampled(steps=0, width=1)}
     workflow["8"]["inputs"]["vae"] = link("4", 1)
     return workflow
 
 
 async def test_everything_is_told_at_once(client: Client) -> None:
-    """Place, expectation, cure and ComfyUI's own type of each problem, and its own verdict beside them."""
+    """The report has place, expectation, remedy and ComfyUI's type of each problem, and ComfyUI's own verdict."""
     status, body = await client.post("/validate", {"workflow": wrong()})
     assert (status, body["valid"], body["doubtful"]) == (200, False, [])
     assert {(one["node_id"], one["input"], one["comfyui_type"]) for one in body["problems"]} == {
@@ -57,7 +57,7 @@ async def test_everything_is_told_at_once(client: Client) -> None:
 
 
 async def test_a_good_workflow_comes_with_what_it_needs(client: Client) -> None:
-    """Its models and what it weighs; random integers are drawn before it is looked at."""
+    """The report of a valid workflow has its models and workload. Random integers are drawn before the check."""
     workflow = sampled()
     workflow["3"]["inputs"]["seed"] = "__RANDOM_INT__"
     _, body = await client.post("/validate", {"workflow": workflow})
@@ -68,7 +68,7 @@ async def test_a_good_workflow_comes_with_what_it_needs(client: Client) -> None:
 
 
 async def test_the_body_of_a_job_is_taken_too(client: Client) -> None:
-    """A template with its parameters, or another dialect."""
+    """Any body of a job is accepted: a template with parameters, or another dialect."""
     _, body = await client.post("/validate", {"template": "sd15", "params": {"prompt": "a harbour"}})
     assert body["valid"], body
     _, body = await client.post("/validate", {"input": {"workflow_json": wrong()}})
@@ -77,13 +77,13 @@ async def test_the_body_of_a_job_is_taken_too(client: Client) -> None:
 
 @pytest.mark.parametrize("workflow", [[], {}, {"1": {"class_type": "SaveImage"}}, {"nodes": [], "links": []}, None])
 async def test_what_is_no_workflow_is_a_problem(client: Client, workflow: object) -> None:
-    """The answer is 200 and says what is wrong."""
+    """An invalid workflow is 200 with a problem."""
     status, body = await client.post("/validate", {"workflow": workflow})
     assert (status, body["valid"], len(body["problems"])) == (200, False, 1)
 
 
 async def test_without_an_engine_nobody_can_say(tmp_path: Path) -> None:
-    """The classes of an engine that is not there are not guessed."""
+    """Without an engine the response is 503, because its classes are unknown."""
     settings = Settings.of(comfyui="http://127.0.0.1:9", port=0, state=tmp_path, engine_lost_s=0.2)
     async with build(settings) as app, aiohttp.ClientSession() as http:
         status, body = await Client(app, http).post("/validate", {"workflow": picture()})
@@ -91,7 +91,7 @@ async def test_without_an_engine_nobody_can_say(tmp_path: Path) -> None:
 
 
 async def test_a_bad_workflow_is_refused_before_it_is_queued(client: Client) -> None:
-    """With all its problems in one answer, in every way to ask; no job was made of it."""
+    """Every route rejects an invalid workflow with all its problems, and creates no job."""
     for path in ("/generate/sync", "/generate", "/generate/stream"):
         status, body = await client.post(path, {"workflow": wrong()})
         assert (status, body["error"]["code"], body["id"]) == (422, "invalid_workflow", None)
@@ -103,27 +103,28 @@ async def test_a_bad_workflow_is_refused_before_it_is_queued(client: Client) -> 
 
 
 async def test_a_repeated_id_finds_its_job(client: Client) -> None:
-    """What was done is not judged again."""
+    """A repeated id returns the earlier job without another check."""
     first = await client.post("/generate/sync", {"workflow": picture(color=77), "id": "again"})
     assert await client.post("/generate/sync", {"workflow": picture(color=77), "id": "again"}) == first
 
 
 @asynccontextmanager
 async def strict(folder: Path, **given: Any) -> AsyncIterator[tuple[EngineHandle, Client]]:
-    """A worker on an engine of its own that refuses models it does not have."""
+    """A worker whose engine rejects models that it does not have."""
     with start_engine(folder / "engine", "--strict") as handle:
         async with worker(handle, folder / "state", models_folder=handle.base / "models", **given) as client:
             yield handle, client
 
 
 def put(handle: EngineHandle, name: str = "m.safetensors") -> None:
+    """Create a model file."""
     folder = handle.base / "models" / "checkpoints"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / name).write_bytes(DATA)
 
 
 async def test_a_missing_model_is_named_until_it_is_there(tmp_path: Path) -> None:
-    """Folder and file are told, another worker may have it; once the file has come the same request runs."""
+    """A missing model is reported with folder and file. The same request runs once the file exists."""
     async with strict(tmp_path) as (handle, client):
         status, body = await client.post("/generate/sync", {"workflow": sampled()})
         (detail,) = body["error"]["details"]
@@ -134,7 +135,7 @@ async def test_a_missing_model_is_named_until_it_is_there(tmp_path: Path) -> Non
 
 
 async def test_the_catalog_of_a_new_life_counts(tmp_path: Path) -> None:
-    """An engine that comes back with other files is asked anew: nothing is judged by the old catalog."""
+    """After a restart of the engine its new catalog is used."""
     async with strict(tmp_path) as (handle, client):
         put(handle)
         assert (await client.post("/validate", {"workflow": sampled()}))[1]["models"][0]["here"]
@@ -154,7 +155,7 @@ async def test_the_catalog_of_a_new_life_counts(tmp_path: Path) -> None:
 
 
 def template(folder: Path, url: str) -> str:
-    """A folder of templates with one whose checkpoint can be had at this URL."""
+    """Return a folder of templates with one whose checkpoint has this URL."""
     folder.mkdir()
     (folder / "small.json").write_text(json.dumps(sampled()))
     sha256 = hashlib.sha256(DATA).hexdigest()
@@ -167,7 +168,7 @@ def template(folder: Path, url: str) -> str:
 
 
 async def test_missing_models_are_fetched_for_a_job(tmp_path: Path) -> None:
-    """Where that is allowed and a template knows the file; many jobs fetch it once, and they run."""
+    """With on-demand models, missing models of a template are downloaded once for many jobs, and the jobs run."""
     async with serving(m=content(DATA)) as origin:
         templates = template(tmp_path / "templates", origin.url("/m"))
         allowed = {"templates": templates, "fetch_allow": opened(origin)}
@@ -184,7 +185,7 @@ async def test_missing_models_are_fetched_for_a_job(tmp_path: Path) -> None:
 
 
 async def test_a_job_does_not_wait_for_its_models_longer_than_the_platform_allows(tmp_path: Path) -> None:
-    """A platform whose client gives up after some time gets 503 before that, and the download goes on."""
+    """A request gets 503 before the platform's limit, and the download continues."""
     gate = asyncio.Event()
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -204,7 +205,7 @@ async def test_a_job_does_not_wait_for_its_models_longer_than_the_platform_allow
 
 
 def drawn_workflow(url: str) -> dict[str, Any]:
-    """As the editor saves it, with a download for its model."""
+    """Return a file of the editor with a download for its model."""
     model = {"name": "a.pth", "url": url, "directory": "upscale_models"}
     loader = {"id": 1, "type": "UpscaleModelLoader", "mode": 0, "inputs": [], "widgets_values": ["a.pth"]}
     loader |= {"properties": {"models": [model]}, "outputs": [{"name": "UPSCALE_MODEL", "links": [1]}]}
@@ -213,7 +214,7 @@ def drawn_workflow(url: str) -> dict[str, Any]:
 
 
 async def test_a_job_brings_no_download_of_its_own(tmp_path: Path) -> None:
-    """What the editor saved is told to who asks; for a job only what the operator's templates name is fetched."""
+    """The report names downloads of a workflow, but a job triggers only downloads of the operator's templates."""
     async with serving(m=content(DATA)) as origin:
         workflow = drawn_workflow(origin.url("/m"))
         async with strict(tmp_path, models_on_demand=True, fetch_allow=opened(origin)) as (_, client):
@@ -226,7 +227,7 @@ async def test_a_job_brings_no_download_of_its_own(tmp_path: Path) -> None:
 
 
 async def test_what_cannot_be_converted_is_a_problem(client: Client) -> None:
-    """With the reason, and without a verdict of ComfyUI's, which never saw a prompt."""
+    """A workflow that cannot be converted is a problem with the reason, without ComfyUI's verdict."""
     workflow = {"nodes": [{"id": 7, "type": "SaveImagge"}], "links": []}
     status, body = await client.post("/validate", {"workflow": workflow})
     assert (status, body["valid"], body["comfyui"]) == (200, False, None)
@@ -234,7 +235,7 @@ async def test_what_cannot_be_converted_is_a_problem(client: Client) -> None:
 
 
 async def test_a_model_that_cannot_be_had_says_why(tmp_path: Path) -> None:
-    """A wrong file under the URL ends the request with the reason, not the worker."""
+    """A wrong file at the URL of a model ends the request with the reason."""
     async with serving(m=content(b"another")) as origin:
         templates = template(tmp_path / "templates", origin.url("/m"))
         allowed = {"templates": templates, "fetch_allow": opened(origin)}
@@ -245,7 +246,7 @@ async def test_a_model_that_cannot_be_had_says_why(tmp_path: Path) -> None:
 
 
 async def test_the_templates_models_come_before_the_worker_is_ready(tmp_path: Path) -> None:
-    """Until they are there it says how many are, and a job that needs one is told to come back; then it is ready."""
+    """The worker is ready after the models of WORKER_MODELS are complete. Until then it reports progress."""
     gate = asyncio.Event()
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -281,7 +282,7 @@ async def test_the_templates_models_come_before_the_worker_is_ready(tmp_path: Pa
 
 
 async def test_an_unknown_template_is_told_at_the_start(tmp_path: Path) -> None:
-    """A slip in WORKER_MODELS ends the start with the names that there are."""
+    """An unknown name in WORKER_MODELS stops the start with the known names."""
     with pytest.raises(StartupError, match="no template 'nope'"):
         async with build(Settings.of(comfyui="http://127.0.0.1:9", port=0, state=tmp_path, models="nope")):
             pass

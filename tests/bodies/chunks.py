@@ -1,4 +1,4 @@
-"""Bodies cut into chunks, and scanned with limits that fit in a test."""
+"""Bodies in chunks, and a scanner with small limits."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ LARGE = BodyLimits(total=10_000_000)
 
 
 async def stream(chunks: Iterable[bytes]) -> AsyncIterator[bytes]:
+    """Yield the chunks."""
     for chunk in chunks:
         yield chunk
 
 
 def cut(body: bytes, size: int) -> Iterator[bytes]:
+    """Return the body in chunks of this size."""
     for start in range(0, len(body), size):
         yield body[start : start + size]
 
@@ -30,7 +32,7 @@ def at(body: bytes, places: Iterable[int]) -> list[bytes]:
 
 
 async def whole(value: Any) -> Any:
-    """The value with every long string read back from its file."""
+    """Return the value with every long string read back from its file."""
     if isinstance(value, SpooledText):
         assert value.path.stat().st_size == value.size
         return await value.text(value.size)
@@ -42,8 +44,10 @@ async def whole(value: Any) -> Any:
 
 
 async def scanned(chunks: Iterable[bytes], folder: SpoolFolder, limits: BodyLimits = SMALL) -> ScannedBody:
+    """Return the scanned body."""
     return await read_json(stream(chunks), folder, limits)
 
 
 def files(parent: Path) -> list[Path]:
+    """Return the files in a folder."""
     return [path for path in parent.rglob("*") if path.is_file()]

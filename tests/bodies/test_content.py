@@ -1,4 +1,4 @@
-"""What a field makes of a long string: base64, text, and the identity of a request."""
+"""Long strings as base64, text, and part of the fingerprint."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Request(BaseModel):
 @given(ALMOST | st.binary(max_size=40).map(lambda data: base64.b64encode(data).decode()))
 @QUICK
 def test_base64_is_accepted_as_the_standard_library_does(tmp_path: Path, text: str) -> None:
-    """Without white space, in the standard alphabet and padded anew, a text is accepted as by `base64.b64decode`."""
+    """Normalized base64 is accepted exactly if `base64.b64decode` accepts it."""
     bare = text.translate(STANDARD).rstrip("=")
     source, target = tmp_path / "text", tmp_path / "data"
     source.write_text(text, "utf-8")
@@ -58,7 +58,7 @@ def test_base64_is_accepted_as_the_standard_library_does(tmp_path: Path, text: s
 @pytest.mark.parametrize("size", [196_607, 196_608, 196_609, 700_000])
 @pytest.mark.parametrize("head", ["", "data:image/png;base64,", "data:;charset=x;base64,"])
 async def test_long_base64_is_decoded_in_pieces(tmp_path: Path, size: int, head: str) -> None:
-    """Files around the border of a piece, with and without the head of a data URI."""
+    """Files around the size of a piece are decoded, with and without the head of a data URI."""
     data = bytes(range(256)) * (size // 256 + 1)
     body = orjson.dumps({"a": head + base64.b64encode(data[:size]).decode()})
     async with SpoolFolder(tmp_path) as folder:
@@ -92,7 +92,7 @@ FORMS = {
 @pytest.mark.parametrize("size", [1, 47, 3000, 300_000])
 @pytest.mark.parametrize("form", FORMS)
 async def test_base64_in_the_forms_that_clients_send(tmp_path: Path, form: str, size: int) -> None:
-    """Line breaks, missing padding, the other alphabet and the odd heads of data URIs are read, short or long."""
+    """Line breaks, missing padding, the URL-safe alphabet and odd data URIs are decoded."""
     data = random.Random(size).randbytes(size)
     text = FORMS[form](data)
     assert decode_base64(text) == data
@@ -104,14 +104,14 @@ async def test_base64_in_the_forms_that_clients_send(tmp_path: Path, form: str, 
 
 @pytest.mark.parametrize("size", [300, 300_000])
 def test_spaces_in_place_of_plus_are_refused(tmp_path: Path, size: int) -> None:
-    """A form makes a space of each `+`: without it another file would be read. Lines that a shell joins are fine."""
+    """Base64 with spaces instead of `+` is rejected. Lines that a shell joined with spaces are accepted."""
     data = random.Random(size).randbytes(size)
     standard = base64.b64encode(data).decode()
     source = tmp_path / "text"
     source.write_text(standard.replace("+", " "))
-    with pytest.raises(ValueError, match="where '\\+' was"):
+    with pytest.raises(ValueError, match="in place of '\\+'"):
         decode_base64(source.read_text())
-    with pytest.raises(NotBase64, match="where '\\+' was"):
+    with pytest.raises(NotBase64, match="in place of '\\+'"):
         decode_base64_file(source, tmp_path / "data")
     for joined in (base64.encodebytes(data).decode().replace("\n", " "), standard):
         assert decode_base64(joined) == data
@@ -121,7 +121,7 @@ def test_spaces_in_place_of_plus_are_refused(tmp_path: Path, size: int) -> None:
 
 @pytest.mark.parametrize("at", [262_143, 262_144, 262_145, 400_000])
 async def test_padding_ends_base64(tmp_path: Path, at: int) -> None:
-    """Padding before the end is refused also where a piece ends with it, and the text can still be read."""
+    """Text after padding is rejected, also at the border of a piece, and the text can still be read."""
     text = "A" * (at - 2) + "==" + "A" * (600_000 - at)
     async with SpoolFolder(tmp_path) as folder:
         scan = await scanned([orjson.dumps([text])], folder, LARGE)
@@ -131,7 +131,7 @@ async def test_padding_ends_base64(tmp_path: Path, at: int) -> None:
 
 
 async def test_text_has_a_bound(tmp_path: Path) -> None:
-    """A string is read back as it was sent, line ends included, but not above the bound that the field has."""
+    """A string is read back unchanged, up to the limit."""
     text = "line\r\nline\nline\r" + "é" * 10
     async with SpoolFolder(tmp_path) as folder:
         scan = await scanned([orjson.dumps({"a": text})], folder)
@@ -141,7 +141,7 @@ async def test_text_has_a_bound(tmp_path: Path) -> None:
 
 
 async def test_restored_texts_are_strings_again(tmp_path: Path) -> None:
-    """All long strings but those under the place of files become `str`, up to a bound over all."""
+    """Long strings outside the location of files become `str`, up to a total limit."""
     value = {"workflow": {"1": {"inputs": {"text": LONG}}}, "inputs": {"a.png": LONG}, "list": [[LONG]]}
     async with SpoolFolder(tmp_path) as folder:
         scan = await scanned([orjson.dumps(value)], folder)
@@ -157,7 +157,7 @@ async def test_restored_texts_are_strings_again(tmp_path: Path) -> None:
 
 
 async def test_a_field_says_whether_it_takes_long_strings(tmp_path: Path) -> None:
-    """`Content` keeps a long string as it is, and has the schema and the errors of `str`; a plain field refuses it."""
+    """`Content` accepts a long string and has the schema and errors of `str`. A plain field rejects it."""
     async with SpoolFolder(tmp_path) as folder:
         scan = await scanned([orjson.dumps({"inputs": {"a": LONG, "b": "short"}})], folder)
         request = Request.model_validate(scan.value)
@@ -179,7 +179,7 @@ async def printed(folder: SpoolFolder, body: str | bytes, limits: BodyLimits = S
 
 
 async def test_the_fingerprint_is_of_the_value(tmp_path: Path) -> None:
-    """Order of keys, white space and escapes do not matter."""
+    """The fingerprint is independent of key order, white space and escapes."""
     value = {"b": ["ééééééééé", {"x": LONG}], "a": LONG + "b", "c": 1}
     async with SpoolFolder(tmp_path) as folder:
         prints = {
@@ -191,7 +191,7 @@ async def test_the_fingerprint_is_of_the_value(tmp_path: Path) -> None:
 
 
 async def test_other_values_have_other_fingerprints(tmp_path: Path) -> None:
-    """Another text, another place, null, and the hash of a text written as a value are all different requests."""
+    """Another text, location, null, or a hash as value has another fingerprint."""
     values = [[LONG, None], [None, LONG], [LONG + "x", None], [None, None], [LONG, LONG], {"a": LONG}, {"b": LONG}]
     async with SpoolFolder(tmp_path) as folder:
         scan = await scanned([orjson.dumps([LONG])], folder)

@@ -1,4 +1,4 @@
-"""Long strings as files: which there are, what is in them, and when they go."""
+"""Long strings as files: detection, contents and removal."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LONG = "abcdefghijklmnop"
 
 
 async def test_long_strings_are_found_where_they_stand(tmp_path: Path) -> None:
-    """Each has its place, size and hash, at any depth; short ones stay."""
+    """Each long string has its location, size and hash at any depth. Short strings stay in the value."""
     value = {"a": [1, {"b": LONG}], "c": "short", "d": {"e": LONG + "é"}}
     async with SpoolFolder(tmp_path) as folder:
         scan = await scanned(cut(orjson.dumps(value), 5), folder)
@@ -37,7 +37,7 @@ async def test_long_strings_are_found_where_they_stand(tmp_path: Path) -> None:
 
 
 async def test_the_body_itself_may_be_a_long_string(tmp_path: Path) -> None:
-    """A root string is spooled and restored like any other."""
+    """A long string as the whole body is spooled and restored."""
     async with SpoolFolder(tmp_path) as folder:
         scan = await scanned([orjson.dumps(LONG)], folder)
         assert isinstance(scan.value, SpooledText)
@@ -48,14 +48,14 @@ async def test_the_body_itself_may_be_a_long_string(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("length", "spooled"), [(8, 0), (9, 1)])
 @pytest.mark.parametrize("unit", ["a", "\\u0061"])
 async def test_the_length_of_the_text_decides(tmp_path: Path, length: int, spooled: int, unit: str) -> None:
-    """A string goes to a file where its text is above the limit, however it is written."""
+    """A string is long by the length of its decoded text."""
     async with SpoolFolder(tmp_path) as folder:
         scan = await scanned(cut(f'["{unit * length}"]'.encode(), 7), folder)
         assert len(scan.spooled) == len(files(tmp_path)) == spooled
 
 
 async def test_the_last_of_two_equal_keys_wins(tmp_path: Path) -> None:
-    """As in orjson; the file of the earlier value goes at once."""
+    """The last of two equal keys wins, and the file of the first is removed at once."""
     async with SpoolFolder(tmp_path) as folder:
         scan = await scanned(
             [b'{"a": "abcdefghijklm", "b": {"c": "abcdefghijklm"}, "a": "nopqrstuvwxyz", "b": 1}'], folder
@@ -66,7 +66,7 @@ async def test_the_last_of_two_equal_keys_wins(tmp_path: Path) -> None:
 
 
 async def test_what_is_taken_stays(tmp_path: Path) -> None:
-    """A file that was taken over outlives the request; everything else goes, and so does the folder."""
+    """A file that was moved out survives the request. All others are removed with the folder."""
     async with SpoolFolder(tmp_path / "bodies") as folder:
         scan = await scanned([orjson.dumps([LONG, LONG])], folder)
         await folder.move_out(scan.spooled[0].path, tmp_path / "taken")
@@ -75,14 +75,14 @@ async def test_what_is_taken_stays(tmp_path: Path) -> None:
 
 
 async def test_a_body_without_long_strings_makes_no_folder(tmp_path: Path) -> None:
-    """Small requests do not touch the disk."""
+    """A body without long strings creates no folder."""
     async with SpoolFolder(tmp_path / "bodies") as folder:
         assert (await scanned([b'{"a": ', b"[1]}"], folder)).value == {"a": [1]}
     assert not (tmp_path / "bodies").exists()
 
 
 async def test_placeholders_cannot_be_forged(tmp_path: Path) -> None:
-    """A string that looks like a placeholder of another request is a string."""
+    """A string that looks like the placeholder of another request is a normal string."""
     async with SpoolFolder(tmp_path) as folder:
         limits = BodyLimits(total=1000, text=40)
         scan = await scanned([orjson.dumps(["0123456789abcdef01234567:0", "x" * 41])], folder, limits)
@@ -100,7 +100,7 @@ async def test_placeholders_cannot_be_forged(tmp_path: Path) -> None:
 )
 @pytest.mark.parametrize("size", [1, 100, 10_000])
 async def test_large_bodies_are_refused(tmp_path: Path, body: bytes, limits: BodyLimits, size: int) -> None:
-    """A body, or its JSON without long strings, above a limit is refused with 413 and leaves nothing."""
+    """A body or a skeleton above a limit is 413, and no file remains."""
     async with SpoolFolder(tmp_path) as folder:
         with pytest.raises(BodyTooLarge):
             await scanned(cut(body, size), folder, limits)
@@ -108,7 +108,7 @@ async def test_large_bodies_are_refused(tmp_path: Path, body: bytes, limits: Bod
 
 
 async def test_what_is_too_large_is_not_read_to_its_end(tmp_path: Path) -> None:
-    """Nothing more is read from the client once the limit is passed."""
+    """No more data is read after a limit is exceeded."""
     read: list[int] = []
 
     def endless() -> Iterator[bytes]:
@@ -124,7 +124,7 @@ async def test_what_is_too_large_is_not_read_to_its_end(tmp_path: Path) -> None:
 
 
 async def test_commas_in_long_strings_do_not_count(tmp_path: Path) -> None:
-    """JSON as text in a long string is text."""
+    """Commas in a long string do not count for the cost of parsing."""
     async with SpoolFolder(tmp_path) as folder:
         body = orjson.dumps([orjson.dumps([{"a": [1, 2]}] * 100).decode()])
         for size in (1, 10, 10_000):
@@ -133,7 +133,7 @@ async def test_commas_in_long_strings_do_not_count(tmp_path: Path) -> None:
 
 
 async def test_a_client_that_leaves_leaves_nothing(tmp_path: Path) -> None:
-    """A body that breaks off with an error of the connection ends in that error, with the files gone."""
+    """An error of the connection is raised, and all files are removed."""
 
     async def broken() -> AsyncIterator[bytes]:
         yield b'["' + b"a" * 600_000
@@ -147,7 +147,7 @@ async def test_a_client_that_leaves_leaves_nothing(tmp_path: Path) -> None:
 
 
 async def test_a_cancelled_request_leaves_nothing(tmp_path: Path) -> None:
-    """Cancelled while it reads and writes, a request waits for its thread and removes its files."""
+    """A cancelled request waits for its thread and removes its files."""
 
     async def slow() -> AsyncIterator[bytes]:
         yield b'["'
@@ -170,7 +170,7 @@ async def test_a_cancelled_request_leaves_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("length", "spooled"), [(1000, 0), (100_000, 1)])
 async def test_a_body_brings_its_own_folder_where_it_needs_one(tmp_path: Path, length: int, spooled: int) -> None:
-    """A short body is read without a folder; the files of a long one are there until the context ends."""
+    """`open_json` creates a folder for a long body only, until the context ends."""
     text = b"a" * length
     parent = tmp_path / "bodies"
     async with open_json(stream([b'["' + text + b'"]']), parent, BodyLimits(total=MIB)) as body:
@@ -183,7 +183,7 @@ async def test_a_body_brings_its_own_folder_where_it_needs_one(tmp_path: Path, l
 
 @pytest.mark.parametrize(("size", "short"), [(64, True), (65, False), (101, False)])
 async def test_a_short_body_ends_where_a_string_could_be_long(tmp_path: Path, size: int, short: bool) -> None:
-    """A longer body than a string that stays in memory is not read as a short one, and nothing of it is lost."""
+    """A body that could contain a long string is not read as a short one, and loses nothing."""
     limits, text = BodyLimits(total=100, text=64), "a" * (size - 4)
     reader = BodyReader(stream([orjson.dumps([text])]))
     body = await reader.read_short(limits)
@@ -197,7 +197,7 @@ async def test_a_short_body_ends_where_a_string_could_be_long(tmp_path: Path, si
 
 
 async def test_a_thread_has_ended_before_its_caller_goes_on() -> None:
-    """A cancelled caller goes on only when the thread does not touch its files any more."""
+    """`in_thread` waits for its thread even if the caller is cancelled."""
     ended: list[bool] = []
 
     def work() -> None:
@@ -213,7 +213,7 @@ async def test_a_thread_has_ended_before_its_caller_goes_on() -> None:
 
 
 async def test_a_full_disk_has_an_error_of_its_own(tmp_path: Path) -> None:
-    """Writing to /dev/full, a device without room, raises DiskFull; other errors stay what they are."""
+    """A write error on a full disk becomes DiskFull. Other errors do not change."""
     with pytest.raises(DiskFull):
         await in_thread(lambda: Path("/dev/full").write_bytes(b"x"))
     (tmp_path / "file").touch()
@@ -224,7 +224,7 @@ async def test_a_full_disk_has_an_error_of_its_own(tmp_path: Path) -> None:
 
 
 async def test_a_full_disk_ends_the_reading(tmp_path: Path) -> None:
-    """A folder whose files are on a device without room ends the request with DiskFull."""
+    """A full disk ends the request with DiskFull."""
 
     class Full(SpoolFolder):
         def new_path(self) -> Path:
@@ -239,7 +239,7 @@ async def test_a_full_disk_ends_the_reading(tmp_path: Path) -> None:
 
 
 async def test_head_comes_before_the_body(tmp_path: Path) -> None:
-    """A caller can look at the beginning, decide on the limits by it, and loses nothing; or not read on."""
+    """`head` returns the beginning, and `read` then returns the whole body."""
     chunks = stream([b'{"who": 1,', b' "a": "', LONG.encode(), b'"}'])
     reader = BodyReader(chunks)
     assert await reader.head(12) == b'{"who": 1, "a": "'

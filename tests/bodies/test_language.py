@@ -1,4 +1,4 @@
-"""The scanner reads exactly the JSON that orjson reads, whatever the chunks are."""
+"""The scanner accepts exactly the JSON that orjson accepts, in any chunks."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthC
 
 
 def expected(body: bytes) -> Any:
-    """What orjson makes of it; the error's class where it refuses, or where a key is a long one."""
+    """Return the value of orjson, or the class of its error. A long key is an error."""
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -43,7 +43,7 @@ def expected(body: bytes) -> Any:
 
 
 def keys(body: bytes) -> list[str]:
-    """All keys, also those in values that a later one of the same key replaces."""
+    """Yield all keys, including those in values that a later equal key replaces."""
     found: list[str] = []
     json.loads(body, object_pairs_hook=lambda pairs: found.extend(key for key, _ in pairs))
     return found
@@ -66,7 +66,7 @@ async def compare(body: bytes, chunks: list[bytes], parent: Path, limits: BodyLi
 @given(VALUES, PLACES, st.booleans())
 @QUICK
 async def test_valid_bodies_have_the_same_value(tmp_path: Path, value: Any, places: list[int], escaped: bool) -> None:
-    """Any value, with and without escapes, in any chunks, is what orjson makes of it."""
+    """Any value in any chunks has the value of orjson."""
     body = json.dumps(value, ensure_ascii=escaped).encode(errors="surrogatepass")
     await compare(body, at(body, places), tmp_path)
 
@@ -76,7 +76,7 @@ async def test_valid_bodies_have_the_same_value(tmp_path: Path, value: Any, plac
 async def test_any_bytes_are_refused_or_read_alike(
     tmp_path: Path, parts: list[bytes], places: list[int], inside: bool
 ) -> None:
-    """Bytes in any order, also as the content of one string, are accepted exactly where orjson accepts them."""
+    """Any bytes are accepted exactly if orjson accepts them, also inside a string."""
     body = b"".join(parts)
     body = b'["%b"]' % body.replace(b'"', b"") if inside else body
     await compare(body, at(body, places), tmp_path)
@@ -85,7 +85,7 @@ async def test_any_bytes_are_refused_or_read_alike(
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 11, 64])
 @pytest.mark.parametrize("limits", [SMALL, BodyLimits(total=10_000, text=21, piece=4)], ids=["short", "long"])
 async def test_chunks_may_end_inside_a_character(tmp_path: Path, size: int, limits: BodyLimits) -> None:
-    """Escapes, surrogate pairs and UTF-8 in a long string are read across every border."""
+    """Escapes, surrogate pairs and UTF-8 in a long string are read across chunk borders."""
     text = 'a"\\/\b\f\n\r\té€😀\x00' * 3
     for body in (
         json.dumps([text]),
@@ -121,7 +121,7 @@ async def test_chunks_may_end_inside_a_character(tmp_path: Path, size: int, limi
 )
 @pytest.mark.parametrize("size", [1, 4, 100])
 async def test_hostile_bodies_are_refused(tmp_path: Path, body: bytes, size: int) -> None:
-    """What is wrong in or beside a long string is refused, and nothing stays on the disk."""
+    """Errors in or beside a long string are rejected, and no file remains."""
     async with SpoolFolder(tmp_path) as folder:
         with pytest.raises(InvalidJson):
             await scanned(cut(body, size), folder)
@@ -140,7 +140,7 @@ async def test_hostile_bodies_are_refused(tmp_path: Path, body: bytes, size: int
     ],
 )
 async def test_an_error_names_the_place_in_the_body(tmp_path: Path, body: bytes) -> None:
-    """Line, column and character are those that orjson gives for the whole body."""
+    """Line, column and character of an error are those of orjson for the whole body."""
     async with SpoolFolder(tmp_path) as folder:
         with pytest.raises(InvalidJson) as caught:
             await scanned([body], folder)
@@ -150,14 +150,14 @@ async def test_an_error_names_the_place_in_the_body(tmp_path: Path, body: bytes)
 
 
 async def test_bytes_that_are_not_utf_8_have_a_place(tmp_path: Path) -> None:
-    """orjson gives none; the scanner names the first bad character of a long string."""
+    """The error for invalid UTF-8 in a long string names the position of the first bad byte."""
     async with SpoolFolder(tmp_path) as folder:
         with pytest.raises(InvalidJson, match=r"not valid UTF-8.*line 2 column 12 \(char 13\)"):
             await scanned([b'[\n"\xc3\xa9bcdefghij\xff"]'], folder)
 
 
 async def test_a_nesting_bound_holds(tmp_path: Path) -> None:
-    """A long string at the greatest depth is found, and one level more is refused."""
+    """A long string at the maximum depth is accepted, and one level more is rejected."""
     async with SpoolFolder(tmp_path) as folder:
         deepest = DEEPEST_JSON
         scan = await scanned([b"[" * deepest + b'"abcdefghijkl"' + b"]" * deepest], folder)
@@ -167,7 +167,7 @@ async def test_a_nesting_bound_holds(tmp_path: Path) -> None:
 
 
 async def test_a_long_key_is_refused(tmp_path: Path) -> None:
-    """A key is a name: a long one is refused with its place, a short one that is written long is not."""
+    """A long key is rejected with its position. A short key with long escapes is accepted."""
     async with SpoolFolder(tmp_path) as folder:
         with pytest.raises(InvalidJson, match=r"a key.*line 1 column 3 \(char 2\)"):
             await scanned([b'{"abcdefghijkl" : 1}'], folder)

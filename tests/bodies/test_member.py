@@ -1,4 +1,4 @@
-"""The one member that is looked for in the beginning of a body."""
+"""Search for one member in the beginning of a body."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SEARCH = MemberSearch("auth_data")
     ],
 )
 def test_it_is_found_where_it_stands(text: bytes) -> None:
-    """At the top level, with escapes and blanks, the first of several, before the text has ended."""
+    """A member is found at the top level, with escapes and spaces, before the text has ended."""
     assert SEARCH.find(text) == ({"a": [1, "}"]},)
 
 
@@ -46,5 +46,5 @@ def test_it_is_found_where_it_stands(text: bytes) -> None:
     ],
 )
 def test_it_is_not_found_elsewhere(text: bytes) -> None:
-    """Not below the top, not in a string, not in part, and not in what is no JSON."""
+    """A member is not found below the top level, in a string, incomplete, or in text that is not JSON."""
     assert SEARCH.find(text) is None

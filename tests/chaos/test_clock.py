@@ -1,4 +1,4 @@
-"""The clock that the fault matrix moves under a worker."""
+"""Tests of the movable clock of the fault matrix."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ import pytest
 
 from chaos.testbed.clock import clock_env, set_clock
 
-SAYS = "import time; print(time.time(), time.monotonic())"
+PRINT_CLOCKS = "import time; print(time.time(), time.monotonic())"
 
 
 @pytest.mark.tools("faketime")
 def test_the_wall_clock_moves_and_the_monotonic_one_does_not(tmp_path: Path) -> None:
-    """A process that is told a day later still measures its time-outs."""
-    moved = clock_env(tmp_path)
-    assert moved
+    """set_clock moves the wall clock of a process by a day and leaves its monotonic clock unchanged."""
+    clock = clock_env(tmp_path)
+    assert clock
     set_clock(tmp_path, 86400)
-    told = []
-    for env in ({}, moved):
+    clocks = []
+    for env in ({}, clock):
         done = subprocess.run(
-            [sys.executable, "-c", SAYS], env={**os.environ, **env}, capture_output=True, text=True, check=True
+            [sys.executable, "-c", PRINT_CLOCKS], env={**os.environ, **env}, capture_output=True, text=True, check=True
         )
-        told.append([float(word) for word in done.stdout.split()])
-    (wall, monotonic), (later, same) = told
-    assert later - wall == pytest.approx(86400, abs=60)
-    assert same - monotonic == pytest.approx(0, abs=60)
+        clocks.append([float(word) for word in done.stdout.split()])
+    (wall, monotonic), (moved_wall, moved_monotonic) = clocks
+    assert moved_wall - wall == pytest.approx(86400, abs=60)
+    assert moved_monotonic - monotonic == pytest.approx(0, abs=60)

@@ -1,4 +1,4 @@
-"""Prompts that a real ComfyUI 0.33.0 was sent: what it accepted stays as it is, and what is repaired it refused."""
+"""Repairs of prompts that were sent to a real ComfyUI 0.33.0: it rejected every prompt that is repaired."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 
 from tests.conformance.test_verdicts import (
     RECORDINGS,
+    PlaceholderFiles,
     RecordedMachine,
-    StandIns,
     read,
     recorded_catalog,
     reduced_catalog,
@@ -23,16 +23,16 @@ from worker.workflow.validation.validate import validate
 pytestmark = pytest.mark.conformance
 
 
-def readable(value: Any) -> Prompt:
-    """The prompt, empty where it is none."""
+def parse_or_empty(value: Any) -> Prompt:
+    """Return the parsed prompt, or an empty one when it cannot be parsed."""
     try:
         return parse_prompt(value)
     except PromptError:
         return {}
 
 
-def test_the_editors_accepted_prompts_stay() -> None:
-    """None of those that the real server accepted is repaired, by the catalog of the server or by the reduced one."""
+def test_accepted_prompts_are_not_repaired() -> None:
+    """A prompt of the editor that ComfyUI accepted is not repaired, with either catalog."""
     verdicts = read("verdicts-0.33.0.json")["ui_workflows"]
     accepted = [name for name, verdict in verdicts.items() if verdict["status"] == 200 and not verdict["node_errors"]]
     prompts = {name: read(f"ui-workflows/api/{name}.json") for name in accepted}
@@ -42,21 +42,21 @@ def test_the_editors_accepted_prompts_stay() -> None:
         assert {name: found for name, found in repairs.items() if found} == {}
 
 
-def test_the_editors_repaired_prompts_run() -> None:
-    """A prompt that is repaired has one problem less, and with the files in place ComfyUI takes it."""
+def test_repaired_prompts_are_valid() -> None:
+    """A seed that is out of range is repaired, and the repaired prompt is valid."""
     catalog = recorded_catalog()
     name = "hand__11_control_after_generate"
     prompt = read(f"ui-workflows/api/{name}.json")
     assert [one.code for one in repair(prompt, catalog).repairs] == ["seed_out_of_range"]
-    assert not validate(prompt, catalog, StandIns()).accepted
-    assert validate(repair(prompt, catalog).prompt, catalog, StandIns()).accepted
+    assert not validate(prompt, catalog, PlaceholderFiles()).accepted
+    assert validate(repair(prompt, catalog).prompt, catalog, PlaceholderFiles()).accepted
 
 
 @pytest.mark.parametrize("recording", RECORDINGS)
-def test_recorded_accepted_submissions_stay(recording: str) -> None:
-    """A whole prompt that the real server accepted has no repair; the verdict of a repaired one is no worse."""
+def test_accepted_submissions_are_not_repaired(recording: str) -> None:
+    """A recorded prompt that ComfyUI accepted is not repaired, and a repair never adds errors."""
     for name, body, response in submissions(recording):
-        prompt = readable(body["prompt"])
+        prompt = parse_or_empty(body["prompt"])
         repaired = repair(prompt, reduced_catalog())
         answer = response.get("json") or {}
         if response["status"] == 200 and not answer.get("node_errors"):

@@ -1,4 +1,4 @@
-"""The library against what the recorded server offered, and proposals for every prompt of the editor's."""
+"""Templates of the library with the recorded server's catalog, and scaffolded templates for the editor's prompts."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ pytestmark = pytest.mark.conformance
 
 
 @pytest.mark.parametrize("template", LIBRARY.values(), ids=lambda template: template.name)
-def test_the_recorded_server_would_take_every_template(template: Template) -> None:
-    """With nothing on its disk but what the template lists, and with two items in every list."""
+def test_templates_are_valid_for_the_recorded_server(template: Template) -> None:
+    """Every template gives a valid prompt, with only the files that it lists and two items in each list."""
     lists = {
         parameter.name: [{"name": "a.safetensors"}] * 2
         for parameter in template.parameters
@@ -40,8 +40,8 @@ class _WithLoras(OwnFiles):
         return folder == "loras" or super().exists(folder, name)
 
 
-def test_every_prompt_of_the_editors_gets_a_template() -> None:
-    """Each proposal is read as it is, sets something, and gives the prompt back when nothing but files is given."""
+def test_scaffolded_templates_keep_the_prompt() -> None:
+    """A scaffolded template is valid, and without parameters it changes only files and seeds of the prompt."""
     refused: dict[str, Any] = {}
     names = read("verdicts-0.33.0.json")["ui_workflows"]
     for name in names:

@@ -1,4 +1,4 @@
-"""Each recorded session of a real ComfyUI, replayed against an engine: by default the embedded one."""
+"""Replay of each recorded session of a real ComfyUI on an engine, by default the embedded one."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from tests.conformance.comparison.differences import ON_PURPOSE, kept
 from tests.conformance.recorded.facts import DATA, EXCERPTS, excerpt
 from tests.conformance.recorded.recording import FOLDER, load
 from tests.conformance.replaying.engines import EMBEDDED, EngineUnderTest
+from tests.conformance.replaying.missing_history import NOTES_ONLY, count_missing_history
 from tests.conformance.replaying.props import FLAGS
-from tests.conformance.replaying.race import NOTES_ONLY, race
 from tests.conformance.replaying.replay import SessionReplay
 
 pytestmark = [pytest.mark.conformance, pytest.mark.timeout(120)]
 
 SHARED = Path(os.environ.get("SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
 COMMAND = os.environ.get("CONFORMANCE_ENGINE", EMBEDDED)
-"""How to start the engine: a command with {port} and {base}. A real ComfyUI needs `--base-directory {base}`."""
+"""The command that starts the engine, with {port} and {base}. A real ComfyUI needs `--base-directory {base}`."""
 CATALOG = SHARED / "object_info-0.33.0.json"
-"""What the recorded server answered at GET /object_info: a later commit of 0.33.0 than the image's."""
+"""The recorded server's response to GET /object_info. It is of a later commit of 0.33.0 than the image's."""
 OPTIONS = ("--catalog", str(CATALOG)) if COMMAND == EMBEDDED else ()
 PATIENCE_S = float(os.environ.get("CONFORMANCE_PATIENCE", "10"))
 
@@ -79,7 +79,7 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 
 @pytest.mark.parametrize("name", [name for name in SCENARIOS if name not in NOTES_ONLY])
 async def test_replays_as_recorded(name: str, tmp_path: Path, session: aiohttp.ClientSession) -> None:
-    """The engine answers and sends what the real server did, but for the differences explained in the table."""
+    """An engine behaves as recorded, except for known differences."""
     transcript = load(SHARED / FOLDER / f"{name}.json")
     async with EngineUnderTest(COMMAND, tmp_path, (*OPTIONS, *FLAGS.get(name, ()))) as engine:
         outcome = await SessionReplay(transcript, engine, session, PATIENCE_S).run()
@@ -89,21 +89,23 @@ async def test_replays_as_recorded(name: str, tmp_path: Path, session: aiohttp.C
 
 
 @pytest.mark.parametrize("name", sorted(NOTES_ONLY))
-async def test_history_is_there_when_the_run_ends(name: str, tmp_path: Path, session: aiohttp.ClientSession) -> None:
-    """History may be missing at `execution_success`, as it was in these recordings, but never at the end of the run."""
+async def test_history_exists_at_the_end_of_the_prompt(
+    name: str, tmp_path: Path, session: aiohttp.ClientSession
+) -> None:
+    """The history entry may be missing at `execution_success`, but never at the end of the prompt."""
     assert not load(SHARED / FOLDER / f"{name}.json").events[:-1], "this recording has events to replay"
     async with EngineUnderTest(COMMAND, tmp_path, OPTIONS) as engine:
-        early, late = await race(engine, session)
+        early, late = await count_missing_history(engine, session)
     assert late == 0, f"{late} missing at the end, {early} at execution_success"
 
 
 @pytest.mark.parametrize("name", EXCERPTS)
-def test_committed_frames_are_those_of_the_recordings(name: str) -> None:
-    """What the other tests know of the recordings is what the recordings say."""
+def test_committed_frames_equal_the_recordings(name: str) -> None:
+    """The committed frames in tests/data are equal to those of the recordings."""
     assert orjson.loads((DATA / f"frames-{name}.json").read_bytes()) == excerpt(SHARED / FOLDER, name)
 
 
-def test_what_differs_on_purpose_is_told_to_users() -> None:
-    """The page about the engine has every reason of the table, word for word."""
-    told = (Path(__file__).parents[2] / "docs" / "embedded-engine.md").read_text()
-    assert not [entry.reason for entry in ON_PURPOSE if entry.reason not in " ".join(told.split())]
+def test_intended_differences_are_documented() -> None:
+    """The page about the engine has the reason of every intended difference, word for word."""
+    error_types = (Path(__file__).parents[2] / "docs" / "embedded-engine.md").read_text()
+    assert not [entry.reason for entry in ON_PURPOSE if entry.reason not in " ".join(error_types.split())]

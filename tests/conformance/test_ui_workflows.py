@@ -1,4 +1,4 @@
-"""The prompts of `worker.workflow.editor` against those that the editor made (frontend 1.49.6 on ComfyUI 0.33.0)."""
+"""Comparison of converted workflows with the editor's own prompts (frontend 1.49.6 on ComfyUI 0.33.0)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.conformance.comparison.graphs import alike, nodes_of
+from tests.conformance.comparison.graphs import are_isomorphic, nodes_of
 from tests.conformance.test_verdicts import DATA, recorded_catalog, reduced_catalog
 from tests.workflow.editor.spoiled_workflows import spoiled_copy
 from tests.workflow.editor.workflow_builder import convert_or_error
@@ -27,29 +27,29 @@ EXPLAINED = {
 PAIRS = 214
 SPOILED, PARTS = 10_000, 20
 LARGEST = 100_000
-"""Files beyond this many bytes are left out of the spoiling, which has to copy each."""
+"""Maximum size in bytes of a workflow that is damaged and converted. Larger ones take too long to copy."""
 
 
 @cache
 def saved_files() -> list[Path]:
-    """Raises FileNotFoundError where the data is not complete."""
+    """Return the workflow files. Raises FileNotFoundError when the data is incomplete."""
     names = [row["name"] for row in orjson.loads((DATA / "ui-workflows" / "index.json").read_bytes())]
     assert len(names) == PAIRS
     return [DATA / "ui-workflows" / "ui" / f"{name}.json" for name in names]
 
 
 def compared(catalog: Catalog) -> Iterator[tuple[str, bool, bool]]:
-    """Name, whether the graphs are equal, and whether the ids are too."""
+    """Yield the name of each workflow, whether the graphs are equal, and whether the node ids are equal too."""
     for path in saved_files():
         wanted = orjson.loads((path.parent.parent / "api" / path.name).read_bytes())
         found = convert(orjson.loads(path.read_bytes()), catalog, ConversionContext(Random(0))).prompt
         one, other = nodes_of(found, recorded_catalog()), nodes_of(wanted, recorded_catalog())
-        yield path.stem, alike(one, other), one == other
+        yield path.stem, are_isomorphic(one, other), one == other
 
 
 @pytest.mark.parametrize("kind", ["recorded", "reduced"])
 def test_the_editors_prompts(kind: str, record_property: Any) -> None:
-    """All real workflows give the editor's graph, by both catalogs; hand-made ones too, but for those explained."""
+    """Workflows are converted to the editor's graphs with either catalog, except for explained ones."""
     rows = list(compared(recorded_catalog() if kind == "recorded" else reduced_catalog()))
     real = [row for row in rows if not row[0].startswith("hand__")]
     wrong = {name for name, graph, _ in rows if not graph}
@@ -60,8 +60,8 @@ def test_the_editors_prompts(kind: str, record_property: Any) -> None:
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_spoiled_files(part: int) -> None:
-    """Ten thousand files of the editor, spoiled in one to eight places: each a prompt or a refusal that says why."""
+def test_damaged_workflows(part: int) -> None:
+    """Ten thousand damaged workflows give a prompt or an error with a message."""
     rng = Random(part)
     files = [path.read_bytes() for path in saved_files()]
     files = [file for file in files if len(file) < LARGEST]

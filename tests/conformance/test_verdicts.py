@@ -1,4 +1,4 @@
-"""The verdicts of `worker.workflow.validation.validate` against those that a real ComfyUI 0.33.0 gave."""
+"""Comparison of the verdicts of `worker.workflow.validation.validate` with those of a real ComfyUI 0.33.0."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def recorded_catalog() -> Catalog:
 
 @cache
 def reduced_catalog() -> Catalog:
-    """As the embedded engine has the classes of the recorded server, and the worker's own those of the image."""
+    """Return the recorded catalog in the reduced form of the embedded engine and the worker."""
     return reduced(recorded_catalog()).with_files({"checkpoints": ["random_sd15.safetensors"]})
 
 
-class StandIns:
-    """The files that stood in when the editor's prompts were posted."""
+class PlaceholderFiles:
+    """The placeholder files that existed when the editor's prompts were recorded."""
 
     def __init__(self) -> None:
         self.models: dict[str, list[str]] = read("standins-0.33.0.json")["models"]
@@ -57,14 +57,14 @@ class StandIns:
 
 
 class RecordedMachine:
-    """The server of the transcripts had one checkpoint and no uploads."""
+    """The files of the server of the recorded sessions: one checkpoint and one example image."""
 
     def exists(self, folder: str, name: str) -> bool:
         return (folder, name) in {("checkpoints", "random_sd15.safetensors"), ("input", "example.png")}
 
 
 def summary(verdict: Verdict) -> dict[str, Any]:
-    """A verdict in the shape of verdicts-0.33.0.json."""
+    """Return a verdict in the form of verdicts-0.33.0.json."""
     node_errors: dict[str, Any] = verdict.node_errors
     return {
         "status": verdict.status,
@@ -77,16 +77,18 @@ def summary(verdict: Verdict) -> dict[str, Any]:
 
 @pytest.mark.parametrize("kind", ["recorded", "reduced"])
 def test_the_editors_prompts(kind: str) -> None:
-    """Each of the editor's 214 prompts gets the verdict of the real server, by both catalogs."""
+    """Each of the editor's 214 prompts gets ComfyUI's verdict, with either catalog."""
     catalog = recorded_catalog() if kind == "recorded" else reduced_catalog()
     expected = read("verdicts-0.33.0.json")["ui_workflows"]
-    found = {name: summary(validate(read(f"ui-workflows/api/{name}.json"), catalog, StandIns())) for name in expected}
+    found = {
+        name: summary(validate(read(f"ui-workflows/api/{name}.json"), catalog, PlaceholderFiles())) for name in expected
+    }
     assert len(expected) == 214
     assert {name: found[name] for name in expected if found[name] != expected[name]} == {}
 
 
 def submissions(recording: str) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
-    """Yield (name, body, response) of the submissions whose fate depends on the prompt alone."""
+    """Yield name, body and response of the recorded submissions whose result depends only on the prompt."""
     name = ""
     for event in read(f"transcripts-0.33.0/{recording}.json")["events"]:
         if event["kind"] == "note":
@@ -102,7 +104,7 @@ def submissions(recording: str) -> Iterator[tuple[str, dict[str, Any], dict[str,
 
 
 def comparable(node_errors: dict[str, Any]) -> dict[str, Any]:
-    """What is not left to chance: errors in any order, without tracebacks, and no tooltips in a config."""
+    """Return the errors without what is random: their order, tracebacks, and tooltips."""
     plain = json.loads(json.dumps(node_errors))
     for entry in plain.values():
         for error in entry["errors"]:
@@ -117,12 +119,12 @@ def comparable(node_errors: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("recording", RECORDINGS)
 def test_recorded_submissions(recording: str) -> None:
-    """Status, error and node errors, texts and all, are the real server's."""
+    """Status, error and node errors of recorded submissions are equal to ComfyUI's, including all texts."""
     differing = {}
     count = 0
     for name, body, response in submissions(recording):
         count += 1
-        verdict = judge(body)
+        verdict = validate_submission(body)
         answer = response.get("json") or {}
         found = (verdict.status, verdict.error, comparable(verdict.node_errors))
         expected = (response["status"], answer.get("error"), comparable(answer.get("node_errors", {})))
@@ -134,7 +136,7 @@ def test_recorded_submissions(recording: str) -> None:
 
 @pytest.mark.parametrize("recording", ["08-validation-errors", "23-submit-options"])
 def test_accepted_prompts_run_as_recorded(recording: str) -> None:
-    """The coerced prompt and the outputs to run are those that the server's history shows."""
+    """The coerced prompt and the outputs to run are those of ComfyUI's history."""
     history: dict[str, Any] = {}
     for event in read(f"transcripts-0.33.0/{recording}.json")["events"]:
         if event["kind"] == "http" and event["request"]["path"].startswith("/history/"):
@@ -144,13 +146,13 @@ def test_accepted_prompts_run_as_recorded(recording: str) -> None:
         ran = history.get((response.get("json") or {}).get("prompt_id"))
         if ran:
             compared += 1
-            verdict = judge(body)
+            verdict = validate_submission(body)
             assert (verdict.prompt, set(verdict.outputs)) == (ran["prompt"][2], set(ran["prompt"][4])), name
     assert compared > 3
 
 
-def told(checked: CheckResult) -> dict[str, list[str]]:
-    """The types of ComfyUI's own errors by node, as a report has them."""
+def error_types(checked: CheckResult) -> dict[str, list[str]]:
+    """Return the types of ComfyUI's errors by node from a check result."""
     found: dict[str, list[str]] = {}
     for problem in checked.problems:
         if problem.node_id is not None and problem.comfyui_type is not None:
@@ -159,25 +161,25 @@ def told(checked: CheckResult) -> dict[str, list[str]]:
 
 
 def test_reports_of_the_editors_prompts() -> None:
-    """Each of the 214 has the real server's verdict and error types by node, and no other problem."""
+    """The check of each of the editor's 214 prompts reports ComfyUI's error types by node and no other problem."""
     expected = read("verdicts-0.33.0.json")["ui_workflows"]
     wrong = {}
     for name, verdict in expected.items():
-        checked = check(read(f"ui-workflows/api/{name}.json"), recorded_catalog(), StandIns())
+        checked = check(read(f"ui-workflows/api/{name}.json"), recorded_catalog(), PlaceholderFiles())
         good = verdict["status"] == 200 and not verdict["node_errors"]
-        if (summary(checked.verdict), told(checked), checked.valid) != (verdict, verdict["node_errors"], good):
-            wrong[name] = told(checked), verdict
+        if (summary(checked.verdict), error_types(checked), checked.valid) != (verdict, verdict["node_errors"], good):
+            wrong[name] = error_types(checked), verdict
         assert all(is_certain(problem, checked.prompt, recorded_catalog()) for problem in checked.problems), name
     assert wrong == {}
 
 
 @pytest.mark.parametrize("recording", RECORDINGS)
 def test_reports_of_recorded_submissions(recording: str) -> None:
-    """A whole prompt that the real server refused has its error types by node; one that it accepted has no problem."""
+    """The check of a recorded submission reports ComfyUI's error types, and no problem for an accepted one."""
     wrong = {}
     for name, body, response in submissions(recording):
         if "partial_execution_targets" in body:
-            continue  # of a part of the prompt
+            continue  # the verdict is of a part of the prompt
         checked = check(body["prompt"], reduced_catalog(), RecordedMachine())
         answer = response.get("json") or {}
         kinds = {
@@ -186,34 +188,35 @@ def test_reports_of_recorded_submissions(recording: str) -> None:
         }
         refused = response["status"] != 200 or bool(kinds)
         alone = answer.get("error", {}).get("type") in {"missing_node_type", "prompt_no_outputs"}
-        fine = alone or told(checked) == kinds or response["status"] == 500  # which the worker does not send
+        fine = alone or error_types(checked) == kinds or response["status"] == 500  # which the worker does not send
         if not fine or checked.verdict.status != response["status"] or (checked.valid and refused and not fine):
-            wrong[name] = told(checked), kinds, checked.verdict.status
+            wrong[name] = error_types(checked), kinds, checked.verdict.status
         assert not (checked.problems and not refused), name
     assert wrong == {}
 
 
-def judge(body: dict[str, Any]) -> Verdict:
+def validate_submission(body: dict[str, Any]) -> Verdict:
+    """Validate the body of a submission as the recorded server did."""
     return validate(body["prompt"], reduced_catalog(), RecordedMachine(), body.get("partial_execution_targets"))
 
 
 PINNED = ("object_info-0.33.0-optional-packs.json", "object_info-pinned.json")
-"""What the image answers: the optional packs, and the rest, at the pinned commits."""
+"""The image's catalog at the pinned commits: the optional packs, and all other classes."""
 
 
-def test_the_bundled_catalog_is_made_from_the_pinned_one() -> None:
-    """The committed data is what `worker.workflow.catalog.reduce` makes of the pinned ComfyUI's answer."""
+def test_bundled_catalog_is_reduced_from_the_pinned_one() -> None:
+    """The committed catalog is the reduced form of the pinned ComfyUI's catalog."""
     data = CHECKOUT / "worker" / "workflow" / "catalog" / "data"
-    # By the standard library, as the data was made: orjson reads some numbers in another way.
+    # The data was made with the standard library's json, and orjson reads some numbers differently.
     optional, pinned = (json.loads((DATA / name).read_bytes()) for name in PINNED)
     packed, made_from = bundle((CHECKOUT / "comfyui_nodes.txt").read_text("utf-8"), optional | pinned)
-    # Packed, it depends on the zlib.
+    # The compressed bytes depend on the version of zlib.
     assert gzip.decompress((data / BUNDLED).read_bytes()) == gzip.decompress(packed)
     assert json.loads((data / MADE_FROM).read_bytes()) == made_from
 
 
-def test_the_bundled_catalog_tells_the_same_facts() -> None:
-    """Reduced classes equal the pinned ones in all that validation looks at, but for choices of files."""
+def test_bundled_catalog_equals_the_pinned_one() -> None:
+    """The bundled catalog equals the pinned one in everything that validation uses, except for file choices."""
     bundled, pinned = Catalog.bundled(), Catalog.from_object_info(read(PINNED[0]) | read(PINNED[1]))
     assert set(bundled) >= set(read(PINNED[1]))
     for name, ours_of_it in bundled.items():

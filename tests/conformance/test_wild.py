@@ -1,6 +1,6 @@
-"""Workflows that people share, against what the real editor makes of them with the scripts of their node packs.
+"""Comparison of shared workflows with the prompts that the real editor makes of them with the packs' scripts.
 
-`score.py` beside the data says what counts as equal; its `clean`, `diff` and `noise` are used here as they are.
+`score.py`, which is part of the data, decides what counts as equal. Its `clean`, `diff` and `noise` are used unchanged.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ RENAMED = {"conditioning_average_blank": "the editor of that version does not kn
 
 @cache
 def score() -> ModuleType:
+    """Load score.py, which is part of the data."""
     spec = util.spec_from_file_location("wild_score", WILD / "score.py")
     assert spec
     assert spec.loader
@@ -50,18 +51,19 @@ def catalog() -> Catalog:
 
 @cache
 def files(folder: Path) -> list[Path]:
-    """Raises AssertionError where the data is not complete."""
+    """Return the workflow files with a recorded prompt. Raises AssertionError when the data is incomplete."""
     found = sorted(path for path in folder.glob("*.json") if truth_of(path).exists())
     assert len(found) == (RULES if folder.name == "min" else SHARED)
     return found
 
 
 def truth_of(path: Path) -> Path:
+    """Return the path of the editor's prompt for a workflow file."""
     return (path.parent if path.parent.name == "min" else path.parent.parent) / "truth" / path.name
 
 
 def differences(path: Path) -> list[tuple[Json, ...]]:
-    """What differs from the editor's prompt, but for chance and the clock; nothing where only ids do."""
+    """Return the differences from the editor's prompt. Random values and different ids are none."""
     wanted = orjson.loads(truth_of(path).read_bytes())["output"]
     found = orjson.loads(orjson.dumps(convert(orjson.loads(path.read_bytes()), catalog()).prompt))
     cleaned = [score().clean(prompt, object_info(), "undeclared") for prompt in (wanted, found)]
@@ -70,13 +72,13 @@ def differences(path: Path) -> list[tuple[Json, ...]]:
 
 
 def test_rules_of_packs() -> None:
-    """Each hand-built file, with one rule of one pack, gives the editor's prompt."""
+    """A workflow for each rule of a node pack is converted to the editor's prompt."""
     compared = [path for path in files(WILD / "min") if path.stem not in {*REFUSED, *RENAMED}]
     assert {path.stem: differences(path) for path in compared} == {path.stem: [] for path in compared}
 
 
-def test_what_the_editor_of_that_version_cannot_load() -> None:
-    """An unknown class is refused by name; one with another name today is converted."""
+def test_unknown_and_renamed_classes() -> None:
+    """An unknown class is rejected by name, and a renamed class is converted."""
     for name in REFUSED:
         with pytest.raises(CannotConvert, match="not in the catalog"):
             convert(orjson.loads((WILD / "min" / f"{name}.json").read_bytes()), catalog())
@@ -86,7 +88,7 @@ def test_what_the_editor_of_that_version_cannot_load() -> None:
 
 
 def test_shared_workflows() -> None:
-    """All of them give the editor's prompt, but for differences that the packs' Python makes good."""
+    """Shared workflows are converted to the editor's prompts, except for differences that the packs correct."""
     index = {row["name"]: row["feats"] for row in orjson.loads((WILD / "index.json").read_bytes())}
     wrong: dict[str, object] = {}
     for path in files(WILD / "ui"):
@@ -103,7 +105,7 @@ def test_shared_workflows() -> None:
 
 
 def test_warnings_are_rare() -> None:
-    """Few of the shared workflows have a value that no input takes: what the editor only shows is none."""
+    """At most 6 shared workflows have a value that no input accepts."""
     warned = {}
     for path in files(WILD / "ui"):
         try:

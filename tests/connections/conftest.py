@@ -1,4 +1,4 @@
-"""Connections that send what a test wants, and a server in a process of its own."""
+"""Raw connections, and a server in a process of its own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 async def opened() -> AsyncIterator[Open]:
-    """Opens a connection and sends something; all are closed after the test."""
+    """Yield a function that opens a connection and sends bytes. All are closed after the test."""
     streams: list[Stream] = []
 
     async def open_one(port: int, sent: bytes = b"") -> Stream:
@@ -34,7 +34,7 @@ async def opened() -> AsyncIterator[Open]:
 
 
 async def status(stream: Stream) -> int:
-    """The status of an answer; 0 where the connection was closed without one."""
+    """Return the status of the response, or 0 if the connection was closed without one."""
     try:
         line = await stream[0].readline()
     except ConnectionError:
@@ -44,7 +44,7 @@ async def status(stream: Stream) -> int:
 
 @asynccontextmanager
 async def served(*arguments: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, int]]:
-    """A server in a process of its own, whose limit on open files the test can set."""
+    """Yield a function that starts a server with a limit on open files."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.connections.served", *arguments, cwd=ROOT, stdout=asyncio.subprocess.PIPE
     )

@@ -1,6 +1,7 @@
-"""A server with limited connections in a process of its own: prints its port, and serves until it is killed.
+"""A server with limited connections in a process of its own.
 
-Arguments: seconds for headers, and the file with certificate and key where it has TLS.
+It prints its port and serves until it is killed. Arguments: seconds for headers, and a file with certificate and key
+for TLS.
 """
 
 from __future__ import annotations

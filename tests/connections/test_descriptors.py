@@ -1,4 +1,4 @@
-"""A server with few file descriptors, and one with TLS, each in a process of its own on the worker's event loop."""
+"""A server with few file descriptors, and one with TLS, in processes of their own."""
 
 from __future__ import annotations
 
@@ -22,11 +22,15 @@ LONG_S = "1000"
 
 
 def open_files(process: asyncio.subprocess.Process) -> int:
+    """Return the number of open files of a process."""
     return len(list(Path(f"/proc/{process.pid}/fd").iterdir()))
 
 
 async def test_the_last_descriptors_are_not_for_connections(opened: Open) -> None:
-    """With few descriptors strangers make room, so that the worker can open files, and a client gets its answer."""
+    """With few descriptors, unauthenticated connections are evicted.
+
+    The worker can still open files, and a client gets its response.
+    """
     async with served(LONG_S) as (process, port):
         used = open_files(process)
         resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (used + 40, used + 40))
@@ -38,7 +42,7 @@ async def test_the_last_descriptors_are_not_for_connections(opened: Open) -> Non
 
 
 async def test_a_crowd_that_waits_to_be_accepted_holds_nobody_up(opened: Open) -> None:
-    """Behind 600 strangers that connected before it a client gets its answer: no stranger costs a pause of its own."""
+    """A client behind 600 waiting connections gets its response in time."""
     async with served(LONG_S) as (process, port):
         used = open_files(process)
         resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (used + 40, used + 40))
@@ -49,7 +53,7 @@ async def test_a_crowd_that_waits_to_be_accepted_holds_nobody_up(opened: Open) -
 
 
 async def test_too_few_descriptors_are_no_end(opened: Open) -> None:
-    """Where none can be spared connections are refused; once there are some the next one is answered."""
+    """Without free descriptors connections are rejected, and accepted again once there are some."""
     async with served(LONG_S) as (process, port):
         before = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
         used = open_files(process)
@@ -65,7 +69,7 @@ async def test_too_few_descriptors_are_no_end(opened: Open) -> None:
 
 @pytest.fixture
 def pem(tmp_path: Path) -> Path:
-    """A key and a certificate of its own."""
+    """Return a file with a key and a self-signed certificate."""
     key, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.UTC)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     day = datetime.timedelta(days=1)
@@ -80,7 +84,7 @@ def pem(tmp_path: Path) -> Path:
 
 
 async def test_half_a_handshake_is_given_up(opened: Open, pem: Path) -> None:
-    """Over TLS the time limit begins with the connection: nothing sent, or half a ClientHello, leaves no descriptor."""
+    """A TLS connection without a complete handshake is closed after the limit."""
     async with served("0.5", str(pem)) as (process, port):
         before = open_files(process)
         strangers = [await opened(port, sent) for sent in (b"", b"\x16\x03\x01\x02\x00\x01", GET) for _ in range(3)]

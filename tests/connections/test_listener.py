@@ -1,4 +1,4 @@
-"""Connections of a real server: what is closed, when, and what is not."""
+"""Connections of a real server: which are closed, and when."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def held(request: web.Request) -> web.Response:
 
 @asynccontextmanager
 async def server(**limits: float) -> AsyncIterator[tuple[int, asyncio.Event]]:
-    """Port, and the event for which `/held` waits."""
+    """Start a server. Yield its port, and the event for which `/held` waits."""
     app = web.Application()
     app[RELEASE] = asyncio.Event()
     app.add_routes([web.post("/read", read), web.get("/prove", proven), web.get("/held", held)])
@@ -53,7 +53,7 @@ async def server(**limits: float) -> AsyncIterator[tuple[int, asyncio.Event]]:
 
 @pytest.mark.parametrize("sent", [b"", b"P", b"GET / HTTP/1.1\r\nX-A: "], ids=["nothing", "a letter", "half"])
 async def test_headers_have_a_time_limit(opened: Open, sent: bytes) -> None:
-    """A connection that sends no whole header is closed, also where it has sent nothing."""
+    """A connection without complete headers is closed after the limit."""
     async with server(header_s=0.3) as (port, _):
         stream = await opened(port, sent)
         assert await status(stream) == 0
@@ -64,14 +64,14 @@ CHUNKED = b"POST /read HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n
 
 @pytest.mark.parametrize("sent", [POST, POST + b"{", CHUNKED], ids=["nothing", "a letter", "chunks"])
 async def test_a_body_that_does_not_arrive_is_given_up(opened: Open, sent: bytes) -> None:
-    """Nothing of it, a part of it, or chunks without an end."""
+    """A connection whose body does not arrive is closed after the limit."""
     async with server(body_s=0.3) as (port, _):
         stream = await opened(port, sent)
         assert await status(stream) == 0
 
 
 async def test_a_slow_body_that_arrives_is_read(opened: Open) -> None:
-    """The limit is for the time without progress: a body may take longer than it as a whole."""
+    """A body that keeps arriving may take longer than the limit."""
     async with server(body_s=1.0) as (port, _):
         reader, writer = await opened(port, POST)
         for _ in range(20):
@@ -82,7 +82,7 @@ async def test_a_slow_body_that_arrives_is_read(opened: Open) -> None:
 
 
 async def test_strangers_make_room_for_a_client(opened: Open) -> None:
-    """At the limit the oldest connection without a request goes, so that a new one always gets its answer."""
+    """At the limit the oldest connection without a request is evicted, and a new one gets its response."""
     async with server(max_unauthenticated=8) as (port, _):
         strangers = [await opened(port) for _ in range(6)]
         clients = [await opened(port, GET) for _ in range(20)]
@@ -91,7 +91,7 @@ async def test_strangers_make_room_for_a_client(opened: Open) -> None:
 
 
 async def test_clients_that_are_known_do_not_count(opened: Open) -> None:
-    """Any number of proven connections stays open, while strangers come and go."""
+    """Authenticated connections do not count for the limit."""
     get = b"GET /held HTTP/1.1\r\nHost: x\r\n\r\n"
     async with server(max_unauthenticated=8) as (port, release):
         held = []
@@ -106,6 +106,6 @@ async def test_clients_that_are_known_do_not_count(opened: Open) -> None:
 
 
 async def known(stream: Stream) -> None:
-    """Give the server the moment in which it proves a connection."""
+    """Wait until the server has marked the connections as authenticated."""
     await stream[1].drain()
     await asyncio.sleep(0.02)

@@ -1,4 +1,4 @@
-"""Which connection makes room for another one, and what counts as one client."""
+"""Which connection is evicted, and what counts as one client."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import pytest
 
 from worker.connections import ConnectionLimits
 from worker.connections.connection import Connection, Phase
-from worker.connections.descriptors import reserve, reserve_is_touched
+from worker.connections.descriptors import reserve, reserve_in_use
 from worker.connections.table import ConnectionTable, eviction_candidate
 
 
 class Standing(Connection):
-    """A connection in a phase, without a socket."""
+    """A connection in a given phase, without a socket."""
 
     def __init__(self, client: str, phase: Phase = Phase.WAITING) -> None:
         self.client = client
@@ -25,30 +25,36 @@ class Standing(Connection):
 
 
 def test_the_oldest_that_waits_goes_first() -> None:
-    """One without a whole request before one with half a body; a request that is complete is never thrown away."""
-    answer, body, waiting = (Standing("a", phase) for phase in (Phase.ANSWER, Phase.BODY, Phase.WAITING))
+    """A connection without a request is evicted before one with half a body.
+
+    One with a complete request is never evicted.
+    """
+    answer, body, waiting = (Standing("a", phase) for phase in (Phase.RESPONSE, Phase.BODY, Phase.WAITING))
     assert eviction_candidate([answer, body, waiting, Standing("a")]) is waiting
     assert eviction_candidate([answer, body, Standing("a", Phase.BODY)]) is body
     assert eviction_candidate([answer]) is None
 
 
 def test_a_client_with_many_makes_room_itself() -> None:
-    """Above the bound of one address one of its own has to go, above that of all one of the largest."""
+    """Above the limit of one address, a connection of that address is evicted.
+
+    Above the total limit, one of the largest client is evicted.
+    """
     table = ConnectionTable(ConnectionLimits(max_unauthenticated=6))
     many = [Standing("many") for _ in range(3)]
     for connection in many:
-        assert table.crowd("few") == ()
+        assert table.eviction_group("few") == ()
         table.add(connection)
-    assert list(table.crowd("many")) == many
-    assert table.crowd("few") == ()
+    assert list(table.eviction_group("many")) == many
+    assert table.eviction_group("few") == ()
     others = [Standing("few"), Standing("few"), Standing("other")]
     for connection in others:
         table.add(connection)
-    assert list(table.crowd("new")) == many
+    assert list(table.eviction_group("new")) == many
     table.discard(many[0])
     table.discard(many[0])
     assert len(table) == 5
-    assert table.crowd("new") == ()
+    assert table.eviction_group("new") == ()
 
 
 @pytest.mark.parametrize(
@@ -64,11 +70,11 @@ def test_a_client_with_many_makes_room_itself() -> None:
     ],
 )
 def test_one_client(address: str, client: str | None) -> None:
-    """An IPv6 network is one client, and a trusted proxy is as many as it has connections."""
-    assert ConnectionLimits(trusted=(ip_network("10.0.0.0/8"),)).client_of(address) == client
+    """An IPv6 network is one client. Each connection of a trusted proxy is another client."""
+    assert ConnectionLimits(trusted=(ip_network("10.0.0.0/8"),)).client_key(address) == client
 
 
 def test_the_last_descriptors_are_kept() -> None:
-    """A quarter of few, at most some hundred of many; a number below is no sign of want."""
+    """The reserve is a quarter of the limit and at most some hundred. Below it nothing is evicted."""
     assert [reserve(limit) for limit in (40, 200, 1024, 60_000)] == [16, 50, 256, 256]
-    assert not reserve_is_touched(1, 3)
+    assert not reserve_in_use(1, 3)

@@ -38,7 +38,7 @@ async def test_cancel_at_any_moment_leaves_nothing_behind(comfy: ComfyClient, en
     choose = random.Random(1)
     tasks = []
     for _ in range(40):
-        task = asyncio.create_task(comfy.follow(slow(30, steps=600), lambda _: None, str(uuid.uuid4())))
+        task = asyncio.create_task(comfy.run_prompt(slow(30, steps=600), lambda _: None, str(uuid.uuid4())))
         tasks.append(task)
         await asyncio.sleep(choose.choice((0, 0.0005, 0.001, 0.002, 0.005)))
         task.cancel()
@@ -57,7 +57,7 @@ async def test_cancel_while_the_post_is_on_its_way(engine: EngineHandle, tmp_pat
         ComfyClient(proxy.url, ComfySettings(), tasks) as client,
     ):
         await client.socket.opened(5)
-        task = asyncio.create_task(client.follow(slow(30, steps=600), lambda _: None, str(uuid.uuid4())))
+        task = asyncio.create_task(client.run_prompt(slow(30, steps=600), lambda _: None, str(uuid.uuid4())))
         await asyncio.sleep(0.1)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -68,7 +68,7 @@ async def test_cancel_while_the_post_is_on_its_way(engine: EngineHandle, tmp_pat
 async def test_frames_are_heard_in_order(comfy: ComfyClient) -> None:
     """A run hears its nodes one after the other, and its outputs by node."""
     heard: list[RunMessage] = []
-    outputs = await comfy.follow(slow(0.05, steps=2), heard.append, str(uuid.uuid4()))
+    outputs = await comfy.run_prompt(slow(0.05, steps=2), heard.append, str(uuid.uuid4()))
     assert [message.node for message in heard if isinstance(message, Executing)][-1] == "2"
     assert set(outputs) == {"2"}
 
@@ -86,4 +86,4 @@ async def test_nobody_there(tmp_path: Path) -> None:
         ComfyClient("http://127.0.0.1:9", ComfySettings(lost_s=0.2), tasks) as client,
     ):
         with pytest.raises(EngineUnavailable):
-            await client.follow(slow(0), lambda _: None, str(uuid.uuid4()))
+            await client.run_prompt(slow(0), lambda _: None, str(uuid.uuid4()))

@@ -13,8 +13,8 @@ import pytest
 from tests.engine.supervised import Supervised, engine_pids, supervised
 from tests.engines import start_engine
 from tests.workflows import faulty, picture, slow
+from worker.engine.health.silence_limits import MOST_LEARNED_CLASSES, SilenceLimits
 from worker.engine.leftovers import KillBudget
-from worker.engine.watchdog import MOST_CLASSES, SilenceLimits
 
 
 async def stuck(worker: Supervised, seconds: float = 60.0, **more: object) -> dict:
@@ -130,7 +130,7 @@ async def test_a_principal_may_cost_the_others_three_restarts_an_hour(tmp_path: 
         [pid] = engine_pids(tmp_path)
         assert pid != first
         assert (await delete(worker, await stuck(worker, 3.5)))[0] == 202
-        assert "jobs wait for the node" in (await worker.get("/ready"))[1]["error"]["message"]
+        assert "so other jobs wait" in (await worker.get("/ready"))[1]["error"]["message"]
         assert (await worker.result(await worker.job(picture())))[0] == 200
         assert engine_pids(tmp_path) == [pid]
 
@@ -141,7 +141,7 @@ async def test_a_stuck_node_of_somebody_elses_comfyui_is_waited_for(tmp_path: Pa
         async with supervised(tmp_path / "state", comfyui=engine.url, node_stop_s=0.2) as worker:
             assert (await delete(worker, await stuck(worker, 3.5)))[0] == 202
             status, body = await worker.get("/ready")
-            assert (status, "only those who started this ComfyUI" in body["error"]["message"]) == (503, True)
+            assert (status, "cannot restart a ComfyUI that it did not start" in body["error"]["message"]) == (503, True)
             assert (await worker.get("/health"))[0] == 200
             assert (await worker.result(await worker.job(picture())))[0] == 200
             assert (await worker.get("/ready"))[0] == 200
@@ -213,10 +213,10 @@ def test_the_longest_interval_of_a_class_counts() -> None:
 def test_the_memory_of_intervals_is_bounded() -> None:
     """Of more classes than fit, those with the longest intervals are remembered."""
     limits = SilenceLimits(default_s=900.0, stop_s=10.0, job_s=3600.0)
-    for number in range(2 * MOST_CLASSES):
+    for number in range(2 * MOST_LEARNED_CLASSES):
         limits.learn(f"Class{number}", 5.0 + number)
-    assert len(limits.seen) == MOST_CLASSES
-    assert f"Class{2 * MOST_CLASSES - 1}" in limits.seen
+    assert len(limits.seen) == MOST_LEARNED_CLASSES
+    assert f"Class{2 * MOST_LEARNED_CLASSES - 1}" in limits.seen
 
 
 def test_kills_are_counted_by_principal_and_hour() -> None:

@@ -165,14 +165,14 @@ async def test_restarts_in_order_accuse_nobody(tmp_path: Path) -> None:
 def test_a_job_lost_in_waiting_is_a_suspect_the_second_time() -> None:
     """One that was never taken or was evicted isn't, however often; alone inside, it counts before it says a word."""
     attempts = Attempts(request(1), Job("a", request(1)).ref)
-    assert [attempts.lost(PromptLoss.UNTAKEN) for _ in range(5)] == [False] * 5
-    assert [attempts.lost(PromptLoss.EVICTED) for _ in range(5)] == [False] * 5
+    assert [attempts.record_loss(PromptLoss.UNTAKEN) for _ in range(5)] == [False] * 5
+    assert [attempts.record_loss(PromptLoss.EVICTED) for _ in range(5)] == [False] * 5
     assert not attempts.alone
-    assert [attempts.lost(PromptLoss.WAITING), attempts.alone] == [False, False]
-    assert [attempts.lost(PromptLoss.WAITING), attempts.alone] == [False, True]
-    assert attempts.lost(PromptLoss.WAITING)
-    assert not attempts.lost(PromptLoss.UNTAKEN)
-    assert not attempts.lost(PromptLoss.EVICTED)
+    assert [attempts.record_loss(PromptLoss.WAITING), attempts.alone] == [False, False]
+    assert [attempts.record_loss(PromptLoss.WAITING), attempts.alone] == [False, True]
+    assert attempts.record_loss(PromptLoss.WAITING)
+    assert not attempts.record_loss(PromptLoss.UNTAKEN)
+    assert not attempts.record_loss(PromptLoss.EVICTED)
 
 
 async def test_one_goes_in_alone() -> None:

@@ -16,7 +16,7 @@ ALLOW = "minio:9000, *.corp.example, 10.1.0.0/16, 10.2.0.1:8080, [fd00::/8]:81, 
 def ask(policy: Policy, target: FetchTarget, address: str) -> None:
     """Both questions that a request asks: about its URL, and about what the name stands for."""
     policy.check(target)
-    policy.check_answer(target.host, target.port, [ip_address(address)])
+    policy.check_addresses(target.host, target.port, [ip_address(address)])
 
 
 @pytest.mark.parametrize(

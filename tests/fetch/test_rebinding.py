@@ -13,7 +13,7 @@ from tests.fetch.dns import NameServer, naming
 from tests.fetch.origin import Answer, Origin, at_once, broken, content, fetching, redirect, serving
 from worker.errors import FetchFailed, UrlRefused
 from worker.fetch.fetcher import Fetcher
-from worker.fetch.store import Held
+from worker.fetch.store import FileHold
 
 GOOD, BAD = "127.0.0.2", "127.0.0.1"
 """Two addresses of this machine: the first is opened in these tests, the second is what an attacker is after."""
@@ -60,7 +60,7 @@ class TwoFaced:
     server: NameServer
     fetcher: Fetcher
 
-    async def fetch(self) -> Held:
+    async def fetch(self) -> FileHold:
         return await self.fetcher.fetch(f"http://evil.example:{self.outer.port}/file")
 
 
@@ -106,7 +106,7 @@ async def test_resuming_a_download_is_checked_anew(tmp_path: Path) -> None:
 async def test_a_name_that_does_not_exist(tmp_path: Path) -> None:
     """No answer is a failed download, not a refusal."""
     async with naming(gone_example=[[]]) as (_, resolver), fetching(tmp_path, resolver) as fetcher:
-        with pytest.raises(FetchFailed, match="name is not known"):
+        with pytest.raises(FetchFailed, match="name cannot be resolved"):
             await fetcher.fetch("http://gone.example/file", limits=at_once(fetcher))
 
 

@@ -11,7 +11,7 @@ import pytest
 from tests.fetch.origin import at_once, broken, content, fetching, opened, serving
 from worker.errors import CacheFull, FetchFailed, InputTooLarge
 from worker.fetch.partial import Partial
-from worker.fetch.store import Held, Store
+from worker.fetch.store import FileHold, Store
 
 KIB = 1024
 
@@ -22,7 +22,7 @@ def opened_store(folder: Path, quota: int = 10 * KIB) -> Store:
     return store
 
 
-async def keep(store: Store, data: bytes) -> Held:
+async def keep(store: Store, data: bytes) -> FileHold:
     with store.incoming() as partial:
         await partial.write(data)
         return store.keep(partial)
@@ -64,7 +64,7 @@ async def test_two_jobs_that_hold_a_file(tmp_path: Path) -> None:
     """It is free when the second one has let go, and letting go twice counts once."""
     store = opened_store(tmp_path)
     first = await keep(store, piece("a"))
-    second = first.again()
+    second = first.copy()
     first.release()
     first.release()
     with pytest.raises(CacheFull):

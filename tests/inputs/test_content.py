@@ -13,21 +13,21 @@ from PIL import Image
 
 from tests.inputs.files import BOMBS, png
 from worker.errors import InvalidInputFile
-from worker.inputs.content import check_content, picture_pixels
+from worker.inputs.content import check_content, image_pixels
 from worker.inputs.file_inputs import FileKind
-from worker.inputs.picture_formats import FORMATS
+from worker.inputs.image_types import FORMATS
 
 
 @pytest.mark.parametrize(
     ("kind", "data"),
     [
-        (FileKind.PICTURE, b"<html>please log in</html>"),
-        (FileKind.PICTURE, b"\0\0\0\x18ftypmp42"),
-        (FileKind.PICTURE, b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"),
-        (FileKind.PICTURE, png()[:20]),
+        (FileKind.IMAGE, b"<html>please log in</html>"),
+        (FileKind.IMAGE, b"\0\0\0\x18ftypmp42"),
+        (FileKind.IMAGE, b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"),
+        (FileKind.IMAGE, png()[:20]),
         (FileKind.VIDEO, b'{"error": "expired"}'),
-        (FileKind.SOUND, "nicht gefunden: süß".encode() * 30),
-        (FileKind.SOUND, png()),
+        (FileKind.AUDIO, "nicht gefunden: süß".encode() * 30),
+        (FileKind.AUDIO, png()),
     ],
 )
 def test_what_the_node_wants_is_what_it_gets(kind: FileKind, data: bytes, tmp_path: Path) -> None:
@@ -35,7 +35,7 @@ def test_what_the_node_wants_is_what_it_gets(kind: FileKind, data: bytes, tmp_pa
     path = tmp_path / "file"
     path.write_bytes(data)
     for file in (io.BytesIO(data), path):
-        with pytest.raises(InvalidInputFile, match="the node wants"):
+        with pytest.raises(InvalidInputFile, match="the node needs"):
             check_content(file, {kind}, 89)
         check_content(file, (), 89)
 
@@ -53,24 +53,24 @@ def test_what_the_node_wants_is_what_it_gets(kind: FileKind, data: bytes, tmp_pa
 )
 def test_a_format_that_pillow_lacks_is_named(data: bytes, name: str) -> None:
     """The message has the format, and those that can be opened here."""
-    with pytest.raises(InvalidInputFile, match=rf"{name} can't be opened here: send PNG, JPEG.* or TGA"):
-        check_content(io.BytesIO(data), {FileKind.PICTURE}, 89)
+    with pytest.raises(InvalidInputFile, match=rf"cannot open {name} files: send PNG, JPEG.* or TGA"):
+        check_content(io.BytesIO(data), {FileKind.IMAGE}, 89)
 
 
 def test_a_broken_picture_of_a_known_format_is_damaged() -> None:
     """Half a picture is not one of another format."""
-    with pytest.raises(InvalidInputFile, match=r"begins like PNG.*incomplete"):
-        check_content(io.BytesIO(png()[:20]), {FileKind.PICTURE}, 89)
+    with pytest.raises(InvalidInputFile, match=r"this PNG file cannot be read.*incomplete"):
+        check_content(io.BytesIO(png()[:20]), {FileKind.IMAGE}, 89)
 
 
 @pytest.mark.parametrize(
     ("kind", "data"),
     [
-        (FileKind.PICTURE, png()),
+        (FileKind.IMAGE, png()),
         (FileKind.VIDEO, b"\0\0\0\x18ftypmp42"),
         (FileKind.VIDEO, BOMBS["frames"]),
-        (FileKind.SOUND, b"OggS\0\2"),
-        (FileKind.SOUND, b"ID3\4\0\0"),
+        (FileKind.AUDIO, b"OggS\0\2"),
+        (FileKind.AUDIO, b"ID3\4\0\0"),
     ],
 )
 def test_what_is_as_it_should_be_passes(kind: FileKind, data: bytes) -> None:
@@ -83,12 +83,12 @@ def test_every_format_is_measured(name: str) -> None:
     """Each that a loader may open, by all of its frames."""
     buffer = io.BytesIO()
     Image.new("RGB", (32, 32)).save(buffer, name)
-    assert picture_pixels(buffer) == 32 * 32
+    assert image_pixels(buffer) == 32 * 32
     if name in {"PNG", "GIF", "WEBP", "TIFF", "AVIF"}:
         buffer = io.BytesIO()
         frames = [Image.new("RGB", (32, 32), color) for color in ("red", "green", "blue")]
         frames[0].save(buffer, name, save_all=True, append_images=frames[1:])
-        assert picture_pixels(buffer) == 3 * 32 * 32
+        assert image_pixels(buffer) == 3 * 32 * 32
 
 
 @pytest.mark.parametrize("damage", range(0, 60, 3))
@@ -97,7 +97,7 @@ def test_damaged_pictures_raise_nothing(damage: int) -> None:
     for whole in (png(), BOMBS["frames"], BOMBS["above the limit"]):
         broken = bytearray(whole)
         broken[damage : damage + 3] = b"\xff\xff\xff"
-        picture_pixels(io.BytesIO(bytes(broken)))
+        image_pixels(io.BytesIO(bytes(broken)))
 
 
 def chunk(name: bytes, data: bytes) -> bytes:
@@ -121,7 +121,7 @@ def test_headers_without_end_are_given_up(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(data)
     for file in (BytesIO(data), tmp_path / "file"):
         with pytest.raises(InvalidInputFile, match="too many comments and headers"):
-            check_content(file, {FileKind.PICTURE}, 89)
+            check_content(file, {FileKind.IMAGE}, 89)
 
 
 def test_pictures_with_many_pieces_are_read() -> None:
@@ -129,5 +129,5 @@ def test_pictures_with_many_pieces_are_read() -> None:
     frames = [Image.effect_noise((200, 200), 80 + number) for number in range(40)]
     data = BytesIO()
     frames[0].save(data, "GIF", save_all=True, append_images=frames[1:])
-    check_content(BytesIO(data.getvalue()), {FileKind.PICTURE}, 89)
-    check_content(BytesIO(PNG_HEAD + chunk(b"tEXt", b"a\0b") * 1000 + chunk(b"IDAT", b"")), {FileKind.PICTURE}, 89)
+    check_content(BytesIO(data.getvalue()), {FileKind.IMAGE}, 89)
+    check_content(BytesIO(PNG_HEAD + chunk(b"tEXt", b"a\0b") * 1000 + chunk(b"IDAT", b"")), {FileKind.IMAGE}, 89)

@@ -149,7 +149,7 @@ def test_the_catalog_says_which_inputs_are_files() -> None:
         "1": {"class_type": "Pack", "inputs": {"a": "x", "b": "y"}},
         "2": {"class_type": "No", "inputs": {"a": "x"}},
     }
-    assert [(place.key, place.kind) for place in file_inputs(prompt, catalog)] == [(("1", "a"), FileKind.PICTURE)]  # type: ignore[arg-type]
+    assert [(place.key, place.kind) for place in file_inputs(prompt, catalog)] == [(("1", "a"), FileKind.IMAGE)]  # type: ignore[arg-type]
     bundled = Catalog.bundled()
     prompt = {"1": {"class_type": "LoadVideo", "inputs": {"file": "a.mp4"}}}
     assert [place.kind for place in file_inputs(prompt, bundled)] == [FileKind.VIDEO]  # type: ignore[arg-type]

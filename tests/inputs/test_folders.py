@@ -56,7 +56,7 @@ async def test_one_file_is_not_taken_for_two(engine: EngineHandle, tmp_path: Pat
         workflow = loads("a/face.png", "C:\\me\\b\\face.png")
         status, body = await client.post("/generate/sync", {"workflow": workflow, **sent})
         assert (status, body["error"]["code"]) == (422, "file_not_allowed"), body
-        assert "may be either" in body["error"]["message"]
+        assert "only one file for both" in body["error"]["message"]
         workflow = loads("b/face.png", "C:\\me\\b\\face.png", "face.png")
         status, body = await client.post("/generate/sync", {"workflow": workflow, **sent})
         assert (status, widths(body)) == (200, [11, 11, 11]), body

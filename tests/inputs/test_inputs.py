@@ -230,7 +230,7 @@ async def test_a_path_node_gets_the_path_of_a_given_file(engine: EngineHandle, t
         assert (path.parent.parent, path.name) == (engine.input, "clip.mp4")
     async with worker(engine, tmp_path, comfyui_input=None) as client:
         _, code, error = await error_of(client, workflow, inputs=files)
-    assert (code, "takes uploads" in error["details"][0]["suggestion"]) == ("file_not_allowed", True)
+    assert (code, "accepts uploads" in error["details"][0]["suggestion"]) == ("file_not_allowed", True)
 
 
 @pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS)
@@ -261,4 +261,4 @@ async def test_an_error_page_is_no_picture(engine: EngineHandle, tmp_path: Path)
         origin.answers["/page"] = content(b"<html>please log in</html>")
         status, code, error = await error_of(client, loading(origin.url("/page")))
     assert (status, code) == (400, "invalid_input_file")
-    assert "'image' of node 1 (LoadImage): the node wants a picture" in error["message"]
+    assert "'image' of node 1 (LoadImage): the node needs an image" in error["message"]

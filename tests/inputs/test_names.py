@@ -41,7 +41,7 @@ HOSTILE = [
 @pytest.mark.parametrize("name", HOSTILE, ids=ascii)
 def test_a_name_never_leaves_the_jobs_folder(name: str) -> None:
     """Refused by its name: nothing is made of what could lie elsewhere on any system."""
-    with pytest.raises(InvalidInputFile, match="can't be the name"):
+    with pytest.raises(InvalidInputFile, match="cannot be the name"):
         file_name(name)
 
 
@@ -93,17 +93,17 @@ SENT = ["a/face.png", "b/face.png", "photo.png", "deep/down/only.png", "out.png 
 )
 def test_a_text_means_the_file_that_it_certainly_names(text: str, meant: list[str]) -> None:
     """Each of two files of one name is found by its folder, and a text that fits both names both."""
-    assert list(NameIndex(SENT).meant(text)) == meant
+    assert list(NameIndex(SENT).matches(text)) == meant
 
 
 def test_of_two_unicode_forms_each_means_itself() -> None:
     """macOS writes é in another way than other systems do."""
     index = NameIndex([NFC, NFD])
-    assert (index.meant(NFC), index.meant(NFD)) == ((NFC,), (NFD,))
+    assert (index.matches(NFC), index.matches(NFD)) == ((NFC,), (NFD,))
 
 
 def test_thousands_of_files_of_one_name() -> None:
     """Each text is looked up, and not compared with every file."""
     index = NameIndex([f"{number}/x.png" for number in range(10_000)])
-    assert [index.meant(f"C:/in/{number}/X.png") for number in range(10_000)][-1] == ("9999/x.png",)
-    assert [index.meant(f"none-{number}/x.png") for number in range(10_000)][-1] == ()
+    assert [index.matches(f"C:/in/{number}/X.png") for number in range(10_000)][-1] == ("9999/x.png",)
+    assert [index.matches(f"none-{number}/x.png") for number in range(10_000)][-1] == ()

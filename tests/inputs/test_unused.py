@@ -50,7 +50,7 @@ async def test_the_warning_names_what_nodes_use(client: Client) -> None:
     assert status == 200, body
     [warning] = body["warnings"]
     assert warning["message"] == (
-        "The file 'portrate.png' came with the request, and no node uses it."
+        "The request contains the file 'portrate.png', and no node uses it."
         " The nodes name 'portrait.png' (node 1, image)."
     )
     assert warning["suggestion"] == "Did you mean 'portrait.png'?"
@@ -76,6 +76,6 @@ async def test_thousands_of_files_and_of_texts() -> None:
     own = {*(f"d/{number}.png" for number in range(5000)), *(f"no{number}.png" for number in range(5000))}
     warnings = [warning.message for warning in unused_files(own, prompt, CATALOG)]
     assert len(warnings) == 21
-    assert warnings[0].startswith("The file 'no0.png' came with the request")
-    assert warnings[-1] == "4980 more files came with the request, and no node uses them."
+    assert warnings[0].startswith("The request contains the file 'no0.png'")
+    assert warnings[-1] == "The request contains 4980 more files that no node uses."
     assert list(unused_files({f"a {number}.png" for number in range(5000)}, prompt, CATALOG)) == []

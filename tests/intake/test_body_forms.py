@@ -1,4 +1,4 @@
-"""Bodies in the forms that other tools send: each runs as what it means, or is refused with the place where it goes."""
+"""Bodies in the forms of other tools run, or are rejected with the place of the error."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ VAST = {
 
 @pytest.mark.parametrize("form", NATIVE)
 async def test_native_forms_run(client: Client, form: str) -> None:
-    """Each is answered in the native shape."""
+    """Each native form runs, with a native response."""
     status, body = await client.post("/generate/sync", NATIVE[form])
     assert status == 200, body
     assert body["outputs"][0]["kind"] == "image"
@@ -111,7 +111,7 @@ async def test_native_forms_run(client: Client, form: str) -> None:
 
 @pytest.mark.parametrize("form", RUNPOD)
 async def test_runpods_forms_run(client: Client, form: str) -> None:
-    """Each is answered in RunPod's shape."""
+    """Each form of RunPod's clients runs, with a response in the runpod dialect."""
     status, body = await client.post("/generate/sync", RUNPOD[form])
     assert status == 200, body
     assert body["images"][0]["type"] == "base64"
@@ -119,19 +119,19 @@ async def test_runpods_forms_run(client: Client, form: str) -> None:
 
 @pytest.mark.parametrize("form", VAST)
 async def test_the_stock_templates_forms_run(client: Client, form: str) -> None:
-    """Each is answered in the stock template's shape."""
+    """Each form of Vast's stock template runs, with a response in the vast dialect."""
     status, body = await client.post("/generate/sync", VAST[form])
     assert (status, body.get("status")) == (200, "completed"), body
 
 
 async def test_the_editors_file_keeps_its_id(client: Client) -> None:
-    """The `id` of a file is no id of a job: the same file sent twice is two jobs."""
+    """The `id` of a file of the editor is not the id of the job."""
     ids = [(await client.post("/generate/sync", EDITOR))[1]["id"] for _ in range(2)]
     assert len({*ids, EDITOR["id"]}) == 3
 
 
 async def test_the_prompt_id_is_the_id(client: Client) -> None:
-    """ComfyUI's clients name their job, and find it under that name."""
+    """`prompt_id` is the id of the job."""
     body = {"prompt": API, "client_id": "abc", "prompt_id": "6f2ff9a4-6ff4-4d3c-8d43-53f4b3a2e7f0"}
     status, answer = await client.post("/generate/sync", body)
     assert (status, answer["id"]) == (200, body["prompt_id"])
@@ -140,14 +140,14 @@ async def test_the_prompt_id_is_the_id(client: Client) -> None:
 
 
 async def test_only_the_targets_run(client: Client) -> None:
-    """`partial_execution_targets` leaves out the outputs that it does not name."""
+    """Outputs outside `partial_execution_targets` do not run."""
     prompt = {**API, "3": API["2"]}
     status, body = await client.post("/generate/sync", {"prompt": prompt, "partial_execution_targets": ["3"]})
     assert (status, [output["node_id"] for output in body["outputs"]]) == (200, ["3"])
 
 
 async def test_a_place_in_the_queue_is_a_warning(client: Client) -> None:
-    """ComfyUI's clients may ask to go first: the job runs, and the answer says that its order stays."""
+    """`front` and `number` have no effect and give a warning."""
     for fields in ({"front": True}, {"number": -5}, {"front": True, "number": 3.5}):
         for route in ("/generate/sync", "/validate"):
             status, answer = await client.post(route, {"prompt": API, **fields})
@@ -173,7 +173,7 @@ ENVELOPED = {"payload": {"input": {"workflow_json": API}}, "auth_data": {"signat
     ids=["as its clients send it", "without a signature", "as JSON text", "long"],
 )
 async def test_vasts_envelope_is_opened(client: Client, body: dict[str, Any]) -> None:
-    """What a client of Vast's posts to an ingress runs here, too: the request is under `payload`."""
+    """The envelope of Vast's clients is accepted, and its `payload` is the request."""
     status, answer = await client.post("/generate/sync", body)
     assert (status, answer["status"]) in [(200, "success"), (200, "completed")], answer
 
@@ -196,7 +196,7 @@ BUCKETS = [
 
 @pytest.mark.parametrize(("body", "named"), BUCKETS)
 async def test_errors_of_a_bucket_name_the_clients_fields(client: Client, body: dict[str, Any], named: str) -> None:
-    """RunPod's and Vast's clients read the words that they wrote, with the place where these stand."""
+    """Errors in a bucket use the field names and the place of the client."""
     status, answer = await client.post("/generate/sync", body)
     error = answer.get("error_info", answer["error"])
     assert (status, error["code"]) == (400, "invalid_field")
@@ -214,8 +214,8 @@ REFUSED = [
     pytest.param({"input": {**API, "webhook": "http://x"}}, "'input.workflow'", id="an input with options"),
     pytest.param({"workflow": "{'1': {}}"}, "the text of 'workflow' is not JSON", id="Python's own notation"),
     pytest.param({"workflow": "{" + "'1': " * 20_000}, "the text of 'workflow' is not JSON", id="the same, long"),
-    pytest.param({"workflow": API, "input": {"workflow": API}}, "'workflow' stands beside", id="two workflows"),
-    pytest.param({"prompt": API, "input": {"workflow_json": API}}, "'prompt' stands beside", id="two, in Vast's words"),
+    pytest.param({"workflow": API, "input": {"workflow": API}}, "'workflow' is beside", id="two workflows"),
+    pytest.param({"prompt": API, "input": {"workflow_json": API}}, "'prompt' is beside", id="two, in Vast's words"),
     pytest.param(
         {"input": {"workflow": API, "images": [{"name": "a.png", "image": text} for text in ("AAAA", "BBBB")]}},
         "two images are called 'a.png'",
@@ -227,7 +227,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("body", "named"), REFUSED)
 async def test_what_could_mean_two_things_is_refused(client: Client, body: dict[str, Any], named: str) -> None:
-    """The message names the field and says what to do."""
+    """An ambiguous body is rejected with the field and a remedy."""
     status, answer = await client.post("/generate/sync", body)
     error = answer.get("error_info", answer["error"])
     assert (status, error["fault"]) == (400, "client")
@@ -236,13 +236,13 @@ async def test_what_could_mean_two_things_is_refused(client: Client, body: dict[
 
 @pytest.mark.parametrize("form", ["an editor's file", "an API file", "JSON text", "ComfyUI's prompt"])
 async def test_validate_reads_the_same_forms(client: Client, form: str) -> None:
-    """`POST /validate` takes any body of a job."""
+    """`POST /validate` accepts the same forms."""
     status, body = await client.post("/validate", NATIVE[form])
     assert (status, body["valid"]) == (200, True), body
 
 
 @pytest.mark.parametrize("form", ["an editor's file", "an API file", "RunPod's", "JSON text"])
 async def test_convert_reads_the_same_forms(client: Client, form: str) -> None:
-    """`POST /convert` finds the workflow in any of them."""
+    """`POST /convert` finds the workflow in any form."""
     status, body = await client.post("/convert", {**NATIVE, **RUNPOD}[form])
     assert (status, sorted(body["prompt"])) == (200, ["1", "2"]), body

@@ -1,4 +1,4 @@
-"""The bodies that docs/http.md shows for other clients."""
+"""The bodies of other clients in docs/http.md."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BODIES = re.findall(r"```json\n(.*?)```", SECTION, re.DOTALL)
 
 @pytest.mark.parametrize("number", range(5))
 async def test_every_documented_body_runs(client: Client, number: int) -> None:
-    """Each gives the picture of its save node, and is valid."""
+    """Each documented body gives the image of its save node, and is valid."""
     body = orjson.loads(BODIES[number])
     assert len(BODIES) == 5
     status, answer = await client.post("/generate/sync", body)

@@ -1,4 +1,4 @@
-"""Bodies in the encodings, content types and Unicode forms that tools on Windows, macOS and no-code products send."""
+"""Encodings, content types and Unicode forms of tools on Windows, macOS and no-code products."""
 
 from __future__ import annotations
 
@@ -59,25 +59,25 @@ async def post(client: Client, data: Any, content_type: str = "", path: str = "/
 
 @pytest.mark.parametrize("name", ENCODED)
 async def test_bodies_in_any_encoding(client: Client, name: str) -> None:
-    """The encoding is read from the first bytes, else from the header; what follows the end is left out."""
+    """The encoding is detected from the first bytes, else read from the header. Trailing bytes are ignored."""
     status, body = await post(client, *ENCODED[name])
     assert status == 200, body
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be"])
 async def test_a_long_body_in_another_encoding(client: Client, encoding: str) -> None:
-    """Long strings are files also where the body is no UTF-8."""
+    """Long strings of a body that is not UTF-8 are files."""
     assert (await post(client, LONG.encode(encoding)))[0] == 200
 
 
 async def test_convert_and_deliver_read_encodings(client: Client) -> None:
-    """The other routes that take JSON read it in the same way."""
+    """Other routes with JSON accept the same encodings."""
     status, body = await post(client, json.dumps(picture()).encode("utf-16"), "application/json", "/convert")
     assert (status, sorted(body["prompt"])) == (200, ["1", "2"])
 
 
 async def test_bytes_of_another_encoding_are_named(client: Client) -> None:
-    """A body in cp1252 that declares nothing is refused with the byte, the text around it and the header to send."""
+    """A body in cp1252 without a declared charset is rejected with the byte, the text around it and a remedy."""
     status, body = await post(client, TEXT.encode("cp1252"), "application/json")
     assert (status, body["error"]["code"]) == (400, "invalid_json")
     for part in ("0xfc", "near:", "ller", "charset=windows-1252"):
@@ -85,7 +85,7 @@ async def test_bytes_of_another_encoding_are_named(client: Client) -> None:
 
 
 async def test_bad_json_is_shown_with_its_surroundings(client: Client) -> None:
-    """The message has line and column, a piece of the text, and for a backslash how it is written."""
+    """The error for invalid JSON has line, column, an excerpt and a remedy."""
     for filler in ("", "x" * 200_000):
         text = '{"a": "FILLER",\n "workflow": {"1": {"inputs": {"ckpt_name": "SD15\\LCM.safetensors"}}}}'
         _, body = await post(client, text.replace("FILLER", filler).encode())
@@ -110,7 +110,7 @@ async def test_bad_json_is_shown_with_its_surroundings(client: Client) -> None:
     ],
 )
 async def test_what_other_languages_write_is_refused_by_name(client: Client, text: str, cure: str, filler: str) -> None:
-    """Python's NaN and dicts, JavaScript's undefined and objects: the message says what to send."""
+    """Python's and JavaScript's output that is not JSON is rejected with a remedy."""
     status, body = await post(client, text.replace('"FILLER"', f'"a": "{filler}", "b"').encode())
     assert (status, body["error"]["code"]) == (400, "invalid_json")
     assert cure in body["error"]["message"]
@@ -118,7 +118,7 @@ async def test_what_other_languages_write_is_refused_by_name(client: Client, tex
 
 @pytest.mark.parametrize(("named", "sent"), [(NFC, NFD), (NFD, NFC)])
 async def test_names_of_files_in_either_unicode_form(client: Client, named: str, sent: str) -> None:
-    """macOS writes é as two characters: a file is found under its name in either form, by JSON and as a part."""
+    """A file is found under its name in either Unicode form, in JSON and as a part."""
     body = {"workflow": loading(named), "inputs": {sent: base64.b64encode(png()).decode()}}
     status, answer = await client.post("/generate/sync", body)
     assert status == 200, answer
@@ -146,13 +146,13 @@ FORMS = {
 
 @pytest.mark.parametrize("name", FORMS)
 async def test_url_encoded_forms(client: Client, name: str) -> None:
-    """A form that is no JSON has fields of a request, or one field with all of it."""
+    """A URL-encoded form has the fields of a request, or one field with all of it."""
     status, body = await post(client, FORMS[name].encode(), "application/x-www-form-urlencoded")
     assert status == 200, body
 
 
 async def test_a_form_in_a_declared_encoding(client: Client) -> None:
-    """The header's encoding is not taken for that of the JSON that was made of the form."""
+    """The charset of the header is not applied to JSON that was made from a form."""
     form = urlencode({"workflow": json.dumps(loading("é.png")), "inputs": json.dumps({"é.png": LARGE})})
     data = io.BytesIO(b" \n" * 100_000 + form.encode())
     status, body = await post(client, data, "application/x-www-form-urlencoded; charset=ISO-8859-1")
@@ -162,27 +162,27 @@ async def test_a_form_in_a_declared_encoding(client: Client) -> None:
 
 
 async def test_a_form_that_is_too_large(client: Client) -> None:
-    """A form is read into memory, so that it has a bound of its own."""
+    """A form above its limit is rejected."""
     data = io.BytesIO(b"workflow=" + b"a" * 5_000_000)
     status, body = await post(client, data, "application/x-www-form-urlencoded")
     assert (status, body["error"]["code"]) == (413, "body_too_large")
 
 
 async def test_a_list_of_one_request(client: Client) -> None:
-    """No-code tools send their items as a list; a list of one is that one."""
+    """A list with one request is accepted."""
     assert (await client.post("/generate/sync", [{"workflow": picture()}]))[0] == 200
     assert (await client.post("/generate/sync", [{"workflow": loading("a.png"), "inputs": {"a.png": LARGE}}]))[0] == 200
     assert (await client.post("/generate/sync", [{"workflow": picture()}] * 2))[0] == 400
 
 
 async def test_a_name_with_the_narrow_space_of_macos(client: Client) -> None:
-    """A screenshot's name has U+202F, where people type a space."""
+    """A name with U+202F matches the same name with a plain space."""
     body = {"workflow": loading("Shot at 9.41 AM.png"), "inputs": {"Shot at 9.41\u202fAM.png": LARGE}}
     assert (await client.post("/generate/sync", body))[0] == 200
 
 
 def parts(*pairs: tuple[str, bytes]) -> bytes:
-    """A multipart body with these headers and contents."""
+    """Return a multipart body with these headers and contents."""
     return b"".join(b"--x\r\n%b\r\n\r\n%b\r\n" % (head.encode("latin-1"), body) for head, body in pairs) + b"--x--\r\n"
 
 
@@ -221,6 +221,6 @@ MULTIPART = {
 
 @pytest.mark.parametrize("name", MULTIPART)
 async def test_multipart_forms(client: Client, name: str) -> None:
-    """The workflow may be a part of its own, and parts may be named as other systems name them."""
+    """The workflow may be a part of its own, and names of parts may be encoded as other systems do."""
     status, body = await post(client, parts(*MULTIPART[name]), "multipart/form-data; boundary=x")
     assert status == 200, body

@@ -1,4 +1,4 @@
-"""How many files a request passes before its prompt is sent: each is one more to open for whoever follows it."""
+"""Number of files of the worker that a request passes before its prompt is sent. Each is one more file to read."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BEGINS, ENDS = ("generate_sync", "api/generate.py"), ("submit", "engine/protocol
 
 
 class Entered:
-    """A profiler: the files of the worker whose functions are called between the handler and `POST /prompt`."""
+    """A profiler that collects the files whose functions are called between the handler and `POST /prompt`."""
 
     def __init__(self) -> None:
         self.files: dict[str, str] = {}
@@ -66,7 +66,7 @@ def entered() -> Iterator[dict[str, str]]:
 
 
 async def test_files_entered_until_the_prompt_is_sent(client: Client) -> None:
-    """An API workflow of two nodes, in the native dialect, as the third request: the list is printed."""
+    """The third native request with two nodes passes a limited number of files, which are printed."""
     for _ in range(2):
         assert (await client.post("/generate/sync", {"workflow": picture()}))[0] == 200
     with entered() as files:

@@ -1,4 +1,4 @@
-"""A wrong field is answered with the right one, as the dialect of the caller calls it."""
+"""Errors name the correct field in the dialect of the caller."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ WRONG = [
     ({"workflow": WORKFLOW, "webhook_url": "http://x"}, "'webhook'"),
     ({"workflow": WORKFLOW, "comfy_org_api_key": "x"}, "'extra_data.api_key_comfy_org'"),
     ({"modifier": "Text2Image", "modifications": {}}, "'template'"),
-    ({"input": "a cat"}, "'input' has to be an object"),
+    ({"input": "a cat"}, "'input' must be an object"),
     ({"input": {"workflowJson": WORKFLOW}}, "'input.workflow_json'"),
     ({"input": {"workFlow": WORKFLOW}}, "'input.workflow'"),
     ({"input": {"workflow_jsn": WORKFLOW}}, "'input.workflow_json'"),
@@ -46,7 +46,10 @@ WRONG = [
 
 @pytest.mark.parametrize(("body", "named"), WRONG)
 async def test_a_wrong_field_names_the_right_one(client: Client, body: dict[str, Any], named: str) -> None:
-    """Misspelt, in camelCase, from another server, at the wrong depth: the message itself has the path."""
+    """The error for a wrong field has the path of the correct one.
+
+    The field may be misspelt, in camelCase, of another server, or at the wrong depth.
+    """
     status, answer = await client.post("/generate/sync", body)
     error = answer.get("error_info", answer["error"])
     assert (status, error["fault"]) == (400, "client")
@@ -63,7 +66,7 @@ async def test_a_wrong_field_names_the_right_one(client: Client, body: dict[str,
     ids=["native", "runpod", "vast"],
 )
 async def test_a_cure_names_fields_of_the_dialect(client: Client, wrap: Any, named: str) -> None:
-    """A file that was not sent goes where this dialect has files."""
+    """The remedy for a missing file names the field of the dialect."""
     _, answer = await client.post("/generate/sync", wrap(loading("nowhere.png")))
     error = answer.get("error_info", answer["error"])
     assert error["code"] == "file_not_allowed"

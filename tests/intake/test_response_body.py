@@ -1,4 +1,4 @@
-"""The JSON of an answer with files in it: the same as if it were written at once, without ever being whole."""
+"""JSON responses with large files are equal to JSON that is written at once."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from worker.intake.response_body import KEPT, PIECE, LargeFiles, ResponseBody
 
 
 def value_with(large: LargeFiles, *files: Path) -> dict[str, Any]:
+    """Return a value with placeholders for these files."""
     data = [large.add(path, path.stat().st_size) for path in files]
     return {"image": data[0], "outputs": [{"data": text} for text in data], "é": "ü"}
 
 
 @pytest.mark.parametrize("sizes", [[0], [1, 2, 3], [PIECE + 1, 5], [KEPT + 1], [KEPT], [PIECE]])
 async def test_the_answer_is_what_it_would_be_at_once(tmp_path: Path, sizes: list[int]) -> None:
-    """Each file stands wherever its string stood, twice too, and the length is known before anything is read."""
+    """Each file replaces its placeholder, and the length is known before a file is read."""
     files = [tmp_path / str(number) for number in range(len(sizes))]
     for path, size in zip(files, sizes, strict=True):
         path.write_bytes(os.urandom(size))
@@ -35,13 +36,13 @@ async def test_the_answer_is_what_it_would_be_at_once(tmp_path: Path, sizes: lis
 
 
 async def test_an_answer_without_files_is_json(tmp_path: Path) -> None:
-    """Nothing else is needed for it."""
+    """A response without files is plain JSON."""
     body = ResponseBody({"a": 1})
     assert (body.size, await body.json()) == (7, b'{"a":1}')
 
 
 async def test_a_result_that_expires_while_it_is_sent_arrives_whole(tmp_path: Path) -> None:
-    """A file that is removed after the first piece of the answer is sent to its end."""
+    """A file that is removed after the first piece is sent completely."""
     path, large = tmp_path / "file", LargeFiles()
     path.write_bytes(os.urandom(KEPT + PIECE))
     body = ResponseBody(value_with(large, path), large.files)
@@ -54,7 +55,7 @@ async def test_a_result_that_expires_while_it_is_sent_arrives_whole(tmp_path: Pa
 
 
 async def test_a_file_that_is_gone_or_changed_is_no_answer(tmp_path: Path) -> None:
-    """It is missed before anything is sent; one that changes meanwhile breaks the answer off."""
+    """A missing file raises an error before anything is sent, and a changed one aborts the response."""
     with pytest.raises(FileNotFoundError):
         LargeFiles().add(tmp_path / "gone", 5)
     path, large = tmp_path / "file", LargeFiles()

@@ -1,4 +1,4 @@
-"""The speeds of engines, alone and together."""
+"""The speed of one engine and of several engines."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from worker.load.pace import ENOUGH, Pace, Paces
 
 
 def measured(units_per_s: float) -> Pace:
+    """Return the speed of an engine after several jobs of this speed."""
     return Pace(*[units_per_s] * ENOUGH)
 
 
-def test_engines_that_are_alive_work_together() -> None:
-    """Their speeds add up; one that dies takes its share away."""
+def test_speeds_of_alive_engines_add_up() -> None:
+    """The total speed is the sum over alive engines. A dead engine does not count."""
     paces = Paces({"engine-0": measured(30.0), "engine-1": measured(10.0)})
     assert (paces.units_per_s, paces.share) == (40.0, 1.0)
     paces.alive = ["engine-0"]
     assert (paces.units_per_s, paces.share) == (30.0, 0.75)
 
 
-def test_an_engine_that_has_not_run_counts_as_the_others() -> None:
-    """Before anything was measured, each counts alike and none says seconds."""
+def test_an_unmeasured_engine_has_the_median_speed() -> None:
+    """An engine without enough jobs counts with the median of the others. Without any measurement the speed is 0."""
     paces = Paces({"engine-0": measured(30.0), "engine-1": Pace(), "engine-2": Pace()})
     assert paces.of("engine-1") == 30.0
     unknown = Paces({f"engine-{number}": Pace() for number in range(4)})
@@ -28,8 +29,8 @@ def test_an_engine_that_has_not_run_counts_as_the_others() -> None:
     assert (unknown.units_per_s, unknown.share) == (0.0, 0.25)
 
 
-def test_each_learns_from_its_own_jobs() -> None:
-    """A job that names no engine is one of a worker that had only the first."""
+def test_jobs_are_recorded_for_their_engine() -> None:
+    """A job without an engine name belongs to the first engine."""
     paces = Paces({"engine-0": Pace(), "engine-1": Pace()})
     for _ in range(ENOUGH):
         paces.record("engine-1", 100.0, 2.0)

@@ -1,4 +1,4 @@
-"""What a prompt weighs."""
+"""The estimated workload of prompts."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from worker.workflow.prompt import Prompt
 CATALOG = Catalog.bundled()
 
 
-def advanced(sigmas: Any = None, **changed: Any) -> Prompt:
-    """A prompt with one sampler given by class and inputs, on a 512x512 latent."""
+def with_sampler(sigmas: Any = None, **changed: Any) -> Prompt:
+    """Return a prompt with one sampler of this class and these inputs, on a latent of 512x512."""
     inputs: dict[str, Any] = {"model": link("4"), "latent_image": link("5")} | changed
     if sigmas:
         inputs["sigmas"] = link("7")
@@ -27,8 +27,8 @@ def advanced(sigmas: Any = None, **changed: Any) -> Prompt:
     return prompt | {"7": sigmas} if sigmas else prompt
 
 
-def test_the_benchmark_weighs_100() -> None:
-    """20 steps at 512x512, one image, with and without a catalog."""
+def test_the_benchmark_has_a_workload_of_100() -> None:
+    """The benchmark (20 steps, one image of 512x512) has a workload of 100, with and without a catalog."""
     assert workload(sampled()) == workload(sampled(), CATALOG) == BENCHMARK
 
 
@@ -41,30 +41,33 @@ def test_the_benchmark_weighs_100() -> None:
         (sampled(length=81), 8100),
         (sampled(steps="10"), 50),
         (sampled() | {"10": node("KSampler", latent_image=link("3"), steps=5), "11": saved("10")}, 125),
-        (advanced(steps=20, start_at_step=5, end_at_step=15), 50),
-        (advanced(steps=20, start_at_step=15, end_at_step=10000), 25),
-        (advanced(steps=30, steps_to_run=-1), 150),
-        (advanced(steps=30, steps_to_run=10), 50),
-        (advanced(num_inference_steps=10), 50),
-        (advanced(node("BasicScheduler", model=link("4"), steps=12)), 60),
-        (advanced(node("BasicScheduler", model=link("4"), steps=12), steps=99), 60),
-        (advanced(node("ManualSigmas", sigmas="1.0, 0.5, 0.25, 0")), 15),
+        (with_sampler(steps=20, start_at_step=5, end_at_step=15), 50),
+        (with_sampler(steps=20, start_at_step=15, end_at_step=10000), 25),
+        (with_sampler(steps=30, steps_to_run=-1), 150),
+        (with_sampler(steps=30, steps_to_run=10), 50),
+        (with_sampler(num_inference_steps=10), 50),
+        (with_sampler(node("BasicScheduler", model=link("4"), steps=12)), 60),
+        (with_sampler(node("BasicScheduler", model=link("4"), steps=12), steps=99), 60),
+        (with_sampler(node("ManualSigmas", sigmas="1.0, 0.5, 0.25, 0")), 15),
         ({"1": empty(width=4096, height=4096), "2": saved()}, FLOOR),
         ({}, FLOOR),
         (sampled(steps=10**9, width=10**9, height=10**9, batch_size=10**9), CEILING),
     ],
 )
-def test_samplers_count_steps_times_pixels(prompt: Prompt, expected: float) -> None:
-    """Steps, sizes, batches and frames multiply, samplers add up, and their own ranges are cut out."""
+def test_workload_is_steps_times_pixels(prompt: Prompt, expected: float) -> None:
+    """Steps, sizes, batches and frames multiply, samplers add up, and ranges of steps are applied."""
     assert workload(prompt) == pytest.approx(expected)
 
 
 def test_sigmas_are_followed_to_their_scheduler() -> None:
-    """Nodes that rescale or split sigmas lie between; each half of a split counts its own steps."""
+    """Steps come from the scheduler behind nodes that rescale or split sigmas.
+
+    Each half of a split counts its own steps.
+    """
     scheduler = node("BasicScheduler", model=link("4"), steps=20)
-    rescale = advanced(node("Sigmas Rescale", start=1.0, end=0.0, sigmas=link("0"))) | {"0": scheduler}
+    rescale = with_sampler(node("Sigmas Rescale", start=1.0, end=0.0, sigmas=link("0"))) | {"0": scheduler}
     assert workload(rescale) == BENCHMARK
-    split = advanced(node("SplitSigmas", step=5, sigmas=link("0"))) | {"0": scheduler}
+    split = with_sampler(node("SplitSigmas", step=5, sigmas=link("0"))) | {"0": scheduler}
     assert workload(split) == pytest.approx(25)
     split["3"]["inputs"]["sigmas"] = link("7", 1)
     assert workload(split) == pytest.approx(75)
@@ -86,15 +89,15 @@ def test_sigmas_are_followed_to_their_scheduler() -> None:
     ],
 )
 def test_sizes_are_followed_to_their_source(between: Any, expected: float) -> None:
-    """Upscales, batches, switches, numbers of other nodes and uploads (taken for 1024x1024) decide the size."""
-    prompt = advanced(steps=20, latent_image=link("b")) | {"b": between, "0": node("LoadImage", image="a.png")}
+    """Sizes come from upscales, batches, switches, linked numbers, and uploads, which count as 1024x1024."""
+    prompt = with_sampler(steps=20, latent_image=link("b")) | {"b": between, "0": node("LoadImage", image="a.png")}
     prompt |= {"n": node("PrimitiveInt", value=1024), "g": node("GetImageSize", image=link("0"))}
     assert workload(prompt) == pytest.approx(expected)
 
 
-def test_an_upscale_model_says_its_factor_in_its_name() -> None:
-    """An image of 512x512 upscaled by a 2x model is four times the work, and the upscale is some."""
-    prompt = advanced(steps=20, latent_image=link("e")) | {
+def test_the_factor_of_an_upscale_model_is_in_its_file_name() -> None:
+    """An image that a 2x model upscales has four times the pixels, and the upscale itself has a workload too."""
+    prompt = with_sampler(steps=20, latent_image=link("e")) | {
         "0": empty(width=512, height=512),
         "m": node("UpscaleModelLoader", model_name="RealESRGAN_x2.pth"),
         "u": node("ImageUpscaleWithModel", upscale_model=link("m"), image=link("0")),
@@ -103,7 +106,8 @@ def test_an_upscale_model_says_its_factor_in_its_name() -> None:
     assert workload(prompt) == pytest.approx(430)
 
 
-def modelled(file: str, **changed: Any) -> Prompt:
+def with_model(file: str, **changed: Any) -> Prompt:
+    """Return a prompt whose sampler uses this model file."""
     prompt = sampled(**changed)
     prompt["4"]["inputs"]["ckpt_name"] = file
     return prompt
@@ -124,15 +128,15 @@ def modelled(file: str, **changed: Any) -> Prompt:
         ("somebodys_own.safetensors", "unknown", 1),
     ],
 )
-def test_the_family_of_a_model(file: str, family: str, cost: float) -> None:
-    """Read from the file's name; a step costs what the model's size says; an unknown one is the benchmark's."""
-    (found,) = passes(modelled(file))
-    assert (found.family, found.cost) == (family, pytest.approx(cost))
+def test_the_family_comes_from_the_file_name(file: str, family: str, cost: float) -> None:
+    """The family in the file name sets the cost of a step. An unknown model costs the same as the benchmark model."""
+    (model_pass,) = passes(with_model(file))
+    assert (model_pass.family, model_pass.cost) == (family, pytest.approx(cost))
 
 
-def test_the_model_of_each_sampler_counts() -> None:
-    """Through LoRAs, guiders and samplings; the text encoder's type tells where no name does."""
-    prompt = modelled("flux1-dev.safetensors")
+def test_each_sampler_has_the_cost_of_its_model() -> None:
+    """The model is found through LoRAs, guiders and samplings, or by the type of the text encoder."""
+    prompt = with_model("flux1-dev.safetensors")
     prompt |= {
         "20": node("LoraLoaderModelOnly", model=link("4"), lora_name="sdxl_style.safetensors"),
         "21": node("BasicGuider", model=link("20"), conditioning=link("6")),
@@ -147,9 +151,9 @@ def test_the_model_of_each_sampler_counts() -> None:
 
 
 def test_high_and_low_noise_are_two_passes() -> None:
-    """Each sampler has its own part of the steps and its own model."""
+    """Each sampler counts its own range of steps and its own model."""
     high, low = (
-        modelled("wan2.2_high_noise_14B.safetensors"),
+        with_model("wan2.2_high_noise_14B.safetensors"),
         node("UNETLoader", unet_name="wan2.2_low_14B.safetensors"),
     )
     high["3"] = node(
@@ -158,8 +162,11 @@ def test_high_and_low_noise_are_two_passes() -> None:
     second = node(
         "KSamplerAdvanced", model=link("l"), latent_image=link("3"), steps=20, start_at_step=8, end_at_step=99
     )
-    found = passes(high | {"l": low, "k": second})
-    assert [(one.node_id, one.steps, one.family) for one in found] == [("3", 8, "wan-14b"), ("k", 12, "wan-14b")]
+    model_passes = passes(high | {"l": low, "k": second})
+    assert [(each.node_id, each.steps, each.family) for each in model_passes] == [
+        ("3", 8, "wan-14b"),
+        ("k", 12, "wan-14b"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -171,9 +178,9 @@ def test_high_and_low_noise_are_two_passes() -> None:
         {"how_long": 5},
     ],
 )
-def test_an_unknown_sampler_is_never_free(inputs: dict[str, Any]) -> None:
-    """What takes a model and a latent samples, though nobody can tell how often: it counts as the benchmark does."""
-    prompt = advanced() | {"0": node("NobodysSigmas", strength=1.0)}
+def test_an_unknown_sampler_counts_as_the_benchmark(inputs: dict[str, Any]) -> None:
+    """A node with a model and a latent counts the steps of the benchmark if its steps are unknown."""
+    prompt = with_sampler() | {"0": node("NobodysSigmas", strength=1.0)}
     prompt["3"]["inputs"] |= inputs
     assert workload(prompt) == BENCHMARK
 
@@ -185,14 +192,17 @@ ORDER = ["m", "sdxl", "z-image", "chroma", "flux1", "qwen_image", "flux2"]
 
 @settings(deadline=None)  # the machine is shared
 @given(SIZES, SIZES, st.integers(1, 100), st.integers(0, 3), st.sampled_from(["", "upscale", "sampler"]))
-def test_a_larger_model_and_one_more_pass_are_never_less(
-    one: str, other: str, steps: int, upscales: int, added: str
+def test_workload_grows_with_model_size_and_passes(
+    first: str, second: str, steps: int, upscales: int, added: str
 ) -> None:
-    """The weight grows with the size of the model, and with every sampler and upscale there is."""
-    small, large = sorted((one, other), key=ORDER.index)
+    """A larger model, another sampler or another upscale never lowers the workload."""
+    small, large = sorted((first, second), key=ORDER.index)
 
-    def weigh(model: str, upscales: int, samplers: int) -> float:
-        prompt = modelled(f"{model}.safetensors", steps=steps) | {"m": node("UpscaleModelLoader", model_name="4x.pth")}
+    def workload_with(model: str, upscales: int, samplers: int) -> float:
+        """Return the workload of the generated prompt with these values."""
+        prompt = with_model(f"{model}.safetensors", steps=steps) | {
+            "m": node("UpscaleModelLoader", model_name="4x.pth")
+        }
         for number in range(upscales):
             source = f"u{number - 1}" if number else "8"
             prompt[f"u{number}"] = node("ImageUpscaleWithModel", upscale_model=link("m"), image=link(source))
@@ -200,15 +210,17 @@ def test_a_larger_model_and_one_more_pass_are_never_less(
             prompt[f"k{number}"] = node("KSampler", model=link("4"), latent_image=link("3"), steps=1)
         return workload(prompt)
 
-    before = weigh(small, upscales, 0)
-    assert before <= weigh(large, upscales, 0)
-    assert before <= weigh(small, upscales + (added == "upscale"), int(added == "sampler"))
+    before = workload_with(small, upscales, 0)
+    assert before <= workload_with(large, upscales, 0)
+    assert before <= workload_with(small, upscales + (added == "upscale"), int(added == "sampler"))
     if added:
-        assert before < weigh(small, upscales + (added == "upscale"), int(added == "sampler")) or before == CEILING
+        assert (
+            before < workload_with(small, upscales + (added == "upscale"), int(added == "sampler")) or before == CEILING
+        )
 
 
-def test_a_catalog_tells_what_does_not_run_here() -> None:
-    """Samplers that no output needs, and nodes that work at another company, count nothing."""
+def test_a_catalog_excludes_nodes_that_do_not_run_here() -> None:
+    """Samplers that no output needs and API nodes do not count."""
     idle = sampled() | {"20": node("KSampler", model=link("4"), latent_image=link("5"), steps=20)}
     assert (workload(idle), workload(idle, CATALOG)) == (200, 100)
     remote = {"0": empty(), "1": node("FluxProFillNode", image=link("0"), steps=50), "2": saved()}
@@ -219,8 +231,10 @@ def test_a_catalog_tells_what_does_not_run_here() -> None:
 @given(
     st.integers(1, 500), st.integers(1, 8192), st.integers(1, 8192), st.integers(1, 64), st.integers(1, 400), st.data()
 )
-def test_more_is_never_less(steps: int, width: int, height: int, batch: int, frames: int, data: st.DataObject) -> None:
-    """The weight grows with steps, width, height, batch and frames, also through an upscale and a second sampler."""
+def test_workload_grows_with_each_size(
+    steps: int, width: int, height: int, batch: int, frames: int, data: st.DataObject
+) -> None:
+    """The workload grows with steps, width, height, batch and frames, also with an upscale and a second sampler."""
     sizes = {"steps": steps, "width": width, "height": height, "batch_size": batch, "length": frames}
     more = dict(sizes)
     more[data.draw(st.sampled_from(sorted(sizes)))] += data.draw(st.integers(1, 1000))
@@ -229,12 +243,13 @@ def test_more_is_never_less(steps: int, width: int, height: int, batch: int, fra
         "k": node("KSamplerAdvanced", latent_image=link("u"), start_at_step=3, end_at_step=40),
     }
 
-    def weigh(values: dict[str, int]) -> float:
+    def workload_with(values: dict[str, int]) -> float:
+        """Return the workload of the generated prompt with these values."""
         prompt = sampled(**values) | copy.deepcopy(extra)
         prompt["k"]["inputs"]["steps"] = values["steps"]
         return workload(prompt)
 
-    assert FLOOR <= weigh(sizes) <= weigh(more) <= CEILING
+    assert FLOOR <= workload_with(sizes) <= workload_with(more) <= CEILING
 
 
 NAMES = ["steps", "width", "height", "length", "sigmas", "latent_image", "samples", "image", "upscale_model", "step"]
@@ -253,14 +268,14 @@ LINKS = st.tuples(st.sampled_from(["1", "2", "3", "9"]), st.integers(-1, 2)).map
         ),
     )
 )
-def test_no_prompt_is_too_odd_to_weigh(prompt: Any) -> None:
-    """Whatever values and links there are, cycles among them, the weight is a number within its bounds."""
+def test_workload_of_any_prompt_is_within_its_bounds(prompt: Any) -> None:
+    """The workload is a number within its bounds for any values and links, including cycles."""
     assert FLOOR <= workload(prompt) <= CEILING
     assert FLOOR <= workload(prompt, CATALOG) <= CEILING
 
 
-def test_wild_graphs_are_weighed() -> None:
-    """Long chains and lattices, where following every path would never end, come to an end."""
+def test_workload_of_large_graphs_takes_little_time() -> None:
+    """Long chains and lattices, which have exponentially many paths, take little time."""
     lattice: Prompt = {"0": node("BasicScheduler", steps=20)}
     for i in range(1, 1500):
         lattice[str(i)] = node("Join", sigmas_1=link(str(i - 1)), sigmas_2=link(str(i - 1)), latent=link(str(i - 1)))

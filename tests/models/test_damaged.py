@@ -108,7 +108,7 @@ async def test_the_embedded_engine_refuses_it_as_comfyui_does(tmp_path: Path, na
         "worker",
         True,
     )
-    assert f"models/checkpoints/{name} of this worker is damaged: it can't be loaded ({raised}" in error["message"]
+    assert f"models/checkpoints/{name} of this worker is damaged: it cannot be loaded ({raised}" in error["message"]
     assert path.exists()
 
 
@@ -168,7 +168,7 @@ async def test_a_file_that_can_not_be_checked_is_named_and_stays(tmp_path: Path)
         path = put(handle, "old.ckpt", HEALTHY["old.ckpt"])
         doctor = DamageCheck(client.app.models, ModelsFolder(handle.base / "models"))
         error = await doctor.explain(raised, naming(path.name), client.app.engines.known_catalog)
-        assert (error.code, f"it can't be loaded ({text[:-1]}" in error.message) == ("model_damaged", True)
+        assert (error.code, f"it cannot be loaded ({text[:-1]}" in error.message) == ("model_damaged", True)
         assert path.exists()
 
 
@@ -213,7 +213,7 @@ async def test_a_file_that_can_not_be_read_is_named_and_stays(tmp_path: Path) ->
         catalog = client.app.engines.known_catalog
         with no_more_files():
             error = await doctor.explain(unloaded(), naming(path.name), catalog)
-        assert (error.code, "can't be read: too many open files" in error.message) == ("model_damaged", True)
+        assert (error.code, "cannot be read: too many open files" in error.message) == ("model_damaged", True)
         assert path.read_bytes() == GOOD
 
 

@@ -198,7 +198,7 @@ def named(*names: str) -> list[str]:
 
 def use(root: Path, folder: ModelsFolder, *names: str) -> None:
     """As if each were used a minute after the one before."""
-    records = {record.file: record for record in folder.brought()}
+    records = {record.file: record for record in folder.fetched()}
     for minute, name in enumerate(names):
         record: ModelRecord = records[f"{name}.safetensors"]
         folder.touch(record)

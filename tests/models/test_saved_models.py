@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import Client, worker
 from tests.engines import EngineHandle, start_engine
 from tests.workflows import Workflow, picture, slow
-from worker.engine.saved_models import SavedModelFolders
+from worker.engine.folders.saved_models import SavedModelFolders
 from worker.workflow.catalog.catalog import bundled_catalog
 from worker.workflow.catalog.saved_models import NO_SAVED_MODELS, SavedModels
 from worker.workflow.validation.model_references import saved_model_problems

@@ -87,7 +87,7 @@ async def test_what_a_job_names_stays_until_it_has_ended(tmp_path: Path) -> None
         jobs.add(job)
         Observers([models]).notify(JobAccepted(job.ref, 1.0, "native", None))
         folder = ModelsFolder(tmp_path)
-        for record in folder.brought():
+        for record in folder.fetched():
             os.utime(tmp_path / OWN / "records" / f"{record.key}.json", (1, 1 if record.file[0] == "a" else 2))
         await models.fetch(needs(origin, "c"))
         assert there(tmp_path) == {"a", "c"}
@@ -101,7 +101,7 @@ async def test_a_new_job_makes_its_model_the_last_to_go(tmp_path: Path) -> None:
     async with serving_models(tmp_path) as (origin, models, jobs):
         for name in "ab":
             await models.fetch(needs(origin, name))
-        for record in ModelsFolder(tmp_path).brought():
+        for record in ModelsFolder(tmp_path).fetched():
             os.utime(tmp_path / OWN / "records" / f"{record.key}.json", (1, 1 if record.file[0] == "a" else 2))
         job = Job("1", JobRequest(prompt=prompt_with("a")))
         jobs.add(job)

@@ -117,7 +117,7 @@ def test_packs_that_collide_are_named(home: Home) -> None:
     home.add("Old_Pack", "numpy<2\n", "base")
     done = home.lock()
     assert done.returncode == 1
-    assert done.stderr.startswith("One and Old_Pack can't be installed together: ")
+    assert done.stderr.startswith("One and Old_Pack cannot be installed together: ")
     assert "Old_Pack depends on numpy<2" in done.stderr
     assert "One depends on numpy>=2" in done.stderr
     assert "Two" not in done.stderr

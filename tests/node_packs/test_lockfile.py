@@ -30,10 +30,10 @@ def test_what_uv_writes_is_read_and_written_again() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (f"a @ file:///wheels/a.whl \\\n    {HASH}", "no version of a package from an index"),
-        (f"a @ git+https://x.org/a \\\n    {HASH}", "no version of a package from an index"),
-        (f"--index-url https://x.org \\\n    {HASH}", "no version of a package from an index"),
-        (f"torch==2.11.0+cpu \\\n    {HASH}", "a local version is on no public index"),
+        (f"a @ file:///wheels/a.whl \\\n    {HASH}", "not a pinned version of a package from an index"),
+        (f"a @ git+https://x.org/a \\\n    {HASH}", "not a pinned version of a package from an index"),
+        (f"--index-url https://x.org \\\n    {HASH}", "not a pinned version of a package from an index"),
+        (f"torch==2.11.0+cpu \\\n    {HASH}", "a local version is not on any public index"),
         ("a==1", "has no hash"),
         (f"a==1 \\\n    {HASH} \\\n    --hash=md5:0", "has no hash"),
     ],
@@ -75,7 +75,7 @@ def test_a_lock_of_other_pins_is_stale() -> None:
     assert list(stale_locks({}, PINS, "torch==2")) == [f"{name} is missing" for name in names]
     assert len(list(stale_locks(made, PINS, "torch==3"))) == 2
     moved = read_pins(f"ComfyUI https://x.org/c/ComfyUI@{COMMIT}\nOne https://x.org/One@{COMMIT[::-1]} more\n")
-    assert next(stale_locks(made, moved, "torch==2")) == "comfyui.lock is not of these pins and constraints"
+    assert next(stale_locks(made, moved, "torch==2")) == "comfyui.lock was made for other pins or constraints"
 
 
 def test_our_locks_are_of_our_pins() -> None:

@@ -32,11 +32,14 @@ def test_requirements_are_read_from_where_pip_would() -> None:
 @pytest.mark.parametrize(
     ("files", "said"),
     [
-        ({"requirements.txt": "--extra-index-url https://x.org/whl\n"}, "One: requirements.txt sets '--extra-index"),
-        ({"requirements.txt": "a @ git+https://x.org/a\n"}, "wants 'a @ git.*no version and no hash"),
+        (
+            {"requirements.txt": "--extra-index-url https://x.org/whl\n"},
+            "requirements.txt has the option '--extra-index",
+        ),
+        ({"requirements.txt": "a @ git+https://x.org/a\n"}, "requires 'a @ git.*no version and no hash"),
         ({"requirements.txt": "./wheels/a.whl\n"}, "no version and no hash"),
-        ({"requirements.txt": "-r gone.txt\n"}, "names gone.txt, which isn't there"),
-        ({"pyproject.toml": "broken"}, "pyproject.toml can't be read"),
+        ({"requirements.txt": "-r gone.txt\n"}, "includes gone.txt, which does not exist"),
+        ({"pyproject.toml": "broken"}, "pyproject.toml cannot be read"),
     ],
 )
 def test_what_no_lock_can_hold_is_refused(files: Mapping[str, str], said: str) -> None:

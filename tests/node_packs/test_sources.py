@@ -121,7 +121,7 @@ def test_a_repository_without_the_commit_is_refused(build: Build) -> None:
     assert refused.returncode == 1
     assert refused.stderr == (
         f"sources: {build.sources}/ComfyUI is at {head[:12]}, and ComfyUI is pinned to {CUT[:12]}; "
-        "check that commit out, or say --any-commit\n"
+        "check that commit out, or use --any-commit\n"
     )
     assert not build.to.exists()
     taken = build.run("--any-commit")
@@ -136,7 +136,7 @@ def test_without_git_the_head_is_still_looked_at(build: Build, packed: bool) -> 
         build.comfyui.git("pack-refs", "--all")
     shutil.copytree(build.comfyui.folder, build.sources / "ComfyUI")
     refused = build.run(path="/nowhere")
-    assert (refused.returncode, "say --any-commit" in refused.stderr) == (1, True)
+    assert (refused.returncode, "use --any-commit" in refused.stderr) == (1, True)
     build.pins["ComfyUI"] = f"{build.comfyui.url}@{build.comfyui.git('rev-parse', 'HEAD')}"
     assert build.run(path="/nowhere").returncode == 0
     assert not build.record["ComfyUI"]["verified"]
@@ -200,8 +200,8 @@ def test_submodules_come_along(build: Build) -> None:
 @pytest.mark.parametrize(
     ("source", "said"),
     [
-        (f"file:///nowhere@{CUT}", f"sources: ComfyUI can't be fetched from file:///nowhere at {CUT}: fatal: "),
-        (f"https://x.org/a/One@{CUT[:-1]}", "comfyui_nodes.txt: line 1: write NAME"),
+        (f"file:///nowhere@{CUT}", f"sources: ComfyUI cannot be fetched from file:///nowhere at {CUT}: fatal: "),
+        (f"https://x.org/a/One@{CUT[:-1]}", "comfyui_nodes.txt: line 1: '"),
     ],
 )
 def test_what_fails_is_said_in_a_sentence(build: Build, source: str, said: str) -> None:

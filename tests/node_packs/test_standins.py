@@ -15,7 +15,7 @@ MODELS = [ModelFile("a.safetensors", "vae"), ModelFile("sub/b.safetensors", "con
 
 def test_every_model_stands_in_and_comfyui_is_told_where(tmp_path: Path) -> None:
     """In the folder that its name has among ComfyUI's; nothing is written but in one place."""
-    arguments = standins.write(tmp_path, MODELS)
+    arguments = standins.write_standins(tmp_path, MODELS)
     told = dict(zip(arguments[::2], arguments[1::2], strict=True))
     more = json.loads(Path(told["--extra-model-paths-config"]).read_text())["standins"]
     for model in MODELS:
@@ -31,7 +31,7 @@ def test_what_stood_in_is_not_in_the_catalog_that_is_kept() -> None:
     old = {"required": {"vae_name": [names, {"default": "real.safetensors"}]}}
     new = {"required": {"image": ["COMBO", {"options": [*names, "stand-in.png"]}]}}
     catalog = Catalog.from_object_info({"Old": {"input": old}, "New": {"input": new}})
-    kept = standins.without(catalog, MODELS)
+    kept = standins.without_standins(catalog, MODELS)
     assert kept["Old"]["input"]["required"]["vae_name"][0] == ["real.safetensors"]
     assert kept["New"]["input"]["required"]["image"][1]["options"] == ["real.safetensors"]
     assert Catalog.from_object_info(kept)["Old"].by_name["vae_name"].options == ("real.safetensors",)
@@ -39,5 +39,5 @@ def test_what_stood_in_is_not_in_the_catalog_that_is_kept() -> None:
 
 def test_a_template_gets_what_it_can_not_do_without() -> None:
     """Its required files; all else has a default."""
-    assert standins.params(read_library("shipped")["seedvr2-upscale-video"]) == {"video": "stand-in.mp4"}
-    assert standins.params(read_library("shipped")["sdxl"]) == {}
+    assert standins.standin_params(read_library("shipped")["seedvr2-upscale-video"]) == {"video": "stand-in.mp4"}
+    assert standins.standin_params(read_library("shipped")["sdxl"]) == {}

@@ -1,4 +1,4 @@
-"""A client's own server, on loopback."""
+"""A webhook receiver on loopback."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Heard:
 
 @dataclass
 class Receiver:
-    """Answers with the next of `statuses`, 200 when they have run out; `hangs` so many times before it answers."""
+    """Responds with the next of `statuses`, then 200. The first `hangs` requests get no response."""
 
     statuses: list[int] = field(default_factory=list)
     hangs: int = 0
@@ -34,7 +34,7 @@ class Receiver:
 
     @property
     def opened(self) -> str:
-        """For WORKER_FETCH_ALLOW."""
+        """Value for WORKER_FETCH_ALLOW."""
         return self.url.removeprefix("http://").partition("/")[0]
 
     async def answer(self, request: web.Request) -> web.Response:
@@ -48,7 +48,7 @@ class Receiver:
         return web.Response(status=self.statuses.pop(0) if self.statuses else 200, headers=self.headers)
 
     async def messages(self, count: int) -> list[Heard]:
-        """Wait until so many have come."""
+        """Wait for this number of messages."""
         async with asyncio.timeout(10), self._news:
             await self._news.wait_for(lambda: len(self.heard) >= count)
         return self.heard

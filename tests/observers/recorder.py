@@ -1,4 +1,4 @@
-"""An observer that keeps what it gets."""
+"""An observer that keeps all events."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Kind = TypeVar("Kind")
 
 @dataclass
 class Recorder:
-    """Every event, in order."""
+    """All events, in order."""
 
     events: list[Event] = field(default_factory=list)
 
@@ -28,7 +28,7 @@ class Recorder:
         return [event for event in self.events if isinstance(event, kind)]
 
     async def until(self, kind: type[Kind], count: int = 1) -> list[Kind]:
-        """Wait for so many events of a kind."""
+        """Wait for this number of events of a class."""
         async with asyncio.timeout(20):
             while len(found := self.of(kind)) < count:
                 await asyncio.sleep(0.02)

@@ -1,4 +1,4 @@
-"""Each thing that an operator wants to know is an event, with the numbers that belong to it."""
+"""Events contain what an operator wants to know."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def recorded(client: Client) -> Recorder:
 
 
 async def test_the_facts_of_a_job(client: Client) -> None:
-    """A job's events tell its whole way with its times, and carry its own names only."""
+    """The events of a job have its stages and times, and only its own names."""
     recorder = recorded(client)
     await client.post("/generate/sync", {"workflow": picture(), "id": "mine"})
     [accepted] = recorder.of(JobAccepted)
@@ -78,7 +78,7 @@ async def test_the_facts_of_a_job(client: Client) -> None:
 
 
 async def test_nodes_that_comfyui_has_already(client: Client) -> None:
-    """The nodes that ComfyUI takes from its cache are reported, not started."""
+    """Cached nodes are reported as cached, not as started."""
     recorder = recorded(client)
     workflow = picture(prefix="cached")
     for _ in range(2):
@@ -89,7 +89,7 @@ async def test_nodes_that_comfyui_has_already(client: Client) -> None:
 
 
 async def test_a_failed_job_says_why(client: Client) -> None:
-    """The end of a job carries the code of its error."""
+    """The end of a failed job has the code of its error."""
     recorder = recorded(client)
     await client.post("/generate/sync", {"workflow": failing()})
     [finished] = await recorder.until(JobFinished)
@@ -97,7 +97,7 @@ async def test_a_failed_job_says_why(client: Client) -> None:
 
 
 async def test_refusals(client: Client) -> None:
-    """A request that is answered with an error is a fact: the route without ids, the dialect, the code."""
+    """An error response is an event with the route without ids, the dialect and the code."""
     recorder = recorded(client)
     await client.post("/generate/sync", {"workflow": {"1": {"class_type": "Nothing", "inputs": {}}}})
     await client.post("/generate/sync", {"input": {"workflow_json": {"1": {"class_type": "Nothing", "inputs": {}}}}})
@@ -112,7 +112,7 @@ async def test_refusals(client: Client) -> None:
 
 
 async def test_webhook_tries(engine: EngineHandle, tmp_path: Path) -> None:
-    """Each try of a webhook is a fact, with its number and its outcome."""
+    """Each attempt of a webhook is an event with number and outcome."""
     async with receiver(statuses=[500]) as server:
         given = {"fetch_allow": server.opened, "webhook_pause_s": 0.01}
         async with worker(engine, tmp_path, **given) as client:
@@ -126,7 +126,7 @@ async def test_webhook_tries(engine: EngineHandle, tmp_path: Path) -> None:
 
 
 async def test_input_fetches_and_what_was_here_already(tmp_path: Path) -> None:
-    """A download has its bytes, a file that is here is a hit of the cache, a failure has its code."""
+    """Downloads, cache hits and failures of input files are events."""
     recorder, data = Recorder(), b"file" * 100
     async with (
         serving(file=content(data, ETag='"a"')) as origin,
@@ -144,7 +144,7 @@ async def test_input_fetches_and_what_was_here_already(tmp_path: Path) -> None:
 
 
 async def test_model_fetches(tmp_path: Path) -> None:
-    """A model that was brought is a fact with its bytes, and so is one that could not be had."""
+    """Downloads and failures of model files are events."""
     recorder = Recorder()
     async with (
         serving(a=content(DATA["a"])) as origin,
@@ -164,7 +164,7 @@ async def test_model_fetches(tmp_path: Path) -> None:
 
 
 async def test_engine_starts_and_losses(tmp_path: Path) -> None:
-    """An engine that dies and comes back: its loss with the cause, its start with the seconds, its connection."""
+    """Loss, start and connection of an engine are events."""
     recorder = Recorder()
     async with supervised(tmp_path, recorder, engine_silence_s=10.0) as found:
         await recorder.until(EngineStarted)
@@ -176,7 +176,7 @@ async def test_engine_starts_and_losses(tmp_path: Path) -> None:
 
 
 async def test_failures_of_background_tasks(client: Client) -> None:
-    """A task that fails is a fact, under a name without ids."""
+    """A failed task is an event with a name without ids."""
     recorder = recorded(client)
 
     async def fail() -> None:

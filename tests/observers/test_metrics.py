@@ -1,4 +1,4 @@
-"""Events become metrics: each counted once, under labels that no client can make up."""
+"""Events become metrics, each counted once, with a limited number of label values."""
 
 from __future__ import annotations
 
@@ -38,14 +38,17 @@ STAGES = ((JobState.QUEUED, 0.5), (JobState.WAITING, 1.5), (JobState.GENERATING,
 
 
 def ref(name: str) -> JobRef:
+    """Return a reference to a job."""
     return JobRef(name, "alice", f"job-{name}")
 
 
 def finished(state: JobState = JobState.COMPLETED, stages: object = STAGES, **more: object) -> JobFinished:
+    """Return the event of a finished job."""
     return JobFinished(ref("a"), state, 6.0, stages, **more)  # type: ignore[arg-type]
 
 
 def page(events: Iterable[Event] = (), accept: str = "") -> str:
+    """Return the metrics page after these events."""
     metrics = Metrics(["flux-schnell"])
     observers = Observers([metrics, RunMetrics(metrics)])
     for event in events:
@@ -54,7 +57,7 @@ def page(events: Iterable[Event] = (), accept: str = "") -> str:
 
 
 def test_the_times_of_a_job() -> None:
-    """Duration, stages and queue time are histograms, with the template as a label."""
+    """Duration, stages and queue time are histograms with the template as label."""
     text = page([finished(template="flux-schnell")])
     assert 'comfy_worker_jobs_total{code="",state="completed"} 1.0' in text
     assert 'comfy_worker_job_duration_seconds_sum{template="flux-schnell"} 6.0' in text
@@ -63,7 +66,7 @@ def test_the_times_of_a_job() -> None:
 
 
 def test_a_second_delivery_is_not_a_second_job() -> None:
-    """Its end is counted under its state, and its times are not observed again."""
+    """The second delivery of a job is counted by state, and its times are not observed again."""
     waits = (*STAGES, (JobState.DELIVERY_PENDING, 100.0))
     text = page([finished(JobState.DELIVERY_PENDING, code="delivery_failed"), finished(stages=waits)])
     assert 'comfy_worker_jobs_total{code="delivery_failed",state="delivery_pending"} 1.0' in text
@@ -72,7 +75,7 @@ def test_a_second_delivery_is_not_a_second_job() -> None:
 
 
 def test_labels_are_bounded() -> None:
-    """A label has few values: unknown templates, and the hundred-and-first class or route, are `other`."""
+    """Unknown templates, and classes and routes after the first hundred, are `other`."""
     events: list[Event] = [finished(template=f"mine-{number}") for number in range(300)]
     events += [NodeStarted(ref("a"), "1", f"Class{number}", "title") for number in range(300)]
     events += [RequestRefused(f"/{number}", "native", "not_found", 404) for number in range(300)]
@@ -85,7 +88,7 @@ def test_labels_are_bounded() -> None:
 
 
 def test_nothing_of_a_caller_is_in_the_page() -> None:
-    """No job's id, no folder, no principal, no title of a node."""
+    """The page has no id, folder, caller or title of a node."""
     job = JobRef("secret-id", "alice", "job-secret")
     text = page(
         [
@@ -99,7 +102,7 @@ def test_nothing_of_a_caller_is_in_the_page() -> None:
 
 
 def test_the_live_numbers() -> None:
-    """Gauges are the numbers of the moment of the scrape."""
+    """Gauges have the values at the time of the scrape."""
     text = page()
     assert "comfy_worker_jobs_running 1.0" in text
     assert "comfy_worker_jobs_waiting 2.0" in text
@@ -109,7 +112,7 @@ def test_the_live_numbers() -> None:
 
 
 def test_the_autoscalers_numbers_come_with_its_first_report() -> None:
-    """A worker without an autoscaler shows no load of 0."""
+    """Gauges of the autoscaler exist only after its first report."""
     assert "reported_load" not in page()
     text = page([LoadReported(True, 120.0, 40.0), LoadReported(False, 80.0, 40.0)])
     assert 'comfy_worker_autoscaler_reports_total{result="taken"} 1.0' in text
@@ -118,7 +121,7 @@ def test_the_autoscalers_numbers_come_with_its_first_report() -> None:
 
 
 def test_both_formats() -> None:
-    """OpenMetrics where it is accepted, in whatever version, else Prometheus' text."""
+    """The page is OpenMetrics if it is accepted in any version, else Prometheus' text format."""
     metrics = Metrics([])
     for accept, kind in {
         "application/openmetrics-text; version=1.0.0": "application/openmetrics-text",
@@ -132,7 +135,7 @@ def test_both_formats() -> None:
 
 
 def test_two_workers_of_a_process_count_apart() -> None:
-    """Each has a registry of its own."""
+    """Two workers in one process have separate metrics."""
     first, second = Metrics([]), Metrics([])
     Observers([first]).notify(finished())
     assert b"comfy_worker_jobs_total{" in first.render(NOW, "")[0]
@@ -140,7 +143,7 @@ def test_two_workers_of_a_process_count_apart() -> None:
 
 
 def test_names_and_buckets_follow_the_conventions() -> None:
-    """Base units, counters end with `_total`, and the histograms of jobs reach an hour."""
+    """Names follow the conventions of Prometheus, and histograms of jobs reach an hour."""
     for spec in (*RECORDED, *LIVE):
         assert spec.help.endswith(".")
         assert spec.name.endswith("_total") == (spec.type is MetricType.COUNTER)
@@ -151,11 +154,12 @@ def test_names_and_buckets_follow_the_conventions() -> None:
 
 
 def submitted(name: str) -> JobSubmitted:
+    """Return the event of a submitted job."""
     return JobSubmitted(ref(name), "engine-0", f"prompt-{name}")
 
 
 def test_the_gap_between_two_runs() -> None:
-    """The GPU's idle time counts only while another job waits inside the same ComfyUI."""
+    """The idle time of a GPU counts only while another job waits inside the same ComfyUI."""
     runs = RunTimes()
     runs.submitted(submitted("a"))
     assert runs.started(ref("a"), 10.0) is None
@@ -168,7 +172,7 @@ def test_the_gap_between_two_runs() -> None:
 
 
 def test_a_start_that_is_seen_before_the_end_is_no_gap() -> None:
-    """Two jobs hear of ComfyUI by different tasks; the order of the two events says nothing."""
+    """A start that is observed before the previous end is no gap."""
     runs = RunTimes()
     for name in "abc":
         runs.submitted(submitted(name))
@@ -180,7 +184,7 @@ def test_a_start_that_is_seen_before_the_end_is_no_gap() -> None:
 
 
 def test_a_job_that_leaves_while_it_waits_ends_the_gap() -> None:
-    """Where nobody waits any more, the GPU is idle for a good reason."""
+    """A gap ends when no job waits any more."""
     runs = RunTimes()
     for name in "ab":
         runs.submitted(submitted(name))
@@ -192,7 +196,7 @@ def test_a_job_that_leaves_while_it_waits_ends_the_gap() -> None:
 
 
 def test_the_times_of_nodes() -> None:
-    """A node lasts until the next one starts or the run ends; a run that was lost counts for nothing."""
+    """A node lasts until the next one starts or the run ends. Lost runs do not count."""
     runs = RunTimes()
     runs.submitted(submitted("a"))
     assert runs.node_started(NodeStarted(ref("a"), "1", "Load", ""), 1.0) is None
@@ -203,7 +207,7 @@ def test_the_times_of_nodes() -> None:
 
 
 def test_a_gap_is_observed() -> None:
-    """The start of a run brings the gap before it into the histogram."""
+    """The start of a run adds the gap before it to the histogram."""
     started = [StateChanged(ref(name), JobState.GENERATING, JobState.WAITING, 1.0) for name in "ab"]
     text = page([submitted("a"), submitted("b"), started[0], RunEnded(ref("a")), started[1]])
     assert "comfy_worker_gpu_gap_seconds_count 1.0" in text

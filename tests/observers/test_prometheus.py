@@ -1,4 +1,4 @@
-"""The page is read by Prometheus' own tools: its linter, and a real server that scrapes a real worker."""
+"""Prometheus' linter and a real Prometheus read the metrics page."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ pytestmark = [
 
 @asynccontextmanager
 async def measured_worker(engine: EngineHandle, state: Path) -> AsyncIterator[Client]:
-    """A worker with a metrics token that has done a job, failed one and refused one."""
+    """A worker with a metrics token that has completed, failed and rejected a job."""
     async with worker(engine, state, metrics_token=SecretStr(TOKEN)) as client:
         for workflow in (picture(), failing(), {}):
             await client.post("/generate/sync", {"workflow": workflow})
@@ -53,7 +53,7 @@ async def run(*command: str | Path, stdin: bytes = b"") -> tuple[int, str]:
 
 @asynccontextmanager
 async def prometheus(folder: Path, target: str) -> AsyncIterator[str]:
-    """A Prometheus with the configuration of docs/metrics.md, which scrapes the worker at `target`; its own address."""
+    """Start a Prometheus with the configuration of docs/metrics.md that scrapes `target`. Yield its URL."""
     example = re.search(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
     assert example, "docs/metrics.md has no example"
     token, config = folder / "token", folder / "prometheus.yml"
@@ -79,7 +79,7 @@ async def prometheus(folder: Path, target: str) -> AsyncIterator[str]:
 
 
 async def query(http: aiohttp.ClientSession, server: str, expression: str) -> list[dict]:
-    """The result of a PromQL expression; empty while the server does not answer yet."""
+    """Return the result of a PromQL expression. It is empty while the server does not respond."""
     try:
         async with http.get(f"{server}/api/v1/query", params={"query": expression}) as answer:
             body = await answer.json(content_type=None)
@@ -90,7 +90,7 @@ async def query(http: aiohttp.ClientSession, server: str, expression: str) -> li
 
 
 async def test_the_linter_has_nothing_to_say(engine: EngineHandle, tmp_path: Path) -> None:
-    """`promtool check metrics` finds no fault with the names, types, units and help texts."""
+    """`promtool check metrics` reports no problem."""
     async with (
         measured_worker(engine, tmp_path) as client,
         client.http.get(client.app.url + "/metrics", headers=bearer(TOKEN)) as answer,
@@ -100,7 +100,7 @@ async def test_the_linter_has_nothing_to_say(engine: EngineHandle, tmp_path: Pat
 
 
 async def test_a_real_prometheus_scrapes_the_worker(engine: EngineHandle, tmp_path: Path) -> None:
-    """With the documented configuration the numbers arrive, and every documented query is understood."""
+    """A real Prometheus scrapes the worker, and accepts every documented query."""
     async with (
         measured_worker(engine, tmp_path / "worker") as client,
         prometheus(tmp_path, client.app.url.removeprefix("http://")) as server,

@@ -1,4 +1,4 @@
-"""A client's server hears of every end of its jobs: signed, again until it listens, and never in the job's way."""
+"""Webhooks are signed, repeated on failure, and do not delay jobs."""
 
 from __future__ import annotations
 
@@ -30,11 +30,12 @@ OPERATORS = "whsec_" + base64.b64encode(b"the operator's own key here").decode()
 
 
 def hooked(server: Receiver, **more: object) -> dict:
+    """Return a request with a webhook."""
     return {"workflow": picture(), "webhook": {"url": server.url, "secret": SECRET}, **more}
 
 
 async def test_success_is_told_and_signed(engine: EngineHandle, tmp_path: Path) -> None:
-    """The message is what the sync route answered, and passes the Standard Webhooks library's own check."""
+    """The message of a completed job is the response of the synchronous route, with a valid signature."""
     async with receiver() as server, worker(engine, tmp_path, fetch_allow=server.opened) as client:
         status, answered = await client.post("/generate/sync", hooked(server))
         [message] = await server.messages(1)
@@ -45,7 +46,7 @@ async def test_success_is_told_and_signed(engine: EngineHandle, tmp_path: Path) 
 
 
 async def test_a_changed_message_does_not_verify(engine: EngineHandle, tmp_path: Path) -> None:
-    """The signature covers the body."""
+    """A changed body fails the check of the signature."""
     async with receiver() as server, worker(engine, tmp_path, fetch_allow=server.opened) as client:
         await client.post("/generate/sync", hooked(server))
         [message] = await server.messages(1)
@@ -54,7 +55,7 @@ async def test_a_changed_message_does_not_verify(engine: EngineHandle, tmp_path:
 
 
 async def test_a_message_may_be_large(engine: EngineHandle, tmp_path: Path) -> None:
-    """Files that travel inline in the answer do so in the message, whatever their size."""
+    """A message contains the inline files of the response, whatever their size."""
     noise = io.BytesIO()
     Image.effect_noise((1200, 1200), 90).save(noise, "PNG")
     workflow = picture()
@@ -71,7 +72,7 @@ async def test_a_message_may_be_large(engine: EngineHandle, tmp_path: Path) -> N
 
 
 async def test_failure_and_cancellation_are_told(engine: EngineHandle, tmp_path: Path) -> None:
-    """Nobody has to poll to learn of a failure."""
+    """Failed and cancelled jobs send a message."""
     async with receiver() as server, worker(engine, tmp_path, fetch_allow=server.opened) as client:
         await client.post("/generate/sync", hooked(server, workflow=failing()))
         _, job = await client.post("/generate", hooked(server, workflow=slow(30, steps=300)))
@@ -83,7 +84,7 @@ async def test_failure_and_cancellation_are_told(engine: EngineHandle, tmp_path:
 
 
 async def test_the_stock_templates_message(engine: EngineHandle, tmp_path: Path) -> None:
-    """Body and signature as Vast's stock template has them, with any text as secret and `extra_params` as `extra`."""
+    """Body and signature in the vast dialect are those of Vast's stock template."""
     async with receiver() as server, worker(engine, tmp_path, fetch_allow=server.opened) as client:
         webhook = {"url": server.url, "extra_params": {"order": 7}, "secret": "any text", "timeout": 30}
         _, answered = await client.post(
@@ -99,7 +100,7 @@ async def test_the_stock_templates_message(engine: EngineHandle, tmp_path: Path)
 
 
 async def test_the_operators_secret_signs_where_the_client_names_none(engine: EngineHandle, tmp_path: Path) -> None:
-    """And without any secret there is no signature: one with an empty key would look like a proof."""
+    """A request without a secret is signed with the operator's. Without any secret there is no signature."""
     async with receiver() as server:
         webhook = {"workflow": picture(), "webhook": {"url": server.url}}
         signing = {"fetch_allow": server.opened, "webhook_secret": SecretStr(OPERATORS)}
@@ -113,7 +114,7 @@ async def test_the_operators_secret_signs_where_the_client_names_none(engine: En
 
 
 async def test_it_is_sent_again_until_it_is_heard(engine: EngineHandle, tmp_path: Path) -> None:
-    """A 500, a redirect and a receiver that hangs are no answer; all tries are one message."""
+    """A message is repeated after a 500, a redirect and a timeout, with the same id."""
     settings = {"webhook_pause_s": 0.05, "webhook_timeout_s": 0.5, "webhook_tries": 4}
     async with receiver(statuses=[500, 302], hangs=1) as server:
         async with worker(engine, tmp_path, fetch_allow=server.opened, **settings) as client:
@@ -130,7 +131,7 @@ async def test_it_is_sent_again_until_it_is_heard(engine: EngineHandle, tmp_path
 async def test_it_is_given_up_after_so_many_tries(
     engine: EngineHandle, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Neither the address, which may carry a secret, nor the key gets into a log."""
+    """After WORKER_WEBHOOK_TRIES attempts the worker gives up. URL and key are not logged."""
     caplog.set_level(logging.DEBUG)
     async with receiver(statuses=[500] * 9) as server:
         settings = {"webhook_pause_s": 0.02, "webhook_tries": 3}
@@ -138,13 +139,13 @@ async def test_it_is_given_up_after_so_many_tries(
             await client.post("/generate/sync", hooked(server))
             await server.messages(3)
         assert len(server.heard) == 3
-    assert "given up after 3 tries" in caplog.text
+    assert "gave up after 3 attempts" in caplog.text
     assert "url-secret" not in caplog.text
     assert SECRET not in caplog.text
 
 
 async def test_a_receiver_that_wants_no_more_gets_no_more(engine: EngineHandle, tmp_path: Path) -> None:
-    """410 ends it at once."""
+    """A 410 response ends the attempts."""
     async with receiver(statuses=[410]) as server:
         async with worker(engine, tmp_path, fetch_allow=server.opened, webhook_pause_s=0.01) as client:
             await client.post("/generate/sync", hooked(server))
@@ -154,7 +155,7 @@ async def test_a_receiver_that_wants_no_more_gets_no_more(engine: EngineHandle, 
 
 
 async def test_a_deaf_receiver_delays_nobody(engine: EngineHandle, tmp_path: Path) -> None:
-    """The answer and the next jobs don't wait for it."""
+    """A receiver that does not respond delays neither the response nor other jobs."""
     settings = {"webhook_timeout_s": 1.5, "webhook_tries": 1}
     async with (
         receiver(hangs=99) as server,
@@ -168,7 +169,7 @@ async def test_a_deaf_receiver_delays_nobody(engine: EngineHandle, tmp_path: Pat
 
 
 async def test_hanging_up_does_not_cancel_a_job_with_a_webhook(engine: EngineHandle, tmp_path: Path) -> None:
-    """Its client is told anyway."""
+    """A job with a webhook continues after its client has disconnected."""
     async with receiver() as server, worker(engine, tmp_path, fetch_allow=server.opened, hangup_grace_s=0.1) as client:
         await leave_early(client, hooked(server, workflow=slow(0.8)))
         [message] = await server.messages(1)
@@ -188,7 +189,7 @@ async def test_hanging_up_does_not_cancel_a_job_with_a_webhook(engine: EngineHan
     ],
 )
 async def test_addresses_that_are_not_the_internets_are_refused(client: Client, url: str, code: str) -> None:
-    """Before anything is queued, in both dialects."""
+    """An internal URL is rejected before the job, in both dialects."""
     for body in (
         {"workflow": picture(), "webhook": {"url": url}},
         {"input": {"workflow_json": picture(), "webhook": {"url": url}}},
@@ -199,7 +200,7 @@ async def test_addresses_that_are_not_the_internets_are_refused(client: Client, 
 
 
 async def test_a_secret_that_can_not_sign_is_refused(client: Client) -> None:
-    """In words that don't repeat it."""
+    """An invalid secret is rejected, and the error does not contain it."""
     status, body = await client.post(
         "/generate/sync", {"workflow": picture(), "webhook": {"url": "https://example.com", "secret": "whsec_%%%"}}
     )
@@ -208,7 +209,7 @@ async def test_a_secret_that_can_not_sign_is_refused(client: Client) -> None:
 
 
 async def test_an_operators_secret_that_can_not_sign_ends_the_start(engine: EngineHandle, tmp_path: Path) -> None:
-    """Not each message."""
+    """An invalid WORKER_WEBHOOK_SECRET stops the start."""
     with pytest.raises(StartupError, match="WORKER_WEBHOOK_SECRET"):
         async with worker(engine, tmp_path, webhook_secret=SecretStr("whsec_%")):
             pass

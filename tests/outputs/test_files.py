@@ -15,7 +15,7 @@ from worker.outputs.files import Outputs, OutputSource
 from worker.outputs.kinds import kind_of
 from worker.outputs.output_collector import OutputCollector, without_previews
 from worker.outputs.overwriting import may_be_overwritten
-from worker.outputs.reports import NodeOutput, Text, node_outputs
+from worker.outputs.reports import NodeOutput, ReportedText, node_outputs
 
 
 def test_files_are_found_under_any_key() -> None:
@@ -29,7 +29,7 @@ def test_files_are_found_under_any_key() -> None:
     }
     assert list(node_outputs("5", output)) == [
         NodeOutput("5", "gifs", FileRef("a.mp4", "s", "output")),
-        NodeOutput("5", "text", Text("hello")),
+        NodeOutput("5", "text", ReportedText("hello")),
     ]
 
 
@@ -47,7 +47,7 @@ def test_files_are_found_under_any_key() -> None:
 def test_texts_are_as_the_node_said_them(reported: object, texts: list[str]) -> None:
     """Order and duplicates stay. A list of letters is one text, which ComfyUI took apart."""
     found = list(node_outputs("5", {"text": reported}))
-    assert [report.item.text for report in found if isinstance(report.item, Text)] == texts
+    assert [report.item.text for report in found if isinstance(report.item, ReportedText)] == texts
     assert len(set(found)) == len(found)
 
 

@@ -189,6 +189,6 @@ async def test_a_broken_picture_is_told_and_kept(picture_job: JobWithPicture) ->
     output = comfy_png(picture_job)
     path = picture_job.outputs.path(picture_job.job, output)
     path.write_bytes(path.read_bytes()[:60])
-    with pytest.raises(ConversionFailed, match="could not be made"):
+    with pytest.raises(ConversionFailed, match="could not be converted"):
         await picture_job.convert(output, ImageFormat(ImageType.WEBP))
     assert [file.name for file in path.parent.iterdir()] == ["0-a.png"]

@@ -11,7 +11,7 @@ import pytest_asyncio
 from tests.engine.supervised import Supervised, supervised
 from tests.outputs.test_results import node, with_picture
 from worker.engine.protocol.messages import Executed, parse_json, parse_text
-from worker.outputs.reports import Text, Value, named_paths, node_outputs
+from worker.outputs.reports import ReportedText, ReportedValue, named_paths, node_outputs
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -80,6 +80,6 @@ def test_values_of_any_size_are_written() -> None:
     for _ in range(2000):
         deep = [deep]
     found = [one.item for one in node_outputs("1", {"value": [2**70, {"a": 2**70}], "deep": [deep]})]
-    assert found == [Value(str(2**70), 0), Value(f'{{"a": {2**70}}}', 1)]
+    assert found == [ReportedValue(str(2**70), 0), ReportedValue(f'{{"a": {2**70}}}', 1)]
     assert list(named_paths({"deep": [deep]})) == []
-    assert [one.item for one in node_outputs("1", {"text": ["a\0"]})] == [Text("a\0")]
+    assert [one.item for one in node_outputs("1", {"text": ["a\0"]})] == [ReportedText("a\0")]

@@ -32,8 +32,8 @@ def test_the_tick_at_an_end_is_nobodys(changed_ms: float) -> None:
 @pytest.mark.parametrize("changed_ms", [1000 - TICK, 1000, 2000, 2000.9])
 def test_a_prompt_that_ran_apart_has_its_whole_time(changed_ms: float) -> None:
     """Nothing else of this worker was near, and ComfyUI cuts its times down to milliseconds."""
-    apart = Window(1000, apart=True, end=2000)
-    assert owner(changed_ms, [apart]) is apart
+    isolated = Window(1000, isolated=True, end=2000)
+    assert owner(changed_ms, [isolated]) is isolated
 
 
 def test_inside_two_is_nobodys() -> None:
@@ -49,7 +49,7 @@ def test_a_prompt_that_runs_has_no_end_yet() -> None:
 
 def test_a_prompt_is_over_for_later_files() -> None:
     """One that runs holds them all; only those that are over before a file need not be asked."""
-    for window in (Window(1000, end=2000), Window(1000, apart=True, end=2000)):
-        assert window.over_before(2002)
-        assert not window.over_before(2000 - TICK - 1)
-    assert not Window(1000).over_before(9e12)
+    for window in (Window(1000, end=2000), Window(1000, isolated=True, end=2000)):
+        assert window.ended_before(2002)
+        assert not window.ended_before(2000 - TICK - 1)
+    assert not Window(1000).ended_before(9e12)

@@ -31,7 +31,7 @@ def test_folders_inside_more_than_a_thousand_others(tmp_path: Path) -> None:
     """A prefix may name them; the worker starts, and finds what is new at any depth."""
     with deep(tmp_path) as folder:
         files = WrittenFiles({"output": tmp_path}, ours=True)
-        window = files.begin(None, apart=True)
+        window = files.begin_prompt(None, isolated=True)
         (folder / "new.png").write_bytes(b"new")
         (tmp_path / "top.png").write_bytes(b"top")
         assert {found.path.name for found in files.written_by(window)} == {"new.png", "top.png"}
@@ -42,11 +42,11 @@ def test_a_file_that_was_there_stays_when_it_changes(tmp_path: Path) -> None:
     there = tmp_path / "operators.json"
     there.write_bytes(b"1")
     files = WrittenFiles({"output": tmp_path}, ours=True)
-    files.begin(None, apart=True).end = time.time() * 1000 - 50_000
+    files.begin_prompt(None, isolated=True).end = time.time() * 1000 - 50_000
     there.write_bytes(b"22")
     old = time.time() - UNCLAIMED_S - 10
     os.utime(there, (old, old))
-    assert files.written_by(files.begin(time.time() * 1000 + 60_000, apart=True), thorough=True) == []
+    assert files.written_by(files.begin_prompt(time.time() * 1000 + 60_000, isolated=True), thorough=True) == []
     assert there.exists()
     (tmp_path / "late.png").write_bytes(b"late")
     os.utime(tmp_path / "late.png", (old, old))

@@ -115,7 +115,7 @@ def test_a_bucket_of_the_operators_needs_the_extra_s3(tmp_path: Path) -> None:
 def test_a_bucket_of_the_clients_needs_the_extra_s3(tmp_path: Path) -> None:
     """A request that names a bucket is rejected before it is queued, where boto3 is not installed."""
     done = run_without("boto3", POST_WITH_BUCKET, tmp_path, WORKER_S3_ALLOWED_HOSTS="s3.example.com")
-    assert done.stdout.startswith("422 target_not_allowed this worker can't write to buckets"), done.stderr
+    assert done.stdout.startswith("422 target_not_allowed this worker cannot write to buckets"), done.stderr
 
 
 POST_WITH_BUCKET = """

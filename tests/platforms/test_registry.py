@@ -37,7 +37,7 @@ def test_each_platform_has_its_name(name: str) -> None:
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
     """The message is what the operator reads."""
-    with pytest.raises(UnknownPlatform, match="one of auto, none, vast, vast-local, other, not 'vest'"):
+    with pytest.raises(UnknownPlatform, match="The platforms: auto, none, vast, vast-local, other"):
         choose("vest", {}, (*PLATFORMS, Other()))
 
 
@@ -47,7 +47,7 @@ def test_a_new_platform_is_found_by_its_environment() -> None:
     assert choose(AUTO, {"OTHER_ID": "1"}, platforms).platform.name == "other"
     nothing = choose(AUTO, {}, platforms)
     assert nothing.platform.name == "none"
-    assert nothing.why == "CONTAINER_ID and PUBLIC_IPADDR not set, which Vast sets; OTHER_ID decides"
+    assert nothing.reason == "Vast's CONTAINER_ID and PUBLIC_IPADDR not set; OTHER_ID decides"
 
 
 def test_what_a_platform_need_not_have() -> None:

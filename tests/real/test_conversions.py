@@ -1,4 +1,4 @@
-"""Workflows as the editor saves them, held against the prompts that the real editor made of them."""
+"""The comparison of converted workflows with the prompts of the real editor."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ DATA = Path(__file__).parents[1] / "data"
 
 @pytest.fixture(scope="module")
 def catalog() -> Catalog:
-    """The classes of the suite, as a real ComfyUI lists them."""
+    """Return the recorded catalog of a real ComfyUI with the packs of the suite."""
     return Catalog.from_object_info(orjson.loads(recordings.catalog(DATA)))
 
 
 @pytest.mark.parametrize("title", JOBS)
-def test_the_editors_prompt(title: str, catalog: Catalog) -> None:
-    """Each is converted to the nodes, values and links that the editor sends."""
+def test_workflows_are_converted_to_the_editors_prompt(title: str, catalog: Catalog) -> None:
+    """Each workflow is converted to the prompt of the real editor."""
     job = JOBS[title]
     prompt: dict[str, Any] = dict(convert(job.workflow, catalog).prompt)
     assert list(conversion_differences(job, RecordedRun(prompt, []))) == []
@@ -37,15 +37,15 @@ def test_the_editors_prompt(title: str, catalog: Catalog) -> None:
 @pytest.mark.parametrize(
     ("prompt", "sentence"),
     [
-        ({"1": {"class_type": "A", "inputs": {"x": 1}}}, "node 2 is only in that of the editor"),
-        ({"1": {"class_type": "B", "inputs": {"x": 1}}}, "node 1 is a B, the editor's a A"),
-        ({"1": {"class_type": "A", "inputs": {"x": 2}}}, "node 1: x is 2, the editor's 1"),
-        ({"1": {"class_type": "A", "inputs": {}}}, "node 1: x is None, the editor's 1"),
+        ({"1": {"class_type": "A", "inputs": {"x": 1}}}, "node 2 is only in the editor's prompt"),
+        ({"1": {"class_type": "B", "inputs": {"x": 1}}}, "node 1: the class is B, in the editor's prompt A"),
+        ({"1": {"class_type": "A", "inputs": {"x": 2}}}, "node 1: x is 2, in the editor's prompt 1"),
+        ({"1": {"class_type": "A", "inputs": {}}}, "node 1: x is None, in the editor's prompt 1"),
         ({"3": {"class_type": "A", "inputs": {}}}, "node 3 is only in the prompt that ran"),
     ],
 )
-def test_another_prompt_than_the_editors(prompt: Mapping[str, Any], sentence: str) -> None:
-    """Each difference is a sentence, but for files and numbers that are the job's own."""
+def test_differences_from_the_editors_prompt(prompt: Mapping[str, Any], sentence: str) -> None:
+    """Each difference is one line. Names of input files and random numbers may differ."""
     editor = {
         "1": {"class_type": "A", "inputs": {"x": 1}},
         "2": {"class_type": "C", "inputs": {"f": "a.png", "seed": 7}},

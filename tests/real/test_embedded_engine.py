@@ -1,4 +1,4 @@
-"""The embedded engine held to what a real ComfyUI did with the jobs of the suite: `make real RECORD=tests/data`."""
+"""The embedded engine compared with recordings of a real ComfyUI, which `make real RECORD=tests/data` writes."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ DATA = Path(__file__).parents[1] / "data"
 
 @pytest.fixture(scope="module")
 def jobs() -> Mapping[str, RealJob]:
-    """All jobs of the suite by title."""
+    """Return all jobs of the suite by title."""
     return {job.title: job for pack in read_packs() for job in pack.jobs}
 
 
 @pytest.fixture(scope="module")
 def recorded() -> Mapping[str, Recording]:
-    """What the real ComfyUI did with them."""
+    """Return the recordings of a real ComfyUI by title."""
     return recordings.read(DATA)
 
 
 def test_every_job_is_recorded(jobs: Mapping[str, RealJob], recorded: Mapping[str, Recording]) -> None:
-    """A new job needs a recording of a real ComfyUI."""
+    """Every job of the suite has a recording."""
     assert recorded.keys() == jobs.keys()
 
 
-def test_nothing_of_the_machine_is_in_the_recordings() -> None:
-    """No path of the machine where they were made."""
+def test_recordings_contain_no_machine_paths() -> None:
+    """The recordings contain no path of the machine where they were made."""
     content = (DATA / recordings.LOG).read_text("utf-8") + recordings.catalog(DATA)
     assert not any(context in content for context in ("/work/", "/home/", "/root/"))
 
 
-async def test_the_embedded_engine_does_what_the_real_one_did(
+async def test_embedded_engine_behaves_as_recorded(
     jobs: Mapping[str, RealJob], recorded: Mapping[str, Recording], tmp_path: Path
 ) -> None:
-    """Outputs, nodes that ran or were cached, reports and ends are as recorded, but for jobs that name a reason."""
+    """The engine behaves as recorded, except for jobs that give a reason."""
     content = recordings.catalog(DATA)
     catalog = tmp_path / "catalog.json"
     catalog.write_text(content, "utf-8")

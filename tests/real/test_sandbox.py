@@ -1,7 +1,7 @@
-"""Nodes of common packs that read and write paths, on a real ComfyUI, without the sandbox and behind it.
+"""Nodes of common packs that read and write paths, on a real ComfyUI, without the sandbox and inside it.
 
-Needs REAL_COMFYUI, a folder with main.py, .venv/ and the packs; `make real` sets it. The prompts go to ComfyUI itself,
-so that no check of the worker is in the way.
+The test needs REAL_COMFYUI, a folder with main.py, .venv/ and the packs. `make real` sets it. The prompts are sent to
+ComfyUI itself, because the worker would reject some of them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from worker.engine.config import EngineConfig, engine_configs
 from worker.engine.process.supervisor import Supervisor
 from worker.settings import Settings
 
-COMFYUI = str(Path(found).absolute()) if (found := os.environ.get("REAL_COMFYUI")) else ""
+COMFYUI = str(Path(results).absolute()) if (results := os.environ.get("REAL_COMFYUI")) else ""
 pytestmark = [
     pytest.mark.skipif(not COMFYUI, reason="needs a real ComfyUI: make real COMFYUI=FOLDER"),
     pytest.mark.timeout(900),
@@ -37,8 +37,8 @@ START_S, RUN_S = 300.0, 400.0
 
 
 @dataclass(frozen=True)
-class Ground:
-    """Files that are nobody's business. `target` is a folder in which nothing is, for nodes that write."""
+class ForeignFiles:
+    """Foreign files that nodes in the sandbox must not reach, and a foreign process."""
 
     foreign: Path
     state: Path
@@ -51,7 +51,7 @@ class Ground:
 
 @dataclass(frozen=True)
 class PathNode:
-    """A class and its inputs, where `{pictures}`, `{words}` and so on stand for folders of the ground."""
+    """A class and its inputs. `{pictures}`, `{words}` and so on are replaced by folders of the foreign files."""
 
     class_type: str
     inputs: dict[str, Any] = field(default_factory=dict)
@@ -106,7 +106,8 @@ CASES = (
 
 
 @pytest.fixture
-def ground(tmp_path: Path) -> Iterator[Ground]:
+def foreign_files(tmp_path: Path) -> Iterator[ForeignFiles]:
+    """Write foreign files of every kind, and start a foreign process."""
     foreign, state = tmp_path / "foreign", tmp_path / "state"
     for folder in ("pictures", "words", "moving", "sounds", "fonts"):
         (foreign / folder).mkdir(parents=True)
@@ -127,31 +128,31 @@ def ground(tmp_path: Path) -> Iterator[Ground]:
     (state / "journal.sqlite").write_text(WORD)
     process = subprocess.Popen(["/bin/sleep", "1000"], env={"WORKER_TOKENS": WORD})
     with chdir(tmp_path):  # some nodes take a path for one below the working directory
-        yield Ground(foreign, state, process.pid)
+        yield ForeignFiles(foreign, state, process.pid)
     process.kill()
     process.wait()
 
 
 @pytest.mark.parametrize("mode", ["off", "required"])
-async def test_nodes_that_take_paths_reach_nothing_outside(mode: str, ground: Ground) -> None:
-    """Without the sandbox twenty classes and more read or write foreign files; behind it none, and every pack loads."""
-    before = ground.files
-    given = {"comfyui": COMFYUI, "comfyui_args": "--cpu", "state": ground.state, "engine_start_s": START_S}
-    settings = Settings.from_env({"WORKER_SANDBOX": mode}, **given)
+async def test_nodes_that_take_paths_reach_nothing_outside(mode: str, foreign_files: ForeignFiles) -> None:
+    """At least 20 classes reach foreign files without the sandbox, and none does inside it. Every pack loads."""
+    before = foreign_files.files
+    provided = {"comfyui": COMFYUI, "comfyui_args": "--cpu", "state": foreign_files.state, "engine_start_s": START_S}
+    settings = Settings.from_env({"WORKER_SANDBOX": mode}, **provided)
     async with _comfyui(settings) as (config, supervisor), aiohttp.ClientSession(config.url) as http:
         assert supervisor.failed_packs == ()
-        reached = await _reached(http, ground, config)
+        reached = await _reached(http, foreign_files, config)
     print(mode, sorted(reached))
     if mode == "off":
         assert len(reached) >= ENOUGH
     else:
         assert reached == set()
-        assert ground.files == before
+        assert foreign_files.files == before
 
 
 @asynccontextmanager
 async def _comfyui(settings: Settings) -> AsyncIterator[tuple[EngineConfig, Supervisor]]:
-    """The real one, started as a worker starts it."""
+    """Start the real ComfyUI as a worker starts it."""
     [config] = await engine_configs(settings)
     assert config.command is not None
     supervisor = Supervisor(config.command, settings.engine)
@@ -168,6 +169,7 @@ async def _comfyui(settings: Settings) -> AsyncIterator[tuple[EngineConfig, Supe
 
 
 async def _answers(http: aiohttp.ClientSession) -> bool:
+    """Return whether ComfyUI responds."""
     try:
         async with http.get("/prompt") as answer:
             return answer.status == 200
@@ -175,21 +177,21 @@ async def _answers(http: aiohttp.ClientSession) -> bool:
         return False
 
 
-async def _reached(http: aiohttp.ClientSession, ground: Ground, config: EngineConfig) -> set[str]:
-    """The classes that read a canary or wrote a foreign file. All run, one after the other."""
+async def _reached(http: aiohttp.ClientSession, foreign_files: ForeignFiles, config: EngineConfig) -> set[str]:
+    """Run all classes one after the other, and return those that read a canary or wrote a foreign file."""
     async with http.get("/object_info") as answer:
         catalog = await answer.json()
     sent: dict[str, tuple[PathNode, Path]] = {}
     for number, case in enumerate(CASES):
         if case.class_type not in catalog:
             continue
-        target = ground.foreign / f"target-{number}"
+        target = foreign_files.foreign / f"target-{number}"
         target.mkdir()
         prompt_id = str(uuid.uuid4())
-        prompt = _prompt(case, catalog[case.class_type], _places(ground, target))
+        prompt = _prompt(case, catalog[case.class_type], _places(foreign_files, target))
         async with http.post("/prompt", json={"prompt": prompt, "prompt_id": prompt_id}) as answer:
             refused = await answer.text() if answer.status != 200 else ""
-        if refused:  # some packs look at their paths before they run
+        if refused:  # some packs check their paths before they run
             assert config.command is not None
             assert config.command.sandbox is not None, (case.class_type, refused)
             assert WORD not in refused
@@ -198,45 +200,46 @@ async def _reached(http: aiohttp.ClientSession, ground: Ground, config: EngineCo
     async with asyncio.timeout(RUN_S):
         while set(history := await _history(http)) < set(sent):
             await asyncio.sleep(0.2)
-    found = set()
+    results = set()
     for prompt_id, (case, target) in sent.items():
         run = history[prompt_id]
-        if _written(ground, target) if case.writes else _shows_canary(run, config):
-            found.add(case.class_type)
+        if _written(foreign_files, target) if case.writes else _shows_canary(run, config):
+            results.add(case.class_type)
         else:
             errors = [data.get("exception_message") for kind, data in run["status"]["messages"] if "error" in kind]
             print("not reached:", case.class_type, errors)
-    return found
+    return results
 
 
-def _written(ground: Ground, target: Path) -> bool:
-    """Whether there is a file in the folder that a node was to write to, or beside it, by its name."""
-    files = (path for path in ground.foreign.parent.rglob("*") if path.is_file())
-    return any(target.name in str(path) and not path.is_relative_to(ground.state) for path in files)
+def _written(foreign_files: ForeignFiles, target: Path) -> bool:
+    """Return whether a node wrote a file to its target folder or beside it."""
+    files = (path for path in foreign_files.foreign.parent.rglob("*") if path.is_file())
+    return any(target.name in str(path) and not path.is_relative_to(foreign_files.state) for path in files)
 
 
 async def _history(http: aiohttp.ClientSession) -> dict[str, Any]:
     async with http.get("/history") as answer:
-        found: dict[str, Any] = await answer.json()
-        return found
+        results: dict[str, Any] = await answer.json()
+        return results
 
 
-def _places(ground: Ground, target: Path) -> dict[str, str]:
-    folders = {path.name: str(path) for path in ground.foreign.iterdir()}
-    return {**folders, "target": str(target), "state": str(ground.state), "pid": str(ground.pid)}
+def _places(foreign_files: ForeignFiles, target: Path) -> dict[str, str]:
+    """Return the paths for the fields in a node's inputs."""
+    folders = {path.name: str(path) for path in foreign_files.foreign.iterdir()}
+    return {**folders, "target": str(target), "state": str(foreign_files.state), "pid": str(foreign_files.pid)}
 
 
 def _prompt(case: PathNode, described: dict[str, Any], places: dict[str, str]) -> dict[str, Any]:
-    """The node with its defaults, and one that shows each of its outputs."""
-    given = {name: value.format_map(places) if isinstance(value, str) else value for name, value in case.inputs.items()}
-    inputs = {name: given.get(name, _default(kind)) for name, kind in described["input"].get("required", {}).items()}
+    """Return a prompt with the node, its default inputs, and a node that shows each of its outputs."""
+    provided = {name: value.format_map(places) if isinstance(value, str) else value for name, value in case.inputs.items()}
+    inputs = {name: provided.get(name, _default(kind)) for name, kind in described["input"].get("required", {}).items()}
     prompt: dict[str, Any] = {
         "image": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, "batch_size": 1, "color": 1}},
-        "node": {"class_type": case.class_type, "inputs": {**inputs, **given}},
+        "node": {"class_type": case.class_type, "inputs": {**inputs, **provided}},
     }
     for number, kind in enumerate(described["output"]):
         if kind == "AUDIO" and "IMAGE" in described["output"]:
-            continue  # these videos have no sound
+            continue  # these videos have no audio
         show = {"IMAGE": ("PreviewImage", "images"), "AUDIO": ("SaveAudio", "audio")}
         class_type, name = show.get(kind, ("PreviewAny", "source"))
         more = {"filename_prefix": "sound"} if kind == "AUDIO" else {}
@@ -245,6 +248,7 @@ def _prompt(case: PathNode, described: dict[str, Any], places: dict[str, str]) -
 
 
 def _default(kind: list[Any]) -> object:
+    """Return a default for an input: its own, its first option, the test image, or an empty string."""
     options = kind[1] if len(kind) > 1 and isinstance(kind[1], dict) else {}
     if "default" in options:
         return options["default"]
@@ -255,7 +259,7 @@ def _default(kind: list[Any]) -> object:
 
 
 def _shows_canary(run: dict[str, Any], config: EngineConfig) -> bool:
-    """Whether the canary's words, name, colour or sound are in what a run has shown."""
+    """Return whether the outputs of a run contain the canary's text, name, colour or audio."""
     outputs = run["outputs"]
     if WORD in json.dumps(outputs):
         return True
@@ -269,6 +273,7 @@ def _shows_canary(run: dict[str, Any], config: EngineConfig) -> bool:
 
 
 def _canary(path: Path) -> bool:
+    """Return whether an image has the canary's colour."""
     with Image.open(path) as picture:
         colours = picture.convert("RGB").getcolors(1 << 20) or []
     return any(sum(abs(a - b) for a, b in zip(colour, COLOUR, strict=True)) < 12 for _, colour in colours)

@@ -1,4 +1,4 @@
-"""The suite of real jobs, run on the embedded engine: sender, recorder, comparison and job files."""
+"""The suite of jobs on the embedded engine: sender, recorder, comparison and job files."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def context(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[PassContext]:
-    """A worker before the embedded engine, with its own catalog."""
+    """Start a worker in front of an embedded engine with its own catalog."""
     folder = tmp_path_factory.mktemp("real")
     async with workers.embedded(None, folder) as worker, aiohttp.ClientSession() as http:
         async with http.get(f"{worker.engine}/object_info") as answer:
@@ -46,8 +46,8 @@ async def context(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pas
 
 
 @pytest.mark.parametrize("name", CHOSEN)
-async def test_a_job_of_the_suite_comes_without_difference(name: str, context: PassContext) -> None:
-    """What the worker delivers inline and by URL is, byte for byte, what the engine wrote, and nothing ran twice."""
+async def test_jobs_have_no_differences(name: str, context: PassContext) -> None:
+    """The files of a job are delivered unchanged, inline and by URL, and no node runs twice."""
     job = JOBS[f"ComfyUI's own nodes: {name}"]
     inline = await send_job(job, RequestMode.INLINE, context)
     by_url = await send_job(job, RequestMode.URL, context)
@@ -59,21 +59,21 @@ async def test_a_job_of_the_suite_comes_without_difference(name: str, context: P
     assert run.executed
 
 
-async def test_a_job_whose_nodes_are_not_installed_is_skipped(context: PassContext) -> None:
-    """The reason names the class."""
+async def test_job_with_a_missing_class_is_skipped(context: PassContext) -> None:
+    """A job with a missing class is skipped, and the reason names the class."""
     result = await send_job(JOBS["KJNodes: SaveImageKJ"], RequestMode.INLINE, context)
     assert result.skipped == "not installed: SaveImageKJ"
 
 
 async def test_the_command_needs_a_comfyui() -> None:
-    """Without a folder it ends at once and names what it needs."""
+    """Without a ComfyUI folder the command ends and says what it needs."""
     done = subprocess.run([sys.executable, "-m", "real"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "`make real COMFYUI=FOLDER`" in done.stderr
 
 
-async def test_every_pack_is_tried() -> None:
-    """Each has jobs with five of its classes at least, or says of its classes why they are not tried."""
+async def test_every_pack_has_jobs() -> None:
+    """Each pack has jobs for at least five classes, or reasons for the classes without a job."""
     titles = [job.title for pack in PACKS for job in pack.jobs]
     assert len(titles) == len(set(titles))
     assert len(PACKS) == 16
@@ -82,7 +82,7 @@ async def test_every_pack_is_tried() -> None:
 
 
 async def test_a_job_expects_outputs_of_its_own_nodes() -> None:
-    """A job expects outputs of nodes that its workflow has, or a problem or a failure instead."""
+    """Each job expects outputs of nodes in its workflow, or a problem or a failure."""
     for job in JOBS.values():
         saved = {str(node["id"]) for node in job.workflow["nodes"]} if job.converted else {*job.workflow}
         nodes = {*job.editor} or saved

@@ -183,13 +183,13 @@ def test_one_record_of_another_form_costs_no_other_one(tmp_path: Path) -> None:
 def test_a_score_of_another_form_is_measured_again(tmp_path: Path, text: str) -> None:
     """It would be reported to the autoscaler as this worker's speed."""
     (tmp_path / "benchmark.json").write_text(text)
-    assert ScoreFile(tmp_path, "k").known() is None
+    assert ScoreFile(tmp_path, "k").read() is None
 
 
 def test_a_score_that_can_not_be_kept_stops_nothing(tmp_path: Path) -> None:
     """It is measured again at the next start."""
     (tmp_path / "benchmark.json.new").mkdir()
-    ScoreFile(tmp_path, "k").keep(2.0)
+    ScoreFile(tmp_path, "k").write(2.0)
     os.rmdir(tmp_path / "benchmark.json.new")  # noqa: PTH106
-    ScoreFile(tmp_path, "k").keep(2.0)
-    assert ScoreFile(tmp_path, "k").known() == 2.0
+    ScoreFile(tmp_path, "k").write(2.0)
+    assert ScoreFile(tmp_path, "k").read() == 2.0

@@ -116,8 +116,8 @@ async def test_the_small_files_on_a_full_disk(disk: Path) -> None:
     history = CrashHistory(disk / "suspects.json", 60)
     history.add(request, "p", "death", seen=True)
     assert history.find(request) is not None
-    ScoreFile(disk, "k").keep(1.0)
-    assert ScoreFile(disk, "k").known() is None
+    ScoreFile(disk, "k").write(1.0)
+    assert ScoreFile(disk, "k").read() is None
 
 
 async def test_a_score_that_can_not_be_handed_over_ends_the_start(tmp_path: Path) -> None:

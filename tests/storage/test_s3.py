@@ -18,7 +18,7 @@ from worker.errors import DeliveryFailed, DeliveryRefused, StartupError, TargetN
 from worker.fetch.policy import Policy
 from worker.job import Job, JobRequest, Output
 from worker.storage.allowed import storage_policy
-from worker.storage.bucket import PART, Buckets, Links, S3Target
+from worker.storage.bucket import PART, Buckets, S3Target, UrlOptions
 from worker.storage.keys import KeyTemplate
 
 TEMPLATE = KeyTemplate("{prefix}/{date}/{id}/{filename}")
@@ -26,7 +26,7 @@ TEMPLATE = KeyTemplate("{prefix}/{date}/{id}/{filename}")
 
 @pytest.fixture
 def buckets() -> Iterator[Buckets]:
-    found = Buckets(TEMPLATE, Links(600))
+    found = Buckets(TEMPLATE, UrlOptions(600))
     yield found
     found.close()
 
@@ -105,7 +105,7 @@ async def test_a_large_file_goes_in_parts(buckets: Buckets, bucket: WholeBucket,
 async def test_a_public_bucket_needs_no_signature(bucket: WholeBucket, tmp_path: Path) -> None:
     """With a public base the URL is that and the key, escaped."""
     job, output, path = made(tmp_path, name="é b.png")
-    buckets = Buckets(TEMPLATE, Links(600, "https://cdn.example.com/pictures/"))
+    buckets = Buckets(TEMPLATE, UrlOptions(600, "https://cdn.example.com/pictures/"))
     url = await buckets.operator_bucket(bucket.target).put(job, output, path)
     buckets.close()
     assert url == "https://cdn.example.com/pictures/1970-01-01/job-1/%C3%A9_b.png"
@@ -114,7 +114,7 @@ async def test_a_public_bucket_needs_no_signature(bucket: WholeBucket, tmp_path:
 async def test_a_clients_bucket_never_gets_the_operators_public_url(bucket: WholeBucket, tmp_path: Path) -> None:
     """The public base is the operator's bucket's."""
     job, output, path = made(tmp_path, name="own.png")
-    buckets = Buckets(TEMPLATE, Links(600, "https://cdn.example.com/"))
+    buckets = Buckets(TEMPLATE, UrlOptions(600, "https://cdn.example.com/"))
     url = await buckets.client_bucket(bucket.target, opened(bucket.url)).put(job, output, path)
     buckets.close()
     assert url.startswith(bucket.url)
@@ -179,7 +179,7 @@ async def test_an_unreachable_bucket_fails_the_delivery(buckets: Buckets, tmp_pa
     job, output, path = made(tmp_path)
     nowhere = S3Target("pictures", KEY_ID, SecretStr(SECRET), endpoint_url="http://127.0.0.1:9")
     for place in (buckets.operator_bucket(nowhere), buckets.client_bucket(nowhere, opened("http://127.0.0.1:9"))):
-        with pytest.raises(DeliveryFailed, match="can't be reached") as failed:
+        with pytest.raises(DeliveryFailed, match="cannot be reached") as failed:
             await place.put(job, output, path)
         assert_nothing_secret(failed.value, path)
 
@@ -251,4 +251,4 @@ def test_secrets_show_in_no_repr() -> None:
 def test_a_link_lives_at_most_a_week() -> None:
     """Longer presigned URLs don't exist."""
     with pytest.raises(StartupError, match="WORKER_S3_URL_LIFE"):
-        Links(8 * 24 * 3600)
+        UrlOptions(8 * 24 * 3600)

@@ -1,4 +1,4 @@
-"""Small prompts that the tests of this folder vary."""
+"""Small prompts for the tests of this folder."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def empty(**changed: Any) -> Node:
 
 
 def sampled(steps: Any = 20, **size: Any) -> Prompt:
-    """Text to image in the shape of the benchmark workflow."""
+    """Return a text-to-image prompt with the shape of the benchmark workflow."""
     size = {"width": 512, "height": 512, "batch_size": 1} | size
     return {
         "4": node("CheckpointLoaderSimple", ckpt_name="m.safetensors"),

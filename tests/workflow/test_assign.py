@@ -29,8 +29,8 @@ PROMPT: Prompt = {
         ("KSampler.steps", "2", None, "", None),
     ],
 )
-def test_an_input_is_set_by_id_or_title(target: str, text: str, node_id: str | None, name: str, value: object) -> None:
-    """Dots in titles and in names of inputs are understood; JSON is read as JSON; the given prompt stays."""
+def test_set_input_accepts_id_or_title(target: str, text: str, node_id: str | None, name: str, value: object) -> None:
+    """Titles and inputs may contain dots, JSON is decoded, and the original prompt is not changed."""
     if node_id is None:
         with pytest.raises(PromptError):
             set_input(PROMPT, target, text)
@@ -52,8 +52,8 @@ def test_an_input_is_set_by_id_or_title(target: str, text: str, node_id: str | N
         ("Save.filename_prefix", None, None),
     ],
 )
-def test_what_is_not_there_names_the_nearest(target: str, node_id: str | None, suggestion: str | None) -> None:
-    """An unknown node or input, a title of two nodes and a target without a dot raise PromptError."""
+def test_set_input_suggests_the_nearest_name(target: str, node_id: str | None, suggestion: str | None) -> None:
+    """An unknown node or input, an ambiguous title and a target without a dot raise PromptError."""
     with pytest.raises(PromptError) as refusal:
         set_input(PROMPT, target, "1")
     assert (refusal.value.node_id, refusal.value.suggestion) == (node_id, suggestion)

@@ -1,4 +1,4 @@
-"""LoRAs that are named inside of values."""
+"""LoRAs whose name is part of a value."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CATALOG = Catalog.bundled().with_files({"loras": LISTED})
 
 
 def with_node(class_type: str, **inputs: Any) -> Prompt:
-    """Text to image with a node of a pack between the checkpoint and the sampler."""
+    """Return a text-to-image prompt with a node of a pack between checkpoint and sampler."""
     prompt = sampled() | {"7": node(class_type, **inputs)}
     prompt["3"]["inputs"]["model"] = link("7")
     return prompt
@@ -47,8 +47,8 @@ def power(**more: Any) -> list[NamedLora]:
         ("c", None),
     ],
 )
-def test_rgthree_finds_a_lora_by_a_part_of_its_name(name: str, file: str | None) -> None:
-    """Whole, without folder, without extension, and at last as any part of a path."""
+def test_find_by_part(name: str, file: str | None) -> None:
+    """rgthree matches the whole path, the name without folder or extension, and finally any part of a path."""
     assert find_by_part(name, LISTED) == file
 
 
@@ -56,18 +56,18 @@ def test_rgthree_finds_a_lora_by_a_part_of_its_name(name: str, file: str | None)
     ("name", "file"),
     [("b", "b.safetensors"), ("b.pt", "old/b.pt"), ("v1.5", "styles/detail_v1.5.safetensors"), ("styles/b", None)],
 )
-def test_impact_finds_a_lora_by_its_end(name: str, file: str | None) -> None:
-    """A name without an extension is one of a safetensors file."""
+def test_find_by_ending(name: str, file: str | None) -> None:
+    """A name without an extension stands for a safetensors file."""
     assert find_by_ending(name, LISTED) == file
 
 
-def test_tags_of_a_text() -> None:
-    """Names without their numbers; not certain inside of options, none for wildcards, comments and no strength."""
+def test_lora_tags() -> None:
+    """LoRAs inside of options are not certain. Wildcards, comments and strength 0 give none."""
     text = """a <lora:b:0.8:1>, <lora:c>, <lora:d:LBW=B11:0,0;A=0:0.5> {<lora:e:1>|x {<lora:f>|y}}
         # <lora:g:1>
         <lora:__any__:1> <lora:h:0> <lora:i:0:1> <lora:b:0.8:1>"""
-    found = {tag.name: tag.is_certain for tag in lora_tags(text)}
-    assert found == {"b": True, "c": True, "d": True, "e": False, "f": False, "i": True}
+    certain = {tag.name: tag.is_certain for tag in lora_tags(text)}
+    assert certain == {"b": True, "c": True, "d": True, "e": False, "f": False, "i": True}
     assert [tag.name for tag in rgthree_tags("<lora:b:0.8> <lora:c> <lora:d:0> <lora:e:1:1>")] == ["b", "c"]
     assert [tag.name for tag in lora_tags("<lora:>{<lora:a:.5>}} <lora:<lora:b:1.> <lora:c:-:0.> <lora:d")] == [
         "a",
@@ -78,13 +78,13 @@ def test_tags_of_a_text() -> None:
 @pytest.mark.parametrize(
     "text", ["<lora:" * 100_000, f"<lora:a:{'1' * 500_000}x>", "{" * 200_000 + "}" * 200_000, "<lora:>" * 100_000]
 )
-def test_a_text_made_to_take_long_takes_no_time(text: str) -> None:
-    """Tags that are never closed, long numbers and options inside of options are read once."""
+def test_lora_tags_take_linear_time(text: str) -> None:
+    """Unclosed tags, long numbers and nested options are read once."""
     assert [tag.name for tag in lora_tags(text)] == (["a"] if "1" in text else [])
 
 
 def test_entries_of_the_power_lora_loader() -> None:
-    """What is on and has a strength, for the model or for a linked CLIP, under any name that begins with lora_."""
+    """Enabled entries with a strength count, for the model or for a linked CLIP."""
     entries: dict[str, Any] = {
         "lora_1": {"on": True, "lora": "b", "strength": 1},
         "LORA_2": {"on": True, "lora": "nope.safetensors", "strength": 0, "strengthTwo": 0.5},
@@ -97,48 +97,48 @@ def test_entries_of_the_power_lora_loader() -> None:
     second = NamedLora("7", "LORA_2.lora", "nope.safetensors", "nope.safetensors", listed=False, is_certain=True)
     assert power(**entries) == [first, second]
     assert power(**entries, clip=None) == [first]
-    assert not any(one.is_certain for one in power(**entries, model=None))
+    assert not any(lora.is_certain for lora in power(**entries, model=None))
 
 
-def test_the_text_that_counts() -> None:
-    """The one to fill in where the mode says so, else the other; nothing where LoRAs are switched off."""
+def test_the_mode_selects_the_text() -> None:
+    """The mode selects the wildcard text or the populated text. Disabled LoRAs do not count."""
     texts = {"wildcard_text": "<lora:w:1>", "populated_text": "<lora:p:1>"}
     for mode, name in ((True, "w"), ("populate", "w"), (False, "p"), ("fixed", "p"), ("reproduce", "p")):
-        assert [one.name for one in loras("ImpactWildcardEncode", mode=mode, **texts)] == [name]
+        assert [lora.name for lora in loras("ImpactWildcardEncode", mode=mode, **texts)] == [name]
     both = {f"{side}_{name}": text for side in ("positive", "negative") for name, text in texts.items()}
-    assert [one.input for one in loras("MakeBasicPipe //Inspire", wildcard_mode="fixed", **both)] == [
+    assert [lora.input for lora in loras("MakeBasicPipe //Inspire", wildcard_mode="fixed", **both)] == [
         "positive_populated_text",
         "negative_populated_text",
     ]
     prompts = {"prompt": "<lora:b:1>", "opt_model": link("4"), "opt_clip": link("4", 1)}
-    assert [one.file for one in loras("Power Prompt (rgthree)", **prompts)] == ["b.safetensors"]
+    assert [lora.file for lora in loras("Power Prompt (rgthree)", **prompts)] == ["b.safetensors"]
     assert loras("Power Prompt (rgthree)", **prompts, insert_lora="DISABLE LORAS") == []
     assert loras("Power Prompt (rgthree)", prompt="<lora:b:1>") == []
     assert loras("CLIPTextEncode", text="<lora:b:1>", clip=link("4", 1)) == []
 
 
 def test_a_linked_text_is_followed() -> None:
-    """Whether it arrives as it is nobody knows, so that such a LoRA refuses nothing."""
+    """LoRAs in a linked text are not certain, because other nodes may change the text."""
     prompt = with_node("easy loraPromptApply", model=link("4"), clip=link("4", 1), positive=link("10"))
     prompt["10"] = node("Text Concatenate", text_a=link("11"), text_b="<lora:b:1>")
     prompt["11"] = node("Text Multiline", text="<lora:c:1>")
-    found = list(named_loras(prompt, CATALOG))
-    assert [(one.node_id, one.input, one.name, one.is_certain) for one in found] == [
+    named = list(named_loras(prompt, CATALOG))
+    assert [(lora.node_id, lora.input, lora.name, lora.is_certain) for lora in named] == [
         ("7", "positive", "b", False),
         ("7", "positive", "c", False),
     ]
 
 
-def test_entries_of_other_packs_are_needed_but_refuse_nothing() -> None:
-    """Objects with a LoRA and a strength, or a switch, wherever a value has them."""
+def test_entries_of_other_packs_are_not_certain() -> None:
+    """Any object with a LoRA and a strength or a switch counts as an entry."""
     entries = {"__value__": [{"name": "b", "strength": "1.0", "active": True}, {"name": "c", "active": False}]}
     prompt = with_node("Lora Loader (LoraManager)", model=link("4"), loras=entries)
     needs = [need for need in needed_models(prompt, CATALOG) if need.folders == ("loras",)]
     assert [(need.file, need.listed, need.is_certain) for need in needs] == [("b.safetensors", True, False)]
 
 
-def test_many_nodes_behind_a_long_way_take_no_time() -> None:
-    """Texts without a tag are not followed."""
+def test_many_nodes_with_a_long_chain_take_little_time() -> None:
+    """Links are not followed if no text has a tag."""
     prompt = {f"{number}": node("CLIPTextEncode", text=link(f"{number + 1}")) for number in range(4000)}
     prompt |= {f"d{number}": node("FaceDetailer", wildcard=link(f"{number}")) for number in range(4000)}
     assert list(named_loras(prompt, CATALOG)) == []

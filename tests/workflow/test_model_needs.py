@@ -1,4 +1,4 @@
-"""Which model files a workflow needs."""
+"""Model files that a workflow needs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ CATALOG = Catalog.bundled().with_files({"checkpoints": ["m.safetensors"], "loras
 LORA = ModelFile("b.safetensors", "loras", "https://example.com/b.safetensors", 5, "ab" * 32)
 
 
-def test_each_file_once_with_its_folder_and_its_nodes() -> None:
-    """By the input that names it: what is listed, what has a download, and who needs it."""
+def test_each_file_is_listed_once() -> None:
+    """A need has the folders, the nodes, whether the file is listed, and its download."""
     prompt = sampled() | {
         "20": node("LoraLoader", model=link("4"), clip=link("4", 1), lora_name="b.safetensors"),
         "21": node("LoraLoader", model=link("20"), clip=link("20", 1), lora_name="b.safetensors"),
@@ -24,8 +24,8 @@ def test_each_file_once_with_its_folder_and_its_nodes() -> None:
     )
 
 
-def test_what_no_output_needs_is_not_needed() -> None:
-    """A loader that leads nowhere, fixed choices, uploads and unknown classes are no models."""
+def test_unused_loaders_need_no_models() -> None:
+    """Loaders that no output needs, fixed choices, uploads and unknown classes give no model."""
     prompt = sampled() | {
         "20": node("LoraLoader", lora_name="idle.safetensors"),
         "21": node("VAELoader", vae_name="pixel_space"),
@@ -38,18 +38,18 @@ def test_what_no_output_needs_is_not_needed() -> None:
     assert [need.file for need in needed_models(prompt, CATALOG)] == ["m.safetensors"]
 
 
-def test_a_choice_of_two_folders_is_written_where_its_download_belongs() -> None:
-    """An input may look into several folders; the source says which one is meant."""
+def test_the_download_selects_the_folder() -> None:
+    """If an input has several folders, the downloads download decides."""
     catalog = Catalog.bundled()
     prompt = {"1": node("ClownModelLoader", model_name="x.safetensors")}
     (need,) = needed_models(prompt, catalog)
     assert (need.folders, need.folder) == (("checkpoints", "diffusion_models"), "checkpoints")
-    known = downloads_by_file([ModelFile("x.safetensors", "diffusion_models", "https://example.com/x")])
-    assert needed_models(prompt, catalog, known)[0].folder == "diffusion_models"
+    downloads = downloads_by_file([ModelFile("x.safetensors", "diffusion_models", "https://example.com/x")])
+    assert needed_models(prompt, catalog, downloads)[0].folder == "diffusion_models"
 
 
-def test_downloads_that_the_editor_saved() -> None:
-    """In nodes and in subgraphs, with the hash where there is one; other shapes are passed over."""
+def test_saved_downloads() -> None:
+    """Downloads are read from nodes and subgraphs, with their hash. Malformed ones are skipped."""
     model = {"name": "a.safetensors", "url": "https://example.com/a", "directory": "vae"}
     workflow = {
         "nodes": [{"properties": {"models": [model, {"name": "b"}, 5]}}, {"properties": {}}, 7],

@@ -1,4 +1,4 @@
-"""Guessing the name that was meant."""
+"""Suggestions for misspelled names."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ FILES = ["sdxl/juggernautXL_v9.safetensors", "v1-5-pruned.safetensors", "flux1-d
         ("x" * 100_000, None),
     ],
 )
-def test_the_most_similar_name_wins(name: str, meant: str | None) -> None:
-    """Case, folder and suffix don't count, unlike names give nothing, and endless ones take no time."""
+def test_nearest_returns_the_most_similar_name(name: str, meant: str | None) -> None:
+    """Case, folder and suffix are ignored. Different names give None, and long names take little time."""
     assert nearest(name, FILES) == meant
 
 
-def test_the_guess_is_a_question() -> None:
-    """did_you_mean asks, and says nothing where nothing is near."""
+def test_did_you_mean_returns_a_question() -> None:
+    """did_you_mean returns a question, or None without a similar name."""
     assert did_you_mean("KSampelr", ["KSampler", "SaveImage"]) == "Did you mean 'KSampler'?"
     assert did_you_mean("KSampelr", []) is None
 
 
-def test_the_name_that_differs_least_is_preferred() -> None:
-    """A name that is equal but for its case goes before one that is equal but for its folder or its suffix."""
+def test_nearest_prefers_the_smallest_difference() -> None:
+    """A name that differs only in case is preferred to one that differs in folder or suffix."""
     assert nearest("A.ckpt", ["a.safetensors", "x/a.ckpt", "a.ckpt"]) == "a.ckpt"
     assert nearest("A.ckpt", ["a.safetensors", "x/a.ckpt"]) == "x/a.ckpt"
     assert nearest("A.ckpt", ["ab.safetensors", "a.safetensors"]) == "a.safetensors"
 
 
-def test_short_names_that_differ_in_a_letter_are_not_near() -> None:
-    """A class or a node id of a few letters is never taken for another one."""
+def test_short_names_need_an_exact_match() -> None:
+    """A short class name or node id with another letter is not similar."""
     assert nearest("12", ["1", "2", "121212"]) is None
     assert nearest("BrokenPackNode", ["OpenAIChatNode", "PackNode"]) is None

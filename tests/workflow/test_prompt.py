@@ -1,4 +1,4 @@
-"""Reading prompts and walking them."""
+"""Parsing prompts and walking them."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def chain() -> Prompt:
     }
 
 
-def test_a_prompt_is_taken_as_it_is() -> None:
-    """parse_prompt returns the nodes with class, inputs and _meta."""
+def test_parse_prompt_returns_nodes() -> None:
+    """The nodes have class, inputs and _meta."""
     assert parse_prompt(chain()) == chain()
 
 
-def test_an_export_that_wraps_the_prompt_is_unwrapped() -> None:
-    """What `{"prompt": ...}` wraps is the prompt, unless it is itself a node with that id."""
+def test_parse_prompt_unwraps_an_export() -> None:
+    """`{"prompt": ...}` is unwrapped, unless it is a node with the id `prompt`."""
     assert parse_prompt({"prompt": chain(), "client_id": "a"}) == chain()
     node = {"prompt": {"class_type": "EmptyImage", "inputs": {}}}
     assert parse_prompt(node) == node
@@ -67,24 +67,24 @@ def test_an_export_that_wraps_the_prompt_is_unwrapped() -> None:
         ({"1": {"class_type": "EmptyImage", "inputs": []}}, "1"),
     ],
 )
-def test_what_is_no_prompt_is_refused_at_its_node(value: object, node_id: str | None) -> None:
-    """A value of another shape raises PromptError, which names the node where there is one."""
+def test_parse_prompt_rejects_malformed_nodes(value: object, node_id: str | None) -> None:
+    """PromptError names the node."""
     with pytest.raises(PromptError) as refusal:
         parse_prompt(value)
     assert refusal.value.node_id == node_id
     assert not isinstance(refusal.value, UiFormatError)
 
 
-def test_the_editors_own_format_is_told_apart() -> None:
-    """A saved workflow has nodes and links lists, and raises the error that a converter can catch."""
+def test_parse_prompt_recognizes_editor_workflows() -> None:
+    """An editor workflow raises UiFormatError."""
     with pytest.raises(UiFormatError):
         parse_prompt({"nodes": [], "links": [], "version": 0.4})
 
 
 @settings(deadline=None)  # the machine is shared
 @given(JSON | st.dictionaries(st.text(), st.fixed_dictionaries({"class_type": JSON, "inputs": JSON}), max_size=3))
-def test_any_json_is_a_prompt_or_a_prompt_error(value: Any) -> None:
-    """No JSON value makes parse_prompt raise anything but PromptError, nor its result break the walkers."""
+def test_any_json_is_parsed_or_raises_prompt_error(value: Any) -> None:
+    """parse_prompt raises nothing but PromptError, and its result can be walked."""
     try:
         prompt = parse_prompt(value)
     except PromptError:
@@ -95,19 +95,19 @@ def test_any_json_is_a_prompt_or_a_prompt_error(value: Any) -> None:
     draw_random_integers(prompt, dice())
 
 
-def test_links_are_pairs_of_an_id_and_a_slot() -> None:
-    """Only `[text, integer]` is a link; other lists are values."""
+def test_links_are_pairs_of_id_and_slot() -> None:
+    """Only `[text, integer]` is a link."""
     inputs: Any = {"a": ["1", 0], "b": [1, 0], "c": ["1"], "d": ["1", "0"], "e": "1"}
     assert list(links({"class_type": "X", "inputs": inputs})) == [("a", "1", 0)]
 
 
-def test_a_node_is_called_by_its_title_else_its_class_else_its_id() -> None:
-    """Titles of nodes that have none, or are not there, fall back."""
+def test_title_falls_back_to_class_and_id() -> None:
+    """title returns the title, else the class, else the id."""
     assert [title(chain(), node_id) for node_id in ("2", "3", "9")] == ["Negative", "SaveImage", "9"]
 
 
-def test_ancestors_are_all_that_a_node_needs() -> None:
-    """ancestors follows links to the end, leaves out what is not there, and ends in a cycle."""
+def test_ancestors_follow_links_to_the_end() -> None:
+    """ancestors skips missing nodes and ends in a cycle."""
     assert ancestors(chain(), "3") == {"1", "2"}
     assert ancestors(chain(), "4") == set()
     cycle: Prompt = {
@@ -117,8 +117,8 @@ def test_ancestors_are_all_that_a_node_needs() -> None:
     assert ancestors(cycle, "1") == {"1", "2"}
 
 
-def test_random_integers_are_drawn_wherever_the_placeholder_stands() -> None:
-    """Each placeholder, nested ones too, becomes its own integer; inside a text it becomes digits."""
+def test_random_integers_replace_each_placeholder() -> None:
+    """Each placeholder, also a nested one, becomes its own integer, or digits inside a text."""
     token = "__RANDOM_INT__"
     inputs: Any = {"seed": token, "deep": {"list": [token, "other"]}, "filename_prefix": f"run-{token}", "steps": 4}
     prompt: Prompt = {"1": {"class_type": "X", "inputs": inputs}, "2": {"class_type": "X", "inputs": {"seed": token}}}
@@ -129,7 +129,7 @@ def test_random_integers_are_drawn_wherever_the_placeholder_stands() -> None:
     assert len(set(numbers)) == 4
     assert all(isinstance(number, int) and 0 <= number <= RANDOM_INTEGER_MAX for number in numbers)
     assert (first["deep"]["list"][1], first["steps"]) == ("other", 4)
-    assert prompt["1"]["inputs"]["seed"] == token, "the given prompt stays as it is"
+    assert prompt["1"]["inputs"]["seed"] == token, "the original prompt is not changed"
     assert draw_random_integers(prompt, dice()) == drawn
     places = [("1", "seed"), ("1", "deep.list.0"), ("1", "filename_prefix"), ("2", "seed")]
     assert record == [RandomInteger(*place, number) for place, number in zip(places, numbers, strict=True)]

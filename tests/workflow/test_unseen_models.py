@@ -1,4 +1,4 @@
-"""What may need a model that can't be seen."""
+"""Models that no file input names."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TYPES = {
     "Load Text File": "STRING",
     "Lora Stack of tags": "MODEL",
     "Text Multiline": "STRING",
-    "Makes one": "MODEL",
+    "Makes model": "MODEL",
     "VideoModelLoader": "WANMODEL",
     "SegmentAnything": "MASK",
     "PulidModelLoader": "PULID",
@@ -54,11 +54,11 @@ CATALOG = Catalog.from_object_info(
 )
 
 
-def found(class_type: str, **inputs: Any) -> list[tuple[str, str | None, str | None]]:
-    """(reason, input, value) of each that a prompt with this node has."""
+def reasons(class_type: str, **inputs: Any) -> list[tuple[str, str | None, str | None]]:
+    """Return (reason, input, value) of each unseen model of a prompt with this node."""
     prompt = sampled() | {"7": node(class_type, **inputs)}
     prompt["9"]["inputs"]["more"] = link("7")
-    return [(one.reason, one.input, one.value) for one in unseen(prompt, CATALOG)]
+    return [(model.reason, model.input, model.value) for model in unseen(prompt, CATALOG)]
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def found(class_type: str, **inputs: Any) -> list[tuple[str, str | None, str | N
         ("DownloadAndLoadCogVideoModel", {}, (FETCHES, None, None)),
         ("HEDPreprocessor", {"image": link("8")}, (FETCHES, None, None)),
         ("VideoModelLoader", {}, (OWN_MODELS, None, None)),
-        ("Makes one", {}, (OWN_MODELS, None, None)),
+        ("Makes model", {}, (OWN_MODELS, None, None)),
         ("Lora Stack of tags", {"text": "<lora:a:1>", "model": link("4")}, (TAGS, "text", "<lora:a:1>")),
         ("InstantIDFaceAnalysis", {"provider": "CPU"}, (FACES, None, None)),
         ("IPAdapterUnifiedLoader", {"preset": "x"}, (HIDDEN_MODELS["IPAdapterUnifiedLoader"], None, None)),
@@ -86,11 +86,11 @@ def found(class_type: str, **inputs: Any) -> list[tuple[str, str | None, str | N
         ("Not in the catalog", {}, (NO_CLASS, None, None)),
     ],
 )
-def test_a_model_that_no_folder_is_known_for(
+def test_unseen_models_are_reported(
     class_type: str, inputs: dict[str, Any], reason: tuple[str, str | None, str | None]
 ) -> None:
-    """By the end of a name, the name of an input, the class, and what a node hands on."""
-    assert found(class_type, **inputs) == [reason]
+    """Extensions, names of inputs, classes and output types hint at a model."""
+    assert reasons(class_type, **inputs) == [reason]
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_a_model_that_no_folder_is_known_for(
         ("CannyEdgePreprocessor", {"image": link("8")}),
         ("Load Text File", {"file_path": "a.txt"}),
         ("Text Multiline", {"text": "<lora:a:1>"}),
-        ("Makes one", {"model": link("4")}),
+        ("Makes model", {"model": link("4")}),
         ("UltralyticsDetectorProvider", {"model_name": "bbox/face_yolov8m.pt"}),
         ("Power Lora Loader (rgthree)", {"lora_1": {"on": True, "lora": "a.safetensors", "strength": 1}}),
         ("LoraLoader", {"lora_name": "a.safetensors"}),
@@ -113,13 +113,13 @@ def test_a_model_that_no_folder_is_known_for(
         ("Text box", {"text": "a photo (8GB of it)"}),
     ],
 )
-def test_what_is_seen_or_is_no_model(class_type: str, inputs: dict[str, Any]) -> None:
-    """Files of known folders, texts, and nodes that work without a model."""
-    assert found(class_type, **inputs) == []
+def test_known_files_and_texts_are_not_reported(class_type: str, inputs: dict[str, Any]) -> None:
+    """Files of known folders, texts, and nodes without a model are not reported."""
+    assert reasons(class_type, **inputs) == []
 
 
 def test_embeddings_in_texts() -> None:
-    """With the extension of the file that is there, else that of a download."""
+    """An embedding has the name of the listed file, else of its download."""
     text = "a (embedding:easynegative:1.2), embedding:sub/hands, embedding:other.pt embedding:easynegative"
     prompt = sampled()
     prompt["6"]["inputs"]["text"] = text

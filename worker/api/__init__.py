@@ -1,1 +1,1 @@
-"""The HTTP face of the worker: dialects in, dialects out, one place for errors."""
+"""The HTTP interface of the worker: routes, authentication, dialects and error responses."""

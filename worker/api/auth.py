@@ -1,4 +1,4 @@
-"""Who asks: a bearer of one of the operator's tokens, or, where there are none, whoever reaches the gateway."""
+"""Authentication: a bearer of one of the operator's tokens, or any client of the gateway if there are none."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ MINUTE_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Auth:
-    """`tokens` by the name of who has each: jobs belong to that name. `per_minute` 0 is no limit."""
+    """Checks tokens and counts requests.
+
+    `tokens` are by the name of the caller, which owns its jobs. `per_minute` is the rate limit, and 0 means no limit.
+    """
 
     tokens: Mapping[str, bytes]
     per_minute: int = 0
@@ -30,11 +33,14 @@ class Auth:
 
     @classmethod
     def from_settings(cls, settings: ServerSettings, traits: Traits = DIRECT_TRAITS) -> Auth:
-        """Raises StartupError where the tokens can't be read, or where strangers could reach a gateway without any."""
+        """Return the authentication for these settings.
+
+        Raises StartupError for invalid tokens, and for a gateway without tokens that other machines can reach.
+        """
         tokens = read_tokens(settings.tokens.get_secret_value())
-        strangers = traits.authenticates is Authenticator.WORKER and not loopback(settings.host)
-        if strangers and not tokens:
-            raise StartupError(f"refusing to listen on {settings.host} without WORKER_TOKENS: anybody could post jobs")
+        reachable_by_others = traits.authenticates is Authenticator.WORKER and not loopback(settings.host)
+        if reachable_by_others and not tokens:
+            raise StartupError(f"refusing to listen on {settings.host} without WORKER_TOKENS: anyone could post jobs")
         return cls(
             tokens,
             settings.rate_limit,
@@ -42,40 +48,43 @@ class Auth:
         )
 
     def principal(self, authorization: str) -> str | None:
-        """The name that an `Authorization` header proves; None where it proves nothing."""
+        """Return the name of the caller by its `Authorization` header, or None for an invalid token."""
         if not self.tokens:
             return LOCAL
-        given = bearer(authorization)
-        # All are compared, whatever was found: the time tells nothing.
-        found = [name for name, token in self.tokens.items() if secrets.compare_digest(token, given)]
-        return found[0] if found else None
+        token = bearer(authorization)
+        # All tokens are compared, so that the time does not depend on the match.
+        names = [name for name, known_token in self.tokens.items() if secrets.compare_digest(known_token, token)]
+        return names[0] if names else None
 
     def authenticate(self, authorization: str) -> str:
-        """The principal. Raises Unauthorized."""
+        """Return the name of the caller. Raises Unauthorized."""
         principal = self.principal(authorization)
         if principal is None:
-            raise Unauthorized("a token is needed: Authorization: Bearer …")
+            raise Unauthorized("a token is required: Authorization: Bearer …")
         return principal
 
     def check_scraper(self, authorization: str, *, from_here: bool) -> None:
-        """Let a request for the metrics through. `from_here`: it comes from a process of this machine.
+        """Check a request for the metrics. `from_here` means that a process of this machine sent it.
 
-        The token is not one of the callers': the metrics are about all of them. Raises Unauthorized, NotFound.
+        The metrics have their own token, because they show data about all callers. Raises Unauthorized or NotFound.
         """
         if self.metrics_token:
             if not secrets.compare_digest(self.metrics_token, bearer(authorization)):
-                raise Unauthorized("WORKER_METRICS_TOKEN is needed: Authorization: Bearer …")
+                raise Unauthorized("WORKER_METRICS_TOKEN is required: Authorization: Bearer …")
         elif not from_here:
-            raise NotFound("without WORKER_METRICS_TOKEN the metrics are for this machine only")
+            raise NotFound("without WORKER_METRICS_TOKEN only this machine can read the metrics")
 
     def admit(self, authorization: str) -> str:
-        """The principal of a request that asks for work. Raises Unauthorized, RateLimited."""
+        """Return the name of the caller, and count its request for the rate limit.
+
+        Raises Unauthorized or RateLimited.
+        """
         principal = self.authenticate(authorization)
         self.count_request(principal)
         return principal
 
     def count_request(self, principal: str) -> None:
-        """Count a request that asks for work. Raises RateLimited."""
+        """Count a request for the rate limit. Raises RateLimited."""
         if self.per_minute:
             bucket = self._buckets.setdefault(principal, TokenBucket(self.per_minute))
             wait_s = bucket.take(monotonic())
@@ -85,14 +94,14 @@ class Auth:
 
 @dataclass(slots=True)
 class TokenBucket:
-    """Holds a minute's worth of requests and fills evenly."""
+    """Rate limiter that holds the requests of one minute and refills evenly."""
 
     per_minute: int
     filled_at: float = 0.0
     left: float = -1.0
 
     def take(self, now: float) -> float:
-        """0 where a request is let through; else the seconds until one would be."""
+        """Take one request. Return 0 if it is allowed, else the seconds until it would be."""
         rate = self.per_minute / MINUTE_S
         gained = (now - self.filled_at) * rate
         self.left = self.per_minute if self.left < 0 else min(self.per_minute, self.left + gained)
@@ -104,37 +113,37 @@ class TokenBucket:
 
 
 def bearer(authorization: str) -> bytes:
-    """The token of an `Authorization` header, whatever bytes it has; empty for another scheme."""
+    """Return the token of an `Authorization` header as bytes. It is empty for another scheme."""
     scheme, _, token = authorization.partition(" ")
     return token.strip().encode("utf-8", "surrogateescape") if scheme.lower() == "bearer" else b""
 
 
 def read_tokens(text: str) -> dict[str, bytes]:
-    """`name=token` pairs between commas. Raises StartupError; never says a token."""
+    """Parse `name=token` pairs, separated by commas. Raises StartupError, whose message contains no token."""
     tokens: dict[str, bytes] = {}
     for number, pair in enumerate(filter(None, (part.strip() for part in text.split(","))), 1):
         name, separator, token = pair.partition("=")
         if not separator or not NAME.fullmatch(name):
             raise StartupError(f"WORKER_TOKENS: pair {number} is not name=token")
         if name in tokens or len(token) < SHORTEST_TOKEN:
-            cure = "is there twice" if name in tokens else f"has a token of fewer than {SHORTEST_TOKEN} characters"
-            raise StartupError(f"WORKER_TOKENS: {name!r} {cure}")
+            problem = "occurs twice" if name in tokens else f"has a token of fewer than {SHORTEST_TOKEN} characters"
+            raise StartupError(f"WORKER_TOKENS: {name!r} {problem}")
         tokens[name] = token.encode()
     return tokens
 
 
 def read_metrics_token(text: str, tokens: Mapping[str, bytes]) -> bytes:
-    """Raises StartupError for a token that is too short, or a caller's."""
+    """Return the token for the metrics. Raises StartupError if it is too short, or equals a caller's token."""
     token = text.strip().encode()
     if token and len(token) < SHORTEST_TOKEN:
         raise StartupError(f"WORKER_METRICS_TOKEN has fewer than {SHORTEST_TOKEN} characters")
     if token in tokens.values():
-        raise StartupError("WORKER_METRICS_TOKEN has to differ from every token of WORKER_TOKENS")
+        raise StartupError("WORKER_METRICS_TOKEN must differ from every token in WORKER_TOKENS")
     return token
 
 
 def loopback(host: str) -> bool:
-    """True where only this machine can reach the address. A name other than localhost may mean anything."""
+    """Return whether only this machine can reach the address. Of names only localhost is certain."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

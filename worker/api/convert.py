@@ -1,4 +1,4 @@
-"""What the editor saves, turned into a prompt with the catalog of the engine that will run it."""
+"""Route that converts a file of the editor to a prompt."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from worker.workflow.walk import run_off_loop_if_large
 
 MIB = 1024 * 1024
 JSON = re.compile(rb"[\s\0\xef\xbb\xbf\xff\xfe]*[{\[]")
-"""The beginning of JSON in any encoding, which no other kind of file has."""
+"""Beginning of JSON in any encoding. No image or video begins like this."""
 
 
 async def convert_workflow(request: web.Request) -> web.Response:
-    """`POST /convert`: the prompt of what the editor saves, or of a file that carries its workflow."""
-    found = services_of(request)
-    found.access.admit(request.headers.get(hdrs.AUTHORIZATION, ""))
-    data = await _sent(request)
-    workflow = await asyncio.to_thread(_workflow, data, request.charset or "", found.intake.limits)
+    """Handle `POST /convert`: return the prompt for a file of the editor, or for a file with an embedded workflow."""
+    services = services_of(request)
+    services.access.admit(request.headers.get(hdrs.AUTHORIZATION, ""))
+    data = await _file_in_body(request)
+    workflow = await asyncio.to_thread(_workflow, data, request.charset or "", services.intake.limits)
     if is_ui(workflow):
-        conversion = await found.intake.convert(workflow)
+        conversion = await services.intake.convert(workflow)
     else:
         conversion = Conversion(prompt_of(workflow))
     body: Body = {
@@ -44,27 +44,30 @@ async def convert_workflow(request: web.Request) -> web.Response:
         "warnings": [asdict(detail) for detail in conversion.warnings],
         "left_out": [asdict(detail) for detail in conversion.left_out],
     }
-    # The prompt is the editor's, seeds included: this is what a job would change in it.
+    # The prompt has the editor's seeds. These are the changes that a job would make.
     strict = strict_of(request)
     repairs: Sequence[Repair] = ()
     if not strict:
-        repairs = (await asyncio.to_thread(repair, conversion.prompt, await found.intake.catalog())).repairs
+        repairs = (await asyncio.to_thread(repair, conversion.prompt, await services.intake.catalog())).repairs
     changes: dict[str, Sequence[Repair | SeedField]] = {"repairs": repairs, "seeds": () if strict else conversion.seeds}
-    body |= {name: [asdict(one) for one in listed] for name, listed in changes.items() if listed}
+    body |= {name: [asdict(item) for item in listed] for name, listed in changes.items() if listed}
     text = await run_off_loop_if_large(body, lambda: stringify(body))
     return web.Response(text=text, headers=SAFE_HEADERS, content_type="application/json")
 
 
 def _workflow(data: bytes, charset: str, limits: BodyLimits) -> Json:
-    """Read a workflow file. Raises BodyTooLarge for JSON that would take too long to parse, CannotConvert."""
+    """Return the workflow in a file.
+
+    Raises BodyTooLarge for JSON that would take too long to parse, or CannotConvert.
+    """
     if JSON.match(data):
         limits.check_units(parse_units(data))
     return extract_workflow(data, charset)
 
 
-async def _sent(request: web.Request) -> bytes:
-    """The body; of a multipart one the first part. Raises BodyTooLarge, ClientError."""
-    most = services_of(request).settings.server.max_body
+async def _file_in_body(request: web.Request) -> bytes:
+    """Return the body, or the first part of a multipart body. Raises BodyTooLarge or ClientError."""
+    max_mib = services_of(request).settings.server.max_body
     data = bytearray()
     try:
         if request.content_type != "multipart/form-data":
@@ -73,8 +76,8 @@ async def _sent(request: web.Request) -> bytes:
             part = await (await request.multipart()).next()
             while isinstance(part, BodyPartReader) and (chunk := await part.read_chunk(MIB)):
                 data += chunk
-                if len(data) > most * MIB:
-                    raise too_large(most)
+                if len(data) > max_mib * MIB:
+                    raise too_large(max_mib)
     except web.RequestPayloadError as error:
-        raise ClientError(f"the body can't be read: {error}") from None
+        raise ClientError(f"cannot read the body: {error}") from None
     return bytes(data)

@@ -1,4 +1,4 @@
-"""The one place where an exception becomes a response, in the shape of the dialect that was asked in."""
+"""Converts exceptions to responses, in the dialect of the request."""
 
 from __future__ import annotations
 
@@ -29,61 +29,68 @@ log = logging.getLogger(__name__)
 
 DIALECT = web.RequestKey("dialect", Dialect)
 STREAMING = web.RequestKey("streaming", bool)
-"""Set once a status and headers have been sent."""
+"""Set when status and headers have been sent."""
 
 
 @web.middleware
 async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Middleware that converts exceptions to responses."""
     return await respond(request, handler, partial(services_of, request))
 
 
-async def respond(request: web.Request, handler: Handler, found: Callable[[], Services]) -> web.StreamResponse:
-    """Return the handler's response, or the one that its exception becomes."""
+async def respond(request: web.Request, handler: Handler, get_services: Callable[[], Services]) -> web.StreamResponse:
+    """Return the response of the handler, or the one for its exception."""
     try:
         return await handler(request)
     except WorkerError as error:
-        return error_response(request, found(), error)
+        return error_response(request, get_services(), error)
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        return error_response(request, found(), _translated(request, error, found().settings.server.max_body))
+        return error_response(
+            request, get_services(), _converted(request, error, get_services().settings.server.max_body)
+        )
     except Exception as error:
-        lacking = shortage_error(error)
-        if lacking is not None and STREAMING not in request:
-            return error_response(request, found(), lacking)
-        log.exception("%s %s failed in a way nobody expected", request.method, request.path)
+        resource_error = shortage_error(error)
+        if resource_error is not None and STREAMING not in request:
+            return error_response(request, get_services(), resource_error)
+        log.exception("unexpected error in %s %s", request.method, request.path)
         if request.get(STREAMING):
-            raise  # a second answer in the middle of the first would be read as a part of it
-        return error_response(request, found(), InternalError("an unexpected error in the worker"))
+            raise  # the headers are sent, so a second response would become part of the first
+        return error_response(request, get_services(), InternalError("an unexpected error in the worker"))
 
 
-def error_response(request: web.Request, found: Services, error: WorkerError) -> web.Response:
-    dialect, status = request.get(DIALECT, NATIVE), status_of(error, found.traits)
-    found.observers.notify(RequestRefused(_route(request), dialect.name, error.code, status))
+def error_response(request: web.Request, services: Services, error: WorkerError) -> web.Response:
+    """Return the response for an error, and notify observers."""
+    dialect, status = request.get(DIALECT, NATIVE), status_of(error, services.traits)
+    services.observers.notify(RequestRefused(_route(request), dialect.name, error.code, status))
     return json_response(dialect.failed(None, error), status, headers_of(error))
 
 
 def _route(request: web.Request) -> str:
-    """The path of the route with its placeholders; empty where no route has the path."""
+    """Return the path of the route with placeholders, or an empty string for an unknown path."""
     resource = request.match_info.route.resource
     return resource.canonical if resource is not None else ""
 
 
 def headers_of(error: WorkerError) -> dict[str, str]:
+    """Return the headers for an error."""
     headers = {"Retry-After": str(math.ceil(error.retry_after_s))} if error.retry_after_s else {}
     return headers | ({"WWW-Authenticate": "Bearer"} if error.status == 401 else {})
 
 
-def _translated(request: web.Request, error: web.HTTPException, max_body_mib: int) -> WorkerError:
+def _converted(request: web.Request, error: web.HTTPException, max_body_mib: int) -> WorkerError:
+    """Return the error for one of aiohttp's HTTP exceptions."""
     if isinstance(error, web.HTTPRequestEntityTooLarge):
         return too_large(max_body_mib)
     if isinstance(error, web.HTTPNotFound):
-        known = [resource.canonical for resource in request.app.router.resources()]
-        return NotFound(f"no route {request.path}: {route_hint(request.path, known)}")
+        routes = [resource.canonical for resource in request.app.router.resources()]
+        return NotFound(f"no route {request.path}: {route_hint(request.path, routes)}")
     if isinstance(error, web.HTTPMethodNotAllowed):
         return MethodNotAllowed(f"{request.method} {request.path}: use {', '.join(sorted(error.allowed_methods))}")
     return ClientError(error.reason)
 
 
 def too_large(max_body_mib: int) -> BodyTooLarge:
+    """Return the error for a body above WORKER_MAX_BODY_MIB."""
     return BodyTooLarge(f"the body is larger than {max_body_mib} MiB (WORKER_MAX_BODY_MIB)")

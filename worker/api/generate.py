@@ -1,4 +1,4 @@
-"""The ways to ask for work: wait for it, come back for it, or watch it."""
+"""Routes that start jobs: wait for the result, fetch it later, or stream events."""
 
 from __future__ import annotations
 
@@ -21,9 +21,12 @@ ANYTHING = "*/*"
 
 @dataclass(frozen=True, slots=True)
 class GenerateRoute:
-    """One way to ask. `collectable`: the client gets id and token, whatever becomes of the connection.
+    """One way to start a job.
 
-    `raw`: the answer may be a file. `follows`: the answer is the job's events.
+    - `collectable`: the client gets id and token, so the result can be fetched after a disconnect.
+    - `respond`: sends the response.
+    - `raw`: the response may be a file.
+    - `follows`: the response is the events of the job.
     """
 
     collectable: bool
@@ -33,68 +36,75 @@ class GenerateRoute:
 
 
 async def generate_sync(request: web.Request) -> web.StreamResponse:
-    """`POST /generate/sync`: the result, as a file where Accept prefers one; 202 after WORKER_SYNC_LIMIT."""
-    return await SYNC.respond(request, services_of(request), await accept(request, SYNC))
+    """Handle `POST /generate/sync`: return the result, or 202 after WORKER_SYNC_LIMIT.
+
+    The result is a file if `Accept` prefers one.
+    """
+    return await SYNC.respond(request, services_of(request), await accept_job(request, SYNC))
 
 
 async def generate(request: web.Request) -> web.StreamResponse:
-    """`POST /generate`: 202 at once, with the token that opens the result."""
-    return await ASYNC.respond(request, services_of(request), await accept(request, ASYNC))
+    """Handle `POST /generate`: return 202 with the token for the result."""
+    return await ASYNC.respond(request, services_of(request), await accept_job(request, ASYNC))
 
 
 async def generate_stream(request: web.Request) -> web.StreamResponse:
-    """`POST /generate/stream`: every event as it happens, the last one is the result."""
-    return await STREAM.respond(request, services_of(request), await accept(request, STREAM))
+    """Handle `POST /generate/stream`: stream all events of the job. The last one is the result."""
+    return await STREAM.respond(request, services_of(request), await accept_job(request, STREAM))
 
 
-async def accept(request: web.Request, way: GenerateRoute) -> Job:
-    """Let the caller in, and only then read what it sends."""
-    found = services_of(request)
-    principal = found.access.admit(request.headers.get(hdrs.AUTHORIZATION, ""))
+async def accept_job(request: web.Request, route: GenerateRoute) -> Job:
+    """Authenticate the caller, then read the body and start the job."""
+    services = services_of(request)
+    principal = services.access.admit(request.headers.get(hdrs.AUTHORIZATION, ""))
     async with receive_body(request) as (body, files):
-        raw = way.raw and _file_request_of(request, found) is not None
-        caller = caller_of(request, principal, collectable=way.collectable)
-        job = await found.intake.submit(body, replace(caller, raw=raw, follows=way.follows), files)
-    mark_authenticated(request)  # where there are no tokens, a job is the proof
+        raw = route.raw and _file_request_of(request, services) is not None
+        caller = caller_of(request, principal, collectable=route.collectable)
+        job = await services.intake.submit(body, replace(caller, raw=raw, follows=route.follows), files)
+    mark_authenticated(request)  # without tokens, an accepted job counts as authentication
     return job
 
 
-async def wait_for_result(request: web.Request, found: Services, job: Job) -> web.StreamResponse:
-    """Wait for the job, but not longer than WORKER_SYNC_LIMIT, and answer with JSON."""
-    await _ended_or_detached(found, job)
-    return await job_response(request, found, job)
+async def wait_for_result(request: web.Request, services: Services, job: Job) -> web.StreamResponse:
+    """Wait for the job, at most WORKER_SYNC_LIMIT, and respond with JSON."""
+    await _wait_or_detach(services, job)
+    return await job_response(request, services, job)
 
 
-async def _file_or_result_of(request: web.Request, found: Services, job: Job) -> web.StreamResponse:
-    """Wait in the same way, and answer with a file where the client prefers one."""
-    await _ended_or_detached(found, job)
-    wish = _file_request_of(request, found)
-    return await (file_response(request, found, job, wish) if wish else job_response(request, found, job))
+async def _wait_for_file_or_result(request: web.Request, services: Services, job: Job) -> web.StreamResponse:
+    """Wait for the job, at most WORKER_SYNC_LIMIT, and respond with a file if the client prefers one."""
+    await _wait_or_detach(services, job)
+    file_request = _file_request_of(request, services)
+    return await (
+        file_response(request, services, job, file_request) if file_request else job_response(request, services, job)
+    )
 
 
-def _file_request_of(request: web.Request, found: Services) -> FileRequest | None:
-    """Most clients accept anything, and want no file."""
+def _file_request_of(request: web.Request, services: Services) -> FileRequest | None:
+    """Return the request for a file, or None. Most clients accept anything and get JSON."""
     if request.headers.get(hdrs.ACCEPT, ANYTHING) == ANYTHING:
         return None
-    return file_request_of(request, found.traits)
+    return file_request_of(request, services.traits)
 
 
-async def _ended_or_detached(found: Services, job: Job) -> None:
-    async with found.manager.count_waiter(job):
+async def _wait_or_detach(services: Services, job: Job) -> None:
+    """Wait for the job. After WORKER_SYNC_LIMIT, let it continue without a client."""
+    async with services.manager.count_waiter(job):
         try:
-            async with asyncio.timeout(found.sync_limit_s):
-                await found.manager.wait_for_end(job)
+            async with asyncio.timeout(services.sync_limit_s):
+                await services.manager.wait_for_end(job)
         except TimeoutError:
-            await found.manager.detach(job)
+            await services.manager.detach(job)
 
 
-async def _later(request: web.Request, found: Services, job: Job) -> web.StreamResponse:
+async def _respond_pending(request: web.Request, services: Services, job: Job) -> web.StreamResponse:
+    """Let the job continue without a client, and respond with 202."""
     job.detached = True
-    return pending_response(request, found, job)
+    return pending_response(request, services, job)
 
 
-SYNC = GenerateRoute(collectable=False, respond=_file_or_result_of, raw=True)
-ASYNC = GenerateRoute(collectable=True, respond=_later)
+SYNC = GenerateRoute(collectable=False, respond=_wait_for_file_or_result, raw=True)
+ASYNC = GenerateRoute(collectable=True, respond=_respond_pending)
 STREAM = GenerateRoute(collectable=True, respond=stream_events, follows=True)
 GENERATE_ROUTES = {"/generate/sync": SYNC, "/generate": ASYNC, "/generate/stream": STREAM}
-"""By path, for a platform that receives the request itself."""
+"""Routes by path, for a platform that receives requests itself."""

@@ -1,4 +1,7 @@
-"""A job after it was accepted: its state, its outputs, its events, its end. Everything needs the job's token."""
+"""Routes for an accepted job: state, outputs, events, cancellation and delivery.
+
+All require the token of the job or its caller.
+"""
 
 from __future__ import annotations
 
@@ -20,55 +23,58 @@ from worker.jobs.cancellation import cancel
 
 
 async def get_job(request: web.Request) -> web.StreamResponse:
-    """`GET /jobs/{id}`: the result, the error, or 202 with the state."""
+    """Handle `GET /jobs/{id}`: return the result or the error, or 202 with the state of a job that has not ended."""
     return await job_response(request, services_of(request), _job(request))
 
 
 async def get_stock_result(request: web.Request) -> web.StreamResponse:
-    """`GET /result/{id}`: the same in the stock template's shape."""
+    """Handle `GET /result/{id}`: return the same in the dialect of Vast's stock template."""
     return await job_response(request, services_of(request), _job(request), VAST)
 
 
 async def get_events(request: web.Request) -> web.StreamResponse:
-    """`GET /jobs/{id}/events`: what happened and happens to the job; goes on after Last-Event-ID."""
+    """Handle `GET /jobs/{id}/events`: stream the past and future events of a job.
+
+    With `Last-Event-ID` the stream starts after that event.
+    """
     return await stream_events(request, services_of(request), _job(request))
 
 
 async def cancel_job(request: web.Request) -> web.Response:
-    """`DELETE /jobs/{id}` and `POST /cancel/{id}`: answers once ComfyUI is free of the job, or 202."""
-    job, found = _job(request), services_of(request)
-    outcome = await cancel(found.manager, found.engines, job, found.settings.engine.node_stop_s)
-    answer: dict[str, object] = {"id": job.id, "cancelled": outcome.cancelled, "status": job.state.value}
-    return json_response(answer | {"stopping": True}, 202) if outcome.stopping else json_response(answer)
+    """Handle `DELETE /jobs/{id}` and `POST /cancel/{id}`: cancel a job. Returns 202 if a node does not stop in time."""
+    job, services = _job(request), services_of(request)
+    outcome = await cancel(services.manager, services.engines, job, services.settings.engine.node_stop_s)
+    body: dict[str, object] = {"id": job.id, "cancelled": outcome.cancelled, "status": job.state.value}
+    return json_response(body | {"stopping": True}, 202) if outcome.stopping else json_response(body)
 
 
 async def deliver_job(request: web.Request) -> web.StreamResponse:
-    """`POST /jobs/{id}/deliver`: deliver a kept result again, elsewhere or with other keys if the body says so."""
-    job, found = _job(request), services_of(request)
-    found.access.count_request(job.principal)
+    """Handle `POST /jobs/{id}/deliver`: deliver a kept result again, with the target in the body if there is one."""
+    job, services = _job(request), services_of(request)
+    services.access.count_request(job.principal)
     body = await read_small_object(request)
-    wish = read_delivery_request(body) if body is not None else None
-    found.manager.deliver(job, found.intake.reachable(wish) if wish else None)
-    return await wait_for_result(request, found, job)
+    options = read_delivery_request(body) if body is not None else None
+    services.manager.deliver(job, services.intake.with_output_mode(options) if options else None)
+    return await wait_for_result(request, services, job)
 
 
 async def get_output(request: web.Request) -> web.StreamResponse:
-    """`GET /jobs/{id}/outputs/{n}`: streamed from disk, with ranges."""
+    """Handle `GET /jobs/{id}/outputs/{n}`: stream a file from disk, with range requests, or return a text."""
     job = _job(request)
     index = request.match_info["n"]
-    output = next((found for found in job.outputs if str(found.index) == index), None)
+    output = next((candidate for candidate in job.outputs if str(candidate.index) == index), None)
     if output is None:
         raise NotFound(f"job {job.id!r} has no output {index!r}")
     if output.text is not None:
         return web.Response(text=output.text, headers=file_headers(output, "text/plain; charset=utf-8"))
     path = services_of(request).outputs.path(job, output)
     if not await asyncio.to_thread(path.is_file):
-        raise NotFound(f"output {index!r} of job {job.id!r} is gone")
+        raise NotFound(f"output {index!r} of job {job.id!r} no longer exists")
     return web.FileResponse(path, headers=file_headers(output, output.mime))
 
 
 async def queue_info(request: web.Request) -> web.Response:
-    """`GET /queue-info`: the stock template's three queues."""
+    """Handle `GET /queue-info`: return the sizes of the stock template's three queues."""
     services_of(request).access.authenticate(request.headers.get(hdrs.AUTHORIZATION, ""))
     states = services_of(request).manager.states()
     return json_response(
@@ -81,18 +87,19 @@ async def queue_info(request: web.Request) -> web.Response:
 
 
 def _job(request: web.Request) -> Job:
-    """The job's own token opens it, as a bearer's or as `?token=`, and so does the operator's token it was asked with.
+    """Return the job of a request.
 
-    Raises NotFound for everybody else.
+    It opens with its own token, as bearer token or as `?token=`, and with the operator's token that started it. Raises
+    NotFound for all other callers.
     """
-    found, job_id = services_of(request), request.match_info["id"]
+    services, job_id = services_of(request), request.match_info["id"]
     authorization = request.headers.get(hdrs.AUTHORIZATION, "")
-    principal = found.access.principal(authorization) if found.access.tokens else None
+    principal = services.access.principal(authorization) if services.access.tokens else None
     if principal is not None:
-        return found.manager.find_owned(job_id, principal)
+        return services.manager.find_owned(job_id, principal)
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer":
         token = request.query.get("token", "")
-    job = found.manager.find(job_id, token.strip())
+    job = services.manager.find(job_id, token.strip())
     mark_authenticated(request)
     return job

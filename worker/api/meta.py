@@ -1,4 +1,4 @@
-"""What the worker says about itself."""
+"""Routes that describe the worker itself."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from worker.errors import EngineUnavailable
 
 
 async def health(request: web.Request) -> web.Response:
-    """`GET /health`: this process works or recovers by itself; 503 where only a restart helps.
+    """Handle `GET /health`: return 200 while the process works or recovers itself, 503 if only a restart helps.
 
-    It says nothing about a ComfyUI that is starting: /ready does.
+    A ComfyUI that is starting does not affect it. `/ready` reports that.
     """
     manager, failure = services_of(request).manager, services_of(request).permanent_failure()
     body: dict[str, object] = {"status": "ok", "version": __version__, "jobs": manager.admission.load.jobs}
@@ -35,42 +35,42 @@ async def health(request: web.Request) -> web.Response:
 
 
 async def ready(request: web.Request) -> web.Response:
-    """`GET /ready`: a job sent now would run."""
-    found = services_of(request)
-    found.manager.admit()
-    found.models.check_ready()
-    if not found.engines.connected:
+    """Handle `GET /ready`: return 200 if a job that is sent now would run, else an error."""
+    services = services_of(request)
+    services.manager.admit()
+    services.models.check_ready()
+    if not services.engines.connected:
         raise EngineUnavailable("ComfyUI is not connected")
-    if (why := found.engines.block_reason) is not None:
-        raise EngineUnavailable(why)
+    if (reason := services.engines.block_reason) is not None:
+        raise EngineUnavailable(reason)
     return json_response({"status": "ready"})
 
 
 async def capabilities(request: web.Request) -> web.Response:
-    """`GET /capabilities`: the engine, its node classes and the limits of this worker."""
-    found = services_of(request)
-    found.access.authenticate(request.headers.get(hdrs.AUTHORIZATION, ""))
-    info, catalog = await found.engines.info(), await found.engines.catalog()
-    settings, failed = found.settings, found.engines.failed_packs
+    """Handle `GET /capabilities`: return the engine, its node classes and the limits of this worker."""
+    services = services_of(request)
+    services.access.authenticate(request.headers.get(hdrs.AUTHORIZATION, ""))
+    info, catalog = await services.engines.info(), await services.engines.catalog()
+    settings, failed = services.settings, services.engines.failed_packs
     return json_response(
         {
             "version": __version__,
             "engine": {"version": info.version, "device": info.device, "embedded": info.embedded},
-            "engines": [_engine(found.engines, engine) for engine in found.engines.engines],
-            "start_s": dict(found.timing.seconds),
+            "engines": [_engine(services.engines, engine) for engine in services.engines.engines],
+            "start_s": dict(services.timing.seconds),
             "node_classes": len(catalog),
             "failed_packs": None if failed is None else [pack.as_dict() for pack in failed],
             "dialects": list(BY_NAME),
             "workflow_formats": ["api", "editor"],
             "output_formats": ["base64", "url"]
-            if found.delivery.storage.external or found.traits.output_urls
+            if services.delivery.storage.external or services.traits.output_urls
             else ["base64"],
-            "raw_answers": found.traits.raw_answers,
+            "raw_answers": services.traits.raw_answers,
             "limits": {
                 "body_mib": settings.server.max_body,
                 "jobs": settings.limits.max_queue,
                 "job_timeout_s": settings.limits.job_timeout_s,
-                "sync_limit_s": found.sync_limit_s or 0.0,
+                "sync_limit_s": services.sync_limit_s or 0.0,
                 "result_ttl_s": settings.outputs.result_ttl_s,
             },
         }
@@ -78,10 +78,12 @@ async def capabilities(request: web.Request) -> web.Response:
 
 
 def _engine(engines: EnginePool, engine: Engine) -> dict[str, object]:
+    """Return the state of one engine."""
     return {"name": engine.name, "gpu": engine.config.gpu, "state": _state(engine), "jobs": engines.jobs(engine)}
 
 
 def _state(engine: Engine) -> str:
+    """Return the word for the state of an engine."""
     if engine.final_error:
         return "given up"
     if not engine.connected:
@@ -90,15 +92,16 @@ def _state(engine: Engine) -> str:
 
 
 async def openapi(request: web.Request) -> web.Response:
-    """`GET /openapi.json`: this contract, for machines."""
+    """Handle `GET /openapi.json`: return this contract for programs."""
     return json_response(request.app[OPENAPI]())
 
 
 async def docs(request: web.Request) -> web.Response:
-    """`GET /docs`: this contract, for people."""
+    """Handle `GET /docs`: return this contract for people."""
     return web.Response(text=_docs_page(), content_type="text/html")
 
 
 @cache
 def _docs_page() -> str:
+    """Return the HTML of the page."""
     return files("worker.api").joinpath("docs.html").read_text("utf-8")

@@ -1,4 +1,4 @@
-"""The OpenAPI document, made from the request and response models and the docstrings of the handlers."""
+"""The OpenAPI document, built from the request and response models and the docstrings of the handlers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ DETAILS: dict[str, Any] = {
 }
 ERROR = {
     "type": "object",
-    "description": "Native shape; the other dialects carry the same object in theirs.",
+    "description": "Error in the native dialect. Other dialects have the same object in their own form.",
     "properties": {
         "status": {"const": "error"},
         "id": {"type": ["string", "null"]},
@@ -54,33 +54,33 @@ PENDING = {
     "type": "object",
     "properties": {
         **{name: {"type": "string"} for name in ("status", "state", "id", "token", "url")},
-        "position": {"type": "integer", "description": "how many jobs run before this one"},
+        "position": {"type": "integer", "description": "Number of jobs that run before this one."},
         "node": {
             "type": ["object", "null"],
-            "description": "the node that runs",
+            "description": "The running node.",
             "properties": {name: {"type": "string"} for name in ("node_id", "class_type", "title")},
         },
         "step": {
             "type": ["object", "null"],
-            "description": "steps of this node that are done, and how many it has",
+            "description": "Finished steps of this node, and their total.",
             "properties": {name: {"type": "number"} for name in ("value", "max")},
         },
     },
 }
 OBJECTS = {"type": "array", "items": {"type": "object"}}
-REPAIRS = {**OBJECTS, "description": "what runs in another form than it was sent, where there is anything"}
-SEEDS = {**OBJECTS, "description": "inputs that get a fresh seed when a job runs, where there are any"}
+REPAIRS = {**OBJECTS, "description": "Changes of the workflow before the run, if there are any."}
+SEEDS = {**OBJECTS, "description": "Inputs that get a new seed in each job, if there are any."}
 PROBLEM = ProblemFields.model_json_schema()
 REPORT = {
     "type": "object",
     "properties": {
         "valid": {"type": "boolean"},
         "problems": {"type": "array", "items": PROBLEM},
-        "doubtful": {"type": "array", "items": PROBLEM, "description": "only ComfyUI can be sure of these"},
-        "models": {"type": "array", "items": {"type": "object"}, "description": "the files that it needs"},
-        "nodes": {"type": "integer", "description": "in the prompt that would run"},
-        "workload": {"type": "number", "description": "100 is the benchmark workflow"},
-        "comfyui": {"type": "object", "description": "status and error types that ComfyUI itself would answer"},
+        "doubtful": {"type": "array", "items": PROBLEM, "description": "Problems that only ComfyUI can decide."},
+        "models": {"type": "array", "items": {"type": "object"}, "description": "Model files that the workflow needs."},
+        "nodes": {"type": "integer", "description": "Number of nodes in the prompt that would run."},
+        "workload": {"type": "number", "description": "Workload units. The benchmark workflow has 100."},
+        "comfyui": {"type": "object", "description": "HTTP status and error types that ComfyUI itself would return."},
         "repairs": REPAIRS,
         "warnings": DETAILS,
         "seeds": SEEDS,
@@ -88,76 +88,77 @@ REPORT = {
 }
 VALIDATE = {
     "type": "object",
-    "description": "Or any body that `POST /generate` takes.",
+    "description": "This, or any body that `POST /generate` accepts.",
     "required": ["workflow"],
     "properties": {"workflow": {"type": "object"}},
 }
 CONVERTIBLE = {
-    "application/json": {"schema": {"type": "object", "description": "what the editor saves, also wrapped"}},
+    "application/json": {"schema": {"type": "object", "description": "A file of the editor, also wrapped."}},
     **{kind: {"schema": {"type": "string", "format": "binary"}} for kind in ("image/png", "image/webp", "video/mp4")},
 }
 CONVERTED = {
     "type": "object",
     "required": ["prompt", "warnings", "left_out"],
     "properties": {
-        "prompt": {"type": "object", "description": "API format: node id -> class_type, inputs, _meta"},
+        "prompt": {"type": "object", "description": "API format: node id -> class_type, inputs, _meta."},
         "warnings": DETAILS,
-        "left_out": {**DETAILS, "description": "muted and bypassed nodes"},
-        "repairs": {**REPAIRS, "description": "what a job would change in the prompt, where there is anything"},
+        "left_out": {**DETAILS, "description": "Muted and bypassed nodes."},
+        "repairs": {**REPAIRS, "description": "Changes that a job would make in the prompt, if there are any."},
         "seeds": SEEDS,
     },
 }
 API_KEY = {
     "name": API_KEY_HEADER,
     "in": "header",
-    "description": "Your comfy.org key, for partner nodes, where the body has none.",
+    "description": "Your comfy.org key for partner nodes, if the body has none.",
     "schema": {"type": "string"},
 }
 METRICS = {kind: {"schema": {"type": "string"}} for kind in ("text/plain", "application/openmetrics-text")}
 FILE_TYPES = ("image/*", "video/*", "audio/*", "model/*", "application/octet-stream")
 FILES = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in FILE_TYPES}
 FILE_HEADERS = {
-    "X-Job-Id": "the job, where the answer is a file",
-    "X-Job-Token": "opens the JSON answer and the other files",
-    "X-Job-Outputs": "number of outputs",
-    "X-Job-Problems": "number of problems, where there are any; the JSON answer has them",
-    "X-Job-Repairs": "number of repairs, where there are any; the JSON answer has them",
-    "X-Job-Warnings": "number of warnings, where there are any; the JSON answer has them",
-    "X-Output-Index": "index of the output that was sent",
-    "Server-Timing": "milliseconds of each stage and the total",
+    "X-Job-Id": "Id of the job, if the response is a file.",
+    "X-Job-Token": "Token for the JSON response and the other files.",
+    "X-Job-Outputs": "Number of outputs.",
+    "X-Job-Problems": "Number of problems, if there are any. The JSON response lists them.",
+    "X-Job-Repairs": "Number of repairs, if there are any. The JSON response lists them.",
+    "X-Job-Warnings": "Number of warnings, if there are any. The JSON response lists them.",
+    "X-Output-Index": "Index of the output in the body.",
+    "Server-Timing": "Milliseconds of each stage and the total.",
 }
 FILE_INDEX = {
     "name": "output",
     "in": "query",
     "schema": {"type": "integer", "minimum": 0},
-    "description": "Index of the output that is sent where `Accept` prefers files; else the first that it accepts.",
+    "description": "Index of the output to send if `Accept` prefers files. The default is the first accepted one.",
 }
 STRICT = {
     "name": "strict",
     "in": "query",
     "schema": {"type": "boolean", "default": False},
-    "description": "Repair nothing, and draw no seed.",
+    "description": "Run the workflow exactly as sent: no repairs, no drawn seeds.",
 }
 ERRORS = {
-    "400": "not understood",
-    "404": "no such job, or not yours",
-    "409": "the id belongs to another request",
-    "413": "the body is too large",
-    "422": "the job can't or could not be done; do not send it again as it is",
-    "429": "full: come back after Retry-After",
-    "499": "cancelled",
-    "503": "this worker can't now, another may",
+    "400": "The request is malformed.",
+    "404": "The job does not exist or belongs to another caller.",
+    "409": "The id belongs to another request.",
+    "413": "The body is too large.",
+    "422": "The job failed or cannot run. Do not repeat the request unchanged.",
+    "429": "The queue is full. Retry after `Retry-After` seconds.",
+    "499": "The job was cancelled.",
+    "503": "This worker cannot run the job now. Another one may.",
 }
 
 
 def document(routes: Iterable[web.RouteDef]) -> dict[str, Any]:
-    """Return the description of these routes."""
+    """Return the OpenAPI document for these routes."""
     models = [(model, "validation") for model in REQUESTS] + [(model, "serialization") for model in RESULTS]
     _, schemas = models_json_schema(models, ref_template=REF)  # type: ignore[arg-type]
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
-        text = (route.handler.__doc__ or "").strip()
-        operation = _operation(route.path, text.partition(": ")[2] or text)
+        text = (route.handler.__doc__ or "").strip().partition("\n")[0]
+        summary = text.partition(": ")[2] or text
+        operation = _operation(route.path, summary[:1].upper() + summary[1:])
         paths.setdefault(route.path, {})[route.method.lower()] = operation
     return {
         "openapi": "3.1.0",
@@ -166,14 +167,15 @@ def document(routes: Iterable[web.RouteDef]) -> dict[str, Any]:
         "components": {
             "schemas": {**schemas["$defs"], "Error": ERROR, "Pending": PENDING, "Report": REPORT},
             "securitySchemes": {
-                "job": {"type": "http", "scheme": "bearer", "description": "the job's token"},
-                "metrics": {"type": "http", "scheme": "bearer", "description": "WORKER_METRICS_TOKEN"},
+                "job": {"type": "http", "scheme": "bearer", "description": "Token of the job."},
+                "metrics": {"type": "http", "scheme": "bearer", "description": "WORKER_METRICS_TOKEN."},
             },
         },
     }
 
 
 def _operation(path: str, summary: str) -> dict[str, Any]:
+    """Return the operation object of a route."""
     operation: dict[str, Any] = {"summary": summary, "responses": _responses(path)}
     names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
     if names:
@@ -187,7 +189,7 @@ def _operation(path: str, summary: str) -> dict[str, Any]:
     if path == "/convert":
         operation["requestBody"] = {"required": True, "content": CONVERTIBLE}
         operation["responses"]["200"] = {
-            "description": "the prompt",
+            "description": "The prompt.",
             "content": {"application/json": {"schema": CONVERTED}},
         }
     if path.startswith("/generate"):
@@ -201,38 +203,44 @@ def _operation(path: str, summary: str) -> dict[str, Any]:
 
 
 def _request(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a request body with this JSON schema."""
     return {"required": True, "content": {"application/json": {"schema": schema}}}
 
 
 def _one_of(models: Sequence[type[BaseModel]]) -> dict[str, Any]:
+    """Return the schema that matches one of the models."""
     return {"oneOf": [{"$ref": REF.format(model=model.__name__)} for model in models]}
 
 
 def _responses(path: str) -> dict[str, Any]:
+    """Return the responses of a route."""
     if path == "/validate":
-        return {"200": _body("what was found", "Report"), "default": _body("an error", "Error")}
+        return {"200": _body("The report.", "Report"), "default": _body("An error.", "Error")}
     if path == "/metrics":
-        return {"200": {"description": "metrics", "content": METRICS}, "default": _body("an error", "Error")}
+        return {"200": {"description": "The metrics.", "content": METRICS}, "default": _body("An error.", "Error")}
     if path not in {"/generate", "/generate/sync", "/generate/stream", "/jobs/{id}", "/result/{id}"}:
-        more = {"202": {"description": "a node of the job goes on"}} if path == "/cancel/{id}" else {}
-        return {"200": {"description": "OK"}, **more, "default": _body("an error", "Error")}
+        cancel_responses = (
+            {"202": {"description": "The job is cancelled, but a node still runs."}} if path == "/cancel/{id}" else {}
+        )
+        return {"200": {"description": "Success."}, **cancel_responses, "default": _body("An error.", "Error")}
     result: dict[str, Any] = {
-        "description": "the result",
+        "description": "The result.",
         "content": {"application/json": {"schema": _one_of(RESULTS)}},
     }
-    good = {"200": result, "202": _body("accepted, still running or still stopping", "Pending")}
+    successes = {"200": result, "202": _body("The job was accepted, or has not ended.", "Pending")}
     if path == "/generate/sync":
         result["content"] |= FILES
         result["headers"] = {
             name: {"description": text, "schema": {"type": "string"}} for name, text in FILE_HEADERS.items()
         }
-        good["406"] = _body("no output is of an accepted type", "Error")
+        successes["406"] = _body("No output has an accepted type.", "Error")
     if path == "/generate":
-        del good["200"]
+        del successes["200"]
     if path == "/generate/stream":
-        good = {"200": {"description": "events: accepted, state, node, step, preview, output, result"}}
-    return good | {status: _body(text, "Error") for status, text in ERRORS.items()}
+        successes = {"200": {"description": "Events: accepted, state, node, step, preview, output, result."}}
+    return successes | {status: _body(text, "Error") for status, text in ERRORS.items()}
 
 
 def _body(text: str, model: str) -> dict[str, Any]:
+    """Return a JSON response with this model."""
     return {"description": text, "content": {"application/json": {"schema": {"$ref": REF.format(model=model)}}}}

@@ -1,4 +1,4 @@
-"""From the bytes of an HTTP request to a body that intake reads: JSON, or multipart with the files beside it."""
+"""Reads the body of an HTTP request: JSON, or multipart with files beside the JSON."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FIELD_PARTS = frozenset(
         *("deliver_models", "strict", "keep_seeds", "extra_data", "client_id", "prompt_id"),
     }
 )
-"""Parts without a filename that are fields of the request, as `curl -F output_format=url` sends them."""
+"""Parts without a filename that are fields of the request, as in `curl -F output_format=url`."""
 LONGEST_FIELD = 64 * 1024
 API_KEY_HEADER = "X-Comfy-Org-Api-Key"
 _FLAGS = {"true": True, "1": True, "": True, "false": False, "0": False}
@@ -40,9 +40,9 @@ BodyAndFiles = tuple[ScannedBody, tuple[SentFile, ...]]
 
 @asynccontextmanager
 async def receive_body(request: web.Request) -> AsyncIterator[BodyAndFiles]:
-    """Read the body, and the files that came beside it; they are there until the context ends.
+    """Read the body and the files beside it. They exist until the context ends.
 
-    The dialect is remembered, so that errors are told in it. Raises ClientError and its children.
+    The dialect is stored in the request, so that errors use it. Raises ClientError or a subclass.
     """
     intake = services_of(request).intake
     files: tuple[SentFile, ...] = ()
@@ -50,20 +50,20 @@ async def receive_body(request: web.Request) -> AsyncIterator[BodyAndFiles]:
         try:
             if request.content_type.startswith("multipart/"):
                 folder = await stack.enter_async_context(SpoolFolder(intake.spool))
-                body, files = await _multipart(request, folder, intake.limits)
+                body, files = await _read_multipart(request, folder, intake.limits)
             else:
                 chunks: AsyncIterator[bytes] = request.content.iter_any()
                 if request.content_type == FORM:
                     chunks = form_chunks(chunks, intake.limits)
                 body = await stack.enter_async_context(intake.body(chunks, request.charset or ""))
         except web.RequestPayloadError as error:
-            raise _not_encoded() from error
+            raise _encoding_error() from error
         request[DIALECT] = dialect_of(body.value)
         yield body, files
 
 
 def caller_of(request: web.Request, principal: str, *, collectable: bool = False) -> Caller:
-    """Return what the headers say about a caller that was let in."""
+    """Return the caller with the options in its headers. It is authenticated already."""
     key = request.headers.get("Idempotency-Key")
     return Caller(
         principal,
@@ -76,24 +76,28 @@ def caller_of(request: web.Request, principal: str, *, collectable: bool = False
 
 
 def strict_of(request: web.Request) -> bool:
-    """Return whether the query asks for no repairs: `?strict=true`. Raises InvalidField."""
+    """Return whether the query has `?strict=true`. Raises InvalidField."""
     value = request.query.get("strict", "false").lower()
     if value not in _FLAGS:
-        raise InvalidField(f"the query's strict={value[:80]!r} is neither true nor false")
+        raise InvalidField(f"the query parameter strict={value[:80]!r} is neither true nor false")
     return _FLAGS[value]
 
 
 def api_key_of(request: web.Request) -> SecretStr | None:
-    """Return the comfy.org key of the headers, None where there is none."""
+    """Return the comfy.org key in the headers, or None."""
     key = request.headers.get(API_KEY_HEADER, "").strip()
     return SecretStr(key) if key else None
 
 
-async def _multipart(request: web.Request, folder: SpoolFolder, limits: BodyLimits) -> BodyAndFiles:
-    """The part `request` is the JSON body, or `workflow` the workflow; every other part is a file."""
+async def _read_multipart(request: web.Request, folder: SpoolFolder, limits: BodyLimits) -> BodyAndFiles:
+    """Read a multipart body.
+
+    The part `request` is the JSON, `workflow` the workflow, and every other part a field or a file.
+    """
     size = 0
 
     async def chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
+        """Yield the data of a part, and check the total size."""
         nonlocal size
         while chunk := await part.read_chunk(MIB):
             size += len(chunk)
@@ -106,7 +110,7 @@ async def _multipart(request: web.Request, folder: SpoolFolder, limits: BodyLimi
     with multipart_errors_as_client_errors():
         async for part in await request.multipart():
             if not isinstance(part, BodyPartReader) or not part.name:
-                raise ClientError("every part of a multipart body needs a name, and none may have parts of its own")
+                raise ClientError("every part of a multipart body needs a name, and parts cannot be nested")
             if part.name in JSON_PARTS:
                 parts[part.name] = await read_json(chunks(part), folder, limits, part.get_charset(""))
             elif part.name in FIELD_PARTS and not part.filename:
@@ -115,30 +119,30 @@ async def _multipart(request: web.Request, folder: SpoolFolder, limits: BodyLimi
                 name, filename = part_name(part.name), part.filename
                 file = await spool_file(chunks(part), folder)
                 files.append(FormFile(name, part_name(filename) if filename else None, file))
-    return await _joined(parts, fields, ScannedBody({}, [], limits, folder)), read_form(files)
+    return await _join_parts(parts, fields, ScannedBody({}, [], limits, folder)), read_form(files)
 
 
 async def _field(name: str, chunks: AsyncIterator[bytes]) -> str | bool:
-    """Return the text of a part that is a field, or the boolean that it is."""
+    """Return the text of a part that is a field, or its boolean value."""
     text = bytearray()
     async for chunk in chunks:
         text += chunk
         if len(text) > LONGEST_FIELD:
-            raise ClientError(f"the part {name!r} is a field of the request, and too long for one")
-    written = text.decode().strip()
-    return written.lower() == "true" if written.lower() in {"true", "false"} else written
+            raise ClientError(f"the part {name!r} is too long for a field of the request")
+    value = text.decode().strip()
+    return value.lower() == "true" if value.lower() in {"true", "false"} else value
 
 
-async def _joined(parts: dict[str, ScannedBody], fields: dict[str, Any], empty: ScannedBody) -> ScannedBody:
-    """Return the body that the parts with JSON and the fields make together."""
+async def _join_parts(parts: dict[str, ScannedBody], fields: dict[str, Any], empty: ScannedBody) -> ScannedBody:
+    """Combine the JSON parts and the fields to one body. Raises ClientError."""
     body = parts.get(REQUEST_PART)
     if body is not None:
         await normalize_body(body)
     for name in WORKFLOW_PARTS & parts.keys():
-        body = _without(name, body or empty)
+        body = _check_absent(name, body or empty)
         body.graft((name,), parts[name])
     for name, value in fields.items():
-        body = _without(name, body or empty)
+        body = _check_absent(name, body or empty)
         body.value[name] = value
     if body is None:
         raise ClientError(
@@ -148,20 +152,20 @@ async def _joined(parts: dict[str, ScannedBody], fields: dict[str, Any], empty: 
     return body
 
 
-def _without(name: str, body: ScannedBody) -> ScannedBody:
-    """Return the body, which is an object that has no such field. Raises ClientError."""
+def _check_absent(name: str, body: ScannedBody) -> ScannedBody:
+    """Return the body if it is an object without this field. Raises ClientError."""
     if not isinstance(body.value, dict) or name in body.value:
-        raise ClientError(f"the part {name!r} is in the part {REQUEST_PART!r}, too: leave one of them out")
+        raise ClientError(f"the part {name!r} is also in the part {REQUEST_PART!r}: leave one of them out")
     return body
 
 
 def part_name(name: str) -> str:
-    """Return the name of a part that a client wrote in another way than UTF-8.
+    """Return the name of a part in Unicode.
 
-    .NET writes names beyond ASCII as mail does (`=?utf-8?B?...?=`), and some tools in the machine's own encoding.
+    .NET encodes names beyond ASCII as mail does (`=?utf-8?B?...?=`). Some tools use the code page of the machine.
     """
     if name.startswith("=?") and name.endswith("?="):
-        with suppress(MessageError, ValueError, LookupError):  # a name that only looks like one of these
+        with suppress(MessageError, ValueError, LookupError):  # a name that only looks encoded
             return str(make_header(decode_header(name)))
     try:
         name.encode()
@@ -171,16 +175,17 @@ def part_name(name: str) -> str:
 
 
 async def read_small_object(request: web.Request) -> dict[str, Any] | None:
-    """Read a JSON object that has no files; None where there is no body. Raises ClientError and its children."""
+    """Read a JSON object without files, or None for an empty body. Raises ClientError or a subclass."""
     try:
         json = utf8_text(await request.read(), request.charset or "")
     except web.RequestPayloadError as error:
-        raise _not_encoded() from error
+        raise _encoding_error() from error
     value = parse_json(json) if json.strip() else None
     if value is not None and not isinstance(value, dict):
-        raise InvalidJson(f"the body has to be a JSON object, not {type(value).__name__}")
+        raise InvalidJson(f"the body must be a JSON object, not {type(value).__name__}")
     return value
 
 
-def _not_encoded() -> ClientError:
-    return ClientError("the body is not encoded as Content-Encoding and Transfer-Encoding say")
+def _encoding_error() -> ClientError:
+    """Return the error for a body that cannot be decoded."""
+    return ClientError("the body does not match its Content-Encoding or Transfer-Encoding")

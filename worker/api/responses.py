@@ -1,7 +1,8 @@
-"""A job's answer as an HTTP response, whole or bit by bit."""
+"""HTTP responses for jobs."""
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from urllib.parse import quote
 
@@ -15,27 +16,29 @@ from worker.job import Job, Output
 from worker.storage.active_content import disposition
 
 WHOLE = 1024 * 1024
-"""Bytes up to which an answer is sent in one piece."""
+"""Largest body in bytes that is sent in one piece."""
 
 
 async def job_response(
-    request: web.Request, found: Services, job: Job, dialect: Dialect | None = None
+    request: web.Request, services: Services, job: Job, dialect: Dialect | None = None
 ) -> web.StreamResponse:
-    """Send the job's result or error; where it stands (202) as long as it has neither."""
+    """Send the result or the error of a job, or 202 if it has not ended."""
     if not job.state.ended:
-        return pending_response(request, found, job, dialect)
-    status, body = await found.intake.responses.of(job, base_url(request, found), dialect)
+        return pending_response(request, services, job, dialect)
+    status, body = await services.intake.responses.of(job, base_url(request, services), dialect)
     return await send(request, status, body)
 
 
-def pending_response(request: web.Request, found: Services, job: Job, dialect: Dialect | None = None) -> web.Response:
-    """202: the job goes on, and its token opens the result."""
-    answers, base = found.intake.responses, base_url(request, found)
-    return json_response(answers.pending(job, base, dialect), 202, {"Location": answers.job_url(job, base)})
+def pending_response(
+    request: web.Request, services: Services, job: Job, dialect: Dialect | None = None
+) -> web.Response:
+    """Return 202 with the state of the job and the token for its result."""
+    responses, url = services.intake.responses, base_url(request, services)
+    return json_response(responses.pending(job, url, dialect), 202, {"Location": responses.job_url(job, url)})
 
 
 def file_headers(output: Output, content_type: str) -> dict[str, str]:
-    """Headers of a response whose body is the file of an output, or its text."""
+    """Return the headers of a response whose body is an output."""
     name = output.filename or f"output-{output.index}.txt"
     return {
         **SAFE_HEADERS,
@@ -45,20 +48,20 @@ def file_headers(output: Output, content_type: str) -> dict[str, str]:
 
 
 def content_disposition(filename: str, kind: str = "inline") -> str:
-    """Name a file as RFC 6266 does: in ASCII for old clients, and in UTF-8 where that is not the same."""
-    plain = "".join(letter if " " <= letter <= "~" and letter not in '"\\%' else "_" for letter in filename)
-    encoded = "" if plain == filename else f"; filename*=UTF-8''{quote(filename, safe='')}"
-    return f'{kind}; filename="{plain}"{encoded}'
+    """Return the header that names a file (RFC 6266), in ASCII for old clients and also in UTF-8 if needed."""
+    ascii_name = re.sub(r'[^ -~]|["\\%]', "_", filename)
+    utf8_part = "" if ascii_name == filename else f"; filename*=UTF-8''{quote(filename, safe='')}"
+    return f'{kind}; filename="{ascii_name}"{utf8_part}'
 
 
 async def send(request: web.Request, status: int, body: ResponseBody) -> web.StreamResponse:
-    """Send JSON with its length; a large body is encoded while it is sent."""
+    """Send a JSON body with its length. A large body is encoded while it is sent."""
     if body.size <= WHOLE:
         json = await body.json()
         return web.Response(body=json, status=status, headers=SAFE_HEADERS, content_type="application/json")
     response = web.StreamResponse(status=status, headers=SAFE_HEADERS)
     response.content_type, response.content_length = "application/json", body.size
-    with suppress(ConnectionError):  # the client left
+    with suppress(ConnectionError):  # the client disconnected
         await response.prepare(request)
         request[STREAMING] = True
         async for piece in body.pieces():

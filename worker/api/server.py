@@ -53,12 +53,12 @@ _document = cache(partial(document, ROUTES))
 
 
 def openapi() -> dict[str, Any]:
-    """Return the OpenAPI document of all routes, made when it is first asked for."""
+    """Return the OpenAPI document of all routes. It is created on the first call."""
     return _document()
 
 
 def application(services: Services) -> web.Application:
-    """Return the application of all routes. Raises StartupError for settings that can't be read."""
+    """Return the aiohttp application with all routes. Raises StartupError for invalid settings."""
     app = web.Application(
         middlewares=[errors, mark_authenticated_callers], client_max_size=services.intake.limits.total
     )
@@ -76,7 +76,7 @@ def application(services: Services) -> web.Application:
 
 @asynccontextmanager
 async def listen(services: Services, tasks: Tasks) -> AsyncIterator[str]:
-    """Serve until the context ends; yields the address. A client that leaves cancels its handler.
+    """Serve until the context ends, and yield the address. A handler is cancelled when its client disconnects.
 
     Raises StartupError.
     """
@@ -98,7 +98,7 @@ async def listen(services: Services, tasks: Tasks) -> AsyncIterator[str]:
 
 
 def connection_limits(settings: Settings) -> ConnectionLimits:
-    """Return the limits for the connections of a port. Raises StartupError."""
-    given = settings.connections
+    """Return the limits on the connections of a port. Raises StartupError."""
+    limits = settings.connections
     trusted = trusted_networks(settings.server.trusted_proxies)
-    return ConnectionLimits(given.header_s, given.body_s, given.max_unauthenticated, trusted)
+    return ConnectionLimits(limits.header_s, limits.body_s, limits.max_unauthenticated, trusted)

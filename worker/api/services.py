@@ -1,4 +1,4 @@
-"""What the routes work with."""
+"""The components that routes use, and helpers for responses."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ from worker.workflow.templates.template import Library
 
 @dataclass(frozen=True, slots=True)
 class Services:
+    """The components of the worker that routes use."""
+
     settings: Settings
     traits: Traits
     manager: JobManager
@@ -47,19 +49,22 @@ class Services:
     observers: Observers
     metrics: Metrics
     permanent_failure: Callable[[], str | None]
-    """A sentence while the worker cannot recover by itself, None while it can."""
+    """Returns a sentence if only a restart can help the worker, else None."""
     state_damage: Sequence[str] = ()
-    """Names of files and folders of the state folder that were moved aside at the start."""
+    """Names in the state folder that were damaged and moved aside at the start."""
 
     @property
     def sync_limit_s(self) -> float | None:
-        """Seconds after which a synchronous request is answered 202: the operator's limit, else the platform's."""
+        """Seconds after which a synchronous request returns 202, or None for no limit.
+
+        WORKER_SYNC_LIMIT precedes the platform.
+        """
         return self.settings.limits.sync_limit_s or self.traits.sync_limit_s
 
 
 SERVICES = web.AppKey("services", Services)
 OPENAPI: web.AppKey[Callable[[], dict[str, Any]]] = web.AppKey("openapi")
-"""Makes the description of the routes, which stand above the handlers that serve it."""
+"""Returns the OpenAPI document."""
 
 
 SAFE_HEADERS = {
@@ -67,20 +72,25 @@ SAFE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; img-src 'self' data:; media-src 'self' data:; "
     "style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; sandbox",
 }
-"""On every answer that may hold what a workflow made: no browser runs it as a page, or lets it load anything."""
+"""Headers of responses that may contain data of a workflow.
+
+Browsers do not run it as a page or load anything from it.
+"""
 
 
 def services_of(request: web.Request) -> Services:
+    """Return the components for the application of a request."""
     return request.app[SERVICES]
 
 
-def base_url(request: web.Request, found: Services) -> str:
-    """Where the client reaches this worker: as the operator says, else as the client asked.
+def base_url(request: web.Request, services: Services) -> str:
+    """Return the URL at which the client reaches this worker.
 
-    A reverse proxy that the operator trusts says how the client asked. What was asked is a host for sure, and one of
-    WORKER_ALLOWED_HOSTS where there are any; else the address that the client is connected to stands in its place.
+    This is WORKER_PUBLIC_URL if it is set, else the URL of the request as a trusted proxy forwards it. The host of that
+    is checked: with WORKER_ALLOWED_HOSTS it has to be one of them. Otherwise the result has the address that the client
+    is connected to.
     """
-    settings = found.settings.server
+    settings = services.settings.server
     if settings.public_url:
         return settings.public_url.rstrip("/")
     view, reached = client_view(request, trusted_networks(settings.trusted_proxies)), connected_host(request)
@@ -91,9 +101,10 @@ def base_url(request: web.Request, found: Services) -> str:
 
 
 def json_response(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:  # noqa: ANN401
+    """Return a JSON response. Text that is not valid UTF-8 is replaced."""
     headers = {**SAFE_HEADERS, **(headers or {})}
     try:
         data = orjson.dumps(body)
-    except orjson.JSONEncodeError:  # a text in it has bytes of a header or a part that are no UTF-8
+    except orjson.JSONEncodeError:  # a text has bytes from a header or part that are not UTF-8
         data = json.dumps(body, ensure_ascii=False).encode(errors="replace")
     return web.Response(body=data, status=status, headers=headers, content_type="application/json")

@@ -1,4 +1,4 @@
-"""A job's events as Server-Sent Events; a broken stream goes on after its Last-Event-ID."""
+"""Events of a job as server-sent events. A client resumes a broken stream with `Last-Event-ID`."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ from worker.job import Job
 
 KEEP_ALIVE_S = 15.0
 LONGEST_NUMBER = 18
+"""Digits of an event id."""
 HEADERS = {
     **SAFE_HEADERS,
     "Content-Type": "text/event-stream",
@@ -39,37 +40,46 @@ HEADERS = {
 }
 
 
-async def stream_events(request: web.Request, found: Services, job: Job) -> web.StreamResponse:
+async def stream_events(request: web.Request, services: Services, job: Job) -> web.StreamResponse:
+    """Stream the events of a job until it ends or the client disconnects.
+
+    Raises InvalidField for a bad `Last-Event-ID`.
+    """
     after = last_event_id(request)
-    job.request = replace(job.request, follows=True)  # seen where it is submitted, if that is still to come
+    job.request = replace(job.request, follows=True)  # requests previews, if the job is not submitted yet
     response = web.StreamResponse(headers=HEADERS)
-    with suppress(ConnectionResetError):  # the client is gone before we are told so
+    with suppress(ConnectionResetError):  # the client disconnected
         await response.prepare(request)
         request[STREAMING] = True
-        await _write_events(EventSerializer(found, job, base_url(request, found)), response, after)
+        await _write_events(EventSerializer(services, job, base_url(request, services)), response, after)
         await response.write_eof()
     return response
 
 
 @dataclass(frozen=True, slots=True)
 class EventSerializer:
-    """Says what an event of a job is to the client that reaches this worker at `base_url`."""
+    """Serializes events of a job for a client that reaches this worker at `base_url`."""
 
-    found: Services
+    services: Services
     job: Job
     base_url: str
 
     async def describe(self, event: StreamedEvent) -> tuple[str, ResponseBody]:
-        """Name and data of an event. `result` is what the sync route would have answered. Raises NotFound."""
-        answers, job = self.found.intake.responses, self.job
+        """Return name and data of an event. Raises NotFound if an output no longer exists.
+
+        The data of `result` is the response of the synchronous route.
+        """
+        responses, job = self.services.intake.responses, self.job
         match event:
             case JobAccepted():
-                url = answers.job_url(job, self.base_url)
+                url = responses.job_url(job, self.base_url)
                 return "accepted", ResponseBody({"id": job.id, "token": job.token, "url": url})
             case OutputReady(output=output):
-                output = await self.found.outputs.hashed(job, output)
-                answer, large = await answers.facts(job, self.base_url, (output,))
-                return "output", ResponseBody(native_output(answer, output).model_dump(exclude_none=True), large.files)
+                output = await self.services.outputs.hashed(job, output)
+                response, large_files = await responses.facts(job, self.base_url, (output,))
+                return "output", ResponseBody(
+                    native_output(response, output).model_dump(exclude_none=True), large_files.files
+                )
             case JobFinished():
                 return "result", await self._result()
             case _:
@@ -77,23 +87,25 @@ class EventSerializer:
                 return name, ResponseBody(data)
 
     async def _result(self) -> ResponseBody:
+        """Return the response of the synchronous route."""
         try:
-            _, body = await self.found.intake.responses.of(self.job, self.base_url)
-        except NotFound as gone:
-            return ResponseBody(BY_NAME[self.job.request.dialect].failed(self.job.id, gone))
+            _, body = await self.services.intake.responses.of(self.job, self.base_url)
+        except NotFound as error:
+            return ResponseBody(BY_NAME[self.job.request.dialect].failed(self.job.id, error))
         return body
 
 
-async def _write_events(teller: EventSerializer, response: web.StreamResponse, after: int) -> None:
-    found, job = teller.found, teller.job
-    async with found.manager.count_waiter(job):
+async def _write_events(serializer: EventSerializer, response: web.StreamResponse, after: int) -> None:
+    """Write events after the given one, until the job ends."""
+    services, job = serializer.services, serializer.job
+    async with services.manager.count_waiter(job):
         keep_alive = asyncio.create_task(_keep_alive(response))
         try:
-            async for number, event in found.replay.follow(job, after):
+            async for number, event in services.replay.follow(job, after):
                 try:
-                    name, body = await teller.describe(event)
+                    name, body = await serializer.describe(event)
                 except NotFound:
-                    continue  # an output of a run that ComfyUI lost: it comes again, with the run
+                    continue  # the run was lost; its repetition makes the output again
                 await response.write(b"id: %d\nevent: %b\ndata: " % (number, name.encode()))
                 async for piece in body.pieces():
                     await response.write(piece)
@@ -103,14 +115,15 @@ async def _write_events(teller: EventSerializer, response: web.StreamResponse, a
 
 
 def last_event_id(request: web.Request) -> int:
-    """0 without the header. Raises InvalidField."""
+    """Return the number in `Last-Event-ID`, or 0 without the header. Raises InvalidField."""
     text = request.headers.get("Last-Event-ID", "0")
     if not text.isdecimal() or len(text) > LONGEST_NUMBER:
-        raise InvalidField(f"Last-Event-ID {text[:80]!r} is not a number of an event")
+        raise InvalidField(f"Last-Event-ID {text[:80]!r} is not the number of an event")
     return int(text)
 
 
 def progress(event: StateChanged | NodeStarted | StepDone | PreviewReady) -> tuple[str, dict[str, Any]]:
+    """Return name and data of a progress event."""
     match event:
         case StateChanged(state=state):
             return "state", {"state": state.value}
@@ -123,7 +136,7 @@ def progress(event: StateChanged | NodeStarted | StepDone | PreviewReady) -> tup
 
 
 async def _keep_alive(response: web.StreamResponse) -> None:
-    """A comment now and then, so that proxies don't take a long node for a dead connection."""
+    """Write a comment at intervals, so that proxies do not close the connection during a long node."""
     with suppress(ConnectionError):
         while True:
             await asyncio.sleep(KEEP_ALIVE_S)

@@ -1,4 +1,4 @@
-"""The templates that this worker has, for whoever may ask for work."""
+"""Routes for the templates of this worker."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ from worker.workflow.templates.template import Template
 
 
 async def list_templates(request: web.Request) -> web.Response:
-    """`GET /templates`: name, title, purpose, parameters and node packs of each."""
-    found = services_of(request)
-    found.access.authenticate(request.headers.get(hdrs.AUTHORIZATION, ""))
-    return json_response({"templates": [_entry(template) for template in found.library.values()]})
+    """Handle `GET /templates`: list name, title, purpose, parameters and node packs of each template."""
+    services = services_of(request)
+    services.access.authenticate(request.headers.get(hdrs.AUTHORIZATION, ""))
+    return json_response({"templates": [_entry(template) for template in services.library.values()]})
 
 
 async def get_template(request: web.Request) -> web.Response:
-    """`GET /templates/{name}`: the same with the JSON Schema of its parameters, and the model files it needs."""
-    found = services_of(request)
-    found.access.authenticate(request.headers.get(hdrs.AUTHORIZATION, ""))
-    template = find_template(found.library, request.match_info["name"])
+    """Handle `GET /templates/{name}`: return one template with its JSON Schema and model files."""
+    services = services_of(request)
+    services.access.authenticate(request.headers.get(hdrs.AUTHORIZATION, ""))
+    template = find_template(services.library, request.match_info["name"])
     return json_response({**_entry(template), "schema": params_schema(template), **_needs(template)})
 
 
 def _entry(template: Template) -> dict[str, Any]:
+    """Return the fields of a template that the list has."""
     return {
         "name": template.name,
         "title": template.title,
@@ -39,5 +40,6 @@ def _entry(template: Template) -> dict[str, Any]:
 
 
 def _needs(template: Template) -> dict[str, Any]:
+    """Return the outputs and models of a template."""
     models = [{key: value for key, value in asdict(model).items() if value is not None} for model in template.models]
     return {"outputs": list(template.outputs), "models": models}

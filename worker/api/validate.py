@@ -1,11 +1,11 @@
-"""A workflow asked about, not run."""
+"""Route that checks a workflow without running it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from random import SystemRandom
 from typing import Any
@@ -13,10 +13,13 @@ from typing import Any
 from aiohttp import hdrs, web
 
 from worker.api.errors import DIALECT
-from worker.api.request_body import caller_of, receive_body, strict_of
+from worker.api.request_body import caller_of, receive_body
 from worker.api.services import Services, json_response, services_of
+from worker.bodies import ScannedBody
 from worker.errors import ClientError, EngineUnavailable, PromptError
+from worker.inputs import SentFile
 from worker.inputs.unused import unused_files
+from worker.intake import Caller
 from worker.intake.output_references import prompt_with_output_references
 from worker.intake.workflow_files import replace_data_uris
 from worker.job import JobRequest
@@ -26,85 +29,122 @@ from worker.workflow.model_needs import downloads_by_file, saved_downloads
 from worker.workflow.prompt import draw_random_integers, parse_prompt, unwrap
 from worker.workflow.repairs import PreparedPrompt, prepare_prompt
 from worker.workflow.validation.check import conversion_failure
-from worker.workflow.validation.report import build_report
+from worker.workflow.validation.report import ValidationReport, build_report
 from worker.workflow.walk import run_off_loop_if_large
 
 
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """A workflow to check, and what came with it.
+
+    `job` has the options. `own_names` are the names of the job's own files, and `files` are files of a form whose names
+    depend on the prompt. `editor_file` is the file of the editor, and `workflow_sent` the workflow as it was sent.
+    """
+
+    workflow: object
+    job: JobRequest
+    own_names: frozenset[str]
+    files: Sequence[SentFile]
+    editor_file: object
+    workflow_sent: object
+
+
 async def validate(request: web.Request) -> web.Response:
-    """`POST /validate`: all that is wrong with a workflow, the models it needs and what it weighs; nothing runs."""
-    found = services_of(request)
-    principal = found.access.admit(request.headers.get(hdrs.AUTHORIZATION, ""))
-    async with receive_body(request) as (body, sent):
+    """Handle `POST /validate`: report all problems of a workflow, the models it needs and its workload.
+
+    Nothing runs.
+    """
+    services = services_of(request)
+    principal = services.access.admit(request.headers.get(hdrs.AUTHORIZATION, ""))
+    async with receive_body(request) as (body, form_files):
         await replace_data_uris(body, request[DIALECT])
-        saved = unwrap(body.value.get("workflow"))
-        beside = saved if is_ui(saved) else _beside(body.value)
-        workflow = body.value.get("workflow")
-        others = _brought(body.value)
-        files = sent
-        job = _options(body.value, strict_of(request))
-        # A prompt is taken as it is, however wrong; anything else is read as a job is.
-        if "workflow" not in body.value or is_ui(saved):
-            try:
-                submission = await found.intake.read(body, caller_of(request, principal), sent)
-                job, workflow = submission.request, submission.request.prompt
-                others, files = submission.own, ()
-            except ClientError as error:
-                if not is_ui(saved):
-                    raise
-                return json_response(build_report(conversion_failure(error), (), FLOOR, lambda _: False).as_dict())
-    workflow = await run_off_loop_if_large(workflow, partial(_with_outputs, workflow))
-    brought = others | {file.name for file in files}
-    ready = await _ready(found, workflow, job, brought)
-    if ready is not None and files:
-        brought = others | {file.name for file in await found.intake.named(files, others, ready.prompt)}
-    prompt, known = ready.prompt if ready else workflow, downloads_by_file(saved_downloads(saved))
-    coming = brought if job.strict else None
-    told = await found.preflight.report(prompt, known, beside, coming, strict=job.strict)
-    if told is None:
-        raise EngineUnavailable("ComfyUI does not say now what it can run")
-    if ready is not None:
-        unused = unused_files(brought, ready.prompt, await found.intake.catalog()) if brought else ()
-        told = replace(told, repairs=ready.repairs, warnings=(*job.warnings, *unused), seeds=ready.fields)
-    return json_response(told.as_dict())
+        workflow_sent = unwrap(body.value.get("workflow"))
+        caller = caller_of(request, principal)
+        try:
+            subject = await _read_subject(services, body, form_files, caller, workflow_sent)
+        except ClientError as error:
+            if not is_ui(workflow_sent):
+                raise
+            return json_response(build_report(conversion_failure(error), (), FLOOR, lambda _: False).as_dict())
+    return json_response((await _check(services, subject)).as_dict())
+
+
+async def _read_subject(
+    services: Services, body: ScannedBody, form_files: tuple[SentFile, ...], caller: Caller, workflow_sent: object
+) -> _Subject:
+    """Read a prompt as it is, even if it is invalid, and any other body like that of a job. Raises ClientError."""
+    editor_file = workflow_sent if is_ui(workflow_sent) else _editor_file(body.value)
+    if "workflow" in body.value and not is_ui(workflow_sent):
+        job = _options(body.value, caller.strict)
+        return _Subject(
+            body.value.get("workflow"), job, _input_names(body.value), form_files, editor_file, workflow_sent
+        )
+    submission = await services.intake.read(body, caller, form_files)
+    return _Subject(submission.request.prompt, submission.request, submission.own, (), editor_file, workflow_sent)
+
+
+async def _check(services: Services, subject: _Subject) -> ValidationReport:
+    """Return the report for the prompt that a job would run. Raises EngineUnavailable."""
+    job = subject.job
+    workflow = await run_off_loop_if_large(subject.workflow, partial(_with_reference_texts, subject.workflow))
+    file_names = subject.own_names | {file.name for file in subject.files}
+    ready = await _ready(services, workflow, job, file_names)
+    if ready is not None and subject.files:
+        named = await services.intake.with_form_names(subject.files, subject.own_names, ready.prompt)
+        file_names = subject.own_names | {file.name for file in named}
+    prompt = ready.prompt if ready else workflow
+    known_downloads = downloads_by_file(saved_downloads(subject.workflow_sent))
+    coming_files = file_names if job.strict else None
+    report = await services.preflight.report(
+        prompt, known_downloads, subject.editor_file, coming_files, strict=job.strict
+    )
+    if report is None:
+        raise EngineUnavailable("ComfyUI does not report its node classes now")
+    if ready is None:
+        return report
+    unused = unused_files(file_names, ready.prompt, await services.intake.catalog()) if file_names else ()
+    return replace(report, repairs=ready.repairs, warnings=(*job.warnings, *unused), seeds=ready.fields)
 
 
 def _options(body: Mapping[str, Any], strict: bool) -> JobRequest:
-    """Return what stands beside a prompt that is taken as it is."""
+    """Return the options beside a prompt that is checked as it is."""
     return JobRequest(prompt={}, strict=strict or body.get("strict") is True, keep_seeds=body.get("keep_seeds") is True)
 
 
-async def _ready(found: Services, workflow: object, job: JobRequest, own: frozenset[str]) -> PreparedPrompt | None:
-    """Return what a job would run of a workflow; None for what is none."""
-    catalog = await found.intake.catalog()
+async def _ready(
+    services: Services, workflow: object, job: JobRequest, file_names: frozenset[str]
+) -> PreparedPrompt | None:
+    """Return the prompt that a job would run, or None if the workflow is not a prompt."""
+    catalog = await services.intake.catalog()
 
     def ready() -> PreparedPrompt | None:
+        """Return the prompt that a job would run. Runs in a thread."""
         try:
             prompt = draw_random_integers(parse_prompt(workflow), SystemRandom())
         except PromptError:
             return None
-        return prepare_prompt(replace(job, prompt=dict(prompt)), catalog, own, SystemRandom())
+        return prepare_prompt(replace(job, prompt=dict(prompt)), catalog, file_names, SystemRandom())
 
     return await asyncio.to_thread(ready)
 
 
-def _with_outputs(workflow: object) -> object:
-    """Return the workflow with texts for the outputs that it names. What names none stays, to be told as what it is."""
+def _with_reference_texts(workflow: object) -> object:
+    """Return the workflow with references to outputs as texts. An invalid workflow does not change."""
     with suppress(ValueError):
-        return (
-            prompt_with_output_references(workflow) if isinstance(workflow, dict) and not is_ui(workflow) else workflow
-        )
+        if isinstance(workflow, dict) and not is_ui(workflow):
+            return prompt_with_output_references(workflow)
     return workflow
 
 
-def _beside(body: object) -> object:
-    """What the editor saved, where it came beside a prompt."""
+def _editor_file(body: object) -> object:
+    """Return the file of the editor in `extra_data`, or None."""
     match body:
         case {"extra_data": {"extra_pnginfo": {"workflow": workflow}}}:
             return workflow
     return None
 
 
-def _brought(body: Mapping[str, Any]) -> frozenset[str]:
-    """Return the names of files that stand beside a prompt that is taken as it is."""
+def _input_names(body: Mapping[str, Any]) -> frozenset[str]:
+    """Return the names of files beside a prompt that is checked as it is."""
     inputs = body.get("inputs")
     return frozenset(inputs) if isinstance(inputs, dict) else frozenset()

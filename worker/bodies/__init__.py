@@ -1,18 +1,18 @@
-"""Request bodies: JSON of any size, read as it arrives, in which long strings are files.
+"""Request bodies: JSON of any size, read while it arrives. Strings above 64 KiB are written to files.
 
-The pattern for the code that receives a request:
+How a route reads a body:
 
     async with SpoolFolder(state / "bodies") as folder:
-        reader = BodyReader(chunks)                          # nothing is read yet
-        identity = check(search.find(await reader.head(n)))  # where the identity lies in the body: MemberSearch
-        body = await reader.read(folder, BodyLimits(total))  # strings above 64 KiB go to files as they arrive
+        reader = BodyReader(chunks)                          # reads nothing yet
+        identity = check(search.find(await reader.head(n)))  # a MemberSearch for a field near the start
+        body = await reader.read(folder, BodyLimits(total))  # writes long strings to files
         fingerprint = body.fingerprint()
-        await body.restore_texts(files_under=("inputs",))    # what this dialect does not take for a file
-        request = dialect.read(body.value, library)          # pure: `inputs: dict[str, Content]`
+        await body.restore_texts(files_under=("inputs",))    # all other long strings become `str` again
+        request = dialect.read(body.value, library)          # does no I/O; `inputs: dict[str, Content]`
         file = await request.inputs["photo.png"].decode_base64()
         await folder.move_out(file.path, job_folder / "photo.png")
 
-What is not taken is removed at the end, whatever happened.
+Files that were not moved out are removed when the context ends, also after an error.
 """
 
 from worker.bodies.base64_text import DATA_URI, decode_base64

@@ -1,4 +1,4 @@
-"""Base64 from file to file, a piece at a time and without the GIL."""
+"""Decoding of base64 from file to file, piece by piece and without holding the GIL."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from worker.bodies.limits import KIB, PIECE
 from worker.errors import NotBase64
 
 LONGEST_HEAD = 4 * KIB
+"""Bytes at the start of a file that are searched for the head of a data URI."""
 
 
 def decode_base64_file(source: Path, target: Path) -> tuple[int, str]:
     """Decode `source` into the new file `target`, remove `source`, and return the size in bytes and the SHA-256.
 
-    Accepts the forms that Base64Decoder does, after the head of a data URI if there is one. Raises NotBase64 and
-    OSError; then `source` is as before and there is no `target`.
+    Accepts the same forms as Base64Decoder, with or without the head of a data URI. Raises NotBase64 or OSError. After
+    an error `source` is unchanged and `target` does not exist.
     """
     with source.open("rb") as text, target.open("xb") as data:
         try:
-            found = _decode(text, data)
+            size_and_sha256 = _decode(text, data)
             data.flush()
         except (ValueError, OSError) as error:
             target.unlink()
@@ -29,13 +30,15 @@ def decode_base64_file(source: Path, target: Path) -> tuple[int, str]:
                 raise
             raise NotBase64(str(error)) from None
     source.unlink()
-    return found
+    return size_and_sha256
 
 
 def _decode(text: BinaryIO, data: BinaryIO) -> tuple[int, str]:
+    """Decode an open file into another one. Return the size in bytes and the SHA-256 of the data."""
     size, digest, decoder = 0, hashlib.sha256(), Base64Decoder()
 
     def write(decoded: bytes) -> None:
+        """Write decoded bytes, and count and hash them."""
         nonlocal size
         size += data.write(decoded)
         digest.update(decoded)

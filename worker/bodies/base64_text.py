@@ -1,7 +1,8 @@
-"""Base64 in the forms that clients send: wrapped lines, no padding, the URL-safe alphabet, after a data URI's head.
+r"""Base64 in the forms that clients send.
 
-JSON that was escaped twice leaves `\\n`, `\\/` and `\\u002B` in a text. Base64 has no backslash, so that each has one
-meaning.
+These are wrapped lines, missing padding, the URL-safe alphabet, percent escapes, and text after the head of a data URI.
+JSON that was escaped twice leaves `\n`, `\/` and `\u002B` in the text. Base64 contains no backslash, so these escapes
+are unambiguous.
 """
 
 from __future__ import annotations
@@ -16,52 +17,52 @@ JSON_ESCAPE = re.compile(rb"\\+(?:([nrtfb/])|u00([0-9A-Fa-f]{2}))")
 ESCAPED = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"f": b"\f", b"b": b"", b"/": b"/"}
 SPACE = re.compile(rb"(?<=[A-Za-z0-9/]) (?=[A-Za-z0-9/])")
 SHORTEST_SPACED = 64
-"""Characters of a text whose spaces are looked at."""
+"""Characters of the shortest text whose spaces are checked."""
 HEAD = r'\s*data:\s*([\w.+-]+\\*/[\w.+-]+)?(?:;(?:"[^"]*"|[^;,"])*)*?;\s*base64\s*,'
-"""The head of a data URI, with any parameters (`;charset=utf-8;name="a, b.png"`)."""
+"""Pattern of the head of a data URI with any parameters: `data:image/png;charset=utf-8;name="a, b.png";base64,`."""
 DATA_URI = re.compile(HEAD, re.ASCII | re.IGNORECASE)
 DATA_URI_BYTES = re.compile(HEAD.encode(), re.IGNORECASE)
 
 
 class Base64Decoder:
-    """Decodes base64 that arrives in parts of any size. Raises ValueError; then the text is no base64.
+    """Decodes base64 that arrives in parts of any size. Raises ValueError if the text is not base64.
 
-    Text in the standard form costs nothing but its decoding: a part is cleaned only where it can't be decoded as it is.
+    A part in the standard form is decoded as it is. Only other parts are cleaned first, which is slower.
     """
 
     def __init__(self) -> None:
         self._escape = b""
-        """An escape of a URL or of JSON whose end has not come yet."""
+        """Beginning of a percent or JSON escape whose end has not arrived."""
         self._group = b""
-        """A group of four characters whose end has not come yet, cleaned."""
+        """Beginning of a group of four cleaned characters whose end has not arrived."""
         self._padded = False
 
     def feed(self, part: bytes) -> bytes:
-        """Return what can be decoded so far."""
+        """Return the bytes that can be decoded so far."""
         part, self._escape = self._escape + part, b""
         if not self._padded and b"=" not in part:
             text = self._group + part
-            whole = len(text) // 4 * 4
+            complete = len(text) // 4 * 4
             try:
-                decoded = _decode(text[:whole])
+                decoded = _decode(text[:complete])
             except ValueError:
                 pass  # not in the standard form
             else:
-                self._group = self._cleaned(text[whole:])
+                self._group = self._cleaned(text[complete:])
                 return decoded
         text = self._group + self._cleaned(part)
-        whole = len(text) // 4 * 4
-        self._group = text[whole:]
-        return _decode(text[:whole])
+        complete = len(text) // 4 * 4
+        self._group = text[complete:]
+        return _decode(text[:complete])
 
     def finish(self) -> bytes:
-        """Return the rest."""
+        """Return the remaining bytes. Raises ValueError if the text is incomplete."""
         if self._escape or len(self._group) == 1:
-            raise ValueError("the text ends inside a group of 4 characters: a part of it is missing")
+            raise ValueError("the text ends inside a group of 4 characters, so its end is missing")
         return _decode(self._group + b"=" * (-len(self._group) % 4))
 
     def _cleaned(self, part: bytes) -> bytes:
-        """Return the characters in the standard alphabet, without padding."""
+        """Return the characters of a part in the standard alphabet, without padding, whitespace and escapes."""
         unfinished = UNFINISHED_ESCAPE.search(part)
         end = unfinished.start() if unfinished else len(part)
         self._escape = part[end:]
@@ -77,26 +78,31 @@ class Base64Decoder:
 
 
 def decode_base64(text: str) -> bytes:
-    """Return what base64 or a data URI holds. Raises ValueError."""
+    """Decode base64 or a data URI. Raises ValueError for other text."""
     uri = DATA_URI.match(text)
     decoder = Base64Decoder()
     return decoder.feed(text[uri.end() if uri else 0 :].encode()) + decoder.finish()
 
 
 def _check_spaces(text: bytes) -> None:
-    """Raise ValueError where spaces are what a form made of `+`: those of wrapped lines have the same distance."""
+    """Raise ValueError if the spaces are what an HTML form made of `+`.
+
+    Spaces of wrapped lines are accepted. They have the same distance from each other.
+    """
     if b" " not in text or len(text) < SHORTEST_SPACED or any(sign in text for sign in (b"+", b"-", b"_", b"\n")):
         return
     if len({len(line) for line in SPACE.split(text)[1:-1]}) > 1:
-        raise ValueError("it has spaces where '+' was: send JSON, or '+' as %2B in a form")
+        raise ValueError("it has spaces in place of '+': send JSON, or encode '+' as %2B in a form")
 
 
 def _unescaped(escape: re.Match[bytes]) -> bytes:
+    """Return the byte that a JSON escape stands for."""
     return ESCAPED[escape[1]] if escape[1] else bytes.fromhex(escape[2].decode())
 
 
 def _decode(text: bytes) -> bytes:
+    """Decode base64 in the standard form. Raises ValueError."""
     import pybase64
 
-    found: bytes = pybase64.b64decode(text, validate=True)
-    return found
+    data: bytes = pybase64.b64decode(text, validate=True)
+    return data

@@ -1,4 +1,4 @@
-"""A request body that was read: a JSON value in which long strings are files."""
+"""A request body after it was read: a JSON value in which long strings are files."""
 
 from __future__ import annotations
 
@@ -17,64 +17,68 @@ from worker.errors import BodyTooLarge
 
 @dataclass(slots=True)
 class ScannedBody:
-    """`value` holds each of `spooled` at its `location`, until `restore_texts` puts the string back."""
+    """A JSON value and its long strings.
+
+    `value` has a SpooledText at the `location` of each element of `spooled`, until `restore_texts` puts the string
+    back.
+    """
 
     value: Any
     spooled: Sequence[SpooledText]
     limits: BodyLimits
     folder: SpoolFolder | None = None
-    """Where the long strings lie; None where there can be none."""
+    """Folder of the files. None for a body in which no string can be long."""
 
     async def restore_texts(self, files_under: JsonPath | None = None) -> None:
-        """Read the long strings back that are not files: those outside the value at `files_under`.
+        """Read long strings that are not files back into the value.
 
-        `read` of a dialect then finds a `str` everywhere but where it expects files. A list index in `files_under`
-        is written as it stands: the files of `{"input": {"images": [...]}}` are under `("input", "images")`.
+        Strings under `files_under` stay files. The value then has `str` everywhere else. A list index may follow
+        `files_under`: the files of `{"input": {"images": [...]}}` are under `("input", "images")`.
 
-        Raises BodyTooLarge where they have more than `limits.restored` bytes together.
+        Raises BodyTooLarge if the strings have more than `limits.restored` bytes together.
         """
         depth = len(files_under) if files_under is not None else 0
         texts = [text for text in self.spooled if files_under is None or text.location[:depth] != files_under]
-        left = self.limits.restored
+        remaining = self.limits.restored
         for text in texts:
-            if text.size > left:
+            if text.size > remaining:
                 raise BodyTooLarge(
-                    f"the text at {text.name} has {text.size} bytes; texts that are not files may have "
-                    f"{self.limits.restored} bytes in all"
+                    f"the text at {text.name} has {text.size} bytes; all texts that are not files may have "
+                    f"{self.limits.restored} bytes together"
                 )
-            left -= text.size
+            remaining -= text.size
         for text in texts:
             self._put(text.location, await text.text(text.size))
         self.spooled = [text for text in self.spooled if text not in texts]
 
     def sub_body(self, key: str) -> ScannedBody:
-        """Return the value under a key of this object as a body of its own, whose places begin there."""
+        """Return the value under a key of this object as a body of its own. Locations are relative to it."""
         spooled = [text for text in self.spooled if text.location[:1] == (key,)]
         for text in spooled:
             text.location = text.location[1:]
         return ScannedBody(self.value[key], spooled, self.limits, self.folder)
 
     def replace(self, text: SpooledText, value: str) -> None:
-        """Put a short string where a long one stands."""
+        """Replace a long string by a short one."""
         self._put(text.location, value)
         self.spooled = [other for other in self.spooled if other is not text]
 
     def replace_with_item(self, key: str | int) -> None:
-        """Make an item of a list, or a field of an object, the whole value."""
+        """Replace the whole value by one of its items or fields."""
         self.value = self.value[key]
         self.spooled = [text for text in self.spooled if text.location[:1] == (key,)]
         for text in self.spooled:
             text.location = text.location[1:]
 
     def nest_under(self, *location: str | int) -> None:
-        """Move the whole value below these keys, which have to be names."""
+        """Move the whole value under these keys, as new objects inside each other."""
         for text in self.spooled:
             text.location = (*location, *text.location)
         for key in reversed(location):
             self.value = {key: self.value}
 
     def rename(self, old: JsonPath, new: JsonPath) -> None:
-        """Move what is below one place to another one; both have the same parent, an object."""
+        """Move the value at one location to another key of the same object."""
         container = self.value
         for key in old[:-1]:
             container = container[key]
@@ -84,7 +88,7 @@ class ScannedBody:
                 text.location = (*new, *text.location[len(old) :])
 
     def graft(self, location: JsonPath, other: ScannedBody) -> None:
-        """Put another body's value in the place of what stands at `location`."""
+        """Replace what is at `location` by the value of another body."""
         kept = [text for text in self.spooled if text.location[: len(location)] != location]
         for text in other.spooled:
             text.location = (*location, *text.location)
@@ -92,20 +96,21 @@ class ScannedBody:
         self.spooled = [*kept, *other.spooled]
 
     def drop_detached_texts(self) -> None:
-        """Forget the long strings that stand nowhere in the value any more."""
+        """Remove long strings from `spooled` that are no longer in the value."""
         self.spooled = [text for text in self.spooled if self._at(text.location) is text]
 
     def fingerprint(self) -> str:
-        """Return a hash that is the same for the same JSON value, however it is written.
+        """Return a hash that is equal for equal JSON values, independent of whitespace, escapes and the order of keys.
 
-        Long strings are hashed as they arrive and count with their place. Strings that were restored count as
-        strings, so call this at the same point of every request.
+        A long string counts with its location and its hash. A restored string counts as a string, so call this at the
+        same point of every request.
         """
-        rest = orjson.dumps(self.value, default=_nothing, option=orjson.OPT_SORT_KEYS)
-        places = sorted(orjson.dumps([text.location, text.sha256]) for text in self.spooled)
-        return hashlib.sha256(b"\n".join([rest, *places])).hexdigest()
+        json = orjson.dumps(self.value, default=_encode_long_string, option=orjson.OPT_SORT_KEYS)
+        long_strings = sorted(orjson.dumps([text.location, text.sha256]) for text in self.spooled)
+        return hashlib.sha256(b"\n".join([json, *long_strings])).hexdigest()
 
     def _at(self, location: JsonPath) -> object:
+        """Return the value at a location, or None if the location does not exist."""
         value = self.value
         for key in location:
             try:
@@ -114,17 +119,18 @@ class ScannedBody:
                 return None
         return value
 
-    def _put(self, location: JsonPath, text: Any) -> None:  # noqa: ANN401 - JSON
+    def _put(self, location: JsonPath, value: Any) -> None:  # noqa: ANN401 - JSON
+        """Set the value at a location."""
         if not location:
-            self.value = text
+            self.value = value
             return
         container = self.value
         for key in location[:-1]:
             container = container[key]
-        container[location[-1]] = text
+        container[location[-1]] = value
 
 
-def _nothing(value: object) -> None:
-    """Stand in the hashed JSON for a long string, whose hash follows with its place."""
+def _encode_long_string(value: object) -> None:
+    """Encode a long string as null. Its hash is added to the fingerprint with its location."""
     if not isinstance(value, SpooledText):
         raise TypeError(f"{type(value).__name__} is not JSON")

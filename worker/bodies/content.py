@@ -1,4 +1,4 @@
-"""The type of a pydantic field that may hold a long string."""
+"""A pydantic type for fields that may hold a long string."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from worker.bodies.spooled import SpooledText
 
 
 class _StringOrSpooled:
-    """Validates as `str` does, with its messages and its JSON Schema, and lets a SpooledText through."""
+    """Validates like `str`, with the same messages and JSON Schema, and accepts a SpooledText unchanged."""
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -19,8 +19,12 @@ class _StringOrSpooled:
 
 
 def _keep_spooled(value: object, validate: ValidatorFunctionWrapHandler) -> object:
+    """Validate a string, and return a SpooledText unchanged."""
     return value if isinstance(value, SpooledText) else validate(value)
 
 
 Content = Annotated[str | SpooledText, _StringOrSpooled]
-"""A string of any length: `inputs: dict[str, Content]`. Pydantic would make a plain `str` of a subclass of `str`."""
+"""A string of any length, as in `inputs: dict[str, Content]`.
+
+A subclass of `str` would not work: pydantic converts it to `str`.
+"""

@@ -1,4 +1,4 @@
-"""Where JSON may be cut, and where its strings begin and end."""
+"""Positions at which JSON text can be cut, and at which its strings begin and end."""
 
 from __future__ import annotations
 
@@ -10,26 +10,27 @@ LONGEST_UNFINISHED = len(rb"\ud83d\ude0")
 
 
 def mask_escapes(json: bytes) -> bytes:
-    """Return JSON of the same length in which every quote begins or ends a string, and every backslash an escape.
+    """Return JSON of the same length with escaped backslashes and quotes replaced by spaces.
 
-    `json` begins between characters. Backslashes pair up from the left, which is how `bytes.replace` finds them.
+    In the result every quote begins or ends a string. `json` must not begin inside a character or an escape.
+    Backslashes are paired from the left, as `bytes.replace` does.
     """
     return json.replace(rb"\\", b"  ").replace(rb"\"", b"  ") if b"\\" in json else json
 
 
-def complete_length(json: bytes, plain: bytes) -> int:
-    """Return how many bytes can be read by themselves: the rest begins a character whose end is not here yet.
+def complete_length(json: bytes, masked: bytes) -> int:
+    """Return the length of the longest prefix that does not end inside a character.
 
-    `plain` is `mask_escapes(json)`. An escape, a surrogate pair and a character in UTF-8 are not cut.
+    Escapes, surrogate pairs and UTF-8 sequences count as one character. `masked` is `mask_escapes(json)`.
     """
-    tail = plain[-LONGEST_UNFINISHED:]
+    tail = masked[-LONGEST_UNFINISHED:]
     if unfinished := UNFINISHED_PAIR.search(tail) or UNFINISHED_ESCAPE.search(tail):
         return len(json) - len(tail) + unfinished.start()
-    for back in range(1, min(3, len(json)) + 1):
-        byte = json[-back]
+    for distance in range(1, min(3, len(json)) + 1):
+        byte = json[-distance]
         if byte < 0x80:
             break
         if byte >= 0xC0:
             length = 2 + (byte >= 0xE0) + (byte >= 0xF0)
-            return len(json) - back if length > back else len(json)
+            return len(json) - distance if length > distance else len(json)
     return len(json)

@@ -1,4 +1,4 @@
-"""The encodings in which JSON arrives: UTF-8 with or without a byte order mark, UTF-16, and what a header declares."""
+"""Encodings of JSON: UTF-8 with or without a byte order mark, UTF-16, UTF-32, and the charset of a header."""
 
 from __future__ import annotations
 
@@ -23,18 +23,22 @@ WITHOUT_MARK = (
     (re.compile(rb"\0[^\0]", re.DOTALL), "utf-16-be"),
     (re.compile(rb"[^\0]\0", re.DOTALL), "utf-16-le"),
 )
-"""JSON begins with a character of ASCII, so that zeros among the first bytes show the encoding (RFC 4627)."""
+"""Patterns of the first bytes by encoding.
+
+JSON begins with an ASCII character, so zero bytes show the encoding (RFC 4627).
+"""
 DECLARED = re.compile(
     r"iso8859-\d+|cp\d+|koi8-[rtu]|mac-\w+|gbk|gb2312|gb18030|big5(hkscs)?|(shift_jis|euc_)\w*", re.IGNORECASE
 )
-"""Encodings that are taken from a header. Others are UTF-8, whatever it says, or show in the first bytes."""
-AFTER_THE_END = b" \t\r\n\0\x1a"
-"""What tools leave behind JSON: line ends, the zero of a C string, the end-of-file mark of DOS."""
+"""Encodings that are accepted from a header. With any other charset the text is read as UTF-8."""
+TRAILING = b" \t\r\n\0\x1a"
+"""Bytes that tools append to JSON: line ends, the zero of a C string, and the DOS end-of-file mark."""
 LONGEST_TAIL = 64 * KIB
+"""Bytes of such an ending that are held back at most."""
 
 
 def encoding_of(head: bytes, declared: str = "") -> tuple[str, int]:
-    """Return the encoding of JSON that begins with these bytes, four or more, and the length of its mark."""
+    """Return the encoding of JSON by its first four or more bytes, and the length of its byte order mark."""
     for mark, encoding in MARKS:
         if head.startswith(mark):
             return encoding, len(mark)
@@ -42,16 +46,16 @@ def encoding_of(head: bytes, declared: str = "") -> tuple[str, int]:
         if pattern.match(head):
             return encoding, 0
     try:
-        known = codecs.lookup(declared.strip()).name if declared.strip() else UTF_8
+        codec = codecs.lookup(declared.strip()).name if declared.strip() else UTF_8
     except (LookupError, ValueError):
         return UTF_8, 0
-    return (known if DECLARED.fullmatch(known) else UTF_8), 0
+    return (codec if DECLARED.fullmatch(codec) else UTF_8), 0
 
 
 class Utf8Text:
-    """Turns JSON in any of these encodings into UTF-8, a chunk at a time, without what follows its end.
+    """Converts JSON in any of these encodings to UTF-8, chunk by chunk, and removes trailing bytes after its end.
 
-    Text that is UTF-8 passes as it is, valid or not: the parser names the place of a bad byte.
+    UTF-8 passes unchanged, valid or not. The JSON parser reports the position of an invalid byte.
     """
 
     def __init__(self, declared: str = "") -> None:
@@ -62,21 +66,22 @@ class Utf8Text:
         self._tail = b""
 
     def feed(self, chunk: bytes) -> bytes:
-        """Return the text so far. Raises InvalidJson for bytes that the encoding does not have."""
+        """Return the text that is available so far. Raises InvalidJson for bytes that are invalid in the encoding."""
         if self._head is not None:
             self._head += chunk
             if len(self._head) < 4:
                 return b""
-            chunk = self._begun(self._head)
+            chunk = self._without_mark(self._head)
         return self._without_tail(self._decoded(chunk))
 
     def finish(self) -> bytes:
-        """Return the rest. Raises InvalidJson."""
-        text = self._decoded(self._begun(self._head) if self._head else b"", final=True)
+        """Return the remaining text. Raises InvalidJson."""
+        text = self._decoded(self._without_mark(self._head) if self._head else b"", final=True)
         text = self._tail + text
-        return text if b"\0" not in text and b"\x1a" not in text else text.rstrip(AFTER_THE_END)
+        return text if b"\0" not in text and b"\x1a" not in text else text.rstrip(TRAILING)
 
-    def _begun(self, head: bytes) -> bytes:
+    def _without_mark(self, head: bytes) -> bytes:
+        """Detect the encoding from the first bytes, and return them without the byte order mark."""
         encoding, mark = encoding_of(head, self._declared)
         self._head = None
         if encoding != UTF_8:
@@ -84,32 +89,33 @@ class Utf8Text:
         return head[mark:]
 
     def _decoded(self, chunk: bytes, *, final: bool = False) -> bytes:
+        """Return a chunk in UTF-8. Raises InvalidJson."""
         if self._decoder is None:
             return chunk
         try:
             return self._decoder.decode(chunk, final).encode()
         except UnicodeError as error:
             raise InvalidJson(
-                f"the body is not in the encoding {self._declared or 'that it begins in'}: {error}"
+                f"the body is not valid in the encoding {self._declared or 'that its first bytes show'}: {error}"
             ) from None
 
     def _without_tail(self, text: bytes) -> bytes:
-        """Keep back what may follow the end."""
-        if text[-1:] not in AFTER_THE_END:  # also where it is empty
+        """Return text that is certainly before the end, and hold back trailing bytes."""
+        if text[-1:] not in TRAILING:  # also where it is empty
             text, self._tail = self._tail + text, b""
             return text
-        kept = text.rstrip(AFTER_THE_END)
-        before, self._tail = self._tail, text[len(kept) :]
+        kept = text.rstrip(TRAILING)
+        held_back, self._tail = self._tail, text[len(kept) :]
         if kept:
-            return before + kept
-        self._tail = before + self._tail
+            return held_back + kept
+        self._tail = held_back + self._tail
         if len(self._tail) > LONGEST_TAIL:
             kept, self._tail = self._tail, b""
         return kept
 
 
 async def utf8_chunks(chunks: AsyncIterator[bytes], declared: str = "") -> AsyncIterator[bytes]:
-    """Yield the text in UTF-8 as it arrives. Raises InvalidJson."""
+    """Yield chunks converted to UTF-8. Raises InvalidJson."""
     text = Utf8Text(declared)
     async for chunk in chunks:
         if piece := text.feed(chunk):
@@ -119,6 +125,6 @@ async def utf8_chunks(chunks: AsyncIterator[bytes], declared: str = "") -> Async
 
 
 def utf8_text(data: bytes, declared: str = "") -> bytes:
-    """Return JSON that is here whole in UTF-8. Raises InvalidJson."""
+    """Convert complete JSON to UTF-8. Raises InvalidJson."""
     text = Utf8Text(declared)
     return text.feed(data) + text.finish()

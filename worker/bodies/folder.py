@@ -1,4 +1,4 @@
-"""The folder in which the files of one request lie until the request is over."""
+"""The temporary folder of one request."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Result = TypeVar("Result")
 
 
 class SpoolFolder:
-    """An async context manager that owns a folder inside `parent` and removes it at exit, with what is still in it.
+    """Async context manager for a folder inside `parent` that is removed on exit with its contents.
 
-    The folder is made with its first file, so a request without long strings costs nothing. `parent` has to be on the
-    file system of the place to which `move_out` moves files.
+    The folder is created with its first file, so a request without long strings costs nothing. `parent` must be on the
+    same file system as the targets of `move_out`.
     """
 
     def __init__(self, parent: Path) -> None:
@@ -37,7 +37,7 @@ class SpoolFolder:
             await in_thread(lambda: shutil.rmtree(self._folder or Path(), ignore_errors=True))
 
     def new_path(self) -> Path:
-        """Return a path that no file has yet. Blocks for as long as it takes to make the folder."""
+        """Return an unused path in the folder. Blocks while the folder is created."""
         if self._folder is None:
             self._parent.mkdir(parents=True, exist_ok=True)
             self._folder = Path(tempfile.mkdtemp(prefix="body-", dir=self._parent))
@@ -45,19 +45,20 @@ class SpoolFolder:
         return self._folder / str(self._files)
 
     async def move_out(self, path: Path, target: Path) -> None:
-        """Move a file out of the folder to a place where it stays."""
+        """Move a file to a permanent place."""
         await in_thread(lambda: path.replace(target))
 
 
 async def remove_leftovers(parent: Path) -> None:
-    """Remove the folders of requests that a former process left behind. Nothing may be spooled yet."""
+    """Remove folders of requests that an earlier process left behind. Call it before any request is read."""
     await in_thread(lambda: shutil.rmtree(parent, ignore_errors=True))
 
 
 async def in_thread(function: Callable[[], Result]) -> Result:
-    """Call a function in a thread and wait until it has ended, also when the caller is cancelled meanwhile.
+    """Call a function in a thread, and wait for its end even if the caller is cancelled.
 
-    Otherwise the thread would still write to a folder that is being removed. Raises DiskFull and ResourcesExhausted.
+    Otherwise the thread could still write to a folder that is being removed. Raises DiskFull or ResourcesExhausted for
+    errors with these causes.
     """
     call = asyncio.ensure_future(asyncio.to_thread(function))
     try:
@@ -65,9 +66,9 @@ async def in_thread(function: Callable[[], Result]) -> Result:
     except asyncio.CancelledError:
         await asyncio.wait({call})
         if not call.cancelled():
-            call.exception()  # looked at, or asyncio logs it
+            call.exception()  # retrieved so that asyncio does not log it
         raise
     except (OSError, MemoryError, RuntimeError) as error:
-        if lacking := shortage_error(error):
-            raise lacking from error
+        if resource_error := shortage_error(error):
+            raise resource_error from error
         raise

@@ -1,4 +1,4 @@
-"""One long string on its way from the body to a file."""
+"""One long string, decoded and written to a file while it arrives."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 
 import orjson
 
-from worker.bodies.json_error import piece
+from worker.bodies.json_error import excerpt
 from worker.bodies.limits import BodyLimits
 
 
 class BadString(Exception):
-    """The string is not JSON. `offset` counts the characters of the body from the string's first one.
+    """The string is not valid JSON.
 
-    `near` is the text around the place.
+    `offset` counts the characters of the body from the first one of the string. `near` is the text around the error.
     """
 
     def __init__(self, message: str, offset: int, near: str) -> None:
@@ -27,23 +27,23 @@ class BadString(Exception):
 
 
 class LongString:
-    """Takes the string as it is written in JSON, holds at most one piece, and writes the text in UTF-8.
+    """Decodes a JSON string part by part, and writes its text to a file in UTF-8. Holds at most one piece in memory.
 
-    `add` and `end` compute; `flush` writes and is called in a thread. No file is made for a text of up to
-    `limits.text` bytes, which had its length from escapes: it is found in `short` after `end`.
+    `add` and `end` only compute. `flush` writes, and is called in a thread. Escapes can make a short text long in JSON:
+    a text of up to `limits.text` bytes gets no file, and is in `short` after `end`.
     """
 
     def __init__(self, new_path: Callable[[], Path], limits: BodyLimits, beginning: bytearray) -> None:
         self.characters = 0
-        """Characters of the body that were read, escapes as they are written there."""
+        """Characters read from the body, with escapes as they are written there."""
         self.size = 0
-        """Bytes of the text."""
+        """Bytes of the decoded text in UTF-8."""
         self.path: Path | None = None
         self._new_path = new_path
         self._keep = limits.text
         self._piece = limits.piece
         self._json = beginning
-        """Not decoded yet. The beginning may end inside a character; its end is in the first part that is added."""
+        """JSON that is not decoded yet. The first part may end inside a character."""
         self._unwritten: list[bytes] = []
         self._file: BufferedWriter | None = None
         self._hash = hashlib.sha256()
@@ -51,31 +51,32 @@ class LongString:
 
     @property
     def short(self) -> str | None:
-        """The text, where it is too short for a file."""
+        """The text, if it is too short for a file, else None."""
         return b"".join(self._unwritten).decode() if self.size <= self._keep else None
 
     @property
     def sha256(self) -> str:
-        """Of the text in UTF-8, once it is written."""
+        """SHA-256 of the text in UTF-8, once all of it is written."""
         return self._hash.hexdigest()
 
     @property
     def has_pending_writes(self) -> bool:
+        """Whether `flush` has something to write."""
         return self.size > self._keep and bool(self._unwritten or (self._ended and self._file))
 
     def add(self, json: bytes) -> None:
-        """Take a part that ends between characters. Raises BadString."""
+        """Add a part that ends between characters. Raises BadString."""
         self._json += json
         if len(self._json) >= self._piece:
             self._decode()
 
     def end(self) -> None:
-        """Take note that the string is complete. Raises BadString."""
+        """Mark the string as complete. Raises BadString."""
         self._decode()
         self._ended = True
 
     def flush(self) -> None:
-        """Write what has been decoded, and close the file after the end. Raises OSError."""
+        """Write the decoded text, and close the file if the string is complete. Raises OSError."""
         if self.path is None:
             self.path = self._new_path()
             self._file = self.path.open("wb")
@@ -89,12 +90,16 @@ class LongString:
             self.close()
 
     def close(self) -> None:
+        """Close the file if it is open."""
         if self._file is not None:
             file, self._file = self._file, None
             file.close()
 
     def _decode(self) -> None:
-        """Let orjson read the part as a string of its own: what it accepts here is what it accepts in one piece."""
+        """Decode the collected JSON with orjson, as a string of its own.
+
+        This accepts exactly what orjson accepts in one piece.
+        """
         json = bytes(self._json)
         self._json.clear()
         try:
@@ -107,10 +112,10 @@ class LongString:
         self._unwritten.append(utf8)
 
     def _bad(self, json: bytes, error: orjson.JSONDecodeError) -> BadString:
-        """orjson gives no position for bytes that are not UTF-8."""
+        """Return the error with its offset. orjson has no position for bytes that are not UTF-8."""
         try:
             json.decode()
             offset = error.pos - 1
         except UnicodeDecodeError as undecodable:
             offset = len(json[: undecodable.start].decode())
-        return BadString(error.msg, self.characters + offset, piece(json.decode(errors="replace"), offset))
+        return BadString(error.msg, self.characters + offset, excerpt(json.decode(errors="replace"), offset))

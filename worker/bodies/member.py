@@ -1,4 +1,4 @@
-"""One member of a JSON object, found in the beginning of the object while the rest has not come yet."""
+"""Search for one member of a JSON object of which only the beginning has arrived."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ STRING = re.compile(rb'"[^"]*"')
 OPENS = re.compile(rb"[ \t\r\n]*\{")
 COLON = re.compile(rb"[ \t\r\n]*:[ \t\r\n]*")
 MOST_KEYS = 100
-"""Members of the name, at any depth, that are looked at. No client sends another one than at the top."""
+"""Keys with the name, at any depth, that are examined. Real requests have at most a few."""
 DECODER = json.JSONDecoder()
 
 
 class MemberSearch:
-    """Finds the first member of a name at the top level, also where its name is written with escapes.
+    """Finds the first member with a name at the top level of an object. The name may contain escapes.
 
-    `find` is called again as the text grows. It computes in proportion to the text, whatever that is: brackets are
-    counted in C, and nothing is parsed but the member's value. It does not check that the text is JSON.
+    `find` is called again as the text grows. Its time is linear in the length of any text: brackets are counted in C,
+    and only the value of the member is parsed. It does not check that the text is valid JSON.
     """
 
     def __init__(self, name: str) -> None:
@@ -29,26 +29,27 @@ class MemberSearch:
         self._key = re.compile(b'"' + b"".join(letters) + b'"')
 
     def find(self, text: bytes) -> tuple[Any] | None:
-        """Return the value, in a tuple; None while it is not there as a whole."""
+        """Return the value in a one-element tuple, or None if it is not complete or does not exist."""
         if not OPENS.match(text):
             return None
-        plain = mask_escapes(text)
-        depth = at = 0
-        for key in islice(self._key.finditer(plain), MOST_KEYS):
-            between = STRING.sub(b"", plain[at : key.start()])
-            if b'"' in between:  # what looks like a key begins at the end of another string, as in no JSON
+        masked = mask_escapes(text)
+        depth = position = 0
+        for key in islice(self._key.finditer(masked), MOST_KEYS):
+            between = STRING.sub(b"", masked[position : key.start()])
+            if b'"' in between:  # not JSON: the key begins where another string ends
                 return None
             depth += between.count(b"{") + between.count(b"[") - between.count(b"}") - between.count(b"]")
-            at = key.end()
-            if depth == 1 and (colon := COLON.match(plain, at)):
+            position = key.end()
+            if depth == 1 and (colon := COLON.match(masked, position)):
                 return _value(text[colon.end() :])
         return None
 
 
 def _value(text: bytes) -> tuple[Any] | None:
+    """Return the JSON value at the beginning of the text in a tuple, or None if it is not complete."""
     try:
         value, end = DECODER.raw_decode(text.decode("utf-8", "replace"))
     except (ValueError, RecursionError):
         return None
-    # A number at the end of the text may go on; what is read as an object or a string is whole.
+    # A number at the end of the text may be incomplete. Objects and strings have an end.
     return (value,) if isinstance(value, dict | str) or end < len(text) else None

@@ -1,4 +1,4 @@
-"""From the chunks of a request to its JSON value."""
+"""Reading of a JSON value from the chunks of a request."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ from worker.bodies.spooled import JsonPath, SpooledText
 from worker.errors import InvalidJson
 
 AT_ONCE = 64 * KIB
-"""JSON up to this size is parsed where it is; a thread would take longer to begin."""
+"""JSON up to this size is parsed on the event loop, because starting a thread would take longer."""
 
 
 class BodyReader:
-    """Reads a body when it is asked to, so that the caller can first find out whose it is.
+    """Reads a body in two steps, so that the caller can authenticate a request by its beginning.
 
-    `head` may be called before `read`; nothing is lost by it. The limits are given to `read`, after that.
+    `head` may be called before `read` and loses nothing. The limits are passed to `read`, when the sender is known.
     """
 
     def __init__(self, chunks: AsyncIterator[bytes], charset: str = "") -> None:
-        """`charset` is what a Content-Type header declares; the encoding is read from the body where it shows."""
+        """`charset` is that of the Content-Type header. It is used only if the first bytes do not show the encoding."""
         self._chunks = utf8_chunks(chunks, charset)
         self._head = bytearray()
         self.ended = False
-        """The head is the whole body."""
+        """Whether the head is the whole body."""
 
     @property
     def size(self) -> int:
-        """Bytes of the body that are here."""
+        """Bytes of the body that have been read by `head`."""
         return len(self._head)
 
     async def head(self, size: int) -> bytes:
-        """Return the first `size` bytes and what came in one chunk with them, or the whole body where it is shorter."""
+        """Return at least the first `size` bytes, or the whole body if it is shorter."""
         while len(self._head) < size and not self.ended:
             chunk = await anext(self._chunks, None)
             self._head += chunk or b""
@@ -52,16 +52,19 @@ class BodyReader:
         return bytes(self._head)
 
     async def read_short(self, limits: BodyLimits) -> ScannedBody | None:
-        """Read and parse a body in which no string can be long. Return None for a longer one, which `read` reads.
+        """Read and parse a body that is too short to contain a long string. Return None for a longer body.
 
-        Raises InvalidJson.
+        A longer body is then read by `read`. Raises InvalidJson.
         """
         longest = min(limits.text, limits.total)
         head = await self.head(longest + 1)
         return ScannedBody(parse_json(head), [], limits) if len(head) <= longest else None
 
     async def read(self, folder: SpoolFolder, limits: BodyLimits) -> ScannedBody:
-        """Read to the end and parse. The folder removes the files. Raises InvalidJson, BodyTooLarge, DiskFull."""
+        """Read the whole body and parse it.
+
+        Files are written to `folder`. Raises InvalidJson, BodyTooLarge or DiskFull.
+        """
         body = await self.read_short(limits)
         if body is not None:
             return body
@@ -71,15 +74,15 @@ class BodyReader:
                 scanner.feed(piece)
                 if scanner.has_pending_writes:
                     await in_thread(scanner.flush)
-            rest = scanner.finish()
+            skeleton = scanner.finish()
             if scanner.has_pending_writes:
                 await in_thread(scanner.flush)
         finally:
             scanner.close()
-        return ScannedBody(*await _parsed(rest), limits, folder)
+        return ScannedBody(*await _parse_skeleton(skeleton), limits, folder)
 
     async def _pieces(self, size: int) -> AsyncIterator[bytes]:
-        """Cut chunks that would hold the event loop too long, and let it run between the parts."""
+        """Yield the body in pieces of at most `size` bytes, and let the event loop run between them."""
         chunk: bytes | None = bytes(self._head)
         self._head.clear()
         while chunk is not None:
@@ -93,7 +96,7 @@ class BodyReader:
 async def read_json(
     chunks: AsyncIterator[bytes], folder: SpoolFolder, limits: BodyLimits, charset: str = ""
 ) -> ScannedBody:
-    """Read a JSON body. Raises InvalidJson, BodyTooLarge, DiskFull."""
+    """Read a JSON body, with its files in `folder`. Raises InvalidJson, BodyTooLarge or DiskFull."""
     return await BodyReader(chunks, charset).read(folder, limits)
 
 
@@ -101,9 +104,9 @@ async def read_json(
 async def open_json(
     chunks: AsyncIterator[bytes], parent: Path, limits: BodyLimits, charset: str = ""
 ) -> AsyncIterator[ScannedBody]:
-    """Read a JSON body; its files lie in a folder inside `parent` until the context ends. A short body has none.
+    """Read a JSON body. Its files are in a temporary folder inside `parent` until the context ends.
 
-    Raises InvalidJson, BodyTooLarge, DiskFull.
+    Raises InvalidJson, BodyTooLarge or DiskFull.
     """
     reader = BodyReader(chunks, charset)
     body = await reader.read_short(limits)
@@ -114,50 +117,52 @@ async def open_json(
         yield await reader.read(folder, limits)
 
 
-def parse_json(json: bytes, what: str = BODY) -> Any:  # noqa: ANN401 - JSON
-    """Return the value. Raises InvalidJson, which calls the text `what`, also for one that is nested too deep."""
+def parse_json(json: bytes, subject: str = BODY) -> Any:  # noqa: ANN401 - JSON
+    """Parse JSON. Raises InvalidJson for invalid or too deeply nested JSON. `subject` names the text in the message."""
     try:
         value = orjson.loads(json)
     except orjson.JSONDecodeError as error:
-        raise invalid_json_error(json, error, what) from None
-    check_depth(value, what)
+        raise invalid_json_error(json, error, subject) from None
+    check_depth(value, subject)
     return value
 
 
-async def _parsed(rest: JsonSkeleton) -> tuple[Any, list[SpooledText]]:
-    value, spooled, overwritten = await in_thread(rest.parse) if len(rest.json) > AT_ONCE else rest.parse()
-    if overwritten:  # by a later value of the same key
-        await in_thread(lambda: _remove(overwritten))
+async def _parse_skeleton(skeleton: JsonSkeleton) -> tuple[Any, list[SpooledText]]:
+    """Parse the skeleton, in a thread if it is large, and delete the files of strings that are not in the value."""
+    value, spooled, overwritten = await in_thread(skeleton.parse) if len(skeleton.json) > AT_ONCE else skeleton.parse()
+    if overwritten:  # their key occurs again later in the object
+        await in_thread(lambda: _delete_files(overwritten))
     return value, spooled
 
 
-def _remove(strings: list[LongString]) -> None:
+def _delete_files(strings: list[LongString]) -> None:
+    """Delete the files of strings."""
     for string in strings:
         if string.path is not None:
             string.path.unlink()
 
 
 async def parse_text_at(body: ScannedBody, location: JsonPath, text: str | SpooledText) -> None:
-    """Read a string of the body as JSON, and put the value in its place; its long strings are files again.
+    """Parse a string of the body as JSON, and replace it by the value. Long strings in it become files.
 
-    Raises InvalidJson, BodyTooLarge, DiskFull.
+    Raises InvalidJson, BodyTooLarge or DiskFull.
     """
-    what = f"the text of {'.'.join(map(str, location))!r}" if location else BODY
+    subject = f"the text of {'.'.join(map(str, location))!r}" if location else BODY
     if isinstance(text, str):
         json = utf8_text(text.encode())
         body.limits.check_skeleton(len(json), parse_units(json))
-        body.graft(location, ScannedBody(parse_json(json, what), [], body.limits))
+        body.graft(location, ScannedBody(parse_json(json, subject), [], body.limits))
     elif body.folder is not None:
         try:
             inner = await read_json(file_chunks(text.path), body.folder, body.limits)
         except InvalidJson as error:
-            raise InvalidJson(error.message.replace(BODY, what, 1)) from None
+            raise InvalidJson(error.message.replace(BODY, subject, 1)) from None
         body.graft(location, inner)
         await in_thread(text.path.unlink)
 
 
 async def file_chunks(path: Path) -> AsyncIterator[bytes]:
-    """Yield the pieces of a file."""
+    """Yield the contents of a file in pieces."""
     with path.open("rb") as file:
         while chunk := await in_thread(lambda: file.read(PIECE)):
             yield chunk

@@ -1,4 +1,4 @@
-"""The incremental scanner: long strings of a JSON body become files, the rest stays JSON."""
+"""Incremental scanner that writes the long strings of a JSON body to files and keeps the rest as JSON."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from worker.bodies.long_string import BadString, LongString
 from worker.bodies.skeleton import JsonSkeleton, Replacement
 
 OUTSIDE = -1
+"""Value of `_opened` outside of strings."""
 
 
 class BodyScanner:
     """Reads a JSON body in chunks of any size.
 
-    `feed` and `finish` compute, and hold the event loop for about 1 ms per 256 KiB. `flush` writes to the files; call
-    it in a thread after each `feed`. `finish` returns the JSON in which each long string is a placeholder that no
-    client can guess.
+    `feed` and `finish` only compute, and take about 1 ms per 256 KiB. `flush` writes to the files. Call it in a thread
+    after each `feed`. `finish` returns the JSON in which each long string is a placeholder that no client can guess.
 
-    Only the ends of strings are looked for. A string of more than `limits.text` bytes is one that has no closing quote
-    in a window of that length, so the Python code runs twice per window, however many short strings it has. Everything
-    else about JSON is orjson's: what is wrong outside long strings is still wrong in the rest.
+    The scanner only looks for the ends of strings. A string is long if a window of `limits.text` bytes has no closing
+    quote, so the Python code runs at most twice per window, however many short strings there are. orjson checks
+    everything else: errors outside long strings remain in the skeleton.
     """
 
     def __init__(self, folder: SpoolFolder, limits: BodyLimits) -> None:
@@ -33,11 +33,12 @@ class BodyScanner:
         self._limits = limits
         self._total = 0
         self._carry = b""
-        """The beginning of a character whose end has not come yet."""
+        """Beginning of a character whose end has not arrived."""
         self._json = bytearray()
         self._opened = OUTSIDE
-        """Where the content of the open string begins in `_json`."""
+        """Index in `_json` at which the content of the open string begins."""
         self._counted = 0
+        """Bytes of `_json` whose units are counted."""
         self._units = 0
         self._long: LongString | None = None
         self._unwritten: list[LongString] = []
@@ -45,33 +46,33 @@ class BodyScanner:
         self._nonce = secrets.token_hex(12)
 
     def feed(self, chunk: bytes) -> None:
-        """Raises BodyTooLarge, InvalidJson."""
+        """Scan a chunk. Raises BodyTooLarge or InvalidJson."""
         self._total += len(chunk)
         self._limits.check_total(self._total)
         for start in range(0, len(chunk), self._limits.piece):
             json = self._carry + chunk[start : start + self._limits.piece]
-            plain = mask_escapes(json)
-            end = complete_length(json, plain)
+            masked = mask_escapes(json)
+            end = complete_length(json, masked)
             self._carry = json[end:]
-            self._scan(json, plain, end)
+            self._scan(json, masked, end)
             self._count()
 
     def finish(self) -> JsonSkeleton:
-        """Return the JSON without its long strings. Raises BodyTooLarge, InvalidJson."""
+        """Return the JSON without its long strings. Raises BodyTooLarge or InvalidJson."""
         self._scan(self._carry, mask_escapes(self._carry), len(self._carry))
         if self._long is not None:
-            self._end_long(self._long)  # without its closing quote, which orjson will miss
+            self._end_long(self._long)  # it has no closing quote, which orjson will report
         self._opened = OUTSIDE
         self._count()
         return JsonSkeleton(bytes(self._json), self._replacements)
 
     @property
     def has_pending_writes(self) -> bool:
-        """True where `flush` has something to do."""
+        """Whether `flush` has something to write."""
         return any(string.has_pending_writes for string in self._unwritten)
 
     def flush(self) -> None:
-        """Write what is decoded of the long strings. Blocks. Raises OSError."""
+        """Write the decoded parts of long strings. Blocks. Raises OSError."""
         for string in self._unwritten:
             if string.has_pending_writes:
                 string.flush()
@@ -80,42 +81,45 @@ class BodyScanner:
     def close(self) -> None:
         """Close the files of strings that were not read to their end."""
         for string in self._unwritten:
-            with suppress(OSError):  # what could not be written is not written by closing either
+            with suppress(OSError):  # closing cannot write what could not be written before
                 string.close()
 
-    def _scan(self, json: bytes, plain: bytes, end: int) -> None:
-        at = 0
-        while at < end:
+    def _scan(self, json: bytes, masked: bytes, end: int) -> None:
+        """Scan `json` up to `end`."""
+        index = 0
+        while index < end:
             if self._long is None:
-                at = self._scan_window(json, plain, at, end)
+                index = self._scan_window(json, masked, index, end)
             else:
-                at = self._scan_long(self._long, json, plain, (at, end))
+                index = self._scan_long(self._long, json, masked, (index, end))
 
-    def _scan_window(self, json: bytes, plain: bytes, at: int, end: int) -> int:
-        """Copy as much as shows whether the string that is open after it is long; return where that ends."""
-        inside = self._opened != OUTSIDE
-        length = len(self._json) - self._opened if inside else 0
-        stop = min(end, at + self._limits.text + 1 - length)
-        last = plain.rfind(b'"', at, stop)
+    def _scan_window(self, json: bytes, masked: bytes, index: int, end: int) -> int:
+        """Copy JSON up to the last quote in the window, or all of it. Return the index after it."""
+        in_string = self._opened != OUTSIDE
+        length = len(self._json) - self._opened if in_string else 0
+        stop = min(end, index + self._limits.text + 1 - length)
+        last = masked.rfind(b'"', index, stop)
         if last >= 0:
-            inside ^= bool(plain.count(b'"', at, last + 1) % 2)
-            self._json += json[at : last + 1]
-            self._opened = len(self._json) if inside else OUTSIDE
+            in_string ^= bool(masked.count(b'"', index, last + 1) % 2)
+            self._json += json[index : last + 1]
+            self._opened = len(self._json) if in_string else OUTSIDE
             return last + 1
-        self._json += json[at:stop]
-        if inside and len(self._json) - self._opened > self._limits.text:
+        self._json += json[index:stop]
+        if in_string and len(self._json) - self._opened > self._limits.text:
             self._begin_long()
         return stop
 
     def _begin_long(self) -> None:
+        """Begin a long string with the content of the open string."""
         self._long = LongString(self._folder.new_path, self._limits, self._json[self._opened :])
         self._unwritten.append(self._long)
         del self._json[self._opened :]
 
-    def _scan_long(self, string: LongString, json: bytes, plain: bytes, span: tuple[int, int]) -> int:
-        at, end = span
-        quote = plain.find(b'"', at, end)
-        self._add(string, json[at : end if quote < 0 else quote])
+    def _scan_long(self, string: LongString, json: bytes, masked: bytes, span: tuple[int, int]) -> int:
+        """Add JSON to the long string up to its closing quote. Return the index after it."""
+        index, end = span
+        quote = masked.find(b'"', index, end)
+        self._add(string, json[index : end if quote < 0 else quote])
         if quote < 0:
             return end
         self._end_long(string)
@@ -124,31 +128,33 @@ class BodyScanner:
         return quote + 1
 
     def _add(self, string: LongString, json: bytes) -> None:
+        """Add JSON to the long string. Raises InvalidJson."""
         try:
             string.add(json)
         except BadString as error:
-            raise self._rest().error(error.message, self._opened, error) from None
+            raise self._skeleton().error(error.message, self._opened, error) from None
 
     def _end_long(self, string: LongString) -> None:
-        """Put in its place a placeholder, or the text where it is a short one after all."""
+        """End the long string, and append its placeholder, or its text if that is short after decoding."""
         try:
             string.end()
         except BadString as error:
-            raise self._rest().error(error.message, self._opened, error) from None
+            raise self._skeleton().error(error.message, self._opened, error) from None
         text = string.short
-        standing = f"{self._nonce}-{len(self._replacements)}" if text is None else orjson.dumps(text).decode()[1:-1]
-        spooled = string if text is None else None
+        placeholder = f"{self._nonce}-{len(self._replacements)}" if text is None else orjson.dumps(text).decode()[1:-1]
+        long_string = string if text is None else None
         if text is not None:
             self._unwritten.remove(string)
-        self._replacements.append(Replacement(self._opened, standing, string.characters, spooled))
-        self._json += standing.encode()
+        self._replacements.append(Replacement(self._opened, placeholder, string.characters, long_string))
+        self._json += placeholder.encode()
         self._long = None
 
-    def _rest(self) -> JsonSkeleton:
+    def _skeleton(self) -> JsonSkeleton:
+        """Return the skeleton so far."""
         return JsonSkeleton(bytes(self._json), self._replacements)
 
     def _count(self) -> None:
-        """Count what takes time to parse, up to a string that is still open: it may become a long one."""
+        """Check the cost of parsing. The open string is not counted, because it may become a long one."""
         json, start = self._json, self._counted
         end = len(json) if self._opened == OUTSIDE else self._opened
         self._units += parse_units(json, start, end)

@@ -1,4 +1,4 @@
-"""The JSON that remains of a body when its long strings are files."""
+"""The JSON of a body in which placeholders stand for long strings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from worker.bodies.json_error import BODY, foreign_cure, invalid, piece
+from worker.bodies.json_error import BODY, excerpt, invalid_json, mistake_remedy
 from worker.bodies.limits import check_depth
 from worker.bodies.long_string import BadString, LongString
 from worker.bodies.spooled import JsonPath, SpooledText
@@ -17,27 +17,27 @@ from worker.errors import InvalidJson
 
 Container = list[Any] | dict[Any, Any]
 WINDOW = 200
-"""Characters in which a piece to show, and the placeholders in it, lie whole."""
+"""Characters around an error from which an excerpt is taken. They contain complete placeholders."""
 COLON = re.compile(rb'"[ \t\r\n]*:')
 
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """What stands in the rest for a string of the body.
+    """A string of the body and the text that stands for it in the skeleton.
 
-    `offset` is in bytes of the rest, `characters` the length of the string as it is written in the body. `string` is
-    None where its text stands here itself.
+    `offset` is in bytes of the skeleton. `characters` is the length of the string in the body. `string` is None if the
+    text is the string itself.
     """
 
     offset: int
-    standing: str
+    placeholder: str
     characters: int
     string: LongString | None
 
 
 @dataclass(frozen=True, slots=True)
 class JsonPosition:
-    """A character of the rest; `line_start` is the first one of its line, and `line` counts from 1."""
+    """A character of the skeleton. `line` counts from 1, and `line_start` is the first character of the line."""
 
     at: int
     line_start: int
@@ -46,13 +46,13 @@ class JsonPosition:
 
 @dataclass(frozen=True, slots=True)
 class JsonSkeleton:
-    """Small JSON with placeholders, and the strings that they stand for."""
+    """JSON with placeholders, and the strings that they stand for."""
 
     json: bytes
     replacements: Sequence[Replacement]
 
     def parse(self) -> tuple[Any, list[SpooledText], list[LongString]]:
-        """Return the value, the long strings in it, and those that another value of the same key has replaced.
+        """Return the value, the long strings in it, and long strings that are not in it because their key occurs again.
 
         Raises InvalidJson with the position in the body.
         """
@@ -60,62 +60,80 @@ class JsonSkeleton:
         try:
             value = orjson.loads(self.json)
         except orjson.JSONDecodeError as error:
-            raise self._moved(error) from None
+            raise self._parse_error(error) from None
         check_depth(value, BODY)
-        strings = {found.standing: found.string for found in self.replacements if found.string}
+        strings = {
+            replacement.placeholder: replacement.string for replacement in self.replacements if replacement.string
+        }
         box = [value]
-        spooled = list(_placed(box, strings)) if strings else []
+        spooled = list(_insert_texts(box, strings)) if strings else []
         return box[0], spooled, list(strings.values())
 
-    def error(self, message: str, offset: int, bad: BadString | None = None) -> InvalidJson:
-        """Return the error for what is wrong at a byte of the rest, or inside the string that begins there."""
+    def error(self, message: str, offset: int, bad_string: BadString | None = None) -> InvalidJson:
+        """Return the error for a byte of the skeleton, or for a position inside the string that begins there."""
         before = self.json[:offset].decode(errors="replace")
-        place = JsonPosition(len(before), before.rfind("\n") + 1, before.count("\n") + 1)
-        if bad is None:
-            return self._located(message, place, 0, self._piece(place.at))
-        return self._located(message, place, bad.offset, bad.near)
+        position = JsonPosition(len(before), before.rfind("\n") + 1, before.count("\n") + 1)
+        if bad_string is None:
+            return self._positioned_error(message, position, 0, self._excerpt(position.at))
+        return self._positioned_error(message, position, bad_string.offset, bad_string.near)
 
     def _check_keys(self) -> None:
-        for found in self.replacements:
-            end = found.offset + len(found.standing.encode())
-            if found.string and COLON.match(self.json, end):
-                raise self.error("an object has a key that is longer than any field's name", found.offset)
+        """Raise InvalidJson if a placeholder is a key."""
+        for replacement in self.replacements:
+            end = replacement.offset + len(replacement.placeholder.encode())
+            if replacement.string and COLON.match(self.json, end):
+                raise self.error("an object has a key that is too long to be the name of a field", replacement.offset)
 
-    def _moved(self, error: orjson.JSONDecodeError) -> InvalidJson:
-        place = JsonPosition(error.pos, error.pos - error.colno + 1, error.lineno)
-        cure = foreign_cure(self.json.decode(errors="replace"), error.pos)
-        return self._located(error.msg, place, 0, self._piece(error.pos), cure)
+    def _parse_error(self, error: orjson.JSONDecodeError) -> InvalidJson:
+        """Return the error of orjson with the position in the body."""
+        position = JsonPosition(error.pos, error.pos - error.colno + 1, error.lineno)
+        remedy = mistake_remedy(self.json.decode(errors="replace"), error.pos)
+        return self._positioned_error(error.msg, position, 0, self._excerpt(error.pos), remedy)
 
-    def _located(self, message: str, place: JsonPosition, more: int, near: str, cure: str | None = None) -> InvalidJson:
-        """Name a place as orjson does: `more` characters of the body after `place`."""
-        moved = [(end, longer) for end, longer in self._shifts() if end <= place.at]
-        character = place.at + more + sum(shift for _, shift in moved)
-        column = place.at - place.line_start + 1 + more + sum(shift for end, shift in moved if end > place.line_start)
-        return invalid(BODY, f"{message}: line {place.line} column {column} (char {character})", near, cure)
+    def _positioned_error(
+        self, message: str, position: JsonPosition, extra: int, context: str, remedy: str | None = None
+    ) -> InvalidJson:
+        """Return an error with its position in orjson's form. It is `extra` characters of the body after `position`."""
+        earlier_shifts = [(end, longer) for end, longer in self._shifts() if end <= position.at]
+        character = position.at + extra + sum(shift for _, shift in earlier_shifts)
+        column = (
+            position.at
+            - position.line_start
+            + 1
+            + extra
+            + sum(shift for end, shift in earlier_shifts if end > position.line_start)
+        )
+        return invalid_json(
+            BODY, f"{message}: line {position.line} column {column} (char {character})", context, remedy
+        )
 
-    def _piece(self, at: int) -> str:
-        """Return the text around a character of the rest, in which long strings are left out."""
-        start = max(0, at - WINDOW)
-        text = self.json.decode(errors="replace")[start : at + WINDOW]
-        if long := next((found for found in self.replacements if found.string), None):
-            placeholder = re.compile(long.standing.rpartition("-")[0] + r"-\d+")
+    def _excerpt(self, position: int) -> str:
+        """Return the skeleton around a character. Long strings are shown as an ellipsis."""
+        start = max(0, position - WINDOW)
+        text = self.json.decode(errors="replace")[start : position + WINDOW]
+        if first_long := next((replacement for replacement in self.replacements if replacement.string), None):
+            placeholder = re.compile(first_long.placeholder.rpartition("-")[0] + r"-\d+")
             text = placeholder.sub(lambda match: "…".ljust(len(match[0]), "\0"), text)
-        return piece(text, at - start)
+        return excerpt(text, position - start)
 
     def _shifts(self) -> Iterator[tuple[int, int]]:
-        """Yield where each replacement ends in the rest, and by how much the string in the body is longer."""
-        offset = place = 0
-        for found in self.replacements:
-            place += len(self.json[offset : found.offset].decode(errors="replace")) + len(found.standing)
-            offset = found.offset + len(found.standing.encode())
-            yield place, found.characters - len(found.standing)
+        """Yield where each replacement ends, and how much longer the string is in the body."""
+        offset = position = 0
+        for replacement in self.replacements:
+            position += len(self.json[offset : replacement.offset].decode(errors="replace")) + len(
+                replacement.placeholder
+            )
+            offset = replacement.offset + len(replacement.placeholder.encode())
+            yield position, replacement.characters - len(replacement.placeholder)
 
 
-def _placed(box: list[Any], strings: dict[str, LongString]) -> Iterator[SpooledText]:
-    """Put long strings where their placeholders stand and yield them; those that are left in `strings` stand nowhere.
+def _insert_texts(box: list[Any], strings: dict[str, LongString]) -> Iterator[SpooledText]:
+    """Replace placeholders by their long strings, and yield these.
 
-    `box` holds the value. Not recursive, because orjson accepts 1,024 levels. Nothing is kept for containers that are
-    done, so that no garbage collection is set off.
+    Strings that remain in `strings` are not in the value.
+
+    `box` is a list with the value. The walk is iterative because orjson accepts 1,024 levels. It keeps nothing for
+    finished containers, so that it does not trigger the garbage collector.
     """
     keys: list[str | int] = []
     open_containers: list[tuple[Container, Iterator[tuple[Any, Any]]]] = [(box, enumerate(box))]
@@ -123,8 +141,8 @@ def _placed(box: list[Any], strings: dict[str, LongString]) -> Iterator[SpooledT
         container, items = open_containers[-1]
         for key, item in items:
             if isinstance(item, str) and item in strings:
-                container[key] = spooled = _spooled(strings.pop(item), (*keys, key)[1:])
-                yield spooled
+                container[key] = spooled_text = _spooled_text(strings.pop(item), (*keys, key)[1:])
+                yield spooled_text
                 if not strings:
                     return
             elif isinstance(item, list | dict):
@@ -137,6 +155,7 @@ def _placed(box: list[Any], strings: dict[str, LongString]) -> Iterator[SpooledT
                 keys.pop()
 
 
-def _spooled(string: LongString, location: JsonPath) -> SpooledText:
-    assert string.path is not None  # noqa: S101 - long strings are written before the rest is parsed
+def _spooled_text(string: LongString, location: JsonPath) -> SpooledText:
+    """Return the body's element for a long string whose file is complete."""
+    assert string.path is not None  # noqa: S101 - long strings are written before the skeleton is parsed
     return SpooledText(string.path, string.size, string.sha256, location)

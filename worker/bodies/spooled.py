@@ -1,4 +1,4 @@
-"""A long string of a request, as a file in place of a `str`."""
+"""A long string of a request that is stored in a file."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from worker.bodies.folder import SpoolFolder, in_thread
 from worker.errors import BodyTooLarge
 
 JsonPath = tuple[str | int, ...]
-"""The keys and indexes that lead to a value from the root."""
+"""Keys and indexes that lead from the root of a JSON value to an element."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpooledFile:
-    """A file in the folder of the request. `size` is in bytes."""
+    """A file in the temporary folder of a request. `size` is in bytes."""
 
     path: Path
     size: int
@@ -27,13 +27,13 @@ class SpooledFile:
 
 
 class SpooledText:
-    """Stands in the parsed body where a string of more than 64 KiB was.
+    """Takes the place of a string of more than 64 KiB in the parsed body.
 
-    The field that holds it decides what it is: `decode_base64` or `text`. `path` has the text in UTF-8, in the folder
-    of the request; `size`, in bytes, and `sha256` are of that text.
+    The code that reads its field calls `decode_base64` for a file or `text` for a text. `path` is the file with the
+    text in UTF-8. `size`, in bytes, and `sha256` are those of the text.
 
-    It is neither a `str` nor a dataclass, which orjson would write as JSON. A field that knows nothing of long strings
-    refuses it, and it can't be sent to ComfyUI by mistake.
+    The class is neither a `str` nor a dataclass, because orjson would write both as JSON. A field that does not support
+    long strings rejects it, and it cannot be sent to ComfyUI by mistake.
     """
 
     __slots__ = ("location", "path", "sha256", "size")
@@ -49,23 +49,23 @@ class SpooledText:
 
     @property
     def name(self) -> str:
-        """Where it stands, as error messages name it: `inputs.photo.png`."""
+        """Location in the body as error messages name it: `inputs.photo.png`."""
         return ".".join(str(part) for part in self.location) or "the body"
 
     async def text(self, limit: int) -> str:
-        """Return the string itself. Raises BodyTooLarge above `limit` bytes."""
+        """Return the string. Raises BodyTooLarge if it has more than `limit` bytes."""
         if self.size > limit:
             raise BodyTooLarge(f"the text at {self.name} has {self.size} bytes; {limit} is the limit")
         return await in_thread(lambda: self.path.read_bytes().decode())
 
     async def beginning(self, size: int) -> str:
-        """Return the first characters, at most `size` bytes of them."""
+        """Return the first characters, in at most `size` bytes."""
         return await in_thread(lambda: _beginning(self.path, size))
 
     async def decode_base64(self) -> SpooledFile:
-        """Decode base64 or a data URI into a file beside this one, which is removed.
+        """Decode base64 or a data URI into a new file, and remove the file of the text.
 
-        Raises NotBase64, where this one stays, and DiskFull.
+        Raises NotBase64, after which the text is unchanged, or DiskFull.
         """
         target = self.path.with_name(f"{self.path.name}.decoded")
         size, sha256 = await in_thread(lambda: decode_base64_file(self.path, target))
@@ -73,11 +73,12 @@ class SpooledText:
 
 
 async def spool_file(chunks: AsyncIterator[bytes], folder: SpoolFolder) -> SpooledFile:
-    """Write a file that arrives as it is. Raises DiskFull."""
+    """Write chunks to a new file in the folder. Raises DiskFull."""
     path = await in_thread(folder.new_path)
     size, digest = 0, hashlib.sha256()
 
     def write(file: BinaryIO, chunk: bytes) -> None:
+        """Write a chunk and add it to the digest."""
         file.write(chunk)
         digest.update(chunk)
 
@@ -90,5 +91,6 @@ async def spool_file(chunks: AsyncIterator[bytes], folder: SpoolFolder) -> Spool
 
 
 def _beginning(path: Path, size: int) -> str:
+    """Return the first characters of a file."""
     with path.open("rb") as file:
         return file.read(size).decode(errors="ignore")

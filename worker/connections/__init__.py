@@ -1,13 +1,14 @@
-"""TCP connections of clients: time limits, and room for those that have shown who they are.
+"""TCP connections of clients, with time limits and a limit on unauthenticated clients.
 
-aiohttp waits without a limit for headers and bodies, and takes as many connections as there are file descriptors. Here
+aiohttp waits without a limit for headers and bodies, and accepts as many connections as there are file descriptors.
+This package adds limits:
 
-- a connection has to send its headers, and a body that keeps arriving, within limits;
-- those that have not shown a valid signature or token are counted, in all and by client; where there are too many, the
-  oldest of the client that has the most makes room for a new one, which may be an honest client's;
-- the last file descriptors are the worker's own.
+- Headers have to arrive in time, and a body has to keep arriving.
+- Connections that have shown no valid signature or token are counted, in total and by client. Above the limit, a new
+  connection evicts the oldest one of the client that has the most. The evicted one may belong to an honest client.
+- The last file descriptors are reserved for the worker itself.
 
-`mark_authenticated(request)` is called by what has checked a signature or token.
+Code that has checked a signature or token calls `mark_authenticated(request)`.
 """
 
 from worker.connections.descriptors import raise_file_limit

@@ -1,4 +1,4 @@
-"""One TCP connection: what it waits for, since when, and whether it has shown who it is."""
+"""One TCP connection of a client: its phase, its deadlines, and whether the client is authenticated."""
 
 from __future__ import annotations
 
@@ -11,153 +11,170 @@ from aiohttp import StreamReader, web
 
 from worker.connections.limits import IDLE_S, ConnectionLimits
 
-READ, UNPROVEN_READ = 256 * 1024, 16 * 1024
-"""Bytes that are read from a socket at a time. What a stranger sends in one go has to stay small."""
+READ, UNAUTHENTICATED_READ = 256 * 1024, 16 * 1024
+"""Bytes read from a socket at a time, from authenticated and from other clients."""
 
 
 class Phase(Enum):
-    """What a connection does: it waits for a request, for the rest of one, or for the answer."""
+    """What a connection is waiting for: a request, the rest of a body, or the response."""
 
     WAITING = auto()
     BODY = auto()
-    ANSWER = auto()
+    RESPONSE = auto()
 
 
-class Owner(Protocol):
-    """The parts of a listener that its connections use."""
+class ConnectionOwner(Protocol):
+    """The interface of a listener that its connections use."""
 
     limits: ConnectionLimits
     buffer: memoryview
     new_handler: Callable[[], web.RequestHandler]
 
-    def serves(self, connection: Connection) -> None: ...
+    def on_handler_created(self, connection: Connection) -> None:
+        """Receive a connection whose handler was created."""
 
-    def proven(self, connection: Connection) -> None: ...
+    def on_authenticated(self, connection: Connection) -> None:
+        """Receive a connection whose client is authenticated."""
 
-    def lost(self, connection: Connection) -> None: ...
+    def on_lost(self, connection: Connection) -> None:
+        """Receive a connection that was closed."""
 
 
 class Connection(asyncio.BufferedProtocol):
-    """Stands between a socket and aiohttp's handler, which is made when the first byte arrives.
+    """Connects a socket with aiohttp's request handler. The handler is created when the first byte arrives.
 
-    aiohttp has no time limit for headers and bodies, and a connection that sends nothing costs it a parser and a task.
+    aiohttp has no time limit for headers and bodies, and creates a parser and a task for a connection that sends
+    nothing.
     """
 
-    def __init__(self, owner: Owner, client: str, now: float) -> None:
-        """`client` is what all connections of one client have in common."""
+    def __init__(self, owner: ConnectionOwner, client: str, now: float) -> None:
+        """`client` identifies the client. It is the same for all connections of one client."""
         self.client = client
         self.since = now
-        self.proven = False
+        self.authenticated = False
         self._owner = owner
         self._transport: asyncio.Transport | None = None
         self.handler: web.RequestHandler | None = None
         self._request: web.Request | None = None
-        self._rest: StreamReader | None = None
-        """The body of the last request: what is not read of it when the answer is sent is read and thrown away."""
+        self._last_body: StreamReader | None = None
+        """Body of the last request. Unread data of it is read and discarded after the response."""
         self._waiting_since = now
-        self._begun_at: float | None = now
-        """Since when the headers of a request are awaited; None between two requests."""
+        self._headers_since: float | None = now
+        """Time since which the headers of a request are awaited, or None between two requests."""
         self._window_at = now
         self._window_bytes = 0
         self._loop = asyncio.get_running_loop()
-        self._abandon: Callable[[], object] | None = None
+        self._abort: Callable[[], object] | None = None
         self._closing = False
 
-    # What the socket does.
+    # Called by the socket.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport  # type: ignore[assignment]  # a socket's is a Transport
+        """Store the transport of the socket."""
+        self._transport = transport  # type: ignore[assignment]  # sockets have a Transport
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        discarded = self._request is None and self._rest is not None and not self._rest.is_eof()
-        return self._owner.buffer[: READ if self.proven or discarded else UNPROVEN_READ]
+        """Return the buffer for the next read.
+
+        Unauthenticated clients get a small one, so that they cannot send much at once.
+        """
+        is_discarding = self._request is None and self._last_body is not None and not self._last_body.is_eof()
+        return self._owner.buffer[: READ if self.authenticated or is_discarding else UNAUTHENTICATED_READ]
 
     def buffer_updated(self, nbytes: int) -> None:
+        """Pass received bytes to the handler, which is created for the first ones."""
         if self.handler is None:
             self.handler = self._owner.new_handler()
-            self._owner.serves(self)
-            assert self._transport is not None  # noqa: S101 - data comes after connection_made
+            self._owner.on_handler_created(self)
+            assert self._transport is not None  # noqa: S101 - no data before connection_made
             self.handler.connection_made(self._transport)
         if self._request is None:
-            self._begun_at = self._begun_at or self._loop.time()
+            self._headers_since = self._headers_since or self._loop.time()
         self._window_bytes += nbytes
         self.handler.data_received(bytes(self._owner.buffer[:nbytes]))
 
     def eof_received(self) -> None:
+        """Notify the handler that the client sends no more data."""
         if self.handler is not None:
             self.handler.eof_received()
 
     def pause_writing(self) -> None:
+        """Notify the handler that the write buffer is full."""
         if self.handler is not None:
             self.handler.pause_writing()
 
     def resume_writing(self) -> None:
+        """Notify the handler that the write buffer has space."""
         if self.handler is not None:
             self.handler.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Notify listener and handler that the connection is closed."""
         self._transport = None
-        self._owner.lost(self)
+        self._owner.on_lost(self)
         if self.handler is not None:
             self.handler.connection_lost(exc)
 
-    # What the server does.
+    # Called by the server.
 
     def begin(self, request: web.Request) -> None:
-        """A request's headers are here."""
-        self._request, self._begun_at = request, None
+        """Record that the headers of a request have arrived."""
+        self._request, self._headers_since = request, None
         self._window_at, self._window_bytes = self._loop.time(), 0
 
     def end(self) -> None:
-        """The request was answered."""
+        """Record that the response to the request was sent."""
         if self._request is not None:
-            self._rest = self._request.content
+            self._last_body = self._request.content
         self._request, self._waiting_since = None, self._loop.time()
 
     def mark_authenticated(self) -> None:
-        """Count the connection no longer among those of strangers."""
-        if not self.proven:
-            self.proven = True
-            self._owner.proven(self)
+        """Stop counting the connection as unauthenticated."""
+        if not self.authenticated:
+            self.authenticated = True
+            self._owner.on_authenticated(self)
 
-    def abandon_with(self, abandon: Callable[[], object]) -> None:
-        """Remember how to close a connection that is not made yet, as during a TLS handshake."""
-        self._abandon = abandon
+    def set_abort_callback(self, abort: Callable[[], object]) -> None:
+        """Set the function that closes a connection before it is established, as during a TLS handshake."""
+        self._abort = abort
 
     def close(self) -> None:
-        """Close at once, without an answer: the request is not whole, or the client does not read."""
-        transport, closing, self._closing = self._transport, self._closing, True
-        if closing:
+        """Close the connection at once, without a response."""
+        transport, was_closing, self._closing = self._transport, self._closing, True
+        if was_closing:
             return
         if transport is not None:
             transport.abort()
-        elif self._abandon is not None:
-            self._abandon()
+        elif self._abort is not None:
+            self._abort()
 
     @property
     def phase(self) -> Phase:
+        """What the connection is waiting for now."""
         if self._request is None:
             return Phase.WAITING
-        return Phase.ANSWER if self._request.content.is_eof() else Phase.BODY
+        return Phase.RESPONSE if self._request.content.is_eof() else Phase.BODY
 
     def overdue(self, now: float) -> str | None:
-        """Return what took too long, None while all is well."""
+        """Return what took too long ("headers", "body", ...), or None if no deadline has passed."""
         limits, request = self._owner.limits, self._request
         if self._closing:
             return None
         if request is None:
-            if self._begun_at is not None:
-                return "headers" if now - self._begun_at > limits.header_s else None
+            if self._headers_since is not None:
+                return "headers" if now - self._headers_since > limits.header_s else None
             return "next request" if now - self._waiting_since > IDLE_S else None
         if now - self._window_at < limits.body_s:
             return None
         arrived, self._window_at, self._window_bytes = self._window_bytes, now, 0
         if self.phase is Phase.BODY:
-            return "body" if arrived < limits.slowest_body and self._reading else None
-        stuck = not self.proven and self._transport is not None and self._transport.get_write_buffer_size() > 0
-        return "answer" if stuck else None
+            return "body" if arrived < limits.min_body_bytes and self._is_reading else None
+        is_stuck = (
+            not self.authenticated and self._transport is not None and self._transport.get_write_buffer_size() > 0
+        )
+        return "response" if is_stuck else None
 
     @property
-    def _reading(self) -> bool:
-        """False while the worker itself does not read: then the client is not late."""
+    def _is_reading(self) -> bool:
+        """Whether the worker reads from the socket. While it does not, the client is not late."""
         return self._transport is not None and self._transport.is_reading()

@@ -1,4 +1,4 @@
-"""How long a connection may take, and how many strangers may have one."""
+"""Limits on how long a connection may take, and how many unauthenticated ones there may be."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-SLOWEST = 512
+MIN_BYTES_PER_S = 512
 """Bytes a second below which a body does not count as arriving."""
 IDLE_S = 75.0
-"""How long a connection is kept between two requests. Load balancers keep theirs for 60 s."""
+"""Seconds that a connection is kept between two requests. Load balancers keep theirs for 60 s."""
 SHARE_OF_ONE_ADDRESS = 2
-"""One address has at most this part (1/n) of the connections without proof."""
+"""One address may have 1/n of the unauthenticated connections."""
 SMALLEST_NETWORK = 64
-"""Bits of an IPv6 address that are one client's: whoever has one address has them all."""
+"""Bits of an IPv6 address that identify a client. A client can use all addresses of such a network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,28 +23,30 @@ class ConnectionLimits:
     header_s: float = 20.0
     body_s: float = 30.0
     max_unauthenticated: int = 1024
+    """Connections that may exist without a valid signature or token."""
     trusted: Sequence[IPv4Network | IPv6Network] = ()
-    """Reverse proxies: each of their connections may be another client's."""
+    """Reverse proxies. Each of their connections counts as another client."""
 
     @property
-    def of_one_address(self) -> int:
+    def max_per_address(self) -> int:
+        """Unauthenticated connections that one address may have."""
         return max(1, self.max_unauthenticated // SHARE_OF_ONE_ADDRESS)
 
     @property
-    def slowest_body(self) -> float:
+    def min_body_bytes(self) -> float:
         """Bytes of a body that have to arrive in `body_s`."""
-        return SLOWEST * self.body_s
+        return MIN_BYTES_PER_S * self.body_s
 
-    def client_of(self, address: str) -> str | None:
-        """Return what one client has in common at this address; None for a proxy, which has many clients."""
+    def client_key(self, address: str) -> str | None:
+        """Return what identifies the client at this address, or None for a proxy, which serves many clients."""
         try:
-            found = ip_address(address.partition("%")[0])
+            ip = ip_address(address.partition("%")[0])
         except ValueError:
             return address
-        if isinstance(found, IPv6Address):
-            found = found.ipv4_mapped or found
-        if any(found in network for network in self.trusted):
+        if isinstance(ip, IPv6Address):
+            ip = ip.ipv4_mapped or ip
+        if any(ip in network for network in self.trusted):
             return None
-        if isinstance(found, IPv6Address):
-            return str(ip_network((found, SMALLEST_NETWORK), strict=False))
-        return str(found)
+        if isinstance(ip, IPv6Address):
+            return str(ip_network((ip, SMALLEST_NETWORK), strict=False))
+        return str(ip)

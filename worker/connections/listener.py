@@ -1,4 +1,4 @@
-"""Accepts connections, makes room for those that may be a client's, and closes those that take too long."""
+"""Accepts connections, evicts others for them, and closes those that exceed a deadline."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from functools import partial
 from aiohttp import web
 
 from worker.connections.connection import READ, Connection
-from worker.connections.descriptors import reserve_is_touched
+from worker.connections.descriptors import reserve_in_use
 from worker.connections.limits import ConnectionLimits
 from worker.connections.table import ConnectionTable, eviction_candidate
 from worker.supervision import Tasks, describe_error
@@ -21,12 +21,12 @@ from worker.supervision import Tasks, describe_error
 log = logging.getLogger(__name__)
 
 GRACE_S = 0.5
-"""A younger connection is not closed for another one: its request may be on the way."""
+"""Seconds after which a connection may be evicted. Before that its request may be on the way."""
 AT_A_TIME = 16
-"""Connections that are accepted before anything else is done."""
+"""Connections that are accepted before other tasks run."""
 PAUSE_S = 0.05
 TURNS = 8
-"""Turns of the event loop in which a connection that is closed has left its descriptor."""
+"""Turns of the event loop after which a closed connection has released its descriptor."""
 HANDSHAKE_S = 10.0
 REPORT_S = 60.0
 BACKLOG = 1024
@@ -34,7 +34,7 @@ CONNECTION: web.RequestKey[Connection] = web.RequestKey("connection", Connection
 
 
 class Listener:
-    """The connections of one server on its sockets."""
+    """Listening sockets of one server, and their connections."""
 
     def __init__(
         self,
@@ -55,177 +55,191 @@ class Listener:
         self._tasks = tasks
         self._running: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Lock()
-        self._numbers = 0
-        self._closed = 0
+        self._accepted = 0
+        self._evicted = 0
         self._reported_at = -REPORT_S
-        server.request_handler = self._observed(server.request_handler)  # type: ignore[assignment]
+        server.request_handler = self._with_connection(server.request_handler)  # type: ignore[assignment]
 
     async def listen(self, host: str | None, port: int) -> None:
-        """Raises OSError and OverflowError."""
-        found = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        """Bind the sockets and start accepting. Raises OSError or OverflowError."""
+        addresses = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         try:
-            for family, kind, protocol, _, address in dict.fromkeys(found):
-                self.sockets.append(_bound(family, kind, protocol, address))
+            for family, kind, protocol, _, address in dict.fromkeys(addresses):
+                self.sockets.append(_bind(family, kind, protocol, address))
         except OSError:
             self.close()
             raise
-        for each in self.sockets:
-            port = each.getsockname()[1]
-            self._running.add(self._tasks.start(f"accept {port}", partial(self._accept, each)))
-        self._running.add(self._tasks.start(f"connections {port}", self._watch))
+        for listening in self.sockets:
+            port = listening.getsockname()[1]
+            self._running.add(self._tasks.start(f"accept {port}", partial(self._accept, listening)))
+        self._running.add(self._tasks.start(f"connections {port}", self._enforce_deadlines))
 
     def close(self) -> None:
-        """Accept no more. Connections without a request are closed; aiohttp closes the others."""
+        """Stop accepting, and close connections without a request. aiohttp closes the others."""
         for task in self._running:
             task.cancel()
-        for each in self.sockets:
-            each.close()
+        for listening in self.sockets:
+            listening.close()
         for connection in self._open - set(self._by_handler.values()):
             connection.close()
 
-    # What connections report.
+    # Called by connections.
 
-    def serves(self, connection: Connection) -> None:
+    def on_handler_created(self, connection: Connection) -> None:
+        """Remember the connection of an aiohttp handler."""
         self._by_handler[connection.handler] = connection
 
-    def proven(self, connection: Connection) -> None:
+    def on_authenticated(self, connection: Connection) -> None:
+        """Stop counting a connection as unauthenticated."""
         self._table.discard(connection)
 
-    def lost(self, connection: Connection) -> None:
+    def on_lost(self, connection: Connection) -> None:
+        """Forget a closed connection."""
         self._table.discard(connection)
         self._open.discard(connection)
         self._by_handler.pop(connection.handler, None)
 
-    def _observed(self, handle: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> object:
-        """Return the server's handler of requests, of which connections know when a request begins and ends."""
+    def _with_connection(self, handle: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> object:
+        """Return a request handler that records the begin and end of each request in its connection."""
 
-        async def observed(request: web.Request) -> web.StreamResponse:
+        async def handle_recorded(request: web.Request) -> web.StreamResponse:
+            """Record the begin of the request, handle it, and record its end."""
             connection = self._by_handler.get(request.protocol)
-            if connection is None:  # it was lost a moment ago
+            if connection is None:  # the connection was lost a moment ago
                 return await handle(request)
             request[CONNECTION] = connection
             connection.begin(request)
             try:
-                if not connection.proven:
-                    async with self._turn:  # a burst of requests is spread over as many turns of the event loop
+                if not connection.authenticated:
+                    async with self._turn:  # spreads a burst of requests over several turns of the event loop
                         await asyncio.sleep(0)
                 return await handle(request)
             finally:
                 connection.end()
 
-        return observed
+        return handle_recorded
 
     # Accepting.
 
     async def _accept(self, listening: socket.socket) -> None:
+        """Accept connections of one listening socket, until cancelled."""
         accepted = 0
         while True:
             try:
                 sock, address = await self._loop.sock_accept(listening)
-            except OSError as error:  # no descriptor is left, or the client was gone already
-                self._spare()
-                log.warning("a connection can't be accepted: %s", error)
+            except OSError as error:  # no descriptor is left, or the client has disconnected
+                self._evict_one()
+                log.warning("cannot accept a connection: %s", error)
                 await asyncio.sleep(PAUSE_S)
                 continue
             try:
-                await self._take(sock, str(address[0]))
+                await self._admit(sock, str(address[0]))
             except asyncio.CancelledError:
                 sock.close()
                 raise
             except OSError as error:
                 sock.close()
-                log.debug("a connection was lost at once: %s", error)
+                log.debug("a connection was lost while it was accepted: %s", error)
             accepted += 1
             if accepted % AT_A_TIME == 0:
                 await asyncio.sleep(0)
 
-    async def _take(self, sock: socket.socket, address: str) -> None:
-        self._numbers += 1
-        client = self.limits.client_of(address) or f"proxied {self._numbers}"
-        if reserve_is_touched(len(self._open), sock.fileno()):
-            if not self._spare():
+    async def _admit(self, sock: socket.socket, address: str) -> None:
+        """Establish an accepted connection. Evict others for it, or close it if none can be evicted."""
+        self._accepted += 1
+        client = self.limits.client_key(address) or f"proxied {self._accepted}"
+        if reserve_in_use(len(self._open), sock.fileno()):
+            if not self._evict_one():
                 sock.close()
                 return
-            await self._freed(sock)
-        while crowd := self._table.crowd(client):
-            if (spare := eviction_candidate(crowd)) is None:
+            await self._wait_for_descriptor(sock)
+        while group := self._table.eviction_group(client):
+            if (candidate := eviction_candidate(group)) is None:
                 sock.close()
                 return
-            if self._loop.time() - spare.since < GRACE_S:
+            if self._loop.time() - candidate.since < GRACE_S:
                 await asyncio.sleep(PAUSE_S)
             else:
-                self._dismiss(spare)
+                self._evict(candidate)
         connection = Connection(self, client, self._loop.time())
         self._open.add(connection)
         self._table.add(connection)
         task = self._loop.create_task(self._connect(sock, connection), name="connect")
         self._running.add(task)
         task.add_done_callback(self._running.discard)
-        # A task that is cancelled before its first step closes nothing.
+        # A task that is cancelled before its first step does not close the socket.
         task.add_done_callback(lambda done: sock.close() if done.cancelled() else None)
-        connection.abandon_with(task.cancel)
+        connection.set_abort_callback(task.cancel)
 
     async def _connect(self, sock: socket.socket, connection: Connection) -> None:
+        """Finish the handshake and hand the socket to the connection."""
         timeout_s = HANDSHAKE_S if self._context else None
         try:
             await self._loop.connect_accepted_socket(
                 lambda: connection, sock, ssl=self._context, ssl_handshake_timeout=timeout_s
             )
         except (OSError, asyncio.CancelledError) as error:  # also a handshake that failed or took too long
-            log.debug("no connection: %s", describe_error(error))
-            self.lost(connection)
+            log.debug("a connection could not be established: %s", describe_error(error))
+            self.on_lost(connection)
             sock.close()
 
-    async def _freed(self, sock: socket.socket) -> None:
-        """Wait until the descriptor of a closed connection is free: a few turns. Pauses would add up in a crowd."""
+    async def _wait_for_descriptor(self, sock: socket.socket) -> None:
+        """Wait a few turns until a closed connection has released its descriptor.
+
+        Longer pauses would add up under load.
+        """
         for _ in range(TURNS):
             await asyncio.sleep(0)
-            if not reserve_is_touched(len(self._open), sock.fileno()):
+            if not reserve_in_use(len(self._open), sock.fileno()):
                 return
 
-    def _spare(self) -> bool:
-        """Close a connection to have its descriptor. Return False where there is none to spare."""
-        spare = eviction_candidate(self._table.largest())
-        if spare is None:
+    def _evict_one(self) -> bool:
+        """Close one connection to free its descriptor. Return False if none can be evicted."""
+        candidate = eviction_candidate(self._table.largest_group())
+        if candidate is None:
             return False
-        self._dismiss(spare)
+        self._evict(candidate)
         return True
 
-    def _dismiss(self, connection: Connection) -> None:
+    def _evict(self, connection: Connection) -> None:
+        """Close a connection and count it for the log."""
         self._table.discard(connection)
         connection.close()
-        self._closed += 1
+        self._evicted += 1
 
     # Time limits.
 
-    async def _watch(self) -> None:
+    async def _enforce_deadlines(self) -> None:
+        """Close connections that exceed a deadline, until cancelled."""
         pause_s = min(1.0, self.limits.header_s / 4, self.limits.body_s / 4)
         while True:
             await asyncio.sleep(pause_s)
             now = self._loop.time()
             for connection in list(self._open):
-                if (what := connection.overdue(now)) is not None:
-                    log.debug("a connection is closed: its %s took too long", what)
-                    self._dismiss(connection)
+                if (late_part := connection.overdue(now)) is not None:
+                    log.debug("closing a connection: the %s took too long", late_part)
+                    self._evict(connection)
             self._report(now)
 
     def _report(self, now: float) -> None:
-        if self._closed and now - self._reported_at >= REPORT_S:
-            log.info("%d connections were closed that sent no request in time, or for others", self._closed)
-            self._closed, self._reported_at = 0, now
+        """Log the number of closed connections, at most once a minute."""
+        if self._evicted and now - self._reported_at >= REPORT_S:
+            log.info("closed %d connections that missed a deadline or were evicted for new ones", self._evicted)
+            self._evicted, self._reported_at = 0, now
 
 
-def _bound(family: int, kind: int, protocol: int, address: object) -> socket.socket:
-    found = socket.socket(family, kind, protocol)
+def _bind(family: int, kind: int, protocol: int, address: object) -> socket.socket:
+    """Return a socket that listens on an address. Raises OSError."""
+    listening = socket.socket(family, kind, protocol)
     try:
-        found.setblocking(False)
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.setblocking(False)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             with suppress(OSError):
-                found.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        found.bind(address)  # type: ignore[arg-type]
-        found.listen(BACKLOG)
+                listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listening.bind(address)  # type: ignore[arg-type]
+        listening.listen(BACKLOG)
     except OSError:
-        found.close()
+        listening.close()
         raise
-    return found
+    return listening

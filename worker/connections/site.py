@@ -1,4 +1,4 @@
-"""An aiohttp site whose connections have time limits, and of which strangers can't take all."""
+"""An aiohttp site with limits on its connections."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from worker.supervision import Tasks
 
 HANDLER_OPTIONS: dict[str, Any] = {"keepalive_timeout": IDLE_S}
 """Options of aiohttp's handler for every runner with such a site."""
-PROVEN_READ = 256 * 1024
+AUTHENTICATED_READ = 256 * 1024
 
 
 class LimitedSite(web.BaseSite):
-    """Takes the place of `web.TCPSite`."""
+    """A replacement for `web.TCPSite`."""
 
     __slots__ = ("_host", "_limits", "_port", "_tasks")
 
@@ -36,21 +36,22 @@ class LimitedSite(web.BaseSite):
 
     @property
     def name(self) -> str:
+        """URL of the site."""
         return f"http{'s' if self._ssl_context else ''}://{self._host or '*'}:{self._port}"
 
     async def start(self) -> None:
-        """Raises OSError and OverflowError."""
+        """Start listening. Raises OSError or OverflowError."""
         await super().start()
         server = self._runner.server
-        assert server is not None  # noqa: S101 - BaseSite has asked
+        assert server is not None  # noqa: S101 - BaseSite.start checks it
         listener = Listener(server, self._limits, self._tasks, self._ssl_context)
         await listener.listen(self._host, self._port)
         self._server = listener  # type: ignore[assignment]  # a site uses its sockets and `close`
 
 
 def mark_authenticated(request: web.BaseRequest) -> None:
-    """Count the connection of a request no longer among those of strangers: it has shown a valid signature or token."""
+    """Stop counting the connection of a request as unauthenticated: its client has shown a valid signature or token."""
     connection = request.get(CONNECTION) if isinstance(request, web.Request) else None
     if connection is not None:
         connection.mark_authenticated()
-        request.content.set_read_chunk_size(PROVEN_READ)
+        request.content.set_read_chunk_size(AUTHENTICATED_READ)

@@ -1,4 +1,4 @@
-"""The connections of strangers, and which of them makes room for another one."""
+"""Unauthenticated connections, and which of them is evicted for a new one."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from worker.connections.connection import Connection, Phase
 from worker.connections.limits import ConnectionLimits
 
 Group = dict[Connection, None]
-"""The connections of one client, the oldest first."""
+"""Connections of one client, oldest first."""
 
 
 class ConnectionTable:
-    """Connections that have not shown a valid signature or token, by client."""
+    """Connections that have shown no valid signature or token, by client."""
 
     def __init__(self, limits: ConnectionLimits) -> None:
         self._limits = limits
@@ -23,10 +23,12 @@ class ConnectionTable:
         return self._count
 
     def add(self, connection: Connection) -> None:
+        """Add a connection."""
         self._groups.setdefault(connection.client, {})[connection] = None
         self._count += 1
 
     def discard(self, connection: Connection) -> None:
+        """Remove a connection if it is in the table."""
         group = self._groups.get(connection.client, {})
         if connection in group:
             del group[connection]
@@ -34,28 +36,31 @@ class ConnectionTable:
             if not group:
                 del self._groups[connection.client]
 
-    def crowd(self, client: str) -> Iterable[Connection]:
-        """Return the connections of which one has to go before this client gets one more; none where there is room."""
-        own = self._groups.get(client, {})
-        if len(own) >= self._limits.of_one_address:
-            return own
-        return self.largest() if self._count >= self._limits.max_unauthenticated else ()
+    def eviction_group(self, client: str) -> Iterable[Connection]:
+        """Return the connections of which one has to be evicted before this client gets one more.
 
-    def largest(self) -> Iterable[Connection]:
-        """Return the connections of the client that has the most: it can spare one best."""
+        The result is empty below the limits.
+        """
+        group = self._groups.get(client, {})
+        if len(group) >= self._limits.max_per_address:
+            return group
+        return self.largest_group() if self._count >= self._limits.max_unauthenticated else ()
+
+    def largest_group(self) -> Iterable[Connection]:
+        """Return the connections of the client that has the most."""
         return max(self._groups.values(), key=len, default={})
 
 
-def eviction_candidate(crowd: Iterable[Connection]) -> Connection | None:
-    """Return the oldest connection that waits for a request, else the oldest whose body is not here yet.
+def eviction_candidate(group: Iterable[Connection]) -> Connection | None:
+    """Return the oldest connection that waits for a request, else the oldest whose body is incomplete, else None.
 
-    One whose request is complete is answered first.
+    A connection whose request is complete is not evicted, so that it gets its response.
     """
-    body = None
-    for connection in crowd:
+    with_body = None
+    for connection in group:
         phase = connection.phase
         if phase is Phase.WAITING:
             return connection
-        if phase is Phase.BODY and body is None:
-            body = connection
-    return body
+        if phase is Phase.BODY and with_body is None:
+            with_body = connection
+    return with_body

@@ -1,4 +1,4 @@
-"""The request shapes that clients already speak, told apart by their keys."""
+"""The request formats that clients use, recognised by their keys."""
 
 from __future__ import annotations
 
@@ -14,18 +14,24 @@ DIALECTS = (
     vast.DIALECT,
     native.DIALECT,
 )
-"""The registry: a dialect is one file and one line here. The first that recognises a body reads it."""
+"""All dialects. A new dialect is one file and one line here. The first one whose keys match reads a body."""
 NATIVE, VAST = native.DIALECT, vast.DIALECT
 BY_NAME: dict[str, Dialect] = {dialect.name: dialect for dialect in DIALECTS}
 
 
 def detect(body: Mapping[str, Any]) -> Dialect:
-    """The first whose marks the body has; native takes everything, because its errors explain best."""
+    """Return the first dialect whose keys the body has.
+
+    The native one matches any body, because its errors explain most.
+    """
     return next(dialect for dialect in DIALECTS if _has(body, dialect.marks))
 
 
 def _has(body: object, marks: JsonPath) -> bool:
-    """Whether the keys are there, the values of all but the last one being objects; of a single one its own value."""
+    """Return whether the keys exist, each inside the one before.
+
+    All values but the last, or a single one, have to be objects.
+    """
     for key in marks:
         if not isinstance(body, Mapping) or key not in body:
             return False

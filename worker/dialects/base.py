@@ -1,4 +1,4 @@
-"""What a dialect is: pure functions from a request body to a job, and from a job to a response body."""
+"""The interface of a dialect: pure functions from a request body to a job, and from a job to a response body."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ Body = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ParsedRequest:
-    """What a body asks for, and the files in it. They are not decoded yet where they are large."""
+    """The job that a body describes, and the files in the body. Large files are not decoded yet."""
 
     job: JobRequest
     files: tuple[SentFile, ...] = ()
@@ -50,7 +50,11 @@ class ParsedRequest:
 
 @dataclass(frozen=True, slots=True)
 class JobResponse:
-    """A job with what only its answer needs: the files in base64 by output index, the gateway's address, the engine."""
+    """A job with everything that a response body needs.
+
+    `data` has the files in base64 by output index, `local_paths` their paths on this machine. `base_url` is the URL at
+    which the client reaches the gateway. `engine` is None if it cannot be reached.
+    """
 
     job: Job
     data: Mapping[int, str]
@@ -59,31 +63,35 @@ class JobResponse:
     local_paths: Mapping[int, str]
 
     def url(self, output: Output) -> str | None:
-        """Absolute, seen from the client that asks."""
+        """Return the absolute URL of an output for this client, or None if it has no URL."""
         return self.base_url + output.url if output.url and output.url.startswith("/") else output.url
 
     @property
     def random_integers(self) -> Body:
-        """What was drawn, for dialects that have no place of their own for it; empty where nothing was."""
+        """Random integers and seeds that were drawn, for dialects without their own field for them.
+
+        Empty if there are none.
+        """
         request = self.job.request
         drawn = {"random_integers": request.random_integers, "seeds": request.seeds}
-        return {name: [asdict(one) for one in integers] for name, integers in drawn.items() if integers}
+        return {name: [asdict(integer) for integer in integers] for name, integers in drawn.items() if integers}
 
     def milliseconds(self, *states: JobState) -> float:
+        """Return the milliseconds that the job spent in these states."""
         return round(sum(self.job.stages.get(state, 0.0) for state in states) * 1000, 2)
 
 
-def standard_event(job: Job, webhook: Webhook, answered: Body) -> Body:
-    """The body of a webhook as Standard Webhooks suggests it: what happened, when, and the answer as data."""
-    when = datetime.fromtimestamp(job.created_at + job.elapsed_s, UTC)
-    return {"type": f"job.{job.state}", "timestamp": when.isoformat(), "data": answered}
+def standard_event(job: Job, webhook: Webhook, response_body: Body) -> Body:
+    """Return the body of a webhook in the form of Standard Webhooks: type, timestamp, and the response body as data."""
+    ended_at = datetime.fromtimestamp(job.created_at + job.elapsed_s, UTC)
+    return {"type": f"job.{job.state}", "timestamp": ended_at.isoformat(), "data": response_body}
 
 
 class ProblemFields(BaseModel):
-    """A problem of a workflow, or an output that could not be delivered. Every answer has the same object.
+    """A problem of a workflow, or an output that could not be delivered. It is the same in every dialect.
 
-    `code` is a word for programs, `output` the name that a node gave to the file; the others are those of an error's
-    `details`.
+    `code` is for programs. `output` is the name that a node gave to the file. The other fields are those of the
+    `details` of an error.
     """
 
     message: str
@@ -99,90 +107,92 @@ class ProblemFields(BaseModel):
 
 
 def problems_of(job: Job) -> Body:
-    """The part of an answer that tells what could not be delivered; empty where there is nothing to tell."""
+    """Return the field `problems` with the outputs that could not be delivered, or nothing if there are none."""
     return {"problems": [asdict(problem) for problem in job.problems]} if job.problems else {}
 
 
 def changes_of(job: Job) -> Body:
-    """The part of an answer that lists what was repaired, and the warnings of the conversion; only what there is."""
+    """Return the fields `repairs` and `warnings` of a response. An empty list is left out."""
     request = job.request
-    found: Body = {
+    fields: Body = {
         "repairs": [asdict(repair) for repair in request.repairs],
         "warnings": [asdict(warning) for warning in request.warnings],
     }
-    return {name: listed for name, listed in found.items() if listed}
+    return {name: items for name, items in fields.items() if items}
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """`read` gets the worker's templates, for requests that name one.
+    """One request format.
 
-    `pending` takes the job's URL, and the keys that say how far it is: the same in every dialect.
-
-    `failed` takes the job's id where there is one already; it adds our error under the key `error` or beside it.
-
-    `event` makes a webhook's body of what the sync route would have answered.
-
-    `files` is where the values of the body are files in base64, however long: a model's field there is `Content`. Below
-    `params` are values of templates, some of which may be files. Data URIs are files anywhere.
+    - `read` converts a body to a job. It gets the templates of the worker for requests that name one.
+    - `completed` returns the response body of a job that succeeded.
+    - `pending` returns the body of a 202 response. It gets the URL of the job and its progress.
+    - `failed` returns the body of an error. It gets the id of the job, if there is a job.
+    - `event` returns the body of a webhook. It gets the body that the synchronous route would have returned.
+    - `files` is the location of base64 files in the body. Their fields have the type `Content`.
+    - `params` is the location of template parameters, which may contain files. Data URIs are files anywhere.
     """
 
     name: str
     marks: JsonPath
-    """Keys, one inside the other, that a body of this dialect has; none: any body."""
+    """Keys, one inside the other, that identify a body of this dialect. Empty means any body."""
     read: Callable[[Mapping[str, Any], Library], ParsedRequest]
     completed: Callable[[JobResponse], Body]
     pending: Callable[[Job, str, Body], Body]
     failed: Callable[[str | None, WorkerError], Body]
     request_model: type[BaseModel]
     result_model: type[BaseModel] | None = None
-    """The answer of a job that succeeded, where a model describes it."""
+    """Model of the response of a job that succeeded, if there is one."""
     files: JsonPath | None = None
     params: JsonPath | None = None
     event: Callable[[Job, Webhook, Body], Body] = standard_event
 
 
 def parse_model(model: type[Model], body: Mapping[str, Any]) -> Model:
-    """The body as a model. Raises UnknownField or InvalidField that name every field, and the nearest known one."""
+    """Validate a body. Raises UnknownField or InvalidField, whose details name each field and the nearest known one."""
     try:
         return model.model_validate(body)
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False, include_context=False)
-    problems.sort(key=lambda problem: problem["type"] != "extra_forbidden")  # a misspelt field is missing, too
+    # Unknown fields come first, because a misspelt field is also a missing one.
+    problems.sort(key=lambda problem: problem["type"] != "extra_forbidden")
     details = [_detail(model, problem["loc"], problem["type"], problem["msg"]) for problem in problems]
     summary = "; ".join(detail.message for detail in details[:3])
-    unknown = all(problem["type"] == "extra_forbidden" for problem in problems)
-    raise UnknownField(summary, details) if unknown else InvalidField(summary, details)
+    all_unknown = all(problem["type"] == "extra_forbidden" for problem in problems)
+    raise UnknownField(summary, details) if all_unknown else InvalidField(summary, details)
 
 
-def _detail(model: type[BaseModel], place: tuple[int | str, ...], kind: str, message: str) -> Detail:
-    name = ".".join(str(part) for part in place)
+def _detail(model: type[BaseModel], location: tuple[int | str, ...], kind: str, message: str) -> Detail:
+    """Return the detail for one validation error of pydantic."""
+    name = ".".join(str(part) for part in location)
     if kind == "extra_forbidden" and name == "input":
-        return Detail("field 'input' has to be an object: {\"workflow\": ...}", input=name)
+        return Detail("field 'input' must be an object: {\"workflow\": ...}", input=name)
     if kind == "extra_forbidden":
-        near = nearest_field(model, place)
-        if near is None:
+        nearest = nearest_field(model, location)
+        if nearest is None:
             return Detail(
                 f"unknown field {name!r}", input=name, suggestion=f"known fields: {', '.join(model.model_fields)}"
             )
-        meant = f"did you mean {near!r}?"
-        return Detail(f"unknown field {name!r}: {meant}", input=name, suggestion=meant)
+        suggestion = f"did you mean {nearest!r}?"
+        return Detail(f"unknown field {name!r}: {suggestion}", input=name, suggestion=suggestion)
     return Detail(f"field {name!r}: {message[:1].lower()}{message[1:]}", input=name)
 
 
 def workflow_of(workflow: object) -> Body:
-    """The prompt, checked. What the editor saves stays as it is: whoever has a catalog turns it into a prompt.
+    """Return the workflow in the body after a check: a prompt, or a file of the editor unchanged.
 
-    Raises InvalidWorkflow, with the node where there is one.
+    A file of the editor is converted later, with a catalog. Raises InvalidWorkflow, with the node if there is one.
     """
-    found = unwrap(workflow)
-    return dict(found) if isinstance(found, dict) and is_ui(found) else dict(prompt_of(found))
+    unwrapped = unwrap(workflow)
+    return dict(unwrapped) if isinstance(unwrapped, dict) and is_ui(unwrapped) else dict(prompt_of(unwrapped))
 
 
 def extra_of(workflow: object, fields: ExtraDataFields | None, api_key: SecretStr | None = None) -> ExtraData:
-    """Return what goes to ComfyUI beside the prompt that `workflow` becomes.
+    """Return the data that is sent to ComfyUI beside the prompt.
 
-    What the editor saved is in it, unless the client gave another one. `api_key` is the key's other place.
+    It includes the file of the editor in `workflow`, unless the client sent another one. `api_key` is the comfy.org key
+    from its other field.
     """
     saved = editor_workflow(workflow)
     pnginfo = {} if saved is None else {"workflow": saved}
@@ -194,7 +204,7 @@ def extra_of(workflow: object, fields: ExtraDataFields | None, api_key: SecretSt
 
 
 def prompt_of(workflow: object) -> Prompt:
-    """Raises InvalidWorkflow, with the node where there is one."""
+    """Return the workflow as a checked prompt. Raises InvalidWorkflow, with the node if there is one."""
     try:
         return parse_prompt(workflow)
     except PromptError as error:
@@ -203,15 +213,20 @@ def prompt_of(workflow: object) -> Prompt:
 
 
 def find_template(library: Library, name: str) -> Template:
-    """Raises UnknownTemplate, with the nearest one."""
+    """Return the template. Raises UnknownTemplate with the nearest name."""
     if name not in library:
-        near = did_you_mean(name, library) or f"known: {', '.join(library)}"
-        raise UnknownTemplate(f"there is no template {name!r}", [Detail(f"no template {name!r}", suggestion=near)])
+        suggestion = did_you_mean(name, library) or f"known: {', '.join(library)}"
+        raise UnknownTemplate(
+            f"there is no template {name!r}", [Detail(f"no template {name!r}", suggestion=suggestion)]
+        )
     return library[name]
 
 
 def fill_template(library: Library, name: str, params: Params, sent: Collection[str] = ()) -> FilledTemplate:
-    """A template with these values; `sent` names the request's files. Raises UnknownTemplate, InvalidParams."""
+    """Return a template filled with these values.
+
+    `sent` are the names of files. Raises UnknownTemplate or InvalidParams.
+    """
     template = find_template(library, name)
     try:
         params = {name: with_reference_texts(value) for name, value in params.items()}
@@ -224,5 +239,5 @@ def fill_template(library: Library, name: str, params: Params, sent: Collection[
             Detail(f"parameter {problem.path!r} {problem.message}", input=problem.path, suggestion=problem.cure)
             for problem in error.problems
         ]
-        told = " ".join(f"{detail.message}. {detail.suggestion}" for detail in details[:3])
-        raise InvalidParams(told, details) from error
+        summary = " ".join(f"{detail.message}. {detail.suggestion}" for detail in details[:3])
+        raise InvalidParams(summary, details) from error

@@ -1,4 +1,4 @@
-"""Buckets of clients in the words of other APIs: what they become, and errors that name the client's own fields."""
+"""Buckets of clients in the field names of other APIs. Errors name the fields that the client used."""
 
 from __future__ import annotations
 
@@ -17,22 +17,26 @@ RUNPOD_NAMES = {
     "secret_access_key": "accessSecret",
     "endpoint_url": "endpointUrl",
 }
-"""Our names of a bucket's fields, and those of RunPod's `s3Config`."""
+"""Native names of the fields of a bucket, and those of RunPod's `s3Config`."""
 STOCK_NAMES = {"bucket": "bucket_name"}
-"""Those of the section `s3` of Vast's stock template."""
+"""The same for the section `s3` of Vast's stock template."""
 
 
-def bucket_target(fields: Mapping[str, Any], names: Mapping[str, str], place: str) -> S3Target:
-    """Return the bucket; `fields` have our names, and stand at `place` under `names`. Raises InvalidField."""
+def bucket_target(fields: Mapping[str, Any], names: Mapping[str, str], location: str) -> S3Target:
+    """Return the bucket that `fields` describe, by their native names. Raises InvalidField.
+
+    In errors the fields have the names in `names`, and are inside the field `location`.
+    """
     try:
         return parse_model(S3Fields, fields).target()
     except InvalidField as error:
-        details = [_renamed(detail, names, place) for detail in error.details]
+        details = [_renamed(detail, names, location) for detail in error.details]
         summary = "; ".join(detail.message for detail in details[:3])
         raise type(error)(summary, details) from None
 
 
-def _renamed(detail: Detail, names: Mapping[str, str], place: str) -> Detail:
-    ours = detail.input or ""
-    theirs = f"{place}.{names.get(ours, ours)}"
-    return replace(detail, message=detail.message.replace(repr(ours), repr(theirs), 1), input=theirs)
+def _renamed(detail: Detail, names: Mapping[str, str], location: str) -> Detail:
+    """Return a detail with the field name of the client."""
+    native_name = detail.input or ""
+    client_name = f"{location}.{names.get(native_name, native_name)}"
+    return replace(detail, message=detail.message.replace(repr(native_name), repr(client_name), 1), input=client_name)

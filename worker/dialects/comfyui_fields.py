@@ -1,4 +1,4 @@
-"""What ComfyUI's own clients send beside a prompt to `POST /prompt`: the fields, and what they mean here."""
+"""Fields that ComfyUI's own clients send to `POST /prompt`, and what they mean here."""
 
 from __future__ import annotations
 
@@ -12,31 +12,35 @@ from worker.workflow.prompt import Prompt, ancestors
 
 
 class ComfyFields(BaseModel):
-    """Fields of ComfyUI's `POST /prompt` that are no fields of ours."""
+    """Fields of ComfyUI's `POST /prompt` that the native dialect does not have itself."""
 
-    client_id: Any = Field(None, description="ComfyUI's; without a meaning here, where events are asked for by job.")
-    prompt_id: str | None = Field(None, description="ComfyUI's: the same as `id`.")
+    client_id: Any = Field(None, description="ComfyUI's client id. It is ignored, because events are requested by job.")
+    prompt_id: str | None = Field(None, description="ComfyUI's name for `id`.")
     number: float | None = Field(
-        None, description="ComfyUI's place in the queue; jobs run in their order all the same."
+        None, description="ComfyUI's position in the queue. It is ignored: jobs run in the order in which they arrive."
     )
-    front: bool | None = Field(None, description="ComfyUI's; jobs run in their order all the same.")
+    front: bool | None = Field(
+        None, description="ComfyUI's option to run next. It is ignored: jobs run in the order in which they arrive."
+    )
     partial_execution_targets: list[str] | None = Field(
-        None, description="Output nodes of an API prompt: only these run, with what they need."
+        None, description="Output nodes of an API prompt. Only these and the nodes that they need are run."
     )
 
     @field_validator("prompt_id", mode="before")
     @classmethod
     def _text(cls, value: object) -> object:
+        """Accept an integer as a prompt id."""
         return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
     @field_validator("partial_execution_targets", mode="before")
     @classmethod
     def _texts(cls, value: object) -> object:
+        """Accept node ids of any type."""
         return [str(item) for item in value] if isinstance(value, list) else value
 
 
 def order_warnings(fields: ComfyFields) -> tuple[Detail, ...]:
-    """Return a warning for each field that asks for another place in the queue."""
+    """Return a warning for each field that requests another position in the queue."""
     return tuple(
         Detail(f"{name!r} has no effect here: jobs run in the order in which they arrive.", input=name)
         for name in ("front", "number")
@@ -45,14 +49,14 @@ def order_warnings(fields: ComfyFields) -> tuple[Detail, ...]:
 
 
 def job_id(own: str | None, prompt_id: str | None) -> str | None:
-    """Return the id that the client chose, by either name. Raises InvalidField for two different ones."""
+    """Return the id that the client chose, by either name, or None. Raises InvalidField if the two differ."""
     if own and prompt_id and own != prompt_id:
-        raise InvalidField("'id' and 'prompt_id' are the same thing, and differ: leave one of them out")
+        raise InvalidField("'id' and 'prompt_id' mean the same and have different values: leave one of them out")
     return own or prompt_id or None
 
 
 def with_targets(prompt: Prompt, targets: Sequence[str]) -> Prompt:
-    """Return the part of a prompt that these nodes need. Raises InvalidField for a node that is not there."""
+    """Return the part of a prompt that these nodes need. Raises InvalidField for an unknown node."""
     unknown = [target for target in targets if target not in prompt]
     if unknown or not targets:
         message = f"names no node of the prompt: {', '.join(unknown)[:200]}" if unknown else "is empty"

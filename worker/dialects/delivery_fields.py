@@ -1,4 +1,4 @@
-"""How a request says where its results go, in what form, and whom to tell: the fields, and what they become."""
+"""Request fields for the delivery of results: their target, their format, and webhooks."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from worker.delivery_options import (
 OutputFormat = Literal["base64", "url"]
 
 
-def _signs(secret: SecretStr) -> SecretStr:
+def _check_secret(secret: SecretStr) -> SecretStr:
+    """Check that the secret can sign. Raises ValueError."""
     signing_key(secret.get_secret_value())
     return secret
 
 
 def _format_name(value: object) -> object:
-    """`jpg`, `.JPG` and `image/jpeg` are all JPEG."""
+    """Return the canonical name of an image format: `jpg`, `.JPG` and `image/jpeg` are all `jpeg`."""
     if not isinstance(value, str):
         return value
     name = value.strip().lower().removeprefix("image/").removeprefix(".")
@@ -31,76 +32,83 @@ def _format_name(value: object) -> object:
 
 
 class ImageFields(BaseModel):
-    """How pictures are wanted. Without this they come as ComfyUI wrote them."""
+    """The requested form of output images. Without it they are delivered as ComfyUI wrote them."""
 
     model_config = ConfigDict(extra="forbid")
 
     format: Annotated[Literal["png", "jpeg", "webp"] | None, BeforeValidator(_format_name)] = Field(
-        None, description="Of pictures; animated ones stay as is. `jpg` is jpeg, in any case, also as `image/jpg`."
+        None,
+        description="Format of still images; animated ones are not converted. `jpg` and `image/jpg` mean `jpeg`, in "
+        "any case.",
     )
-    quality: int | None = Field(None, ge=1, le=100, description="Of JPEG and WebP.")
-    metadata: Literal["keep", "strip"] = Field("keep", description="Workflow, prompt and EXIF inside the picture.")
+    quality: int | None = Field(None, ge=1, le=100, description="Quality of JPEG and WebP, 1 to 100.")
+    metadata: Literal["keep", "strip"] = Field(
+        "keep", description="Whether workflow, prompt and EXIF stay in the image."
+    )
 
     @model_validator(mode="after")
-    def _fits(self) -> Self:
+    def _check_quality(self) -> Self:
+        """Reject a quality for PNG."""
         if self.format == "png" and self.quality is not None:
-            raise ValueError("PNG has no quality: leave it out, or ask for jpeg or webp")
+            raise ValueError("PNG has no quality: leave it out, or request jpeg or webp")
         return self
 
-    def wanted(self) -> ImageFormat:
+    def to_image_format(self) -> ImageFormat:
+        """Return the requested format."""
         return ImageFormat(ImageType(self.format) if self.format else None, self.quality, self.metadata == "keep")
 
 
 class WebhookFields(BaseModel):
-    """Whom to tell of the job's end, in a message signed after the Standard Webhooks scheme."""
+    """A webhook for the end of the job, signed as Standard Webhooks specifies."""
 
     model_config = ConfigDict(extra="forbid")
 
     url: str = Field(min_length=1, max_length=4096)
-    secret: Annotated[SecretStr, AfterValidator(_signs)] | None = Field(
-        None, description="`whsec_` and base64; without one the operator's signs."
+    secret: Annotated[SecretStr, AfterValidator(_check_secret)] | None = Field(
+        None, description="`whsec_` and base64. Without it the secret of the operator is used."
     )
 
-    def webhook(self) -> Webhook:
+    def to_webhook(self) -> Webhook:
+        """Return the webhook."""
         return Webhook(self.url, self.secret or NO_SECRET)
 
 
 class RunpodS3(BaseModel):
-    """A bucket of the client's own, as RunPod's API names its fields."""
+    """A bucket of the client, with the field names of RunPod's API."""
 
     model_config = ConfigDict(extra="ignore")
 
-    accessId: str = ""  # noqa: N815 - RunPod's words
+    accessId: str = ""  # noqa: N815 - RunPod's field names
     accessSecret: SecretStr = NO_SECRET  # noqa: N815
     bucketName: str = ""  # noqa: N815
     endpointUrl: str = ""  # noqa: N815
 
     def fields(self) -> dict[str, Any]:
-        """For S3Fields, which asks for what is missing."""
-        given = {
+        """Return the fields under their native names. S3Fields reports those that are missing."""
+        fields = {
             "bucket": self.bucketName,
             "access_key_id": self.accessId,
             "secret_access_key": self.accessSecret,
             "endpoint_url": self.endpointUrl,
         }
-        return {name: value for name, value in given.items() if value}
+        return {name: value for name, value in fields.items() if value}
 
 
 class RunpodEnvelope(BaseModel):
-    """What RunPod's API takes beside `input`."""
+    """Fields of RunPod's API beside `input`."""
 
     model_config = ConfigDict(extra="ignore")
 
-    webhook: str | None = Field(None, max_length=4096, description="URL to which the end of the job is posted.")
-    s3Config: RunpodS3 | None = None  # noqa: N815 - RunPod's word
+    webhook: str | None = Field(None, max_length=4096, description="URL that receives a POST when the job ends.")
+    s3Config: RunpodS3 | None = None  # noqa: N815 - RunPod's field name
 
-    def called(self) -> Webhook | None:
-        """Return whom to tell of the job's end."""
+    def to_webhook(self) -> Webhook | None:
+        """Return the webhook for the end of the job, or None."""
         return Webhook(self.webhook) if self.webhook else None
 
 
 class StockS3(BaseModel):
-    """The stock template's section; it sends empty strings where it means none."""
+    """The section `s3` of Vast's stock template. An empty string means that a field is not set."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -111,15 +119,15 @@ class StockS3(BaseModel):
     region: str | None = None
 
     def fields(self) -> dict[str, Any] | None:
-        """For S3Fields, which asks for what is missing. None where there is nothing."""
-        given = {name: value for name, value in dict(self).items() if value}
-        if not given.keys() - {"region"}:
+        """Return the fields under their native names, or None if no bucket is named."""
+        fields = {name: value for name, value in dict(self).items() if value}
+        if not fields.keys() - {"region"}:
             return None
-        return {"bucket" if name == "bucket_name" else name: value for name, value in given.items()}
+        return {"bucket" if name == "bucket_name" else name: value for name, value in fields.items()}
 
 
 class StockWebhook(BaseModel):
-    """The stock template's section: any text is a secret, and `extra_params` come back as `extra`."""
+    """The section `webhook` of Vast's stock template. Any text is a secret. `extra_params` are returned as `extra`."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -128,7 +136,8 @@ class StockWebhook(BaseModel):
     timeout: float | None = Field(None, gt=0, le=120)
     secret: SecretStr | None = None
 
-    def webhook(self) -> Webhook | None:
+    def to_webhook(self) -> Webhook | None:
+        """Return the webhook, or None if there is no URL."""
         if not self.url:
             return None
         return Webhook(self.url, self.secret or NO_SECRET, self.extra_params or {}, self.timeout, stock=True)

@@ -1,4 +1,4 @@
-"""What a request sends beside its workflow, as ComfyUI's own clients do: the fields, and what they become."""
+"""Data that a request sends beside its workflow, as ComfyUI's own clients do."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
-KEY_DESCRIPTION = "Your comfy.org key, for partner nodes. It is never logged or written down."
+KEY_DESCRIPTION = "Your comfy.org key for partner nodes. It is never logged or stored."
 
 
 class ExtraDataFields(BaseModel):
-    """ComfyUI's `extra_data`. Other keys are ignored."""
+    """ComfyUI's `extra_data`. Unknown keys are ignored."""
 
     model_config = ConfigDict(extra="ignore")
 
     extra_pnginfo: dict[str, Any] | None = Field(
         None,
-        description="What nodes read, and what savers write into their files. `workflow` is what the editor saves.",
+        description="Data for nodes, which save nodes write into their files. `workflow` is the file of the editor.",
     )
     api_key_comfy_org: SecretStr | None = Field(None, description=KEY_DESCRIPTION)
 
     @field_validator("extra_pnginfo")
     @classmethod
     def _workflow_is_an_object(cls, pnginfo: dict[str, Any] | None) -> dict[str, Any] | None:
-        """Nodes take it for one, and some break on null."""
+        """Check that `workflow` is an object, because some nodes fail on null. Remove null."""
         if pnginfo is None or isinstance(workflow := pnginfo.get("workflow", {}), dict):
             return pnginfo
         if workflow is not None:
-            raise ValueError("'workflow' has to be the object that ComfyUI's editor saves")
+            raise ValueError("'workflow' must be the object that ComfyUI's editor saves")
         return {name: value for name, value in pnginfo.items() if name != "workflow"}

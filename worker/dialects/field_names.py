@@ -1,4 +1,4 @@
-"""What a field is called in the dialect of the caller: the nearest name for an unknown one, and names in messages."""
+"""Names of fields in the dialect of the caller: the nearest name for an unknown one, and the names in messages."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pydantic import BaseModel
 
 SIMILAR = 0.75
 LONGEST = 100
-"""difflib takes quadratic time, and names come from strangers."""
-ELSEWHERE = {
+"""Characters of a name that are compared. difflib takes quadratic time, and clients choose the names."""
+SYNONYMS = {
     **dict.fromkeys(("workflowjson", "workflowapi", "apiworkflow", "comfyworkflow", "graph", "nodes"), "workflow"),
     **dict.fromkeys(("images", "image", "files", "file", "inputimages", "inputimage", "uploads"), "inputs"),
     **dict.fromkeys(("requestid", "jobid", "idempotencykey", "taskid"), "id"),
@@ -27,13 +27,13 @@ ELSEWHERE = {
     **dict.fromkeys(("s3config", "storage", "bucketconfig", "upload"), "s3"),
     "input": "input",
 }
-"""Names of other servers, without case and underscores, and the native fields for the purpose."""
+"""Field names of other servers, without case and underscores, and the native field with the same purpose."""
 INPUT_FIELDS = {
     **dict.fromkeys(("workflowjson", "workflowapi", "apiworkflow"), "workflow_json"),
     **dict.fromkeys(("workflow", "comfyworkflow", "graph", "flow"), "workflow"),
     **dict.fromkeys(("modifier", "template", "modificator"), "modifier"),
 }
-"""The fields of `input` that a job is made of, in Vast's and RunPod's dialects."""
+"""Fields of `input` in Vast's and RunPod's dialects that describe the job."""
 RUNPOD_FIELD_NAMES = {
     "`inputs`": "`input.images`",
     "`output_format`": "`s3Config`",
@@ -47,69 +47,70 @@ VAST_FIELD_NAMES = {
     "`output`": "`input.output`",
     '"deliver_models": true with the request': '"deliver_models": true in `input`',
 }
-"""What stands in messages for the native names of fields."""
+"""Replacements in messages for native names of fields."""
 
 
-def plain(name: str) -> str:
-    """Return a name without case, underscores and hyphens: `outputFormat` and `output_format` are the same."""
+def normalize_name(name: str) -> str:
+    """Return a name without case, underscores and hyphens, so that `outputFormat` equals `output_format`."""
     return re.sub(r"[\W_]", "", name[:LONGEST]).lower()
 
 
-def nearest_field(model: type[BaseModel], place: Sequence[int | str]) -> str | None:
-    """Return the path of the field that an unknown one was meant to be; None where none is near."""
-    *parents, name = map(str, place)
-    inner = _inner(model, parents)
-    wanted, prefix = plain(name), "".join(f"{parent}." for parent in parents)
-    known = {plain(field): field for field in inner.model_fields} if inner else {}
-    if wanted in known:
-        return prefix + known[wanted]
-    if not parents and wanted in ELSEWHERE and ELSEWHERE[wanted] != name:
-        return ELSEWHERE[wanted]
-    if near := get_close_matches(wanted, known, n=1, cutoff=SIMILAR):
-        return prefix + known[near[0]]
-    return next((path for path in _deeper(model) if plain(path.rpartition(".")[2]) == wanted), None)
+def nearest_field(model: type[BaseModel], location: Sequence[int | str]) -> str | None:
+    """Return the path of the known field that an unknown one probably means, or None."""
+    *parents, name = map(str, location)
+    parent_model = _model_at(model, parents)
+    normalized, prefix = normalize_name(name), "".join(f"{parent}." for parent in parents)
+    known_names = {normalize_name(field): field for field in parent_model.model_fields} if parent_model else {}
+    if normalized in known_names:
+        return prefix + known_names[normalized]
+    if not parents and normalized in SYNONYMS and SYNONYMS[normalized] != name:
+        return SYNONYMS[normalized]
+    if matches := get_close_matches(normalized, known_names, n=1, cutoff=SIMILAR):
+        return prefix + known_names[matches[0]]
+    return next((path for path in _nested_paths(model) if normalize_name(path.rpartition(".")[2]) == normalized), None)
 
 
 def suggested_field(names: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Return a field of an `input` without a workflow that was meant to bring it, and what it is called."""
+    """Return the first name that looks like a field with a workflow, and the correct name of that field, else None."""
     for name in names:
-        if (meant := INPUT_FIELDS.get(plain(name))) or (
-            near := get_close_matches(plain(name), INPUT_FIELDS, n=1, cutoff=SIMILAR)
+        if (field := INPUT_FIELDS.get(normalize_name(name))) or (
+            matches := get_close_matches(normalize_name(name), INPUT_FIELDS, n=1, cutoff=SIMILAR)
         ):
-            return name, meant or INPUT_FIELDS[near[0]]
+            return name, field or INPUT_FIELDS[matches[0]]
     return None
 
 
-def translate_field_names(value: Any, words: Mapping[str, str]) -> Any:  # noqa: ANN401 - JSON
-    """Return an error or a problem with the fields' names that a dialect has for them."""
+def translate_field_names(value: Any, names: Mapping[str, str]) -> Any:  # noqa: ANN401 - JSON
+    """Return an error or a problem in which native names of fields are replaced by a dialect's names."""
     if isinstance(value, str):
-        for word, meaning in words.items():
-            value = value.replace(word, meaning)
+        for native_name, dialect_name in names.items():
+            value = value.replace(native_name, dialect_name)
         return value
     if isinstance(value, dict):
-        return {key: translate_field_names(item, words) for key, item in value.items()}
-    return [translate_field_names(item, words) for item in value] if isinstance(value, list | tuple) else value
+        return {key: translate_field_names(item, names) for key, item in value.items()}
+    return [translate_field_names(item, names) for item in value] if isinstance(value, list | tuple) else value
 
 
-def _inner(model: type[BaseModel], path: Sequence[str]) -> type[BaseModel] | None:
-    """Return the model of the object at a path of fields and indexes."""
-    found: type[BaseModel] | None = model
+def _model_at(model: type[BaseModel], path: Sequence[str]) -> type[BaseModel] | None:
+    """Return the model of the object at a path of fields and indexes, or None."""
+    current: type[BaseModel] | None = model
     for name in path:
         if name.isdigit():
             continue
-        field = found.model_fields.get(name) if found else None
-        found = _model_in(field.annotation) if field else None
-    return found
+        field = current.model_fields.get(name) if current else None
+        current = _model_in(field.annotation) if field else None
+    return current
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:  # noqa: ANN401 - a type
+    """Return the model in an annotation, or None."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next((found for part in get_args(annotation) if (found := _model_in(part))), None)
+    return next((inner for part in get_args(annotation) if (inner := _model_in(part))), None)
 
 
-def _deeper(model: type[BaseModel]) -> Iterator[str]:
-    """Yield the paths of fields one level down."""
+def _nested_paths(model: type[BaseModel]) -> Iterator[str]:
+    """Yield the paths of fields one level below."""
     for name, field in model.model_fields.items():
         if inner := _model_in(field.annotation):
             yield from (f"{name}.{field_name}" for field_name in inner.model_fields)

@@ -1,4 +1,4 @@
-"""The stock template's modifiers as templates of ours: which one, what its parameters are called, what they were."""
+"""Modifiers of Vast's stock template, mapped to templates and parameters of this worker."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ NAMES = {
     "input_image": "image",
     "sampler_name": "sampler",
 }
-"""What the stock template calls some of our parameters."""
+"""Parameter names of the stock template, and the names of this worker's templates."""
 
 
 @dataclass(frozen=True, slots=True)
 class Modifier:
-    """`defaults` are the stock template's where ours differ."""
+    """The template for a modifier. `defaults` are the stock template's defaults that differ from it."""
 
     template: str
     defaults: Mapping[str, Any]
@@ -33,24 +33,24 @@ MODIFIERS = {
     "Image2Image": Modifier("sd15-image-to-image", SAMPLING),
 }
 RAW = "RawWorkflow"
-"""Sends a workflow; in the older clients' examples `Text2Image`'s parameters, with a size."""
+"""Modifier with a workflow. In examples of older clients it has the parameters of `Text2Image`."""
 
 
-def raw_workflow(name: str, given: Mapping[str, Any], workflow: Mapping[str, Any]) -> object:
-    """The workflow that `RawWorkflow` brings beside its modifications or among them; None for anything else."""
-    return (workflow or given.get("workflow_json") or given.get("workflow")) if name == RAW else None
+def raw_workflow(name: str, modifications: Mapping[str, Any], workflow: Mapping[str, Any]) -> object:
+    """Return the workflow that `RawWorkflow` brings beside its modifications or in them, or None."""
+    return (workflow or modifications.get("workflow_json") or modifications.get("workflow")) if name == RAW else None
 
 
-def fill_modifier(library: Library, name: str, given: Mapping[str, Any]) -> FilledTemplate:
-    """What a modifier makes of its `modifications`; a template's own name does too, and is held to its schema.
+def fill_modifier(library: Library, name: str, modifications: Mapping[str, Any]) -> FilledTemplate:
+    """Return the template of a modifier, filled with its `modifications`.
 
-    As in the stock template a modification that its modifier doesn't know is ignored. Raises InvalidParams,
-    UnknownTemplate.
+    The name of a template is accepted as well, and its parameters are checked by its schema. As in the stock template,
+    an unknown modification of a modifier is ignored. Raises InvalidParams or UnknownTemplate.
     """
     modifier = MODIFIERS.get("Text2Image" if name == RAW else name)
     if modifier is None:
-        return fill_template(library, name, given)
-    renamed = {NAMES.get(key, key): value for key, value in given.items()}
-    known = library[modifier.template].by_name if modifier.template in library else renamed
-    params = {key: value for key, value in renamed.items() if key in known}
+        return fill_template(library, name, modifications)
+    renamed = {NAMES.get(key, key): value for key, value in modifications.items()}
+    known_names = library[modifier.template].by_name if modifier.template in library else renamed
+    params = {key: value for key, value in renamed.items() if key in known_names}
     return fill_template(library, modifier.template, {**modifier.defaults, **params})

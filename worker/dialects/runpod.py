@@ -1,4 +1,4 @@
-"""The shape of RunPod's worker-comfyui, so that its clients need no change."""
+"""The dialect of RunPod's worker-comfyui, so that its clients work unchanged."""
 
 from __future__ import annotations
 
@@ -35,40 +35,49 @@ RUN = (JobState.GENERATING, JobState.DELIVERING)
 
 
 class RunpodImage(BaseModel):
+    """One input file."""
+
     model_config = ConfigDict(extra="ignore")
 
-    name: str = Field(description="As the workflow has it, with its folders: `face.png`, `frames/0001.png`.")
-    subfolder: str = Field("", description="Not in worker-comfyui: the folder of the name.")
-    image: InputContent = Field(description="base64, a data URI or a URL")
+    name: str = Field(description="Name that the workflow uses, with folders: `face.png`, `frames/0001.png`.")
+    subfolder: str = Field("", description="Folder of the name. Not in worker-comfyui.")
+    image: InputContent = Field(description="Base64, data URI or URL.")
 
     @property
     def path(self) -> str:
+        """Name with the folder."""
         return f"{self.subfolder.strip('/')}/{self.name}" if self.subfolder.strip("/") else self.name
 
 
 class RunpodInput(RunpodEnvelope):
-    """RunPod's worker sees only this, so that some clients put `webhook` and `s3Config` into it."""
+    """The object under `input`.
 
-    workflow: dict[str, Any] = Field(description="In ComfyUI's API format, or as its editor saves it.")
+    Some clients put `webhook` and `s3Config` into it, because RunPod's worker sees nothing else.
+    """
+
+    workflow: dict[str, Any] = Field(description="The workflow in ComfyUI's API format, or as its editor saves it.")
     images: list[RunpodImage] | None = None
-    deliver_models: bool = Field(False, description="Not in worker-comfyui: the models that nodes save, too.")
-    strict: bool = Field(False, description="Not in worker-comfyui: repair nothing, draw no seed.")
-    keep_seeds: bool = Field(False, description="Not in worker-comfyui: run the seeds that were sent or saved.")
+    deliver_models: bool = Field(
+        False, description="Whether models that nodes save are delivered too. Not in worker-comfyui."
+    )
+    strict: bool = Field(False, description="Whether the workflow is run exactly as sent. Not in worker-comfyui.")
+    keep_seeds: bool = Field(False, description="Whether seeds marked as `randomize` are kept. Not in worker-comfyui.")
     comfy_org_api_key: SecretStr | None = Field(None, description=KEY_DESCRIPTION)
     extra_data: ExtraDataFields | None = Field(None, description="Not in worker-comfyui.")
 
 
 class RunpodRequest(RunpodEnvelope):
-    """`{"input": {...}}`, and beside it what RunPod's API takes. Unknown fields are ignored."""
+    """`{"input": {...}}`, with fields of RunPod's API beside it. Unknown fields are ignored."""
 
     input: RunpodInput
 
 
 def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
-    whole = parse_model(RunpodRequest, body)
-    request, bucket = whole.input, whole.s3Config or whole.input.s3Config
-    place = "s3Config" if whole.s3Config else "input.s3Config"
-    target = bucket_target(bucket.fields(), RUNPOD_NAMES, place) if bucket else None
+    """Return the job that a RunPod body describes. Raises ClientError or a subclass."""
+    body_model = parse_model(RunpodRequest, body)
+    request, bucket = body_model.input, body_model.s3Config or body_model.input.s3Config
+    location = "s3Config" if body_model.s3Config else "input.s3Config"
+    target = bucket_target(bucket.fields(), RUNPOD_NAMES, location) if bucket else None
     files, urls = read_inputs(_by_path(request.images or ()))
     job = JobRequest(
         prompt=workflow_of(request.workflow),
@@ -76,7 +85,7 @@ def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
         output_mode=OutputMode.URL if target else OutputMode.AUTO,
         target=target,
         own_target=target is not None,
-        webhook=whole.called() or request.called(),
+        webhook=body_model.to_webhook() or request.to_webhook(),
         deliver_models=request.deliver_models,
         strict=request.strict,
         keep_seeds=request.keep_seeds,
@@ -86,59 +95,64 @@ def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
 
 
 def _by_path(images: Sequence[RunpodImage]) -> dict[str, Content]:
-    """Return what the images hold by their names. Raises InvalidField where two have one name and differ."""
-    found: dict[str, Content] = {}
+    """Return the contents of the images by path. Raises InvalidField if two different images have the same path."""
+    contents: dict[str, Content] = {}
     for number, image in enumerate(images):
-        if image.path in found and found[image.path] != image.image:
+        if image.path in contents and contents[image.path] != image.image:
             message = f"two images are called {image.path!r}: only one of them could be used"
-            cure = "rename one of them, or put them into different folders: `a/face.png`"
-            raise InvalidField(f"{message}; {cure}", [Detail(message, input=f"input.images.{number}", suggestion=cure)])
-        found[image.path] = image.image
-    return found
+            remedy = "rename one of them, or put them into different folders: `a/face.png`"
+            raise InvalidField(
+                f"{message}; {remedy}", [Detail(message, input=f"input.images.{number}", suggestion=remedy)]
+            )
+        contents[image.path] = image.image
+    return contents
 
 
-def completed(answer: JobResponse) -> Body:
-    """Every file is under `images`, videos and sounds too: the rival drops them, its users ask for them.
+def completed(response: JobResponse) -> Body:
+    """Return the response body of a job that succeeded.
 
-    Texts have a key of their own, because clients decode whatever is under `images`.
+    All files are under `images`, including videos and audio, which worker-comfyui drops. Texts have their own key,
+    because clients decode everything under `images`.
     """
-    outputs = sorted_by_node(answer.job.outputs)
-    images = [_image(answer, output) for output in outputs if output.text is None]
+    outputs = sorted_by_node(response.job.outputs)
+    images = [_image(response, output) for output in outputs if output.text is None]
     texts = [{"node_id": output.node_id, "text": output.text} for output in outputs if output.text is not None]
-    found: Body = {"images": images} if images else {"images": [], "status": "success_no_images"}
-    found |= {"texts": texts} if texts else {}
-    problems = translate_field_names(problems_of(answer.job), RUNPOD_FIELD_NAMES)
-    return {**found, **answer.random_integers, **problems, **changes_of(answer.job)}
+    body: Body = {"images": images} if images else {"images": [], "status": "success_no_images"}
+    body |= {"texts": texts} if texts else {}
+    problems = translate_field_names(problems_of(response.job), RUNPOD_FIELD_NAMES)
+    return {**body, **response.random_integers, **problems, **changes_of(response.job)}
 
 
-def _image(answer: JobResponse, output: Output) -> Body:
-    """`s3_url` is what the rival calls it where the operator has a bucket."""
-    data = answer.data.get(output.index)
-    found = {"type": "s3_url", "data": answer.url(output)} if data is None else {"type": "base64", "data": data}
-    place = {"subfolder": output.subfolder} if output.subfolder else {}
-    return {"filename": output.filename, **place, **found}
+def _image(response: JobResponse, output: Output) -> Body:
+    """Return one file. worker-comfyui uses `s3_url` as the type of every URL."""
+    data = response.data.get(output.index)
+    content = {"type": "s3_url", "data": response.url(output)} if data is None else {"type": "base64", "data": data}
+    folder = {"subfolder": output.subfolder} if output.subfolder else {}
+    return {"filename": output.filename, **folder, **content}
 
 
 def pending(job: Job, url: str, progress: Body) -> Body:
+    """Return the body of a 202 response."""
     return {"status": "pending", **progress, "id": job.id, "token": job.token, "url": url}
 
 
 def failed(job_id: str | None, error: WorkerError) -> Body:
-    told = translate_field_names(error.as_dict(), RUNPOD_FIELD_NAMES)
-    details = [detail["message"] for detail in told["details"]]
-    body: Body = {"error": told["message"], "error_info": told, "id": job_id}
+    """Return the body of an error."""
+    error_info = translate_field_names(error.as_dict(), RUNPOD_FIELD_NAMES)
+    details = [detail["message"] for detail in error_info["details"]]
+    body: Body = {"error": error_info["message"], "error_info": error_info, "id": job_id}
     return {**body, "details": details} if details else body
 
 
-def event(job: Job, webhook: Webhook, answered: Body) -> Body:
-    """Return the status object that RunPod posts to a webhook, with the answer as its `output`."""
+def event(job: Job, webhook: Webhook, response_body: Body) -> Body:
+    """Return the status object that RunPod posts to a webhook, with the response body as its `output`."""
     times = {
         "delayTime": round(sum(job.stages.get(state, 0.0) for state in BEFORE_RUN) * 1000),
         "executionTime": round(sum(job.stages.get(state, 0.0) for state in RUN) * 1000),
     }
     status = {JobState.COMPLETED: "COMPLETED", JobState.CANCELLED: "CANCELLED"}.get(job.state, "FAILED")
-    error = {"error": answered["error"]} if "error" in answered else {}
-    return {"id": job.id, "status": status, **times, **error, "output": answered}
+    error = {"error": response_body["error"]} if "error" in response_body else {}
+    return {"id": job.id, "status": status, **times, **error, "output": response_body}
 
 
 DIALECT = Dialect(

@@ -1,4 +1,4 @@
-"""The shape of Vast's stock ComfyUI template, field for field, so that its clients need no change."""
+"""The dialect of Vast's stock ComfyUI template, field by field, so that its clients work unchanged."""
 
 from __future__ import annotations
 
@@ -31,80 +31,93 @@ from worker.workflow.templates.template import Library
 
 
 class VastInput(BaseModel):
+    """The object under `input`."""
+
     model_config = ConfigDict(extra="ignore")
 
     request_id: str = ""
     workflow_json: dict[str, Any] = Field(
-        default_factory=dict, description="In ComfyUI's API format, or as its editor saves it."
+        default_factory=dict, description="The workflow in ComfyUI's API format, or as its editor saves it."
     )
-    modifier: str = Field("", description="Text2Image, Image2Image, RawWorkflow, or a template of GET /templates.")
+    modifier: str = Field(
+        "", description="Text2Image, Image2Image, RawWorkflow, or the name of a template of GET /templates."
+    )
     modifications: dict[str, Any] = Field(default_factory=dict)
     s3: StockS3 | None = None
     webhook: StockWebhook | None = None
     output: ImageFields | None = Field(None, description="Not in the stock template.")
     return_outputs_as_base64: bool = False
-    deliver_models: bool = Field(False, description="Not in the stock template: the models that nodes save, too.")
-    strict: bool = Field(False, description="Not in the stock template: repair nothing, draw no seed.")
-    keep_seeds: bool = Field(False, description="Not in the stock template: run the seeds that were sent or saved.")
+    deliver_models: bool = Field(
+        False, description="Whether models that nodes save are delivered too. Not in the stock template."
+    )
+    strict: bool = Field(False, description="Whether the workflow is run exactly as sent. Not in the stock template.")
+    keep_seeds: bool = Field(
+        False, description="Whether seeds marked as `randomize` are kept. Not in the stock template."
+    )
     extra_data: ExtraDataFields | None = Field(None, description="Not in the stock template.")
 
-    def sent(self) -> object:
-        """The workflow that the request brings, None where a modifier makes one."""
+    def workflow_source(self) -> object:
+        """Return the workflow that the request brings, or None if a modifier makes it."""
         raw = raw_workflow(self.modifier, self.modifications, self.workflow_json)
         return raw or (self.workflow_json if not self.modifier else None)
 
 
 class VastRequest(RunpodEnvelope):
-    """`{"input": {...}}`, maybe with what RunPod's clients put beside it. Other fields are ignored, as by the stock."""
+    """`{"input": {...}}`, possibly with fields of RunPod's API beside it.
+
+    Other fields are ignored, as in the stock template.
+    """
 
     input: VastInput
 
 
 def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
-    whole = parse_model(VastRequest, body)
-    request = whole.input
+    """Return the job that a body of the stock template describes. Raises ClientError or a subclass."""
+    body_model = parse_model(VastRequest, body)
+    request = body_model.input
     prompt = _prompt(request, library, body["input"])
-    target = _bucket(whole)
+    target = _bucket(body_model)
     without_data = OutputMode.URL if target else OutputMode.NONE
     job = JobRequest(
         prompt=prompt,
         output_mode=OutputMode.BASE64 if request.return_outputs_as_base64 else without_data,
-        image_format=request.output.wanted() if request.output else None,
+        image_format=request.output.to_image_format() if request.output else None,
         target=target,
         own_target=target is not None,
-        webhook=(request.webhook.webhook() if request.webhook else None) or whole.called(),
+        webhook=(request.webhook.to_webhook() if request.webhook else None) or body_model.to_webhook(),
         key=request.request_id or None,
         deliver_models=request.deliver_models,
         strict=request.strict,
         keep_seeds=request.keep_seeds,
-        extra=extra_of(request.sent(), request.extra_data),
+        extra=extra_of(request.workflow_source(), request.extra_data),
     )
     return ParsedRequest(job)
 
 
-def _bucket(whole: VastRequest) -> S3Target | None:
-    """The client's bucket: in `input.s3`, or beside `input` in RunPod's words."""
-    if whole.input.s3 and (given := whole.input.s3.fields()):
-        return bucket_target(given, STOCK_NAMES, "input.s3")
-    if whole.s3Config and (given := whole.s3Config.fields()):
-        return bucket_target(given, RUNPOD_NAMES, "s3Config")
+def _bucket(body_model: VastRequest) -> S3Target | None:
+    """Return the bucket of the client: in `input.s3`, or in RunPod's `s3Config`."""
+    if body_model.input.s3 and (fields := body_model.input.s3.fields()):
+        return bucket_target(fields, STOCK_NAMES, "input.s3")
+    if body_model.s3Config and (fields := body_model.s3Config.fields()):
+        return bucket_target(fields, RUNPOD_NAMES, "s3Config")
     return None
 
 
-def _no_workflow(sent: Mapping[str, Any]) -> InvalidField:
-    """An `input` without a workflow may be of either dialect that has one."""
+def _no_workflow(input_fields: Mapping[str, Any]) -> InvalidField:
+    """Return the error for an `input` without a workflow. It may belong to either dialect with an `input`."""
     message = "'input' needs 'workflow_json' or 'modifier' (Vast's template), or 'workflow' (RunPod's worker)"
-    if (found := suggested_field(sent)) is None:
+    if (suggestion := suggested_field(input_fields)) is None:
         return InvalidField(message, [Detail(message, input="input")])
-    name, meant = found
-    cure = f"did you mean 'input.{meant}'?"
-    if name == meant:
-        cure = f"'input.{name}' is empty, or no object"
-    message = f"unknown field 'input.{name}': {cure}" if name != meant else f"{message}; {cure}"
-    return InvalidField(message, [Detail(message, input=f"input.{name}", suggestion=cure)])
+    name, correct_name = suggestion
+    remedy = f"did you mean 'input.{correct_name}'?"
+    if name == correct_name:
+        remedy = f"'input.{name}' is empty or not an object"
+    message = f"unknown field 'input.{name}': {remedy}" if name != correct_name else f"{message}; {remedy}"
+    return InvalidField(message, [Detail(message, input=f"input.{name}", suggestion=remedy)])
 
 
-def _prompt(request: VastInput, library: Library, sent: Mapping[str, Any]) -> Body:
+def _prompt(request: VastInput, library: Library, input_fields: Mapping[str, Any]) -> Body:
+    """Return the workflow of a request. Raises ClientError or a subclass."""
     if raw := raw_workflow(request.modifier, request.modifications, request.workflow_json):
         return workflow_of(raw)
     if request.modifier and request.workflow_json:
@@ -112,59 +125,65 @@ def _prompt(request: VastInput, library: Library, sent: Mapping[str, Any]) -> Bo
     if request.modifier:
         return dict(fill_modifier(library, request.modifier, request.modifications).prompt)
     if not request.workflow_json:
-        raise _no_workflow(sent)
+        raise _no_workflow(input_fields)
     return workflow_of(request.workflow_json)
 
 
-def completed(answer: JobResponse) -> Body:
-    outputs = [_output(answer, output) for output in sorted_by_node(answer.job.outputs)]
-    body = _envelope(answer.job.id, "completed", "Processing complete.", outputs)
-    body |= {"timings": _timings(answer), **answer.random_integers}
-    return {**body, **translate_field_names(problems_of(answer.job), VAST_FIELD_NAMES), **changes_of(answer.job)}
+def completed(response: JobResponse) -> Body:
+    """Return the response body of a job that succeeded."""
+    outputs = [_output(response, output) for output in sorted_by_node(response.job.outputs)]
+    body = _envelope(response.job.id, "completed", "Processing complete.", outputs)
+    body |= {"timings": _timings(response), **response.random_integers}
+    return {**body, **translate_field_names(problems_of(response.job), VAST_FIELD_NAMES), **changes_of(response.job)}
 
 
-def _output(answer: JobResponse, output: Output) -> Body:
+def _output(response: JobResponse, output: Output) -> Body:
+    """Return one output of a response."""
     body: Body = {
         "filename": output.filename,
-        "local_path": answer.local_paths.get(output.index, ""),
+        "local_path": response.local_paths.get(output.index, ""),
         "type": output.folder,
         "subfolder": output.subfolder,
         "node_id": output.node_id,
         "output_type": output.reported_as if output.text is None else output.kind,
     }
-    if output.index in answer.data:
-        body |= {"data": answer.data[output.index], "mimetype": output.mime}
-    if url := answer.url(output):
+    if output.index in response.data:
+        body |= {"data": response.data[output.index], "mimetype": output.mime}
+    if url := response.url(output):
         body |= {"url": url}
     if output.text is not None:
         body |= {"text": output.text}
     return body
 
 
-def _timings(answer: JobResponse) -> Body:
-    job, before = answer.job, (JobState.QUEUED, JobState.PREPARING, JobState.WAITING)
+def _timings(response: JobResponse) -> Body:
+    """Return the times of a job in milliseconds."""
+    job, before_run = response.job, (JobState.QUEUED, JobState.PREPARING, JobState.WAITING)
     return {
         "queued_at_ms": round(job.created_at * 1000),
-        "preprocess_ms": answer.milliseconds(*before),
-        "generation_ms": answer.milliseconds(JobState.GENERATING),
-        "postprocess_ms": answer.milliseconds(JobState.DELIVERING),
+        "preprocess_ms": response.milliseconds(*before_run),
+        "generation_ms": response.milliseconds(JobState.GENERATING),
+        "postprocess_ms": response.milliseconds(JobState.DELIVERING),
         "completed_at_ms": round((job.created_at + job.elapsed_s) * 1000),
         "total_ms": round(job.elapsed_s * 1000, 2),
     }
 
 
 def pending(job: Job, url: str, progress: Body) -> Body:
+    """Return the body of a 202 response."""
     body = _envelope(job.id, "pending", "Request accepted", [])
     return {**body, **progress, "token": job.token, "url": url}
 
 
 def failed(job_id: str | None, error: WorkerError) -> Body:
+    """Return the body of an error."""
     status = "cancelled" if isinstance(error, JobCancelled) else "failed"
-    told = translate_field_names(error.as_dict(), VAST_FIELD_NAMES)
-    return {**_envelope(job_id or "", status, told["message"], []), "error": told}
+    error_info = translate_field_names(error.as_dict(), VAST_FIELD_NAMES)
+    return {**_envelope(job_id or "", status, error_info["message"], []), "error": error_info}
 
 
 def _envelope(job_id: str, status: str, message: str, outputs: list[Body]) -> Body:
+    """Return the fields that all responses have."""
     return {
         "id": job_id,
         "message": message,
@@ -175,11 +194,11 @@ def _envelope(job_id: str, status: str, message: str, outputs: list[Body]) -> Bo
     }
 
 
-def event(job: Job, webhook: Webhook, answered: Body) -> Body:
-    """What the stock template posts to a webhook; where the job failed, our error beside it."""
-    stock = ("id", "status", "message", "output", "timings")
-    names = (*stock, "problems", "repairs", "warnings", "error", "token", "url")
-    return {**{name: answered[name] for name in names if name in answered}, "extra": dict(webhook.extra)}
+def event(job: Job, webhook: Webhook, response_body: Body) -> Body:
+    """Return the body that the stock template posts to a webhook, with the error of a failed job beside it."""
+    stock_names = ("id", "status", "message", "output", "timings")
+    names = (*stock_names, "problems", "repairs", "warnings", "error", "token", "url")
+    return {**{name: response_body[name] for name in names if name in response_body}, "extra": dict(webhook.extra)}
 
 
 DIALECT = Dialect(

@@ -1,4 +1,4 @@
-"""The comfy.org key: which prompts need one, and where it must not appear."""
+"""The comfy.org API key: the prompts that need one, and its removal from messages."""
 
 from __future__ import annotations
 
@@ -13,25 +13,28 @@ from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.prompt import Prompt
 
 KEY_TYPE = "API_KEY_COMFY_ORG"
-"""Type of the hidden input in which a node gets the key."""
+"""Type of the hidden input through which a node receives the key."""
 HIDDEN = "***"
+"""Replacement for the key in messages."""
 
 
 def takes_api_key(prompt: Prompt, catalog: Catalog) -> bool:
-    """Whether a node of the prompt gets the key."""
+    """Return whether a node of the prompt receives the comfy.org key."""
     return any(catalog.classes_with_hidden_input((node["class_type"] for node in prompt.values()), KEY_TYPE))
 
 
 def check_api_key(extra: ExtraData, prompt: Prompt, catalog: Catalog) -> None:
-    """Raise ApiKeyLost for a prompt that needs a key which was lost."""
+    """Raise ApiKeyLost when the prompt needs the client's key and a restart of the worker has lost it."""
     if extra.lost_api_key and takes_api_key(prompt, catalog):
         raise ApiKeyLost(
-            "the worker was restarted and your comfy.org key is gone, because it is never written down;"
-            " send the request again"
+            "the worker was restarted and has lost your comfy.org key, which it never stores; send the request again"
         )
 
 
 def without_key(text: str, data: Mapping[str, Any]) -> str:
-    """Return a node's text without the key that was sent beside its prompt: nodes quote what they were given."""
+    """Return `text` with the comfy.org key in `data` replaced by `***`.
+
+    Nodes may quote their inputs in the messages of exceptions. `data` is the `extra_data` of the submission.
+    """
     key = data.get(API_KEY)
     return text.replace(key.get_secret_value(), HIDDEN) if isinstance(key, SecretStr) else text

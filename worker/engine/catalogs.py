@@ -1,4 +1,4 @@
-"""The engine's catalog, kept until it may have changed: after every new connection, and where somebody knows better."""
+"""The node catalog of one engine, cached until it may have changed."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from weakref import WeakValueDictionary
 import orjson
 
 from worker.engine.folders.marked_folder import marked_folder
+from worker.engine.folders.saved_models import SavedModelFolders
 from worker.engine.protocol.api import ComfyApi, read_object_info
 from worker.engine.protocol.websocket import EngineSocket
-from worker.engine.saved_models import SavedModelFolders
 from worker.errors import Detail, EngineUnavailable, ModelsMissing, StartupError
 from worker.supervision import Tasks, await_shared, stop
 from worker.workflow.catalog.catalog import Catalog, bundled_catalog
@@ -25,37 +25,44 @@ from worker.workflow.prompt import Prompt
 from worker.workflow.validation.model_references import saved_model_problems
 
 MOST_CLASSES = 24
-"""Asked for one by one; for more the whole catalog is read."""
+"""Largest number of classes that are requested one by one. For more, the whole catalog is read."""
 ParseCatalog = Callable[[bytes], Catalog]
-"""Parses the answer of `GET /object_info`."""
+"""Function that parses the response of `GET /object_info`."""
 
 
 def read_catalog(path: Path) -> Catalog:
-    """What `verify-image` has kept, or anybody else of `GET /object_info`. Raises StartupError."""
+    """Return the catalog in a file with the response of `GET /object_info`, plain or as `.gz`.
+
+    `comfy-worker verify-image` writes such a file. Raises StartupError when the file cannot be read or is not a
+    catalog.
+    """
     try:
         data = path.read_bytes()
         info = orjson.loads(gzip.decompress(data) if path.suffix == ".gz" else data)
     except OSError as error:
-        raise StartupError(f"{path}: {(error.strerror or str(error)).lower()}") from error
+        raise StartupError(f"the catalog {path} cannot be read: {error.strerror or error}") from error
     except (orjson.JSONDecodeError, EOFError, zlib.error) as error:
-        raise StartupError(f"{path} is not JSON: {error}") from error
+        raise StartupError(f"the catalog {path} is not JSON: {error}") from error
     if not isinstance(info, dict):
-        raise StartupError(f"{path} is not what GET /object_info answers")
+        raise StartupError(f"the catalog {path} is not a response of GET /object_info, which is a JSON object")
     return Catalog.from_object_info(info).without_job_folders()
 
 
 OF_JOBS = re.compile(rb',?\s*"job-[0-9a-f]{32}[^"]*"')
-"""Folders of jobs in the shared input folder, which come and go between the answers of two engines."""
+"""Matches the folders of jobs in the shared input folder. They come and go between the responses of two engines."""
 
 
 class SharedCatalogs:
-    """Parses the answers of several engines: the same bytes are the same object for as long as anybody holds it."""
+    """Parser for the catalogs of several engines that returns one object for equal responses.
+
+    An object is kept only while it is in use.
+    """
 
     def __init__(self) -> None:
         self._by_digest: WeakValueDictionary[bytes, Catalog] = WeakValueDictionary()
 
     def __call__(self, data: bytes) -> Catalog:
-        """Raises UnexpectedShape and JSONDecodeError."""
+        """Return the catalog in a response of `GET /object_info`. Raises UnexpectedShape and JSONDecodeError."""
         digest = hashlib.blake2b(OF_JOBS.sub(b"", data), digest_size=16).digest()
         catalog = self._by_digest.get(digest)
         if catalog is None:
@@ -64,33 +71,37 @@ class SharedCatalogs:
 
 
 class CatalogCache:
-    """Reading takes ComfyUI some hundred milliseconds, so it is done once, however many wait for it.
+    """Cache of one engine's catalog.
 
-    `kept` is of an earlier life, from a file: good enough until this one has answered.
+    ComfyUI takes some hundred milliseconds to send its catalog, so it is read once, and all callers share the result.
+    `from_file` is used until this engine has sent its own.
     """
 
-    def __init__(self, api: ComfyApi, socket: EngineSocket, tasks: Tasks, kept: Catalog | None = None) -> None:
+    def __init__(self, api: ComfyApi, socket: EngineSocket, tasks: Tasks, from_file: Catalog | None = None) -> None:
         self.parse: ParseCatalog = read_object_info
-        """Several engines have the same one, so that equal catalogs are one object."""
+        """The engines of a pool share one parser, so that equal catalogs are one object."""
         self.saved = SavedModelFolders(None)
-        """Looked at whenever the engine is asked: what jobs wrote is in no catalog of ours."""
+        """Model files that jobs have written. They are scanned at each read, because no catalog may list them."""
         self.input: Path | None = None
-        """ComfyUI's input folder, where this process can reach it."""
+        """ComfyUI's input folder, None where this process cannot reach it."""
         self._api = api
         self._tasks = tasks
         self._socket = socket
-        self._catalog = kept
-        self._life = -1
-        """The connection under which it was read."""
+        self._catalog = from_file
+        self._read_during = -1
+        """Number of the connection during which the catalog was read. -1 marks an outdated catalog."""
         self._reading: asyncio.Task[Catalog | BaseException] | None = None
 
     @property
     def known(self) -> Catalog | None:
-        """What was read last, however long ago."""
+        """The catalog that was read last, of any age. None before the first one."""
         return self._catalog
 
     async def get(self) -> Catalog:
-        """The newest that can be had: of ComfyUI's last life where it doesn't answer. Raises EngineUnavailable."""
+        """Return the current catalog, or the last known one while ComfyUI does not respond.
+
+        Raises EngineUnavailable when there is neither.
+        """
         try:
             return await self.current()
         except EngineUnavailable:
@@ -99,55 +110,77 @@ class CatalogCache:
             return self._catalog
 
     async def current(self) -> Catalog:
-        """Of the ComfyUI that is there now. Raises EngineUnavailable."""
-        if self._catalog is not None and self._life == self._socket.connections:
+        """Return the catalog of the ComfyUI that is connected now.
+
+        Raises EngineUnavailable when it does not respond.
+        """
+        if self._catalog is not None and self._read_during == self._socket.connections:
             return self._catalog
         if self._reading is None or self._reading.done():
             self._reading = self._tasks.start_shared("catalog", self._read())
         return await await_shared(self._reading)
 
     async def refreshed(self, classes: Collection[str]) -> Catalog:
-        """With these classes as they are at this moment: their files may have come since. Raises EngineUnavailable."""
+        """Return the catalog after reading these classes again, because their files may have changed.
+
+        Raises EngineUnavailable when ComfyUI does not respond.
+        """
         if len(classes) > MOST_CLASSES:
             self.invalidate()
             return await self.current()
         await self.current()
-        before = await self.saved.scan()
+        saved_before = await self.saved.scan()
         answers = await asyncio.gather(*(self._api.node_class(name) for name in classes))
         catalog = (await self.current()).with_classes(dict(zip(classes, answers, strict=True)))
-        self._catalog = await self._hiding(catalog, before.merged_with(catalog.saved))
+        self._catalog = await self._without_saved_models(catalog, saved_before.merged_with(catalog.saved))
         return self._catalog
 
     def invalidate(self) -> None:
-        """There are files or classes now that it does not list."""
-        self._life = -1
+        """Mark the catalog as outdated, because files or classes were added that it does not list."""
+        self._read_during = -1
 
     async def check_models(self, prompt: Prompt) -> None:
-        """A file may have been written since the prompt was looked at. Raises ModelsMissing for one of another job."""
+        """Raise ModelsMissing when the prompt names a model file that another job has saved.
+
+        The preflight has checked this before, but such a file may have been written since then.
+        """
         saved = await self.saved.scan()
         if not saved.by_folder:
             return
         problems = saved_model_problems(prompt, self._catalog or bundled_catalog(), saved)
         details = [
-            Detail(one.message, one.node_id, one.node_title, one.class_type, one.input, expected=one.expected)
-            for one in problems
+            Detail(
+                problem.message,
+                problem.node_id,
+                problem.node_title,
+                problem.class_type,
+                problem.input,
+                expected=problem.expected,
+            )
+            for problem in problems
         ]
         if details:
             raise ModelsMissing(details[0].message, details)
 
     async def close(self) -> None:
+        """Cancel a read that is in progress."""
         if self._reading is not None:
             await stop(self._reading)
 
     async def _read(self) -> Catalog:
-        life = self._socket.connections
-        before = await self.saved.scan()
+        """Read the whole catalog while a marked folder is in the input folder."""
+        connection = self._socket.connections
+        saved_before = await self.saved.scan()
         async with marked_folder(self.input):
-            read = await self._api.catalog(self.parse)
-        catalog = await self._hiding(read, before)
-        self._catalog, self._life = catalog, life
+            catalog = await self._api.catalog(self.parse)
+        catalog = await self._without_saved_models(catalog, saved_before)
+        self._catalog, self._read_during = catalog, connection
         return catalog
 
-    async def _hiding(self, catalog: Catalog, before: SavedModels) -> Catalog:
-        """Without the files that were there before the engine was asked, or are there now: either may be listed."""
+    async def _without_saved_models(self, catalog: Catalog, before: SavedModels) -> Catalog:
+        """Return the catalog without the model files that jobs have saved.
+
+        A file that existed before the request or exists now may be listed. `before` are the files from before the
+        request.
+        """
         return catalog.without_saved_models(await self.saved.scan(before))

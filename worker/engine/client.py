@@ -1,4 +1,4 @@
-"""The worker's view of one engine: hand it a prompt, get its outputs; leave, and the prompt is gone from it."""
+"""The client of one engine: sends prompts to ComfyUI, follows them to their end and cancels them."""
 
 from __future__ import annotations
 
@@ -30,14 +30,15 @@ from worker.workflow.validation.skipped_models import missing_files
 log = logging.getLogger(__name__)
 
 BRIEFLY_S = 60.0
+"""A connection that was lost less than this many seconds ago counts as recent."""
 Submitted = Callable[[str | None], None]
-"""Told the id of a prompt just before it is posted, and None once it was taken out again."""
+"""Callback with the id of a prompt just before it is posted, and with None after it was removed again."""
 Stop = Callable[[str], Coroutine[Any, Any, None]]
-"""Takes a prompt out of ComfyUI, by its id, as far as ComfyUI lets it."""
+"""Removes the prompt with this id from ComfyUI, as far as ComfyUI allows it."""
 
 
 class ComfyClient:
-    """One HTTP session and one WebSocket for as long as the worker lives.
+    """The HTTP session and the WebSocket to one ComfyUI, for the whole life of the worker.
 
     `managed` is true where this worker starts ComfyUI. Then a prompt is lost with ComfyUI's process, and the caller
     decides on which engine it runs again. Otherwise a prompt waits until ComfyUI is back. `name` is the engine's name
@@ -60,8 +61,8 @@ class ComfyClient:
         self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60))
         self.api = ComfyApi(self._session, base_url)
         self.socket = EngineSocket(self._session, self.api.base_url, tasks, name, notify)
-        known = read_catalog(settings.catalog) if settings.catalog else None
-        self.catalogs = CatalogCache(self.api, self.socket, tasks, known)
+        from_file = read_catalog(settings.catalog) if settings.catalog else None
+        self.catalogs = CatalogCache(self.api, self.socket, tasks, from_file)
         self._tasks = tasks
         self._info: tuple[int, EngineInfo] | None = None
         self.stop: Stop = self._cancel_quietly
@@ -82,42 +83,48 @@ class ComfyClient:
 
     @property
     def recently_connected(self) -> bool:
-        """It is there, or was a moment ago: a restart takes less time than to send a job to another machine."""
+        """Whether ComfyUI is connected, or was a moment ago.
+
+        A restart then takes less time than sending a job to another machine.
+        """
         return self.socket.away_s < BRIEFLY_S
 
     async def info(self) -> EngineInfo:
-        """Read once in a life of the engine; raises EngineUnavailable."""
-        life = self.socket.connections
-        if self._info is None or self._info[0] != life:
-            self._info = life, await self.api.info()
+        """Return ComfyUI's version and device, read once for each connection. Raises EngineUnavailable."""
+        connection = self.socket.connections
+        if self._info is None or self._info[0] != connection:
+            self._info = connection, await self.api.info()
         return self._info[1]
 
     @property
     def known_catalog(self) -> Catalog | None:
-        """The engine's, once it was read; until then what WORKER_CATALOG has of it, if anything."""
+        """The engine's catalog once it was read, and before that the one of WORKER_CATALOG. None without either."""
         return self.catalogs.known
 
     async def catalog(self) -> Catalog:
-        """Read once in a life of the engine (2 MB from a ComfyUI with a few packs); raises EngineUnavailable."""
+        """Return the catalog, read once for each connection. Raises EngineUnavailable.
+
+        It is 2 MB with a few node packs.
+        """
         return await self.catalogs.get()
 
-    async def follow(
+    async def run_prompt(
         self,
         prompt: Prompt,
-        hear: OnMessage,
+        on_message: OnMessage,
         prompt_id: str,
         *,
         submitted: Submitted = lambda _: None,
         known: bool = False,
         options: SubmitOptions = DEFAULT_OPTIONS,
     ) -> Outputs:
-        """Send a prompt once, with `options`, unless it is `known` to ComfyUI already, and follow it to its end.
+        """Submit a prompt unless ComfyUI already has it (`known`), and return its outputs once it has ended.
 
-        Cancel the task to take the prompt out of ComfyUI, wherever it stands; `submitted` is told None then.
-        Raises what `Run.follow` raises, and InvalidWorkflow; PromptLostError at once for an engine that this worker
-        starts and that is not there.
+        When the calling task is cancelled, the prompt is removed from ComfyUI, and `submitted` is called with None.
+        Raises what `Run.follow` raises, and InvalidWorkflow. Raises PromptLostError at once for a managed engine that
+        is not connected.
         """
-        await self._reachable()
+        await self._wait_until_connected()
         with self.socket.subscription(prompt_id) as subscription:
             run = Run(
                 prompt_id=prompt_id,
@@ -127,7 +134,7 @@ class ComfyClient:
                 subscription=subscription,
                 silence_s=self._silence_s,
                 lost_s=self._lost_s,
-                hear=hear,
+                on_message=on_message,
                 submitted_at=0.0 if known else time.monotonic(),
                 deaf=known,
                 garbled_before=self.socket.garbled,
@@ -140,24 +147,25 @@ class ComfyClient:
         try:
             if not known:
                 submitted(run.prompt_id)
-                run.taken = await self._taken(run)
+                run.taken = await self._try_submit(run)
                 run.deaf = not run.taken
             return await run.follow()
         except PromptRefusedError as error:
-            # Accepted in part, maybe.
+            # ComfyUI may have accepted a part of the prompt.
             await self._cancel(run.prompt_id)
-            raise await self._explained(error, run.prompt) from None
+            raise await self._to_client_error(error, run.prompt) from None
         except PromptLostError as lost:
-            if lost.loss is PromptLoss.EVICTED:  # it may still wait there
+            if lost.loss is PromptLoss.EVICTED:  # ComfyUI may still have it in its queue
                 await self._cancel(run.prompt_id)
             raise
         except (asyncio.CancelledError, EngineUnavailable):
-            # A prompt that nobody will follow any more must not reach the GPU.
+            # A prompt without a client must not reach the GPU.
             await self._cancel(run.prompt_id)
             submitted(None)
             raise
 
-    async def _reachable(self) -> None:
+    async def _wait_until_connected(self) -> None:
+        """Wait for the connection. Raises PromptLostError for a managed engine, EngineUnavailable after a timeout."""
         if self._managed and not self.socket.connected:
             raise PromptLostError(PromptLoss.UNTAKEN)
         if self.socket.connected:
@@ -165,10 +173,13 @@ class ComfyClient:
         try:
             await self.socket.opened(self._lost_s)
         except TimeoutError:
-            raise EngineUnavailable("ComfyUI can't be reached") from None
+            raise EngineUnavailable("ComfyUI cannot be reached") from None
 
-    async def _taken(self, run: Run) -> bool:
-        """False where ComfyUI did not answer: whether it has the prompt all the same has to be asked."""
+    async def _try_submit(self, run: Run) -> bool:
+        """Submit the prompt, and return false when ComfyUI did not respond.
+
+        ComfyUI may have accepted the prompt in that case, so the run has to find out.
+        """
         try:
             await self._submit(run)
         except EngineUnavailable:
@@ -189,41 +200,45 @@ class ComfyClient:
                 posting.result()
             raise
 
-    async def _explained(self, refused: PromptRefusedError, prompt: Prompt) -> InvalidWorkflow | ModelsMissing:
-        """With suggestions, for which the catalog has to be there."""
+    async def _to_client_error(self, rejection: PromptRefusedError, prompt: Prompt) -> InvalidWorkflow | ModelsMissing:
+        """Return the error for a rejected prompt, with suggestions where the catalog can be read."""
         try:
             catalog: Catalog | None = await self.catalog()
         except EngineUnavailable:
             catalog = None
-        # ComfyUI's own words list what there is.
-        refused = PromptRefusedError(
-            response_without_job_folders(refused.error), response_without_job_folders(refused.node_errors)
+        # ComfyUI's messages list the available choices, which may name files of other jobs.
+        rejection = PromptRefusedError(
+            response_without_job_folders(rejection.error), response_without_job_folders(rejection.node_errors)
         )
         saved = await self.catalogs.saved.scan()
         if saved:
-            refused = PromptRefusedError(
-                saved.response_without_names(refused.error), saved.response_without_names(refused.node_errors)
+            rejection = PromptRefusedError(
+                saved.response_without_names(rejection.error), saved.response_without_names(rejection.node_errors)
             )
-        partly = "ComfyUI refuses some of the outputs" if refused.node_errors else "ComfyUI can't read the workflow"
-        problems = explain(refused.error, refused.node_errors, prompt, catalog)
-        if (files := missing_files(problems, prompt)) is not None:
-            return ModelsMissing(files[0].message, [error_detail(found) for found in files])
-        return InvalidWorkflow(refused.error.get("message") or partly, [error_detail(found) for found in problems])
+        default_message = (
+            "ComfyUI rejects some of the outputs" if rejection.node_errors else "ComfyUI cannot read the workflow"
+        )
+        problems = explain(rejection.error, rejection.node_errors, prompt, catalog)
+        if (missing := missing_files(problems, prompt)) is not None:
+            return ModelsMissing(missing[0].message, [error_detail(problem) for problem in missing])
+        return InvalidWorkflow(
+            rejection.error.get("message") or default_message, [error_detail(problem) for problem in problems]
+        )
 
     async def _cancel(self, prompt_id: str) -> None:
-        """Carried through even when the caller is cancelled again."""
+        """Remove a prompt from ComfyUI, even when the caller is cancelled a second time."""
         task = self._tasks.spawn(f"cancel-{prompt_id}", self.stop(prompt_id))
         self._cancelling.add(task)
         task.add_done_callback(self._cancelling.discard)
         await asyncio.shield(task)
 
     async def _cancel_quietly(self, prompt_id: str) -> None:
-        with suppress(EngineUnavailable):  # then there is nothing left to cancel
+        with suppress(EngineUnavailable):  # ComfyUI has ended, and the prompt with it
             await self.api.cancel(prompt_id)
 
 
 def error_detail(problem: Problem) -> Detail:
-    """A problem of a workflow as a part of an error."""
+    """Return the detail of an error that describes a problem of a workflow."""
     return Detail(
         problem.message,
         problem.node_id,

@@ -1,4 +1,4 @@
-"""One catalog for all engines of a worker: what every one of them has."""
+"""One catalog for several engines, with the classes and choices that all of them have."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from worker.workflow.catalog.common import common_catalog
 
 
 class CommonCatalogCache:
-    """The catalogs of engines, taken together. An engine that does not answer counts with what it had last."""
+    """The common catalog of several engines. An engine that does not respond counts with its last catalog."""
 
     def __init__(self, engines: Sequence[Engine]) -> None:
         self._engines = engines
         self._last: Sequence[Catalog] = ()
         self._common: Catalog | None = None
-        """Of the catalogs in `_last`."""
+        """The common catalog of those in `_last`."""
 
     @property
     def known(self) -> Catalog | None:
-        """What was read last, however long ago."""
-        known = [engine.client.known_catalog for engine in self._counting]
-        return self._together([catalog for catalog in known if catalog is not None])
+        """The common catalog of what was read last, of any age. None before the first read."""
+        catalogs = [engine.client.known_catalog for engine in self._usable]
+        return self._common_of([catalog for catalog in catalogs if catalog is not None])
 
     async def get(self) -> Catalog:
-        """Return the newest that can be had. Raises EngineUnavailable."""
+        """Return the current catalog, or the last known one. Raises EngineUnavailable when there is neither."""
         try:
             return await self.current()
         except EngineUnavailable:
@@ -36,45 +36,49 @@ class CommonCatalogCache:
             return known
 
     async def current(self) -> Catalog:
-        """Return that of the engines that are reached now. Raises EngineUnavailable where none is."""
+        """Return the catalog of the engines that are connected. Raises EngineUnavailable when none is."""
         return await self._read(lambda engine: engine.client.catalogs.current())
 
     async def refreshed(self, classes: Collection[str]) -> Catalog:
-        """Return it with these classes as they are at this moment. Raises EngineUnavailable."""
+        """Return the catalog after reading these classes again. Raises EngineUnavailable."""
         return await self._read(lambda engine: engine.client.catalogs.refreshed(classes))
 
     def invalidate(self) -> None:
-        """There are files or classes now that it does not list."""
+        """Mark the catalogs of all engines as outdated."""
         for engine in self._engines:
             engine.client.catalogs.invalidate()
 
     @property
-    def _counting(self) -> list[Engine]:
+    def _usable(self) -> list[Engine]:
+        """Engines that the worker has not given up."""
         return [engine for engine in self._engines if engine.final_error is None]
 
     @property
-    def _reached(self) -> list[Engine]:
-        """Raises EngineUnavailable."""
+    def _connected(self) -> list[Engine]:
+        """Engines that are connected, or the only one. Raises EngineUnavailable when there is none."""
         if len(self._engines) == 1:
             return list(self._engines)
-        reached = [engine for engine in self._engines if engine.connected]
-        if not reached:
+        connected = [engine for engine in self._engines if engine.connected]
+        if not connected:
             raise EngineUnavailable("ComfyUI is not connected")
-        return reached
+        return connected
 
     async def _read(self, read: Callable[[Engine], Awaitable[Catalog]]) -> Catalog:
-        """Read from all engines that are reached; one that is lost meanwhile counts as before."""
-        answers = await asyncio.gather(*map(read, self._reached), return_exceptions=True)
-        failures = [answer for answer in answers if isinstance(answer, BaseException)]
+        """Call `read` for each connected engine. An engine that is lost meanwhile counts with its last catalog."""
+        results = await asyncio.gather(*map(read, self._connected), return_exceptions=True)
+        failures = [answer for answer in results if isinstance(answer, BaseException)]
         for failure in failures:
-            if len(failures) == len(answers) or not isinstance(failure, EngineUnavailable):
+            if len(failures) == len(results) or not isinstance(failure, EngineUnavailable):
                 raise failure
         if (known := self.known) is None:
             raise EngineUnavailable("ComfyUI has not sent its catalog")
         return known
 
-    def _together(self, catalogs: Sequence[Catalog]) -> Catalog | None:
-        """Compare by identity: equal catalogs are one object, and nothing is done again while nothing has changed."""
+    def _common_of(self, catalogs: Sequence[Catalog]) -> Catalog | None:
+        """Return the common catalog, computed again only when a catalog has changed.
+
+        Catalogs are compared by identity, because equal catalogs are one object.
+        """
         distinct = list({id(catalog): catalog for catalog in catalogs}.values())
         if len(distinct) < 2:
             return distinct[0] if distinct else None

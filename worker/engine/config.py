@@ -1,4 +1,4 @@
-"""The engines of a worker before they are started: one ComfyUI each, with a GPU, folders and an address of its own."""
+"""The configuration of a worker's engines: the address, folders, GPU and command of each ComfyUI."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
-    """One ComfyUI: its address, its folders where this process can reach them, and how it is started.
+    """The configuration of one ComfyUI.
 
-    `gpu` is its value of CUDA_VISIBLE_DEVICES, None where it sees all. `command` is None where somebody else runs it.
+    `input`, `output` and `temp` are its folders, None where this process cannot reach them. `gpu` is the value of
+    CUDA_VISIBLE_DEVICES, None where ComfyUI sees all GPUs. `command` is None where the worker does not start ComfyUI.
     """
 
     name: str
@@ -34,39 +35,39 @@ class EngineConfig:
     gpu: str | None = None
     command: EngineCommand | None = None
     models: tuple[Path, ...] = ()
-    """The operator's folders of models, where they are known."""
+    """The operator's folders of models, as far as they are known."""
 
 
 async def engine_configs(settings: Settings) -> list[EngineConfig]:
-    """Return the engines that the settings ask for: one, or with WORKER_GPUS one for each GPU. Raises StartupError."""
+    """Return the configured engines: one, or with WORKER_GPUS one for each GPU. Raises StartupError."""
     create_state_folder(settings.state)
     if is_url(settings.engine.comfyui):
         if settings.engine.gpus:
             raise StartupError(
-                f"WORKER_GPUS={settings.engine.gpus} starts one ComfyUI for each GPU, and"
-                f" WORKER_COMFYUI={settings.engine.comfyui} is one that runs already:"
-                " leave WORKER_GPUS empty, or give WORKER_COMFYUI a folder"
+                f"WORKER_GPUS={settings.engine.gpus} starts one ComfyUI for each GPU, but"
+                f" WORKER_COMFYUI={settings.engine.comfyui} is a ComfyUI that runs already:"
+                " leave WORKER_GPUS empty, or set WORKER_COMFYUI to a folder"
             )
         url = settings.engine.comfyui.rstrip("/")
         models = (settings.models.folder,) if settings.models.folder else ()
         return [EngineConfig(FIRST, url, settings.engine.input_folder, settings.engine.output_folder, models=models)]
     log_sandbox_gaps(settings)
-    text = settings.engine.gpus.strip()
-    listed = await listed_gpus() if text == AUTO and settings.engine.comfyui != EMBEDDED else 0
+    requested_gpus = settings.engine.gpus.strip()
+    gpu_count = await listed_gpus() if requested_gpus == AUTO and settings.engine.comfyui != EMBEDDED else 0
     visible = engine_environment().get("CUDA_VISIBLE_DEVICES", "")
-    gpus: Sequence[str | None] = read_gpus(text, visible, listed) or (None,)
-    return [started(settings, engine_name(number), gpu) for number, gpu in enumerate(gpus)]
+    gpus: Sequence[str | None] = read_gpus(requested_gpus, visible, gpu_count) or (None,)
+    return [managed_config(settings, engine_name(number), gpu) for number, gpu in enumerate(gpus)]
 
 
 def log_sandbox_gaps(settings: Settings) -> None:
-    """Log once what the engines' sandbox can't keep from node packs. Raises StartupError where it is required."""
+    """Log what the sandbox of the engines cannot protect. Raises StartupError when the sandbox is required."""
     status = engines_sandbox(settings)
     if status is not None and status.state is not SandboxState.ON:
         log.warning("the sandbox of ComfyUI is %s", status)
 
 
-def started(settings: Settings, name: str, gpu: str | None) -> EngineConfig:
-    """Return the engine of this name that the worker starts. Raises StartupError."""
+def managed_config(settings: Settings, name: str, gpu: str | None) -> EngineConfig:
+    """Return the configuration of an engine that this worker starts. Raises StartupError."""
     folders = engine_folders(settings, name)
     if folders is None:
         raise StartupError(f"WORKER_COMFYUI={settings.engine.comfyui} is not started by this worker")

@@ -1,4 +1,4 @@
-"""One ComfyUI of this worker: its client, and where the worker starts it, its supervisor; its watchdog either way."""
+"""One ComfyUI of this worker: its client, its watchdog and, where the worker starts it, its supervisor."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from worker.engine.api_key import check_api_key
 from worker.engine.client import ComfyClient, Submitted
 from worker.engine.config import EngineConfig
 from worker.engine.crashes.attempts import Attempts
+from worker.engine.exclusive_lock import ExclusiveLock, pause_around
+from worker.engine.folders.saved_models import SavedModelFolders
+from worker.engine.health.watchdog import Watchdog
 from worker.engine.leftovers import KillBudget, Leftovers
 from worker.engine.process.names import per_engine
 from worker.engine.process.supervisor import Supervisor
@@ -20,8 +23,6 @@ from worker.engine.protocol.api import ComfyApi
 from worker.engine.protocol.messages import RunsIsolated
 from worker.engine.protocol.websocket import EngineSocket
 from worker.engine.run import OnMessage, Outputs, PromptLoss, PromptLostError
-from worker.engine.saved_models import SavedModelFolders
-from worker.engine.watchdog import Watchdog
 from worker.errors import EngineUnavailable, GpuFailed, NodeFailed, OutOfMemory, WorkerFailed
 from worker.events import EngineBlocked, Notify, ignore_event
 from worker.job import JobRef
@@ -33,64 +34,26 @@ from worker.workflow.prompt import Prompt
 log = logging.getLogger(__name__)
 
 FREEING_S = 0.3
-"""ComfyUI's thread empties the memory when it wakes up, but first runs a prompt that has come by then."""
-CLOCK_S = 0.006
-"""Longer than a step of a file system's clock, which is 4 ms on most kernels, and one of ComfyUI's, which is 1 ms."""
-
-
-class ExclusiveLock:
-    """Who may be inside ComfyUI at the same time: all jobs, or one alone.
-
-    A job that goes in alone waits until the others have left; those that come later wait for it.
-    """
-
-    def __init__(self) -> None:
-        self._changed = asyncio.Condition()
-        self._inside = 0
-        self._alone = 0
-        """Those who want to be, or are, inside alone."""
-
-    @asynccontextmanager
-    async def inside(self, *, alone: bool = False) -> AsyncIterator[None]:
-        self._alone += alone
-        try:
-            async with self._changed:
-                await self._changed.wait_for(lambda: not self._inside if alone else not self._alone)
-                self._inside += 1
-            try:
-                yield
-            finally:
-                self._inside -= 1
-        finally:
-            self._alone -= alone
-            async with self._changed:
-                self._changed.notify_all()
-
-
-@asynccontextmanager
-async def _apart() -> AsyncIterator[None]:
-    """Keep a distance to the prompts before and after, in which the clock of the file system moves on."""
-    await asyncio.sleep(CLOCK_S)
-    try:
-        yield
-    finally:
-        await asyncio.sleep(CLOCK_S)
+"""Seconds that ComfyUI may take to free its memory. A prompt that is queued earlier runs first."""
 
 
 class InputPlacement(Protocol):
-    """Where ComfyUI finds the files of jobs, by the names of their folders."""
+    """Places the input files of jobs in ComfyUI's input folder, by the names of their folders."""
 
     async def place(self, folder: str) -> None:
-        """Put a job's files there for one of its prompts; `release` follows in any case. Raises DiskFull, OSError."""
+        """Place a job's files for one of its prompts. The caller always calls `release`.
+
+        Raises DiskFull and OSError.
+        """
 
     async def release(self, folder: str) -> None:
-        """Remove them, unless another prompt of the job needs them."""
+        """Remove a job's files, unless another of its prompts needs them."""
 
 
 class Engine:
-    """One ComfyUI and the parts that use and watch it.
+    """One ComfyUI with its client, supervisor, watchdog and leftovers.
 
-    Entering the context starts its process, unless somebody else runs it, and does not wait until it answers.
+    Entering the context starts ComfyUI's process if the worker manages it, and does not wait until it is ready.
     """
 
     def __init__(
@@ -102,30 +65,30 @@ class Engine:
         notify: Notify = ignore_event,
         kills: KillBudget | None = None,
     ) -> None:
-        """`kills` counts those of all engines together."""
+        """`kills` is the budget of all engines together."""
         self.config = config
         self.changed: Callable[[], None] = lambda: None
-        """Called when ComfyUI was reached, lost or given up; set before it is opened."""
+        """Called when ComfyUI was connected, lost or given up. Set it before the context is entered."""
         self.has_alternative: Callable[[], bool] = lambda: False
-        """Whether the worker goes on where this engine can't be started any more."""
+        """Returns whether the worker can go on without this engine."""
         self.needs_isolation: Callable[[Prompt, Catalog | None], bool] = lambda *_: False
-        """Whether a prompt may write files that only their times tell from those of others: then it runs apart."""
+        """Returns whether a prompt runs without others, because only their times identify its files."""
         self.another_is_free: Callable[[], bool] = lambda: False
-        """Whether another engine is free."""
+        """Returns whether another engine is free."""
         self.inputs: InputPlacement | None = None
-        """None where ComfyUI's input folder can't be reached: then the files were uploaded before."""
+        """None where ComfyUI's input folder cannot be reached. Input files are uploaded before the run then."""
         self.final_error: str | None = None
-        """Why it will not be started again in this life of the worker."""
+        """Reason why this engine is not started again while the worker lives."""
         self._tasks = tasks
         self._notify = notify
         self.supervisor = Supervisor(config.command, settings, notify) if config.command else None
-        """None where somebody else starts ComfyUI: then its end and its failed imports stand in its own log alone."""
+        """None where the worker does not start ComfyUI."""
         self.client = ComfyClient(config.url, settings, tasks, managed=self.managed, name=self.name, notify=notify)
         self.client.catalogs.saved = SavedModelFolders(config.output, config.models)
         self.client.catalogs.input = config.input
         self.client.stop = self._stop
         self._attempts: dict[str, Attempts] = {}
-        """Those whose prompts are in ComfyUI, by prompt id."""
+        """The attempts whose prompts are in ComfyUI, by prompt id."""
         watch = per_engine("engine-watch", self.name)
         self._watchdog = Watchdog(self.api, self.socket, self.supervisor, settings, limits, watch)
         self.leftovers = Leftovers(
@@ -136,8 +99,8 @@ class Engine:
 
     async def __aenter__(self) -> Self:
         if self.supervisor is not None:
-            keeping = self._tasks.start(per_engine("engine", self.name), self._keep, OnFailure.END)
-            self._stack.push_async_callback(stop, keeping)
+            supervision = self._tasks.start(per_engine("engine", self.name), self._keep_running, OnFailure.END)
+            self._stack.push_async_callback(stop, supervision)
         self.socket.changed, self.leftovers.changed = self.changed, self._leftovers_changed
         self.leftovers.another_is_free = self.another_is_free
         async with AsyncExitStack() as opening:
@@ -155,11 +118,12 @@ class Engine:
 
     @property
     def name(self) -> str:
+        """The engine's name, such as `engine-0`."""
         return self.config.name
 
     @property
     def managed(self) -> bool:
-        """True where this worker starts it: its prompts end with its process, and its process with the worker."""
+        """Whether this worker starts ComfyUI. A prompt of a managed engine is lost when its process ends."""
         return self.supervisor is not None
 
     @property
@@ -172,76 +136,83 @@ class Engine:
 
     @property
     def connected(self) -> bool:
+        """Whether ComfyUI is connected and was not given up."""
         return self.socket.connected and self.final_error is None
 
     @property
     def free(self) -> bool:
-        """Whether a job that is sent now would run, after those that are there."""
+        """Whether ComfyUI is connected and not blocked by a node of a job that has ended."""
         return self.connected and self.leftovers.running is None
 
     @property
     def restart_needed(self) -> str | None:
-        """Why ComfyUI has to be restarted, where nobody here can."""
+        """Reason why the operator has to restart ComfyUI, None while that is not needed."""
         return self._watchdog.restart_needed
 
-    async def run(self, attempts: Attempts, prompt: Prompt, hear: OnMessage, submitted: Submitted) -> Outputs:
-        """Run a prompt to its end, a second time where ComfyUI ran out of memory.
+    async def run(self, attempts: Attempts, prompt: Prompt, on_message: OnMessage, submitted: Submitted) -> Outputs:
+        """Run a prompt and return its outputs. After an out-of-memory error, free the memory and run it once more.
 
-        Raises what `ComfyClient.follow` raises, GpuFailed, ApiKeyLost, ModelsMissing for a prompt that names a model of
-        another job, and PromptLostError for one that was lost.
+        Raises what `ComfyClient.run_prompt` raises, GpuFailed, ApiKeyLost and ModelsMissing. Raises PromptLostError
+        when ComfyUI has lost the prompt.
         """
         while True:
-            apart = self.needs_isolation(prompt, self.client.known_catalog)
+            isolated = self.needs_isolation(prompt, self.client.known_catalog)
             try:
                 async with (
-                    self._exclusive_lock.inside(alone=attempts.alone or apart),
-                    _apart() if apart else nullcontext(),
+                    self._exclusive_lock.inside(alone=attempts.alone or isolated),
+                    pause_around() if isolated else nullcontext(),
                 ):
-                    return await self._attempt(attempts, prompt, hear, submitted, apart=apart)
+                    return await self._attempt(attempts, prompt, on_message, submitted, isolated=isolated)
             except OutOfMemory:
                 if attempts.freed:
                     raise
-                log.warning("ComfyUI ran out of memory; trying once more with nothing else in it")
-                attempts.freed, attempts.known_as = True, None
-                with suppress(EngineUnavailable):  # then it forgets everything by itself
+                log.warning("ComfyUI ran out of memory; running the prompt once more after freeing the memory")
+                attempts.freed, attempts.earlier_prompt_id = True, None
+                with suppress(EngineUnavailable):  # a ComfyUI that ends frees its memory anyway
                     await self.api.free()
                     await asyncio.sleep(FREEING_S)
 
     async def _attempt(
-        self, attempts: Attempts, prompt: Prompt, hear: OnMessage, submitted: Submitted, *, apart: bool
+        self, attempts: Attempts, prompt: Prompt, on_message: OnMessage, submitted: Submitted, *, isolated: bool
     ) -> Outputs:
+        """Run a prompt once. Raises GpuFailed, or restarts a managed engine, when the GPU has failed."""
         if attempts.alone:
             await self.leftovers.wait_until_gone()
-        known = attempts.known_as is not None
-        if not known:
+        already_submitted = attempts.earlier_prompt_id is not None
+        if not already_submitted:
             await self._check(attempts, prompt)
         prompt_id = attempts.begin()
         self._attempts[prompt_id] = attempts
 
-        def taken(submitted_as: str | None) -> None:
+        def report_submission(submitted_as: str | None) -> None:
             submitted(submitted_as)
-            if apart and submitted_as is not None:
-                hear(RunsIsolated(submitted_as))
+            if isolated and submitted_as is not None:
+                on_message(RunsIsolated(submitted_as))
 
         try:
             async with self._with_inputs(attempts):
                 with self._watchdog.following(prompt_id, prompt):
-                    return await self.client.follow(
-                        prompt, hear, prompt_id, submitted=taken, known=known, options=attempts.options
+                    return await self.client.run_prompt(
+                        prompt,
+                        on_message,
+                        prompt_id,
+                        submitted=report_submission,
+                        known=already_submitted,
+                        options=attempts.options,
                     )
         except (NodeFailed, OutOfMemory) as error:
-            if await self._gpu_answers():
+            if await self._check_gpu():
                 raise
             if self.supervisor is None:
-                raise GpuFailed("ComfyUI's GPU does not answer any more") from error
-            self.supervisor.restart("its GPU does not answer any more", check_gpu=True)
+                raise GpuFailed("ComfyUI's GPU does not respond") from error
+            self.supervisor.restart("its GPU does not respond", check_gpu=True)
             raise PromptLostError(PromptLoss.RUNNING) from error
         finally:
             del self._attempts[prompt_id]
 
     @asynccontextmanager
     async def _with_inputs(self, attempts: Attempts) -> AsyncIterator[None]:
-        """Have the job's files where ComfyUI finds them, until ComfyUI has let go of the prompt."""
+        """Keep the job's input files in ComfyUI's input folder until ComfyUI has released the prompt."""
         if self.inputs is None:
             yield
             return
@@ -249,27 +220,31 @@ class Engine:
             await self.inputs.place(attempts.job.folder)
             yield
         finally:
-            self._tasks.spawn(f"inputs-{attempts.prompt_id}", self._let_go(self.inputs, attempts.job))
+            self._tasks.spawn(f"inputs-{attempts.prompt_id}", self._remove_inputs(self.inputs, attempts.job))
 
-    async def _let_go(self, inputs: InputPlacement, job: JobRef) -> None:
-        """A job may have ended while ComfyUI still runs a node of it, which may read a file."""
+    async def _remove_inputs(self, inputs: InputPlacement, job: JobRef) -> None:
+        """Remove a job's input files once no node of it runs, because a node may still read them."""
         await self.leftovers.wait_until_gone(job)
         await inputs.release(job.folder)
 
     async def _check(self, attempts: Attempts, prompt: Prompt) -> None:
-        """Raises ApiKeyLost and ModelsMissing where the prompt can't be sent any more."""
+        """Raise ApiKeyLost or ModelsMissing for a prompt that cannot be sent."""
         if attempts.request.extra.lost_api_key:
             check_api_key(attempts.request.extra, prompt, await self.client.catalog())
         await self.client.catalogs.check_models(prompt)
 
     async def _stop(self, prompt_id: str) -> None:
+        """Remove a prompt from ComfyUI, and watch it if it goes on."""
         attempts = self._attempts[prompt_id]
         await self.leftovers.stop(prompt_id, attempts.job, attempts.workload)
 
-    async def _gpu_answers(self) -> bool:
-        """A failure while ComfyUI itself is going down says nothing of the job: that one runs again."""
+    async def _check_gpu(self) -> bool:
+        """Return whether ComfyUI can use its GPU.
+
+        Raises PromptLostError when ComfyUI does not respond: the failure of a node says nothing about the job then.
+        """
         try:
-            return await self.api.gpu_answers()
+            return await self.api.gpu_works()
         except EngineUnavailable:
             raise PromptLostError(PromptLoss.UNTAKEN) from None
 
@@ -277,8 +252,8 @@ class Engine:
         self._notify(EngineBlocked(self.name, self.leftovers.running is not None))
         self.changed()
 
-    async def _keep(self) -> None:
-        """Keep ComfyUI running. Raises WorkerFailed where it can't be started any more and no other engine is left."""
+    async def _keep_running(self) -> None:
+        """Keep ComfyUI running. Raises WorkerFailed when it cannot be started and no other engine is left."""
         if self.supervisor is None:
             return
         try:
@@ -287,5 +262,5 @@ class Engine:
             self.final_error = str(end)
             if not self.has_alternative():
                 raise
-            log.critical("%s is given up, and the worker goes on without it: %s", self.name, end)
+            log.critical("%s cannot be started, and the worker goes on without it: %s", self.name, end)
             self.changed()

@@ -1,4 +1,4 @@
-"""How long a job takes on an engine: by the measured pace, and by the sizes of the models that are not loaded there."""
+"""Estimates of how long a job takes on an engine, by its measured speed and by the models it has to load."""
 
 from __future__ import annotations
 
@@ -10,18 +10,21 @@ from worker.job import Job
 from worker.load.pace import Paces
 
 ASSUMED_UNITS_PER_S = 50.0
-"""Before anything was measured: a mid-range GPU."""
+"""Speed before the first measurement: that of a mid-range GPU."""
 DISK_BYTES_PER_S = 1e9
-"""From the disk into the GPU's memory."""
+"""Speed of loading a model from the disk into the GPU's memory."""
 MEMORY_BYTES = 24 * 2**30
-"""What an engine keeps of the models that it used last."""
+"""Bytes of models that an engine is assumed to keep loaded, the most recent ones first."""
 MODEL_BYTES = 2 * 2**30
-"""Of a model whose file can't be seen."""
+"""Assumed size of a model whose file is not found."""
 
 
 @dataclass(slots=True)
 class Estimates:
-    """`sizes_of` returns the models of a job by name, each with its bytes, None where they are not known."""
+    """Predicted run and load times of jobs.
+
+    `sizes_of` returns the models of a job by name, with their sizes in bytes, None for an unknown size.
+    """
 
     paces: Paces
     sizes_of: Callable[[Job], Mapping[str, int | None]] = lambda _: {}
@@ -34,17 +37,20 @@ class Estimates:
         return tuple(sizes)
 
     def seconds(self, job: Job, engine: EngineLoad) -> float:
-        """Return how long a job runs there once its models are loaded."""
+        """Return the seconds that a job runs on an engine once its models are loaded."""
         return job.workload / (self.paces.of(engine.name) or ASSUMED_UNITS_PER_S)
 
     def load_seconds(self, models: tuple[str, ...], engine: EngineLoad) -> float:
-        """Return how long its models take to load there: those that are not among the last ones that fit."""
+        """Return the seconds that it takes to load those of the models that are not loaded on the engine.
+
+        The models that the engine used last are assumed to be loaded, as far as they fit into MEMORY_BYTES.
+        """
         if not models:
             return 0.0
-        loaded, room = set[str](), MEMORY_BYTES
+        loaded, free_bytes = set[str](), MEMORY_BYTES
         for name in reversed(engine.used):
-            room -= self._sizes.get(name, MODEL_BYTES)
-            if room < 0:
+            free_bytes -= self._sizes.get(name, MODEL_BYTES)
+            if free_bytes < 0:
                 break
             loaded.add(name)
         return sum(self._sizes.get(name, MODEL_BYTES) for name in models if name not in loaded) / DISK_BYTES_PER_S

@@ -1,4 +1,4 @@
-"""Prompts that ComfyUI goes on running after their jobs have ended: interrupted, watched, and in the end killed."""
+"""Prompts that ComfyUI still runs after their jobs have ended: they are interrupted, watched and finally killed."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from worker.engine.health.watchdog import Watchdog
 from worker.engine.protocol.api import ComfyApi, PromptStatus
 from worker.engine.protocol.messages import Executing, RunMessage
 from worker.engine.protocol.websocket import EngineSocket, PromptEvicted
-from worker.engine.watchdog import Watchdog
 from worker.errors import EngineUnavailable
 from worker.job import JobRef
 from worker.supervision import Tasks
@@ -20,28 +20,32 @@ from worker.supervision import Tasks
 log = logging.getLogger(__name__)
 
 KILLS, KILLS_PER_S = 3, 3600.0
-"""How often the stuck nodes of one principal may cost the others a restart of ComfyUI, on all engines together."""
+"""Restarts of ComfyUI within an hour that one principal's stuck nodes may cause, on all engines together."""
 STILL_THERE = frozenset({PromptStatus.PENDING, PromptStatus.RUNNING})
+"""Statuses of a prompt that ComfyUI still has."""
 ANSWER_S = 3.0
-"""How long ComfyUI may take to say whether it still has a prompt."""
+"""Seconds that ComfyUI may take to report whether it still has a prompt."""
 POLL_S = 1.0
-"""How often it is asked again, where no frame tells the end. Each time the prompt is interrupted once more: a node may
-have caught the exception of the first interrupt."""
+"""Seconds between two polls of a leftover.
+
+Each poll interrupts the prompt again, because a node may have caught the exception of the first interrupt."""
 DEATH_S = 5.0
-"""A killed process may take a moment until it has given back its GPU."""
+"""Seconds that a killed process may take to release its GPU."""
 
 
 @dataclass(slots=True)
 class KillBudget:
-    """When each principal had ComfyUI killed, on the monotonic clock; principals with no recent kill are forgotten."""
+    """Times at which each principal's jobs had ComfyUI killed, on the monotonic clock."""
 
     _kills: dict[str, list[float]] = field(default_factory=dict)
 
     def allows(self, principal: str, now: float) -> bool:
+        """Return whether the principal's jobs may have ComfyUI killed at `now`."""
         recent = [at for at in self._kills.get(principal, ()) if now - at < KILLS_PER_S]
         return len(recent) < KILLS
 
     def spend(self, principal: str, now: float) -> None:
+        """Record a kill at `now`, and drop those that are older than an hour."""
         self._kills.setdefault(principal, []).append(now)
         recent = {name: [at for at in kills if now - at < KILLS_PER_S] for name, kills in self._kills.items()}
         self._kills = {name: kills for name, kills in recent.items() if kills}
@@ -49,22 +53,22 @@ class KillBudget:
 
 @dataclass(slots=True, eq=False)
 class Leftover:
-    """A prompt that ComfyUI was asked to stop. `workload` is its job's, in units."""
+    """A prompt that ComfyUI has to stop. `workload` is that of its job, in units."""
 
     prompt_id: str
     job: JobRef
     workload: float
     since: float = field(default_factory=time.monotonic)
     running: bool = False
-    """Whether it is the prompt that ComfyUI runs, as far as that is known."""
+    """Whether ComfyUI is known to run this prompt."""
     known: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set once ComfyUI has said whether it still has the prompt."""
+    """Set once ComfyUI has reported whether it still has the prompt."""
     over: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set once ComfyUI is free of it."""
+    """Set once ComfyUI does not have the prompt any more."""
 
 
 class Leftovers:
-    """The leftovers of one engine. `restartable`: this worker starts ComfyUI, so that it can be killed."""
+    """The leftovers of one engine. `restartable` is true where this worker can kill and restart ComfyUI."""
 
     def __init__(
         self,
@@ -77,9 +81,9 @@ class Leftovers:
         restartable: bool,
     ) -> None:
         self.changed: Callable[[], None] = lambda: None
-        """Called when ComfyUI turned out to be busy with one, or no longer is."""
+        """Called when ComfyUI starts or stops being blocked by a leftover."""
         self.another_is_free: Callable[[], bool] = lambda: False
-        """Whether another engine would run the jobs that wait in this one."""
+        """Returns whether another engine can run the jobs that wait in this one."""
         self._api = api
         self._socket = socket
         self._watchdog = watchdog
@@ -88,26 +92,27 @@ class Leftovers:
         self._restartable = restartable
         self._all: dict[str, Leftover] = {}
         self._watches: set[asyncio.Task[None]] = set()
-        watchdog.on_message = self._hear
+        watchdog.on_message = self._handle_message
 
     @property
     def running(self) -> Leftover | None:
-        """The one that ComfyUI is busy with."""
+        """The leftover that ComfyUI runs, if any."""
         return next((leftover for leftover in self._all.values() if leftover.running), None)
 
     @property
     def block_reason(self) -> str | None:
-        """Why ComfyUI runs no other job now, and what is done about it."""
+        """Message that says why ComfyUI runs no other job, and what happens next. None while it is not blocked."""
         leftover = self.running
         if leftover is None:
             return None
-        return f"ComfyUI still runs a node of a job that has ended ({self._watchdog.where()}): {self._cure(leftover)}"
+        node, consequence = self._watchdog.where(), self._consequence(leftover)
+        return f"ComfyUI still runs a node of a job that has ended ({node}): {consequence}"
 
     async def stop(self, prompt_id: str, job: JobRef, workload: float) -> None:
-        """Take a prompt out of ComfyUI, wherever it stands.
+        """Remove a prompt from ComfyUI's queue, or interrupt it.
 
-        Return once it is out, or is known to go on, or ComfyUI did not answer. A prompt that goes on is watched to its
-        end, and ends with ComfyUI where it takes too long.
+        Returns once the prompt is gone or known to go on, or after ANSWER_S. A prompt that goes on is watched in the
+        background, and ComfyUI is killed when that takes too long.
         """
         leftover = self._all[prompt_id] = Leftover(prompt_id, job, workload)
         watch = self._tasks.spawn(f"leftover-{prompt_id}", self._watch(leftover))
@@ -118,20 +123,22 @@ class Leftovers:
                 await leftover.known.wait()
 
     async def wait_until_gone(self, job: JobRef | None = None) -> None:
-        """Wait until ComfyUI is free of a job, or of all jobs that have ended."""
+        """Wait until ComfyUI runs nothing of a job, or of any job that has ended."""
         for leftover in list(self._all.values()):
             if job in {None, leftover.job}:
                 await leftover.over.wait()
 
     async def close(self) -> None:
+        """Stop watching."""
         for watch in self._watches:
             watch.cancel()
         if self._watches:
             await asyncio.wait(self._watches)
 
     async def _watch(self, leftover: Leftover) -> None:
+        """Poll a leftover until it is gone, and kill ComfyUI when the time to stop is over."""
         try:
-            while await self._goes_on(leftover):
+            while await self._try_stop(leftover):
                 leftover.known.set()
                 if leftover.running and time.monotonic() - leftover.since >= POLL_S and self.another_is_free():
                     self._socket.notify_runs(PromptEvicted())
@@ -148,25 +155,26 @@ class Leftovers:
             leftover.over.set()
             self._mark(leftover, running=False)
 
-    async def _goes_on(self, leftover: Leftover) -> bool:
-        """Interrupt the prompt, or take it out of the queue, and return whether ComfyUI still has it."""
+    async def _try_stop(self, leftover: Leftover) -> bool:
+        """Interrupt the prompt or remove it from the queue, and return whether ComfyUI still has it."""
         if leftover.over.is_set():
             return False
-        again = leftover.known.is_set()
+        is_retry = leftover.known.is_set()
         try:
             async with asyncio.timeout(ANSWER_S):
-                if not again:
+                if not is_retry:
                     await self._api.cancel(leftover.prompt_id)
-                place = (await self._api.locate(leftover.prompt_id)).place
-                if again and place in STILL_THERE:  # an older ComfyUI might interrupt another one instead
+                status = (await self._api.locate(leftover.prompt_id)).status
+                if is_retry and status in STILL_THERE:  # otherwise an older ComfyUI might interrupt another prompt
                     await self._api.cancel(leftover.prompt_id)
-        except (EngineUnavailable, TimeoutError):  # it is gone, or so busy that it can't answer
+        except (EngineUnavailable, TimeoutError):  # ComfyUI has ended, or is too busy to respond
             self._mark(leftover, running=self._watchdog.runs(leftover.prompt_id))
             return self._socket.connected or not self._restartable
-        self._mark(leftover, running=place is PromptStatus.RUNNING)
-        return place in STILL_THERE
+        self._mark(leftover, running=status is PromptStatus.RUNNING)
+        return status in STILL_THERE
 
     def _mark(self, leftover: Leftover, *, running: bool) -> None:
+        """Record whether ComfyUI runs the prompt."""
         if leftover.running != running:
             leftover.running = running
             self.changed()
@@ -178,17 +186,19 @@ class Leftovers:
         now = time.monotonic()
         self._kills.spend(leftover.job.principal, now)
         after = f"{now - leftover.since:.0f} s after it was interrupted ({self._watchdog.where()})"
-        self._watchdog.restart(f"a node of a job that has ended goes on {after}", healthy=True)
+        self._watchdog.restart(f"a node of a job that has ended still runs {after}", healthy=True)
         with suppress(TimeoutError):
             await self._socket.closed(DEATH_S)
 
-    def _cure(self, leftover: Leftover) -> str:
+    def _consequence(self, leftover: Leftover) -> str:
+        """Return the end of the block reason: what happens if the node does not stop."""
         if not self._restartable:
-            return "it was interrupted, and only those who started this ComfyUI can restart it"
+            return "it was interrupted, and this worker cannot restart a ComfyUI that it did not start"
         if not self._may_kill(leftover):
-            return f"its principal has had ComfyUI restarted {KILLS} times within an hour, so jobs wait for the node"
+            return f"its principal's jobs have had ComfyUI restarted {KILLS} times within an hour, so other jobs wait"
         return "ComfyUI is restarted if it does not stop"
 
-    def _hear(self, message: RunMessage) -> None:
+    def _handle_message(self, message: RunMessage) -> None:
+        """End a leftover when ComfyUI reports the end of its run."""
         if isinstance(message, Executing) and message.node is None and message.prompt_id in self._all:
             self._all[message.prompt_id].over.set()

@@ -1,4 +1,4 @@
-"""The engines of a worker: one ComfyUI, or one on each GPU. One GPU is a pool of one."""
+"""The engines of a worker: one ComfyUI, or one on each GPU. A single engine is a pool of one."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from worker.workflow.catalog.saved_models import NO_SAVED_MODELS, SavedModels
 from worker.workflow.prompt import Prompt
 
 SETTLE_S = 60.0
-"""How long the other engines may take to start after the first one answers, where all of them are waited for."""
+"""Seconds that the other engines may take to connect after the first one, where all of them are needed."""
 
 
 class EnginePool:
-    """The engines as one. Entering the context starts them and does not wait until they answer.
+    """All engines of a worker. Entering the context starts them and does not wait until they are ready.
 
-    A job gets the engine that is expected to finish it first. An engine that dies takes its share of the speed away;
-    the worker goes on as long as one is left. `sizes_of` returns the models of a prompt by name, with their bytes.
+    A job gets the engine that is expected to finish it first. The worker goes on as long as one engine is left.
+    `sizes_of` returns the models of a prompt by name, with their sizes in bytes.
     """
 
     def __init__(
@@ -51,8 +51,8 @@ class EnginePool:
         for engine in self.engines:
             engine.client.catalogs.parse = shared
         self.paces = Paces({engine.name: Pace() for engine in self.engines})
-        one = len(self.engines) == 1
-        self.catalogs = self.first.client.catalogs if one else CommonCatalogCache(self.engines)
+        is_single = len(self.engines) == 1
+        self.catalogs = self.first.client.catalogs if is_single else CommonCatalogCache(self.engines)
         managed = any(engine.managed for engine in self.engines)
         lost_s = max(settings.lost_s, settings.start_s if managed else 0.0)
         self._sizes_of = sizes_of
@@ -64,7 +64,7 @@ class EnginePool:
         async with AsyncExitStack() as opening:
             opening.push_async_callback(self._stack.aclose)
             for engine in self.engines:
-                engine.changed = self._changes(engine)
+                engine.changed = self._change_handler(engine)
                 engine.has_alternative = self._others(engine)
                 engine.another_is_free = self._others_free(engine)
                 await self._stack.enter_async_context(engine)
@@ -78,112 +78,124 @@ class EnginePool:
 
     @property
     def configs(self) -> list[EngineConfig]:
+        """The configurations of all engines."""
         return [engine.config for engine in self.engines]
 
     @property
     def first(self) -> Engine:
+        """The first engine."""
         return self.engines[0]
 
     @property
     def alive(self) -> list[Engine]:
-        """Engines that are reached; while none is, those that may come back, as their speed is not lost for good."""
+        """Engines that are connected. While none is, those that were not given up."""
         reached = [engine for engine in self.engines if engine.connected]
         return reached or [engine for engine in self.engines if engine.final_error is None] or list(self.engines)
 
     @property
     def share(self) -> float:
-        """The part of the speed of all engines that those have which are alive, from 0 to 1."""
+        """Share of the speed of all engines that the alive ones have, from 0 to 1."""
         return self.paces.share
 
     @property
     def connected(self) -> bool:
-        """Whether a job that is sent now would run."""
+        """Whether an engine is connected."""
         return any(engine.connected for engine in self.engines)
 
     @property
     def block_reason(self) -> str | None:
-        """Why every engine that is reached is busy with a job that has ended; None where one is free."""
+        """Message that says why no engine runs jobs, because each runs a node of a job that has ended.
+
+        None while an engine is not blocked.
+        """
         reasons = [engine.leftovers.block_reason for engine in self.engines if engine.connected]
         return reasons[0] if reasons and all(reasons) else None
 
     @property
     def leftover_workload(self) -> float:
-        """Workload of the jobs that have ended and whose nodes go on, in units."""
+        """Workload in units of the jobs that have ended and whose nodes still run."""
         leftovers = [engine.leftovers.running for engine in self.engines]
         return sum(leftover.workload for leftover in leftovers if leftover is not None)
 
     async def wait_until_free_of(self, job: JobRef) -> None:
-        """Wait until no engine runs a job any more that has ended."""
+        """Wait until no engine runs a node of a job that has ended."""
         for engine in self.engines:
             await engine.leftovers.wait_until_gone(job)
 
     @property
     def recently_connected(self) -> bool:
-        """One is there, or was a moment ago: a restart takes less time than to send a job to another machine."""
+        """Whether an engine is connected, or was a moment ago.
+
+        A restart then takes less time than sending a job to another machine.
+        """
         return any(engine.client.recently_connected for engine in self.engines if engine.final_error is None)
 
     @property
     def restart_needed(self) -> str | None:
-        """Why ComfyUI has to be restarted, where nobody here can."""
+        """Reason why the operator has to restart a ComfyUI, None while that is not needed."""
         return next((engine.restart_needed for engine in self.engines if engine.restart_needed), None)
 
     @property
     def failed_packs(self) -> tuple[FailedPack, ...] | None:
-        """Node packs that an engine could not import; None where no engine is started by this worker."""
-        known = [engine.supervisor.failed_packs for engine in self.engines if engine.supervisor is not None]
-        return tuple({pack.name: pack for packs in known for pack in packs}.values()) if known else None
+        """Node packs that an engine could not import, None where this worker starts no engine."""
+        packs_by_engine = [engine.supervisor.failed_packs for engine in self.engines if engine.supervisor is not None]
+        return (
+            tuple({pack.name: pack for packs in packs_by_engine for pack in packs}.values())
+            if packs_by_engine
+            else None
+        )
 
     @property
     def known_catalog(self) -> Catalog | None:
-        """What every engine has, as it was read last; until then what WORKER_CATALOG has of it, if anything."""
+        """The common catalog as it was read last, and before that the one of WORKER_CATALOG. None without either."""
         return self.catalogs.known
 
     async def catalog(self) -> Catalog:
-        """Return what every engine has. Raises EngineUnavailable."""
+        """Return the classes and choices that every engine has. Raises EngineUnavailable."""
         return await self.catalogs.get()
 
     async def saved_models(self) -> SavedModels:
-        """Return the model files that jobs wrote and ComfyUI would list, of all engines together."""
+        """Return the model files that jobs wrote into the output folders of all engines."""
         saved = NO_SAVED_MODELS
         for engine in self.engines:
             saved = saved.merged_with(await engine.client.catalogs.saved.scan())
         return saved
 
     async def info(self, name: str | None = None) -> EngineInfo:
-        """Return what one engine says of itself, by default the first that is reached. Raises EngineUnavailable."""
+        """Return version and device of an engine, by default of the first that is alive. Raises EngineUnavailable."""
         engine = self.named(name) if name is not None else None
         return await (engine or self.alive[0]).client.info()
 
     def named(self, name: str | None) -> Engine | None:
-        """Return the engine of a name, None where there is none.
+        """Return the engine with this name, None where there is none.
 
-        A job of a worker that had one engine only names none: it is the first.
+        A job of a worker with a single engine has no name stored, and belongs to the first engine.
         """
         return next((engine for engine in self.engines if name in {None, engine.name}), None)
 
     def jobs(self, engine: Engine) -> int:
-        """How many jobs have a place in an engine."""
+        """Return the number of jobs that have a place in an engine."""
         return self._queue.count(engine)
 
     def position(self, job: Job) -> int:
-        """How many jobs run before a job that has not run."""
+        """Return the number of jobs that run before a job."""
         return self._queue.position(job)
 
     def place(self, job: Job, only: Engine | None = None) -> AbstractAsyncContextManager[Engine]:
         """Wait for a place in the engine that is expected to finish the job first, or in `only`, and hold it.
 
-        Raises EngineUnavailable when no engine can be reached for as long as jobs wait for one.
+        Raises EngineUnavailable when no engine has been connected for as long as jobs wait.
         """
         return self._queue.place(job, only)
 
     async def opened(self, timeout_s: float) -> None:
-        """Wait until one engine answers. Raises TimeoutError."""
+        """Wait until an engine is connected. Raises TimeoutError."""
         async with asyncio.timeout(timeout_s):
             while not self.connected:
                 await self._next_change()
 
     async def settled(self) -> None:
-        """Wait until every engine answers or is given up, or has taken too long."""
+        """Wait until every engine is connected or given up, at most SETTLE_S."""
         with suppress(TimeoutError):
             async with asyncio.timeout(SETTLE_S):
                 while not all(engine.connected or engine.final_error for engine in self.engines):
@@ -197,7 +209,9 @@ class EnginePool:
         self._changed.clear()
         await self._changed.wait()
 
-    def _changes(self, engine: Engine) -> Callable[[], None]:
+    def _change_handler(self, engine: Engine) -> Callable[[], None]:
+        """Return the callback for changes of an engine's state."""
+
         def changed() -> None:
             if not engine.connected:
                 self._queue.forget_models(engine)
@@ -208,7 +222,9 @@ class EnginePool:
         return changed
 
     def _others(self, engine: Engine) -> Callable[[], bool]:
+        """Return a function that says whether another engine is left."""
         return lambda: any(other.final_error is None for other in self.engines if other is not engine)
 
     def _others_free(self, engine: Engine) -> Callable[[], bool]:
+        """Return a function that says whether another engine is free."""
         return lambda: any(other.free for other in self.engines if other is not engine)

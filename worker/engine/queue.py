@@ -1,4 +1,4 @@
-"""Jobs that wait for an engine, and those that each engine has."""
+"""The queue of jobs that wait for an engine, and the jobs that each engine has."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ from worker.errors import EngineUnavailable
 from worker.job import Job, JobState
 
 AGAIN_S = 0.05
-"""Shortest pause before engines are looked at again because time has passed."""
+"""Shortest pause before jobs are assigned again because time has passed."""
 
 
 @dataclass(slots=True, eq=False)
 class QueuedJob:
-    """A job that waits for an engine, or has a place in one. `only` is the one engine that it can go to, if any."""
+    """A job that waits for an engine or has a place in one.
+
+    `only` is the one engine that it can go to, None for any. `engine` is set once the job has a place.
+    """
 
     job: Job
     number: int
@@ -28,32 +31,34 @@ class QueuedJob:
     only: Engine | None
     engine: asyncio.Future[Engine]
     expected_s: float = 0.0
-    """How long it will take there, with loading its models."""
+    """Seconds that the job is expected to take on its engine, with loading its models."""
 
     @property
     def left_s(self) -> float:
+        """Seconds that the job is expected to run from now on."""
         done_s = self.job.in_state_s if self.job.state is JobState.GENERATING else 0.0
         return max(0.0, self.expected_s - done_s)
 
 
 @dataclass(slots=True)
 class EngineJobs:
-    """What one engine has: jobs with a place in it, and the models that they use, the most recent last."""
+    """The jobs that have a place in one engine, and the models that they use, the most recent last."""
 
     engine: Engine
     placed: list[QueuedJob] = field(default_factory=list)
     used: tuple[str, ...] = ()
 
     def load(self, places: int) -> EngineLoad:
-        left_s = sum(one.left_s for one in self.placed)
+        """Return the engine's load, where it has this number of places in all."""
+        left_s = sum(queued.left_s for queued in self.placed)
         return EngineLoad(self.engine.name, left_s, places - len(self.placed), self.used)
 
 
 class JobQueue:
     """Gives each job a place in an engine, in the order in which the jobs were accepted.
 
-    `places` is how many jobs an engine has at once: one that runs, and prepared ones that wait inside ComfyUI. When no
-    engine can be reached for `lost_s`, the jobs that wait end with EngineUnavailable.
+    An engine has `places` jobs at once: one that runs, and prepared ones that wait inside ComfyUI. When no engine is
+    connected for `lost_s` seconds, the waiting jobs end with EngineUnavailable.
     """
 
     def __init__(self, engines: Sequence[Engine], estimates: Estimates, places: int, lost_s: float) -> None:
@@ -63,16 +68,18 @@ class JobQueue:
         self._lost_s = lost_s
         self._waiting: list[QueuedJob] = []
         self._numbers = itertools.count()
-        self._again: asyncio.TimerHandle | None = None
-        self._given_up: asyncio.TimerHandle | None = None
+        self._assign_timer: asyncio.TimerHandle | None = None
+        self._give_up_timer: asyncio.TimerHandle | None = None
 
     @asynccontextmanager
     async def place(self, job: Job, only: Engine | None = None) -> AsyncIterator[Engine]:
-        """Wait for a place and hold it. Raises EngineUnavailable."""
+        """Wait for a place in an engine and hold it. Raises EngineUnavailable."""
         models = self._estimates.models(job) if len(self._engines) > 1 else ()
         queued = QueuedJob(job, next(self._numbers), models, only, asyncio.get_running_loop().create_future())
         self._waiting.append(queued)
-        self._waiting.sort(key=lambda one: (one.job.created_at, one.number))  # one that was lost comes first again
+        self._waiting.sort(
+            key=lambda one: (one.job.created_at, one.number)
+        )  # a job that its engine lost is first again
         try:
             self.assign_engines()
             engine = await queued.engine
@@ -83,11 +90,14 @@ class JobQueue:
             self.assign_engines()
 
     def count(self, engine: Engine) -> int:
-        """How many jobs have a place in an engine."""
+        """Return the number of jobs that have a place in an engine."""
         return len(self._engines[engine.name].placed)
 
     def position(self, job: Job) -> int:
-        """How many jobs run before this one: those ahead of it in its engine, or in all of them while it has none."""
+        """Return the number of jobs that run before this one.
+
+        These are the jobs ahead of it in its engine, or those of all engines and of the queue while it has no engine.
+        """
         for jobs in self._engines.values():
             for place, queued in enumerate(jobs.placed):
                 if queued.job is job:
@@ -96,28 +106,31 @@ class JobQueue:
         return len(waiting) + sum(len(jobs.placed) for jobs in self._engines.values())
 
     def forget_models(self, engine: Engine) -> None:
-        """Its process has ended, and with it everything that was loaded."""
+        """Record that an engine has no model loaded, because its process has ended."""
         self._engines[engine.name].used = ()
 
     def assign_engines(self) -> None:
-        """Hand out places: a job has come or gone, an engine was reached or lost, or time has passed."""
+        """Assign waiting jobs to engines.
+
+        Called when a job was added or removed, when an engine was connected or lost, and when time has passed.
+        """
         self._cancel_timers()
         if not self._waiting:
             return
         engines = [jobs for jobs in self._engines.values() if jobs.engine.free]
         for queued in [one for one in self._waiting if one.only is not None and one.only.connected]:
-            self._hand(queued, self._engines[queued.only.name])  # type: ignore[union-attr]
-        free = [one for one in self._waiting if one.only is None]
+            self._assign(queued, self._engines[queued.only.name])  # type: ignore[union-attr]
+        unbound = [one for one in self._waiting if one.only is None]
         loads = [jobs.load(self._places) for jobs in engines]
-        for queued, name in self._next(free, loads):
-            self._hand(queued, self._engines[name])
+        for queued, name in self._next(unbound, loads):
+            self._assign(queued, self._engines[name])
         self._set_timers([jobs.load(self._places) for jobs in engines])
 
-    def _next(self, free: Sequence[QueuedJob], loads: Sequence[EngineLoad]) -> Sequence[tuple[QueuedJob, str]]:
-        """The jobs that start now; of one engine there is nothing to choose, and nothing is estimated."""
+    def _next(self, jobs: Sequence[QueuedJob], loads: Sequence[EngineLoad]) -> Sequence[tuple[QueuedJob, str]]:
+        """Return the jobs that start now, with the names of their engines. A single engine needs no estimates."""
         if len(self._engines) == 1:
-            return [(queued, load.name) for load in loads for queued in free[: max(0, load.places)]]
-        return next_jobs(free, loads, self._seconds, self._load_seconds)
+            return [(queued, load.name) for load in loads for queued in jobs[: max(0, load.places)]]
+        return next_jobs(jobs, loads, self._seconds, self._load_seconds)
 
     def _seconds(self, queued: QueuedJob, load: EngineLoad) -> float:
         return self._estimates.seconds(queued.job, load)
@@ -125,7 +138,8 @@ class JobQueue:
     def _load_seconds(self, queued: QueuedJob, load: EngineLoad) -> float:
         return self._estimates.load_seconds(queued.models, load)
 
-    def _hand(self, queued: QueuedJob, jobs: EngineJobs) -> None:
+    def _assign(self, queued: QueuedJob, jobs: EngineJobs) -> None:
+        """Give a job its place in an engine."""
         if len(self._engines) > 1:
             load = jobs.load(self._places)
             queued.expected_s = self._seconds(queued, load) + self._load_seconds(queued, load)
@@ -136,6 +150,7 @@ class JobQueue:
             queued.engine.set_result(jobs.engine)
 
     def _leave(self, queued: QueuedJob) -> None:
+        """Remove a job from the queue and from its engine."""
         if queued in self._waiting:
             self._waiting.remove(queued)
         for jobs in self._engines.values():
@@ -143,30 +158,33 @@ class JobQueue:
                 jobs.placed.remove(queued)
 
     def _set_timers(self, loads: Sequence[EngineLoad]) -> None:
-        later: Callable[..., asyncio.TimerHandle] = asyncio.get_running_loop().call_later
+        """Schedule the next assignment, or the end of all waiting jobs while no engine is connected."""
+        call_later: Callable[..., asyncio.TimerHandle] = asyncio.get_running_loop().call_later
         if not self._waiting:
             return
         if loads:
-            too_much = [load.queued_s - AHEAD_S for load in loads if load.places > 0 and load.queued_s > AHEAD_S]
-            if len(loads) > 1 and too_much:
-                self._again = later(max(AGAIN_S, min(too_much)), self.assign_engines)
-        elif self._given_up is None and not self._reached:
-            self._given_up = later(self._lost_s, self._give_up)
+            excess_s = [load.queued_s - AHEAD_S for load in loads if load.places > 0 and load.queued_s > AHEAD_S]
+            if len(loads) > 1 and excess_s:
+                self._assign_timer = call_later(max(AGAIN_S, min(excess_s)), self.assign_engines)
+        elif self._give_up_timer is None and not self._is_connected:
+            self._give_up_timer = call_later(self._lost_s, self._give_up)
 
     def _cancel_timers(self) -> None:
-        if self._again is not None:
-            self._again.cancel()
-            self._again = None
-        if self._given_up is not None and (self._reached or not self._waiting):
-            self._given_up.cancel()
-            self._given_up = None
+        if self._assign_timer is not None:
+            self._assign_timer.cancel()
+            self._assign_timer = None
+        if self._give_up_timer is not None and (self._is_connected or not self._waiting):
+            self._give_up_timer.cancel()
+            self._give_up_timer = None
 
     @property
-    def _reached(self) -> bool:
+    def _is_connected(self) -> bool:
+        """Whether an engine is connected."""
         return any(jobs.engine.connected for jobs in self._engines.values())
 
     def _give_up(self) -> None:
-        self._given_up = None
+        """End the waiting jobs, because no engine was connected for too long."""
+        self._give_up_timer = None
         for queued in self._waiting:
             if not queued.engine.done():
-                queued.engine.set_exception(EngineUnavailable("ComfyUI can't be reached"))
+                queued.engine.set_exception(EngineUnavailable("ComfyUI cannot be reached"))

@@ -1,4 +1,4 @@
-"""How a job that ComfyUI lost runs again."""
+"""Runs a job again after ComfyUI has lost its prompt."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ log = logging.getLogger(__name__)
 
 
 class Recovery:
-    """Runs jobs on engines that may crash, hang or be full.
+    """Runs jobs on engines that may crash, hang or run out of memory.
 
-    A prompt that ComfyUI lost is sent again, to the engine that is expected to finish it first: any number of times
-    while it only waited, once if it ran. In that second try it runs alone, so that no other job is accused in its
-    place. What is counted against a job are the deaths of all engines together, and not the prompts that each took.
+    A prompt that ComfyUI has lost is sent again: any number of times if it was only waiting, and once if it ran. The
+    second run is alone in ComfyUI, so that no other job is blamed for a crash. What counts against a job is the number
+    of deaths of engines, not the number of prompts that they took.
     """
 
     def __init__(self, engines: EnginePool, crash_history: CrashHistory) -> None:
@@ -37,80 +37,89 @@ class Recovery:
         self,
         job: Job,
         prompt: Prompt,
-        hear: OnMessage,
+        on_message: OnMessage,
         submitted: Submitted = lambda _: None,
         options: SubmitOptions = DEFAULT_OPTIONS,
     ) -> Outputs:
-        """Run a job's prepared prompt to its end and return what its nodes reported.
+        """Run a job's prepared prompt to its end and return the outputs that its nodes reported.
 
-        `options` go to ComfyUI with it, each time that it is sent.
-
-        Cancel the task to take it out of ComfyUI, wherever it stands. Each submission has an id of its own, which
-        `submitted` is told. One that an earlier life of this worker has submitted (`job.prompt_id`) is looked for on
-        its engine, and sent only if that has forgotten it. Raises what `Engine.run` raises, and JobCrashesEngine.
+        `options` go to ComfyUI with each submission. Each submission has its own id, which is passed to `submitted`. A
+        prompt that was submitted before a restart of the worker (`job.prompt_id`) is sent again only when its engine
+        has lost it. When the calling task is cancelled, the prompt is removed from ComfyUI. Raises what `Engine.run`
+        raises, and JobCrashesEngine.
         """
-        attempts = self._opened(job, options)
-        there = attempts.known_as is not None or options.targets is not None  # where ComfyUI has the rest of it
+        attempts = self._begin(job, options)
+        # The job's engine has the prompt already, or the results of the run that this part continues.
+        must_stay = attempts.earlier_prompt_id is not None or options.targets is not None
         while True:
-            only = self._engines.named(job.engine) if there else None
-            began = time.monotonic()
+            only = self._engines.named(job.engine) if must_stay else None
+            started_at = time.monotonic()
             try:
                 async with self._engines.place(job, only) as engine:
-                    self._check(job.request)  # while it waited, another job with its graph may have been blocked
-                    outputs = await engine.run(attempts, prompt, hear, submitted)
+                    self._check(job.request)  # another job with its graph may have been blocked meanwhile
+                    outputs = await engine.run(attempts, prompt, on_message, submitted)
             except PromptLostError as lost:
                 submitted(None)
-                there = False
-                end = await _end(job, engine, began) if lost.loss in {PromptLoss.RUNNING, PromptLoss.WAITING} else None
+                must_stay = False
+                ended = lost.loss in {PromptLoss.RUNNING, PromptLoss.WAITING}
+                end = await _engine_end(job, engine, started_at) if ended else None
                 if end is not None and (end.node_id or attempts.end is None):
                     attempts.end = end
-                self._lost(attempts, lost.loss, self._deaths.name(engine.name, attempts.submitted_at))
+                self._record_loss(attempts, lost.loss, self._deaths.name(engine.name, attempts.submitted_at))
             else:
                 self._crash_history.clear(job.request)
                 return outputs
 
-    def _opened(self, job: Job, options: SubmitOptions) -> Attempts:
-        """Raises JobCrashesEngine."""
+    def _begin(self, job: Job, options: SubmitOptions) -> Attempts:
+        """Return the attempts of a job. Raises JobCrashesEngine when it is blocked."""
         suspect = self._check(job.request)
         attempts = Attempts(job.request, job.ref, job.workload, options, alone=suspect)
         engine = self._engines.named(job.engine)
         if job.prompt_id is not None and engine is not None:
-            attempts.known_as = attempts.prompt_id = job.prompt_id
-            if engine.managed:  # it ended with the worker that had sent the prompt
-                self._lost(attempts, PromptLoss.WAITING, self._deaths.earlier)
+            attempts.earlier_prompt_id = attempts.prompt_id = job.prompt_id
+            if engine.managed:  # its process ended with the earlier worker
+                self._record_loss(attempts, PromptLoss.WAITING, self._deaths.earlier)
         return attempts
 
     def _check(self, request: JobRequest) -> bool:
-        """Return whether ComfyUI has crashed under this job. Raises JobCrashesEngine where it is not run again."""
+        """Return whether ComfyUI has crashed under this job. Raises JobCrashesEngine when it is blocked."""
         record = self._crash_history.find(request)
         if record and record.is_blocked:
-            why = f": {record.cause}" if record.cause else ""
-            raise JobCrashesEngine(f"this job has crashed ComfyUI before; it is not run again for a while{why}")
+            cause = f": {record.cause}" if record.cause else ""
+            raise JobCrashesEngine(f"this job has crashed ComfyUI before, so it is not run again for a while{cause}")
         return record is not None
 
-    def _lost(self, attempts: Attempts, loss: PromptLoss, death: str) -> None:
-        """Decide what a loss means for the job. `death` took its prompt. Raises JobCrashesEngine."""
-        seen = attempts.known_as is None or loss is PromptLoss.RUNNING
-        attempts.known_as = None
+    def _record_loss(self, attempts: Attempts, loss: PromptLoss, death: str) -> None:
+        """Record a lost prompt, and decide how the job runs again. `death` is the name of the engine's death.
+
+        Raises JobCrashesEngine when the job is to blame.
+        """
+        is_witnessed = attempts.earlier_prompt_id is None or loss is PromptLoss.RUNNING
+        attempts.earlier_prompt_id = None
         cause = attempts.end.message if attempts.end else ""
-        why = f": {cause}" if cause else ""
-        log.warning("ComfyUI lost a prompt that was %s; sending it again%s", loss, why)
-        if attempts.lost(loss) or not seen:
+        suffix = f": {cause}" if cause else ""
+        log.warning("ComfyUI lost a prompt that was %s; sending it again%s", loss, suffix)
+        if attempts.record_loss(loss) or not is_witnessed:
             attempts.alone = True
-            if self._crash_history.add(attempts.request, attempts.prompt_id, death, seen=seen, cause=cause).is_blocked:
+            record = self._crash_history.add(
+                attempts.request, attempts.prompt_id, death, seen=is_witnessed, cause=cause
+            )
+            if record.is_blocked:
                 raise JobCrashesEngine(
-                    f"ComfyUI crashed or hung each time this job ran{why}", [attempts.end] if attempts.end else ()
+                    f"ComfyUI crashed or hung each time this job ran{suffix}", [attempts.end] if attempts.end else ()
                 )
 
 
-async def _end(job: Job, engine: Engine, began: float) -> Detail | None:
-    """Return how ComfyUI ended under a job, with the node that ran; None where the worker does not start it."""
-    found = await engine.supervisor.end_since(began) if engine.supervisor is not None else None
-    if found is None:
+async def _engine_end(job: Job, engine: Engine, started_at: float) -> Detail | None:
+    """Return how ComfyUI ended under a job, with the node that ran. None where the worker does not start ComfyUI."""
+    engine_end = await engine.supervisor.end_since(started_at) if engine.supervisor is not None else None
+    if engine_end is None:
         return None
-    now = job.progress
-    if now is None:
-        return Detail(f"ComfyUI {found.cause}, before a node of the job was seen to run")
-    names = ", ".join(dict.fromkeys(filter(None, (now.title, now.class_type))))
-    where = f"node {now.node_id} ({names})" if names else f"node {now.node_id}"
-    return Detail(f"ComfyUI {found.cause}, while {where} ran", now.node_id, now.title, now.class_type or None)
+    progress = job.progress
+    if progress is None:
+        return Detail(f"ComfyUI {engine_end.cause} before any node of the job ran")
+    names = ", ".join(dict.fromkeys(filter(None, (progress.title, progress.class_type))))
+    node = f"node {progress.node_id} ({names})" if names else f"node {progress.node_id}"
+    return Detail(
+        f"ComfyUI {engine_end.cause}, while {node} ran", progress.node_id, progress.title, progress.class_type or None
+    )

@@ -1,4 +1,4 @@
-"""One prompt followed to its end: by its events as long as they come, by asking where it is when they don't."""
+"""One prompt that is followed to its end, by its WebSocket frames or, when they are lost, by polling."""
 
 from __future__ import annotations
 
@@ -39,23 +39,30 @@ from worker.workflow.catalog.job_folders import text_without_job_folders
 from worker.workflow.prompt import Prompt, title
 
 OnMessage = Callable[[RunMessage], None]
+"""Callback for each message of a run."""
 Outputs = dict[str, dict[str, Any]]
 """What the nodes of a run reported, by node id, in ComfyUI's own shape."""
 
 DEAF_POLL_S = 1.0
-"""How often a run without events asks, when no `Status` of another job wakes it sooner."""
+"""Seconds between two polls of a run that receives no frames, unless a `Status` comes earlier."""
 UNREACHABLE_RETRY_S = 0.5
+"""Seconds between two requests while ComfyUI does not respond."""
 MEMORY_ERRORS = frozenset({"OutOfMemoryError", "MemoryError", "AcceleratorError"})
-"""The last is torch's for any error of the GPU; of those that leave it working, running out of memory is the one."""
+"""Classes of exceptions that mean out of memory.
+
+torch raises AcceleratorError for any error of the GPU. Of those after which the GPU still works, it is out of
+memory."""
 ABSENT_S = 2.0
-"""How long a prompt may be in neither queue nor history before it counts as forgotten, where no end of ComfyUI was
-noticed: a history may be late."""
+"""Seconds that a prompt may be in neither queue nor history before it counts as lost.
+
+This applies while no end of ComfyUI was noticed, because ComfyUI may write its history late."""
 
 
 class PromptLoss(StrEnum):
-    """How far ComfyUI had come with a prompt that it lost: not even taken, waiting as far as we know, or running.
+    """State of a prompt when ComfyUI lost it.
 
-    PromptEvicted: it waited behind a stuck node, and ComfyUI was killed because of that or another engine was free.
+    UNTAKEN prompts were not accepted. WAITING prompts had not started as far as the worker knows. RUNNING prompts had.
+    EVICTED prompts waited behind a stuck node, and run again elsewhere or after a restart of ComfyUI.
     """
 
     UNTAKEN = "untaken"
@@ -65,7 +72,7 @@ class PromptLoss(StrEnum):
 
 
 class PromptLostError(Exception):
-    """ComfyUI was restarted, or stopped the prompt because it hung, and knows nothing of it any more."""
+    """ComfyUI does not have the prompt any more, after a restart or because the prompt hung and was stopped."""
 
     def __init__(self, loss: PromptLoss) -> None:
         super().__init__(loss.value)
@@ -74,11 +81,11 @@ class PromptLostError(Exception):
 
 @dataclass(slots=True)
 class Run:
-    """Follows one submitted prompt.
+    """One submitted prompt and its progress.
 
-    Healthy: frames come, the end is `executing` with node None, and the outputs are those of the `executed` frames.
-    The socket broke (`deaf`): frames will never come again, so each broadcast `Status` of the new socket, and the
-    clock, make it ask. Silent: a long node, or one of ComfyUI's traps; asking tells which.
+    Normally frames arrive until `executing` with node None, and the outputs are those of the `executed` frames. After
+    the WebSocket broke, the run is `deaf`: no further frames arrive, so it polls ComfyUI at each broadcast `Status` and
+    after a timeout. After a silence it polls as well, to tell a long node from a problem.
     """
 
     prompt_id: str
@@ -88,28 +95,33 @@ class Run:
     subscription: Subscription
     silence_s: float
     lost_s: float
-    """How long ComfyUI may be out of reach before the job is given up."""
-    hear: OnMessage
+    """Seconds that ComfyUI may be unreachable before the job is given up."""
+    on_message: OnMessage
     submitted_at: float
-    """On the monotonic clock; 0 where it was in an earlier life of this worker."""
+    """On the monotonic clock. 0 where an earlier process of the worker submitted the prompt."""
     options: SubmitOptions = DEFAULT_OPTIONS
-    """What was sent beside the prompt."""
+    """Data that was sent with the prompt."""
     deaf: bool = False
+    """Whether no more frames of the prompt can arrive."""
     managed: bool = False
-    """True where this worker starts ComfyUI: once nobody listens there, its process and all its prompts are gone."""
+    """Whether this worker starts ComfyUI. A refused connection then means that its process has ended."""
     taken: bool = True
+    """Whether ComfyUI has accepted the prompt."""
     started: bool = False
+    """Whether ComfyUI has started the prompt."""
     hung: bool = False
+    """Whether the worker stops the prompt because it makes no progress."""
     succeeded: bool = False
-    """Whether ComfyUI said so; it sends that before the end."""
+    """Whether ComfyUI has reported success, which it does before the end."""
     garbled_before: int = 0
-    """Frames of another shape before the prompt was submitted."""
+    """Number of unreadable frames before the prompt was submitted."""
     absent_since: float | None = None
+    """When ComfyUI was first seen without the prompt, on the monotonic clock."""
 
     async def follow(self) -> Outputs:
-        """Returns the outputs.
+        """Follow the prompt to its end and return its outputs.
 
-        Raises NodeFailed, OutOfMemory, RemovedByOperator, EngineUnavailable, PromptLostError.
+        Raises NodeFailed, OutOfMemory, RemovedByOperator, EngineUnavailable and PromptLostError.
         """
         outputs: Outputs = {}
         while True:
@@ -117,38 +129,40 @@ class Run:
             if isinstance(message, Executing) and message.node is None:
                 return await self._completed(outputs)
             if message is None or (self.deaf and isinstance(message, Status)):
-                found = await self._ask()
-                if found is not None:
-                    return found
+                final_outputs = await self._poll()
+                if final_outputs is not None:
+                    return final_outputs
             else:
-                self._take(message, outputs)
+                self._handle(message, outputs)
 
     async def _completed(self, outputs: Outputs) -> Outputs:
-        """Return what the nodes reported; ComfyUI is asked where a frame that said so may not have arrived."""
+        """Return the outputs of a run that has ended. Read the history as well when a frame may be missing."""
         garbled = self.socket.garbled != self.garbled_before
         if outputs and self.succeeded and not garbled:
             return outputs
         if garbled:
-            self.hear(FramesLost(self.prompt_id))
+            self.on_message(FramesLost(self.prompt_id))
         history = None
-        with suppress(EngineUnavailable):  # then it is what was heard
+        with suppress(EngineUnavailable):  # the outputs of the frames have to do
             history = (await self.api.locate(self.prompt_id)).history
-        return {**self._outcome(history), **outputs} if history is not None else outputs
+        return {**self._history_outputs(history), **outputs} if history is not None else outputs
 
-    def _outcome(self, history: HistoryEntry) -> Outputs:
+    def _history_outputs(self, history: HistoryEntry) -> Outputs:
+        """Return the outputs in a history entry. Raises the error that the entry holds."""
         if history.error is not None:
             raise failure(history.error, self.prompt, self.options.extra_data)
         if history.interrupted:
             raise self._interrupted()
         return history.outputs
 
-    def _take(self, message: RunMessage | Status | RunNotice, outputs: Outputs) -> None:
+    def _handle(self, message: RunMessage | Status | RunNotice, outputs: Outputs) -> None:
+        """Handle one message. Raises the error that it reports."""
         match message:
             case ExecutionError():
-                self.hear(message)
+                self.on_message(message)
                 raise failure(message, self.prompt, self.options.extra_data)
             case ExecutionInterrupted():
-                self.hear(message)
+                self.on_message(message)
                 raise self._interrupted()
             case SocketLost():
                 self.deaf = True
@@ -156,31 +170,33 @@ class Run:
             case PromptHung():
                 self.hung = True
             case EngineUnusable() | PromptEvicted():
-                raise self._ended_by(message)
+                raise self._notice_error(message)
             case Status():
                 pass
             case Executed(node=node, output=output):
                 outputs[node] = dict(output)
-                self.hear(message)
+                self.on_message(message)
             case _:
                 self.started = True
                 self.succeeded |= isinstance(message, ExecutionSuccess)
-                self.hear(message)
+                self.on_message(message)
 
-    def _ended_by(self, note: EngineUnusable | PromptEvicted) -> Exception:
+    def _notice_error(self, note: EngineUnusable | PromptEvicted) -> Exception:
+        """Return the error that a notice of the worker means for this run."""
         if isinstance(note, EngineUnusable):
             return EngineUnavailable(note.why)
         return PromptLostError(PromptLoss.RUNNING if self.hung else PromptLoss.EVICTED)
 
     def _interrupted(self) -> Exception:
+        """Return the error of an interrupted run."""
         if self.hung:
             return PromptLostError(PromptLoss.RUNNING)
-        return RemovedByOperator("the job was interrupted inside ComfyUI")
+        return RemovedByOperator("the job was interrupted in ComfyUI")
 
     async def _next(self) -> RunMessage | Status | RunNotice | None:
-        """The next thing heard, or None after a silence."""
+        """Return the next message, None after a silence."""
         messages = self.subscription.messages
-        if not messages.empty():  # most come in one packet with others, and a clock takes longer than they do
+        if not messages.empty():  # a timeout costs more than the message, and most arrive together
             return messages.get_nowait()
         try:
             async with asyncio.timeout(DEAF_POLL_S if self.deaf else self.silence_s):
@@ -188,23 +204,24 @@ class Run:
         except TimeoutError:
             return None
 
-    async def _ask(self) -> Outputs | None:
-        """Outputs when the prompt has ended, None while it is under way."""
-        there = await self._locate()
-        if there.place is PromptStatus.ENDED:
-            return await self._end_unheard(there)
-        if there.place is PromptStatus.ABSENT:
-            self._absent()
+    async def _poll(self) -> Outputs | None:
+        """Return the outputs when the prompt has ended, None while it has not."""
+        located = await self._locate()
+        if located.status is PromptStatus.ENDED:
+            return await self._read_end(located)
+        if located.status is PromptStatus.ABSENT:
+            self._handle_absence()
             return None
         self.absent_since = None
         self.taken = True
-        self.started |= there.place is PromptStatus.RUNNING
-        if not self.deaf and self.socket.heard_at < self.submitted_at:
-            # Even the broadcast of our own submission did not arrive.
+        self.started |= located.status is PromptStatus.RUNNING
+        if not self.deaf and self.socket.last_frame_at < self.submitted_at:
+            # Not even the broadcast after the submission has arrived, so the socket receives nothing.
             await self.socket.reopen(self.subscription.client_id)
         return None
 
-    def _absent(self) -> None:
+    def _handle_absence(self) -> None:
+        """Raise the error of a prompt that ComfyUI does not have, once that is certain."""
         if not self.deaf:
             raise RemovedByOperator("the job was deleted from ComfyUI's queue")
         now = time.monotonic()
@@ -213,36 +230,38 @@ class Run:
             raise PromptLostError(self.loss)
 
     def _check_process(self) -> None:
-        """Raise PromptLostError without waiting for the next start, where the process is known to have ended."""
+        """Raise PromptLostError when ComfyUI's process is known to have ended, without waiting for the next start."""
         if self.managed and self.socket.refused_at > self.submitted_at:
             raise PromptLostError(self.loss)
 
     @property
     def loss(self) -> PromptLoss:
+        """How far ComfyUI had come with the prompt."""
         return PromptLoss.RUNNING if self.started else PromptLoss.WAITING if self.taken else PromptLoss.UNTAKEN
 
-    async def _end_unheard(self, there: LocatedPrompt) -> Outputs | None:
+    async def _read_end(self, located: LocatedPrompt) -> Outputs | None:
+        """Return the outputs from the history of a prompt whose last frames were lost."""
         if not self.deaf:
-            # It may have ended just now, its last frame on the way: give that one more turn of the loop.
+            # The last frame may still be on its way, so wait for one more message.
             self.deaf = True
             return None
         await self.socket.reopen(self.subscription.client_id)
-        history = there.history
+        history = located.history
         if history is None:
             return {}
-        self._hear_again(history)
-        return self._outcome(history)
+        self._replay_history(history)
+        return self._history_outputs(history)
 
-    def _hear_again(self, history: HistoryEntry) -> None:
-        """Tell what was not heard of when the run began and ended, and of what ComfyUI did not run."""
-        self.hear(FramesLost(self.prompt_id))
-        self.hear(ExecutionStart(self.prompt_id, history.started_at))
+    def _replay_history(self, history: HistoryEntry) -> None:
+        """Report the messages that were lost: the start, the cached nodes and the end of the run."""
+        self.on_message(FramesLost(self.prompt_id))
+        self.on_message(ExecutionStart(self.prompt_id, history.started_at))
         if history.cached:
-            self.hear(ExecutionCached(self.prompt_id, history.cached))
-        self.hear(ExecutionSuccess(self.prompt_id, history.ended_at))
+            self.on_message(ExecutionCached(self.prompt_id, history.cached))
+        self.on_message(ExecutionSuccess(self.prompt_id, history.ended_at))
 
     async def _locate(self) -> LocatedPrompt:
-        """Ask until ComfyUI answers. Raises EngineUnavailable when it stays away for `lost_s`."""
+        """Return where the prompt is, retrying until ComfyUI responds. Raises EngineUnavailable after `lost_s`."""
         give_up_at = asyncio.get_running_loop().time() + self.lost_s
         while True:
             try:
@@ -256,11 +275,14 @@ class Run:
 
 
 def failure(error: ExecutionError, prompt: Prompt, extra_data: Mapping[str, Any]) -> WorkerError:
-    """What a node's exception means, by its type alone: its message may be text that a client wrote."""
-    kind = error.exception_type.rsplit(".", 1)[-1]
+    """Return the error for a node's exception, chosen by the exception's class.
+
+    The message is not used for that, because it may hold text that a client wrote.
+    """
+    class_name = error.exception_type.rsplit(".", 1)[-1]
     message = text_without_job_folders(without_key(error.exception_message, extra_data))
-    text = f"{kind}: {message[:1000]}"
+    text = f"{class_name}: {message[:1000]}"
     name = title(prompt, error.node_id) if error.node_id in prompt else None
     detail = Detail(text, error.node_id, name, error.node_type)
-    failed = OutOfMemory if kind in MEMORY_ERRORS else NodeFailed
-    return failed(f"node {error.node_id} ({error.node_type}) raised {text}", [detail])
+    error_type = OutOfMemory if class_name in MEMORY_ERRORS else NodeFailed
+    return error_type(f"node {error.node_id} ({error.node_type}) raised {text}", [detail])

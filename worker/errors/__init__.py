@@ -1,6 +1,7 @@
-"""Every error that leaves the folder that raises it; the tree of WorkerError is what clients see.
+"""Errors that cross the boundary of the package that raises them.
 
-Each class of that tree carries its code, its HTTP status, and whether the client, the worker or the job is at fault.
+Clients see the tree of WorkerError. Each class of it has a code, an HTTP status, and the party at fault: the client,
+the worker or the job.
 """
 
 from worker.errors.client import (

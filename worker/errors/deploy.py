@@ -1,4 +1,4 @@
-"""Why `comfy-worker deploy` failed. No message holds a key or a value that was sent."""
+"""Errors of `comfy-worker deploy`. No message contains a key or a value that was sent."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from typing import ClassVar
 
 
 class DeployError(Exception):
-    """Root of the tree; `code` is for programs, the message for people."""
+    """Root of the tree. `code` is for programs, the message for people."""
 
     code: ClassVar[str] = "deploy_failed"
 
 
 @dataclass(frozen=True, slots=True)
 class FleetProblem:
-    """One thing to change. `table` is `template`, `groups.big`, or empty for the file itself."""
+    """One thing to change in the fleet file. `table` is `template`, `groups.big`, or empty for the file itself."""
 
     table: str
     key: str
     message: str
 
     def __str__(self) -> str:
-        place = f"[{self.table}] {self.key}" if self.table else self.key
-        return f"{place.rstrip()}: {self.message}"
+        location = f"[{self.table}] {self.key}" if self.table else self.key
+        return f"{location.rstrip()}: {self.message}"
 
 
 class FleetError(DeployError):
-    """The fleet file can't be used. `problems` has every reason that was found."""
+    """The fleet file is invalid. `problems` lists every problem in it."""
 
     code = "fleet_invalid"
 
@@ -37,19 +37,19 @@ class FleetError(DeployError):
 
 
 class MissingValues(DeployError):
-    """The local environment lacks variables whose values the account needs."""
+    """The local environment lacks variables whose values the account needs. Set them and run the command again."""
 
     code = "values_missing"
 
 
 class AmbiguousName(DeployError):
-    """Several things in the account have the name."""
+    """Several objects in the account have the name. Give the id of one."""
 
     code = "ambiguous"
 
 
 class NotThisFleet(DeployError):
-    """What the command would change carries no mark of this fleet. `reasons` has a sentence for each thing."""
+    """The command would change objects that do not belong to this fleet. `reasons` has a sentence for each of them."""
 
     code = "not_this_fleet"
 
@@ -59,13 +59,13 @@ class NotThisFleet(DeployError):
 
 
 class PlanFileError(DeployError):
-    """The file is not a plan that `deploy plan` wrote."""
+    """The file is not a plan that `deploy plan` wrote. Make a new plan."""
 
     code = "plan_invalid"
 
 
 class StalePlan(DeployError):
-    """The account has changed: the same command would plan something else now."""
+    """The account has changed since the plan was made. Make a new plan."""
 
     code = "plan_stale"
 
@@ -77,7 +77,7 @@ class SnapshotError(DeployError):
 
 
 class NoFormerVersion(DeployError):
-    """The version to go back to is not known."""
+    """The version to roll back to is not known. Name one with `--to`."""
 
     code = "no_former_version"
 
@@ -89,7 +89,10 @@ class SmokeFailed(DeployError):
 
 
 class VastRefused(DeployError):
-    """Vast rejected the request, which has to change. `status` is HTTP's; it is 200 where the body says no."""
+    """Vast rejected an API request. The request has to change.
+
+    `status` is the HTTP status. It is 200 if only the body says that the request failed.
+    """
 
     code = "vast_refused"
 
@@ -99,21 +102,21 @@ class VastRefused(DeployError):
 
 
 class VastKeyRefused(VastRefused):
-    """401 or 403: the API key is wrong, or has no right to this."""
+    """Vast returned 401 or 403: the API key is wrong or lacks a permission."""
 
     code = "vast_key_refused"
 
 
 class VastUnreachable(DeployError):
-    """No usable answer in the time allowed: no connection, a timeout, or only 5xx.
+    """Vast returned no usable response in time: no connection, a timeout, or only 5xx.
 
-    The request may or may not have been carried out. The same call again is always safe.
+    The request may or may not have been carried out. It is always safe to run the command again.
     """
 
     code = "vast_unreachable"
 
 
 class VastRateLimited(DeployError):
-    """429 until the time for retries was over; nothing has happened."""
+    """Vast returned 429 until the time for retries was over. Nothing was changed. Run the command again later."""
 
     code = "vast_rate_limited"

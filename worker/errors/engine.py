@@ -1,4 +1,4 @@
-"""What ComfyUI, or the simulator of it, refuses."""
+"""Errors of ComfyUI, or of its simulator."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class PromptRefusedError(Exception):
-    """ComfyUI does not run a prompt, or runs only part of it. The fields are ComfyUI's own."""
+    """ComfyUI rejected a prompt, or runs only part of it. The fields are those of ComfyUI's response."""
 
     def __init__(self, error: Mapping[str, Any], node_errors: Mapping[str, Any]) -> None:
         super().__init__(error.get("message", "refused"))
@@ -16,4 +16,4 @@ class PromptRefusedError(Exception):
 
 
 class InvalidFault(ValueError):
-    """A fault of the embedded engine can't be read. The message says what can."""
+    """The description of a fault for the embedded engine is invalid. The message lists the valid ones."""

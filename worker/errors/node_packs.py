@@ -1,11 +1,14 @@
-"""Node packs that can't be locked. Those that can't be pinned or fetched: worker/node_packs/pins.py and sources.py."""
+"""Errors in locking node packs.
+
+Errors of pinning and fetching packs are in worker/node_packs/pins.py and sources.py.
+"""
 
 from __future__ import annotations
 
 
 class RequirementsError(ValueError):
-    """A pack requires something that no lock can hold."""
+    """A pack has a requirement that a lock cannot contain."""
 
 
 class LockError(ValueError):
-    """There is no lock of these pins, or none that fits every machine."""
+    """There is no lock for these pins, or none that is valid for every machine."""

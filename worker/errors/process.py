@@ -1,4 +1,4 @@
-"""Why the process does not start, or ends."""
+"""Reasons why the process does not start, or ends."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ import os
 
 
 class StartupError(Exception):
-    """The process can't start. The message names what to change."""
+    """The process cannot start. The message names the setting or file to change."""
 
 
 class CannotListen(StartupError):
-    """The address can't be listened on: another process has the port, or the system refuses it."""
+    """The worker cannot listen on its address: the port is in use, or the system denies it. Choose another port."""
 
     def __init__(self, host: str, port: int, error: OSError | OverflowError) -> None:
         number = error.errno if isinstance(error, OSError) else None
-        # asyncio repeats the address in its own words, and has no number for a host that it can't resolve.
-        why = os.strerror(number).lower() if number is not None and number in errno.errorcode else str(error)
-        super().__init__(f"can't listen on {host}:{port}: {why}. Choose another port; 0 takes a free one.")
+        # asyncio's message repeats the address. An error of name resolution has no errno.
+        cause = os.strerror(number).lower() if number is not None and number in errno.errorcode else str(error)
+        super().__init__(f"cannot listen on {host}:{port}: {cause}. Choose another port, or 0 for a free one.")
 
 
 class StateInUse(StartupError):
-    """Another worker has the state folder. Nothing was changed, and the platform hears nothing of it."""
+    """Another worker uses the state folder. Nothing was changed, and nothing is reported to the platform."""
 
     exit_code = 69
-    """EX_UNAVAILABLE of sysexits.h: the parent process does not start the worker again."""
+    """EX_UNAVAILABLE of sysexits.h. The parent process does not restart a worker that exits with it."""
 
 
 class UnknownPlatform(StartupError):
@@ -32,8 +32,8 @@ class UnknownPlatform(StartupError):
 
 
 class WorkerFailed(Exception):
-    """A task failed that the worker can't do without. The message is a sentence for the platform."""
+    """A task without which the worker cannot run has failed. The message is a sentence for the platform."""
 
 
 class RestartRequested(Exception):
-    """The process has drained and has to be started again, because its platform asked for it."""
+    """The worker has drained because its platform requested a restart. The process has to be started again."""

@@ -9,7 +9,11 @@ from typing import ClassVar
 
 
 class Fault(StrEnum):
-    """Who has to act: the client (change the request), the worker (try another), or the job itself."""
+    """Party that has to act.
+
+    CLIENT means that the request has to change, WORKER that another worker may succeed, and JOB that the job itself
+    fails.
+    """
 
     CLIENT = "client"
     WORKER = "worker"
@@ -18,9 +22,9 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """One thing that is wrong: its place, what was expected there, and what to do.
+    """One problem: its place, what was expected there, and what to do.
 
-    `comfyui_type` is ComfyUI's own name for the problem, where it has one.
+    `comfyui_type` is the type that ComfyUI gives to the same problem, if it has one.
     """
 
     message: str
@@ -35,16 +39,17 @@ class Detail:
 
 @dataclass(frozen=True, slots=True)
 class OutputProblem(Detail):
-    """One thing that could not be delivered, and why. `output` is the name that its node gave it."""
+    """An output that could not be delivered. `output` is the name that its node gave to it."""
 
     code: str = ""
     output: str | None = None
 
 
 class WorkerError(Exception):
-    """Root of the tree.
+    """Root of the errors that clients see. `message` says what happened and what to do, `details` where.
 
-    `status` is HTTP's. A deterministic failure is never 5xx: Vast's client would send the request again without end.
+    `status` is the HTTP status. A failure that would repeat itself never has a 5xx status, because Vast's client sends
+    a request with such a response again without end. `retry_after_s` is the value of the header `Retry-After`.
     """
 
     code: ClassVar[str] = "internal_error"
@@ -60,7 +65,7 @@ class WorkerError(Exception):
         self.retry_after_s = retry_after_s
 
     def as_dict(self) -> dict[str, object]:
-        """Return the object under the key `error`, the same in every dialect."""
+        """Return the object under the key `error` of a response. It is the same in every dialect."""
         return {
             "code": self.code,
             "message": self.message,
@@ -72,14 +77,14 @@ class WorkerError(Exception):
 
 
 class InternalError(WorkerError):
-    """An unexpected exception: a bug in the worker."""
+    """An unexpected exception in the worker, which is a bug. The client may retry once and should report it."""
 
 
 def error_class(code: str) -> type[WorkerError]:
-    """Return the class that has this code; WorkerError for a code of another version."""
-    kinds: list[type[WorkerError]] = [WorkerError]
-    for kind in kinds:
-        if kind.code == code and kind is not WorkerError:
-            return kind
-        kinds.extend(kind.__subclasses__())
+    """Return the class with this code, or WorkerError if this release has no such code."""
+    classes: list[type[WorkerError]] = [WorkerError]
+    for error_type in classes:
+        if error_type.code == code and error_type is not WorkerError:
+            return error_type
+        classes.extend(error_type.__subclasses__())
     return WorkerError

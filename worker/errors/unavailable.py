@@ -1,4 +1,4 @@
-"""Requests that this worker can't serve now. Another worker may."""
+"""Requests that this worker cannot serve now. Another worker may."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from worker.errors.tree import Fault, WorkerError
 
 
 class WorkerBusy(WorkerError):
-    """The queue is full. `retry_after_s` is the time until a retry is worthwhile."""
+    """Too many jobs wait or run (WORKER_MAX_QUEUE), or too much work is queued (WORKER_MAX_WAIT).
+
+    Retry after `Retry-After` seconds, or on another worker.
+    """
 
     code = "queue_full"
     status = 429
@@ -17,7 +20,7 @@ class WorkerBusy(WorkerError):
 
 
 class RateLimited(WorkerError):
-    """This client sends too many requests. The worker itself has room."""
+    """This token sends more requests than WORKER_RATE_LIMIT allows. Retry after `Retry-After` seconds."""
 
     code = "rate_limited"
     status = 429
@@ -26,6 +29,8 @@ class RateLimited(WorkerError):
 
 
 class WorkerUnavailable(WorkerError):
+    """The worker cannot serve the request now, for a reason that has no code of its own. Retry later or elsewhere."""
+
     code = "unavailable"
     status = 503
     retryable = True
@@ -33,69 +38,81 @@ class WorkerUnavailable(WorkerError):
 
 
 class EngineUnavailable(WorkerUnavailable):
-    """ComfyUI can't be reached."""
+    """ComfyUI cannot be reached or is starting. Retry later, or on another worker."""
 
     code = "engine_unavailable"
 
 
 class GpuFailed(WorkerUnavailable):
-    """The GPU stopped answering, or does not answer this ComfyUI."""
+    """The GPU does not respond, or not to this ComfyUI. Retry on another worker."""
 
     code = "gpu_failed"
 
 
 class RemovedByOperator(WorkerUnavailable):
-    """The job was deleted or interrupted inside ComfyUI, not through this worker."""
+    """The job was deleted or interrupted inside ComfyUI, not through this worker. Send it again."""
 
     code = "removed_by_operator"
 
 
 class ApiKeyLost(WorkerUnavailable):
-    """The worker was restarted and no longer has the comfy.org key that the client sent with the job."""
+    """The worker restarted and no longer has the comfy.org key of the job, which is never stored.
+
+    Send the request again.
+    """
 
     code = "api_key_lost"
 
 
 class DeliveryFailed(WorkerUnavailable):
-    """The result is kept, but did not reach its place. Only the delivery has to be repeated, on this worker."""
+    """The result could not be delivered to its target. It is kept on this worker.
+
+    Send `POST /jobs/{id}/deliver` to this worker to repeat only the delivery.
+    """
 
     code = "delivery_failed"
     retryable_elsewhere = False
 
 
 class Draining(WorkerUnavailable):
-    """This worker is shutting down. A job that can be collected later continues after the next start."""
+    """This worker is shutting down.
+
+    Retry on another worker. A job whose result can be fetched later continues after a restart.
+    """
 
     code = "draining"
 
 
 class DiskFull(WorkerUnavailable):
-    """The disk has no room for a job's inputs or outputs."""
+    """The disk has no space for the inputs or outputs of a job. Retry later, or on another worker."""
 
     code = "disk_full"
 
 
 class ResourcesExhausted(WorkerUnavailable):
-    """The worker's process has no memory, file descriptor or thread left for a request until others end."""
+    """The process has no memory, file descriptor or thread left for the request.
+
+    Retry when other requests have ended.
+    """
 
     code = "exhausted"
 
 
 def shortage_error(error: BaseException) -> DiskFull | ResourcesExhausted | None:
-    """Return the error for what the machine had too little of; None where that was not the cause."""
+    """Return the error for a lack of disk space, memory, descriptors or threads; None for other exceptions."""
     match error:
         case OSError(errno=errno.ENOSPC | errno.EDQUOT):
-            return DiskFull(f"no room left on the worker's disk: {error.strerror}")
+            return DiskFull(f"no space left on the worker's disk: {error.strerror}")
         case OSError(errno=errno.EMFILE | errno.ENFILE):
-            return ResourcesExhausted("the worker can't open another file now")
+            return ResourcesExhausted("the worker cannot open another file now")
         case OSError(errno=errno.ENOMEM) | MemoryError():
             return ResourcesExhausted("the worker has no memory left for this request")
         case RuntimeError(args=("can't start new thread",)):  # CPython has no class for it
-            return ResourcesExhausted("the worker can't start another thread now")
+            return ResourcesExhausted("the worker cannot start another thread now")
     return None
 
 
 class JournalUnavailable(WorkerUnavailable):
-    """The job is not accepted because the journal can't be written: the disk is full or failing."""
+    """The job cannot be stored in the journal, because the disk is full or failing. Retry on another worker."""
 
     code = "journal_unavailable"

@@ -1,4 +1,4 @@
-"""Workflows and parameters that can't be read. Dialects and the command line turn them into errors of their own."""
+"""Errors about workflows and parameters. Dialects and the command line convert them to errors of their own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 class PromptError(ValueError):
-    """The workflow is not a prompt, or has no such node or input."""
+    """The workflow is not a valid prompt, or lacks a node or input that is needed."""
 
     def __init__(
         self, message: str, node_id: str | None = None, input_name: str | None = None, suggestion: str | None = None
@@ -25,9 +25,9 @@ class UiFormatError(PromptError):
 
 @dataclass(frozen=True, slots=True)
 class ValueProblem:
-    """A value that does not fit a template's parameter.
+    """A value that does not fit a parameter of a template.
 
-    `message` continues a sentence that names the parameter. `path` leads into a list (`loras.0.strength`).
+    `message` is the end of a sentence that begins with the parameter. `path` may lead into a list: `loras.0.strength`.
     """
 
     message: str
@@ -36,9 +36,9 @@ class ValueProblem:
 
 
 class ParamsError(ValueError):
-    """The values do not fit the template."""
+    """Values do not fit the parameters of a template."""
 
     def __init__(self, template: str, problems: Sequence[ValueProblem]) -> None:
         self.template = template
         self.problems = tuple(problems)
-        super().__init__("; ".join(f"parameter {found.path!r} {found.message}" for found in problems[:3]))
+        super().__init__("; ".join(f"parameter {problem.path!r} {problem.message}" for problem in problems[:3]))

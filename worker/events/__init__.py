@@ -1,6 +1,6 @@
-"""Facts about jobs, engines, fetches, deliveries and refusals, and the observers that get them.
+"""Events of jobs, engines, downloads, deliveries and rejected requests, and the observers that receive them.
 
-An event is frozen and holds plain data only. An observer that needs more of a job looks it up in the job index.
+An event is frozen and contains plain data only. An observer that needs more of a job looks it up in the job index.
 """
 
 from worker.events.job import (

@@ -1,4 +1,4 @@
-"""Facts about one job, from its acceptance until it is forgotten."""
+"""Events of one job, from its acceptance until it is removed."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from worker.job import Job, JobRef, JobState, Output
 
 @dataclass(frozen=True, slots=True)
 class JobAccepted:
+    """A job was accepted. `workload` is in workload units."""
+
     job: JobRef
     workload: float
     dialect: str
     template: str | None
-    """Name of the template that the prompt was made of."""
+    """Name of the template that the prompt comes from, if there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class StateChanged:
 
 @dataclass(frozen=True, slots=True)
 class JobSubmitted:
-    """An engine is about to get the job under `prompt_id`; with None, the prompt was taken out again."""
+    """A job is about to be sent to an engine as `prompt_id`. None means that the prompt was removed again."""
 
     job: JobRef
     engine: str
@@ -46,6 +48,8 @@ class NodesCached:
 
 @dataclass(frozen=True, slots=True)
 class NodeStarted:
+    """ComfyUI started a node of the job."""
+
     job: JobRef
     node_id: str
     class_type: str
@@ -54,7 +58,7 @@ class NodeStarted:
 
 @dataclass(frozen=True, slots=True)
 class StepDone:
-    """`value` of `maximum` steps of a node are done (a sampler's steps, mostly)."""
+    """A node has finished `value` of `maximum` steps. Most of these events come from samplers."""
 
     job: JobRef
     node_id: str
@@ -64,7 +68,7 @@ class StepDone:
 
 @dataclass(frozen=True, slots=True)
 class PreviewReady:
-    """A picture of the work in progress; never stored."""
+    """A preview image of the running node. It is never stored."""
 
     job: JobRef
     node_id: str | None
@@ -74,21 +78,21 @@ class PreviewReady:
 
 @dataclass(frozen=True, slots=True)
 class RunEnded:
-    """ComfyUI does not have the job's prompt any more: the run ended, well or not, or was cancelled."""
+    """The run of the job's prompt inside ComfyUI has ended, successfully or not, or was cancelled."""
 
     job: JobRef
 
 
 @dataclass(frozen=True, slots=True)
 class OutputReady:
-    """A node has saved something; it can be fetched while the rest of the job still runs."""
+    """A node has saved an output. It can be fetched while the job still runs."""
 
     job: JobRef
     output: Output
 
 
 class DeliveryMethod(StrEnum):
-    """How the files of a job reach its client."""
+    """How the files of a job are delivered to its client."""
 
     INLINE = "inline"
     WORKER = "worker"
@@ -98,12 +102,12 @@ class DeliveryMethod(StrEnum):
     CLIENT_BUCKET = "client_bucket"
     PRESIGNED = "presigned"
     NAMED = "named"
-    """Only the names are in the answer."""
+    """Only the file names are in the response."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryEnded:
-    """`size` bytes of files were delivered, or the delivery failed with the error `code`."""
+    """A delivery of `size` bytes has ended. `code` is the code of its error, or None if it succeeded."""
 
     job: JobRef
     method: DeliveryMethod
@@ -114,9 +118,9 @@ class DeliveryEnded:
 
 @dataclass(frozen=True, slots=True)
 class JobFinished:
-    """A job came to rest: it ended, or its result waits to be delivered again.
+    """A job has ended, or its result waits for another delivery.
 
-    `stages` are the seconds that it spent in each state, `size` the bytes of its outputs, `code` that of its error.
+    `stages` are the seconds spent in each state, `size` the bytes of the outputs, and `code` is that of the error.
     """
 
     job: JobRef
@@ -128,10 +132,11 @@ class JobFinished:
     code: str | None = None
     template: str | None = None
     handed_back: bool = False
-    """The worker shuts down, and the job goes on in its next life."""
+    """The worker shuts down, and the job continues after the restart."""
 
     @classmethod
     def of(cls, job: Job) -> JobFinished:
+        """Return the event for a job in its current state."""
         return cls(
             job.ref,
             job.state,
@@ -147,13 +152,20 @@ class JobFinished:
 
 @dataclass(frozen=True, slots=True)
 class JobRemoved:
-    """The job's results were kept for their time; the job can't be asked for any more."""
+    """A job and its results were removed, for example because WORKER_RESULT_TTL has passed."""
 
     job: JobRef
 
 
 class WebhookOutcome(StrEnum):
-    """`REFUSED`: by this worker's policy, not sent; `GONE`: the receiver wants no more; `REJECTED`: another status."""
+    """Result of one attempt to send a webhook.
+
+    - `ACCEPTED`: the receiver returned 2xx.
+    - `GONE`: the receiver returned 410 and wants no more messages.
+    - `REFUSED`: this worker does not send to the URL.
+    - `REJECTED`: the receiver returned another status.
+    - `FAILED`: there was no response.
+    """
 
     ACCEPTED = "accepted"
     GONE = "gone"
@@ -164,7 +176,7 @@ class WebhookOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WebhookAttempted:
-    """`number` counts the tries of one message from 1."""
+    """A webhook was sent. `number` counts the attempts for one message from 1."""
 
     job: JobRef
     number: int
@@ -173,5 +185,5 @@ class WebhookAttempted:
 
 
 StreamedEvent = JobAccepted | StateChanged | NodeStarted | StepDone | PreviewReady | OutputReady | JobFinished
-"""The facts about a job that a client may follow."""
+"""Events of a job that are streamed to clients."""
 JobEvent = StreamedEvent | JobSubmitted | NodesCached | RunEnded | DeliveryEnded | WebhookAttempted | JobRemoved

@@ -1,4 +1,4 @@
-"""Observers: whatever listens to events and can harm nothing."""
+"""Observers receive events and cannot affect jobs."""
 
 from __future__ import annotations
 
@@ -14,36 +14,38 @@ log = logging.getLogger(__name__)
 Event = JobEvent | WorkerEvent
 Notify = Callable[[Event], None]
 Handlers = Mapping[type[Any], Callable[[Any], None]]
-"""Handlers of events, by the class of the event."""
+"""Handlers by the class of the event."""
 
 
 def ignore_event(event: Event) -> None:
-    """For a part that is used without observers."""
+    """Do nothing. The default for components without observers."""
 
 
 class Observer(Protocol):
-    """Gets the events of the classes that it has handlers for, in order, on the event loop; must not block."""
+    """Receives the events for which it has handlers, in order, on the event loop. Handlers must not block."""
 
     @property
-    def handlers(self) -> Handlers: ...
+    def handlers(self) -> Handlers:
+        """Handlers of this observer, by event class."""
 
 
 class Observers:
-    """Passes each event to the handlers of its class. A handler that fails is logged and never fails a job."""
+    """Passes each event to the handlers for its class. An exception in a handler is logged and never affects a job."""
 
     def __init__(self, observers: Sequence[Observer] = ()) -> None:
         self._handlers: dict[type[Any], list[Callable[[Any], None]]] = {}
         self.add(*observers)
 
     def add(self, *observers: Observer) -> None:
-        """Add observers. They get an event after those that were added before them."""
+        """Add observers. Each event goes to observers in the order in which they were added."""
         for observer in observers:
             for event_class, handler in observer.handlers.items():
                 self._handlers.setdefault(event_class, []).append(handler)
 
     def notify(self, event: Event) -> None:
+        """Call all handlers for an event."""
         for handler in self._handlers.get(type(event), ()):
             try:
                 handler(event)
-            except Exception:  # an observer's bug must not reach the job
+            except Exception:  # a bug in an observer must not affect the job
                 log.exception("observer %r failed on %s", handler, type(event).__name__)

@@ -1,4 +1,4 @@
-"""Facts about the worker's engines, requests, fetches, reports and tasks."""
+"""Events of the worker's engines, requests, downloads, reports and tasks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 @dataclass(frozen=True, slots=True)
 class RequestRefused:
-    """A request was answered with an error. `route` is the route's path with its placeholders, empty for none."""
+    """A request got an error response. `route` is the path with placeholders, or empty for an unknown path."""
 
     route: str
     dialect: str
@@ -18,7 +18,7 @@ class RequestRefused:
 
 @dataclass(frozen=True, slots=True)
 class EngineStarted:
-    """The engine's process answers, `seconds` after its start."""
+    """An engine's process answered for the first time, `seconds` after its start."""
 
     engine: str
     seconds: float
@@ -28,13 +28,16 @@ class LossCause(StrEnum):
     """Why an engine was lost."""
 
     ENDED = "ended"
-    """Its process ended by itself."""
+    """Its process ended."""
     RESTARTED = "restarted"
-    """The worker ended its process: it hung, or its GPU did not answer."""
+    """The worker killed its process, because it hung or its GPU did not respond."""
     NO_ANSWER = "no_answer"
     """It did not start, or never answered."""
     DISCONNECTED = "disconnected"
-    """The WebSocket broke; the process may still run. All that shows of a ComfyUI that somebody else keeps."""
+    """The WebSocket broke, and the process may still run.
+
+    For a ComfyUI that the worker did not start this is the only cause.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +49,22 @@ class EngineConnected:
 
 @dataclass(frozen=True, slots=True)
 class EngineLost:
+    """An engine was lost."""
+
     engine: str
     cause: LossCause
 
 
 @dataclass(frozen=True, slots=True)
 class EngineBlocked:
-    """The engine runs a node of a job that has ended, or it does so no more."""
+    """An engine began or stopped being blocked by a node of a job that has ended."""
 
     engine: str
     blocked: bool
 
 
 class CacheKind(StrEnum):
-    """What did not have to be fetched: input files, model files."""
+    """Files that did not have to be downloaded: input files or model files."""
 
     INPUTS = "inputs"
     MODELS = "models"
@@ -67,13 +72,15 @@ class CacheKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CacheHit:
+    """Files were found in a cache."""
+
     cache: CacheKind
     count: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class InputFetched:
-    """A file behind a URL was downloaded, or could not be (`code`, and 0 bytes)."""
+    """The download of an input file has ended. After an error `code` is set and `size` is 0."""
 
     size: int
     seconds: float
@@ -82,7 +89,7 @@ class InputFetched:
 
 @dataclass(frozen=True, slots=True)
 class ModelFetched:
-    """A model file is in its place, or could not be fetched (`code`). `size` 0: its size was not declared."""
+    """The download of a model file has ended. `code` is that of the error. `size` is 0 if it was not declared."""
 
     folder: str
     file: str
@@ -93,7 +100,7 @@ class ModelFetched:
 
 @dataclass(frozen=True, slots=True)
 class LoadReported:
-    """A report to the platform's autoscaler was taken, or not. Load in workload units, speed in units a second."""
+    """A report was sent to the platform's autoscaler. Load is in workload units, speed in units a second."""
 
     accepted: bool
     load_units: float
@@ -102,7 +109,7 @@ class LoadReported:
 
 @dataclass(frozen=True, slots=True)
 class TaskFailed:
-    """A background task failed. `task` is its name without the job's or the file's."""
+    """A background task failed. `task` is its name without the id of a job or file."""
 
     task: str
 

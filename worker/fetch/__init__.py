@@ -1,1 +1,1 @@
-"""The one way from this worker to addresses that somebody else chose: inputs, webhooks, model files."""
+"""Requests to URLs that users wrote: input files, webhooks, model files and presigned uploads."""

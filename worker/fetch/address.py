@@ -1,4 +1,4 @@
-"""Which addresses are the public internet, which are somebody's own network, and which are neither."""
+"""Classification of IP addresses: public internet, internal networks, and special-purpose ranges."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ Address = IPv4Address | IPv6Address
 
 
 class Reach(Enum):
-    """PUBLIC: anybody's. INTERNAL: this machine and the networks behind it. SPECIAL: nothing that serves files."""
+    """Class of an IP address.
+
+    PUBLIC is the public internet. INTERNAL is this machine and private networks. SPECIAL is every other range: no
+    server for files has such an address.
+    """
 
     PUBLIC = "public"
     INTERNAL = "internal"
@@ -17,7 +21,10 @@ class Reach(Enum):
 
 
 def reach(address: Address) -> Reach:
-    """From the table below alone: `ipaddress` has changed its mind about `is_global` between Python's releases."""
+    """Return the class of an address, by the tables below.
+
+    `is_global` of the module `ipaddress` is not used, because its result differs between Python releases.
+    """
     if any(address in network for network in _SPECIAL):
         return Reach.SPECIAL
     if any(address in network for network in _INTERNAL):
@@ -25,7 +32,8 @@ def reach(address: Address) -> Reach:
     return Reach.PUBLIC if isinstance(address, IPv4Address) or address in _GLOBAL_IPV6 else Reach.SPECIAL
 
 
-# IANA's registries of special-purpose addresses, and where clouds keep the credentials of their machines.
+# Sources: IANA's special-purpose address registries, and the metadata addresses of cloud providers, which serve
+# credentials.
 
 _INTERNAL = tuple(
     ip_network(text)
@@ -57,7 +65,7 @@ _SPECIAL = tuple(
         "240.0.0.0/4",  # reserved, broadcast
         "2001::/23",  # protocol assignments: Teredo, benchmarks, ORCHID
         "2001:db8::/32",  # documentation
-        "2002::/16",  # 6to4: an IPv4 address in disguise
+        "2002::/16",  # 6to4: contains an IPv4 address
         "3fff::/20",  # documentation
         "fd00:ec2::254/128",  # Amazon's metadata
         "fd20:ce::254/128",  # Google's
@@ -65,4 +73,4 @@ _SPECIAL = tuple(
 )
 
 _GLOBAL_IPV6 = ip_network("2000::/3")
-"""All that is given out. Mapped, compatible and translated IPv4, link-local, site-local and multicast lie outside."""
+"""All allocated addresses. Mapped, compatible and translated IPv4, link-local, site-local and multicast are outside."""

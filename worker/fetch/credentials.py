@@ -1,4 +1,4 @@
-"""The operator's credentials for hosts that ask for some: each for its hosts, and told to nobody else."""
+"""The operator's credentials for hosts that require some. Each is sent to its own hosts only."""
 
 from __future__ import annotations
 
@@ -19,28 +19,32 @@ CURE = 'write {"host or *.domain": "Bearer ..."} or {"host": {"Header": "value"}
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Request headers by host. Not in its representation, so in no log."""
+    """Request headers by host. They are not in the `repr`, so they do not appear in logs."""
 
     _by_host: tuple[tuple[HostPattern, Mapping[str, str]], ...] = field(default=(), repr=False)
 
     @classmethod
     def read(cls, text: str) -> Credentials:
-        """From a JSON object. Raises StartupError, which doesn't quote it."""
+        """Parse the JSON object in WORKER_FETCH_AUTH. Raises StartupError, whose message does not contain the text."""
         try:
             hosts = orjson.loads(text) if text else {}
-            return cls(tuple((HostPattern.read(host), _headers(given)) for host, given in hosts.items()))
+            return cls(tuple((HostPattern.read(host), _headers(entry)) for host, entry in hosts.items()))
         except (orjson.JSONDecodeError, AttributeError, ValueError):
-            raise StartupError(f"WORKER_FETCH_AUTH can't be read: {CURE}") from None
+            raise StartupError(f"WORKER_FETCH_AUTH cannot be read: {CURE}") from None
 
     def headers(self, target: FetchTarget, *, trusted: bool) -> Mapping[str, str]:
-        """For this host and no other; unencrypted only to hosts that the operator opened (`trusted`)."""
+        """Return the headers for a host, or none.
+
+        They are sent over plain http only if the operator opened the host (`trusted`).
+        """
         if not (target.encrypted or trusted):
             return {}
         return next((headers for pattern, headers in self._by_host if pattern.matches(target)), {})
 
 
-def _headers(given: object) -> Mapping[str, str]:
-    headers = {"Authorization": given} if isinstance(given, str) else given
+def _headers(entry: object) -> Mapping[str, str]:
+    """Return the headers of one host from its JSON value. Raises ValueError."""
+    headers = {"Authorization": entry} if isinstance(entry, str) else entry
     if not isinstance(headers, dict):
         raise ValueError
     for name, value in headers.items():

@@ -1,4 +1,4 @@
-"""One file behind one URL, within its limits, taken up again where a connection broke off."""
+"""Download of one URL within limits. An interrupted download is resumed where it stopped."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from worker.fetch.target import FetchTarget, refused
 
 MIB = 1024 * 1024
 BACKOFF = Backoff(0.1, 2.0, factor=4)
-PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+RETRYABLE = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Statuses after which the request is retried."""
 CURES = {
     401: "use a signed URL, or ask the operator for credentials for that host (WORKER_FETCH_AUTH)",
     404: "check the URL",
@@ -31,9 +32,12 @@ RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/(?:[0-9]{1,18}|\*)")
 
 @dataclass(frozen=True, slots=True)
 class DownloadLimits:
-    """`size` in bytes, times in seconds: for all of it, and without a byte.
+    """Limits of a download.
 
-    `failures` in a row are each followed by a pause of `backoff`; one more is the end.
+    - `size`: most bytes of the file.
+    - `total_s`: most seconds of the complete download.
+    - `idle_s`: most seconds without data.
+    - `failures`: retries in a row without progress. Each follows a pause of `backoff`.
     """
 
     size: int
@@ -45,33 +49,37 @@ class DownloadLimits:
 
 @dataclass(frozen=True, slots=True)
 class FileVersion:
-    """How a server tells one state of a file from another; either may be empty."""
+    """Version of a file as its server reports it (`ETag`, `Last-Modified`). Either may be empty."""
 
     etag: str = ""
     modified: str = ""
 
     @classmethod
     def of(cls, response: aiohttp.ClientResponse) -> FileVersion:
+        """Return the version in the headers of a response."""
         return cls(response.headers.get("ETag", ""), response.headers.get("Last-Modified", ""))
 
     @property
     def if_changed(self) -> dict[str, str]:
-        """Headers that ask for the file only if it is another one."""
+        """Headers of a conditional request that returns the file only if it has changed."""
         headers = {"If-None-Match": self.etag, "If-Modified-Since": self.modified}
         return {name: value for name, value in headers.items() if value}
 
     @property
     def if_same(self) -> str:
-        """For `If-Range`, which takes no weak tag; empty where nothing proves that it is the same file."""
+        """Value of `If-Range`, or "" if the version cannot prove that the file is the same.
+
+        HTTP does not allow a weak tag in this header.
+        """
         return self.modified if self.etag.startswith("W/") else self.etag or self.modified
 
 
-class _Broken(Exception):
-    """This try failed, another may not."""
+class _RetryableError(Exception):
+    """A failed attempt that may succeed when it is retried."""
 
 
 class Download:
-    """One download into `partial`. `version` is the one that was written, or is being written."""
+    """A download into `partial`. `version` is the version of the file that is in `partial`."""
 
     def __init__(
         self, guard: Guard, credentials: Credentials, target: FetchTarget, partial: Partial, limits: DownloadLimits
@@ -83,81 +91,83 @@ class Download:
         self._limits = limits
         self.version = FileVersion()
 
-    async def run(self, known: FileVersion) -> bool:
-        """False where the server says that the file is still the `known` one; then nothing was written.
+    async def run(self, current_version: FileVersion) -> bool:
+        """Download the file. Return False if the server reports that it still has the version `current_version`.
 
         Raises UrlRefused, FetchFailed, InputTooLarge, CacheFull.
         """
         try:
             async with asyncio.timeout(self._limits.total_s):
-                return await self._tries(known)
+                return await self._run_with_retries(current_version)
         except TimeoutError:
-            raise self._failed(f"it took longer than {self._limits.total_s:g} s") from None
+            raise self._failed(f"the download took longer than {self._limits.total_s:g} s") from None
 
-    async def _tries(self, known: FileVersion) -> bool:
-        """A try that got further than the one before starts the count anew; the time limit bounds them all."""
+    async def _run_with_retries(self, current_version: FileVersion) -> bool:
+        """Retry until the limit of failures in a row. An attempt that received data resets the count."""
         failures = 0
         while True:
-            before = self._partial.size
+            size_before = self._partial.size
             try:
-                return await self._try(known)
-            except _Broken as error:
-                failures = 1 if self._partial.size > before else failures + 1
+                return await self._attempt(current_version)
+            except _RetryableError as error:
+                failures = 1 if self._partial.size > size_before else failures + 1
                 if failures > self._limits.failures:
                     raise self._failed(str(error)) from None
             await asyncio.sleep(self._limits.backoff.pause(failures))
 
-    async def _try(self, known: FileVersion) -> bool:
+    async def _attempt(self, current_version: FileVersion) -> bool:
+        """Send one request, and write its body to the partial file."""
         headers = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "comfy-worker"}
-        headers |= self._resume() or known.if_changed
+        headers |= self._range_headers() or current_version.if_changed
         try:
             async with get(self._guard, self._target, headers, self._credentials) as response:
-                if response.status == 304 and "Range" not in headers and known != FileVersion():
+                if response.status == 304 and "Range" not in headers and current_version != FileVersion():
                     return False
-                self._begin(response, asked_for_rest="Range" in headers)
+                self._begin(response, is_range_request="Range" in headers)
                 async for data in response.content.iter_any():
-                    await self._take(data)
+                    await self._write(data)
                 return True
         except TimeoutError:
-            raise _Broken(f"it was silent for {self._limits.idle_s:g} s") from None
+            raise _RetryableError(f"it sent no data for {self._limits.idle_s:g} s") from None
         except (aiohttp.ClientConnectorDNSError, UnicodeError):
-            raise _Broken("its name is not known") from None
+            raise _RetryableError("its name cannot be resolved") from None
         except aiohttp.ClientSSLError:
-            raise self._failed("its certificate can't be trusted") from None
+            raise self._failed("its certificate is not trusted") from None
         except aiohttp.ClientConnectorError:
-            raise _Broken("it takes no connection") from None
+            raise _RetryableError("it does not accept connections") from None
         except aiohttp.ClientError:
-            raise _Broken("the connection broke off, or it doesn't speak HTTP") from None
+            raise _RetryableError("the connection was lost, or the response is not HTTP") from None
 
-    def _resume(self) -> dict[str, str]:
-        """Ask for the rest, if what is here can be proved to be its beginning."""
+    def _range_headers(self) -> dict[str, str]:
+        """Return the headers that request the missing part of the file, or none if it has to be requested whole."""
         if self._partial.size and self.version.if_same:
             return {"Range": f"bytes={self._partial.size}-", "If-Range": self.version.if_same}
         return {}
 
-    def _begin(self, response: aiohttp.ClientResponse, *, asked_for_rest: bool) -> None:
-        """Look at everything that comes before the body."""
+    def _begin(self, response: aiohttp.ClientResponse, *, is_range_request: bool) -> None:
+        """Check the status and headers of a response, and prepare the partial file for its body."""
         if response.headers.get("Content-Encoding", "identity").lower() not in {"", "identity"}:
-            raise refused("the server compresses the file, though it was asked not to", "use another server")
-        if asked_for_rest and response.status == 206 and _starts_at(response.headers) == self._partial.size:
+            raise refused("the server compresses the file, which this worker does not accept", "use another server")
+        if is_range_request and response.status == 206 and _first_byte(response.headers) == self._partial.size:
             pass
         elif response.status == 200:
             self._partial.restart()
             self.version = FileVersion.of(response)
-        elif asked_for_rest and response.status in {206, 416}:
-            self.version = FileVersion()  # so that the next try asks for all of it
-            raise _Broken("it sent another part of the file than it was asked for")
-        elif response.status in PASSING:
-            raise _Broken(f"it answers {response.status}")
+        elif is_range_request and response.status in {206, 416}:
+            self.version = FileVersion()  # so that the next attempt requests the complete file
+            raise _RetryableError("it sent another part of the file than the requested one")
+        elif response.status in RETRYABLE:
+            raise _RetryableError(f"it returned {response.status}")
         else:
-            raise self._failed(f"it answers {response.status}", CURES.get(response.status))
+            raise self._failed(f"it returned {response.status}", CURES.get(response.status))
         self._reserve(self._partial.size + (response.content_length or 0))
 
-    async def _take(self, data: bytes) -> None:
+    async def _write(self, data: bytes) -> None:
         self._reserve(self._partial.size + len(data))
         await self._partial.write(data)
 
     def _reserve(self, size: int) -> None:
+        """Reserve disk space for a file of `size` bytes. Raises InputTooLarge above the limit, and CacheFull."""
         if size > self._limits.size:
             cure = "send a smaller file, or ask the operator for a higher limit (WORKER_FETCH_MAX_MIB)"
             message = f"the file is larger than {self._limits.size / MIB:g} MiB"
@@ -169,7 +179,7 @@ class Download:
         return FetchFailed(message, [Detail(message, suggestion=cure or "check that the URL opens from elsewhere")])
 
 
-def _starts_at(headers: Mapping[str, str]) -> int:
-    """First byte of a partial answer; -1 where it doesn't say."""
+def _first_byte(headers: Mapping[str, str]) -> int:
+    """Return the offset of a partial response in the file, or -1 if the headers do not contain it."""
     match = RANGE.fullmatch(headers.get("Content-Range", ""))
     return int(match[1]) if match else -1

@@ -1,4 +1,4 @@
-"""Fetching a URL: asked for at the same time it is fetched once, asked for again only if it has changed."""
+"""Fetching of input files by URL, with one shared download per URL and a cache of the contents."""
 
 from __future__ import annotations
 
@@ -19,35 +19,38 @@ from worker.fetch.credentials import Credentials
 from worker.fetch.download import MIB, Download, DownloadLimits, FileVersion
 from worker.fetch.guard import Guard
 from worker.fetch.policy import Policy
-from worker.fetch.store import Held, Store
+from worker.fetch.store import FileHold, Store
 from worker.fetch.target import FetchTarget, read_target
 from worker.settings import FetchSettings
 
-MOST_KNOWN = 10_000
-"""URLs whose content is remembered."""
+MOST_REMEMBERED = 10_000
+"""Most URLs whose last content is remembered."""
 
 
 @dataclass(slots=True)
-class Flight:
-    """A download that is under way, and how many wait for it."""
+class SharedDownload:
+    """A download in progress, and the number of callers that wait for it."""
 
-    task: asyncio.Task[Held]
-    waiting: int = 0
+    task: asyncio.Task[FileHold]
+    waiters: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What a URL stood for the last time."""
+class LastFetch:
+    """Content and version that a URL had when it was fetched last."""
 
     sha256: str
     version: FileVersion
 
 
-NOTHING = Known("", FileVersion())
+NEVER_FETCHED = LastFetch("", FileVersion())
 
 
 class Fetcher:
-    """The story of a fetch; `resolver` and `trust` (in certificates) are the machine's own where not given."""
+    """Fetches URLs into a cache on disk.
+
+    `resolver` and `trust` (a TLS context) default to those of the machine.
+    """
 
     def __init__(
         self,
@@ -57,15 +60,15 @@ class Fetcher:
         trust: ssl.SSLContext | None = None,
         notify: Notify = ignore_event,
     ) -> None:
-        """Raises StartupError for settings that can't be read."""
+        """Raises StartupError for settings that cannot be parsed."""
         self._notify = notify
         self.limits = DownloadLimits(settings.max_size * MIB, settings.timeout_s, settings.idle_s)
         self._credentials = Credentials.read(settings.auth.get_secret_value())
         policy = Policy.read(settings.allow, settings.ports)
         self._guard = Guard(policy, resolver, trust, self.limits.idle_s)
         self._store = Store(folder, settings.cache * MIB)
-        self._known: dict[str, Known] = {}
-        self._flights: dict[tuple[str, DownloadLimits], Flight] = {}
+        self._last_fetches: dict[str, LastFetch] = {}
+        self._downloads: dict[tuple[str, DownloadLimits], SharedDownload] = {}
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -76,87 +79,90 @@ class Fetcher:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
-        tasks = [flight.task for flight in self._flights.values()]
+        tasks = [download.task for download in self._downloads.values()]
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
         await self._stack.aclose()
 
-    async def fetch(self, url: str, sha256: str = "", limits: DownloadLimits | None = None) -> Held:
-        """The file behind a URL. With a `sha256` a file that is here already is not asked for, and no other is taken.
+    async def fetch(self, url: str, sha256: str = "", limits: DownloadLimits | None = None) -> FileHold:
+        """Return the file at a URL. It stays in the cache until the returned hold is released.
 
-        Held until released. Raises UrlRefused, FetchFailed, InputTooLarge, CacheFull.
+        With `sha256` no request is sent if a file with that hash is in the cache, and a file with another hash is an
+        error. Raises UrlRefused, FetchFailed, InputTooLarge, CacheFull.
         """
         target = read_target(url)
-        held = self._store.hold(sha256) if sha256 else None
-        if held is not None:
+        hold = self._store.hold(sha256) if sha256 else None
+        if hold is not None:
             self._notify(CacheHit(CacheKind.INPUTS))
         else:
-            held = await self._together(target, limits or self.limits)
-        if sha256 and held.sha256 != sha256:
-            held.release()
-            raise FetchFailed(f"{target.host} sent another file than the one with the given sha256")
-        return held
+            hold = await self._share_download(target, limits or self.limits)
+        if sha256 and hold.sha256 != sha256:
+            hold.release()
+            raise FetchFailed(f"{target.host} sent a file whose sha256 differs from the one in the request")
+        return hold
 
-    async def _together(self, target: FetchTarget, limits: DownloadLimits) -> Held:
-        """Join the download of the same file, or start one. It ends with the last who waits for it."""
+    async def _share_download(self, target: FetchTarget, limits: DownloadLimits) -> FileHold:
+        """Join a download of the same URL, or start one. It is cancelled when its last caller stops waiting."""
         key = str(target.url), limits
-        flight = self._flights.get(key)
-        if flight is None:
-            task = asyncio.create_task(self._bring_observed(target, limits), name=f"fetch from {target.host}")
-            flight = self._flights[key] = Flight(task)
-        flight.waiting += 1
+        download = self._downloads.get(key)
+        if download is None:
+            task = asyncio.create_task(self._download_observed(target, limits), name=f"fetch from {target.host}")
+            download = self._downloads[key] = SharedDownload(task)
+        download.waiters += 1
         try:
-            return (await asyncio.shield(flight.task)).again()
+            return (await asyncio.shield(download.task)).copy()
         finally:
-            flight.waiting -= 1
-            if not flight.waiting:
-                del self._flights[key]
-                await _land(flight.task)
+            download.waiters -= 1
+            if not download.waiters:
+                del self._downloads[key]
+                await _end(download.task)
 
-    async def _bring_observed(self, target: FetchTarget, limits: DownloadLimits) -> Held:
+    async def _download_observed(self, target: FetchTarget, limits: DownloadLimits) -> FileHold:
+        """Download a URL, and notify the observers of the result."""
         began = time.monotonic()
         try:
-            held, changed = await self._bring(target, limits)
+            hold, changed = await self._download(target, limits)
         except WorkerError as error:
             self._notify(InputFetched(0, time.monotonic() - began, error.code))
             raise
-        taken = InputFetched(held.size, time.monotonic() - began, None)
-        self._notify(taken if changed else CacheHit(CacheKind.INPUTS))
-        return held
+        event = InputFetched(hold.size, time.monotonic() - began, None)
+        self._notify(event if changed else CacheHit(CacheKind.INPUTS))
+        return hold
 
-    async def _bring(self, target: FetchTarget, limits: DownloadLimits) -> tuple[Held, bool]:
-        """The file, and whether it had to be downloaded."""
+    async def _download(self, target: FetchTarget, limits: DownloadLimits) -> tuple[FileHold, bool]:
+        """Return the file, and False if the cached content is still current."""
         url = str(target.url)
-        known = self._known.get(url, NOTHING)
-        before = self._store.hold(known.sha256)
-        with self._store.incoming() as partial, before or nullcontext():
+        last = self._last_fetches.get(url, NEVER_FETCHED)
+        cached = self._store.hold(last.sha256)
+        with self._store.incoming() as partial, cached or nullcontext():
             download = Download(self._guard, self._credentials, target, partial, limits)
-            changed = await download.run(known.version if before else FileVersion())
-            if before is not None and not changed:
-                return before.again(), False
-            held = self._store.keep(partial)
-        self._remember(url, Known(held.sha256, download.version))
-        return held, True
+            changed = await download.run(last.version if cached else FileVersion())
+            if cached is not None and not changed:
+                return cached.copy(), False
+            hold = self._store.keep(partial)
+        self._remember(url, LastFetch(hold.sha256, download.version))
+        return hold, True
 
-    def _remember(self, url: str, known: Known) -> None:
-        self._known.pop(url, None)
-        self._known[url] = known
-        if len(self._known) > MOST_KNOWN:
-            del self._known[next(iter(self._known))]
+    def _remember(self, url: str, fetch: LastFetch) -> None:
+        """Remember the last content of a URL, and forget the oldest above the limit."""
+        self._last_fetches.pop(url, None)
+        self._last_fetches[url] = fetch
+        if len(self._last_fetches) > MOST_REMEMBERED:
+            del self._last_fetches[next(iter(self._last_fetches))]
 
 
-async def _land(task: asyncio.Task[Held]) -> None:
-    """Nobody waits any more: stop what still runs, let go of what has come."""
+async def _end(task: asyncio.Task[FileHold]) -> None:
+    """Cancel a download that no caller waits for, or release its file if it has finished."""
     if task.done():
-        _let_go(task)
+        _release_result(task)
         return
-    task.add_done_callback(_let_go)
+    task.add_done_callback(_release_result)
     task.cancel()
     await asyncio.wait({task})
 
 
-def _let_go(task: asyncio.Task[Held]) -> None:
+def _release_result(task: asyncio.Task[FileHold]) -> None:
     if not task.cancelled() and task.exception() is None:
         task.result().release()

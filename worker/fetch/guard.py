@@ -1,4 +1,4 @@
-"""A client session that connects to nothing but addresses which were checked: the addresses themselves, not names."""
+"""An HTTP client session that connects only to IP addresses that the policy has checked."""
 
 from __future__ import annotations
 
@@ -22,7 +22,11 @@ BUFFER = 1024 * 1024
 
 
 class CheckedResolver(AbstractResolver):
-    """aiohttp connects to what its resolver returns and asks no second time: what is checked here is what is used."""
+    """A resolver that checks all addresses of a host.
+
+    aiohttp connects to the addresses that its resolver returns and does not resolve the name again. So the checked
+    addresses are the ones that are used.
+    """
 
     def __init__(self, policy: Policy, inner: AbstractResolver) -> None:
         self._policy = policy
@@ -31,17 +35,20 @@ class CheckedResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: AddressFamily = AddressFamily.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """Raises UrlRefused where any of the answers is not to be connected to; OSError where there is none."""
-        answers = await self._inner.resolve(host, port, family)
-        self._policy.check_answer(host, port, [ip_address(answer["host"]) for answer in answers])
-        return answers
+        """Return the addresses of a host. Raises UrlRefused if one of them is not allowed, OSError if there is none."""
+        results = await self._inner.resolve(host, port, family)
+        self._policy.check_addresses(host, port, [ip_address(result["host"]) for result in results])
+        return results
 
     async def close(self) -> None:
         await self._inner.close()
 
 
 class Guard:
-    """One session; no proxies, no cookies, no redirects of its own, nothing decoded, no connection used twice."""
+    """A client session for URLs that users wrote.
+
+    It uses no proxies and no cookies, follows no redirects, decodes no content, and does not reuse connections.
+    """
 
     def __init__(
         self,
@@ -81,7 +88,7 @@ class Guard:
     async def request(
         self, method: str, target: FetchTarget, headers: Mapping[str, str], body: bytes | IO[bytes] | None = None
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """One request, answered as it comes: a redirect is for the caller to look at.
+        """Send one request and yield its response. The caller handles redirects.
 
         Raises UrlRefused, aiohttp.ClientError, TimeoutError.
         """

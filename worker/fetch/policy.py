@@ -1,4 +1,4 @@
-"""What may be fetched: the public internet, and the internal hosts that the operator named."""
+"""Rules for which hosts may be connected to: the public internet, and internal hosts that the operator opened."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ADDRESS = re.compile(r"[0-9./]+")
 
 @dataclass(frozen=True, slots=True)
 class HostPattern:
-    """A host, `*.domain`, an address or a CIDR; with a port it stands for that port alone."""
+    """A host, `*.domain`, an address or a network (CIDR). With a port it matches only that port."""
 
     name: str
     network: IPv4Network | IPv6Network | None
@@ -26,7 +26,7 @@ class HostPattern:
 
     @classmethod
     def read(cls, text: str) -> HostPattern:
-        """Raises ValueError; a bracketed IPv6 address may have a prefix length inside the brackets."""
+        """Parse a pattern. An IPv6 network is written in brackets: `[fd00::/8]:8080`. Raises ValueError."""
         match = ENTRY.fullmatch(text)
         if match is None:
             raise ValueError(text)
@@ -39,13 +39,15 @@ class HostPattern:
         return cls(name, None, port)
 
     def matches_name(self, host: str) -> bool:
+        """Return True if a host name matches. The port is not compared."""
         return host.endswith(self.name[1:]) if self.name.startswith("*.") else bool(self.name) and host == self.name
 
     def matches_address(self, address: Address) -> bool:
+        """Return True if an address is in the pattern's network. The port is not compared."""
         return self.network is not None and address in self.network
 
     def matches(self, target: FetchTarget) -> bool:
-        """By what stands in the URL alone."""
+        """Return True if host and port of a URL match. No name is resolved."""
         if self.port not in {None, target.port}:
             return False
         if target.address is not None:
@@ -55,48 +57,52 @@ class HostPattern:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """`opened` widens what `ports` of the public internet would be."""
+    """Rules for outgoing connections: `ports` of the public internet, and everything in `opened`."""
 
     opened: tuple[HostPattern, ...] = ()
     ports: frozenset[int] = frozenset({80, 443})
 
     @classmethod
     def read(cls, allow: str, ports: str) -> Policy:
-        """From comma-separated settings. Raises StartupError naming the entry."""
+        """Parse the comma-separated settings WORKER_FETCH_ALLOW and WORKER_FETCH_PORTS.
+
+        Raises StartupError that names the bad entry.
+        """
         return cls(tuple(_pattern(entry) for entry in _entries(allow)), frozenset(map(_port, _entries(ports))))
 
     def check(self, target: FetchTarget) -> None:
-        """Raises UrlRefused where the URL alone says that it may not be fetched. Before every request and redirect."""
-        named = self.opens(target)
+        """Raise UrlRefused if the URL alone shows that it is not allowed. Called for every request and redirect."""
+        is_opened = self.opens(target)
         if target.port not in self.ports and target.port not in {pattern.port for pattern in self.opened}:
-            raise refused(f"port {target.port} is not fetched from", "use the default port of http or https")
+            raise refused(f"port {target.port} is not allowed in URLs", "use the default port of http or https")
         if target.address is not None:
-            self.check_answer(target.host, target.port, [target.address])
-        elif "." not in target.host and not named:
-            # A search domain of this machine would decide what it means.
-            raise refused(f"{target.host!r} is no host of the public internet", "write the full host name")
+            self.check_addresses(target.host, target.port, [target.address])
+        elif "." not in target.host and not is_opened:
+            # The search domains of this machine would decide which host this is.
+            raise refused(f"{target.host!r} is not a host of the public internet", "write the full host name")
 
-    def check_answer(self, host: str, port: int, addresses: Iterable[Address]) -> None:
-        """Raises UrlRefused unless every address may be connected to: a good one among them proves nothing."""
-        if not all(self._admits(host, port, address) for address in addresses):
+    def check_addresses(self, host: str, port: int, addresses: Iterable[Address]) -> None:
+        """Raise UrlRefused unless connections to all addresses of a host are allowed."""
+        if not all(self._allows(host, port, address) for address in addresses):
             raise refused(
-                f"{host}:{port} may not be fetched from",
+                f"URLs of {host}:{port} are not allowed",
                 "use a host of the public internet, or ask the operator to open this one (WORKER_FETCH_ALLOW)",
             )
 
     def opens(self, target: FetchTarget) -> bool:
-        """True for hosts that the operator named, which he therefore trusts."""
+        """Return True for a host that the operator opened and therefore trusts."""
         return any(pattern.matches(target) for pattern in self.opened)
 
-    def _admits(self, host: str, port: int, address: Address) -> bool:
-        kind = reach(address)
-        if kind is Reach.PUBLIC and port in self.ports:
+    def _allows(self, host: str, port: int, address: Address) -> bool:
+        """Return True if a connection to one address of a host is allowed."""
+        address_reach = reach(address)
+        if address_reach is Reach.PUBLIC and port in self.ports:
             return True
         for pattern in self.opened:
             if pattern.port != port and not (pattern.port is None and port in self.ports):
                 continue
-            # A name opens what a name may stand for: whoever runs its DNS must not get at the cloud's credentials.
-            if pattern.matches_address(address) or (kind is not Reach.SPECIAL and pattern.matches_name(host)):
+            # A name does not open special addresses: its DNS server could point it at the cloud's credentials.
+            if pattern.matches_address(address) or (address_reach is not Reach.SPECIAL and pattern.matches_name(host)):
                 return True
         return False
 
@@ -109,11 +115,11 @@ def _pattern(entry: str) -> HostPattern:
     try:
         return HostPattern.read(entry)
     except ValueError:
-        cure = "write host, *.domain, 10.0.0.0/8 or [fd00::/8], each with :port where it isn't 80 or 443"
-        raise StartupError(f"WORKER_FETCH_ALLOW: {entry!r} names no host; {cure}") from None
+        cure = "write host, *.domain, 10.0.0.0/8 or [fd00::/8], each with :port if it is not 80 or 443"
+        raise StartupError(f"WORKER_FETCH_ALLOW: {entry!r} is not a host or network; {cure}") from None
 
 
 def _port(entry: str) -> int:
     if not entry.isdecimal() or not 0 < int(entry) < 65536:
-        raise StartupError(f"WORKER_FETCH_PORTS: {entry!r} is no port")
+        raise StartupError(f"WORKER_FETCH_PORTS: {entry!r} is not a port")
     return int(entry)

@@ -1,4 +1,4 @@
-"""Following redirects by hand: every hop is a URL that a stranger wrote."""
+"""Redirects, followed one by one so that each URL is checked like the first."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ ABSOLUTE = re.compile(r"[a-z][a-z0-9+.-]*:", re.ASCII | re.IGNORECASE)
 async def get(
     guard: Guard, first: FetchTarget, headers: Mapping[str, str], credentials: Credentials
 ) -> AsyncIterator[aiohttp.ClientResponse]:
-    """GET a URL where it leads to. Credentials go to the first host only, even where another one is entitled to some.
+    """GET a URL and follow its redirects. Yield the last response.
 
-    Raises UrlRefused, aiohttp.ClientError, TimeoutError.
+    Credentials are sent to the first host only, even if the operator has credentials for the next one. Raises
+    UrlRefused, aiohttp.ClientError, TimeoutError.
     """
     target, secret = first, credentials.headers(first, trusted=guard.policy.opens(first))
     for _ in range(MOST_HOPS + 1):
@@ -37,21 +38,24 @@ async def get(
         if following.origin != target.origin:
             secret = {}
         target = following
-    raise refused(f"the URL redirects more than {MOST_HOPS} times", "use the URL that it leads to")
+    raise refused(f"the URL redirects more than {MOST_HOPS} times", "use the final URL")
 
 
 def next_target(target: FetchTarget, location: str) -> FetchTarget:
-    """Where a redirect leads. Raises UrlRefused, also where it gives up encryption."""
+    """Return the target of a redirect. Raises UrlRefused for a bad URL, and for a redirect from https to http."""
     if INVISIBLE.search(location) or "\\" in location:
-        raise refused("the URL redirects to one that can't be read", "use the URL that it leads to")
+        raise refused("the URL redirects to an invalid URL", "use the final URL")
     following = read_target(_absolute(target, location))
     if target.encrypted and not following.encrypted:
-        raise refused("the URL redirects from https to http", "use a URL that stays encrypted")
+        raise refused("the URL redirects from https to http", "use a URL that stays on https")
     return following
 
 
 def _absolute(target: FetchTarget, location: str) -> str:
-    """What has a scheme, or a host, is taken as it stands: joining would repair what is to be refused."""
+    """Return the absolute URL of a `Location` header.
+
+    A location with a scheme or a host is not joined, because joining would correct errors that have to be refused.
+    """
     if ABSOLUTE.match(location):
         return location
     if location.startswith("//"):

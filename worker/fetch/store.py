@@ -1,4 +1,4 @@
-"""Fetched files on disk, by content: the least recently used ones make room, those that a job holds never do."""
+"""Cache of fetched files on disk, by content hash. The least recently used file that no job holds is evicted first."""
 
 from __future__ import annotations
 
@@ -17,43 +17,47 @@ CONTENT = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(slots=True)
-class Content:
-    """One stored file; `size` in bytes, `holders` are those who still need it."""
+class CachedFile:
+    """One file in the cache. `size` is in bytes. `holds` is the number of users that still need it."""
 
     sha256: str
     path: Path
     size: int
-    holders: int = 0
+    holds: int = 0
 
 
-class Held:
-    """A stored file that stays where it is until `release`."""
+class FileHold:
+    """A hold on a cached file. The file is not evicted before `release`."""
 
-    def __init__(self, content: Content) -> None:
-        content.holders += 1
-        self._content = content
+    def __init__(self, file: CachedFile) -> None:
+        file.holds += 1
+        self._file = file
         self._released = False
 
     @property
     def path(self) -> Path:
-        return self._content.path
+        """Path of the file, which is read-only."""
+        return self._file.path
 
     @property
     def sha256(self) -> str:
-        return self._content.sha256
+        """Hash of the content in hexadecimal."""
+        return self._file.sha256
 
     @property
     def size(self) -> int:
-        return self._content.size
+        """Size in bytes."""
+        return self._file.size
 
-    def again(self) -> Held:
-        """For somebody else, who releases it on his own."""
-        return Held(self._content)
+    def copy(self) -> FileHold:
+        """Return another hold on the file, which is released separately."""
+        return FileHold(self._file)
 
     def release(self) -> None:
+        """Release the hold. Further calls have no effect."""
         if not self._released:
             self._released = True
-            self._content.holders -= 1
+            self._file.holds -= 1
 
     def __enter__(self) -> Self:
         return self
@@ -63,70 +67,73 @@ class Held:
 
 
 class Store:
-    """`contents/SHA256` are whole files, `partial/` those being written. Its books are kept on the event loop."""
+    """The cache: complete files in `contents/SHA256`, incomplete ones in `partial/`.
+
+    `quota` is the most bytes of all files. Use it from the event loop only.
+    """
 
     def __init__(self, folder: Path, quota: int) -> None:
         self._contents = folder / "contents"
         self._partial = folder / "partial"
         self._quota = quota
-        self._known: dict[str, Content] = {}
-        """In the order of their last use."""
+        self._files: dict[str, CachedFile] = {}
+        """Cached files by hash, least recently used first."""
         self._used = 0
 
     def open(self) -> None:
-        """Make the folders, take in what an earlier life left. May take a while: for a thread."""
+        """Create the folders, and read the files that an earlier process left. Blocks: call it in a thread."""
         self._contents.mkdir(parents=True, exist_ok=True)
         self._partial.mkdir(parents=True, exist_ok=True)
         for path in self._partial.iterdir():
             path.unlink()
-        found = [(path.stat(), path) for path in self._contents.iterdir() if CONTENT.fullmatch(path.name)]
-        for stat, path in sorted(found, key=lambda item: item[0].st_mtime):
-            self._known[path.name] = Content(path.name, path, stat.st_size)
+        paths = [(path.stat(), path) for path in self._contents.iterdir() if CONTENT.fullmatch(path.name)]
+        for stat, path in sorted(paths, key=lambda item: item[0].st_mtime):
+            self._files[path.name] = CachedFile(path.name, path, stat.st_size)
             self._used += stat.st_size
 
-    def hold(self, sha256: str) -> Held | None:
-        """The file with this content, if it is here."""
-        content = self._known.pop(sha256, None)
-        if content is None or not content.path.exists():
-            if content is not None:
-                self._used -= content.size  # somebody else deleted it
+    def hold(self, sha256: str) -> FileHold | None:
+        """Return a hold on the file with this hash, or None if it is not in the cache."""
+        file = self._files.pop(sha256, None)
+        if file is None or not file.path.exists():
+            if file is not None:
+                self._used -= file.size  # another program deleted the file
             return None
-        self._known[sha256] = content
-        return Held(content)
+        self._files[sha256] = file
+        return FileHold(file)
 
     @contextmanager
     def incoming(self) -> Iterator[Partial]:
-        """A file to write into. What isn't kept by the end is gone."""
-        with Partial.create(self._partial, self.make_room) as partial:
+        """Return a new partial file. On exit it is deleted, unless it was passed to `keep`."""
+        with Partial.create(self._partial, self.reserve_space) as partial:
             try:
                 yield partial
             finally:
                 self._used -= partial.reserved
 
-    def keep(self, partial: Partial) -> Held:
-        """Give a finished file its place."""
-        held = self.hold(partial.sha256)
-        if held is not None:
-            return held
-        content = Content(partial.sha256, self._contents / partial.sha256, partial.size)
-        partial.move(content.path)
-        self._used += content.size
-        self._known[content.sha256] = content
-        return Held(content)
+    def keep(self, partial: Partial) -> FileHold:
+        """Move a complete file into the cache, and return a hold on it."""
+        hold = self.hold(partial.sha256)
+        if hold is not None:
+            return hold
+        file = CachedFile(partial.sha256, self._contents / partial.sha256, partial.size)
+        partial.move(file.path)
+        self._used += file.size
+        self._files[file.sha256] = file
+        return FileHold(file)
 
-    def make_room(self, size: int) -> None:
-        """Count `size` more bytes as used, having deleted files that nobody holds where the quota asks for it.
+    def reserve_space(self, size: int) -> None:
+        """Count `size` more bytes as used. Files that no job holds are evicted if the quota requires it.
 
-        Raises InputTooLarge where it could never fit, CacheFull where others hold too much now.
+        Raises InputTooLarge if the size is above the quota, and CacheFull if files in use leave too little space.
         """
         if size > self._quota:
-            raise InputTooLarge("the file is larger than all the space that this worker has for such files")
-        for content in [content for content in self._known.values() if not content.holders]:
+            raise InputTooLarge("the file is larger than the space that this worker has for fetched files")
+        for file in [file for file in self._files.values() if not file.holds]:
             if self._used + size <= self._quota:
                 break
-            content.path.unlink(missing_ok=True)
-            del self._known[content.sha256]
-            self._used -= content.size
+            file.path.unlink(missing_ok=True)
+            del self._files[file.sha256]
+            self._used -= file.size
         if self._used + size > self._quota:
             raise CacheFull("the files of running jobs fill the space that this worker has for fetched files")
         self._used += size

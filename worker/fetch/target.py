@@ -1,4 +1,4 @@
-"""A URL that somebody gave, read so strictly that no two programs could understand it differently."""
+"""Strict parsing of URLs: a URL that two programs could interpret differently is refused."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ INVISIBLE = re.compile(r"[\x00-\x20\x7f-\xa0]")
 
 @dataclass(frozen=True, slots=True)
 class FetchTarget:
-    """A checked URL. `host` is lower-case ASCII without brackets; `address` is set where it is an address."""
+    """A checked URL. `host` is lower-case ASCII without brackets. `address` is set if the host is an IP address."""
 
     url: URL
     scheme: str
@@ -36,50 +36,54 @@ class FetchTarget:
 
     @property
     def origin(self) -> tuple[str, str, int]:
+        """Scheme, host and port."""
         return self.scheme, self.host, self.port
 
     @property
     def encrypted(self) -> bool:
+        """Whether the scheme is https."""
         return self.scheme == "https"
 
 
 def read_target(text: str) -> FetchTarget:
-    """Raises UrlRefused for anything but plain http and https, with its cure; looks nothing up."""
+    """Parse an http or https URL. Raises UrlRefused with a suggestion for anything else. No name is resolved."""
     if INVISIBLE.search(text):
-        raise refused("the URL has blanks or control characters in it", "percent-encode them")
+        raise refused("the URL contains spaces or control characters", "percent-encode them")
     match = SHAPE.fullmatch(_ascii(text.partition("#")[0]))
     if match is None:
-        raise refused("the URL can't be read", "write http(s)://host/path, with neither a user nor a password in it")
+        raise refused("the URL cannot be parsed", "write http(s)://host/path, without a user and a password")
     scheme = match["scheme"].lower()
     if scheme not in PORTS:
-        raise refused(f"{scheme} URLs are not fetched", "use https")
+        raise refused(f"{scheme} URLs are not supported", "use https")
     port = int(match["port"] or PORTS[scheme])
     if not 0 < port < 65536:
         raise refused(f"there is no port {port}", "use a port from 1 to 65535")
     address = _ipv6(match["ipv6"]) if match["ipv6"] else _ipv4(match["host"].lower())
     host = str(address) if address else match["host"].lower()
     authority = f"[{host}]" if match["ipv6"] else host
-    # Encoded already: a signed URL whose escapes were written in another way would no longer be the signed one.
+    # `encoded=True` keeps the escapes as they are. Other escapes would invalidate the signature of a signed URL.
     url = URL(f"{scheme}://{authority}:{port}{_path(match['rest'])}", encoded=True)
     return FetchTarget(url, scheme, host, port, address)
 
 
 def refused(message: str, cure: str) -> UrlRefused:
+    """Return a UrlRefused error with the suggestion `cure`."""
     return UrlRefused(message, [Detail(message, suggestion=cure)])
 
 
 def _ascii(text: str) -> str:
-    """International host names as the DNS has them, by the rules that browsers use; full-width digits become digits."""
+    """Convert an international host name to ASCII, as browsers do. Full-width digits become ASCII digits."""
     if text.isascii():
         return text
     try:
         return str(URL(text))
     except ValueError:
-        raise refused("the URL's host can't be a host name", "write the host in ASCII (xn--...)") from None
+        raise refused("the URL's host is not a valid host name", "write the host in ASCII (xn--...)") from None
 
 
-def _path(rest: str | None) -> str:
-    return rest if rest and rest.startswith("/") else f"/{rest or ''}"
+def _path(text: str | None) -> str:
+    """Return path and query of a URL, with a leading slash."""
+    return text if text and text.startswith("/") else f"/{text or ''}"
 
 
 def _ipv6(text: str) -> IPv6Address:
@@ -90,13 +94,17 @@ def _ipv6(text: str) -> IPv6Address:
 
 
 def _ipv4(host: str) -> IPv4Address | None:
-    """None for a name. What ends in a number is an address to most resolvers, in octal or hex or as one number too."""
+    """Return the address in a host, or None for a name.
+
+    Most resolvers treat a host that ends in a number as an address, also in octal, in hex, or as a single number. Only
+    four decimal numbers are accepted.
+    """
     labels = host.split(".")
     if len(host) > 253 or not all(LABEL.fullmatch(label) for label in labels):
-        raise refused("the URL's host can't be a host name", "write it without a dot at its end or two in a row")
+        raise refused("the URL's host is not a valid host name", "remove the dot at its end, or empty parts")
     if not NUMBER.fullmatch(labels[-1]):
         return None
     try:
         return IPv4Address(host)
     except AddressValueError:
-        raise refused("the URL's host is an address in an odd form", "write it as four decimal numbers") from None
+        raise refused("the URL's host is an address in an unusual form", "write it as four decimal numbers") from None

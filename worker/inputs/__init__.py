@@ -1,4 +1,4 @@
-"""Files of a request, on their way into ComfyUI's input folder."""
+"""Input files of a request: reading, checking, storing, and placing them in ComfyUI's input folder."""
 
 from worker.inputs.decode import KeptFile, SentFile, read_inputs
 from worker.inputs.form_files import FormFile, read_form

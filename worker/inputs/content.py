@@ -1,4 +1,4 @@
-"""What is in a file before ComfyUI opens it: a picture small enough to be unpacked, and what the node asks for."""
+"""Checks on the content of an input file before ComfyUI opens it: the size of an image, and the kind of the file."""
 
 from __future__ import annotations
 
@@ -12,88 +12,94 @@ from typing import BinaryIO
 
 from worker.errors import InvalidInputFile
 from worker.inputs.file_inputs import FileKind
-from worker.inputs.picture_formats import FORMATS, why_not_opened
+from worker.inputs.image_types import FORMATS, not_an_image_message
 
 UNSTREAMED = frozenset({"WEBP", "AVIF"})
-"""Pillow reads these into memory whole, so that large ones are not looked at."""
+"""Formats that Pillow reads into memory whole. Large files of these formats are not checked."""
 LARGE = 64 * 1024 * 1024
 MILLION = 1_000_000
 HEAD = 512
-DAMAGES = (
+PILLOW_ERRORS = (
     *(OSError, ValueError, SyntaxError, LookupError, TypeError, ArithmeticError, RuntimeError, EOFError, MemoryError),
     *(AttributeError, struct.error),
 )
-"""What Pillow raises over files that were made to confuse it."""
+"""Exceptions that Pillow raises for damaged or malicious files."""
 
 
 FREE_READS, BYTES_A_READ, MOST_READS = 10_000, 64, 500_000
-"""How many pieces the headers of a picture may have. The data of a GIF is read in pieces of 128 bytes."""
+"""Limits on the number of reads of an image's headers. Pillow reads the data of a GIF in pieces of 128 bytes."""
 
 
 class EndlessHeadersError(Exception):
-    """A picture has more headers than its size explains: comments, chunks or blanks without end."""
+    """An image has more headers than its size explains, for example thousands of comments or chunks."""
 
 
 class HeaderReader:
-    """A picture's file that is read in at most so many pieces.
+    """An image file that allows a limited number of reads.
 
-    Pillow reads some headers byte by byte, and joins the comments of a GIF in time that is the square of their number.
+    Without the limit a small file could keep the worker busy: Pillow reads some headers byte by byte, and joins the
+    comments of a GIF in quadratic time.
     """
 
     def __init__(self, file: BinaryIO, size: int) -> None:
         self._file = file
-        self._left = min(FREE_READS + size // BYTES_A_READ, MOST_READS)
+        self._reads_left = min(FREE_READS + size // BYTES_A_READ, MOST_READS)
         self.seek = file.seek
         self.tell = file.tell
 
     def read(self, size: int = -1) -> bytes:
-        self._left -= 1
-        if self._left < 0:
+        """Read bytes. Raises EndlessHeadersError when the limit is reached."""
+        self._reads_left -= 1
+        if self._reads_left < 0:
             raise EndlessHeadersError
         return self._file.read(size)
 
     def readline(self, size: int = -1) -> bytes:
-        self._left -= 1
-        if self._left < 0:
+        """Read a line. Raises EndlessHeadersError when the limit is reached."""
+        self._reads_left -= 1
+        if self._reads_left < 0:
             raise EndlessHeadersError
         return self._file.readline(size)
 
 
 def check_content(file: Path | BytesIO, kinds: Collection[FileKind], max_megapixels: float) -> None:
-    """Reads headers only. Raises InvalidInputFile."""
+    """Raise InvalidInputFile for an image that is too large, or a file that no node input of `kinds` can open.
+
+    Only headers are read.
+    """
     try:
-        pixels = picture_pixels(file)
+        pixels = image_pixels(file)
     except EndlessHeadersError:
-        raise InvalidInputFile("the picture has too many comments and headers: save it again without them") from None
+        raise InvalidInputFile("the image has too many comments and headers: save it again without them") from None
     if pixels is not None and pixels > max_megapixels * MILLION:
         raise InvalidInputFile(
-            f"the picture has more than {max_megapixels:g} million pixels, all frames together: send a smaller one"
+            f"the image has more than {max_megapixels:g} million pixels in all its frames: send a smaller one"
         )
-    if FileKind.PICTURE in kinds and pixels is None:
-        raise InvalidInputFile(why_not_opened(_head(file)))
-    if FileKind.SOUND in kinds and pixels is not None:
-        raise InvalidInputFile("the node wants sound, and this is a picture")
+    if FileKind.IMAGE in kinds and pixels is None:
+        raise InvalidInputFile(not_an_image_message(_head(file)))
+    if FileKind.AUDIO in kinds and pixels is not None:
+        raise InvalidInputFile("the node needs an audio file, and this file is an image")
     if kinds and pixels is None and is_text(_head(file)):
-        raise InvalidInputFile("the node wants video or sound, and this is text: is it an error page?")
+        raise InvalidInputFile("the node needs a video or audio file, and this file is text, perhaps an error page")
 
 
-def picture_pixels(file: Path | BytesIO) -> float | None:
-    """Pixels of all frames, from the header: infinite above Pillow's own limit, None for what is no picture.
+def image_pixels(file: Path | BytesIO) -> float | None:
+    """Return the pixels of all frames of an image, read from its header, or None for a file that is not an image.
 
-    Raises EndlessHeadersError.
+    The result is infinite for an image above Pillow's own limit. Raises EndlessHeadersError.
     """
     from PIL import Image
 
     size = file.stat().st_size if isinstance(file, Path) else len(file.getbuffer())
-    large = isinstance(file, Path) and size > LARGE
-    formats = [name for name in FORMATS if not (large and name in UNSTREAMED)]
+    is_large = isinstance(file, Path) and size > LARGE
+    formats = [name for name in FORMATS if not (is_large and name in UNSTREAMED)]
     try:
-        with _opened(file) as source, Image.open(HeaderReader(source, size), formats=formats) as picture:  # type: ignore[arg-type]
-            width, height = picture.size
-            return width * height * max(1, getattr(picture, "n_frames", 1))
+        with _opened(file) as source, Image.open(HeaderReader(source, size), formats=formats) as image:  # type: ignore[arg-type]
+            width, height = image.size
+            return width * height * max(1, getattr(image, "n_frames", 1))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         return float("inf")
-    except DAMAGES:
+    except PILLOW_ERRORS:
         return None
 
 
@@ -107,7 +113,7 @@ def _opened(file: Path | BytesIO) -> Iterator[BinaryIO]:
 
 
 def is_text(head: bytes) -> bool:
-    """True where the beginning of a file can be read as text."""
+    """Return True if the first bytes of a file are UTF-8 text."""
     try:
         text = codecs.getincrementaldecoder("utf-8")().decode(head)  # the end may be half a character
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""What a client gives as the content of a file: base64, a data URI or a URL, under the name that the workflow uses."""
+"""Input files as a client sends them: base64, a data URI or a URL, under the name that the workflow uses."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ EXTENSIONS = {
 
 @dataclass(frozen=True, slots=True)
 class KeptFile:
-    """An output of an earlier job, which stays where it is. `sha256` is empty where it is not known."""
+    """An output of an earlier job that is used as an input. `sha256` is empty if it is not known yet."""
 
     path: Path
     size: int
@@ -48,10 +48,9 @@ class KeptFile:
 
 @dataclass(frozen=True, slots=True)
 class SentFile:
-    """A file as it came with a request: a small one in memory, a long string of base64, or a file of its own.
+    """A file of a request: bytes in memory, a long base64 string, a file on disk, or an output of an earlier job.
 
-    Or an output of an earlier job, which the request names. `other_names` are those of a part of a form beside
-    the part's own, one of which the workflow may use.
+    `other_names` are further names of a part of a form, such as its filename. The workflow may use one of them.
     """
 
     name: str
@@ -59,7 +58,7 @@ class SentFile:
     other_names: tuple[str, ...] = ()
 
     async def decoded(self) -> bytes | SpooledFile | KeptFile:
-        """Return the file itself. Raises InvalidInputFile, DiskFull."""
+        """Return the decoded content. Raises InvalidInputFile for bad base64, and DiskFull."""
         if not isinstance(self.content, SpooledText):
             return self.content
         try:
@@ -71,13 +70,17 @@ class SentFile:
         return file
 
 
-def read_inputs(given: Mapping[str, Content]) -> tuple[tuple[SentFile, ...], dict[str, str]]:
-    """Files by name: those that are here, and the URLs of those to fetch. Raises InvalidInputFile, UrlRefused."""
+def read_inputs(contents: Mapping[str, Content]) -> tuple[tuple[SentFile, ...], dict[str, str]]:
+    """Return the files that a request contains, and the URLs of the files to fetch by file name.
+
+    Raises InvalidInputFile for a bad name or bad base64, and UrlRefused for a URL that may not be fetched.
+    """
     by_name: dict[str, Content] = {}
-    for written, content in given.items():
-        name = file_name(written)
+    for sent_name, content in contents.items():
+        name = file_name(sent_name)
         if name in by_name:
-            raise InvalidInputFile(f"two inputs have the name {name!r}", [Detail("rename one of them", input=written)])
+            detail = Detail("rename one of them", input=sent_name)
+            raise InvalidInputFile(f"two inputs have the name {name!r}", [detail])
         by_name[name] = content
     check_together(by_name)
     urls = {name: text for name, text in by_name.items() if isinstance(text, str) and URL.match(text)}
@@ -92,12 +95,12 @@ def read_inputs(given: Mapping[str, Content]) -> tuple[tuple[SentFile, ...], dic
 
 
 def read_input(name: str, text: Content) -> SentFile:
-    """An input file from base64 or a data URI; a long one is decoded later. Raises InvalidInputFile."""
+    """Return an input file from base64 or a data URI. Long texts are decoded later. Raises InvalidInputFile."""
     return SentFile(name, text if isinstance(text, SpooledText) else decode(name, text))
 
 
 def decode(name: str, text: str) -> bytes:
-    """Return what base64 or a data URI holds. Raises InvalidInputFile."""
+    """Return the bytes that base64 or a data URI encodes. Raises InvalidInputFile if there are none."""
     try:
         data = decode_base64(text)
     except ValueError as error:
@@ -108,7 +111,7 @@ def decode(name: str, text: str) -> bytes:
 
 
 def uri_type(uri: re.Match[str]) -> str:
-    """Return the media type of a data URI by the match of its head, "" where it names none."""
+    """Return the media type of a matched data URI, or "" if it has none."""
     return (uri[1] or "").replace("\\", "").lower()
 
 

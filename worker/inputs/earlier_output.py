@@ -1,6 +1,7 @@
-"""An output of an earlier job as an input: `{"job": id, "output": n}`, or the worker's own URL of it.
+"""References to an output of an earlier job: `{"job": id, "output": n}`, or the worker's own URL of the output.
 
-The object becomes a text at once, so that all that reads names and URLs reads it, too. Nothing is looked up here.
+Objects are converted to texts with the scheme `job-output://` when a request is read, so that the rest of the code
+handles them like names and URLs. This module does not look up the output.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ SCHEMA = {
                 "token": {
                     "type": "string",
                     "pattern": "^[A-Za-z0-9_-]{1,128}$",
-                    "description": "The job's, where it was asked for by another caller.",
+                    "description": "The token of that job. Needed if another caller sent it.",
                 },
             },
             "required": ["job", "output"],
@@ -50,7 +51,10 @@ SCHEMA = {
 
 @dataclass(frozen=True, slots=True)
 class OutputReference:
-    """Names an output. `certain`: this worker is meant; else only a token of this worker's shows that it is."""
+    """A parsed reference to an output.
+
+    `certain` is False for a URL of another host. Such a URL means this worker only if its token is valid here.
+    """
 
     job_id: str
     index: int
@@ -59,36 +63,36 @@ class OutputReference:
 
 
 def is_reference(value: object) -> bool:
-    """True for an object that names an output of a job, rightly or wrongly."""
+    """Return True for an object with the keys of an output reference. Its values are not checked."""
     return isinstance(value, Mapping) and {"job", "output"} <= value.keys() <= KEYS
 
 
 def reference_text(value: Mapping[str, Any]) -> str:
-    """Return the text that stands for `{"job", "output"}`. Raises ValueError."""
+    """Return the `job-output://` text for an output reference. Raises ValueError for a value of the wrong type."""
     job, output, token = value["job"], value["output"], value.get("token")
     if not isinstance(job, str) or not JOB_ID.fullmatch(job):
-        raise ValueError("'job' of an earlier output has to be the id of a job")
+        raise ValueError("'job' of an earlier output must be the id of a job")
     if isinstance(output, bool) or not isinstance(output, int) or not 0 <= output < MOST_OUTPUTS:
-        raise ValueError("'output' of an earlier output has to be its index: 0 or above")
+        raise ValueError("'output' of an earlier output must be its index, an integer from 0")
     if token is not None and not (isinstance(token, str) and TOKEN.fullmatch(token)):
-        raise ValueError("'token' of an earlier output has to be the token of its job")
+        raise ValueError("'token' of an earlier output must be the token of its job")
     return f"{SCHEME}://{job}/{output}" + (f"?token={token}" if token else "")
 
 
 def has_reference(value: object) -> bool:
-    """Whether a JSON value has such an object anywhere."""
-    waiting = [value]  # not by recursion: a client may nest lists as deep as JSON can be read
-    while waiting:
-        item = waiting.pop()
+    """Return True if a JSON value contains an output reference at any depth."""
+    pending = [value]  # iterative, because a client may nest lists deeper than Python's recursion limit
+    while pending:
+        item = pending.pop()
         if is_reference(item):
             return True
         if isinstance(item, dict | list):
-            waiting += item.values() if isinstance(item, dict) else item
+            pending += item.values() if isinstance(item, dict) else item
     return False
 
 
 def with_reference_texts(value: Any) -> Any:  # noqa: ANN401 - JSON
-    """Return a JSON value in which texts stand for the outputs that it names. Raises ValueError."""
+    """Return a JSON value with each output reference replaced by its text. Raises ValueError for a bad reference."""
     if is_reference(value):
         return reference_text(value)
     if isinstance(value, dict):
@@ -99,16 +103,19 @@ def with_reference_texts(value: Any) -> Any:  # noqa: ANN401 - JSON
 
 
 InputContent = Annotated[Content, BeforeValidator(with_reference_texts), WithJsonSchema(SCHEMA)]
-"""The type of a pydantic field that holds a file: base64, a data URI, a URL, or an earlier output."""
+"""Type of a pydantic field that holds a file: base64, a data URI, a URL, or a reference to an earlier output."""
 
 
 def is_reference_text(text: str) -> bool:
-    """True for what `reference_text` returns."""
+    """Return True for a text that `reference_text` returned."""
     return bool(REFERENCE.fullmatch(text))
 
 
 def parse_reference(text: str, base_url: str) -> OutputReference | None:
-    """Return the output that a text names; `base_url` is where the caller reaches this worker."""
+    """Return the output reference in a text, or None.
+
+    `base_url` is the URL by which the caller reaches this worker.
+    """
     if match := REFERENCE.fullmatch(text):
         return OutputReference(match["job"], int(match["output"]), match["token"] or "", certain=True)
     if not text.lower().startswith(("http://", "https://")):
@@ -126,7 +133,7 @@ def parse_reference(text: str, base_url: str) -> OutputReference | None:
 
 
 def _origin(text: str) -> tuple[str, int | None]:
-    """Host and port; all names of this machine are one. Raises ValueError."""
+    """Return host and port. All loopback names count as one host. Raises ValueError."""
     url = urlsplit(text)
     host = (url.hostname or "").rstrip(".")
     return "localhost" if host in LOOPBACK else host, url.port or PORTS.get(url.scheme.lower())

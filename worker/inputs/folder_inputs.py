@@ -1,4 +1,4 @@
-"""Inputs that take a folder of files, such as the frames of a film."""
+"""Inputs that accept a folder of files, such as the frames of a video."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from worker.workflow.catalog.path_inputs import PathUse, path_inputs
 from worker.workflow.prompt import Prompt, title
 
 NAME = re.compile(r"(^|_)(dir|directory|folder|path)s?$", re.IGNORECASE)
-"""How packs call an input that takes a folder."""
+"""Names that packs give to an input that accepts a folder."""
 WRITES = re.compile(r"output|save|dest|target|cache", re.IGNORECASE)
 CURE = "use a node that takes the name of a folder in ComfyUI's input folder, such as VHS_LoadImages"
 
 
 def folder_inputs(prompt: Prompt, catalog: Catalog) -> Iterator[FileInput]:
-    """Yield every input that may take a folder; one does where the request has a folder of that name.
+    """Yield every input that may accept a folder. The caller checks that the request has a folder of that name.
 
-    A choice lists the folders of ComfyUI's input folder. A text is a path of ComfyUI's machine.
+    A combo input lists the folders in ComfyUI's input folder. A text input is a path on ComfyUI's machine.
     """
     for node_id, node in prompt.items():
         class_type, inputs = node["class_type"], node["inputs"]
@@ -30,29 +30,31 @@ def folder_inputs(prompt: Prompt, catalog: Catalog) -> Iterator[FileInput]:
         if class_type not in catalog or not (uses or any(NAME.search(name) for name in inputs)):
             continue
         node_class = catalog[class_type]
-        for spec in (node_class.shown or expand(node_class, inputs)).values():
+        for spec in (node_class.static_inputs or expand(node_class, inputs)).values():
             use = uses.get(spec.name)
-            if spec.name in inputs and (_takes_folder(spec, node_class) if use is None else use in READS):
+            if spec.name in inputs and (_accepts_folder(spec, node_class) if use is None else use in READS):
                 path = spec.type != COMBO if use is None else use is PathUse.READ
                 yield FileInput(node_id, class_type, spec.name, inputs[spec.name], None, uploads=True, path=path)
 
 
-def check_paths(prompt: Prompt, places: Sequence[FileInput], opened: OpenFolders) -> None:
-    """Raise FileNotAllowed where a node wants the path of a folder that this process does not see."""
+def check_paths(prompt: Prompt, node_inputs: Sequence[FileInput], opened: OpenFolders) -> None:
+    """Raise FileNotAllowed if a node needs the path of a folder and this process cannot access the input folder."""
     if opened.shared is not None:
         return
     details = [
         Detail(
-            f"{place.label} wants a path, and this worker reaches no folder of ComfyUI's",
-            *(place.node_id, title(prompt, place.node_id), place.class_type, place.input, CURE),
+            f"{node_input.label} needs a path, and this worker cannot access ComfyUI's folders",
+            *(node_input.node_id, title(prompt, node_input.node_id), node_input.class_type, node_input.input, CURE),
         )
-        for place in places
-        if place.path
+        for node_input in node_inputs
+        if node_input.path
     ]
     if details:
         raise FileNotAllowed("; ".join(detail.message for detail in details[:3]), details)
 
 
-def _takes_folder(spec: InputSpec, node_class: NodeClass) -> bool:
-    kind = spec.type in {COMBO, "STRING"}
-    return kind and bool(NAME.search(spec.name)) and not WRITES.search(spec.name) and not node_class.output_node
+def _accepts_folder(spec: InputSpec, node_class: NodeClass) -> bool:
+    """Return True for an input that is named like a folder, of a class that writes nothing."""
+    if spec.type not in {COMBO, "STRING"} or node_class.output_node:
+        return False
+    return bool(NAME.search(spec.name)) and not WRITES.search(spec.name)

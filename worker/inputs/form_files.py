@@ -1,4 +1,4 @@
-"""Files that come as parts of a form: each by its part's name or filename, and several of one name as a folder."""
+"""Files in a multipart form. Each part is a file; several parts of one name are the files of a folder."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from worker.workflow.prompt import Prompt
 
 @dataclass(frozen=True, slots=True)
 class FormFile:
-    """A part of a form; `filename` is what the client's machine calls the file, with folders or not."""
+    """A part of a form. `filename` is the name of the file on the client's machine, with or without folders."""
 
     name: str
     filename: str | None
@@ -27,19 +27,19 @@ class FormFile:
 
 
 def read_form(parts: Sequence[FormFile]) -> tuple[SentFile, ...]:
-    """Return the files of a form. Raises InvalidInputFile.
+    """Return the files of a form. Raises InvalidInputFile for a bad name, or for two files of one name.
 
-    Browsers send the files of a folder as parts of one name, with the files' own names beside it.
+    Browsers send the files of a folder as parts of one name, each with its own filename.
     """
-    times = Counter(part.name for part in parts)
+    part_counts = Counter(part.name for part in parts)
     files: dict[str, SentFile] = {}
     for part in parts:
         last = _last(part.filename or "")
-        name = file_name(f"{part.name}/{last}" if times[part.name] > 1 else part.name)
+        name = file_name(f"{part.name}/{last}" if part_counts[part.name] > 1 else part.name)
         if name in files:
             message = f"two parts of the form are the file {name!r}"
             raise InvalidInputFile(message, [Detail(message, input=part.name, suggestion="rename one of them")])
-        files[name] = SentFile(name, part.content, _other_names(part) if times[part.name] == 1 else ())
+        files[name] = SentFile(name, part.content, _other_names(part) if part_counts[part.name] == 1 else ())
     check_together(files)
     return tuple(files.values())
 
@@ -47,38 +47,39 @@ def read_form(parts: Sequence[FormFile]) -> tuple[SentFile, ...]:
 def with_filenames(
     files: Sequence[SentFile], others: Collection[str], prompt: Prompt, catalog: Catalog
 ) -> tuple[SentFile, ...]:
-    """Return the files by the names that the prompt has for them. Raises InvalidInputFile.
+    """Return the files, each under the name that the prompt uses for it.
 
-    No-code tools and pages call a part `image` or `file`, and have the file's own name beside it. That one counts where
-    a node names it, and no node names the part. `others` are names of files that came in another way.
+    No-code tools name every part `image` or `file` and send the file's name as the filename. A file is renamed to its
+    filename if a node names the filename and no node names the part. `others` are names of files that were sent outside
+    of the form. Raises InvalidInputFile if two files get the same name.
     """
     by_name = NameIndex([*others, *(file.name for file in files)])
-    written = list(_file_texts(prompt, catalog))
-    taken = {name for text in written for name in by_name.meant(text)}
-    unknown: dict[str, list[str]] = {}
-    for text in written:
-        if not by_name.meant(text):
-            unknown.setdefault(last_part(text), []).append(text)
-    renamed = {
-        file.name: name
-        for file in files
-        if file.name not in taken and (name := _named(file.other_names, unknown)) is not None
-    }
-    times = Counter(renamed.values())
+    prompt_texts = list(_file_texts(prompt, catalog))
+    used_names = {name for text in prompt_texts for name in by_name.matches(text)}
+    unmatched: dict[str, list[str]] = {}
+    for text in prompt_texts:
+        if not by_name.matches(text):
+            unmatched.setdefault(last_part(text), []).append(text)
+    renamed: dict[str, str] = {}
+    for file in files:
+        new_name = _name_in_prompt(file.other_names, unmatched) if file.name not in used_names else None
+        if new_name is not None:
+            renamed[file.name] = new_name
+    part_counts = Counter(renamed.values())
     for part, name in renamed.items():
-        if times[name] > 1:
+        if part_counts[name] > 1:
             message = f"two parts of the form are the file {name!r}"
             raise InvalidInputFile(message, [Detail(message, input=part, suggestion="rename one of them")])
-    found = tuple(replace(file, name=renamed.get(file.name, file.name), other_names=()) for file in files)
-    check_together([*others, *(file.name for file in found)])
-    return found
+    named_files = tuple(replace(file, name=renamed.get(file.name, file.name), other_names=()) for file in files)
+    check_together([*others, *(file.name for file in named_files)])
+    return named_files
 
 
 def _file_texts(prompt: Prompt, catalog: Catalog) -> Iterator[str]:
-    """Yield the texts that name files of requests; of a class that the catalog does not know, all texts."""
-    for place in file_inputs(prompt, catalog):
-        if place.uploads:
-            yield from texts(place.value)
+    """Yield the texts that may name files of requests. For a class that is not in the catalog, yield all its texts."""
+    for node_input in file_inputs(prompt, catalog):
+        if node_input.uploads:
+            yield from texts(node_input.value)
     for node in prompt.values():
         if node["class_type"] not in catalog:
             yield from texts(node["inputs"])
@@ -89,18 +90,18 @@ def _last(path: str) -> str:
 
 
 def _other_names(part: FormFile) -> tuple[str, ...]:
-    """What else the file of a part may be called. Some clients, as aiohttp, percent-encode a name with a blank."""
+    """Return further names of a part's file. Some clients, such as aiohttp, percent-encode names with a space."""
     filename = part.filename or ""
     names = (_last(filename), unquote(part.name), _last(unquote(filename)))
     return tuple(dict.fromkeys(name for name in names if name and name != part.name))
 
 
-def _named(names: Sequence[str], unknown: Mapping[str, Sequence[str]]) -> str | None:
-    """Return the first of the names, as it is stored, that one of the texts means; these are by their last part."""
-    for written in names:
+def _name_in_prompt(names: Sequence[str], unmatched: Mapping[str, Sequence[str]]) -> str | None:
+    """Return the first name that a text of the prompt refers to. `unmatched` has these texts by their last part."""
+    for sent_name in names:
         with suppress(InvalidInputFile):
-            name = file_name(written)
+            name = file_name(sent_name)
             index = NameIndex([name])
-            if any(index.meant(text) for text in unknown.get(last_part(name), ())):
+            if any(index.matches(text) for text in unmatched.get(last_part(name), ())):
                 return name
     return None

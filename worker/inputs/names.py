@@ -1,4 +1,4 @@
-"""How a request names its files, and which of them a text in the workflow means."""
+"""Names of a request's files, and matching of texts in the workflow to these names."""
 
 from __future__ import annotations
 
@@ -10,73 +10,73 @@ from dataclasses import dataclass
 from worker.errors import Detail, InvalidInputFile
 
 ANNOTATION = re.compile(r"\s?\[(input|output|temp)\]$")
-"""ComfyUI's way to say which of its folders a name is in; without one it is the input folder."""
+"""ComfyUI's suffix for the folder that a name is in. A name without one is in the input folder."""
 PART = re.compile(r"[^/\\\x00-\x1f\x7f]{1,200}")
-"""A file's or folder's own name."""
+"""Name of one file or one folder."""
 DRIVE = re.compile(r"[A-Za-z]:")
 LONGEST_PART = 255
-"""Bytes of a name, on any file system."""
+"""Most bytes of one file name, the limit of common file systems."""
 LONGEST_NAME = 1000
-"""Bytes of a name with its folders: a path may have 4,096."""
+"""Most bytes of a name with its folders. Linux allows 4,096 bytes for a path."""
 DEEPEST = 16
-"""Folders that one may lie in."""
+"""Most parts of a name with its folders."""
 INPUT = "input"
 
 
 def file_name(name: str) -> str:
-    """Return the name of an input file in the one form that is stored: `a/b.png`, or `a/b.png [output]`.
+    """Return the normalised name of an input file: `a/b.png`, or `a/b.png [output]`.
 
-    Both separators are taken, and ` [input]` is left out, which means nothing. Raises InvalidInputFile for a name that
-    could leave the job's own folder.
+    Both separators are accepted, and a redundant ` [input]` is removed. Raises InvalidInputFile for a name that could
+    leave the job's own folder.
     """
     path, folder = _split(name)
     parts = path.replace("\\", "/").split("/")
     if DRIVE.match(path) or len(path.encode(errors="replace")) > LONGEST_NAME or len(parts) > DEEPEST:
-        raise _refused(name)
+        raise _invalid_name(name)
     if not all(_plain(part) for part in parts):
-        raise _refused(name)
+        raise _invalid_name(name)
     return "/".join(parts) if folder == INPUT else f"{'/'.join(parts)} [{folder}]"
 
 
 def check_together(names: Collection[str]) -> None:
-    """Raise InvalidInputFile where one stored name is the folder of another, or lies where another one lies."""
-    places: dict[str, str] = {}
+    """Raise InvalidInputFile if two names have the same path, or one name is a folder of another."""
+    names_by_path: dict[str, str] = {}
     for name in names:
-        if (other := places.setdefault(stored_path(name), name)) != name:
-            message = f"inputs {other!r} and {name!r} can't both be files"
+        if (other := names_by_path.setdefault(stored_path(name), name)) != name:
+            message = f"inputs {other!r} and {name!r} cannot both be files: they have the same path"
             raise InvalidInputFile(message, [Detail(message, input=name, suggestion="rename one of them")])
-    for place, name in places.items():
-        for folder in _folders_above(place):
-            if (file := places.get(folder)) is not None:
-                message = f"input {file!r} can't be a file and the folder of {name!r}"
+    for path, name in names_by_path.items():
+        for folder in _folders_above(path):
+            if (file := names_by_path.get(folder)) is not None:
+                message = f"input {file!r} cannot be a file and also the folder of {name!r}"
                 raise InvalidInputFile(message, [Detail(message, input=file, suggestion="rename one of them")])
 
 
 def spellings(name: str) -> Iterator[str]:
-    """Yield the ways in which a workflow may write a stored name, of those that mean nothing else.
+    """Yield the unambiguous spellings of a normalised name that a workflow may contain.
 
-    macOS writes é as two characters (NFD), other systems as one (NFC). It names screenshots with a narrow space, for
-    which people type a plain one (NFKC).
+    They differ in Unicode form, separators and the ` [input]` suffix. macOS writes é as two characters (NFD), other
+    systems as one (NFC). It names screenshots with a narrow space, for which people type a plain one (NFKC).
     """
     path, folder = _split(name)
-    for form in dict.fromkeys((path, *(unicodedata.normalize(form, path) for form in ("NFC", "NFD", "NFKC")))):
-        for written in dict.fromkeys((form, form.replace("/", "\\"))):
+    for normalized in dict.fromkeys((path, *(unicodedata.normalize(form, path) for form in ("NFC", "NFD", "NFKC")))):
+        for spelling in dict.fromkeys((normalized, normalized.replace("/", "\\"))):
             if folder == INPUT:
-                yield written
-            yield f"{written} [{folder}]"
+                yield spelling
+            yield f"{spelling} [{folder}]"
 
 
 def stored_path(name: str) -> str:
-    """Return where a file of this name lies in the job's folder, as a relative path.
+    """Return the path of a file with this name, relative to the job's folder.
 
-    ComfyUI would read an annotation in it as one.
+    A suffix such as ` [output]` becomes a folder, because ComfyUI would interpret the suffix.
     """
     path, folder = _split(name)
     return path if folder == INPUT else f"[{folder}]/{path}"
 
 
 def folders_of_name(name: str) -> Iterator[str]:
-    """Yield the folders that a stored name lies in, the innermost first."""
+    """Yield the folders in a normalised name, innermost first."""
     yield from _folders_above(_split(name)[0])
 
 
@@ -87,70 +87,77 @@ def _folders_above(path: str) -> Iterator[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
-    """A name as it is compared: its parts, and ComfyUI's folder that it is in."""
+class NameParts:
+    """A name split for comparison: its parts, and the ComfyUI folder that it is in."""
 
     parts: tuple[str, ...]
     folder: str
 
     @classmethod
-    def read(cls, text: str) -> Named:
+    def read(cls, text: str) -> NameParts:
+        """Split a name. Both separators count, and empty parts and `.` are dropped."""
         path, folder = _split(text)
         return cls(tuple(part for part in path.replace("\\", "/").split("/") if part not in {"", "."}), folder)
 
 
 Table = dict[tuple[str, ...], list[tuple[str, str]]]
-"""Names, each with ComfyUI's folder that it is in, by their parts."""
+"""Maps the parts of a name to the names that have these parts, each with its ComfyUI folder."""
 
 
 class NameIndex:
-    """Finds the names that a text may mean.
+    """Finds the names that a text in a workflow may refer to.
 
-    A text means the name that it is. Else it means one that it ends with, as the path of the machine where the workflow
-    was made does, the longest first, or one that ends with it. A name in another Unicode form counts less than in the
-    same one, and in other case less than that. Two that count the same are both found.
+    Matches, best first:
+
+    1. The text is the name.
+    2. The text ends with the name, for example a full path on the machine where the workflow was made. The longest name
+       is best.
+    3. The name ends with the text.
+
+    Within each step an exact match is better than one in another Unicode form, and that is better than one in other
+    case. All names of the best kind are returned.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
-        self._whole: list[Table] = [{} for _ in FORMS]
-        """By all parts of a name, in each form."""
-        self._ends: list[Table] = [{} for _ in FORMS]
-        """By the last parts of a name, but for all of them."""
-        self._longest = 1
+        self._by_all_parts: list[Table] = [{} for _ in FORMS]
+        """One table for each form, keyed by all parts of a name."""
+        self._by_last_parts: list[Table] = [{} for _ in FORMS]
+        """One table for each form, keyed by the last parts of a name, without the complete name."""
+        self._most_parts = 1
         for name in names:
-            named = Named.read(name)
-            self._longest = max(self._longest, len(named.parts))
-            for whole, ends, form in zip(self._whole, self._ends, FORMS, strict=True):
-                parts = tuple(map(form, named.parts))
-                whole.setdefault(parts, []).append((name, named.folder))
+            split = NameParts.read(name)
+            self._most_parts = max(self._most_parts, len(split.parts))
+            for by_all_parts, by_last_parts, form in zip(self._by_all_parts, self._by_last_parts, FORMS, strict=True):
+                parts = tuple(map(form, split.parts))
+                by_all_parts.setdefault(parts, []).append((name, split.folder))
                 for start in range(1, len(parts)):
-                    ends.setdefault(parts[start:], []).append((name, named.folder))
+                    by_last_parts.setdefault(parts[start:], []).append((name, split.folder))
 
-    def meant(self, text: str) -> tuple[str, ...]:
-        """Return the names that a text may mean: one where it is certain."""
-        asked = Named.read(text)
-        parts = asked.parts[-self._longest :]
-        spelled = [tuple(map(form, parts)) for form in FORMS]
+    def matches(self, text: str) -> tuple[str, ...]:
+        """Return the names that a text may refer to. The match is certain if there is one."""
+        split = NameParts.read(text)
+        parts = split.parts[-self._most_parts :]
+        parts_in_forms = [tuple(map(form, parts)) for form in FORMS]
         for start in range(len(parts)):
-            for whole, wanted in zip(self._whole, spelled, strict=True):
-                if found := whole.get(wanted[start:]):
-                    return _in_folder(found, asked.folder)
-        for ends, wanted in zip(self._ends, spelled, strict=True):
-            if found := ends.get(wanted):
-                return _in_folder(found, asked.folder)
+            for table, parts_in_form in zip(self._by_all_parts, parts_in_forms, strict=True):
+                if names := table.get(parts_in_form[start:]):
+                    return _in_folder(names, split.folder)
+        for table, parts_in_form in zip(self._by_last_parts, parts_in_forms, strict=True):
+            if names := table.get(parts_in_form):
+                return _in_folder(names, split.folder)
         return ()
 
 
 def last_part(text: str) -> str:
-    """Return the last part of a name in the form in which any two are compared: where it differs, the names do."""
-    parts = Named.read(text).parts
+    """Return the last part of a name in its loosest form. Two names can match only if these are equal."""
+    parts = NameParts.read(text).parts
     return _folded(parts[-1]) if parts else ""
 
 
-def _in_folder(found: Sequence[tuple[str, str]], folder: str) -> tuple[str, ...]:
-    """Return the names in one of ComfyUI's folders, or else all."""
-    same = tuple(name for name, place in found if place == folder)
-    return same or tuple(name for name, _ in found)
+def _in_folder(names: Sequence[tuple[str, str]], folder: str) -> tuple[str, ...]:
+    """Return the names that are in one of ComfyUI's folders, or all names if none is."""
+    in_folder = tuple(name for name, name_folder in names if name_folder == folder)
+    return in_folder or tuple(name for name, _ in names)
 
 
 def _as_is(part: str) -> str:
@@ -170,15 +177,17 @@ def _folded(part: str) -> str:
 
 
 FORMS = (_as_is, _composed, _compatible, _folded)
-"""How parts of names are compared, the strictest way first."""
+"""Forms in which parts of names are compared, strictest first."""
 
 
 def _split(name: str) -> tuple[str, str]:
+    """Return the path in a name and its ComfyUI folder."""
     match = ANNOTATION.search(name)
     return (name[: match.start()], match[1]) if match else (name, INPUT)
 
 
 def _plain(part: str) -> bool:
+    """Return True for a valid name of one file or folder."""
     return bool(PART.fullmatch(part)) and part not in {".", "..", "~"} and _bytes(part) <= LONGEST_PART
 
 
@@ -189,6 +198,7 @@ def _bytes(part: str) -> int:
         return LONGEST_PART + 1
 
 
-def _refused(name: str) -> InvalidInputFile:
+def _invalid_name(name: str) -> InvalidInputFile:
     cure = "use a plain file name, or folders and a name: `frames/0001.png`"
-    return InvalidInputFile(f"{name!r} can't be the name of an input file", [Detail(cure, input=name, suggestion=cure)])
+    message = f"{name!r} cannot be the name of an input file"
+    return InvalidInputFile(message, [Detail(cure, input=name, suggestion=cure)])

@@ -1,6 +1,6 @@
-"""The files of jobs in ComfyUI's input folder: there for as long as ComfyUI has a prompt that reads them.
+"""Placement of a job's files in ComfyUI's input folder while ComfyUI has a prompt that reads them.
 
-Every job can list that folder, so that a file is put there just before its prompt is sent, and not when it is accepted.
+Every job can list that folder. So files are placed just before the prompt is sent, not when the job is accepted.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ JOB_FOLDER = re.compile(r"job-[0-9a-f]{32}")
 
 @dataclass(frozen=True, slots=True)
 class StagedFile:
-    """A file of a job that waits in the worker's state, and its name in the job's folder."""
+    """A file that waits in the worker's state folder, and its name in the job's folder."""
 
     name: str
     path: Path
@@ -30,7 +30,7 @@ class StagedFile:
 
 @dataclass(slots=True)
 class _StagedFolder:
-    """`files` by name. `users` is the number of prompts of the job that ComfyUI has or is about to get."""
+    """The files of one job by name. `users` is the number of its prompts that are running or about to be sent."""
 
     files: dict[str, StagedFile] = field(default_factory=dict)
     users: int = 0
@@ -39,48 +39,49 @@ class _StagedFolder:
 
 
 class PlacedInputs:
-    """Puts the files of each job into a folder of the job's own in `shared`, ComfyUI's input folder, and removes them.
+    """Places and removes the files of jobs, each job in its own folder inside `shared`, ComfyUI's input folder.
 
-    `own` holds files that are made for it: what a short data URI holds, and copies of what may change. A folder of
-    `shared` is removed once no prompt needs it; a job that is sent again gets its files again.
+    `own_folder` is for files that the worker makes: the content of short data URIs, and copies of files that may
+    change. A job's folder in `shared` is removed when no prompt needs it, and placed again for another prompt.
     """
 
-    def __init__(self, shared: Path, own: Path) -> None:
+    def __init__(self, shared: Path, own_folder: Path) -> None:
         self.shared = shared
-        self._own = own
+        self._own_folder = own_folder
         self._folders: dict[str, _StagedFolder] = {}
 
     def clear(self, state: Path) -> None:
-        """Remove what an earlier process left; in `shared` only where that is a part of this worker's state. Blocks.
+        """Remove the files that an earlier process left. Blocks.
 
-        Anywhere else another worker may have its jobs, or a ComfyUI that went on may still read a file.
+        `shared` is cleaned only if it is inside this worker's state folder. Elsewhere the files may belong to another
+        worker, or to a ComfyUI that is still running.
         """
-        shutil.rmtree(self._own, ignore_errors=True)
+        shutil.rmtree(self._own_folder, ignore_errors=True)
         for path in _folders_of_jobs(self.shared) if self.shared.is_relative_to(state.absolute()) else ():
             shutil.rmtree(path, ignore_errors=True)
 
     def stage(self, folder: str, name: str, path: Path) -> None:
-        """Note a file that stays where it is until the job has ended."""
+        """Add a file to a job. The file must stay in place until the job has ended."""
         self._folders.setdefault(folder, _StagedFolder()).files[name] = StagedFile(name, path)
 
     async def stage_data(self, folder: str, name: str, data: bytes) -> None:
-        """Write down a short file. Raises DiskFull."""
-        path = self._own / folder / name
+        """Write a file to the worker's own folder and add it to a job. Raises DiskFull."""
+        path = self._own_folder / folder / name
         await in_thread(partial(_write, path, data))
         self.stage(folder, name, path)
 
     async def stage_copy(self, folder: str, name: str, source: Path) -> None:
-        """Copy a file that may change or vanish while the job waits. Raises DiskFull, OSError."""
-        path = self._own / folder / name
+        """Copy a file that may change or be deleted while the job waits, and add it. Raises DiskFull, OSError."""
+        path = self._own_folder / folder / name
         await in_thread(partial(_copy, source, path))
         self.stage(folder, name, path)
 
     def has_files(self, folder: str) -> bool:
-        """Whether a job has files."""
+        """Return True if a job has files."""
         return folder in self._folders
 
     async def place(self, folder: str) -> None:
-        """Put a job's files into `shared` for one of its prompts. `release` has to follow, also where this fails.
+        """Place a job's files in `shared` for one of its prompts. Call `release` afterwards, also if this fails.
 
         Raises DiskFull, OSError.
         """
@@ -92,7 +93,7 @@ class PlacedInputs:
             await in_thread(partial(_place, tuple(staged.files.values()), self.shared / folder))
 
     async def release(self, folder: str) -> None:
-        """Take a job's files out of `shared`, unless another of its prompts needs them."""
+        """Remove a job's files from `shared`, unless another of its prompts needs them."""
         staged = self._folders.get(folder)
         if staged is None:
             return
@@ -100,12 +101,12 @@ class PlacedInputs:
         await self._remove_unused(folder, staged)
 
     async def forget(self, folder: str) -> None:
-        """The job has ended: nothing will be placed again. What ComfyUI still has is removed by `release`."""
+        """Remove the staged files of a job that has ended. Files that ComfyUI still uses are removed by `release`."""
         staged = self._folders.get(folder)
         if staged is None:
             return
         staged.forgotten = True
-        await in_thread(partial(shutil.rmtree, self._own / folder, ignore_errors=True))
+        await in_thread(partial(shutil.rmtree, self._own_folder / folder, ignore_errors=True))
         await self._remove_unused(folder, staged)
 
     async def _remove_unused(self, folder: str, staged: _StagedFolder) -> None:
@@ -133,12 +134,12 @@ def _copy(source: Path, path: Path) -> None:
 
 
 def _place(files: Iterable[StagedFile], folder: Path) -> None:
-    """By name: some loaders take the files of a folder in the order in which they were written."""
+    """Link files into a folder, sorted by name, because some loaders read a folder in the order of writing."""
     for file in sorted(files, key=lambda file: file.name):
         path = folder / file.name
         path.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileNotFoundError):
-            if path.samefile(file.path):  # of an earlier life of the worker, and ComfyUI may be reading it
+            if path.samefile(file.path):  # placed before the worker restarted, and ComfyUI may be reading it
                 continue
             path.unlink()
         link_or_copy(file.path, path)

@@ -1,4 +1,4 @@
-"""What a file certainly is, by its first bytes; base64 that stands where a file's name is expected is known by them."""
+"""File types recognised by their first bytes, and base64 recognised in place of a file name."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\xff\xf3", "audio/mpeg"),
     (0, b"glTF", "model/gltf-binary"),
 )
-"""Offset, bytes and media type, the more exact ones first."""
+"""Offset, bytes and media type. More specific signatures come first."""
 STARTS = {"image/webp": b"RIFF", "audio/wav": b"RIFF", "video/x-msvideo": b"RIFF", "image/bmp": b"BM"}
-"""What else has to be at the beginning."""
+"""Bytes that a file of this media type must have at its beginning as well."""
 SHORTEST = 64
-"""Characters of base64 below which a text is taken for a name: no file of these kinds is so small."""
+"""Shortest text that is checked for base64. No file of these types is smaller, so a shorter text is a name."""
 BASE64 = re.compile(r"[A-Za-z0-9+/_\s-]++={0,2}\s*+", re.ASCII)
 ESCAPES = re.compile(r"(?<!\\)\\++(?:[nrt]|(?=/)|\Z)")
-"""What is left in base64 of line breaks and slashes that were escaped twice."""
-LOOKED_AT = 200
-"""Characters that show what a text of base64 holds."""
+"""Remains of line breaks and slashes in base64 that was escaped twice."""
+HEAD = 200
+"""Characters of a base64 text that are decoded to recognise its file type."""
 GROUP = 4
 
 
 def media_type(head: bytes) -> str | None:
-    """Return the media type of a file that begins with `head`, None where nothing is certain."""
+    """Return the media type of a file that begins with `head`, or None if no signature matches."""
     for offset, signature, kind in SIGNATURES:
         if head[offset : offset + len(signature)] == signature and head.startswith(STARTS.get(kind, b"")):
             return kind
@@ -51,13 +51,13 @@ def media_type(head: bytes) -> str | None:
 
 
 def looks_like_base64(text: str) -> bool:
-    """True for a text that has no sign of a name in it and is longer than one."""
-    return len(text) > LOOKED_AT and "." not in text and bool(BASE64.fullmatch(ESCAPES.sub("", text)))
+    """Return True for a text of base64 characters that is longer than a file name and has no extension."""
+    return len(text) > HEAD and "." not in text and bool(BASE64.fullmatch(ESCAPES.sub("", text)))
 
 
 def base64_media(text: str) -> str | None:
-    """Return the media type of the file that a text, or its beginning, certainly is the base64 of."""
-    head = ESCAPES.sub("", text[: 2 * LOOKED_AT])
+    """Return the media type of the file that a text encodes as base64, or None. The beginning of the text is enough."""
+    head = ESCAPES.sub("", text[: 2 * HEAD])
     if len(text) < SHORTEST or not BASE64.fullmatch(head):
         return None
     letters = "".join(head.split()).translate(str.maketrans("-_", "+/")).rstrip("=")[:SHORTEST]

@@ -1,4 +1,4 @@
-"""What a request's files are and where the prompt names them, decided before anything is read or fetched."""
+"""Which file each file input of a prompt refers to, decided before any file is read or fetched."""
 
 from __future__ import annotations
 
@@ -21,25 +21,31 @@ SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
 
 
 FindEarlier = Callable[[str, str], Path | None]
-"""Finds an earlier output by its folder (output or temp) and its name in there."""
+"""Finds an earlier output by ComfyUI folder (output or temp) and name in that folder."""
 
 
 @dataclass(slots=True)
 class Source:
-    """One file of a request; `name` is where it is stored in the job's folder, `label` what errors call it."""
+    """One file that a job uses.
+
+    `name` is its path in the job's folder, `label` its name in error messages.
+    """
 
     name: str
     label: str
     content: InputFile | bytes | str | Path
-    """The file; what a short data URI holds; the URL where it is; or the path of an earlier output."""
+    """The stored file, the bytes of a short data URI, a URL to fetch, or the path of an earlier output."""
     kinds: set[FileKind] = field(default_factory=set)
+    """The kinds that the inputs accept that name this file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """`by_text`: what stands in file inputs. `named`: files that the client gave a name, which may stand anywhere.
+    """All files that a job uses.
 
-    `folders`: for inputs that name a folder of the request's, where it lies in the job's folder.
+    - `by_text`: by the text in a file input.
+    - `named`: files that the client named. These names may be in any input of the prompt.
+    - `folders`: the folder in the job's folder for each input that names a folder of the request.
     """
 
     by_text: Mapping[str, Source]
@@ -48,112 +54,118 @@ class Sources:
 
     @property
     def all(self) -> list[Source]:
+        """Every file once."""
         return list({source.name: source for source in (*self.named.values(), *self.by_text.values())}.values())
 
 
 NO_SOURCES = Sources({}, {})
 
 
-def find_sources(request: JobRequest, places: Sequence[FileInput], folders: Sequence[FileInput] = ()) -> Sources:
-    """Decide which file each of `places` means, and which folder each of `folders`.
+def find_sources(request: JobRequest, file_inputs: Sequence[FileInput], folders: Sequence[FileInput] = ()) -> Sources:
+    """Return the file that each text in `file_inputs` refers to, and the folder of each input in `folders`.
 
-    Raises InvalidInputFile for a data URI that can't be read, FileNotAllowed for a name that may mean several files.
+    Raises InvalidInputFile for a data URI that cannot be decoded, and FileNotAllowed for an ambiguous name.
     """
-    given: dict[str, InputFile | str] = {**request.urls, **{file.name: file for file in request.inputs}}
-    check_together(given)
-    sent = {name: Source(stored_path(name), f"input {name!r}", content) for name, content in given.items()}
-    index = NameIndex(given)
-    in_folders = _folders(given, folders)
+    contents: dict[str, InputFile | str] = {**request.urls, **{file.name: file for file in request.inputs}}
+    check_together(contents)
+    by_name = {name: Source(stored_path(name), f"input {name!r}", content) for name, content in contents.items()}
+    index = NameIndex(contents)
+    in_folders = _folders(contents, folders)
     by_text: dict[str, Source] = {}
     paths: dict[str, list[str]] = {}
-    taken = {PurePosixPath(name).stem for name in given}
-    fresh = (stem for number in count() if (stem := f"file-{number}") not in taken)
-    for place in places:
-        for text in texts(place.value) if place.uploads and place.key not in in_folders else ():
-            source = by_text.get(text) or sent.get(text) or _in_place(text, place, sent, fresh)
-            if source is None and (source := _meant(text, place, sent, index)) is not None:
-                _check_one_path(text, place, source, paths.setdefault(source.name, []))
+    used_stems = {PurePosixPath(name).stem for name in contents}
+    free_stems = (stem for number in count() if (stem := f"file-{number}") not in used_stems)
+    for node_input in file_inputs:
+        for text in texts(node_input.value) if node_input.uploads and node_input.key not in in_folders else ():
+            source = by_text.get(text) or by_name.get(text) or _embedded(text, node_input, by_name, free_stems)
+            if source is None:
+                source = _matching(text, node_input, by_name, index)
+                if source is not None:
+                    _check_one_path(text, node_input, source, paths.setdefault(source.name, []))
             if source is not None:
                 by_text[text] = source
-                source.kinds |= {place.kind} if place.kind else set()
-    named = {spelling: source for name, source in sent.items() for spelling in spellings(name)} | sent
+                source.kinds |= {node_input.kind} if node_input.kind else set()
+    named = {spelling: source for name, source in by_name.items() for spelling in spellings(name)} | by_name
     return Sources(by_text, named, in_folders)
 
 
-def _meant(text: str, place: FileInput, sent: Mapping[str, Source], index: NameIndex) -> Source | None:
-    """The file that a name with other folders, or in another spelling, certainly means."""
-    names = index.meant(text)
+def _matching(text: str, node_input: FileInput, by_name: Mapping[str, Source], index: NameIndex) -> Source | None:
+    """Return the file whose name matches a text, or None. Raises FileNotAllowed if several files match."""
+    names = index.matches(text)
     if len(names) > 1:
-        raise _ambiguous(text, place, names)
-    return sent[names[0]] if names else None
+        raise _ambiguous(text, node_input, names)
+    return by_name[names[0]] if names else None
 
 
-def _check_one_path(text: str, place: FileInput, source: Source, paths: list[str]) -> None:
-    """Raise FileNotAllowed where another node names a file in another folder, and only one of the two was sent."""
+def _check_one_path(text: str, node_input: FileInput, source: Source, paths: list[str]) -> None:
+    """Raise FileNotAllowed if two nodes name files of one name in different folders, and only one file was sent."""
     for other in paths:
-        if not NameIndex([other]).meant(text):
+        if not NameIndex([other]).matches(text):
             message = (
-                f"{place.label} names {text[-80:]!r}, and another node {other[-80:]!r}: {source.label} may be either"
+                f"{node_input.label} names {text[-80:]!r}, another node names {other[-80:]!r},"
+                f" and the request has only one file for both: {source.label}"
             )
-            cure = "send both files, each under its whole name, with its folders"
-            detail = Detail(message, place.node_id, None, place.class_type, place.input, cure)
+            cure = "send both files, each under its complete name with its folders"
+            detail = Detail(message, node_input.node_id, None, node_input.class_type, node_input.input, cure)
             raise FileNotAllowed(message, [detail])
     paths.append(text)
 
 
-def _folders(given: Iterable[str], places: Sequence[FileInput]) -> dict[tuple[str, str], str]:
-    """Return the folders of files that were sent, by the input that names one."""
-    index = NameIndex(dict.fromkeys(folder for name in given for folder in folders_of_name(name)))
-    found: dict[tuple[str, str], str] = {}
-    for place in places:
-        for text in texts(place.value):
-            names = index.meant(text)
-            if len(names) > 1:
-                raise _ambiguous(text, place, names)
-            if names:
-                found[place.key] = names[0]
-    return found
+def _folders(names: Iterable[str], node_inputs: Sequence[FileInput]) -> dict[tuple[str, str], str]:
+    """Return the folder of the request that each input names, by the key of the input."""
+    index = NameIndex(dict.fromkeys(folder for name in names for folder in folders_of_name(name)))
+    folders: dict[tuple[str, str], str] = {}
+    for node_input in node_inputs:
+        for text in texts(node_input.value):
+            matches = index.matches(text)
+            if len(matches) > 1:
+                raise _ambiguous(text, node_input, matches)
+            if matches:
+                folders[node_input.key] = matches[0]
+    return folders
 
 
-def _ambiguous(text: str, place: FileInput, names: Sequence[str]) -> FileNotAllowed:
-    message = f"{place.label} names {text[-80:]!r}, which may mean {' or '.join(map(repr, names[:4]))} of this request"
-    cure = "write the whole name, with its folders"
-    return FileNotAllowed(
-        message, [Detail(message, place.node_id, class_type=place.class_type, input=place.input, suggestion=cure)]
-    )
+def _ambiguous(text: str, node_input: FileInput, names: Sequence[str]) -> FileNotAllowed:
+    candidates = " or ".join(map(repr, names[:4]))
+    message = f"{node_input.label} names {text[-80:]!r}, which may mean {candidates} of this request"
+    cure = "write the complete name, with its folders"
+    detail = Detail(message, node_input.node_id, None, node_input.class_type, node_input.input, cure)
+    return FileNotAllowed(message, [detail])
 
 
-def with_earlier(sources: Sources, places: Sequence[FileInput], find: FindEarlier) -> Sources:
-    """Return them with the earlier outputs that the prompt names; `find` looks for each by its folder and name."""
+def with_earlier_outputs(sources: Sources, node_inputs: Sequence[FileInput], find: FindEarlier) -> Sources:
+    """Return the sources with the earlier outputs added that the prompt names, such as `a.png [output]`."""
     by_text = dict(sources.by_text)
-    taken = {source.name for source in sources.all}
-    for place in places:
-        for text in texts(place.value) if place.uploads else ():
+    used_names = {source.name for source in sources.all}
+    for node_input in node_inputs:
+        for text in texts(node_input.value) if node_input.uploads else ():
             match = ANNOTATED.fullmatch(text)
             if match is None or match["folder"] == "input" or text in by_text:
                 continue
             path = find(match["folder"], match["name"])
             if path is not None:
-                name = next(name for number in count() if (name := f"earlier-{number}{path.suffix}") not in taken)
-                taken.add(name)
-                by_text[text] = Source(name, place.label, path, {place.kind} if place.kind else set())
+                name = next(name for number in count() if (name := f"earlier-{number}{path.suffix}") not in used_names)
+                used_names.add(name)
+                by_text[text] = Source(name, node_input.label, path, {node_input.kind} if node_input.kind else set())
     return Sources(by_text, sources.named, sources.folders)
 
 
-def _in_place(text: str, place: FileInput, named: Mapping[str, Source], fresh: Iterator[str]) -> Source | None:
-    """A file whose content, or URL, stands in the workflow itself."""
-    if (given := named.get(placeholder_file_name(text) or "")) is not None:
-        return replace(given, label=place.label)
+def _embedded(
+    text: str, node_input: FileInput, by_name: Mapping[str, Source], free_stems: Iterator[str]
+) -> Source | None:
+    """Return a file that is in the workflow as a placeholder, URL, data URI or base64, or None for any other text."""
+    if (replaced := by_name.get(placeholder_file_name(text) or "")) is not None:
+        return replace(replaced, label=node_input.label)
     if URL.match(text):
         suffix = PurePosixPath(text.partition("?")[0].partition("#")[0]).suffix
-        return Source(next(fresh) + (suffix if SUFFIX.fullmatch(suffix) else ""), place.label, text)
+        return Source(next(free_stems) + (suffix if SUFFIX.fullmatch(suffix) else ""), node_input.label, text)
     uri = DATA_URI.match(text)
-    kind = uri_type(uri) if uri else base64_media(text)
-    if uri or kind:
-        name = next(fresh) + EXTENSIONS.get(kind or "", ".png")
+    media_type = uri_type(uri) if uri else base64_media(text)
+    if uri or media_type:
+        name = next(free_stems) + EXTENSIONS.get(media_type or "", ".png")
         try:
-            return Source(name, place.label, decode(name, text))
+            return Source(name, node_input.label, decode(name, text))
         except InvalidInputFile as error:
-            what = "data URI" if uri else "base64"
-            raise InvalidInputFile(f"{place.label}: the {what} can't be read", error.details) from None
+            form = "data URI" if uri else "base64"
+            raise InvalidInputFile(f"{node_input.label}: the {form} cannot be decoded", error.details) from None
     return None

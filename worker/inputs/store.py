@@ -1,6 +1,6 @@
-"""The input files of jobs on disk, from before a job is accepted until it has ended: `state/inputs/FOLDER/NAME`.
+"""Input files of jobs on disk, from before a job is accepted until it has ended: `state/inputs/FOLDER/NAME`.
 
-A name may have folders."""
+A name may contain folders."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from worker.job import InputFile, new_folder
 
 @dataclass(slots=True)
 class ReceivedFiles:
-    """Files in the folder of a job that does not exist yet. The one that makes the job of them sets `taken`."""
+    """Stored files of a request that is not a job yet. The code that creates the job sets `claimed`."""
 
     folder: str = field(default_factory=new_folder)
     files: tuple[InputFile, ...] = ()
@@ -31,31 +31,34 @@ class ReceivedFiles:
 
 
 class InputStore:
-    """Owns the folder. A job's files are there before its row in the journal is, which has no word of them."""
+    """The folder of all jobs' input files.
+
+    A job's files are written before its row in the journal. The row does not list them.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     @asynccontextmanager
     async def receive(self, sent: Sequence[SentFile]) -> AsyncIterator[ReceivedFiles]:
-        """Store a request's files for the job that is made of it; at exit they are removed unless they were taken.
+        """Store the files of a request. On exit they are removed, unless a job has claimed them.
 
-        Of files with the same name the last one counts. Raises InvalidInputFile, DiskFull.
+        If files have the same name, the last one is stored. Raises InvalidInputFile, DiskFull.
         """
-        arrived = ReceivedFiles()
-        folder = self._folder / arrived.folder
+        received = ReceivedFiles()
+        folder = self._folder / received.folder
         try:
             if by_name := {file.name: file for file in sent}:
                 check_together(by_name)
                 decoded = [(name, await file.decoded()) for name, file in by_name.items()]
-                arrived.files = tuple(await in_thread(lambda: _put(folder, decoded)))
-            yield arrived
+                received.files = tuple(await in_thread(lambda: _store_all(folder, decoded)))
+            yield received
         finally:
-            if sent and not arrived.claimed:
-                await self.remove(arrived.folder)
+            if sent and not received.claimed:
+                await self.remove(received.folder)
 
     def read_files(self, folder: str) -> tuple[InputFile, ...]:
-        """Return the files of a job of an earlier process. Blocks. Raises OSError."""
+        """Return the files of a job that an earlier process stored. Blocks. Raises OSError."""
         root = self._folder / folder
         return tuple(_described(path, root) for path in sorted(root.rglob("*")) if path.is_file())
 
@@ -64,23 +67,25 @@ class InputStore:
         await in_thread(partial(shutil.rmtree, self._folder / folder, ignore_errors=True))
 
     def stale_folders(self, kept: Collection[str]) -> list[Path]:
-        """Return the folders of jobs that died with an earlier process. Blocks."""
+        """Return the folders of jobs that no longer exist. `kept` are the folders of restored jobs. Blocks."""
         return stale_folders(self._folder, kept)
 
 
 def stale_folders(root: Path, kept: Collection[str]) -> list[Path]:
-    """Return the folders of jobs that are not kept any more. Call it before a new job can have one."""
+    """Return the folders in `root` that are not in `kept`. Call this before new jobs are accepted."""
     return [path for path in root.iterdir() if path.name not in kept] if root.is_dir() else []
 
 
-def _put(folder: Path, files: Sequence[tuple[str, bytes | SpooledFile | KeptFile]]) -> list[InputFile]:
+def _store_all(folder: Path, files: Sequence[tuple[str, bytes | SpooledFile | KeptFile]]) -> list[InputFile]:
+    """Write the files into a new folder, and return them in the order of `files`."""
     folder.mkdir(parents=True)
-    # By name: some loaders take the files of a folder in the order in which they were written.
-    placed = {name: _placed(name, folder / name, content) for name, content in sorted(files, key=itemgetter(0))}
-    return [placed[name] for name, _ in files]
+    # Sorted by name, because some loaders read the files of a folder in the order of writing.
+    stored = {name: _store(name, folder / name, content) for name, content in sorted(files, key=itemgetter(0))}
+    return [stored[name] for name, _ in files]
 
 
-def _placed(name: str, path: Path, content: bytes | SpooledFile | KeptFile) -> InputFile:
+def _store(name: str, path: Path, content: bytes | SpooledFile | KeptFile) -> InputFile:
+    """Write, move or link one file to `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(content, KeptFile):
         return _linked(name, path, content)
@@ -95,12 +100,12 @@ def _linked(name: str, path: Path, kept: KeptFile) -> InputFile:
     try:
         link_or_copy(kept.path, path)
     except FileNotFoundError:
-        raise OutputNotKept(f"input {name!r}: the output has just expired") from None
+        raise OutputNotKept(f"input {name!r}: the earlier output has just expired") from None
     return InputFile(name, path, kept.size, kept.sha256) if kept.sha256 else replace(_described(path, path), name=name)
 
 
 def link_or_copy(source: Path, path: Path) -> None:
-    """Share a file by hard link; a copy where the file system has none."""
+    """Hard-link a file, or copy it if the file system cannot link it. Raises FileNotFoundError."""
     try:
         os.link(source, path)
     except FileNotFoundError:
@@ -110,6 +115,7 @@ def link_or_copy(source: Path, path: Path) -> None:
 
 
 def _described(path: Path, root: Path) -> InputFile:
+    """Return the size and hash of a file, named by its path relative to `root`."""
     name = path.relative_to(root).as_posix()
     with path.open("rb") as file:
         return InputFile(name, path, path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())

@@ -1,4 +1,4 @@
-"""Files that came with a request and that no node names."""
+"""Warnings for files of a request that no node uses."""
 
 from __future__ import annotations
 
@@ -21,65 +21,68 @@ MOST_NAMES = 10
 LONGEST_NAME = 200
 MOST_WARNINGS = 20
 MOST_SEARCHED = 50
-"""Names with a blank or the like that are searched for in all texts; of more nothing is said."""
+"""Most names with spaces or similar characters that are searched for in all texts. Further ones give no warning."""
 WORDS = re.compile(r"[\w.-]+")
 
 
-def unused_files(own: Collection[str], prompt: Prompt, catalog: Catalog) -> Iterator[Detail]:
-    """Yield a warning for each of a request's files that no text in the prompt names.
+def unused_files(names_in_request: Collection[str], prompt: Prompt, catalog: Catalog) -> Iterator[Detail]:
+    """Yield a warning for each of a request's files that no text in the prompt mentions.
 
-    Any mention counts, also of its folder or of its last part alone: nodes of unknown packs may read files, too.
+    A mention of the file's folder or of its last part is enough, because nodes of unknown packs may read files, too.
     """
     values = (value for node in prompt.values() for value in node["inputs"].values())
-    mentioned = _Mentioned.of(_plain(placeholder_file_name(text) or text) for value in values for text in texts(value))
-    unused = sorted(name for name in own if not mentioned.names(_plain(name)))
+    prompt_texts = (placeholder_file_name(text) or text for value in values for text in texts(value))
+    mentions = _Mentions.of(map(_normalized, prompt_texts))
+    unused = sorted(name for name in names_in_request if not mentions.include(_normalized(name)))
     if not unused:
         return
-    named = _named(prompt, catalog)
+    named = _named_files(prompt, catalog)
     listed = ", ".join(f"{name!r} (node {node_id}, {field})" for name, (node_id, field) in named.items())
     names = f"The nodes name {listed}." if named else "No node names a file."
     for name in unused[:MOST_WARNINGS]:
-        message = f"The file {name!r} came with the request, and no node uses it. {names}"
+        message = f"The request contains the file {name!r}, and no node uses it. {names}"
         yield Detail(message, suggestion=did_you_mean(name, named))
     if len(unused) > MOST_WARNINGS:
-        yield Detail(f"{len(unused) - MOST_WARNINGS} more files came with the request, and no node uses them.")
+        yield Detail(f"The request contains {len(unused) - MOST_WARNINGS} more files that no node uses.")
 
 
 @dataclass(slots=True)
-class _Mentioned:
-    """The texts of a prompt, and the words in them: a request may have thousands of files and of texts."""
+class _Mentions:
+    """The texts of a prompt and the words in them, as sets, because a request may have thousands of files and texts."""
 
     texts: frozenset[str]
     words: frozenset[str]
-    searches: int = MOST_SEARCHED
+    searches_left: int = MOST_SEARCHED
 
     @classmethod
-    def of(cls, found: Iterable[str]) -> Self:
-        every = frozenset(found)
-        return cls(frozenset(text.rstrip("/") for text in every), frozenset().union(*map(WORDS.findall, every)))
+    def of(cls, prompt_texts: Iterable[str]) -> Self:
+        """Return the mentions in these texts."""
+        unique = frozenset(prompt_texts)
+        return cls(frozenset(text.rstrip("/") for text in unique), frozenset().union(*map(WORDS.findall, unique)))
 
-    def names(self, name: str) -> bool:
-        """Whether a text has the last part of a name as a word, or is one of its folders."""
+    def include(self, name: str) -> bool:
+        """Return True if a text contains the last part of a name as a word, or is one of its folders."""
         if name in self.texts or any(folder in self.texts for folder in folders_of_name(name)):
             return True
         last = name.rpartition("/")[2]
         if WORDS.fullmatch(last):
             return last in self.words
-        self.searches -= 1
-        whole = re.compile(rf"(?<![\w.-]){re.escape(last)}(?![\w.-])")
-        return self.searches < 0 or any(last in text and whole.search(text) for text in self.texts)
+        self.searches_left -= 1
+        whole_word = re.compile(rf"(?<![\w.-]){re.escape(last)}(?![\w.-])")
+        return self.searches_left < 0 or any(last in text and whole_word.search(text) for text in self.texts)
 
 
-def _named(prompt: Prompt, catalog: Catalog) -> dict[str, tuple[str, str]]:
-    """The files that nodes name, each with the first node and input."""
-    found: dict[str, tuple[str, str]] = {}
-    for place in file_inputs(prompt, catalog):
-        value = place.value
-        short = isinstance(value, str) and 0 < len(value) <= LONGEST_NAME and not DATA_URI.match(value)
-        if place.uploads and short and len(found) < MOST_NAMES:
-            found.setdefault(str(value), place.key)
-    return found
+def _named_files(prompt: Prompt, catalog: Catalog) -> dict[str, tuple[str, str]]:
+    """Return the files that nodes name, each with the node id and input that name it first."""
+    keys: dict[str, tuple[str, str]] = {}
+    for node_input in file_inputs(prompt, catalog):
+        value = node_input.value
+        is_name = isinstance(value, str) and 0 < len(value) <= LONGEST_NAME and not DATA_URI.match(value)
+        if node_input.uploads and is_name and len(keys) < MOST_NAMES:
+            keys.setdefault(str(value), node_input.key)
+    return keys
 
 
-def _plain(name: str) -> str:
+def _normalized(name: str) -> str:
+    """Return a name in the form that is compared: NFC, with slashes, without case."""
     return unicodedata.normalize("NFC", name).replace("\\", "/").casefold()

@@ -1,12 +1,12 @@
-"""The way of a request from its body to a job, and of a job to its answer, without any HTTP server.
+"""Converts a request body to a job, and a job to a response body. Independent of the HTTP server.
 
-The pattern for a platform or a route:
+How a platform or a route uses it:
 
-    async with intake.body(chunks) as body:                        # long strings go to files as they arrive
+    async with intake.body(chunks) as body:                        # writes long strings to files
         job = await intake.submit(body, Caller(principal, base_url))
     await manager.wait_for_end(job)
-    status, answer = await intake.response(job)
-    await send(answer.size, answer.pieces())                       # or `await answer.json()`, for a small one
+    status, response = await intake.response(job)
+    await send(response.size, response.pieces())                   # or `await response.json()` for a small one
 """
 
 from worker.intake.body_forms import normalize_body

@@ -1,4 +1,4 @@
-"""The forms in which other tools send a request, brought into a form that a dialect reads."""
+"""Converts request bodies in the forms of other tools to a form that a dialect reads."""
 
 from __future__ import annotations
 
@@ -17,77 +17,79 @@ OBJECTS = (
     *WORKFLOWS,
     *("input", "inputs", "images", "params", "modifications", "extra_data", "output", "webhook", "s3", "s3Config"),
 )
-"""Fields whose value is an object or a list, which no-code tools write as a text with JSON."""
+"""Fields whose value is an object or a list. No-code tools send it as a string with JSON."""
 OPTIONS = frozenset(
     {
         *("workflow", "prompt", "template", "params", "inputs", "output_format", "output", "webhook", "s3", "s3Config"),
         *("put_urls", "timeout_s", "deliver_models", "extra_data"),
     }
 )
-"""Fields that a request has beside its workflow. `id` is not one: the editor's file has its own."""
+"""Fields of a request beside its workflow. `id` is not among them, because a file of the editor has its own `id`."""
 ENVELOPE = frozenset({"payload", "auth_data", "session_id"})
-"""The fields of the envelope in which Vast's clients send a request."""
+"""Fields of the envelope in which Vast's clients send a request."""
 BEGINNING = 64
+"""Characters of a string that are examined."""
 OBJECT_OR_LIST = re.compile(r'[\ufeff\s]*(\{\s*["}]|\[)')
 OBJECT = re.compile(r"""[\ufeff\s]*["{]""")
 BEGINNINGS = {
     **dict.fromkeys(("", "workflow", "workflow_json", "input"), OBJECT),
     "prompt": re.compile(r'\s*\{\s*["}]'),
 }
-"""How JSON begins in the text of a field; a prompt may be a sentence that begins with a brace."""
-OUR_NAMES = {theirs: ours for ours, theirs in RUNPOD_NAMES.items()}
-"""Of a bucket's fields, by RunPod's."""
+"""Pattern of the beginning of JSON in a string, by field. A prompt may be a sentence that begins with a brace."""
+NATIVE_NAMES = {theirs: ours for ours, theirs in RUNPOD_NAMES.items()}
+"""Native names of the fields of a bucket, by RunPod's names."""
 
 
 async def normalize_body(body: ScannedBody) -> None:
-    """Change the body in place to a form that its dialect reads; a body in such a form stays as it is.
+    """Change the body in place to a form that its dialect reads. A body in such a form does not change.
 
-    Raises InvalidJson for a text that should be JSON, and InvalidField for a body that could mean two things.
+    Raises InvalidJson for a string that should be JSON, and InvalidField for an ambiguous body.
     """
-    await _open(body, ())
-    if isinstance(body.value, list) and len(body.value) == 1:  # as n8n and its like send one item
+    await _parse_string(body, ())
+    if isinstance(body.value, list) and len(body.value) == 1:  # n8n and similar tools send one item as a list
         body.replace_with_item(0)
-        await _open(body, ())
-    await _take_payload(body)
+        await _parse_string(body, ())
+    await _unwrap_envelope(body)
     if not isinstance(body.value, dict) or not body.value:
         return
     workflow = body.value.get("workflow")
     if (not isinstance(workflow, dict) or "class_type" in workflow) and is_workflow_file(body.value):
         _wrap_file(body, ())
         return
-    for key in _fields(body.value):
-        await _open(body, (key,))
-    inside = body.value.get("input")
-    if isinstance(inside, dict) and "class_type" not in inside:
-        _check_one_workflow(body.value, inside)
-        if is_workflow_file(inside):
+    for key in _string_fields(body.value):
+        await _parse_string(body, (key,))
+    input_field = body.value.get("input")
+    if isinstance(input_field, dict) and "class_type" not in input_field:
+        _check_one_workflow(body.value, input_field)
+        if is_workflow_file(input_field):
             _wrap_file(body, ("input",))
-        for key in _fields(body.value["input"]):
-            await _open(body, ("input", key))
-        _name_runpods_prompt(body)
+        for key in _string_fields(body.value["input"]):
+            await _parse_string(body, ("input", key))
+        _rename_input_prompt(body)
     else:
         _rename_foreign_fields(body)
     _drop_file_keys(body)
 
 
-async def _take_payload(body: ScannedBody) -> None:
-    """What a client of Vast's posts to a worker's ingress, sent here: the request is under `payload`.
+async def _unwrap_envelope(body: ScannedBody) -> None:
+    """Replace the envelope of Vast's clients by the request in it.
 
-    The router's signature beside it says nothing here, where the caller is known by the request's own headers.
+    The signature in the envelope is not checked here. The caller is authenticated by the headers of the request.
     """
     if isinstance(body.value, dict) and "payload" in body.value and ENVELOPE.issuperset(body.value):
-        await _open(body, ("payload",))
+        await _parse_string(body, ("payload",))
         if isinstance(body.value["payload"], dict):
             body.replace_with_item("payload")
 
 
-def _fields(value: Mapping[str, Any]) -> list[str]:
+def _string_fields(value: Mapping[str, Any]) -> list[str]:
+    """Return the names of OBJECTS whose value is a string."""
     return [key for key in OBJECTS if isinstance(value.get(key), str | SpooledText)]
 
 
-async def _open(body: ScannedBody, location: JsonPath) -> None:
-    """Read what stands at a place as JSON for as long as it is a text that begins like JSON."""
-    begins = BEGINNINGS.get(str(location[-1]) if location else "", OBJECT_OR_LIST)
+async def _parse_string(body: ScannedBody, location: JsonPath) -> None:
+    """Replace a string that begins like JSON by its JSON value, repeatedly if that is such a string again."""
+    pattern = BEGINNINGS.get(str(location[-1]) if location else "", OBJECT_OR_LIST)
     for _ in range(DEEPEST):
         value = body.value
         for key in location:
@@ -95,62 +97,66 @@ async def _open(body: ScannedBody, location: JsonPath) -> None:
         if not isinstance(value, str | SpooledText):
             return
         head = await value.beginning(BEGINNING) if isinstance(value, SpooledText) else value[:BEGINNING]
-        if not begins.match(head):
+        if not pattern.match(head):
             return
         await parse_text_at(body, location, value)
 
 
 def _wrap_file(body: ScannedBody, location: JsonPath) -> None:
-    """Move a workflow file that is the whole body, or the whole `input`, below `workflow`.
+    """Move a workflow file that is the whole body, or the whole `input`, under the key `workflow`.
 
-    Raises InvalidField where fields of a request stand among those of the file.
+    Raises InvalidField if fields of a request are among those of the file.
     """
     value = body.value["input"] if location else body.value
     options = sorted(key for key in OPTIONS & value.keys() if value[key] and not is_node(value[key]))
     if options:
-        place = ".".join((*map(str, location), "workflow"))
-        cure = f'put the workflow under {place!r}: {{"workflow": {{...}}, "{options[0]}": ...}}'
-        message = f"{', '.join(map(repr, options))} stands among the keys of a workflow: {cure}"
-        raise InvalidField(message, [Detail(message, input=options[0], suggestion=cure)])
+        field = ".".join((*map(str, location), "workflow"))
+        remedy = f'put the workflow under {field!r}: {{"workflow": {{...}}, "{options[0]}": ...}}'
+        message = f"{', '.join(map(repr, options))} is among the keys of a workflow: {remedy}"
+        raise InvalidField(message, [Detail(message, input=options[0], suggestion=remedy)])
     if not location:
         body.nest_under("workflow")
     else:
-        _put_between(body, "input", "workflow")
+        _nest_field(body, "input", "workflow")
     _drop_file_keys(body)
 
 
-def _check_one_workflow(value: Mapping[str, Any], inside: Mapping[str, Any]) -> None:
-    """Raise InvalidField where a workflow stands beside `input`, whose own one would run."""
+def _check_one_workflow(value: Mapping[str, Any], input_field: Mapping[str, Any]) -> None:
+    """Raise InvalidField if there is a workflow beside a non-empty `input`."""
     for name in WORKFLOWS:
-        if isinstance(value.get(name), dict) and value[name] and inside:
-            message = f"{name!r} stands beside 'input', and only one of the two can run: leave one of them out"
+        if isinstance(value.get(name), dict) and value[name] and input_field:
+            message = f"{name!r} is beside 'input', and only one of the two can run: leave one of them out"
             raise InvalidField(message, [Detail(message, input=name, suggestion="leave one of them out")])
 
 
-def _put_between(body: ScannedBody, outer: str, key: str) -> None:
+def _nest_field(body: ScannedBody, outer: str, key: str) -> None:
+    """Move the value of the field `outer` under a new key inside it."""
     for text in body.spooled:
         if text.location[:1] == (outer,):
             text.location = (outer, key, *text.location[1:])
     body.value[outer] = {key: body.value[outer]}
 
 
-def _name_runpods_prompt(body: ScannedBody) -> None:
-    """`{"input": {"prompt": {...}}}`: the workflow under ComfyUI's name for it, maybe with the editor's file."""
-    inside = body.value["input"]
-    if not isinstance(inside, dict) or not is_api_file(inside.get("prompt")):
+def _rename_input_prompt(body: ScannedBody) -> None:
+    """Rename `input.prompt`, which is ComfyUI's name, to `input.workflow`.
+
+    Combine it with a file of the editor if there is one.
+    """
+    input_field = body.value["input"]
+    if not isinstance(input_field, dict) or not is_api_file(input_field.get("prompt")):
         return
-    if "workflow" in inside:
-        if is_ui(inside["workflow"]):
+    if "workflow" in input_field:
+        if is_ui(input_field["workflow"]):
             for text in body.spooled:
                 if text.location[:1] == ("input",) and text.location[1:2] in (("prompt",), ("workflow",)):
                     text.location = ("input", "workflow", *text.location[1:])
-            inside["workflow"] = {"prompt": inside.pop("prompt"), "workflow": inside["workflow"]}
-    elif "workflow_json" not in inside:
+            input_field["workflow"] = {"prompt": input_field.pop("prompt"), "workflow": input_field["workflow"]}
+    elif "workflow_json" not in input_field:
         body.rename(("input", "prompt"), ("input", "workflow"))
 
 
 def _rename_foreign_fields(body: ScannedBody) -> None:
-    """RunPod's `webhook` and `s3Config`, and what the editor's `graphToPrompt` returns, in our own fields."""
+    """Rename RunPod's `webhook` and `s3Config`, and the `output` of the editor's `graphToPrompt`, to native fields."""
     value = body.value
     if isinstance(value.get("webhook"), str):
         value["webhook"] = {"url": value["webhook"]} if value["webhook"] else None
@@ -158,16 +164,16 @@ def _rename_foreign_fields(body: ScannedBody) -> None:
         value.pop("s3Config", None)
     elif isinstance(bucket, dict) and not value.get("s3"):
         del value["s3Config"]
-        value["s3"] = {OUR_NAMES.get(name, name): item for name, item in bucket.items() if item}
-        bucket_target(value["s3"], RUNPOD_NAMES, "s3Config")  # an error names what was sent
+        value["s3"] = {NATIVE_NAMES.get(name, name): item for name, item in bucket.items() if item}
+        bucket_target(value["s3"], RUNPOD_NAMES, "s3Config")  # raises an error with the client's field names
     if "output" in value and "prompt" not in value and is_api_file(value["output"]):
         body.rename(("output",), ("prompt",))
 
 
 def _drop_file_keys(body: ScannedBody) -> None:
-    """Leave only nodes in an API file, wherever a dialect has its workflow."""
-    inside = body.value.get("input")
-    for container in (body.value, inside if isinstance(inside, dict) else {}):
+    """Keep only the nodes of an API file, in each field that can hold a workflow."""
+    input_field = body.value.get("input")
+    for container in (body.value, input_field if isinstance(input_field, dict) else {}):
         for key in WORKFLOWS:
             workflow = container.get(key)
             if isinstance(workflow, dict) and not FILE_KEYS.isdisjoint(workflow) and is_api_file(workflow):

@@ -1,6 +1,6 @@
-"""Fingerprints of requests: the same body sent again is the same job, also after an update of the worker.
+"""Fingerprints of requests. They show that a body was sent before, also after an update of the worker.
 
-Each release compares what it has stored, so what earlier ones computed is computed as well.
+The job index stores fingerprints of the release that accepted the job, so those of earlier releases are computed too.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ BLOCK = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Fingerprints:
-    """`newest` is by the rules of this release, `former` by those of earlier ones, v0.2.0 first."""
+    """`newest` follows the rules of this release. `former` are those of earlier releases, v0.2.0 first."""
 
     newest: str
     former: tuple[str, ...]
 
 
 async def fingerprints(body: ScannedBody, files: Sequence[SentFile], *, first_release: bool) -> Fingerprints:
-    """Return the fingerprints of a request as it was sent, before anything in it is changed.
+    """Return the fingerprints of a request before anything in it is changed.
 
-    `first_release`: also that of the release before v0.2.0, which takes reading all files again.
+    With `first_release`, the fingerprint of the release before v0.2.0 is included. It requires reading all files again.
     """
     json = body.fingerprint()
     former = [_of_v020(json, files)]
@@ -39,23 +39,28 @@ async def fingerprints(body: ScannedBody, files: Sequence[SentFile], *, first_re
 
 
 def _newest(json: str, files: Sequence[SentFile]) -> str:
-    """Cover the value of the JSON, and of each file in its order the name, the filename and the bytes."""
-    beside = [
+    """Return a hash of the JSON value and of name, filename and contents of each file, in order."""
+    file_facts = [
         [file.name, file.other_names, file.content.sha256] for file in files if isinstance(file.content, SpooledFile)
     ]
-    return hashlib.sha256(json.encode() + orjson.dumps(beside)).hexdigest() if beside else json
+    return hashlib.sha256(json.encode() + orjson.dumps(file_facts)).hexdigest() if file_facts else json
 
 
 def _of_v020(json: str, files: Sequence[SentFile]) -> str:
-    beside = [f"{file.name}\n{file.content.sha256}" for file in files if isinstance(file.content, SpooledFile)]
-    return hashlib.sha256("\n".join([json, *beside]).encode()).hexdigest() if beside else json
+    """Return the fingerprint of v0.2.0."""
+    file_facts = [f"{file.name}\n{file.content.sha256}" for file in files if isinstance(file.content, SpooledFile)]
+    return hashlib.sha256("\n".join([json, *file_facts]).encode()).hexdigest() if file_facts else json
 
 
 async def _of_first_release(body: ScannedBody, files: Sequence[SentFile]) -> str:
-    """The whole JSON, and the bytes of the files one after the other without their names."""
+    """Return the fingerprint of the first release.
+
+    It covers the JSON with its long strings, and the contents of the files without their names.
+    """
     texts = {id(text): await text.text(text.size) for text in body.spooled}
 
     def put_back(value: object) -> str:
+        """Return the text of a long string."""
         if not isinstance(value, SpooledText):
             raise TypeError(f"{type(value).__name__} is not JSON")
         return texts[id(value)]
@@ -68,6 +73,7 @@ async def _of_first_release(body: ScannedBody, files: Sequence[SentFile]) -> str
 
 
 def _hash(digest: hashlib._Hash, file: SpooledFile) -> None:
+    """Add the contents of a file to a digest."""
     with file.path.open("rb") as source:
         while block := source.read(BLOCK):
             digest.update(block)

@@ -1,4 +1,4 @@
-"""From a request to a job: this is the whole story, whoever received the request and however."""
+"""The steps from a request to a job, for every platform."""
 
 from __future__ import annotations
 
@@ -46,13 +46,16 @@ SPOOL = "bodies"
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks, and how. The jobs of a request belong to its `principal`.
+    """The caller of a request, and options from outside the body.
 
-    `base_url` is where the caller reaches this worker. `idempotency_key` is its own name for the request, and
-    `repeat_key` the platform's, which the caller does not know. `collectable`: it is about to get id and token.
-    `api_key` is its comfy.org key, where that came beside the body.
-    `raw`: it takes a file as the body of the answer. `follows`: it gets the job's events as they happen.
-    `strict`: it wants what it sent to run, or to be refused.
+    - `principal` owns the jobs of the request.
+    - `base_url` is the URL at which the caller reaches this worker.
+    - `idempotency_key` is the caller's name for the request. `repeat_key` is that of the platform, which the caller
+      does not know.
+    - `collectable` means that the caller gets id and token of the job.
+    - `api_key` is a comfy.org key from the headers.
+    - `raw` means that the caller accepts a file as response, `follows` that it gets the events of the job.
+    - `strict` means that the workflow runs exactly as sent or is rejected.
     """
 
     principal: str
@@ -68,7 +71,7 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A request that was read and can run, as far as that can be said without asking anybody."""
+    """A request that was read and checked as far as possible without ComfyUI."""
 
     request: JobRequest
     files: tuple[SentFile, ...]
@@ -76,16 +79,16 @@ class Submission:
 
     @property
     def own(self) -> frozenset[str]:
-        """Names of the request's files."""
+        """Names of the files of the request."""
         return frozenset(self.request.urls) | {file.name for file in self.files}
 
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """Takes requests from any platform and answers them."""
+    """Accepts requests from any platform and builds the responses."""
 
     spool: Path
-    """Folder of the long strings of bodies until their request is over."""
+    """Folder for long strings of bodies until their request has ended."""
     limits: BodyLimits
     traits: Traits
     manager: JobManager
@@ -98,67 +101,71 @@ class Intake:
 
     @asynccontextmanager
     async def body(self, chunks: AsyncIterator[bytes], charset: str = "") -> AsyncIterator[ScannedBody]:
-        """Read a JSON body in any form; its files are there until the context ends.
+        """Read a JSON body in any form. Its files exist until the context ends.
 
-        Raises InvalidJson, InvalidField, BodyTooLarge, DiskFull.
+        Raises InvalidJson, InvalidField, BodyTooLarge or DiskFull.
         """
         async with open_json(chunks, self.spool, self.limits, charset) as body:
             await normalize_body(body)
             yield body
 
     async def submit(self, body: ScannedBody, caller: Caller, files: Sequence[SentFile] = ()) -> Job:
-        """Start the job that a body asks for, or find the one that it started before. `files` came beside the body.
+        """Start the job for a body, or return the job that the same request started before.
 
-        Raises WorkerError and its children: what `read` and `accept` raise.
+        `files` were sent beside the body. Raises the errors of `read` and `accept`.
         """
         return await self.accept(await self.read(body, caller, files))
 
     async def read(self, body: ScannedBody, caller: Caller, files: Sequence[SentFile] = ()) -> Submission:
-        """Read a request without starting anything. Raises ClientError and its children."""
+        """Read a request without starting anything. Raises ClientError or a subclass."""
         dialect = dialect_of(body.value)
-        # Long strings are hashed where they stand, before anything takes their place.
-        prints = await self._fingerprints(body, files) if body.spooled else None
+        # Fingerprints are computed before placeholders replace long strings.
+        request_fingerprints = await self._fingerprints(body, files) if body.spooled else None
         long_texts = await replace_data_uris(body, dialect) if body.spooled else None
         parsed = await run_off_loop_if_large(body.value, lambda: dialect.read(body.value, self.library))
-        converted = self.reachable(await self._converted(parsed.job))
+        converted = self.with_output_mode(await self._with_prompt(parsed.job))
         job = await run_off_loop_if_large(converted.prompt, lambda: with_output_references(converted))
-        in_place: tuple[SentFile, ...] = ()
+        workflow_files: tuple[SentFile, ...] = ()
         if long_texts:
-            prompt, in_place = await with_files(prompt_of(job.prompt), long_texts, await self.catalog())
+            prompt, workflow_files = await with_files(prompt_of(job.prompt), long_texts, await self.catalog())
             job = replace(job, prompt=dict(prompt))
-        others = {*job.urls, *(file.name for file in parsed.files)}
+        other_names = {*job.urls, *(file.name for file in parsed.files)}
         key = job.key or caller.idempotency_key
-        if key and prints is None:
-            prints = await self._fingerprints(body, files)
-        files = await self.named(files, others, job.prompt)
+        if key and request_fingerprints is None:
+            request_fingerprints = await self._fingerprints(body, files)
+        files = await self.with_form_names(files, other_names, job.prompt)
         job = replace(
             job,
             dialect=dialect.name,
             key=key,
             repeat_key=None if key else caller.repeat_key,
-            fingerprint=prints.newest if key and prints else "",
-            former_fingerprints=prints.former if key and prints else (),
+            fingerprint=request_fingerprints.newest if key and request_fingerprints else "",
+            former_fingerprints=request_fingerprints.former if key and request_fingerprints else (),
             base_url=caller.base_url,
             extra=_with_key(job.extra, caller.api_key),
             raw=caller.raw,
             strict=job.strict or caller.strict,
             follows=caller.follows,
         )
-        return Submission(job, (*parsed.files, *in_place, *files), caller)
+        return Submission(job, (*parsed.files, *workflow_files, *files), caller)
 
     async def _fingerprints(self, body: ScannedBody, files: Sequence[SentFile]) -> Fingerprints:
+        """Return the fingerprints of a request."""
         return await fingerprints(body, files, first_release=self.manager.of_first_release)
 
-    async def named(self, files: Sequence[SentFile], others: Collection[str], prompt: Prompt) -> Sequence[SentFile]:
-        """Return the files of a form by the names that the prompt has for them. Raises InvalidInputFile."""
+    async def with_form_names(
+        self, files: Sequence[SentFile], other_names: Collection[str], prompt: Prompt
+    ) -> Sequence[SentFile]:
+        """Return the files of a form under the names that the prompt uses. Raises InvalidInputFile."""
         if not any(file.other_names for file in files):
             return files
-        return with_filenames(files, others, prompt, await self.catalog())
+        return with_filenames(files, other_names, prompt, await self.catalog())
 
     async def accept(self, submission: Submission) -> Job:
-        """Start the job of a request, or find the one that the same request started under the same id.
+        """Start the job of a request, or return the job that the same request started under the same id.
 
-        Raises what `JobManager.accept`, `OutputResolver.resolve` and `Preflight.admitted` raise, and InvalidInputFile.
+        Raises the errors of `JobManager.accept`, `OutputResolver.resolve` and `Preflight.admit`, and
+        InvalidInputFile.
         """
         request, caller = submission.request, submission.caller
         if not self.manager.would_start(request, caller.principal):
@@ -167,53 +174,53 @@ class Intake:
             return job
         self.manager.admit()
         request, kept = await self._with_outputs(request, caller.principal)
-        # Before it is checked, so that what was checked is what runs, and a second try is the same job.
+        # Done before the check, so that the checked prompt is the one that runs, and a retry is the same job.
         request = await self._ready(request, submission.own | {file.name for file in kept})
         files = *submission.files, *kept
-        async with self._admitted(request) as units, self._arriving(files) as arrived:
+        async with self._admit(request) as units, self._receive_files(files) as arrived:
             return await self.manager.accept(
                 request, units, caller.principal, collectable=caller.collectable, arrived=arrived
             )
 
     async def response(self, job: Job, base_url: str | None = None) -> tuple[int, ResponseBody]:
-        """Return HTTP status and body for a job, in the dialect it was asked in: 202 while it has not ended."""
+        """Return HTTP status and body for a job, in the dialect of its request.
+
+        The status is 202 until the job has ended.
+        """
         return await self.responses.of(job, job.request.base_url if base_url is None else base_url)
 
-    def reachable(self, job: JobRequest) -> JobRequest:
-        """Return the job with its outputs in a place where the client can have them.
+    def with_output_mode(self, job: JobRequest) -> JobRequest:
+        """Return the job with an output mode that its client can use.
 
-        Raises UrlNeedsStorage, TargetNotAllowed, UrlRefused.
+        Raises UrlNeedsStorage, TargetNotAllowed or UrlRefused.
         """
         if job.target is not None or job.webhook is not None:
             self.delivery.check(job)
-        outside = self.delivery.storage.external
-        if job.output_mode is OutputMode.NONE and outside:
-            return replace(job, output_mode=OutputMode.URL)  # as the stock template does where a bucket is configured
+        has_bucket = self.delivery.storage.external
+        if job.output_mode is OutputMode.NONE and has_bucket:
+            return replace(job, output_mode=OutputMode.URL)  # as the stock template does if a bucket is configured
         if job.output_mode is OutputMode.AUTO:
-            return replace(job, output_mode=OutputMode.URL if outside else OutputMode.BASE64)
-        opens = outside or self.traits.output_urls
-        if job.output_mode is OutputMode.URL and job.target is None and not opens:
+            return replace(job, output_mode=OutputMode.URL if has_bucket else OutputMode.BASE64)
+        can_open_urls = has_bucket or self.traits.output_urls
+        if job.output_mode is OutputMode.URL and job.target is None and not can_open_urls:
             raise UrlNeedsStorage(
-                "no client can open this worker's URLs, and it has no bucket (WORKER_S3_BUCKET); ask for base64"
+                "clients cannot open the URLs of this worker, and it has no bucket (WORKER_S3_BUCKET): request base64"
             )
         return job
 
     async def convert(self, workflow: object) -> Conversion:
-        """Convert what the editor saves, in a thread: a large workflow takes longer than others should wait.
-
-        Raises CannotConvert.
-        """
+        """Convert a file of the editor to a prompt, in a thread. Raises CannotConvert."""
         try:
             return await asyncio.to_thread(convert, workflow, await self.catalog())
         except CannotConvert as error:
             raise await self.preflight.explain_missing_classes(error, workflow) from None
 
     def workload(self, request: JobRequest) -> float:
-        """Units of a request, by the catalog that is known."""
+        """Return the workload units of a request, computed with the known catalog."""
         return workload(request.prompt, self.engines.known_catalog)
 
     def workload_of(self, body: Mapping[str, Any]) -> float:
-        """Units of a small body in any dialect; one that can't be read counts as the least."""
+        """Return the workload units of a small body in any dialect. An invalid body has the minimum."""
         try:
             request = detect(body).read(body, self.library).job
             if is_ui(request.prompt):
@@ -223,28 +230,31 @@ class Intake:
         except WorkerError:
             return FLOOR
 
-    async def _ready(self, request: JobRequest, own: frozenset[str]) -> JobRequest:
+    async def _ready(self, request: JobRequest, file_names: frozenset[str]) -> JobRequest:
+        """Return the request with repairs and seeds. `file_names` are those of its files."""
         catalog, rng = await self.catalog(), SystemRandom()
         return await run_off_loop_if_large(
-            (request.prompt, sorted(own)), lambda: _made_ready(request, catalog, own, rng)
+            (request.prompt, sorted(file_names)), lambda: _prepare(request, catalog, file_names, rng)
         )
 
     async def _with_outputs(self, request: JobRequest, principal: str) -> tuple[JobRequest, tuple[SentFile, ...]]:
-        """Return the request with the outputs of earlier jobs that it names, as files of its own."""
+        """Return the request with the outputs of earlier jobs that it names, as files of the request."""
         if not await run_off_loop_if_large(request.prompt, lambda: may_reference_outputs(request)):
             return request, ()
         return await OutputResolver(self.manager, self.delivery.outputs).resolve(
             request, principal, await self.catalog()
         )
 
-    def _admitted(self, request: JobRequest) -> AbstractAsyncContextManager[float]:
+    def _admit(self, request: JobRequest) -> AbstractAsyncContextManager[float]:
+        """Check the prompt, and reserve its workload until the context ends."""
         return self.preflight.admit(request.prompt, request.extra.editor_workflow, strict=request.strict)
 
-    def _arriving(self, files: Sequence[SentFile]) -> AbstractAsyncContextManager[ReceivedFiles | None]:
+    def _receive_files(self, files: Sequence[SentFile]) -> AbstractAsyncContextManager[ReceivedFiles | None]:
+        """Receive the files of the request. Unused ones are removed when the context ends."""
         return self.files.receive(files) if files else nullcontext()
 
-    async def _converted(self, job: JobRequest) -> JobRequest:
-        """Return the job with a prompt that can run. Raises CannotConvert, InvalidWorkflow."""
+    async def _with_prompt(self, job: JobRequest) -> JobRequest:
+        """Return the job with a prompt in API format. Raises CannotConvert or InvalidWorkflow."""
         if not is_ui(job.prompt):
             return job
         conversion = await self.convert(job.prompt)
@@ -252,27 +262,28 @@ class Intake:
         return replace(job, prompt=prompt, warnings=(*job.warnings, *conversion.warnings), seed_fields=conversion.seeds)
 
     async def catalog(self) -> Catalog:
-        """Return the engine's, or the bundled one while that can't be had."""
+        """Return the engine's catalog, or the bundled one while the engine cannot be reached."""
         try:
             return await self.engines.catalog()
         except EngineUnavailable:
             return bundled_catalog()
 
 
-def _made_ready(request: JobRequest, catalog: Catalog, own: frozenset[str], rng: SystemRandom) -> JobRequest:
-    request = prepare_request(request, catalog, own, rng)
-    unused = unused_files(own, request.prompt, catalog) if own else ()
+def _prepare(request: JobRequest, catalog: Catalog, file_names: frozenset[str], rng: SystemRandom) -> JobRequest:
+    """Repair the prompt, draw its seeds, and warn about unused files."""
+    request = prepare_request(request, catalog, file_names, rng)
+    unused = unused_files(file_names, request.prompt, catalog) if file_names else ()
     return replace(request, warnings=(*request.warnings, *unused))
 
 
 def _with_key(extra: ExtraData, api_key: SecretStr | None) -> ExtraData:
-    """Add the key that came beside the body, unless the body has one."""
+    """Add the comfy.org key of the headers, unless the body has one."""
     return replace(extra, api_key=api_key, own_api_key=True) if api_key and not extra.own_api_key else extra
 
 
 def dialect_of(body: object) -> Dialect:
-    """Return the dialect of a JSON body. Raises InvalidJson for anything but an object."""
+    """Return the dialect of a JSON body. Raises InvalidJson if it is not an object."""
     if isinstance(body, dict):
         return detect(body)
     kind = "str" if isinstance(body, SpooledText) else type(body).__name__
-    raise InvalidJson(f"the body has to be a JSON object, not {kind}")
+    raise InvalidJson(f"the body must be a JSON object, not {kind}")

@@ -1,4 +1,4 @@
-"""Inputs that name outputs of earlier jobs: the kept files become files of the request, before anything runs."""
+"""Inputs that name outputs of earlier jobs. The kept files become input files of the request."""
 
 from __future__ import annotations
 
@@ -27,13 +27,14 @@ from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.prompt import Prompt, is_link
 
 MARK = "output"
-"""Stands in every text that names one."""
-CURE = "send the file itself, or run that job again"
+"""Word that every reference to an output contains."""
+REMEDY = "send the file itself, or run that job again"
+"""Remedy in errors about outputs that are not kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutputResolver:
-    """Finds the kept files of this worker's jobs for those who may open them at `GET /jobs/{id}/outputs/{n}`."""
+    """Finds kept outputs for callers that may open them at `GET /jobs/{id}/outputs/{n}`."""
 
     manager: JobManager
     outputs: Outputs
@@ -41,9 +42,9 @@ class OutputResolver:
     async def resolve(
         self, request: JobRequest, principal: str, catalog: Catalog
     ) -> tuple[JobRequest, tuple[SentFile, ...]]:
-        """Return the outputs that a request names as files of its own, and the request that names these files.
+        """Return the request with references replaced by names of files, and these files.
 
-        A URL that leads to another machine stays. Raises OutputNotKept, InvalidInputFile, FileNotAllowed.
+        A URL of another host does not change. Raises OutputNotKept, InvalidInputFile or FileNotAllowed.
         """
         files: list[SentFile] = []
         urls = dict(request.urls)
@@ -52,22 +53,24 @@ class OutputResolver:
             if kept is not None:
                 del urls[name]
                 files.append(SentFile(name, kept[1]))
-        taken = {*request.urls, *(file.name for file in request.inputs)}
-        fresh = (stem for number in count() if (stem := f"earlier-output-{number}") not in taken)
+        used_names = {*request.urls, *(file.name for file in request.inputs)}
+        new_stems = (stem for number in count() if (stem := f"earlier-output-{number}") not in used_names)
         by_text: dict[str, str] = {}
-        places = {place.key: place for place in file_inputs(request.prompt, catalog) if place.uploads}
-        for place, text in _named(places):
+        file_places = {
+            file_input.key: file_input for file_input in file_inputs(request.prompt, catalog) if file_input.uploads
+        }
+        for file_input, text in _texts_of(file_places):
             if text not in by_text:
-                kept = await self._kept(text, request.base_url, principal, place.label)
+                kept = await self._kept(text, request.base_url, principal, file_input.label)
                 if kept is not None:
-                    by_text[text] = next(fresh) + PurePosixPath(kept[0].filename).suffix
+                    by_text[text] = next(new_stems) + PurePosixPath(kept[0].filename).suffix
                     files.append(SentFile(by_text[text], kept[1]))
-        prompt = _pointed(request.prompt, places, by_text) if by_text else request.prompt
-        _check_no_other(prompt)
+        prompt = _with_file_names(request.prompt, file_places, by_text) if by_text else request.prompt
+        _check_no_reference_left(prompt)
         return replace(request, urls=urls, prompt=prompt), tuple(files)
 
     async def _kept(self, text: str, base_url: str, principal: str, label: str) -> tuple[Output, KeptFile] | None:
-        """The output that a text names; None for a text that names none of this worker's."""
+        """Return the output that a text names with its file, or None if it names none of this worker's."""
         reference = parse_reference(text, base_url)
         if reference is None:
             return None
@@ -76,18 +79,18 @@ class OutputResolver:
         except NotFound:
             if not reference.certain:
                 return None
-            why = f"no result of a job {reference.job_id!r} of yours is kept here; it may have expired"
-            raise _not_kept(label, why) from None
+            reason = f"no result of a job {reference.job_id!r} of yours is kept here; it may have expired"
+            raise _not_kept(label, reason) from None
         output = _output(job, reference, label)
         path = self.outputs.path(job, output)
         try:
             size = (await asyncio.to_thread(path.stat)).st_size
         except OSError:
-            raise _not_kept(label, f"output {output.index} of job {job.id!r} is not kept any more") from None
+            raise _not_kept(label, f"output {output.index} of job {job.id!r} is no longer kept") from None
         return output, KeptFile(path, size, output.sha256)
 
     def _job(self, reference: OutputReference, principal: str) -> Job:
-        """Raises NotFound alike for a job that does not exist and for another's."""
+        """Return the job. Raises NotFound, with the same message for an unknown job and for one of another caller."""
         if reference.token:
             return self.manager.find(reference.job_id, reference.token)
         if not reference.certain:
@@ -96,13 +99,15 @@ class OutputResolver:
 
 
 def may_reference_outputs(request: JobRequest) -> bool:
-    """Whether any text of a request looks like an output of a job: most requests have none, and need no catalog."""
-    everywhere = (text for node in request.prompt.values() for text in texts(node["inputs"]))
-    return any(MARK in text and parse_reference(text, "") is not None for text in (*request.urls.values(), *everywhere))
+    """Return whether any text of a request looks like a reference. Most requests have none, and need no catalog."""
+    input_texts = (text for node in request.prompt.values() for text in texts(node["inputs"]))
+    return any(
+        MARK in text and parse_reference(text, "") is not None for text in (*request.urls.values(), *input_texts)
+    )
 
 
 def with_output_references(request: JobRequest) -> JobRequest:
-    """Return the request with texts in place of the objects that name earlier outputs. Raises InvalidField."""
+    """Return the request with references in object form converted to texts. Raises InvalidField."""
     try:
         return replace(request, prompt=prompt_with_output_references(request.prompt))
     except ValueError as error:
@@ -110,54 +115,65 @@ def with_output_references(request: JobRequest) -> JobRequest:
 
 
 def prompt_with_output_references(prompt: dict[str, Any]) -> dict[str, Any]:
-    """Return the prompt, which may be wrong in any way, with these texts. Raises ValueError."""
+    """Return the prompt with references in object form converted to texts.
+
+    The prompt may be invalid. Raises ValueError.
+    """
     changed = {node_id: _with_texts(node) for node_id, node in prompt.items() if _has_reference(node)}
     return {**prompt, **changed}
 
 
 def _with_texts(node: dict[str, Any]) -> dict[str, Any]:
+    """Return a node with references converted to texts."""
     inputs = node["inputs"].items()
     texts_of = {name: with_reference_texts(value) for name, value in inputs if has_reference(value)}
     return {**node, "inputs": {**node["inputs"], **texts_of}}
 
 
 def _has_reference(node: object) -> bool:
+    """Return whether a node has a reference in object form."""
     inputs = node.get("inputs") if isinstance(node, dict) else None
     return isinstance(inputs, dict) and any(
         isinstance(value, dict | list) and not is_link(value) and has_reference(value) for value in inputs.values()
     )
 
 
-def _named(places: Mapping[tuple[str, str], FileInput]) -> Iterator[tuple[FileInput, str]]:
-    for place in places.values():
-        for text in texts(place.value):
-            yield place, text
+def _texts_of(file_inputs_by_key: Mapping[tuple[str, str], FileInput]) -> Iterator[tuple[FileInput, str]]:
+    """Yield each text of these inputs."""
+    for file_input in file_inputs_by_key.values():
+        for text in texts(file_input.value):
+            yield file_input, text
 
 
 def _output(job: Job, reference: OutputReference, label: str) -> Output:
+    """Return the output that a reference names. Raises OutputNotKept or InvalidInputFile."""
     index = reference.index
-    output = next((found for found in job.outputs if found.index == index), None)
+    output = next((candidate for candidate in job.outputs if candidate.index == index), None)
     if output is None and not job.state.ended:
         raise _not_kept(label, f"job {job.id!r} has not ended yet", "wait for its result")
     if output is None:
-        has = f"it has {len(job.outputs)}" if job.outputs else f"it is {job.state.value} and has none"
-        raise _not_kept(label, f"job {job.id!r} has no output {index}: {has}")
+        actual = f"it has {len(job.outputs)}" if job.outputs else f"it is {job.state.value} and has none"
+        raise _not_kept(label, f"job {job.id!r} has no output {index}: {actual}")
     if output.text is not None:
-        message = f"{label}: output {index} of job {job.id!r} is {output.kind}, and has no file"
+        message = f"{label}: output {index} of job {job.id!r} is {output.kind} and has no file"
         raise InvalidInputFile(message, [Detail(message, input=label, suggestion="write its text into the workflow")])
     return output
 
 
-def _not_kept(label: str, why: str, cure: str = CURE) -> OutputNotKept:
-    return OutputNotKept(f"{label}: {why}", [Detail(why, input=label, suggestion=cure)])
+def _not_kept(label: str, reason: str, remedy: str = REMEDY) -> OutputNotKept:
+    """Return the error for an output that is not kept."""
+    return OutputNotKept(f"{label}: {reason}", [Detail(reason, input=label, suggestion=remedy)])
 
 
-def _pointed(prompt: Prompt, places: Mapping[tuple[str, str], FileInput], by_text: Mapping[str, str]) -> Prompt:
+def _with_file_names(
+    prompt: Prompt, file_places: Mapping[tuple[str, str], FileInput], by_text: Mapping[str, str]
+) -> Prompt:
+    """Return the prompt with references replaced by names of files."""
     return {
         node_id: {
             **node,
             "inputs": {
-                name: replace_texts(value, dict(by_text)) if (node_id, name) in places else value
+                name: replace_texts(value, dict(by_text)) if (node_id, name) in file_places else value
                 for name, value in node["inputs"].items()
             },
         }
@@ -165,11 +181,11 @@ def _pointed(prompt: Prompt, places: Mapping[tuple[str, str], FileInput], by_tex
     }
 
 
-def _check_no_other(prompt: Prompt) -> None:
-    """Raise FileNotAllowed where an input names an output that takes no file."""
+def _check_no_reference_left(prompt: Prompt) -> None:
+    """Raise FileNotAllowed if an input that takes no file has a reference."""
     details = [
         Detail(
-            f"{name!r} of node {node_id} ({node['class_type']}) names an output of a job, and takes no file",
+            f"{name!r} of node {node_id} ({node['class_type']}) names an output of a job, but takes no file",
             *(node_id, None, node["class_type"], name),
             "use a node that loads files",
         )

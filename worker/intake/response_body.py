@@ -1,4 +1,4 @@
-"""The JSON of an answer, in which large files are encoded only while it is sent."""
+"""JSON response bodies in which large files are encoded only while they are sent."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ import orjson
 from worker.bodies import in_thread
 
 SMALL = 256 * 1024
-"""Up to this many bytes, reading and encoding here takes less time than handing it to a thread."""
+"""Largest file in bytes that is read and encoded on the event loop. A thread would take longer."""
 PIECE = 1536 * 1024
-"""Bytes of a file that are encoded and sent at a time: a multiple of 3, so that only the end has padding."""
+"""Bytes of a file that are encoded and sent at a time. A multiple of 3, so that only the end has padding."""
 KEPT = 12 * 1024 * 1024
-"""Bytes up to which the base64 of a file is kept, because the native dialect has the first picture twice."""
+"""Largest file in bytes whose base64 is kept, because the native dialect has the first image twice."""
 
 
 @dataclass(slots=True)
 class EncodedFile:
-    """A file that goes into the answer as base64. `size` is the file's, in bytes."""
+    """A file that is sent as base64. `size` is that of the file, in bytes."""
 
     path: Path
     size: int
@@ -38,83 +38,87 @@ class EncodedFile:
         return (self.size + 2) // 3 * 4
 
     async def pieces(self, file: BinaryIO) -> AsyncIterator[bytes]:
-        """Yield the base64 of the opened file. Raises OSError where it is not what it was."""
+        """Yield the base64 of the open file. Raises OSError if its size has changed."""
         for piece in self._kept:
             yield piece
         if self._kept:
             return
         pieces = []
         for offset in range(0, self.size, PIECE):
-            piece = await in_thread(partial(self._encoded, file, offset))
+            piece = await in_thread(partial(self._encode_piece, file, offset))
             if self.size <= KEPT:
                 pieces.append(piece)
             yield piece
         self._kept = pieces
 
-    def _encoded(self, file: BinaryIO, offset: int) -> bytes:
+    def _encode_piece(self, file: BinaryIO, offset: int) -> bytes:
+        """Return the base64 of one piece of the file."""
         with mmap(file.fileno(), 0, prot=PROT_READ) as data:
             if len(data) != self.size:
                 raise OSError(f"{self.path} has changed")
             with memoryview(data) as view, view[offset : offset + PIECE] as piece:
-                return encoded(piece)
+                return encode_base64(piece)
 
 
-def encoded(data: bytes | memoryview) -> bytes:
-    """Return base64 without newlines."""
+def encode_base64(data: bytes | memoryview) -> bytes:
+    """Return base64 without line breaks."""
     import pybase64
 
-    found: bytes = pybase64.b64encode(data)
-    return found
+    base64: bytes = pybase64.b64encode(data)
+    return base64
 
 
 @dataclass(slots=True)
 class LargeFiles:
-    """The files of an answer that are not in memory, by the string that stands for each in the body."""
+    """Files of a response that are not read into memory, by the placeholder in its body."""
 
     files: dict[str, EncodedFile] = field(default_factory=dict)
     _nonce: str = field(default_factory=lambda: secrets.token_hex(12))
 
     def add(self, path: Path, size: int) -> str:
-        """Return the string that has to stand where the base64 of this file goes. Raises FileNotFoundError."""
+        """Add a file, and return the placeholder for its base64. Raises FileNotFoundError."""
         path.stat()
-        stands = f"{self._nonce}-{len(self.files)}"
-        self.files[stands] = EncodedFile(path, size)
-        return stands
+        placeholder = f"{self._nonce}-{len(self.files)}"
+        self.files[placeholder] = EncodedFile(path, size)
+        return placeholder
 
 
 class ResponseBody:
-    """A JSON body. Only `pieces` and `json` read the large files, as often as they are called."""
+    """A JSON body with placeholders for large files. `pieces` and `json` read the files, each time they are called."""
 
     def __init__(self, value: Any, files: Mapping[str, EncodedFile] | None = None) -> None:  # noqa: ANN401 - JSON
         self.value = value
-        """With short strings in the place of large files."""
+        """The JSON value with placeholders."""
         self.files = files or {}
         self._parts = list(_split(orjson.dumps(value), self.files))
 
     @property
     def size(self) -> int:
-        """Bytes of the JSON, files included."""
+        """Bytes of the JSON with the files."""
         return sum(part.length if isinstance(part, EncodedFile) else len(part) for part in self._parts)
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """Yield the JSON bit by bit. Raises OSError where a file is gone before the first bit, or has changed."""
+        """Yield the JSON in pieces. Raises OSError if a file is missing at the start, or has changed."""
         with ExitStack() as stack:
-            # Opened before anything is sent: a result may expire while a slow client reads a large answer.
-            opened = {file.path: stack.enter_context(file.path.open("rb")) for file in self.files.values()}
+            # All files are opened first: a result may expire while a slow client reads a large response.
+            open_files = {file.path: stack.enter_context(file.path.open("rb")) for file in self.files.values()}
             for part in self._parts:
                 if isinstance(part, EncodedFile):
-                    async for piece in part.pieces(opened[part.path]):
+                    async for piece in part.pieces(open_files[part.path]):
                         yield piece
                 else:
                     yield part
 
     async def json(self) -> bytes:
-        """Return the JSON."""
+        """Return the whole JSON."""
         return b"".join([piece async for piece in self.pieces()])
 
 
 def _split(json: bytes, files: Mapping[str, EncodedFile]) -> Iterator[bytes | EncodedFile]:
-    """Cut at the strings that stand for files, which are plain ASCII and so are written as they are."""
+    """Yield the JSON between placeholders, and the files.
+
+    Placeholders are plain ASCII, so JSON does not escape them.
+    """
     if not files:
         yield json
         return

@@ -1,1 +1,1 @@
-"""Model files: which are there, and getting those that are not."""
+"""Model files: which ones a workflow needs, which are present, and downloading the missing ones."""

@@ -1,4 +1,4 @@
-"""A node that failed because a model file is damaged: the file is checked, named, set aside and fetched again."""
+"""Detection of damaged model files after a node has failed. A damaged file is set aside and fetched again."""
 
 from __future__ import annotations
 
@@ -27,23 +27,26 @@ LOADING = (
     "RuntimeError: PytorchStreamReader failed",
     "RuntimeError: unexpected EOF, expected",
 )
-"""How the errors begin that safetensors and torch raise for a file that they can't read."""
+"""Beginnings of the errors that safetensors and torch raise for a file that they cannot read."""
 SETTLE_S = 1.0
-"""How long a damaged file is watched: one that changes is still being written."""
+"""Seconds between two looks at a damaged file. A file that changes in this time is still being written."""
 ELSEWHERE = "Send the job to another worker."
 
 
 @dataclass(frozen=True, slots=True)
 class DamagedFile:
-    """A model file that a node could not load; `path` is None where this worker can't check or can't read it."""
+    """A model file that a node could not load. `path` is None if this worker cannot check or read the file."""
 
     need: ModelNeed
-    why: str
+    reason: str
     path: Path | None = None
 
 
 class DamageCheck:
-    """Checks the model files of a failed node. `folder` is None where the worker does not know ComfyUI's models."""
+    """Checks the model files of failed nodes.
+
+    `folder` is None if the worker does not know ComfyUI's folder of models.
+    """
 
     def __init__(self, models: Models, folder: ModelsFolder | None, settle: float = SETTLE_S) -> None:
         self._models = models
@@ -51,66 +54,74 @@ class DamageCheck:
         self._settle = settle
 
     async def explain(self, error: NodeFailed, prompt: Prompt, catalog: Catalog | None) -> WorkerError:
-        """Return the error that the failure of a node really is: ModelDamaged where a model of it is damaged.
+        """Return ModelDamaged if the node failed because of a damaged model file, else return `error`.
 
-        A damaged file is set aside, and fetched again where a template knows it.
+        A damaged file is set aside, and fetched again if a template has its URL.
         """
         detail = next(iter(error.details), None)
         if detail is None or detail.node_id not in prompt:
             return error
         needs = needed_models(prompt, catalog or bundled_catalog(), self._models.downloads)
-        own = [need for need in needs if detail.node_id in need.nodes]
+        own_needs = [need for need in needs if detail.node_id in need.nodes]
         before = ancestors(prompt, detail.node_id)
-        others = [need for need in needs if before.intersection(need.nodes)]
+        earlier_needs = [need for need in needs if before.intersection(need.nodes)]
         loading = detail.message.startswith(LOADING)
-        damaged = await asyncio.to_thread(lambda: list(self._damaged(own, others, loading=loading)))
+        damaged = await asyncio.to_thread(lambda: list(self._damaged_files(own_needs, earlier_needs, loading=loading)))
         if not damaged and loading:
-            unsure = [need for need in own if not self._checkable(need)]
-            damaged = [DamagedFile(need, f"it can't be loaded ({detail.message.strip()[:200]})") for need in unsure]
+            unchecked = [need for need in own_needs if not self._can_check(need)]
+            reason = f"it cannot be loaded ({detail.message.strip()[:200]})"
+            damaged = [DamagedFile(need, reason) for need in unchecked]
         if not damaged:
             return error
-        details = [await self._treated(file, detail) for file in damaged]
-        return ModelDamaged(" ".join(found.message for found in details), details)
+        details = [await self._repaired(file, detail) for file in damaged]
+        return ModelDamaged(" ".join(detail.message for detail in details), details)
 
-    def _damaged(self, own: list[ModelNeed], others: list[ModelNeed], *, loading: bool) -> Iterator[DamagedFile]:
-        """Check a failed node's files, and those of the nodes that it needs, which load some of it late."""
-        for need in (*own, *(need for need in others if need not in own)):
-            path = self._place(need)
+    def _damaged_files(
+        self, own_needs: list[ModelNeed], earlier_needs: list[ModelNeed], *, loading: bool
+    ) -> Iterator[DamagedFile]:
+        """Yield the damaged files of a failed node (`own_needs`) and of the nodes before it (`earlier_needs`).
+
+        Nodes before it may have opened their files without reading them completely.
+        """
+        for need in (*own_needs, *(need for need in earlier_needs if need not in own_needs)):
+            path = self._path(need)
             try:
-                why = damage(path, failed_to_load=loading) if path else None
-                if path and need.source is not None and (why is not None or (loading and need in own)):
-                    why = _compared(path, need.source, why)
+                reason = damage(path, failed_to_load=loading) if path else None
+                if path and need.source is not None and (reason is not None or (loading and need in own_needs)):
+                    reason = _difference(path, need.source, reason)
             except OSError as error:
-                if need in own:
-                    yield DamagedFile(need, f"it can't be read: {(error.strerror or str(error)).lower()}")
+                if need in own_needs:
+                    yield DamagedFile(need, f"it cannot be read: {(error.strerror or str(error)).lower()}")
                 continue
-            if why is not None:
-                yield DamagedFile(need, why, path)
+            if reason is not None:
+                yield DamagedFile(need, reason, path)
 
-    def _checkable(self, need: ModelNeed) -> bool:
-        """Whether damage would be seen: not in a file that is elsewhere, nor in the older format of torch."""
-        path = self._place(need)
+    def _can_check(self, need: ModelNeed) -> bool:
+        """Return True if a check would find damage: the file is present and not in the older format of torch."""
+        path = self._path(need)
         try:
             return path is not None and not is_pickle(path)
         except OSError:
             return False
 
-    def _place(self, need: ModelNeed) -> Path | None:
+    def _path(self, need: ModelNeed) -> Path | None:
+        """Return the path of a model file in the first of its folders that has it, or None."""
         if self._folder is None:
             return None
-        return next((path for folder in need.folders if (path := self._folder.find(folder, need.file))), None)
+        paths = (self._folder.find(folder, need.file) for folder in need.folders)
+        return next((path for path in paths if path), None)
 
-    async def _treated(self, file: DamagedFile, failed: Detail) -> Detail:
-        """Set a file aside, have it fetched again, and say so."""
+    async def _repaired(self, file: DamagedFile, failed: Detail) -> Detail:
+        """Set a damaged file aside, start to fetch it again if possible, and return the error detail."""
         name = f"models/{file.need.folder}/{file.need.file}"
-        message, suggestion = f"{name} of this worker is damaged: {file.why}.", ELSEWHERE
-        if file.path is not None and await self._changes(file.path):
-            message = f"{name} of this worker is not whole: it is still being written."
+        message, suggestion = f"{name} of this worker is damaged: {file.reason}.", ELSEWHERE
+        if file.path is not None and await self._is_changing(file.path):
+            message = f"{name} of this worker is incomplete: it is still being written."
         elif file.path is not None and self._folder is not None:
             try:
                 aside = await asyncio.to_thread(self._folder.set_aside, file.path)
             except OSError as error:
-                log.error("%s It can't be set aside: %s", message, error)
+                log.error("%s It cannot be set aside: %s", message, error)
                 return replace(failed, message=message, suggestion=suggestion)
             message += f" It was set aside as {aside.name}."
             if await self._models.fetch_again(file.need.source):
@@ -119,15 +130,18 @@ class DamageCheck:
             log.error("%s", message)
         return replace(failed, message=message, suggestion=suggestion)
 
-    async def _changes(self, path: Path) -> bool:
-        """Watch a file for a moment: a copy that runs beside the worker would go on under the new name."""
+    async def _is_changing(self, path: Path) -> bool:
+        """Return True if a file changes within `settle` seconds.
+
+        Another program is writing such a file, and would continue to write it after a rename.
+        """
         before = await asyncio.to_thread(_state, path)
         await asyncio.sleep(self._settle)
         return before != await asyncio.to_thread(_state, path)
 
 
 def _state(path: Path) -> tuple[int, int] | None:
-    """Return the size and the time of the last change of a file; None for one that is gone."""
+    """Return size and modification time of a file, or None if it does not exist."""
     try:
         stat = path.stat()
     except OSError:
@@ -135,13 +149,16 @@ def _state(path: Path) -> tuple[int, int] | None:
     return stat.st_size, stat.st_mtime_ns
 
 
-def _compared(path: Path, expected: ModelFile, why: str | None) -> str | None:
-    """Compare a file with what a template knows of it; `why` is what its own bytes say, unless the sha256 is right."""
+def _difference(path: Path, expected: ModelFile, reason: str | None) -> str | None:
+    """Return why a file differs from its template, or None if the sha256 is right.
+
+    `reason` is the damage found in the file itself. It is returned if the template does not prove the file intact.
+    """
     size = path.stat().st_size
     if expected.size not in {None, size}:
-        return why or f"it has {size:,} bytes instead of {expected.size:,}"
+        return reason or f"it has {size:,} bytes instead of {expected.size:,}"
     if expected.sha256:
         with path.open("rb") as file:
-            found = file_digest(file, "sha256").hexdigest()
-        return None if found == expected.sha256 else why or f"its sha256 is {found} instead of {expected.sha256}"
-    return why
+            sha256 = file_digest(file, "sha256").hexdigest()
+        return None if sha256 == expected.sha256 else reason or f"its sha256 is {sha256} instead of {expected.sha256}"
+    return reason

@@ -1,4 +1,4 @@
-"""Bringing model files: several at once, each taken up where it broke off, in its place only when it is right."""
+"""Download of model files. Interrupted downloads are resumed, and a file is put into place after it was verified."""
 
 from __future__ import annotations
 
@@ -26,32 +26,32 @@ AT_ONCE = 4
 LONGEST_S = 24 * 3600.0
 FAILURES, BACKOFF = 6, Backoff(0.2, 10.0, factor=3)
 TRIES = 2
-"""How often a file that turns out wrong is brought from its beginning."""
+"""Downloads of a file that turns out to be wrong, each from its beginning."""
 PAGES = (b"<!doctype", b"<html")
 
-Heard = Callable[[ModelFile, int], None]
-"""Told how many bytes of a file are here."""
+Progress = Callable[[ModelFile, int], None]
+"""Called with a file and the number of its bytes that are downloaded."""
 
 
 @dataclass(frozen=True, slots=True)
 class FetchOutcome:
-    """What became of one file: `error` is None where it is in its place."""
+    """Result of one download. `error` is None if the file is in place."""
 
     file: ModelFile
     error: WorkerError | None = None
 
 
 class ModelFetcher:
-    """Through the same guard as every URL, with the operator's credentials."""
+    """Downloads model files through the guard for all URLs, with the operator's credentials."""
 
     def __init__(self, settings: FetchSettings, folder: ModelsFolder, backoff: Backoff = BACKOFF) -> None:
-        """Raises StartupError for settings that can't be read."""
+        """Raises StartupError for settings that cannot be parsed."""
         self.folder = folder
         self._credentials = Credentials.read(settings.auth.get_secret_value())
         self._guard = Guard(Policy.read(settings.allow, settings.ports), idle_s=settings.idle_s)
         self._idle_s = settings.idle_s
         self._backoff = backoff
-        self._places = asyncio.Semaphore(AT_ONCE)
+        self._slots = asyncio.Semaphore(AT_ONCE)
         self._stack = AsyncExitStack()
         self._opened = False
 
@@ -60,7 +60,7 @@ class ModelFetcher:
         return self
 
     async def open(self) -> None:
-        """Make the folder and open what downloads need; again without effect. Raises StartupError."""
+        """Create the folder and open the client session. Further calls have no effect. Raises StartupError."""
         if not self._opened:
             await asyncio.to_thread(self.folder.open)
             await self._stack.enter_async_context(self._guard)
@@ -71,67 +71,70 @@ class ModelFetcher:
     ) -> None:
         await self._stack.aclose()
 
-    async def fetch_all(self, files: Iterable[ModelFile], heard: Heard = lambda *_: None) -> list[FetchOutcome]:
-        """Bring them, a few at once; one that fails stops none of the others."""
-        return await asyncio.gather(*(self._outcome(file, heard) for file in files))
+    async def fetch_all(self, files: Iterable[ModelFile], progress: Progress = lambda *_: None) -> list[FetchOutcome]:
+        """Download files, a few at a time. A failure does not stop the others."""
+        return await asyncio.gather(*(self._outcome(file, progress) for file in files))
 
-    async def fetch(self, file: ModelFile, heard: Heard = lambda *_: None) -> None:
-        """Put one file in its place, unless it is there.
+    async def fetch(self, file: ModelFile, progress: Progress = lambda *_: None) -> None:
+        """Download one file, unless it is present.
 
-        Raises UrlRefused, FetchFailed, ModelMismatch, CacheFull. What has come of it so far is kept.
+        After an error the downloaded part is kept for the next call. Raises UrlRefused, FetchFailed, ModelMismatch,
+        CacheFull.
         """
-        async with self._places:
+        async with self._slots:
             for tries_left in reversed(range(TRIES)):
                 if self.folder.has(file):
                     return
                 try:
-                    await self._bring(file, heard)
+                    await self._download(file, progress)
                 except ModelMismatch:
                     if not tries_left:
                         raise
 
-    async def _outcome(self, file: ModelFile, heard: Heard) -> FetchOutcome:
+    async def _outcome(self, file: ModelFile, progress: Progress) -> FetchOutcome:
         try:
-            await self.fetch(file, heard)
+            await self.fetch(file, progress)
         except WorkerError as error:
             return FetchOutcome(file, error)
         return FetchOutcome(file)
 
-    async def _bring(self, file: ModelFile, heard: Heard) -> None:
-        target, path = self._places_of(file)
+    async def _download(self, file: ModelFile, progress: Progress) -> None:
+        """Download, verify and place one file."""
+        target, path = self._target_and_path(file)
         partial_path = self.folder.partial / key_of(file.folder, f"{file.file}\n{file.url}\n{file.sha256}")
-        with await KeptPartial.open(partial_path, self.folder, lambda size: heard(file, size)) as partial:
+        with await KeptPartial.open(partial_path, self.folder, lambda size: progress(file, size)) as partial:
             try:
-                if self.folder.has(file):  # another process has brought it meanwhile
+                if self.folder.has(file):  # another process has downloaded it in the meantime
                     partial.discard()
                     return
                 await self._complete(file, target, partial)
                 _verify(file, target, partial)
                 partial.move(path)
-                self.folder.keep(file, partial.sha256)
+                self.folder.record(file, partial.sha256)
             except ModelMismatch:
                 partial.discard()
                 raise
             except OSError as error:
-                raise CacheFull(f"models/{file.folder}/{file.file} can't be written: {error.strerror}") from error
+                raise CacheFull(f"models/{file.folder}/{file.file} cannot be written: {error.strerror}") from error
             finally:
-                self.folder.give_back(partial.reserved)
+                self.folder.release(partial.reserved)
 
-    def _places_of(self, file: ModelFile) -> tuple[FetchTarget, Path]:
+    def _target_and_path(self, file: ModelFile) -> tuple[FetchTarget, Path]:
+        """Return the URL of a file and its path in the folder of models. Raises FetchFailed, UrlRefused."""
         try:
             path = self.folder.path(file.folder, file.file)
         except ValueError as error:
             raise FetchFailed(str(error)) from error
-        if self.folder.is_others(file):
-            message = f"there is another file models/{file.folder}/{file.file}, which was not fetched by this worker"
+        if self.folder.has_foreign(file):
+            message = f"another file models/{file.folder}/{file.file} exists, which this worker did not fetch"
             raise FetchFailed(message, [Detail(message, suggestion="move it away, or correct the size of the model")])
         if not file.url:
-            raise FetchFailed(f"nobody says where models/{file.folder}/{file.file} can be had")
+            raise FetchFailed(f"models/{file.folder}/{file.file} has no URL in any template")
         return read_target(file.url), path
 
     async def _complete(self, file: ModelFile, target: FetchTarget, partial: KeptPartial) -> None:
-        """Get what is missing of it."""
-        version = await partial.take_up()
+        """Download the missing part of a file."""
+        version = await partial.resume()
         if file.size:
             if partial.size > file.size:
                 partial.restart()
@@ -146,19 +149,19 @@ class ModelFetcher:
         try:
             await download.run(FileVersion())
         except InputTooLarge as error:
-            raise _wrong(file, target, f"it is larger than {limits.size} bytes") from error
+            raise _mismatch(file, target, f"it is larger than {limits.size} bytes") from error
 
 
 def _verify(file: ModelFile, target: FetchTarget, partial: KeptPartial) -> None:
-    """Raises ModelMismatch."""
+    """Raise ModelMismatch if size or sha256 differ, or if a file without a sha256 is an HTML page."""
     if file.size and partial.size != file.size:
-        raise _wrong(file, target, f"it has {partial.size} bytes instead of {file.size}")
+        raise _mismatch(file, target, f"it has {partial.size} bytes instead of {file.size}")
     if file.sha256 and partial.sha256 != file.sha256:
-        raise _wrong(file, target, f"its sha256 is {partial.sha256}")
+        raise _mismatch(file, target, f"its sha256 is {partial.sha256}")
     if not file.sha256 and partial.head().lower().startswith(PAGES):
-        raise _wrong(file, target, "it is a page for people")
+        raise _mismatch(file, target, "it is an HTML page")
 
 
-def _wrong(file: ModelFile, target: FetchTarget, why: str) -> ModelMismatch:
-    message = f"{target.host} sent another file than models/{file.folder}/{file.file}: {why}"
+def _mismatch(file: ModelFile, target: FetchTarget, reason: str) -> ModelMismatch:
+    message = f"{target.host} sent another file than models/{file.folder}/{file.file}: {reason}"
     return ModelMismatch(message, [Detail(message, suggestion="correct the URL, the size or the sha256 of the model")])

@@ -1,4 +1,4 @@
-"""ComfyUI's folder of models: what is in it, which of it we brought, and what makes room for more."""
+"""ComfyUI's folder of models: its files, records of those that this worker fetched, and eviction of the latter."""
 
 from __future__ import annotations
 
@@ -23,17 +23,21 @@ from worker.workflow.templates.template import ModelFile
 
 GIB = 1024**3
 OWN = ".comfy-worker"
-"""Beside the folders of models, so that ComfyUI lists nothing of it."""
+"""Folder of the worker's own data, next to the folders of models. ComfyUI lists nothing in it."""
 FOLDER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 DAMAGED = ".damaged"
-"""What is added to the name of a file that was set aside: no suffix that ComfyUI takes for a model's."""
+"""Suffix of a file that was set aside. ComfyUI does not list files with this suffix."""
 STALE_S = 7 * 86400.0
-"""A beginning that nobody has gone on with for so long is deleted."""
+"""Age in seconds at which a partial download is deleted."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelRecord:
-    """A file that we brought. It is ours as long as it is unchanged: `size` in bytes, `mtime_ns` as `stat` says."""
+    """A file that this worker fetched.
+
+    The record is valid while size (in bytes) and modification time of the file are unchanged. Otherwise the file
+    belongs to the operator.
+    """
 
     folder: str
     file: str
@@ -44,51 +48,65 @@ class ModelRecord:
 
     @property
     def key(self) -> str:
+        """Name of the record's file."""
         return key_of(self.folder, self.file)
 
 
 def models_folder(settings: Settings) -> Path | None:
-    """WORKER_MODELS_FOLDER, else one in the state folder; None for a ComfyUI that is only a URL."""
+    """Return WORKER_MODELS_FOLDER, or the default in the state folder.
+
+    Return None if that is not set and ComfyUI is given by URL.
+    """
     folders = engine_folders(settings)
     return folders.models if folders else settings.models.folder
 
 
 def baked_models(settings: Settings) -> Path | None:
-    """The models of the ComfyUI that this worker starts, where that has any: looked at and never changed."""
+    """Return the `models/` folder inside the ComfyUI that this worker starts, or None.
+
+    Its files are used and never changed.
+    """
     folders = engine_folders(settings)
     return folders.baked if folders else None
 
 
 def worker_models(settings: Settings) -> ModelsFolder | None:
-    """Return the folder of models of a worker with these settings; None where it is not known."""
+    """Return the folder of models for these settings, or None if it is not known."""
     root = models_folder(settings)
     return ModelsFolder(root, int(settings.models.quota * GIB), baked=baked_models(settings)) if root else None
 
 
 def key_of(folder: str, file: str) -> str:
+    """Return a file name that is unique for a folder and a file."""
     return sha256(f"{folder}/{file}".encode()).hexdigest()[:32]
 
 
 class ModelFiles:
-    """The models of a folder, if there is one; what a request would bring is taken for present."""
+    """Files that a workflow may name, for validation without a running ComfyUI.
+
+    Model files are looked up in a folder, if there is one. Input, output and temp files are assumed to be present.
+    """
 
     def __init__(self, root: Path | None, baked: Path | None = None) -> None:
         self._folder = ModelsFolder(root, baked=baked) if root else None
 
     def exists(self, folder: str, name: str) -> bool:
+        """Return True if a file is present in one of ComfyUI's folders."""
         if folder in {"input", "output", "temp", ""}:
             return True
         return self._folder is not None and self._folder.size(folder, name) is not None
 
     def names(self, folder: str) -> list[str]:
-        """Return what is in a folder of models."""
+        """Return the names of the files in one folder of models."""
         return self._folder.names(folder) if self._folder is not None else []
 
 
 class ModelsFolder:
-    """`quota` in bytes is the most that the files we brought may take, 0 for no limit. A file that is `needed` stays.
+    """The folder of models at `root`.
 
-    What is in `baked` is there as well, first of all, and never changed, except that a damaged file is set aside.
+    - `quota`: most bytes of all files that this worker fetched. 0 means no limit.
+    - `needed`: returns True for a file that must not be evicted.
+    - `baked`: a second, read-only folder that is searched first. Only damaged files in it are renamed.
     """
 
     def __init__(
@@ -105,10 +123,10 @@ class ModelsFolder:
         self._quota = quota
         self.needed = needed
         self._reserved = 0
-        """Bytes promised to downloads that are under way."""
+        """Bytes reserved for downloads in progress."""
 
     def open(self) -> None:
-        """Make the folders, drop stale beginnings. Raises StartupError."""
+        """Create the worker's own folders, and delete stale partial downloads. Raises StartupError."""
         try:
             self.partial.mkdir(parents=True, exist_ok=True)
             self._records.mkdir(parents=True, exist_ok=True)
@@ -116,50 +134,50 @@ class ModelsFolder:
                 if path.is_file() and time.time() - path.stat().st_mtime > STALE_S:
                     path.unlink(missing_ok=True)
         except OSError as error:
-            raise StartupError(f"{self.root} can't hold models: {error.strerror}") from error
+            raise StartupError(f"{self.root} cannot be used for models: {error.strerror}") from error
 
     def path(self, folder: str, file: str) -> Path:
-        """Where a model file lies. Raises ValueError for a name that leads out of its folder."""
+        """Return the path of a model file. Raises ValueError for a name that leads out of its folder."""
         if not FOLDER.fullmatch(folder) or escapes(file) or "\\" in file or not file.strip("/. "):
-            raise ValueError(f"models/{folder}/{file} is no name of a model file")
+            raise ValueError(f"models/{folder}/{file} is not a valid name of a model file")
         return self.root / folder / file
 
     def has(self, file: ModelFile) -> bool:
-        """True where it is there and has the size that it should have."""
+        """Return True if a file is present and has the expected size."""
         size = self.size(file.folder, file.file)
         return size is not None and file.size in {None, size}
 
-    def is_others(self, file: ModelFile) -> bool:
-        """True where something of that name is there that we did not bring: it is not for us to replace."""
+    def has_foreign(self, file: ModelFile) -> bool:
+        """Return True if a file of this name is present that this worker did not fetch and must not replace."""
         key = key_of(file.folder, file.file)
-        return self.size(file.folder, file.file) is not None and key not in {record.key for record in self.brought()}
+        return self.size(file.folder, file.file) is not None and key not in {record.key for record in self.fetched()}
 
     def size(self, folder: str, file: str) -> int | None:
-        """In bytes; None for a file that is not there."""
+        """Return the size of a file in bytes, or None if it is not present."""
         try:
             path = self.path(folder, file)
-            there = (self._baked / folder / file, path) if self._baked else (path,)
-            return next((found.stat().st_size for found in there if found.is_file()), None)
+            candidates = (self._baked / folder / file, path) if self._baked else (path,)
+            return next((candidate.stat().st_size for candidate in candidates if candidate.is_file()), None)
         except (OSError, ValueError):
             return None
 
     def names(self, folder: str) -> list[str]:
-        """Return what is in a folder of models, as ComfyUI names it."""
+        """Return the names of the files in one folder of models, as ComfyUI lists them."""
         roots = [root / folder for root in (self._baked, self.root) if root is not None]
         files = (path.relative_to(root).as_posix() for root in roots for path in root.rglob("*") if path.is_file())
         return sorted(set(files))
 
     def find(self, folder: str, file: str) -> Path | None:
-        """Where a model file lies, in `baked` first, as ComfyUI looks for it; None for one that is not there."""
+        """Return the path of a model file, or None if it is not present. `baked` is searched first, as ComfyUI does."""
         try:
             path = self.path(folder, file)
         except ValueError:
             return None
-        places = (self._baked / folder / file, path) if self._baked else (path,)
-        return next((place for place in places if place.is_file()), None)
+        candidates = (self._baked / folder / file, path) if self._baked else (path,)
+        return next((candidate for candidate in candidates if candidate.is_file()), None)
 
     def set_aside(self, path: Path) -> Path:
-        """Rename a damaged file so that ComfyUI lists it no more, and return its new place. Raises OSError."""
+        """Rename a damaged file so that ComfyUI does not list it, and return its new path. Raises OSError."""
         names = (path.with_name(f"{path.name}{DAMAGED}{number or ''}") for number in count())
         target = next(name for name in names if not name.exists())
         path.rename(target)
@@ -167,12 +185,12 @@ class ModelsFolder:
 
     @property
     def free(self) -> int:
-        """Bytes that the disk has left, where the folder is or would be."""
-        there = next(path for path in (self.root.absolute(), *self.root.absolute().parents) if path.exists())
-        return shutil.disk_usage(there).free
+        """Free bytes on the disk of the folder, which may not exist yet."""
+        existing = next(path for path in (self.root.absolute(), *self.root.absolute().parents) if path.exists())
+        return shutil.disk_usage(existing).free
 
-    def keep(self, file: ModelFile, sha256: str) -> None:
-        """Write down that we brought this file, which lies in its place."""
+    def record(self, file: ModelFile, sha256: str) -> None:
+        """Record that this worker fetched a file. The file must be in place."""
         stat = self.path(file.folder, file.file).stat()
         record = ModelRecord(file.folder, file.file, stat.st_size, sha256, file.url or "", stat.st_mtime_ns)
         target = self._records / f"{record.key}.json"
@@ -181,38 +199,42 @@ class ModelsFolder:
         draft.replace(target)
 
     def touch(self, record: ModelRecord) -> None:
-        """Somebody uses it now."""
+        """Record that a model was used just now, for the eviction order."""
         os.utime(self._records / f"{record.key}.json")
 
-    def brought(self) -> list[ModelRecord]:
-        """The files that are ours, the one that was not used for longest first; others' are forgotten."""
-        found = sorted(self._read(), key=lambda item: item[0])
-        return [record for _, record in found]
+    def fetched(self) -> list[ModelRecord]:
+        """Return the files that this worker fetched, least recently used first. Invalid records are deleted."""
+        by_last_use = sorted(self._read(), key=lambda item: item[0])
+        return [record for _, record in by_last_use]
 
-    def make_room(self, size: int) -> None:
-        """As `promise`, for bytes that are not on the disk yet. Raises CacheFull."""
-        self.promise(size)
+    def reserve_space(self, size: int) -> None:
+        """Reserve `size` bytes that are not on the disk yet, as `reserve` does.
+
+        Raises CacheFull also if the disk has too little free space.
+        """
+        self.reserve(size)
         if size > self.free:
-            self.give_back(size)
-            raise CacheFull(f"the disk has no room for {size} bytes more of models")
+            self.release(size)
+            raise CacheFull(f"the disk has too little free space for {size} more bytes of models")
 
-    def promise(self, size: int) -> None:
-        """Count `size` more bytes, having deleted files of ours that nobody needs. Raises CacheFull."""
+    def reserve(self, size: int) -> None:
+        """Reserve `size` bytes for a download. Fetched files are evicted if the quota requires it. Raises CacheFull."""
         if self._quota:
-            self._shrink(size)
+            self._evict(size)
         self._reserved += size
 
-    def give_back(self, size: int) -> None:
-        """Of what was promised: it was not needed, or has become a file."""
+    def release(self, size: int) -> None:
+        """Release reserved bytes, because they were not needed or are part of a finished file now."""
         self._reserved -= size
 
-    def _shrink(self, size: int) -> None:
-        brought = self.brought()
-        used = sum(record.size for record in brought) + self._reserved
-        loose = [record for record in brought if not self.needed(record)]
-        if used + size - sum(record.size for record in loose) > self._quota:
+    def _evict(self, size: int) -> None:
+        """Delete fetched files that no job needs until `size` more bytes fit into the quota. Raises CacheFull."""
+        fetched = self.fetched()
+        used = sum(record.size for record in fetched) + self._reserved
+        evictable = [record for record in fetched if not self.needed(record)]
+        if used + size - sum(record.size for record in evictable) > self._quota:
             raise CacheFull("the models that are needed fill the space for models (WORKER_MODELS_QUOTA_GIB)")
-        for record in loose:
+        for record in evictable:
             if used + size <= self._quota:
                 return
             self.path(record.folder, record.file).unlink(missing_ok=True)
@@ -220,17 +242,17 @@ class ModelsFolder:
             used -= record.size
 
     def _read(self) -> Iterator[tuple[float, ModelRecord]]:
-        """(last use, record) of each file that is still as we left it."""
+        """Yield the time of last use and the record of each file that is unchanged since it was fetched."""
         for path in self._records.glob("*.json"):
             try:
-                used = path.stat().st_mtime
+                last_use = path.stat().st_mtime
                 record = ModelRecord(**orjson.loads(path.read_bytes()))
                 stat = self.path(record.folder, record.file).stat()
             except (OSError, ValueError, TypeError):
                 self._forget(path.stem)
                 continue
             if (stat.st_size, stat.st_mtime_ns) == (record.size, record.mtime_ns):
-                yield used, record
+                yield last_use, record
             else:
                 self._forget(path.stem)
 

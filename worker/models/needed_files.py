@@ -1,4 +1,4 @@
-"""The model files of one workflow, and what else it may need that can't be seen."""
+"""The model files that one workflow needs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ from worker.workflow.unseen_models import UnseenModel, unseen_models
 
 @dataclass(frozen=True, slots=True)
 class NeededFiles:
-    """With `unseen`, files that are all there do not mean that the workflow `name` runs."""
+    """The model files of the workflow `name`.
+
+    `unseen` are further models that it may need and that the worker cannot determine. If there are any, the workflow
+    may fail even if all files are present.
+    """
 
     name: str
     files: Sequence[ModelFile]
@@ -28,38 +32,39 @@ class NeededFiles:
 
 
 def needed_files(
-    name: str, workflow: Mapping[str, object], catalog: Catalog, known: Downloads, place: ModelsFolder
+    name: str, workflow: Mapping[str, object], catalog: Catalog, known_downloads: Downloads, folder: ModelsFolder
 ) -> NeededFiles:
-    """Look by the nodes; by what the editor saved of downloads where no prompt can be made of a file of the editor's.
+    """Return the model files that the nodes of a workflow need.
 
-    `known` are downloads that come before those. Raises PromptError for what is no workflow.
+    If a workflow in the editor's format cannot be converted to a prompt, return the downloads that the editor saved in
+    it. `known_downloads` take precedence over those. Raises PromptError if `workflow` is not a workflow.
     """
     saved = list(saved_downloads(workflow))
-    # As the nodes of packs find them, by a part of their names.
-    catalog = catalog.with_files({LORAS: place.names(LORAS)})
+    # Nodes of packs find LoRAs by a part of their names, so the catalog needs the complete list.
+    catalog = catalog.with_files({LORAS: folder.names(LORAS)})
     try:
         prompt = convert(workflow, catalog).prompt if is_ui(workflow) else parse_prompt(workflow)
-        prompt = repair(prompt, catalog).prompt  # the names that a job would ask for
+        prompt = repair(prompt, catalog).prompt  # a job would use the repaired names
     except CannotConvert as error:
         details = error.details or ()
-        unseen = [UnseenModel(one.message, one.node_id, one.class_type, one.input) for one in details]
-        files = [known.get((file.folder, file.file), file) for file in saved]
+        unseen = [UnseenModel(detail.message, detail.node_id, detail.class_type, detail.input) for detail in details]
+        files = [known_downloads.get((file.folder, file.file), file) for file in saved]
         return NeededFiles(name, files, unseen or [UnseenModel(error.message)])
-    needs = needed_models(prompt, catalog, {**downloads_by_file(saved), **known})
-    files = [_file(need, place) for need in needs]
+    needs = needed_models(prompt, catalog, {**downloads_by_file(saved), **known_downloads})
+    files = [_file(need, folder) for need in needs]
     return NeededFiles(
-        name, [*files, *_embeddings(prompt, catalog, known, place)], list(unseen_models(prompt, catalog))
+        name, [*files, *_embeddings(prompt, catalog, known_downloads, folder)], list(unseen_models(prompt, catalog))
     )
 
 
-def _file(need: ModelNeed, place: ModelsFolder) -> ModelFile:
-    """Where it is, of several folders; else where it belongs."""
+def _file(need: ModelNeed, folder: ModelsFolder) -> ModelFile:
+    """Return the file of a need, in the first folder that has it, or else in its default folder."""
     if need.source is not None:
         return need.source
-    there = (folder for folder in need.folders if place.size(folder, need.file) is not None)
-    return ModelFile(need.file, next(there, need.folder))
+    containing = (name for name in need.folders if folder.size(name, need.file) is not None)
+    return ModelFile(need.file, next(containing, need.folder))
 
 
-def _embeddings(prompt: Prompt, catalog: Catalog, known: Downloads, place: ModelsFolder) -> list[ModelFile]:
-    names = named_embeddings(prompt, catalog, place.names(EMBEDDINGS))
-    return [known.get((EMBEDDINGS, name), ModelFile(name, EMBEDDINGS)) for name in names]
+def _embeddings(prompt: Prompt, catalog: Catalog, known_downloads: Downloads, folder: ModelsFolder) -> list[ModelFile]:
+    names = named_embeddings(prompt, catalog, folder.names(EMBEDDINGS))
+    return [known_downloads.get((EMBEDDINGS, name), ModelFile(name, EMBEDDINGS)) for name in names]

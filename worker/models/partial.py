@@ -1,4 +1,4 @@
-"""A model on its way in: kept when the way breaks off, taken up by whoever comes next."""
+"""A partial download of a model file. It is kept after an interruption, and resumed by the next process."""
 
 from __future__ import annotations
 
@@ -20,30 +20,31 @@ from worker.models.folder import ModelsFolder
 
 BLOCK = 1024 * 1024
 BUSY_S = 0.5
-"""How often a file that another process is bringing is looked at."""
+"""Seconds between checks of a file that another process is downloading."""
 
 
 class KeptPartial(Partial):
-    """`version` says which state of the file this is the beginning of; it lies beside it, so that a rest can be had.
+    """A partial file that is kept on disk, with the version of the server's file in a second file next to it.
 
-    The open file is locked: of two processes that want the same model one waits for the other.
+    The version is needed to resume the download. The open file is locked: a second process that needs the same model
+    waits. `version` is called for the version before the first bytes are written, and `progress` with the size.
     """
 
-    def __init__(self, file: IO[bytes], folder: ModelsFolder, heard: Callable[[int], None]) -> None:
-        super().__init__(file, folder.make_room)
+    def __init__(self, file: IO[bytes], folder: ModelsFolder, progress: Callable[[int], None]) -> None:
+        super().__init__(file, folder.reserve_space)
         self._folder = folder
-        self._heard = heard
-        self._note = self._path.with_suffix(".version")
-        self._noted = False
+        self._progress = progress
+        self._version_path = self._path.with_suffix(".version")
+        self._version_written = False
         self.version: Callable[[], FileVersion] = FileVersion
 
     @classmethod
-    async def open(cls, path: Path, folder: ModelsFolder, heard: Callable[[int], None]) -> KeptPartial:
-        """Waits for a lock as long as it takes."""
+    async def open(cls, path: Path, folder: ModelsFolder, progress: Callable[[int], None]) -> KeptPartial:
+        """Open and lock the file at `path`. Wait without a time limit while another process has the lock."""
         while True:
             file = await asyncio.to_thread(_locked, path)
             if file is not None:
-                return cls(file, folder, heard)
+                return cls(file, folder, progress)
             await asyncio.sleep(BUSY_S)
 
     def __enter__(self) -> Self:
@@ -52,48 +53,50 @@ class KeptPartial(Partial):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._file.close()
 
-    async def take_up(self) -> FileVersion:
-        """Read what is here already; returns the version that it is the beginning of, an empty one if nobody knows."""
+    async def resume(self) -> FileVersion:
+        """Hash the bytes that are on disk, and return their version, or an empty one if it is not known."""
         await asyncio.to_thread(self._hash_again)
-        self._folder.promise(self.size)
+        self._folder.reserve(self.size)
         self.reserved = self.size
-        self._heard(self.size)
+        self._progress(self.size)
         with suppress(OSError, ValueError):
-            noted = orjson.loads(self._note.read_bytes())
-            if isinstance(noted, dict) and all(isinstance(value, str) for value in noted.values()):
-                return FileVersion(noted.get("etag", ""), noted.get("modified", ""))
+            version = orjson.loads(self._version_path.read_bytes())
+            if isinstance(version, dict) and all(isinstance(value, str) for value in version.values()):
+                return FileVersion(version.get("etag", ""), version.get("modified", ""))
         return FileVersion()
 
     def restart(self) -> None:
+        """Discard the bytes on disk and their version, so that the file can be written from its beginning."""
         super().restart()
-        self._noted = False
-        self._note.unlink(missing_ok=True)
-        self._heard(0)
+        self._version_written = False
+        self._version_path.unlink(missing_ok=True)
+        self._progress(0)
 
     async def write(self, data: bytes) -> None:
-        if not self._noted:
+        """Append bytes. Before the first ones the version is stored. Raises InputTooLarge, CacheFull."""
+        if not self._version_written:
             version = self.version()
-            self._note.write_bytes(orjson.dumps({"etag": version.etag, "modified": version.modified}))
-            self._noted = True
+            self._version_path.write_bytes(orjson.dumps({"etag": version.etag, "modified": version.modified}))
+            self._version_written = True
         await super().write(data)
-        self._heard(self.size)
+        self._progress(self.size)
 
     def head(self) -> bytes:
-        """The first few bytes."""
+        """Return the first 64 bytes without leading white space."""
         self._file.seek(0)
         return self._file.read(64).lstrip()
 
     def discard(self) -> None:
-        """It is not the beginning of anything."""
+        """Delete the file and its version."""
         self.restart()
         self._path.unlink(missing_ok=True)
 
     def move(self, path: Path) -> None:
-        """To its place; whoever looks there sees a whole file or none."""
+        """Move the complete file to its path in one step, so that ComfyUI never sees a part of it."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path.chmod(0o644)
         self._path.replace(path)
-        self._note.unlink(missing_ok=True)
+        self._version_path.unlink(missing_ok=True)
 
     def _hash_again(self) -> None:
         self._hash = hashlib.sha256()
@@ -105,7 +108,7 @@ class KeptPartial(Partial):
 
 
 def _locked(path: Path) -> IO[bytes] | None:
-    """None where somebody else has the lock, or had it and has moved the file to its place."""
+    """Open and lock a file. Return None if another process has the lock, or has just moved the file into place."""
     file = path.open("a+b", buffering=0)
     with suppress(OSError):
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""What of a list of model files is there, what has to come, and what nobody knows how to get."""
+"""Comparison of a list of model files with a folder of models."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from worker.workflow.templates.template import ModelFile
 
 
 class ModelState(StrEnum):
-    """UNKNOWN: it is not there, and nobody says where to get it. OTHER: a file of that name has another size."""
+    """State of a model file.
+
+    HERE: present with the right size. MISSING: absent, and it can be fetched. UNKNOWN: absent, without a URL. OTHER: a
+    file of that name has another size.
+    """
 
     HERE = "here"
     MISSING = "missing"
@@ -21,7 +25,7 @@ class ModelState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PlannedModel:
-    """`here` is the size in bytes of what is there, None for nothing."""
+    """One file of a plan. `present_size` is the size in bytes of the file that is present, or None."""
 
     file: ModelFile
     state: ModelState
@@ -30,36 +34,42 @@ class PlannedModel:
 
 @dataclass(frozen=True, slots=True)
 class ModelPlan:
-    """Sizes in bytes; those that nobody knows count nothing."""
+    """State of all files. `free` is the free space on the disk in bytes."""
 
     items: Sequence[PlannedModel]
     free: int
 
     @property
     def to_fetch(self) -> list[ModelFile]:
+        """Files that are missing and can be fetched."""
         return [item.file for item in self.items if item.state is ModelState.MISSING]
 
     @property
     def size(self) -> int:
+        """Bytes to fetch. Files of unknown size count as 0."""
         return sum(file.size or 0 for file in self.to_fetch)
 
     @property
     def complete(self) -> bool:
+        """Whether every file is present with the right size."""
         return all(item.state is ModelState.HERE for item in self.items)
 
 
 def plan(files: Iterable[ModelFile], folder: ModelsFolder) -> ModelPlan:
-    """Each place once; of two sources for one the first is taken, one with a URL before one without."""
+    """Return the state of each file once.
+
+    If a file is listed several times, the first entry with a URL counts, or else the first entry.
+    """
     chosen: dict[tuple[str, str], ModelFile] = {}
     for file in files:
-        known = chosen.get((file.folder, file.file))
-        if known is None or (not known.url and file.url):
+        earlier = chosen.get((file.folder, file.file))
+        if earlier is None or (not earlier.url and file.url):
             chosen[file.folder, file.file] = file
     return ModelPlan([_item(file, folder) for file in chosen.values()], folder.free)
 
 
 def _item(file: ModelFile, folder: ModelsFolder) -> PlannedModel:
-    here = folder.size(file.folder, file.file)
-    if here is None:
+    size = folder.size(file.folder, file.file)
+    if size is None:
         return PlannedModel(file, ModelState.MISSING if file.url else ModelState.UNKNOWN, None)
-    return PlannedModel(file, ModelState.HERE if folder.has(file) else ModelState.OTHER, here)
+    return PlannedModel(file, ModelState.HERE if folder.has(file) else ModelState.OTHER, size)

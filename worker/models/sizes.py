@@ -1,4 +1,4 @@
-"""How large the models are that a prompt loads."""
+"""Sizes of the model files that a prompt loads."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from worker.workflow.prompt import Prompt
 
 
 class ModelSizes:
-    """Reads sizes from the folder of models; None where that folder is not known."""
+    """Reads the sizes of model files. All sizes are None if the folder of models is not known."""
 
     def __init__(self, folder: ModelsFolder | None) -> None:
         self._folder = folder
 
     def of(self, prompt: Prompt, catalog: Catalog) -> dict[str, int | None]:
-        """Return the bytes of each model file that a prompt names, None for one that can't be seen."""
+        """Return the size in bytes of each model file that a prompt names, or None if it is not known."""
         return {need.file: self._size(need.folders, need.file) for need in needed_models(prompt, catalog)}
 
     def _size(self, folders: tuple[str, ...], file: str) -> int | None:

@@ -1,1 +1,1 @@
-"""`comfyui_nodes.txt`: read it, edit it, lock it, lay its sources down, and prove what an image has of it."""
+"""Node packs in `comfyui_nodes.txt`: reads, edits and locks the file, installs the sources and verifies an image."""

@@ -1,4 +1,4 @@
-"""One resolution of all that ComfyUI and its packs want, by uv, written as one lock file a group."""
+"""Resolves the requirements of ComfyUI and all packs together with uv, into one lock file for each group."""
 
 from __future__ import annotations
 
@@ -19,46 +19,55 @@ PYTHON = "3.11"
 PLATFORM = "sys_platform == 'linux' and platform_machine == 'x86_64'"
 
 LEFT_OUT = (
-    *("opencv-python", "opencv-contrib-python"),  # `requirements` takes them without their windows
-    *("comfyui-workflow-templates", "comfyui-embedded-docs"),  # pictures and pages for the editor, 500 MB of them
+    *("opencv-python", "opencv-contrib-python"),  # `requirements` replaces them by the packages without windows
+    *("comfyui-workflow-templates", "comfyui-embedded-docs"),  # 500 MB of images and pages for the editor
 )
-"""Never installed, whoever wants them."""
+"""Packages that are never installed, even when a pack requires them."""
 
-Wanted = Mapping[str, tuple[str, ...]]
-"""Requirements by the name of a pack."""
+Requirements = Mapping[str, tuple[str, ...]]
+"""The requirements of each pack by its name."""
 
 
 def make_locks(pins: Pins, sources: Path | None, folder: Path, *, upgrade: bool = False) -> dict[str, str]:
-    """The texts of the files by name; `folder` is read for constraints and for versions to keep, not written.
+    """Return the texts of the lock files by name.
 
-    Raises LockError, SourceError, RequirementsError.
+    The constraints and, without `upgrade`, the versions to keep are read from `folder`, which is not written. Raises
+    LockError, SourceError and RequirementsError.
     """
-    wanted = {pack.name: read_requirements(pack, sources) for pack in (pins.comfyui, *pins.packs)}
+    requirements = {pack.name: read_requirements(pack, sources) for pack in (pins.comfyui, *pins.packs)}
     constraints = constraints_in(folder)
-    kept = "" if upgrade else "".join(path.read_text("utf-8") for path in sorted(folder.glob("*.lock")) if _ours(path))
-    everything = resolve_requirements(pins, pins.groups, wanted, constraints, kept)
-    # Each group alone takes the versions that go together in an image with all groups.
-    together = "".join(f"{entry.name}=={entry.version}{_marked(entry)}\n" for entry in everything)
-    base, *more = (resolve_requirements(pins, {BASE, group}, wanted, together, "") for group in pins.groups)
+    kept = (
+        "" if upgrade else "".join(path.read_text("utf-8") for path in sorted(folder.glob("*.lock")) if _is_lock(path))
+    )
+    everything = resolve_requirements(pins, pins.groups, requirements, constraints, kept)
+    # Each group is resolved again with the versions that fit together in an image with all groups.
+    pinned_versions = "".join(f"{entry.name}=={entry.version}{_marker_of(entry)}\n" for entry in everything)
+    base, *more = (
+        resolve_requirements(pins, {BASE, group}, requirements, pinned_versions, "") for group in pins.groups
+    )
     return lock_files(base, dict(zip(pins.groups[1:], more, strict=True)), lock_header(pins, constraints))
 
 
 def constraints_in(folder: Path) -> str:
+    """Return the text of `constraints.txt` in a folder, or an empty text when there is none."""
     path = folder / CONSTRAINTS
     return path.read_text("utf-8") if path.exists() else ""
 
 
 def resolve_requirements(
-    pins: Pins, groups: Iterable[str], wanted: Wanted, constraints: str, kept: str
+    pins: Pins, groups: Iterable[str], requirements: Requirements, constraints: str, kept: str
 ) -> tuple[LockEntry, ...]:
-    """What an image with these groups installs. Raises LockError: the packs that can't be had together, and why."""
+    """Return the packages that an image with these groups installs.
+
+    Raises LockError, which names the packs that cannot be installed together and the reason.
+    """
     chosen = (pins.comfyui, *pins.chosen(groups))
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        _write(folder, chosen, wanted)
+        _write_projects(folder, chosen, requirements)
         (folder / "constraints.txt").write_text(constraints, "utf-8")
         (folder / "out.lock").write_text(kept, "utf-8")
-        done = subprocess.run(  # noqa: S603 - uv, and files of ours
+        done = subprocess.run(  # noqa: S603 - uv, with files that we wrote
             _command(chosen), cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
         )
         if done.returncode:
@@ -66,12 +75,12 @@ def resolve_requirements(
         return read_entries((folder / "out.lock").read_text("utf-8"))
 
 
-def _write(folder: Path, packs: Iterable[PinnedPack], wanted: Wanted) -> None:
-    """Each pack is a package of its own, so that uv names it where packs collide."""
+def _write_projects(folder: Path, packs: Iterable[PinnedPack], requirements: Requirements) -> None:
+    """Write a project for each pack, so that uv names the packs in a conflict, and one that depends on all of them."""
     for pack in packs:
         (folder / pack.name).mkdir()
         text = f'[project]\nname = "{_alias(pack)}"\nversion = "0"\nrequires-python = ">={PYTHON}"\n'
-        text += f"dependencies = {json.dumps(wanted[pack.name])}\n"
+        text += f"dependencies = {json.dumps(requirements[pack.name])}\n"
         (folder / pack.name / "pyproject.toml").write_text(text, "utf-8")
     names = json.dumps([_alias(pack) for pack in packs])
     never = [f"{name} ; python_version < '3'" for name in LEFT_OUT]
@@ -97,31 +106,31 @@ def _command(packs: Iterable[PinnedPack]) -> list[str]:
 
 
 def find_uv() -> str:
-    """Raises LockError."""
+    """Return the path of uv. Raises LockError when it is not installed."""
     try:
         from uv import find_uv_bin
 
         bundled: str = find_uv_bin()
         return bundled
     except (ImportError, FileNotFoundError):
-        if found := shutil.which("uv"):
-            return found
-    raise LockError("uv is not installed; it comes with the extra: pip install 'comfy-worker[nodes]'")
+        if path := shutil.which("uv"):
+            return path
+    raise LockError("uv is not installed; install it with the extra: pip install 'comfy-worker[nodes]'")
 
 
-def _conflict(said: str, packs: Iterable[PinnedPack]) -> str:
-    """uv's reasons with our names of the packs; those that it names stand first."""
-    text, named = said, []
+def _conflict(message: str, packs: Iterable[PinnedPack]) -> str:
+    """Return uv's message with the names of the packs, and with the packs that it names at the start."""
+    text, named = message, []
     for pack in packs:
         text, count = re.subn(rf"\b{re.escape(_alias(pack))}(==0)?(?![\w-])", pack.name, text)
         named += [pack.name] if count else []
     reasons = " ".join(text.replace("error: ", "").replace("cause: ", "").split())
-    return f"{' and '.join(named)} can't be installed together: {reasons}" if len(named) > 1 else reasons
+    return f"{' and '.join(named)} cannot be installed together: {reasons}" if len(named) > 1 else reasons
 
 
-def _marked(entry: LockEntry) -> str:
+def _marker_of(entry: LockEntry) -> str:
     return f" ; {entry.marker}" if entry.marker else ""
 
 
-def _ours(path: Path) -> bool:
+def _is_lock(path: Path) -> bool:
     return path.name.startswith(("comfyui", "torch"))

@@ -1,4 +1,4 @@
-"""What the files in `locks/` look like: pure text."""
+"""The format of the files in `locks/`. There is no I/O."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TORCH_LOCK = "torch.lock"
 CONSTRAINTS = "constraints.txt"
 
 LINUX = "platform_machine == 'x86_64' and sys_platform == 'linux'"
-"""What every line of a resolution for one platform is marked with: said once, in the head."""
+"""The marker of every line in a resolution for one platform. It is left out, because the header names the platform."""
 
 TORCH = re.compile(r"(torch|torchvision|torchaudio|triton)$|(nvidia|cuda)-")
 ENTRY = re.compile(r"(?P<name>[a-z0-9][a-z0-9.-]*)==(?P<version>\S+)(?: ; (?P<marker>.*))?")
@@ -33,45 +33,46 @@ class LockEntry:
 
     @property
     def is_torch(self) -> bool:
-        """Of those that a GPU needs, and that an image may take from elsewhere."""
+        """Whether the package belongs to torch or CUDA, which an image may install from another index."""
         return TORCH.match(self.name) is not None
 
     @property
     def text(self) -> str:
+        """The entry as lines of a lock file."""
         marker = f" ; {self.marker}" if self.marker else ""
         return " \\\n    ".join((f"{self.name}=={self.version}{marker}", *self.hashes))
 
 
 def group_lock(group: str) -> str:
-    """The file of what a group needs besides `comfyui.lock`."""
+    """Return the name of the file with the packages that a group needs besides `comfyui.lock`."""
     return f"comfyui-{group}.lock"
 
 
 def read_entries(text: str) -> tuple[LockEntry, ...]:
-    """Of a file, or of what uv wrote. Raises LockError for a line that another machine could not use."""
+    """Return the entries of a lock file or of uv's output. Raises LockError for an entry that is not reproducible."""
     lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
-    return tuple(map(_entry, _joined(lines)))
+    return tuple(map(_entry, _grouped(lines)))
 
 
-def _joined(lines: Iterable[str]) -> Iterator[list[str]]:
-    """A package's line with those of its hashes."""
-    together: list[str] = []
+def _grouped(lines: Iterable[str]) -> Iterator[list[str]]:
+    """Yield the lines of each package, which are joined by backslashes."""
+    group: list[str] = []
     for line in lines:
-        together.append(line.strip().removesuffix("\\").strip())
+        group.append(line.strip().removesuffix("\\").strip())
         if not line.rstrip().endswith("\\"):
-            yield together
-            together = []
+            yield group
+            group = []
 
 
 def _entry(lines: list[str]) -> LockEntry:
-    found = ENTRY.fullmatch(lines[0])
-    if found is None:
-        raise LockError(f"{lines[0]!r} is no version of a package from an index")
-    if "+" in found["version"]:
-        raise LockError(f"{lines[0]}: a local version is on no public index")
+    match = ENTRY.fullmatch(lines[0])
+    if match is None:
+        raise LockError(f"{lines[0]!r} is not a pinned version of a package from an index")
+    if "+" in match["version"]:
+        raise LockError(f"{lines[0]}: a local version is not on any public index")
     if len(lines) == 1 or not all(HASH.fullmatch(line) for line in lines[1:]):
         raise LockError(f"{lines[0]} has no hash")
-    return LockEntry(found["name"], found["version"], _without_platform(found["marker"] or ""), tuple(lines[1:]))
+    return LockEntry(match["name"], match["version"], _without_platform(match["marker"] or ""), tuple(lines[1:]))
 
 
 def _without_platform(marker: str) -> str:
@@ -82,41 +83,42 @@ MADE_BY = "# Made by `comfy-worker nodes lock`; do not edit. For Linux on x86_64
 
 
 def lock_header(pins: Pins, constraints: str) -> str:
-    """What a lock is of: it is up to date while it begins with this."""
-    print_of = hashlib.sha256("\n".join(_said(constraints)).encode()).hexdigest()[:16]
+    """Return the header of a lock, with its pins and constraints. An up-to-date lock starts with this header."""
+    fingerprint = hashlib.sha256("\n".join(_without_comments(constraints)).encode()).hexdigest()[:16]
     packs = "".join(f"#   {pack.name} {pack.commit} {pack.group}\n" for pack in (pins.comfyui, *pins.packs))
-    return f"{MADE_BY}# Resolved together, under {CONSTRAINTS} ({print_of}):\n{packs}"
+    return f"{MADE_BY}# Resolved together, under {CONSTRAINTS} ({fingerprint}):\n{packs}"
 
 
-def _said(text: str) -> Iterator[str]:
-    """Without comments: they change nothing."""
+def _without_comments(text: str) -> Iterator[str]:
+    """Yield the lines of a text without comments, which do not affect the locks."""
     return filter(None, (line.partition("#")[0].strip() for line in text.splitlines()))
 
 
-def lock_files(base: tuple[LockEntry, ...], groups: Mapping[str, tuple[LockEntry, ...]], start: str) -> dict[str, str]:
-    """The files by name: torch and what comes with it apart, and each group without what `base` has already.
+def lock_files(base: tuple[LockEntry, ...], groups: Mapping[str, tuple[LockEntry, ...]], header: str) -> dict[str, str]:
+    """Return the texts of the lock files by name.
 
-    Torch's names no pins: it has to stay the same file, and so the same layer of an image, while they change.
+    Torch and CUDA have a file of their own, and a group's file leaves out what `base` has. The header of torch's file
+    has no pins, so that it stays the same file, and the same layer of an image, when pins change.
     """
-    torch = {entry: None for found in (base, *groups.values()) for entry in found if entry.is_torch}
+    torch = {entry: None for group in (base, *groups.values()) for entry in group if entry.is_torch}
     written = {
         COMFYUI_LOCK: (entry for entry in base if not entry.is_torch),
         TORCH_LOCK: sorted(torch, key=lambda entry: entry.name),
     }
-    for group, found in groups.items():
-        written[group_lock(group)] = (entry for entry in found if entry not in base and not entry.is_torch)
-    starts = {TORCH_LOCK: MADE_BY}
+    for group, group_entries in groups.items():
+        written[group_lock(group)] = (entry for entry in group_entries if entry not in base and not entry.is_torch)
+    headers = {TORCH_LOCK: MADE_BY}
     return {
-        name: "".join([starts.get(name, start), *(f"{entry.text}\n" for entry in found)])
-        for name, found in written.items()
+        name: "".join([headers.get(name, header), *(f"{entry.text}\n" for entry in kept)])
+        for name, kept in written.items()
     }
 
 
-def stale_locks(found: Mapping[str, str], pins: Pins, constraints: str) -> Iterator[str]:
-    """A sentence for each file that is missing, or of other pins than these."""
-    start = lock_header(pins, constraints)
+def stale_locks(locks: Mapping[str, str], pins: Pins, constraints: str) -> Iterator[str]:
+    """Yield a sentence for each lock file that is missing or was made for other pins or constraints."""
+    header = lock_header(pins, constraints)
     for name in (COMFYUI_LOCK, TORCH_LOCK, *(group_lock(group) for group in pins.groups[1:])):
-        if name not in found:
+        if name not in locks:
             yield f"{name} is missing"
-        elif name != TORCH_LOCK and not found[name].startswith(start):
-            yield f"{name} is not of these pins and constraints"
+        elif name != TORCH_LOCK and not locks[name].startswith(header):
+            yield f"{name} was made for other pins or constraints"

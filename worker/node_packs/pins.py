@@ -1,6 +1,6 @@
 """`comfyui_nodes.txt`: ComfyUI and its node packs, each pinned to a commit.
 
-Standard library only, and nothing else of ours: an image's build reads the file before anything is installed.
+It uses only the standard library, because an image's build reads the file before any package is installed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ COMFYUI = "ComfyUI"
 """The name of the line that pins ComfyUI itself."""
 
 BASE = "base"
-"""The group of the packs that are in every image."""
+"""The group whose packs are in every image."""
 
 SHAPE = "NAME  GIT-URL@COMMIT  [GROUP]  [needs=CLASS,CLASS]  [writes=FILE,FILE]  [without=PATH,PATH]  [gpu-import]"
 GPU_IMPORT = "gpu-import"
@@ -26,16 +26,19 @@ SOURCE = re.compile(r"(?P<url>(?:https?|ssh|git|file)://\S+)@(?P<commit>[0-9a-f]
 PASSWORD = re.compile(r"\w+://[^/@]*:[^/@]*@")
 GROUP = re.compile(r"[a-z0-9][a-z0-9-]*")
 COMMENT = re.compile(r"(^|\s)#.*")
-PLACE = re.compile(r"(?!\.{1,2}(/|$))[^/\\]+(/(?!\.{1,2}(/|$))[^/\\]+)*")
+PATH = re.compile(r"(?!\.{1,2}(/|$))[^/\\]+(/(?!\.{1,2}(/|$))[^/\\]+)*")
 
 
 class PacksError(ValueError):
-    """The file can't be read as it stands; says in which line, and what to write instead."""
+    """The file is invalid; the message names the line and what to write instead."""
 
 
 @dataclass(frozen=True, slots=True)
 class PinnedPack:
-    """One node pack, or ComfyUI: `name` is its folder, `needs` are classes that a running ComfyUI has to offer."""
+    """One node pack, or ComfyUI itself.
+
+    `name` is the name of its folder. `needs` are node classes that a running ComfyUI must have.
+    """
 
     name: str
     url: str
@@ -43,11 +46,11 @@ class PinnedPack:
     group: str = BASE
     needs: tuple[str, ...] = ()
     gpu_import: bool = False
-    """It can't be imported without a GPU, so that the build of an image proves nothing about it."""
+    """Whether the pack cannot be imported without a GPU, so that the build of an image cannot verify it."""
     writes: tuple[str, ...] = ()
-    """Files in its folder that it writes when it is imported: an image, which is read-only, keeps them elsewhere."""
+    """Files in its folder that the pack writes when it is imported. A read-only image stores them elsewhere."""
     without: tuple[str, ...] = ()
-    """Folders and files of it that an image does better without, as 200 MB of pictures in its examples."""
+    """Folders and files of the pack that an image leaves out, such as 200 MB of images in its examples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,59 +62,61 @@ class Pins:
 
     @property
     def groups(self) -> tuple[str, ...]:
+        """Names of all groups, with `base` first."""
         return tuple(dict.fromkeys((BASE, *(pack.group for pack in self.packs))))
 
     def chosen(self, groups: Iterable[str]) -> tuple[PinnedPack, ...]:
-        """The packs of these groups and of `base`. Raises PacksError for a group that no pack is in."""
-        wanted = {BASE, *groups}
-        if unknown := sorted(wanted.difference(self.groups)):
-            raise PacksError(f"there is no group {unknown[0]!r}; there are {', '.join(self.groups)}")
-        return tuple(pack for pack in self.packs if pack.group in wanted)
+        """Return the packs of these groups and of `base`. Raises PacksError for a group without packs."""
+        chosen = {BASE, *groups}
+        if unknown := sorted(chosen.difference(self.groups)):
+            raise PacksError(f"there is no group {unknown[0]!r}. The groups: {', '.join(self.groups)}")
+        return tuple(pack for pack in self.packs if pack.group in chosen)
 
 
 def read_pins(text: str) -> Pins:
-    """Raises PacksError."""
-    found: dict[str, PinnedPack] = {}
+    """Return the pins in the text of a file. Raises PacksError, which names the line."""
+    packs: dict[str, PinnedPack] = {}
     for number, line in enumerate(text.splitlines(), start=1):
         try:
             pack = read_line(line)
-            if pack is not None and pack.name.lower() in found:
-                raise PacksError(f"{pack.name} is there already; take one of the two lines out")
+            if pack is not None and pack.name.lower() in packs:
+                raise PacksError(f"{pack.name} has two lines; remove one of them")
         except PacksError as error:
             raise PacksError(f"line {number}: {error}") from error
         if pack is not None:
-            found[pack.name.lower()] = pack
-    comfyui = found.pop(COMFYUI.lower(), None)
+            packs[pack.name.lower()] = pack
+    comfyui = packs.pop(COMFYUI.lower(), None)
     if comfyui is None:
         raise PacksError(f"ComfyUI itself is not pinned; add a line: {COMFYUI}  GIT-URL@COMMIT")
-    return Pins(comfyui, tuple(found.values()))
+    return Pins(comfyui, tuple(packs.values()))
 
 
 def read_line(line: str) -> PinnedPack | None:
-    """None for a blank line and a comment. Raises PacksError without the line's number."""
+    """Return the pack in a line, or None for a blank line or a comment. Raises PacksError without a line number."""
     words = _words(COMMENT.sub("", line))
     if not words:
         return None
-    name, source, *rest = [*words, ""] if len(words) == 1 else words
+    name, source, *options = [*words, ""] if len(words) == 1 else words
     if not NAME.fullmatch(name):
-        raise PacksError(f"{name!r} can't be a folder's name; write {SHAPE}")
-    found = SOURCE.fullmatch(source)
-    if found is None:
-        raise PacksError(f"write {SHAPE} with the whole commit, not {source or 'a name alone'!r}")
+        raise PacksError(f"{name!r} cannot be the name of a folder; write {SHAPE}")
+    match = SOURCE.fullmatch(source)
+    if match is None:
+        raise PacksError(f"{source or name!r} is not GIT-URL@COMMIT with the whole commit; write {SHAPE}")
     if PASSWORD.match(source):
-        raise PacksError(f"the URL of {name} carries a password; leave it out, git asks its credential helper")
-    return PinnedPack(name, found["url"], found["commit"], *_rest(rest))
+        raise PacksError(f"the URL of {name} has a password; remove it, and git will use its credential helper")
+    return PinnedPack(name, match["url"], match["commit"], *_options(options))
 
 
 def _words(line: str) -> list[str]:
-    """By white space, quotes as in a shell: names of classes may have blanks."""
+    """Split a line at white space, with quotes as in a shell, because names of classes may have blanks."""
     try:
         return shlex.split(line)
     except ValueError as error:
-        raise PacksError(f"a quotation mark is left open; write {SHAPE}") from error
+        raise PacksError(f"a quotation mark is not closed; write {SHAPE}") from error
 
 
-def _rest(words: Iterable[str]) -> tuple[str, tuple[str, ...], bool, tuple[str, ...], tuple[str, ...]]:
+def _options(words: Iterable[str]) -> tuple[str, tuple[str, ...], bool, tuple[str, ...], tuple[str, ...]]:
+    """Return group, `needs`, `gpu_import`, `writes` and `without` from the words after the source."""
     group, gpu_import = "", False
     lists: dict[str, tuple[str, ...]] = {NEEDS: (), WRITES: (), WITHOUT: ()}
     for word in words:
@@ -123,10 +128,10 @@ def _rest(words: Iterable[str]) -> tuple[str, tuple[str, ...], bool, tuple[str, 
         elif GROUP.fullmatch(word) and not group:
             group = word
         else:
-            raise PacksError(f"{word!r} is not understood; write {SHAPE}")
+            raise PacksError(f"{word!r} is unknown; write {SHAPE}")
     for key in (WRITES, WITHOUT):
-        if outside := [name for name in lists[key] if not PLACE.fullmatch(name)]:
-            raise PacksError(f"{key}{outside[0]} is no path inside the pack; write it as it is seen from its folder")
+        if outside := [name for name in lists[key] if not PATH.fullmatch(name)]:
+            raise PacksError(f"{key}{outside[0]} is not a path inside the pack; write it relative to the pack's folder")
     return group or BASE, lists[NEEDS], gpu_import, lists[WRITES], lists[WITHOUT]
 
 

@@ -1,4 +1,4 @@
-"""What the git server of a pack says: which commit a branch or tag is, and whether a pinned commit is still there."""
+"""Asks a pack's git server for the commit of a branch or tag, and whether a pinned commit still exists."""
 
 from __future__ import annotations
 
@@ -17,32 +17,35 @@ AT_ONCE = 8
 
 
 def resolve_ref(url: str, ref: str | None) -> str:
-    """The commit of a tag (what it points at, if it is an annotated one), else of a branch, else of the server's HEAD.
+    """Return the commit of a tag or branch, or of the server's HEAD without a `ref`.
 
-    A whole commit is itself: `unavailable_commits` says whether it is there. Raises SourceError.
+    An annotated tag is resolved to the commit that it points to. A whole commit is returned unchanged, without checking
+    that it exists. Raises SourceError when the server cannot be reached or has no such branch or tag.
     """
     if ref and COMMIT.fullmatch(ref):
         return ref
-    said = git(Path("/"), "ls-remote", "--", url, why=f"{url} can't be asked for {ref or 'its newest commit'}")
-    refs = {name: commit for commit, _, name in (line.partition("\t") for line in said.splitlines())}
+    output = git(Path("/"), "ls-remote", "--", url, failure=f"{url} cannot be asked for {ref or 'its newest commit'}")
+    refs = {name: commit for commit, _, name in (line.partition("\t") for line in output.splitlines())}
     names = (f"refs/tags/{ref}^{{}}", f"refs/tags/{ref}", f"refs/heads/{ref}") if ref else ("HEAD",)
     for name in names:
         if name in refs:
             return refs[name]
-    raise SourceError(f"{url} has no {f'branch or tag {ref!r}; a commit has to be whole' if ref else 'commit yet'}")
+    raise SourceError(
+        f"{url} has no {f'branch or tag {ref!r}; give a commit with all 40 digits' if ref else 'commit yet'}"
+    )
 
 
 def unavailable_commits(packs: Sequence[PinnedPack]) -> dict[str, str]:
-    """Why its commit can't be had, by the name of the pack; those that can be had are left out.
+    """Return for each pack whose commit cannot be fetched the reason, by the pack's name.
 
-    The commit itself is fetched: a list of branches says nothing about one that none of them ends at.
+    Each commit is fetched, because a list of branches does not show whether older commits still exist.
     """
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        whys = pool.map(_why_not, packs)
-        return {pack.name: why for pack, why in zip(packs, whys, strict=True) if why}
+        reasons = pool.map(_fetch_failure, packs)
+        return {pack.name: reason for pack, reason in zip(packs, reasons, strict=True) if reason}
 
 
-def _why_not(pack: PinnedPack) -> str | None:
+def _fetch_failure(pack: PinnedPack) -> str | None:
     try:
         with tempfile.TemporaryDirectory() as scratch:
             fetch_commit(pack, Path(scratch))

@@ -1,4 +1,4 @@
-"""Folders for a ComfyUI that is only tried out, and empty files in place of models and inputs."""
+"""Folders for a trial run of ComfyUI, with empty files as stand-ins for models and inputs."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ from worker.workflow.templates.template import ModelFile, ParameterKind, Templat
 INPUTS = {ParameterKind.IMAGE: "stand-in.png", ParameterKind.VIDEO: "stand-in.mp4", ParameterKind.AUDIO: "stand-in.wav"}
 
 
-def write(home: Path, models: Iterable[ModelFile]) -> list[str]:
-    """Into `home`, which is there; ComfyUI's arguments for it. Its own models and packs stay where they are."""
+def write_standins(home: Path, models: Iterable[ModelFile]) -> list[str]:
+    """Write the stand-ins into the existing folder `home`, and return ComfyUI's arguments that make it use them.
+
+    ComfyUI's own models and packs stay where they are.
+    """
     folders: dict[str, str] = {}
     for model in models:
         path = home / "models" / model.folder / model.file
@@ -26,27 +29,30 @@ def write(home: Path, models: Iterable[ModelFile]) -> list[str]:
         (home / name).mkdir()
     for name in INPUTS.values():
         (home / "input" / name).touch()
-    more = home / "models.yaml"
-    # JSON is YAML; --models-directory would do as well, but is younger than most ComfyUIs.
-    more.write_bytes(orjson.dumps({"standins": {"base_path": str(home / "models"), **folders}} if folders else {}))
+    models_yaml = home / "models.yaml"
+    # JSON is valid YAML. --models-directory would be simpler, but most versions of ComfyUI do not have it.
+    models_yaml.write_bytes(
+        orjson.dumps({"standins": {"base_path": str(home / "models"), **folders}} if folders else {})
+    )
     return [
         *("--output-directory", str(home / "output"), "--input-directory", str(home / "input")),
         *("--user-directory", str(home / "user"), "--temp-directory", str(home)),
         *("--database-url", f"sqlite:///{home / 'user' / 'comfyui.db'}"),
-        *(("--extra-model-paths-config", str(more)) if folders else ()),
+        *(("--extra-model-paths-config", str(models_yaml)) if folders else ()),
     ]
 
 
-def params(template: Template) -> dict[str, str]:
-    """Its required files; everything else has a default."""
-    return {one.name: INPUTS[one.type] for one in template.parameters if one.type.is_file and one.required}
+def standin_params(template: Template) -> dict[str, str]:
+    """Return stand-ins for the required files of a template. All other parameters have defaults."""
+    files = [parameter for parameter in template.parameters if parameter.type.is_file and parameter.required]
+    return {parameter.name: INPUTS[parameter.type] for parameter in files}
 
 
-def without(catalog: Catalog, models: Iterable[ModelFile]) -> dict[str, Any]:
-    """What `GET /object_info` would answer if nothing stood in."""
+def without_standins(catalog: Catalog, models: Iterable[ModelFile]) -> dict[str, Any]:
+    """Return the catalog as `GET /object_info` would return it without the stand-ins."""
     names = {*INPUTS.values(), *(model.file for model in models)}
     info: dict[str, Any] = catalog.to_object_info()
-    return {name: {**one, "input": _without(one.get("input"), names)} for name, one in info.items()}
+    return {name: {**node, "input": _without(node.get("input"), names)} for name, node in info.items()}
 
 
 def _without(value: Any, names: set[str]) -> Any:  # noqa: ANN401 - JSON

@@ -1,4 +1,4 @@
-"""Starts an image's ComfyUI on the CPU and has it take every template: what it said, and what it refused."""
+"""A trial of an image: starts its ComfyUI on the CPU and submits every template to it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from worker.engine.process.launch import comfyui_command
 from worker.engine.process.supervisor import EngineCommand, Supervisor
 from worker.engine.protocol.api import ComfyApi
 from worker.errors import EngineUnavailable, PromptRefusedError
-from worker.node_packs import standins
+from worker.node_packs.standins import standin_params, write_standins
 from worker.settings import Settings
 from worker.supervision import stop
 from worker.workflow.catalog.catalog import Catalog
@@ -32,38 +32,45 @@ ASK_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """`died` is a sentence where ComfyUI never answered. `refused` has the templates that it would not run."""
+    """The result of a trial.
+
+    `failure` is a sentence when ComfyUI never responded, and then there is no catalog. `refused` has the problems of
+    the templates that ComfyUI rejected.
+    """
 
     log: str
-    died: str = ""
+    failure: str = ""
     version: str = ""
     catalog: Catalog | None = None
     refused: Mapping[str, Sequence[Problem]] = field(default_factory=dict)
 
 
 async def run_trial(folder: Path, templates: Sequence[Template], settings: Settings) -> Trial:
-    """Writes nothing outside a temporary folder. Raises StartupError where `folder` is no ComfyUI."""
+    """Start the ComfyUI in `folder`, submit the templates, and stop it.
+
+    Nothing is written outside a temporary folder. Raises StartupError when `folder` has no ComfyUI.
+    """
     with tempfile.TemporaryDirectory(prefix="verify-") as scratch:
         home = Path(scratch)
-        more = standins.write(home, (model for one in templates for model in one.models))
+        models = (model for template in templates for model in template.models)
+        options = write_standins(home, models)
         port = free_port()
-        arguments = [*comfyui_command(folder, port), "--cpu", "--disable-auto-launch", *more]
+        arguments = [*comfyui_command(folder, port), "--cpu", "--disable-auto-launch", *options]
         command = EngineCommand(arguments, f"http://{HOST}:{port}", home / "comfyui.log")
-        async with _kept(command, settings) as keeping, aiohttp.ClientSession() as session:
+        async with _running(command, settings) as keeping, aiohttp.ClientSession() as session:
             api = ComfyApi(session, command.url)
             catalog = await _catalog(api, keeping)
             if catalog is None:
-                return Trial(_read(command.logs), died=str(keeping.exception() or "it ended"))
-            refused = {one.name: await _refused(api, one, catalog) for one in templates}
+                return Trial(_read(command.logs), failure=str(keeping.exception() or "it exited"))
+            problems = {template.name: await _problems(api, template, catalog) for template in templates}
+            refused = {name: found for name, found in problems.items() if found}
             version = (await api.info()).version
-            return Trial(
-                _read(command.logs), "", version, catalog, {name: found for name, found in refused.items() if found}
-            )
+            return Trial(_read(command.logs), "", version, catalog, refused)
 
 
 @asynccontextmanager
-async def _kept(command: EngineCommand, settings: Settings) -> AsyncIterator[asyncio.Task[None]]:
-    """The task that starts it once; it raises WorkerFailed where ComfyUI does not answer. Stopped in the end."""
+async def _running(command: EngineCommand, settings: Settings) -> AsyncIterator[asyncio.Task[None]]:
+    """Start ComfyUI once and yield its supervising task, which raises WorkerFailed when ComfyUI never responds."""
     supervisor = Supervisor(command, dataclasses.replace(settings.engine, tries=1))
     keeping = asyncio.create_task(supervisor.keep(), name="trial")
     try:
@@ -73,7 +80,7 @@ async def _kept(command: EngineCommand, settings: Settings) -> AsyncIterator[asy
 
 
 async def _catalog(api: ComfyApi, keeping: asyncio.Task[None]) -> Catalog | None:
-    """As soon as ComfyUI answers; None where it ended instead."""
+    """Return the catalog as soon as ComfyUI responds, or None when it exits before."""
     while not keeping.done():
         with suppress(EngineUnavailable):
             return await api.catalog()
@@ -81,10 +88,10 @@ async def _catalog(api: ComfyApi, keeping: asyncio.Task[None]) -> Catalog | None
     return None
 
 
-async def _refused(api: ComfyApi, template: Template, catalog: Catalog) -> Sequence[Problem]:
-    """Nothing where ComfyUI takes it as a whole; it is taken out again at once."""
-    given, prompt_id = standins.params(template), str(uuid.uuid4())
-    prompt = fill(template, given, secrets.randbelow, frozenset(given.values())).prompt
+async def _problems(api: ComfyApi, template: Template, catalog: Catalog) -> Sequence[Problem]:
+    """Submit a template, cancel it, and return its problems; empty when ComfyUI accepts all of it."""
+    params, prompt_id = standin_params(template), str(uuid.uuid4())
+    prompt = fill(template, params, secrets.randbelow, frozenset(params.values())).prompt
     try:
         await api.submit(prompt, prompt_id, "verify")
         await api.cancel(prompt_id)

@@ -1,4 +1,4 @@
-"""What a trial proves of an image: each pack, each class that is needed, each template. Pure."""
+"""Findings about an image from a trial: one for each pack and each template. There is no I/O."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from worker.node_packs.trial import Trial
 from worker.workflow.templates.template import Library, Template
 from worker.workflow.validation.explain import Problem
 
-LATER = "needs a GPU to be imported: looked at when the worker starts"
+LATER = "needs a GPU to be imported, so the worker checks it at its start"
 
 
 class FindingState(StrEnum):
-    """EXCUSED: nothing is proven, as was asked for. LEFT_OUT: it needs a pack that this image hasn't got."""
+    """State of a finding. EXCUSED means not verified because of `gpu-import`; LEFT_OUT means that a pack is missing."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -26,7 +26,7 @@ class FindingState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ImageFinding:
-    """Of a pack, a template, or ComfyUI itself: what is so, in a phrase, and what there is to read about it."""
+    """A finding about a pack, a template, or ComfyUI itself: `says` is the message in one line."""
 
     kind: str
     name: str
@@ -36,53 +36,58 @@ class ImageFinding:
 
 
 def installed_packs(pins: Pins, folders: Collection[str], record: Collection[str]) -> tuple[PinnedPack, ...]:
-    """The pinned packs of an image: whose folder is in custom_nodes, or that were laid down for it."""
+    """Return the pinned packs that an image has: their folder is in custom_nodes, or the record of sources has them."""
     return tuple(pack for pack in pins.packs if pack.name in folders or pack.name in record)
 
 
 def runnable(library: Library, packs: Collection[PinnedPack]) -> tuple[Template, ...]:
-    """The templates whose packs are all there."""
+    """Return the templates whose packs are all installed."""
     names = {pack.name for pack in packs}
     return tuple(template for template in library.values() if names.issuperset(template.packs))
 
 
 def check_image(trial: Trial, packs: Collection[PinnedPack], library: Library) -> list[ImageFinding]:
-    """Everything that was looked at, in the order of the file and of the library."""
+    """Return the findings, in the order of the pins and of the library."""
     imports = read_imports(trial.log)
     if trial.catalog is None:
-        died = ImageFinding("engine", "ComfyUI", FindingState.FAILED, trial.died, tuple(tail(trial.log).splitlines()))
-        return [died, *_others(imports, ())]
+        failed = ImageFinding(
+            "engine", "ComfyUI", FindingState.FAILED, trial.failure, tuple(tail(trial.log).splitlines())
+        )
+        return [failed, *_others(imports, ())]
     classes = frozenset(trial.catalog)
-    found = [ImageFinding("engine", "ComfyUI", FindingState.PASSED, f"{trial.version}, {len(classes)} node classes")]
-    found += (_pack(pack, imports, classes) for pack in packs)
-    found += _others(imports, packs)
-    excused = {one.name for one in found if one.state is FindingState.EXCUSED}
-    found += (_template(one, packs, excused, classes, trial.refused) for one in library.values())
-    return found
+    findings = [ImageFinding("engine", "ComfyUI", FindingState.PASSED, f"{trial.version}, {len(classes)} node classes")]
+    findings += (_pack(pack, imports, classes) for pack in packs)
+    findings += _others(imports, packs)
+    excused = {finding.name for finding in findings if finding.state is FindingState.EXCUSED}
+    findings += (_template(template, packs, excused, classes, trial.refused) for template in library.values())
+    return findings
 
 
 def _pack(pack: PinnedPack, imports: Mapping[str, PackImport], classes: Collection[str]) -> ImageFinding:
-    seen = imports.get(pack.name)
+    attempt = imports.get(pack.name)
     missing = [name for name in pack.needs if name not in classes]
-    if seen is not None and seen.imported and not missing:
-        return ImageFinding("pack", pack.name, FindingState.PASSED, f"imported in {seen.seconds:g} s")
-    why = f"is imported, but has no class {', '.join(missing)}"
-    if seen is None:
-        why = "ComfyUI says nothing of its import"
-    elif not seen.imported:
-        why = f"is not imported: {seen.cause}"
+    if attempt is not None and attempt.imported and not missing:
+        return ImageFinding("pack", pack.name, FindingState.PASSED, f"imported in {attempt.seconds:g} s")
+    reason = f"is imported, but has no class {', '.join(missing)}"
+    if attempt is None:
+        reason = "ComfyUI's log does not mention its import"
+    elif not attempt.imported:
+        reason = f"is not imported: {attempt.cause}"
     if pack.gpu_import:
-        return ImageFinding("pack", pack.name, FindingState.EXCUSED, f"{LATER} ({why})")
-    return ImageFinding("pack", pack.name, FindingState.FAILED, why, tuple(seen.traceback.splitlines()) if seen else ())
+        return ImageFinding("pack", pack.name, FindingState.EXCUSED, f"{LATER} ({reason})")
+    return ImageFinding(
+        "pack", pack.name, FindingState.FAILED, reason, tuple(attempt.traceback.splitlines()) if attempt else ()
+    )
 
 
 def _others(imports: Mapping[str, PackImport], packs: Collection[PinnedPack]) -> Iterator[ImageFinding]:
-    """What is not imported besides: ComfyUI's own nodes, and strangers in custom_nodes."""
+    """Yield a finding for each other failed import: ComfyUI's own nodes and packs that are not pinned."""
     known = {pack.name for pack in packs}
-    for one in imports.values():
-        if not one.imported and one.name not in known:
-            why = f"is not imported: {one.cause}".rstrip(": ")
-            yield ImageFinding("pack", one.name, FindingState.FAILED, why, tuple(one.traceback.splitlines()))
+    for attempt in imports.values():
+        if not attempt.imported and attempt.name not in known:
+            reason = f"is not imported: {attempt.cause}".rstrip(": ")
+            details = tuple(attempt.traceback.splitlines())
+            yield ImageFinding("pack", attempt.name, FindingState.FAILED, reason, details)
 
 
 def _template(
@@ -92,6 +97,7 @@ def _template(
     classes: Collection[str],
     refused: Mapping[str, Collection[Problem]],
 ) -> ImageFinding:
+    """Return the finding about a template."""
     names = {pack.name for pack in packs}
     if absent := [pack for pack in template.packs if pack not in names]:
         return ImageFinding("template", template.name, FindingState.LEFT_OUT, f"needs {', '.join(absent)}")
@@ -103,11 +109,11 @@ def _template(
     if missing:
         return ImageFinding("template", template.name, FindingState.FAILED, f"there is no class {', '.join(missing)}")
     details = tuple(map(_problem, refused[template.name]))
-    return ImageFinding("template", template.name, FindingState.FAILED, "is refused", details)
+    return ImageFinding("template", template.name, FindingState.FAILED, "is rejected", details)
 
 
 def _problem(problem: Problem) -> str:
-    """`node 3 Sampler (KSampler), input scheduler: what is wrong`."""
+    """Return a problem in one line, such as `node 3 Sampler (KSampler), input scheduler: MESSAGE`."""
     where = f"node {problem.node_id} {problem.node_title or ''} ({problem.class_type})" if problem.node_id else ""
     place = ", ".join(filter(None, (" ".join(where.split()), f"input {problem.input}" if problem.input else "")))
     return f"{place}: {problem.message}" if place else problem.message

@@ -1,1 +1,1 @@
-"""Who listens to a job's events: a family of interchangeable listeners."""
+"""Observers of events: log, metrics, replay for event streams, and webhooks."""

@@ -1,4 +1,4 @@
-"""The metrics of a worker: name, type, labels, buckets and meaning of each. docs/metrics.md has the same table."""
+"""The metrics of a worker: name, type, labels, buckets and help text. docs/metrics.md has the same table."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ from enum import StrEnum
 
 PREFIX = "comfy_worker_"
 JOB_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
-"""From a picture in a moment to a video of an hour."""
+"""Bounds in seconds, from a small image to a video that takes an hour."""
 GAP_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 LAG_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 
 
 class MetricType(StrEnum):
+    """Types of Prometheus metrics."""
+
     COUNTER = "counter"
     GAUGE = "gauge"
     HISTOGRAM = "histogram"
 
 
-@dataclass(frozen=True, slots=True, eq=False)  # looked up for each observation: by identity, which is cheap
+@dataclass(frozen=True, slots=True, eq=False)  # compared by identity: it is a key for each observation
 class MetricSpec:
-    """One metric. `name` is without the prefix; a counter's ends with `_total`, as Prometheus shows it."""
+    """One metric. `name` has no prefix. The name of a counter ends with `_total`, as Prometheus shows it."""
 
     type: MetricType
     name: str
@@ -30,18 +32,22 @@ class MetricSpec:
 
     @property
     def full_name(self) -> str:
+        """Name with the prefix."""
         return PREFIX + self.name
 
 
 def _counter(name: str, text: str, *labels: str) -> MetricSpec:
+    """Return the specification of a counter."""
     return MetricSpec(MetricType.COUNTER, name, text, labels)
 
 
 def _gauge(name: str, text: str, *labels: str) -> MetricSpec:
+    """Return the specification of a gauge."""
     return MetricSpec(MetricType.GAUGE, name, text, labels)
 
 
 def _histogram(name: str, text: str, *labels: str, buckets: tuple[float, ...] = JOB_BUCKETS) -> MetricSpec:
+    """Return the specification of a histogram."""
     return MetricSpec(MetricType.HISTOGRAM, name, text, labels, buckets)
 
 
@@ -54,11 +60,13 @@ JOB_QUEUE = _histogram("job_queue_seconds", "Time from a job's acceptance until 
 NODE = _histogram("node_seconds", "Time that ComfyUI spent in a node.", "class")
 GPU_GAP = _histogram(
     "gpu_gap_seconds",
-    "Time between the end of one run and the start of the next that was waiting inside the same ComfyUI.",
+    "Time between the end of a run and the start of the next one that waited inside the same ComfyUI.",
     buckets=GAP_BUCKETS,
 )
-REFUSED = _counter("requests_refused_total", "Requests that were answered with an error.", "route", "dialect", "code")
-CACHE_HITS = _counter("cache_hits_total", "Files that did not have to be fetched, nodes that did not run.", "cache")
+REFUSED = _counter("requests_refused_total", "Requests that got an error response.", "route", "dialect", "code")
+CACHE_HITS = _counter(
+    "cache_hits_total", "Files that did not have to be downloaded and nodes that did not have to run.", "cache"
+)
 INPUT_FETCHES = _counter("input_fetches_total", "Input files downloaded from URLs.", "code")
 INPUT_BYTES = _counter("input_fetched_bytes_total", "Bytes of the input files that were downloaded.")
 INPUT_FETCH = _histogram("input_fetch_seconds", "Time to download an input file.")
@@ -68,25 +76,27 @@ MODEL_FETCH = _histogram("model_fetch_seconds", "Time to fetch a model file.")
 DELIVERIES = _counter("deliveries_total", "Deliveries of a job's files.", "way", "code")
 DELIVERED_BYTES = _counter("delivered_bytes_total", "Bytes of the files that were delivered.", "way")
 DELIVERY = _histogram("delivery_seconds", "Time to deliver a job's files.", "way")
-WEBHOOKS = _counter("webhook_tries_total", "Webhooks sent, each try of one counted.", "outcome")
-ENGINE_STARTS = _counter("engine_starts_total", "Starts of a ComfyUI process after which it answered.", "engine")
-ENGINE_START = _histogram("engine_start_seconds", "Time from the start of a ComfyUI process to its answer.", "engine")
+WEBHOOKS = _counter("webhook_tries_total", "Attempts to send a webhook.", "outcome")
+ENGINE_STARTS = _counter("engine_starts_total", "Successful starts of a ComfyUI process.", "engine")
+ENGINE_START = _histogram(
+    "engine_start_seconds", "Time from the start of a ComfyUI process to its first response.", "engine"
+)
 ENGINE_LOSSES = _counter("engine_losses_total", "Losses of ComfyUI or of the connection to it.", "engine", "cause")
 REPORTS = _counter("autoscaler_reports_total", "Reports to the platform's autoscaler.", "result")
 TASK_FAILURES = _counter("task_failures_total", "Failures of background tasks.", "task")
-LOOP_LAG = _histogram("event_loop_lag_seconds", "How late the event loop runs what is due.", buckets=LAG_BUCKETS)
+LOOP_LAG = _histogram("event_loop_lag_seconds", "Delay with which the event loop runs a timer.", buckets=LAG_BUCKETS)
 
 RUNNING = _gauge("jobs_running", "Jobs that ComfyUI runs.")
-WAITING = _gauge("jobs_waiting", "Jobs that are accepted and do not run yet.")
+WAITING = _gauge("jobs_waiting", "Accepted jobs that do not run yet.")
 DELIVERING = _gauge("jobs_delivering", "Jobs whose files are being delivered.")
 LOAD = _gauge("load_units", "Workload of all jobs that have not ended.")
-QUEUE_WORK = _gauge("queue_work_seconds", "Time until the jobs that are here will have run, by the measured pace.")
+QUEUE_WORK = _gauge("queue_work_seconds", "Estimated time until all accepted jobs have run, at the measured pace.")
 ENGINES = _gauge("engines", "ComfyUI processes that this worker uses.", "state")
-DISK_FREE = _gauge("disk_free_bytes", "Bytes that are free on the disk of the state folder.")
+DISK_FREE = _gauge("disk_free_bytes", "Free bytes on the disk of the state folder.")
 SET_ASIDE = _gauge("journal_set_aside_jobs", "Jobs of earlier processes that the journal could not read.")
-READY = _gauge("ready", "1 while a job that is sent now would run.")
-SANDBOXED = _gauge("engine_sandbox", "1 in the state of the sandbox of the ComfyUI that the worker starts.", "state")
-INFO = _gauge("info", "Always 1; the version is a label.", "version")
+READY = _gauge("ready", "1 if a job that is sent now would run, else 0.")
+SANDBOXED = _gauge("engine_sandbox", "1 for the current state of ComfyUI's sandbox.", "state")
+INFO = _gauge("info", "Always 1. The version is a label.", "version")
 REPORTED_LOAD = _gauge("reported_load_units", "Load in the last report to the platform's autoscaler.")
 MAX_PERF = _gauge("max_perf_units", "Speed in the last report to the platform's autoscaler, in units a second.")
 
@@ -96,9 +106,9 @@ RECORDED = (
     *(DELIVERIES, DELIVERED_BYTES, DELIVERY, WEBHOOKS, ENGINE_STARTS, ENGINE_START, ENGINE_LOSSES),
     *(REPORTS, TASK_FAILURES, LOOP_LAG),
 )
-"""Metrics that events and the clock add to."""
+"""Metrics that are updated by events and the clock."""
 LIVE = (
     *(RUNNING, WAITING, DELIVERING, LOAD, QUEUE_WORK, ENGINES, DISK_FREE, SET_ASIDE, READY, SANDBOXED, INFO),
     *(REPORTED_LOAD, MAX_PERF),
 )
-"""Metrics that are read at the moment of the scrape."""
+"""Gauges that are read when the metrics are scraped."""

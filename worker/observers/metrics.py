@@ -1,4 +1,4 @@
-"""Counts events for Prometheus: each worker has a registry of its own, and no label can take any value."""
+"""Counts events for Prometheus. Each worker has its own registry, and the number of label values is limited."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ Series = tuple[MetricSpec, tuple[str, ...]]
 
 OTHER = "other"
 MOST_VALUES = 100
-"""Values of one label; a catalog has more than a thousand classes, and each would be 16 series."""
+"""Values of one label. A catalog has over a thousand classes, and each would add 16 series."""
 TICK_S = 0.25
 OPENMETRICS = "application/openmetrics-text"
 BEFORE_THE_RUN = frozenset({JobState.QUEUED, JobState.PREPARING, JobState.WAITING})
 
 
 class Metrics:
-    """An observer. `templates` are the names that may be a label; any other one is counted as `other`."""
+    """An observer that updates metrics. `templates` are the names that may be label values. Others count as `other`."""
 
     def __init__(self, templates: Collection[str]) -> None:
         self._templates = frozenset(templates)
         self._registry = CollectorRegistry()
-        self._counters = {spec: _counter(spec, self._registry) for spec in _of(MetricType.COUNTER)}
-        self._histograms = {spec: _histogram(spec, self._registry) for spec in _of(MetricType.HISTOGRAM)}
+        self._counters = {spec: _counter(spec, self._registry) for spec in _specs_of(MetricType.COUNTER)}
+        self._histograms = {spec: _histogram(spec, self._registry) for spec in _specs_of(MetricType.HISTOGRAM)}
         self._counter_series: dict[Series, Counter] = {}
         self._histogram_series: dict[Series, Histogram] = {}
         self._values: dict[str, set[str]] = {}
@@ -57,6 +57,7 @@ class Metrics:
 
     @property
     def handlers(self) -> Handlers:
+        """Handlers of the events that update metrics."""
         return {
             JobFinished: self._job_finished,
             NodesCached: lambda event: self._count(specs.CACHE_HITS, "nodes", by=len(event.node_ids)),
@@ -69,27 +70,31 @@ class Metrics:
             InputFetched: self._input_fetched,
             ModelFetched: self._model_fetched,
             LoadReported: self._load_reported,
-            TaskFailed: lambda event: self._count(specs.TASK_FAILURES, self.bounded("task", event.task)),
+            TaskFailed: lambda event: self._count(specs.TASK_FAILURES, self.bounded_label("task", event.task)),
         }
 
     async def watch_loop(self) -> None:
-        """Observe how late the event loop is, for as long as the worker lives."""
+        """Measure the delay of the event loop, until cancelled."""
         while True:
             due = time.monotonic() + TICK_S
             await asyncio.sleep(TICK_S)
             self.observe(specs.LOOP_LAG, max(0.0, time.monotonic() - due))
 
     def render(self, now: Snapshot, accept: str) -> tuple[bytes, str]:
-        """The page and its content type, as the `Accept` header wants it. May take some milliseconds: for a thread."""
-        # Not the header itself: prometheus-client fails on a version that is no number.
+        """Return the metrics page and its content type for an `Accept` header.
+
+        Takes some milliseconds, so call it in a thread.
+        """
+        # The header is not passed on, because prometheus-client fails for a version that is not a number.
         encode, content_type = choose_encoder(f"{OPENMETRICS}; version=1.0.0" if OPENMETRICS in accept else "")
-        return encode(_Page(self._registry, now, self._report)), content_type
+        return encode(_MetricsPage(self._registry, now, self._report)), content_type
 
     def _job_finished(self, event: JobFinished) -> None:
+        """Count a job, and observe its times unless this is a second delivery."""
         self._count(specs.JOBS, event.state, event.code or "")
         stages = dict(event.stages)
         if JobState.DELIVERY_PENDING in stages:
-            return  # a second delivery: the job's times were observed when it came to rest for the first time
+            return  # a second delivery: the times of the job were observed before the first one
         template = event.template if event.template in self._templates else OTHER
         self.observe(specs.JOB_DURATION, event.elapsed_s, template)
         for stage, seconds in stages.items():
@@ -98,38 +103,45 @@ class Metrics:
             self.observe(specs.JOB_QUEUE, sum(stages.get(stage, 0.0) for stage in BEFORE_THE_RUN))
 
     def _delivery_ended(self, event: DeliveryEnded) -> None:
+        """Count a delivery and its bytes."""
         self._count(specs.DELIVERIES, event.method, event.code or "")
         self.observe(specs.DELIVERY, event.seconds, event.method)
         if event.code is None:
             self._count(specs.DELIVERED_BYTES, event.method, by=event.size)
 
     def _request_refused(self, event: RequestRefused) -> None:
-        self._count(specs.REFUSED, self.bounded("route", event.route), event.dialect, event.code)
+        """Count an error response."""
+        self._count(specs.REFUSED, self.bounded_label("route", event.route), event.dialect, event.code)
 
     def _engine_started(self, event: EngineStarted) -> None:
-        engine = self.bounded("engine", event.engine)
+        """Count the start of an engine."""
+        engine = self.bounded_label("engine", event.engine)
         self._count(specs.ENGINE_STARTS, engine)
         self.observe(specs.ENGINE_START, event.seconds, engine)
 
     def _engine_lost(self, event: EngineLost) -> None:
-        self._count(specs.ENGINE_LOSSES, self.bounded("engine", event.engine), event.cause)
+        """Count the loss of an engine."""
+        self._count(specs.ENGINE_LOSSES, self.bounded_label("engine", event.engine), event.cause)
 
     def _input_fetched(self, event: InputFetched) -> None:
+        """Count the download of an input file."""
         self._count(specs.INPUT_FETCHES, event.code or "")
         self._count(specs.INPUT_BYTES, by=event.size)
         self.observe(specs.INPUT_FETCH, event.seconds)
 
     def _model_fetched(self, event: ModelFetched) -> None:
+        """Count the download of a model file."""
         self._count(specs.MODEL_FETCHES, event.code or "")
         self._count(specs.MODEL_BYTES, by=event.size)
         self.observe(specs.MODEL_FETCH, event.seconds)
 
     def _load_reported(self, event: LoadReported) -> None:
+        """Count a report, and keep it for the gauges."""
         self._count(specs.REPORTS, "taken" if event.accepted else "failed")
         self._report = event
 
-    def bounded(self, label: str, value: str) -> str:
-        """Return the value, or `other` where it is empty or one too many."""
+    def bounded_label(self, label: str, value: str) -> str:
+        """Return the value, or `other` if it is empty or the label has too many values."""
         values = self._values.setdefault(label, set())
         if value and (value in values or len(values) < MOST_VALUES):
             values.add(value)
@@ -137,21 +149,22 @@ class Metrics:
         return OTHER
 
     def _count(self, spec: MetricSpec, *labels: str, by: float = 1) -> None:
+        """Add to a counter."""
         series = self._counter_series.get((spec, labels))
-        if series is None:  # prometheus-client takes longer to find it than to add to it
+        if series is None:  # cached, because prometheus-client's lookup is slow
             series = self._counter_series[spec, labels] = _series(self._counters[spec], labels)
         series.inc(by)
 
     def observe(self, spec: MetricSpec, seconds: float, *labels: str) -> None:
-        """Add to a histogram."""
+        """Add a duration to a histogram."""
         series = self._histogram_series.get((spec, labels))
         if series is None:
             series = self._histogram_series[spec, labels] = _series(self._histograms[spec], labels)
         series.observe(seconds)
 
 
-class _Page:
-    """A registry with the live gauges of one moment, in the form that prometheus-client encodes."""
+class _MetricsPage:
+    """A registry with the gauges of one moment, in the form that prometheus-client encodes."""
 
     def __init__(self, registry: CollectorRegistry, now: Snapshot, report: LoadReported | None) -> None:
         self._registry = registry
@@ -159,24 +172,29 @@ class _Page:
         self._report = report
 
     def collect(self) -> Iterator[Metric]:
+        """Yield all metrics. prometheus-client calls it."""
         for metric in self._registry.collect():
-            # One more series for each counter and histogram, which Prometheus does not need.
+            # Prometheus does not need this series of each counter and histogram.
             metric.samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
             yield metric
         yield from gauges(self._now, self._report)
 
 
 def _series(metric: M, labels: tuple[str, ...]) -> M:
+    """Return the series of a metric for these label values."""
     return metric.labels(*labels) if labels else metric
 
 
-def _of(kind: MetricType) -> Iterator[MetricSpec]:
+def _specs_of(kind: MetricType) -> Iterator[MetricSpec]:
+    """Yield the recorded metrics of a type."""
     return (spec for spec in specs.RECORDED if spec.type is kind)
 
 
 def _counter(spec: MetricSpec, registry: CollectorRegistry) -> Counter:
+    """Register a counter."""
     return Counter(spec.full_name, spec.help, spec.labels, registry=registry)
 
 
 def _histogram(spec: MetricSpec, registry: CollectorRegistry) -> Histogram:
+    """Register a histogram."""
     return Histogram(spec.full_name, spec.help, spec.labels, registry=registry, buckets=spec.buckets)

@@ -1,4 +1,4 @@
-"""The last events of each job, in memory, so that a stream can be followed live and resumed where it broke."""
+"""The last events of each job, in memory, for event streams that start late or resume."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from worker.events import Handlers, JobFinished, JobRemoved, PreviewReady, Strea
 from worker.job import Job
 
 KEPT = 2000
-"""Events of one job; a run of more steps than this can be resumed only from its later part."""
+"""Events that are kept for one job. A longer run can be resumed only from a later event."""
 
 
 @dataclass(slots=True)
-class Track:
-    """One job's events with their numbers, counted from 1."""
+class JobTrack:
+    """Events of one job, numbered from 1."""
 
     events: deque[tuple[int, StreamedEvent]] = field(default_factory=lambda: deque(maxlen=KEPT))
     count: int = 0
@@ -25,46 +25,49 @@ class Track:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def since(self, number: int) -> list[tuple[int, StreamedEvent]]:
-        """What came after `number`; of previews only the newest, which is all that is worth seeing."""
-        found = [(count, event) for count, event in self.events if count > number]
+        """Return the events after `number`. Of the previews only the newest is included."""
+        events = [(count, event) for count, event in self.events if count > number]
         if self.preview and self.preview[0] > number:
-            found.append(self.preview)
-            found.sort(key=lambda numbered: numbered[0])
-        return found
+            events.append(self.preview)
+            events.sort(key=lambda numbered: numbered[0])
+        return events
 
 
 class Replay:
-    """An observer; what it keeps of a job lives as long as the job's results."""
+    """An observer that records the events of each job until the results of the job are removed."""
 
     def __init__(self) -> None:
-        self._tracks: defaultdict[str, Track] = defaultdict(Track)
+        self._tracks: defaultdict[str, JobTrack] = defaultdict(JobTrack)
 
     @property
     def handlers(self) -> Handlers:
+        """Handlers of all events of a job."""
         return {**dict.fromkeys(get_args(StreamedEvent), self._record), JobRemoved: self._forget}
 
     def _forget(self, event: JobRemoved) -> None:
+        """Remove the events of a job."""
         self._tracks.pop(event.job.folder, None)
 
     def _record(self, event: StreamedEvent) -> None:
+        """Store an event, and wake the streams that wait for it."""
         track = self._tracks[event.job.folder]
         track.count += 1
         if isinstance(event, PreviewReady):
             track.preview = (track.count, event)
         else:
             track.events.append((track.count, event))
-        track.changed.set()  # wakes those that wait now, and nobody later
+        track.changed.set()  # wakes current waiters only
         track.changed.clear()
 
     async def follow(self, job: Job, after: int = 0) -> AsyncIterator[tuple[int, StreamedEvent]]:
-        """Every event numbered above `after`, then the new ones as they come, up to and including JobFinished.
+        """Yield every event with a number above `after`, then new ones as they occur, up to and including JobFinished.
 
-        Of a job from before a restart of this worker only what came since is known; numbers began anew.
+        After a restart of the worker only newer events are known, and numbers start at 1 again.
         """
         track = self._tracks[job.folder]
         after = after if after <= track.count else 0
         while True:
-            seen = track.count
+            known_count = track.count
             for number, event in track.since(after):
                 after = number
                 yield number, event
@@ -73,5 +76,5 @@ class Replay:
             if job.state.ended and not track.since(after):
                 yield after + 1, JobFinished.of(job)
                 return
-            if track.count == seen:
+            if track.count == known_count:
                 await track.changed.wait()

@@ -1,4 +1,4 @@
-"""A worker's numbers at one moment, and their form as metrics."""
+"""Numbers of a worker at one moment, and their form as metrics."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from worker.observers.metric_specs import MetricSpec
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Read on the event loop, in one step. `queue_work_s` is 0 before the pace is known."""
+    """Numbers that were read in one step on the event loop. `queue_work_s` is 0 until the pace is known."""
 
     running: int
     waiting: int
@@ -28,12 +28,12 @@ class Snapshot:
     set_aside: int
     ready: bool
     sandbox: str = ""
-    """Its state; empty where somebody else starts ComfyUI."""
+    """State of the sandbox. Empty for a ComfyUI that the worker did not start."""
 
 
 def gauges(now: Snapshot, report: LoadReported | None) -> Iterator[GaugeMetricFamily]:
-    """The live metrics; those of the autoscaler only after the first report."""
-    plain: dict[MetricSpec, float] = {
+    """Yield the live metrics. Those of the autoscaler exist only after the first report."""
+    values: dict[MetricSpec, float] = {
         specs.RUNNING: now.running,
         specs.WAITING: now.waiting,
         specs.DELIVERING: now.delivering,
@@ -44,8 +44,8 @@ def gauges(now: Snapshot, report: LoadReported | None) -> Iterator[GaugeMetricFa
         specs.READY: now.ready,
     }
     if report is not None:
-        plain |= {specs.REPORTED_LOAD: report.load_units, specs.MAX_PERF: report.max_perf_units}
-    for spec, value in plain.items():
+        values |= {specs.REPORTED_LOAD: report.load_units, specs.MAX_PERF: report.max_perf_units}
+    for spec, value in values.items():
         yield GaugeMetricFamily(spec.full_name, spec.help, value=value)
     yield _labelled(specs.ENGINES, connected=now.engines_connected, away=now.engines_away)
     if now.sandbox:
@@ -54,7 +54,7 @@ def gauges(now: Snapshot, report: LoadReported | None) -> Iterator[GaugeMetricFa
 
 
 def _labelled(spec: MetricSpec, **values: float) -> GaugeMetricFamily:
-    """A gauge with one label; `values` by the label's value."""
+    """Return a gauge with one label. `values` are by the value of the label."""
     family = GaugeMetricFamily(spec.full_name, spec.help, labels=spec.labels)
     for label, value in values.items():
         family.add_metric([label], value)

@@ -1,1 +1,1 @@
-"""Outputs of a run: collected from ComfyUI, converted, delivered."""
+"""Outputs of jobs: collecting them from ComfyUI, converting, and delivering them."""

@@ -1,4 +1,4 @@
-"""The last step of a job: its files as they were asked for, in the place they were asked into."""
+"""Delivery of a job's outputs: in the requested image format, to the requested storage."""
 
 from __future__ import annotations
 
@@ -28,26 +28,30 @@ WAYS: Mapping[type[DeliveryTarget], DeliveryMethod] = {kind.target_type: kind.wa
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """`storage` is the operator's place for what is asked for by URL; `providers` open the clients' own."""
+    """Delivers the outputs of jobs.
+
+    `storage` is the operator's storage for outputs requested by URL. `providers` open the storage of clients, by the
+    type of the target in the request.
+    """
 
     outputs: Outputs
     storage: Storage
     providers: Mapping[type[DeliveryTarget], StorageProvider]
     webhooks: Policy
-    """Where webhooks may go."""
+    """Rules for the URLs of webhooks."""
     inline_max: int
-    """Most bytes of the files of one answer: the operator's limit."""
+    """Most bytes of all files in one response, as the operator has set it."""
     traits: Traits
 
     def check(self, request: JobRequest) -> None:
-        """Before anything is queued, by what the URLs alone say. Raises TargetNotAllowed, UrlRefused."""
+        """Check the URLs of a request before it is queued. Raises TargetNotAllowed, UrlRefused."""
         if request.target is not None:
             self.providers[type(request.target)].check(request.target)
         if request.webhook is not None:
             self.webhooks.check(read_target(request.webhook.url))
 
     def method(self, request: JobRequest) -> DeliveryMethod:
-        """How the files of such a request are delivered."""
+        """Return how the files of a request are delivered."""
         if request.target is not None:
             return WAYS[type(request.target)]
         if request.own_target:
@@ -57,16 +61,16 @@ class Delivery:
         return DeliveryMethod.INLINE if request.output_mode is OutputMode.BASE64 else DeliveryMethod.NAMED
 
     async def deliver(self, job: Job) -> None:
-        """What is done stays done: a second delivery goes on with what the first has reached.
+        """Convert and store the outputs of a job. A second call after a failure continues where the first stopped.
 
         Raises ConversionFailed, OutputTooLargeForInline, DeliveryFailed, DeliveryRefused, UrlRefused.
         """
-        wanted = job.request.image_format
-        if wanted is not None:
-            from worker.outputs.image_formats import converted  # and Pillow with it, which most jobs don't need
+        image_format = job.request.image_format
+        if image_format is not None:
+            from worker.outputs.image_formats import converted  # imports Pillow, which most jobs do not need
 
-            job.outputs = tuple([await converted(self.outputs, job, output, wanted) for output in job.outputs])
-            job.request = replace(job.request, image_format=None)  # else a second delivery would do it again
+            job.outputs = tuple([await converted(self.outputs, job, output, image_format) for output in job.outputs])
+            job.request = replace(job.request, image_format=None)  # so that a second delivery does not convert again
         if not job.request.raw:
             self.check_inline(job)
         storage = self._storage(job)
@@ -74,12 +78,15 @@ class Delivery:
             job.outputs = tuple([await self._stored(job, output, storage) for output in job.outputs])
 
     def _storage(self, job: Job) -> Storage | None:
+        """Return the storage for the job's files, or None if they are not stored anywhere else."""
         request = job.request
         if request.target is not None:
             files = [output for output in sorted_by_node(job.outputs) if output.text is None]
             return self.providers[type(request.target)].open(request.target, files)
         if request.own_target:
-            raise DeliveryFailed("the credentials for your own storage are gone; send them to POST /jobs/{id}/deliver")
+            raise DeliveryFailed(
+                "the credentials for your own storage are not stored; send them to POST /jobs/{id}/deliver"
+            )
         return self.storage if request.output_mode is OutputMode.URL else None
 
     async def _stored(self, job: Job, output: Output, storage: Storage) -> Output:
@@ -89,19 +96,19 @@ class Delivery:
 
     @property
     def inline_alternatives(self) -> str:
-        """How a client gets outputs that no answer can hold, as part of a sentence."""
-        fetch = ", or fetch each from /jobs/{id}/outputs/{n}" if self.traits.output_urls else ""
+        """What a client can do about outputs that are too large for a response, as part of a sentence."""
+        fetch = ", or fetch each file from /jobs/{id}/outputs/{n}" if self.traits.output_urls else ""
         if self.storage.external or fetch:
-            return f"ask for them by URL (`output_format`){fetch}"
+            return f"request them by URL (`output_format`){fetch}"
         return (
-            "name a bucket of your own (`s3`), ask for a smaller image format (`output`),"
+            "name your own bucket (`s3`), request a smaller image format (`output`),"
             " or have the operator set a bucket (WORKER_S3_BUCKET)"
         )
 
     def check_inline(self, job: Job) -> None:
-        """Refuse what the files alone make too large; the whole answer is measured once it is written.
+        """Raise OutputTooLargeForInline if the files alone are too large for a response.
 
-        Raises OutputTooLargeForInline.
+        The size of the complete response is checked after it was written.
         """
         if job.request.output_mode is not OutputMode.BASE64:
             return
@@ -110,7 +117,7 @@ class Delivery:
             most = min(most, self.traits.max_response_bytes * 3 // 4)  # base64 is 4/3 of a file
         if size > most:
             raise OutputTooLargeForInline(
-                f"the files have {size / MIB:.1f} MiB, and {most / MIB:.1f} fit into an answer:"
+                f"the files have {size / MIB:.1f} MiB, and a response can hold {most / MIB:.1f} MiB:"
                 f" {self.inline_alternatives}"
             )
 
@@ -119,13 +126,14 @@ class Delivery:
 async def delivery(
     settings: Settings, outputs: Outputs, storage: Storage | None, traits: Traits
 ) -> AsyncIterator[Delivery]:
-    """With the places that the settings name; `storage` goes before the operator's bucket. Raises StartupError."""
+    """Open the storage that the settings name. `storage` takes precedence over it. Raises StartupError."""
     async with AsyncExitStack() as stack:
         guard = await stack.enter_async_context(Guard(storage_policy(settings.s3.allowed_hosts)))
         providers = {
             kind.target_type: await stack.enter_async_context(kind.provider(settings, guard)) for kind in KINDS
         }
-        configured = (place for provider in providers.values() if (place := provider.operator_storage()) is not None)
-        place = storage or next(configured, None) or LocalStorage()
+        opened = (provider.operator_storage() for provider in providers.values())
+        configured = (operator_storage for operator_storage in opened if operator_storage is not None)
+        default = storage or next(configured, None) or LocalStorage()
         webhooks = Policy.read(settings.fetch.allow, settings.fetch.ports)
-        yield Delivery(outputs, place, providers, webhooks, settings.outputs.inline_max * MIB, traits)
+        yield Delivery(outputs, default, providers, webhooks, settings.outputs.inline_max * MIB, traits)

@@ -1,4 +1,4 @@
-"""Files that a workflow names as earlier outputs (`x.png [output]`), where each of several engines has such folders."""
+"""Lookup of earlier outputs that a workflow names (`x.png [output]`), if there are several engines."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from worker.outputs.files import Outputs, kept_name
 
 
 class EarlierOutputs:
-    """Finds them wherever they were made, so that they do not decide where a job runs."""
+    """Finds earlier outputs of all engines, so that a job that names one can run on any engine."""
 
     def __init__(self, jobs: JobIndex, outputs: Outputs, engines: Sequence[EngineConfig]) -> None:
         self._jobs = jobs
@@ -19,31 +19,33 @@ class EarlierOutputs:
         self._engines = engines
 
     def find(self, principal: str, folder: str, name: str) -> Path | None:
-        """Return the file that `name` in `folder` (output or temp) is to a caller, None where there is none.
+        """Return the file with this name in ComfyUI's `folder` (output or temp), or None.
 
-        Two engines may give two files one name: the caller's own comes first, the newest if there are more. Any other
-        file is one that the operator opened to all.
+        Engines may have different files of one name. The caller's own file is preferred, and of these the newest.
+        Otherwise it is the newest file in the engines' folders. The caller has checked that the operator opened these.
         """
-        place = PurePosixPath(name)
-        own = self._own(principal, folder, place)
-        return next(own, None) or max(self._shared(folder, place), key=_age_key, default=None)
+        path = PurePosixPath(name)
+        own = self._own(principal, folder, path)
+        return next(own, None) or max(self._shared(folder, path), key=_modified_at, default=None)
 
-    def _own(self, principal: str, folder: str, place: PurePosixPath) -> Iterator[Path]:
+    def _own(self, principal: str, folder: str, path: PurePosixPath) -> Iterator[Path]:
+        """Yield the kept files of a caller's jobs with this name, in the order of the job index."""
         for job in self._jobs.of_principal(principal):
             for output in job.outputs:
-                if output.folder == folder and PurePosixPath(output.subfolder) == place.parent:
-                    path = self._outputs.folder(job) / kept_name(output.index, place.name)
-                    if path.is_file():
-                        yield path
+                if output.folder == folder and PurePosixPath(output.subfolder) == path.parent:
+                    kept = self._outputs.folder(job) / kept_name(output.index, path.name)
+                    if kept.is_file():
+                        yield kept
 
-    def _shared(self, folder: str, place: PurePosixPath) -> Iterator[Path]:
+    def _shared(self, folder: str, path: PurePosixPath) -> Iterator[Path]:
+        """Yield the files with this name in the folders of all engines."""
         for engine in self._engines:
             root = engine.output if folder == "output" else engine.temp
             if root is not None:
-                path = (root / place).resolve()
-                if path.is_relative_to(root.resolve()) and path.is_file():
-                    yield path
+                resolved = (root / path).resolve()
+                if resolved.is_relative_to(root.resolve()) and resolved.is_file():
+                    yield resolved
 
 
-def _age_key(path: Path) -> float:
+def _modified_at(path: Path) -> float:
     return path.stat().st_mtime

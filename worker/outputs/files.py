@@ -1,4 +1,4 @@
-"""The outputs of jobs: each file taken when its node has finished, into the job's own folder."""
+"""The output files of jobs. Each file is copied or linked into the job's own folder when its node has finished."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ from worker.job import Job, Output
 from worker.outputs.kinds import kind_of, mime_of
 from worker.outputs.media_facts import media_facts
 from worker.outputs.overwriting import may_be_overwritten
-from worker.outputs.reports import NodeOutput, Text, Value
+from worker.outputs.reports import NodeOutput, ReportedText, ReportedValue
 from worker.outputs.run_files import is_output_class
 from worker.outputs.written_files import WrittenFiles
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.prompt import Prompt
 
 HASHED_AT_ONCE = 256 * 1024
-"""Bytes up to which a file is hashed where it is: a thread would take longer to begin."""
+"""Files up to this many bytes are hashed on the event loop, because starting a thread takes longer."""
 LONGEST_NAME = 240
-"""Bytes of a name that are kept: file systems take 255, and a number stands before it."""
+"""Most bytes of a file name. File systems allow 255, and a number is put before the name."""
 SWEEP_S = 30.0
-"""How often files that no prompt wrote are looked for while nothing runs."""
+"""Seconds between searches for files that no prompt wrote."""
 JSON = "application/json"
 HEAD = 4096
-"""Bytes in which a picture says how large it is."""
+"""Bytes at the beginning of an image that contain its size."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutputSource:
-    """Where the files of one engine are: behind its API, and in its folders where this process can reach them.
+    """Access to the files of one engine: by its API, and in its folders if this process can access them.
 
-    `ours`: this worker starts the engine, and nobody else writes there.
+    `ours` is True if this worker starts the engine, so that no other program writes to its folders.
     """
 
     api: ComfyApi
@@ -50,14 +50,15 @@ class OutputSource:
     ours: bool = False
 
     def files(self) -> WrittenFiles:
-        found = {"output": self.output, "temp": self.temp}
-        return WrittenFiles({name: root for name, root in found.items() if root is not None}, ours=self.ours)
+        """Return a tracker of the files in the engine's accessible folders."""
+        folders = {"output": self.output, "temp": self.temp}
+        return WrittenFiles({name: root for name, root in folders.items() if root is not None}, ours=self.ours)
 
 
 class Outputs:
-    """Takes files by hard link where ComfyUI's folder is shared, over HTTP where it isn't.
+    """Collects the output files of jobs: by hard link if ComfyUI's folder is accessible, otherwise over HTTP.
 
-    `sources` are those of the engines by their names; the files of a job are where it ran (`job.engine`).
+    `sources` are the engines by name. The files of a job are those of the engine that ran it (`job.engine`).
     """
 
     def __init__(self, sources: Mapping[str, OutputSource], folder: Path) -> None:
@@ -67,48 +68,49 @@ class Outputs:
         self._folder = folder
 
     def files(self, job: Job) -> WrittenFiles:
-        """The folders of the engine that ran the job; a job of a worker that had one engine only names none."""
+        """Return the folders of the engine that ran a job. A job that names no engine was run by the only one."""
         return self._files[job.engine if job.engine in self._files else self._first]
 
     def may_write_unreported(self, engine: str, prompt: Prompt, catalog: Catalog | None) -> bool:
-        """Whether an output node of the prompt is not known to report all that it writes."""
+        """Return True if an output node of the prompt may write files that it does not report."""
         files = self._files[engine]
         classes = {node["class_type"] for node in prompt.values()}
-        unsure = (classes - files.talking) | (classes & files.silent)
-        return bool(files.roots) and any(is_output_class(name, catalog) for name in unsure)
+        uncertain = (classes - files.reporting_classes) | (classes & files.unreporting_classes)
+        return bool(files.roots) and any(is_output_class(name, catalog) for name in uncertain)
 
     async def watch(self) -> None:
-        """Sweep now and then."""
+        """Call `sweep` every SWEEP_S seconds, without end."""
         while True:
             await asyncio.sleep(SWEEP_S)
             self.sweep()
 
     def sweep(self) -> None:
-        """Remove what no job has written in time, and what no job will collect any more."""
+        """Remove files in the engines' folders that belong to no job, or that no job will collect."""
         for files in self._files.values():
             files.sweep()
 
     def make_folder(self, job: Job) -> None:
-        """Early, while ComfyUI computes, so that nobody waits for it: a busy disk takes a millisecond."""
+        """Create the job's folder. Call this while ComfyUI computes, because a busy disk needs a millisecond."""
         folder = self.folder(job)
         if not folder.is_dir():
             folder.mkdir(parents=True, exist_ok=True)
 
     def folder(self, job: Job) -> Path:
-        """Where the job's files are kept, each as its number and its name."""
+        """Return the folder with the job's files."""
         return self._folder / job.folder
 
     def path(self, job: Job, output: Output) -> Path:
+        """Return the path of a file in the job's folder."""
         return self.folder(job) / kept_name(output.index, output.filename)
 
     async def take(self, job: Job, index: int, report: NodeOutput) -> Output:
-        """One reported item as an output.
+        """Store one reported item, and return it as an output of the job.
 
-        Raises OutputMissing, OutputNotAllowed and OutputUnreadable for a file, OSError where it can't be kept.
+        For a file, raises OutputMissing, OutputNotAllowed and OutputUnreadable, and OSError if it cannot be stored.
         """
         item = report.item
-        if isinstance(item, Text | Value):
-            return _words(index, report.node_id, item)
+        if isinstance(item, ReportedText | ReportedValue):
+            return _text_output(index, report.node_id, item)
         name = PurePosixPath(item.filename.replace("\\", "/")).name
         output = Output(
             index, report.node_id, kind_of(name), name, item.subfolder, item.folder, report.key, mime_of(name)
@@ -118,61 +120,62 @@ class Outputs:
         try:
             await self._fetch(job, report.node_id, item, path)
         except ValueError as error:  # no file can have this name
-            raise OutputUnreadable(f"{name[:100]!r} can't be kept: {error}") from error
+            raise OutputUnreadable(f"{name[:100]!r} cannot be stored: {error}") from error
         except OSError:
-            path.unlink(missing_ok=True)  # half of it
+            path.unlink(missing_ok=True)  # it may be incomplete
             raise
         if job.request.raw:
-            return unhashed(path, output)
+            return with_media_facts(path, output)
         if path.stat().st_size > HASHED_AT_ONCE:
-            return await asyncio.to_thread(measured, path, output)
-        return measured(path, output)
+            return await asyncio.to_thread(with_facts_and_hash, path, output)
+        return with_facts_and_hash(path, output)
 
     async def _fetch(self, job: Job, node_id: str, item: FileRef, path: Path) -> None:
+        """Link, copy or download a reported file to `path`."""
         files = self.files(job)
         root = files.roots.get(item.folder)
         if root is None:
             await self._apis[job.engine if job.engine in self._apis else self._first].download(item, path)
             return
-        there = find(root, item)
-        files.report(item)  # before it is linked, which changes its time
-        if may_be_overwritten(job, node_id, item.filename) or not link(there, path):
-            await asyncio.to_thread(shutil.copyfile, there, path)
+        source = resolve(root, item)
+        files.record_report(item)  # before the link, which changes the file's ctime
+        if may_be_overwritten(job, node_id, item.filename) or not link(source, path):
+            await asyncio.to_thread(shutil.copyfile, source, path)
 
     async def hashed(self, job: Job, output: Output) -> Output:
-        """Return the output with its hash, which a job that is answered with a file does not wait for.
+        """Return the output with its hash. A job whose response is the file itself computes the hash later.
 
-        Raises NotFound for a file that is gone.
+        Raises NotFound if the file no longer exists.
         """
         if output.sha256 or output.text is not None:
             return output
         try:
-            return await asyncio.to_thread(measured, self.path(job, output), output)
+            return await asyncio.to_thread(with_facts_and_hash, self.path(job, output), output)
         except FileNotFoundError:
-            raise NotFound(f"outputs of job {job.id!r} are gone") from None
+            raise NotFound(f"the outputs of job {job.id!r} no longer exist") from None
 
     async def keep(self, job: Job, index: int, preview: Preview) -> Output:
-        """A picture that came over the WebSocket only (SaveImageWebsocket), kept like a file."""
+        """Store an image that was sent over the WebSocket only (SaveImageWebsocket)."""
         extension = mimetypes.guess_extension(preview.mime) or ".png"
         output = Output(index, preview.node, "image", f"websocket-{index}{extension}", mime=preview.mime)
         return await asyncio.to_thread(_write, self.path(job, output), preview.data, output)
 
     def size(self, job: Job) -> int:
-        """Bytes that the job takes, in whatever formats its files are kept, with what it left beside them."""
+        """Return the bytes that a job uses on disk: its own folder, and files that exist only in ComfyUI's folders."""
         files = self.files(job)
-        left = sum(file.size for file in job.files if files.only_there(file))
+        in_engine = sum(file.size for file in job.files if files.is_only_copy(file))
         try:
-            with os.scandir(self._folder / job.folder) as kept:
-                return left + sum(file.stat().st_size for file in kept)
+            with os.scandir(self._folder / job.folder) as entries:
+                return in_engine + sum(entry.stat().st_size for entry in entries)
         except OSError:
-            return left
+            return in_engine
 
     def stale_folders(self, kept: Collection[str]) -> list[Path]:
-        """Return the folders of jobs that died with an earlier process. Blocks."""
+        """Return the folders of jobs that no longer exist. `kept` are the folders of restored jobs. Blocks."""
         return stale_folders(self._folder, kept)
 
     async def remove(self, job: Job) -> None:
-        """Everything of the job's, what it wrote into ComfyUI's folders included."""
+        """Remove all files of a job, including those that it wrote to ComfyUI's folders."""
         files = self.files(job)
         for file in job.files:
             files.forget(file)
@@ -186,42 +189,48 @@ class Outputs:
 
 
 def kept_name(index: int, filename: str) -> str:
-    """Return the name of an output in its job's folder: of a name that is too long with the number, the end."""
+    """Return the name of an output in its job's folder: its number and its name. A long name loses its beginning."""
     data = filename.encode("utf-8", "surrogateescape")
     if len(data) > LONGEST_NAME:
         filename = data[-LONGEST_NAME:].decode("utf-8", "ignore")
     return f"{index}-{filename}"
 
 
-def _words(index: int, node_id: str, item: Text | Value) -> Output:
-    text, kind, mime = (item.text, "text", "text/plain") if isinstance(item, Text) else (item.json, "json", JSON)
+def _text_output(index: int, node_id: str, item: ReportedText | ReportedValue) -> Output:
+    if isinstance(item, ReportedText):
+        text, kind, mime = item.text, "text", "text/plain"
+    else:
+        text, kind, mime = item.json, "json", JSON
     return Output(index, node_id, kind, "", mime=mime, size=len(text.encode()), text=text)
 
 
-def find(root: Path, item: FileRef) -> Path:
-    """The file that ComfyUI reports, inside its folder. Raises OutputMissing, OutputNotAllowed, OutputUnreadable."""
+def resolve(root: Path, item: FileRef) -> Path:
+    """Return the path of a reported file inside its folder. Symbolic links are followed.
+
+    Raises OutputMissing, OutputNotAllowed, OutputUnreadable.
+    """
     try:
         source = root.joinpath(item.subfolder, item.filename).resolve()
         if not source.is_relative_to(root):
             raise OutputNotAllowed(f"{item.filename!r} is not inside ComfyUI's {item.folder} folder")
         if not source.exists():
-            raise OutputMissing(f"ComfyUI reported {item.filename!r}, and the file is not there")
+            raise OutputMissing(f"ComfyUI reported {item.filename!r}, and the file does not exist")
         if not source.is_file():
             raise OutputUnreadable(f"{item.filename!r} is not a file")
-    except (OSError, ValueError, RuntimeError) as error:  # too long a name, a null byte, a circle of links
-        raise OutputUnreadable(f"{item.filename[:100]!r} can't be read: {error}") from error
+    except (OSError, ValueError, RuntimeError) as error:  # a name that is too long, a null byte, a cycle of links
+        raise OutputUnreadable(f"{item.filename[:100]!r} cannot be read: {error}") from error
     return source
 
 
 def link(source: Path, path: Path) -> bool:
-    """The job holds a link of its own, because ComfyUI may delete or overwrite the file at any time.
+    """Hard-link a file, because ComfyUI may delete or overwrite it at any time.
 
-    False where the file has to be copied: on another file system, or one without hard links. Raises OutputMissing.
+    Return False if the file system cannot link it, so that the caller has to copy it. Raises OutputMissing.
     """
     try:
         os.link(source, path)
     except FileNotFoundError as error:
-        raise OutputMissing(f"ComfyUI deleted {source.name!r} as soon as it had reported it") from error
+        raise OutputMissing(f"ComfyUI deleted {source.name!r} immediately after it had reported it") from error
     except OSError as error:
         if error.errno not in {errno.EXDEV, errno.EPERM, errno.EMLINK}:
             raise
@@ -232,11 +241,11 @@ def link(source: Path, path: Path) -> bool:
 def _write(path: Path, data: bytes, output: Output) -> Output:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
-    return measured(path, output)
+    return with_facts_and_hash(path, output)
 
 
-def measured(path: Path, output: Output) -> Output:
-    """With size, hash and, where they apply, width, height and duration; reads the file in pieces."""
+def with_facts_and_hash(path: Path, output: Output) -> Output:
+    """Return the output with size, sha256, width, height and duration. The file is read in pieces."""
     with path.open("rb") as file:
         head = file.read(HASHED_AT_ONCE)
         digest, size = hashlib.sha256(head), len(head)
@@ -246,8 +255,8 @@ def measured(path: Path, output: Output) -> Output:
     return replace(output, size=size, sha256=digest.hexdigest(), **asdict(media_facts(path, head)))
 
 
-def unhashed(path: Path, output: Output) -> Output:
-    """With size and, where they apply, width, height and duration; reads only as much of the file as says so."""
+def with_media_facts(path: Path, output: Output) -> Output:
+    """Return the output with size, width, height and duration. Only headers are read, so there is no hash."""
     with path.open("rb") as file:
         head = file.read(HEAD)
         return replace(output, size=os.fstat(file.fileno()).st_size, **asdict(media_facts(path, head)))

@@ -1,4 +1,4 @@
-"""Pictures in another format, with or without what is written inside them; everything else stays as it is."""
+"""Conversion of output images to another format, with or without their metadata."""
 
 from __future__ import annotations
 
@@ -14,123 +14,129 @@ from PIL import Image, PngImagePlugin
 from worker.delivery_options import ImageFormat, ImageType
 from worker.errors import ConversionFailed
 from worker.job import Job, Output
-from worker.outputs.files import Outputs, measured
+from worker.outputs.files import Outputs, with_facts_and_hash
 from worker.outputs.kinds import mime_of
 
 TYPES = {".png": ImageType.PNG, ".jpg": ImageType.JPEG, ".jpeg": ImageType.JPEG, ".webp": ImageType.WEBP}
 EXTENSIONS = {ImageType.PNG: ".png", ImageType.JPEG: ".jpg", ImageType.WEBP: ".webp"}
 QUALITY = 90
 MODEL, MAKE = 0x0110, 0x010F
-"""EXIF tags in which ComfyUI keeps the prompt ("prompt:…") and, counting down, the rest ("workflow:…")."""
+"""EXIF tags of ComfyUI's metadata: MODEL for the prompt ("prompt:…"), MAKE and below for other entries."""
 JPEG_EXIF_LIMIT = 65_533 - len(b"Exif\0\0")
-"""What fits into the one segment that JPEG has for it."""
+"""Most bytes of EXIF data in a JPEG, which has one segment for it."""
 SIXTEEN_BIT = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N"})
 
 
-async def converted(outputs: Outputs, job: Job, output: Output, wanted: ImageFormat) -> Output:
-    """The output as it is wanted; the file that ComfyUI wrote stays beside the new one.
+async def converted(outputs: Outputs, job: Job, output: Output, requested: ImageFormat) -> Output:
+    """Return the output in the requested format. The file that ComfyUI wrote is kept next to the new one.
 
-    Animated pictures, and files that are no PNG, JPEG or WebP, are left alone. Raises ConversionFailed.
+    Animated images, and files other than PNG, JPEG or WebP, are not converted. Raises ConversionFailed.
     """
-    have = TYPES.get(PurePosixPath(output.filename).suffix.lower())
-    if output.text is not None or have is None:
+    current = TYPES.get(PurePosixPath(output.filename).suffix.lower())
+    if output.text is not None or current is None:
         return output
-    target = wanted.type or have
-    if target is have and wanted.metadata and (wanted.quality is None or have is ImageType.PNG):
+    target = requested.type or current
+    if target is current and requested.metadata and (requested.quality is None or current is ImageType.PNG):
         return output
-    return await asyncio.to_thread(_convert, outputs, job, output, replace(wanted, type=target))
+    return await asyncio.to_thread(_convert, outputs, job, output, replace(requested, type=target))
 
 
-def _convert(outputs: Outputs, job: Job, output: Output, wanted: ImageFormat) -> Output:
+def _convert(outputs: Outputs, job: Job, output: Output, requested: ImageFormat) -> Output:
+    """Convert an output in place, and return it with its new name, size and hash. Blocks. Raises ConversionFailed."""
     source = outputs.path(job, output)
-    name = Path(output.filename).with_suffix(EXTENSIONS[wanted.type or ImageType.PNG]).name
+    name = Path(output.filename).with_suffix(EXTENSIONS[requested.type or ImageType.PNG]).name
     result = replace(output, filename=name, mime=mime_of(name))
     path = outputs.path(job, result)
-    # Beside the target first: the file may be a link to ComfyUI's own, which must not change.
+    # Written to another name first: the target may be a hard link to ComfyUI's file, which must not change.
     partial = path.with_name(f"{path.name}.partial")
     try:
-        with Image.open(source) as picture:
-            if picture.format is None or getattr(picture, "n_frames", 1) > 1:
+        with Image.open(source) as image:
+            if image.format is None or getattr(image, "n_frames", 1) > 1:
                 return output
-            _save(picture, partial, wanted)
+            _save(image, partial, requested)
         partial.replace(path)
     except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise ConversionFailed(f"{output.filename!r} could not be made a {wanted.type}") from error
+        raise ConversionFailed(f"{output.filename!r} could not be converted to {requested.type}") from error
     finally:
         partial.unlink(missing_ok=True)
-    return measured(path, result)
+    return with_facts_and_hash(path, result)
 
 
-def _save(picture: Image.Image, path: Path, wanted: ImageFormat) -> None:
-    texts, exif = _texts(picture), picture.getexif()
+def _save(image: Image.Image, path: Path, requested: ImageFormat) -> None:
+    """Save an image in the requested format. The colour profile is always kept."""
+    texts, exif = _texts(image), image.getexif()
     options: dict[str, Any] = {}
-    if profile := picture.info.get("icc_profile"):
+    if profile := image.info.get("icc_profile"):
         options["icc_profile"] = profile  # colour, not metadata
-    if wanted.type is ImageType.PNG:
-        _write_png(picture, path, options, texts if wanted.metadata else {}, exif if wanted.metadata else None)
+    if requested.type is ImageType.PNG:
+        _write_png(image, path, options, texts if requested.metadata else {}, exif if requested.metadata else None)
         return
-    if wanted.metadata:
-        options |= _exif(exif, texts, JPEG_EXIF_LIMIT if wanted.type is ImageType.JPEG else None)
+    if requested.metadata:
+        options |= _exif(exif, texts, JPEG_EXIF_LIMIT if requested.type is ImageType.JPEG else None)
     else:
-        options |= {"comment": b"", "xmp": b""}  # Pillow hands them on unless they are overwritten
-    ready = _flat(picture) if wanted.type is ImageType.JPEG else _eight_bit(picture)
-    ready.save(path, wanted.type, quality=wanted.quality or QUALITY, **options)
+        options |= {"comment": b"", "xmp": b""}  # Pillow copies these fields unless they are set
+    opaque = _flat(image) if requested.type is ImageType.JPEG else _eight_bit(image)
+    opaque.save(path, requested.type, quality=requested.quality or QUALITY, **options)
 
 
 def _write_png(
-    picture: Image.Image, path: Path, options: dict[str, Any], texts: Mapping[str, str], exif: Image.Exif | None
+    image: Image.Image, path: Path, options: dict[str, Any], texts: Mapping[str, str], exif: Image.Exif | None
 ) -> None:
+    """Save a PNG with `texts` as text chunks."""
     chunks = PngImagePlugin.PngInfo()
     for key, value in texts.items():
-        with suppress(ValueError, UnicodeError):  # a keyword that PNG can't hold came from another format
+        with suppress(ValueError, UnicodeError):  # a keyword of another format may be invalid in PNG
             chunks.add_text(key, value)
     if exif:
         options["exif"] = exif
     else:
-        picture.info.pop("exif", None)
-    picture.save(path, "PNG", pnginfo=chunks, **options)
+        image.info.pop("exif", None)
+    image.save(path, "PNG", pnginfo=chunks, **options)
 
 
-def _texts(picture: Image.Image) -> dict[str, str]:
-    """What is written inside the picture: a PNG's text chunks, or what ComfyUI put into EXIF instead."""
-    if isinstance(picture, PngImagePlugin.PngImageFile):
-        return {key: str(value) for key, value in picture.text.items()}
-    found: dict[str, str] = {}
-    for tag, value in picture.getexif().items():
+def _texts(image: Image.Image) -> dict[str, str]:
+    """Return the metadata of an image: the text chunks of a PNG, or ComfyUI's entries in EXIF."""
+    if isinstance(image, PngImagePlugin.PngImageFile):
+        return {key: str(value) for key, value in image.text.items()}
+    entries: dict[str, str] = {}
+    for tag, value in image.getexif().items():
         key, separator, text = value.partition(":") if isinstance(value, str) else ("", "", "")
         if separator and MAKE - 16 < tag <= MODEL and text.lstrip().startswith(("{", "[")):
-            found[key] = text
-    return found
+            entries[key] = text
+    return entries
 
 
 def _exif(exif: Image.Exif, texts: Mapping[str, str], limit: int | None) -> dict[str, Any]:
-    """Where ComfyUI looks for them in formats without text chunks. What does not fit into the format is left out."""
-    rest = MAKE
+    """Return Pillow's option with the metadata in the EXIF tags where ComfyUI looks for them.
+
+    Metadata larger than `limit` bytes is left out.
+    """
+    tag = MAKE
     for key, value in texts.items():
         if key == "prompt":
             exif[MODEL] = f"{key}:{value}"
-        elif rest > MAKE - 16:
-            exif[rest] = f"{key}:{value}"
-            rest -= 1
+        elif tag > MAKE - 16:
+            exif[tag] = f"{key}:{value}"
+            tag -= 1
     data = exif.tobytes() if exif else b""
     if not data or (limit is not None and len(data) > limit):
         return {}
     return {"exif": data}
 
 
-def _eight_bit(picture: Image.Image) -> Image.Image:
-    """Sixteen-bit greys scaled down; Pillow would cut them off at white."""
-    if picture.mode in SIXTEEN_BIT:
-        return picture.convert("I").point(lambda value: value * (1 / 256)).convert("L")
-    return picture
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """Return the image with 16-bit greys scaled to 8 bits. Pillow would clip them to white."""
+    if image.mode in SIXTEEN_BIT:
+        return image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
+    return image
 
 
-def _flat(picture: Image.Image) -> Image.Image:
-    """JPEG has no transparency: what is see-through lies on white."""
-    picture = _eight_bit(picture)
-    if not picture.has_transparency_data:
-        return picture if picture.mode == "L" else picture.convert("RGB")
-    picture = picture.convert("RGBA")
-    ground = Image.new("RGB", picture.size, "white")
-    ground.paste(picture, mask=picture.getchannel("A"))
-    return ground
+def _flat(image: Image.Image) -> Image.Image:
+    """Return the image on a white background, because JPEG has no transparency."""
+    image = _eight_bit(image)
+    if not image.has_transparency_data:
+        return image if image.mode == "L" else image.convert("RGB")
+    image = image.convert("RGBA")
+    background = Image.new("RGB", image.size, "white")
+    background.paste(image, mask=image.getchannel("A"))
+    return background

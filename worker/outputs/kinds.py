@@ -1,4 +1,4 @@
-"""Kinds and MIME types of output files, by their extension: ComfyUI reports videos under `images`."""
+"""Kinds and MIME types of output files, by extension. The keys in reports are not used: `images` may contain videos."""
 
 from __future__ import annotations
 
@@ -27,16 +27,17 @@ MIME = {
 
 
 def kind_of(filename: str) -> str:
-    """Return image, video, audio, 3d, latent, document, model or file."""
+    """Return the kind of a file: image, video, audio, 3d, latent, document, model or file."""
     return KINDS.get(PurePosixPath(filename).suffix.lower(), "file")
 
 
 def is_model(folder: str, filename: str) -> bool:
-    """Whether a file holds the weights of a model. `.bin` may be anything, but where ComfyUI keeps models it is one."""
+    """Return True for a file with the weights of a model. A `.bin` file is one if it is in a folder of models."""
     in_models = PurePosixPath(folder).parts[:1] in {(name,) for name in all_folders()}
     return kind_of(filename) == "model" or (in_models and filename.lower().endswith(".bin"))
 
 
 def mime_of(filename: str) -> str:
+    """Return the MIME type of a file by its extension."""
     suffix = PurePosixPath(filename).suffix.lower()
     return MIME.get(suffix) or mimetypes.guess_type(filename)[0] or "application/octet-stream"

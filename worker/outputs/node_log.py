@@ -1,4 +1,4 @@
-"""What the nodes of one run did, and which of them left a file that none has reported. Pure."""
+"""Attribution of unreported files to the nodes of one run, by reported paths and times. No I/O."""
 
 from __future__ import annotations
 
@@ -8,114 +8,130 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from worker.engine.protocol.api import FileRef
-from worker.outputs.reports import NodeOutput, bare, named_paths
+from worker.outputs.reports import NodeOutput, named_paths, plain_path
 from worker.outputs.written_files import FoundFile
 
 FRAME_DELAY_MS, LATE_FRAME_MS = 10.0, 250.0
-"""How much later than its node started, in milliseconds, a frame is usually heard, and how much on a busy machine."""
+"""Delay in milliseconds between the start of a node and the arrival of its frame: usually, and on a busy machine."""
 UNREPORTED = "files"
-"""The key of a file that no node has reported."""
+"""The key of an output that no node has reported."""
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """Whose a found file is. `sure` where the node named it, or wrote while no other node ran."""
+class FileOwner:
+    """The node that wrote a file.
+
+    `certain` is True if the node named the file, or if no other node ran when the file was written.
+    """
 
     node_id: str
     key: str
-    sure: bool
+    certain: bool
 
 
 @dataclass(slots=True)
 class NodeLog:
-    """The nodes of a run as they were heard of. `is_output` tells whether a node is one of the workflow's ends."""
+    """What is known of the nodes of one run. `is_output` returns True for an output node of the workflow."""
 
     is_output: Callable[[str], bool]
     started: list[tuple[float, str]] = field(default_factory=list)
-    """When each node was heard to start, in milliseconds since the epoch, in order."""
-    unheard: bool = False
-    """Whether the frames of the run were lost, so that nothing is known of when each node ran."""
+    """When the start of each node was received, in milliseconds since the epoch, in order."""
+    times_unknown: bool = False
+    """True if the frames of the run were lost, so that `started` is not the real order."""
     cached: set[str] = field(default_factory=set)
+    """Nodes that ComfyUI answered from its cache."""
     reported: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What each node has reported."""
     refs: dict[tuple[str, FileRef], None] = field(default_factory=dict)
-    """The files that were reported, each with its node."""
+    """The reported files, each with its node."""
     with_files: set[str] = field(default_factory=set)
     """Nodes that have reported or sent files."""
 
     @property
-    def ran(self) -> set[str]:
+    def executed(self) -> set[str]:
+        """Nodes that ran in this run."""
         return {node for _, node in self.started} - self.cached
 
     @property
-    def owing(self) -> list[str]:
+    def without_files(self) -> list[str]:
         """Output nodes that ran and reported no file, in the order in which they ran."""
-        ran = dict.fromkeys(node for _, node in self.started)
-        return [node for node in ran if node not in self.cached | self.with_files and self.is_output(node)]
+        nodes = dict.fromkeys(node for _, node in self.started)
+        return [node for node in nodes if node not in self.cached | self.with_files and self.is_output(node)]
 
-    def claims(self, found: Iterable[FoundFile]) -> Iterator[tuple[FoundFile, Claim | None]]:
-        """Yield each file with what `claim` says of it."""
-        named = self._named()
-        for one in found:
-            yield one, self.claim(one, named)
+    def owners(self, files: Iterable[FoundFile]) -> Iterator[tuple[FoundFile, FileOwner | None]]:
+        """Yield each file with its owner, as `owner` returns it."""
+        by_path = self._nodes_by_path()
+        for file in files:
+            yield file, self.owner(file, by_path)
 
-    def claim(self, found: FoundFile, named: Mapping[str, tuple[str, str]] | None = None) -> Claim | None:
-        """Return the node that wrote the file as a result of its own; `named` is what `_named` says.
+    def owner(self, file: FoundFile, by_path: Mapping[str, tuple[str, str]] | None = None) -> FileOwner | None:
+        """Return the node whose output a file is, or None if the file is not an output.
 
-        None for what a node left beside the files that it has reported, and for what lies in the temp folder without
-        being the only thing that an output node left.
+        A file is no output if its node reported other files, or if it is in the temp folder and is not the only result
+        of an output node. `by_path` is the result of `_nodes_by_path`.
         """
-        named = self._named() if named is None else named
-        path, folder = found.file.path, found.file.folder
-        for name in (path, f"{folder}/{path}", str(found.path)):
-            if name in named:
-                return Claim(*named[name], sure=True)
-        return self._unheard_claim() if self.unheard else self._claim_by_time(found)
+        by_path = self._nodes_by_path() if by_path is None else by_path
+        path, folder = file.file.path, file.file.folder
+        for name in (path, f"{folder}/{path}", str(file.path)):
+            if name in by_path:
+                return FileOwner(*by_path[name], certain=True)
+        return self._last_without_files() if self.times_unknown else self._owner_by_time(file)
 
-    def _unheard_claim(self) -> Claim | None:
-        owing = self.owing
-        return Claim(owing[-1], UNREPORTED, sure=False) if owing else None
+    def _last_without_files(self) -> FileOwner | None:
+        nodes = self.without_files
+        return FileOwner(nodes[-1], UNREPORTED, certain=False) if nodes else None
 
-    def _claim_by_time(self, found: FoundFile) -> Claim | None:
-        running, owing = self._running(found.changed_ms), self.owing
-        if writers := [node for node in running if node in owing]:
-            return Claim(writers[-1], UNREPORTED, sure=True)
+    def _owner_by_time(self, file: FoundFile) -> FileOwner | None:
+        """Return the owner of a file by its time.
+
+        Candidates, best first: an output node without files that ran at that time; one that started before; another
+        node that ran at that time.
+        """
+        running, without_files = self._running(file.changed_ms), self.without_files
+        if candidates := [node for node in running if node in without_files]:
+            return FileOwner(candidates[-1], UNREPORTED, certain=True)
         if any(node in self.with_files for node in running):
             return None
-        if before := [node for node in owing if self._start(node) <= found.changed_ms + LATE_FRAME_MS]:
-            return Claim(before[-1], UNREPORTED, sure=False)
-        others = [node for node in running if not self.is_output(node)]
-        if others and found.file.folder == "output" and not self._companion(found):
-            return Claim(others[-1], UNREPORTED, sure=False)
+        if candidates := [node for node in without_files if self._start(node) <= file.changed_ms + LATE_FRAME_MS]:
+            return FileOwner(candidates[-1], UNREPORTED, certain=False)
+        candidates = [node for node in running if not self.is_output(node)]
+        if candidates and file.file.folder == "output" and not self._is_companion(file):
+            return FileOwner(candidates[-1], UNREPORTED, certain=False)
         return None
 
-    def heard(self, report: NodeOutput) -> None:
+    def record_report(self, report: NodeOutput) -> None:
+        """Record a file that a node has reported."""
         if isinstance(report.item, FileRef):
             self.with_files.add(report.node_id)
             self.refs[report.node_id, report.item] = None
 
-    def _named(self) -> dict[str, tuple[str, str]]:
-        """By the paths that nodes report in texts, the node that does so first and the key of its text."""
-        named: dict[str, tuple[str, str]] = {}
+    def _nodes_by_path(self) -> dict[str, tuple[str, str]]:
+        """Return the paths in reported texts, each with the first node that reported it and the key of the text."""
+        by_path: dict[str, tuple[str, str]] = {}
         for node, output in self.reported.items():
             if node not in self.cached:
                 for key, text in named_paths(output):
-                    named.setdefault(bare(text), (node, key))
-        return named
+                    by_path.setdefault(plain_path(text), (node, key))
+        return by_path
 
-    def _companion(self, found: FoundFile) -> bool:
-        """Whether a node reported a file of nearly that name, whose frame came too late to tell that it ran then."""
-        stem = found.path.stem
-        stems = [PurePosixPath(ref.filename).stem for _, ref in self.refs if ref.subfolder == found.ref.subfolder]
+    def _is_companion(self, file: FoundFile) -> bool:
+        """Return True if a node reported a file of nearly the same name.
+
+        That node may have run when the file was written, although its frame arrived later.
+        """
+        stem = file.path.stem
+        stems = [PurePosixPath(ref.filename).stem for _, ref in self.refs if ref.subfolder == file.ref.subfolder]
         return any(stem.startswith(other) or other.startswith(stem) for other in stems)
 
     def _start(self, node: str) -> float:
         return next(at for at, name in self.started if name == node)
 
     def _running(self, at_ms: float) -> list[str]:
-        """The nodes that may have run at that time: one, or two where the next one's frame was heard right after it."""
-        found = []
-        for place, (at, node) in enumerate(self.started):
-            after = self.started[place + 1][0] if place + 1 < len(self.started) else float("inf")
-            if at <= at_ms + FRAME_DELAY_MS and after >= at_ms:
-                found.append(node)
-        return found
+        """Return the nodes that may have run at a time: one, or two if the frame of the next one arrived soon after."""
+        nodes = []
+        for index, (started_ms, node) in enumerate(self.started):
+            is_last = index + 1 == len(self.started)
+            ended_ms = float("inf") if is_last else self.started[index + 1][0]
+            if started_ms <= at_ms + FRAME_DELAY_MS and ended_ms >= at_ms:
+                nodes.append(node)
+        return nodes

@@ -1,4 +1,4 @@
-"""The outputs of one run: reported ones are taken while it still runs, the others are looked for when it has ended."""
+"""Collection of the outputs of one run: reported files during the run, unreported files after its end."""
 
 from __future__ import annotations
 
@@ -17,23 +17,24 @@ from worker.errors import EngineUnavailable, OutputMissing, OutputProblem, Outpu
 from worker.job import EngineFile, Job, Output
 from worker.outputs.files import Outputs
 from worker.outputs.overwriting import may_be_overwritten
-from worker.outputs.problems import dangling, model_kept, picture_lost, undelivered, unseen
-from worker.outputs.reports import NodeOutput, Text, Value, node_outputs
-from worker.outputs.run_files import RunFiles
+from worker.outputs.problems import image_lost, model_kept, undelivered, unknown_path, unreported_files
+from worker.outputs.reports import NodeOutput, ReportedText, ReportedValue, node_outputs
+from worker.outputs.run_files import RunFiles, WrittenByRun
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.prompt import Prompt
 
 Ready = Callable[[Output], None]
-ROOM_S, ROOM_RETRY_S = 30.0, 0.5
-"""How long a finished file waits for room on the disk, or for the engine that has it, and how often it looks."""
+RETRY_S, PAUSE_S = 30.0, 0.5
+"""Seconds for which a file is retried if the disk is full or the engine is unavailable, and seconds between tries."""
 
 
 @dataclass(frozen=True, slots=True)
 class CollectedOutputs:
-    """What a run left.
+    """Result of collecting the outputs of a run.
 
-    `again` are nodes that ComfyUI answered from its cache although the files are gone that they wrote: they, and no
-    others, have to run again. `files` is everything that the run wrote into the engine's folders.
+    - `files`: all files that the run wrote to the engine's folders.
+    - `nodes_to_rerun`: nodes that ComfyUI answered from its cache, and whose files no longer exist. Only these nodes
+      have to run again.
     """
 
     outputs: tuple[Output, ...]
@@ -41,14 +42,15 @@ class CollectedOutputs:
     files: tuple[EngineFile, ...] = ()
     nodes_to_rerun: frozenset[str] = frozenset()
     numbered: int = 0
-    """How many outputs were numbered, those included that are not there."""
+    """The next free number for an output. Outputs that could not be stored have numbers, too."""
 
 
 @dataclass(frozen=True, slots=True)
 class PartialRun:
-    """The nodes of a second run that count, all if None, by the names that they have in the workflow.
+    """A second run of some nodes.
 
-    Its outputs are numbered from `first`.
+    `nodes` maps the ids of the nodes to collect to their ids in the workflow. None means all nodes. The outputs are
+    numbered from `first`.
     """
 
     nodes: Mapping[str, str] | None = None
@@ -56,22 +58,22 @@ class PartialRun:
 
 
 @dataclass(frozen=True, slots=True)
-class Taking:
-    """A file on its way into the job's folder; `report` is None for a picture that came over the WebSocket."""
+class StoringTask:
+    """An output that is being stored. `report` is None for an image that arrived over the WebSocket."""
 
     task: asyncio.Task[Output]
     report: NodeOutput | None = None
 
 
 def without_previews(outputs: tuple[Output, ...], more: tuple[Output, ...]) -> tuple[Output, ...]:
-    """Return those outputs of a run that count beside the ones of its second part: no previews beside a saved file."""
+    """Return the outputs of a run, without previews if its second run (`more`) has a saved file."""
     if not any(output.filename and output.folder == "output" for output in more):
         return outputs
     return tuple(output for output in outputs if output.folder != "temp")
 
 
 class OutputCollector:
-    """Each file is taken as soon as its node reports it, at the same time as the nodes after it run."""
+    """Collects the outputs of a run. A file is stored as soon as its node reports it, while the next nodes run."""
 
     def __init__(
         self,
@@ -88,130 +90,143 @@ class OutputCollector:
         self.prompt = prompt or {}
         self._part = part
         self._files = RunFiles(partial(outputs.files, job), self.prompt, catalog)
-        self._seen: set[tuple[str, FileRef | Text | Value]] = set()
-        """By node: what stands under two keys is one output."""
+        self._seen: set[tuple[str, FileRef | ReportedText | ReportedValue]] = set()
+        """Reported items with their nodes. An item under two keys of a node is one output."""
         self._saved = False
-        self._again: set[str] = set()
-        """Nodes that ComfyUI answered from its cache, and that have to write once more."""
+        """True if an output was saved, so that previews are not collected."""
+        self._rerun: set[str] = set()
+        """Nodes that ComfyUI answered from its cache, and that have to run again."""
         self._problems: list[OutputProblem] = []
-        self._taking: list[Taking] = []
+        self._tasks: list[StoringTask] = []
         self._abandoned: list[asyncio.Task[Output]] = []
         self._finished = False
 
     def handle_message(self, message: RunMessage) -> None:
-        """Follow the run. Pictures that are results are for `add_image`."""
-        self._files.hear(message)
+        """Process a message of ComfyUI about the run. Images that are results are passed to `add_image`."""
+        self._files.handle_message(message)
         if isinstance(message, Executed):
             self.node_finished(message.node, message.output)
 
     def node_finished(self, node_id: str, output: Mapping[str, Any]) -> None:
-        """Take what the node reports; previews wait for `finish`."""
+        """Collect the items that a node reports. Previews are collected by `finish`."""
         self._files.log.reported[node_id] = output
         for report in self._reports(node_id, output):
             if not report.preview:
-                self._take(report)
+                self._collect(report)
 
-    def add_image(self, picture: Preview) -> None:
+    def add_image(self, image: Preview) -> None:
+        """Store an image that arrived over the WebSocket as a result."""
         self._saved = True
-        self._files.log.with_files.add(picture.node)
-        self._start(self._outputs.keep(self._job, self._next, picture), None)
+        self._files.log.with_files.add(image.node)
+        self._start(self._outputs.keep(self._job, self._next, image), None)
 
     def restart(self) -> None:
-        """The run was lost and comes again from its beginning: what was taken of it is in the way."""
-        for taking in self._taking:
-            task = taking.task
+        """Discard everything that was collected, because the run was lost and starts again."""
+        for storing in self._tasks:
+            task = storing.task
             if not task.cancel() and not task.cancelled() and task.exception() is None:
                 self._outputs.path(self._job, task.result()).unlink(missing_ok=True)
-        self._abandoned += [taking.task for taking in self._taking]
-        self._taking, self._problems = [], []
+        self._abandoned += [storing.task for storing in self._tasks]
+        self._tasks, self._problems = [], []
         self._seen.clear()
         self._saved = False
-        self._again.clear()
+        self._rerun.clear()
         self._files.give_up()
 
     async def finish(self, reported: NodeOutputs) -> CollectedOutputs:
-        """Take what was not heard of, look for what was not reported, and wait for all.
+        """Collect the items that are still missing, search for unreported files, and wait until all are stored.
 
-        Previews count only where no file was saved or sent. Raises DiskFull.
+        Previews are collected only if no file was saved or sent. Raises DiskFull.
         """
         for node_id, output in reported.items():
             self.node_finished(node_id, output)
-        look = self._files.look()
-        found = [self._named(report) for report in look.unreported]
-        for report in found:
+        written = self._files.find_files()
+        unreported = [self._with_workflow_id(report) for report in written.unreported]
+        for report in unreported:
             if not report.preview:
-                self._take(report)
+                self._collect(report)
         if not self._saved:
-            for report in [*chain(*(self._reports(*item) for item in reported.items())), *found]:
-                self._take(report)
-        outputs = await self._arrived()
+            for report in [*chain(*(self._reports(*item) for item in reported.items())), *unreported]:
+                self._collect(report)
+        outputs = await self._stored()
         self._finished = True
+        self._add_problems(written)
+        rerun = self._rerun | (self._files.lost_from_cache() if self._part.nodes is None else set())
+        kept = tuple(output for output in outputs if output.node_id not in rerun)
+        return CollectedOutputs(kept, tuple(self._problems), written.files, frozenset(rerun), self._next)
+
+    def _add_problems(self, written: WrittenByRun) -> None:
+        """Add the problems of outputs that no task could store."""
         names = self._part.nodes or {}
-        paths = [replace(path, node_id=names.get(path.node_id, path.node_id)) for path in look.dangling]
-        self._problems += [dangling(self.prompt, path) for path in paths]
-        self._problems += [unseen(self.prompt, names.get(node, node)) for node in self._files.unseen]
-        self._problems += [picture_lost(self.prompt, names.get(node, node)) for node in self._files.unsent]
-        again = self._again | (self._files.lost_from_cache() if self._part.nodes is None else set())
-        kept = tuple(output for output in outputs if output.node_id not in again)
-        return CollectedOutputs(kept, tuple(self._problems), look.files, frozenset(again), self._next)
+        paths = [replace(path, node_id=names.get(path.node_id, path.node_id)) for path in written.unknown_paths]
+        self._problems += [unknown_path(self.prompt, path) for path in paths]
+        nodes = self._files.nodes_without_report
+        self._problems += [unreported_files(self.prompt, names.get(node, node)) for node in nodes]
+        nodes = self._files.nodes_without_image
+        self._problems += [image_lost(self.prompt, names.get(node, node)) for node in nodes]
 
     async def abandon(self) -> None:
-        """Stop what is still being taken."""
+        """Cancel the storing of outputs. If `finish` was not called, the files become unclaimed."""
         if not self._finished:
             self._files.give_up()
-        for taking in self._taking:
-            taking.task.cancel()
-        await asyncio.gather(*(taking.task for taking in self._taking), *self._abandoned, return_exceptions=True)
+        for storing in self._tasks:
+            storing.task.cancel()
+        await asyncio.gather(*(storing.task for storing in self._tasks), *self._abandoned, return_exceptions=True)
 
     @property
     def _next(self) -> int:
-        return self._part.first + len(self._taking)
+        return self._part.first + len(self._tasks)
 
     def _reports(self, node_id: str, output: Mapping[str, Any]) -> list[NodeOutput]:
+        """Return and record the items that a node reports, or none if the node is not collected in this run."""
         nodes = self._part.nodes
         if nodes is not None and node_id not in nodes:
             return []
         reports = list(node_outputs(node_id, output, is_output=self._files.is_output(node_id)))
         for report in reports:
-            self._files.heard(report)
-        return [self._named(report) for report in reports]
+            self._files.record_report(report)
+        return [self._with_workflow_id(report) for report in reports]
 
-    def _named(self, report: NodeOutput) -> NodeOutput:
-        """By the node's name in the workflow."""
+    def _with_workflow_id(self, report: NodeOutput) -> NodeOutput:
+        """Return the report with the id that the node has in the workflow."""
         nodes = self._part.nodes
         return replace(report, node_id=nodes.get(report.node_id, report.node_id)) if nodes else report
 
-    async def _arrived(self) -> list[Output]:
-        """Wait for all. A file that is missing is a problem, or is written again if its node came from the cache."""
+    async def _stored(self) -> list[Output]:
+        """Wait until all outputs are stored.
+
+        A missing file becomes a problem. If its node was answered from ComfyUI's cache, the node runs again instead.
+        """
         outputs: list[Output] = []
-        for taking in self._taking:
+        for storing in self._tasks:
             try:
-                outputs.append(await taking.task)
+                outputs.append(await storing.task)
             except (OutputMissing, EngineUnavailable, OSError) as error:
-                report = taking.report
+                report = storing.report
                 if report is None or shortage_error(error) is not None:
                     raise
                 if isinstance(error, OutputMissing) and self._from_cache(report):
-                    self._again.add(report.node_id)
+                    self._rerun.add(report.node_id)
                     continue
-                told = error if isinstance(error, OutputMissing) else OutputUnreadable(f"it can't be read: {error}")
-                self._problems.append(undelivered(self.prompt, report, told))
+                problem = error if isinstance(error, OutputMissing) else OutputUnreadable(f"it cannot be read: {error}")
+                self._problems.append(undelivered(self.prompt, report, problem))
         return outputs
 
     def _from_cache(self, report: NodeOutput) -> bool:
-        """Whether ComfyUI did not run the node, so that it may run once more."""
+        """Return True if ComfyUI answered the node from its cache, so that the node can run again."""
         return self._part.nodes is None and report.node_id in self._files.log.cached and report.node_id in self.prompt
 
-    def _replaceable(self, report: NodeOutput) -> bool:
-        """Whether the file may be another job's by now."""
+    def _may_be_replaced(self, report: NodeOutput) -> bool:
+        """Return True if another job may have replaced the reported file."""
         item = report.item
         if not isinstance(item, FileRef):
             return False
-        if self._files.looks_at(item.folder):
-            return self._files.replaced(report.node_id, item)
+        if self._files.can_access(item.folder):
+            return self._files.may_be_replaced(report.node_id, item)
         return may_be_overwritten(self._job, report.node_id, item.filename)
 
-    def _take(self, report: NodeOutput) -> None:
+    def _collect(self, report: NodeOutput) -> None:
+        """Start to store a reported item, unless it was collected before."""
         if (report.node_id, report.item) in self._seen:
             return
         self._seen.add((report.node_id, report.item))
@@ -219,27 +234,30 @@ class OutputCollector:
             self._problems.append(model_kept(self.prompt, report))
             return
         self._saved = self._saved or report.saved
-        if self._from_cache(report) and self._replaceable(report):
-            self._again.add(report.node_id)
+        if self._from_cache(report) and self._may_be_replaced(report):
+            self._rerun.add(report.node_id)
         else:
-            self._start(self._taken(self._next, report), report)
+            self._start(self._take_with_retries(self._next, report), report)
 
-    async def _taken(self, index: int, report: NodeOutput) -> Output:
-        """A full disk and an engine that is away are waited for: the run is paid for. Raises what `take` does."""
-        give_up_at = time.monotonic() + ROOM_S
+    async def _take_with_retries(self, index: int, report: NodeOutput) -> Output:
+        """Store an item, and retry while the disk is full or the engine is unavailable, to keep a finished run.
+
+        Raises the errors of `Outputs.take`.
+        """
+        give_up_at = time.monotonic() + RETRY_S
         while True:
             try:
                 return await self._outputs.take(self._job, index, report)
             except (OSError, EngineUnavailable) as error:
-                passing = isinstance(error, EngineUnavailable) or shortage_error(error) is not None
-                if not passing or time.monotonic() >= give_up_at:
+                temporary = isinstance(error, EngineUnavailable) or shortage_error(error) is not None
+                if not temporary or time.monotonic() >= give_up_at:
                     raise
-            await asyncio.sleep(ROOM_RETRY_S)
+            await asyncio.sleep(PAUSE_S)
 
-    def _start(self, taking: Coroutine[None, None, Output], report: NodeOutput | None) -> None:
-        task = asyncio.create_task(taking)
+    def _start(self, storing: Coroutine[None, None, Output], report: NodeOutput | None) -> None:
+        task = asyncio.create_task(storing)
         task.add_done_callback(self._announce)
-        self._taking.append(Taking(task, report))
+        self._tasks.append(StoringTask(task, report))
 
     def _announce(self, task: asyncio.Task[Output]) -> None:
         if not task.cancelled() and task.exception() is None:

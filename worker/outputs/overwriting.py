@@ -1,4 +1,4 @@
-"""Whether a later job may write into the same file, so that a hard link to it would change. Pure."""
+"""Whether a later job may overwrite an output file, so that a hard link to it would change. No I/O."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from worker.job import Job
 from worker.workflow.rerun import PREFIX
 
 COUNTED = re.compile(r"[^_./\\]_+([0-9]{4,})(_|-audio)?\.[A-Za-z0-9]+$")
-"""A name that ends with a counter, as ComfyUI's own savers and most others make them."""
+"""A name that ends with a counter, as the save nodes of ComfyUI and most packs write them."""
 
 
 def may_be_overwritten(job: Job, node_id: str, filename: str) -> bool:
-    """Whether the saver may give another file this name.
+    """Return True if the save node may give a later file the same name.
 
-    ComfyUI's own count on from the highest number that is there, but not where the prefix is empty or ends with a slash
-    (seen on 0.33.0): then they begin with 1 each time, and write into the file that they wrote before.
+    ComfyUI's save nodes continue from the highest number in the folder. If the prefix is empty or ends with a slash,
+    they start at 1 each time and overwrite the earlier file (measured on ComfyUI 0.33.0).
     """
     counted = COUNTED.search(filename)
     if counted is None:

@@ -1,4 +1,4 @@
-"""What one run wrote into its engine's folders, and which node wrote each file that none has reported."""
+"""The files that one run wrote to its engine's folders, and the node that wrote each unreported file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from worker.engine.protocol.messages import (
 )
 from worker.job import EngineFile
 from worker.outputs.node_log import NodeLog
-from worker.outputs.reports import NodeOutput, bare, named_paths, names_a_result
+from worker.outputs.reports import NodeOutput, named_paths, names_a_result, plain_path
 from worker.outputs.windows import Window
 from worker.outputs.written_files import FoundFile, WrittenFiles
 from worker.workflow.catalog.catalog import Catalog
@@ -33,12 +33,12 @@ from worker.workflow.rerun import node_digest
 log = logging.getLogger(__name__)
 
 SENT = "SaveImageWebsocket"
-"""The one class whose result comes as a preview frame instead of a file."""
+"""The only class whose result arrives as a preview frame instead of a file."""
 
 
 @dataclass(frozen=True, slots=True)
-class DanglingPath:
-    """A path that a node reported and that is no file of this run. `missing`: nobody has such a file."""
+class UnknownPath:
+    """A path that a node reported and that is not a file of this run. `missing` is True if no such file exists."""
 
     node_id: str
     text: str
@@ -46,21 +46,21 @@ class DanglingPath:
 
 
 @dataclass(frozen=True, slots=True)
-class RunLook:
-    """What was found when a run had ended: results that no node reported, and all files that it wrote."""
+class WrittenByRun:
+    """Files of a run, found after its end: unreported outputs, all files that it wrote, and reported unknown paths."""
 
     unreported: tuple[NodeOutput, ...] = ()
     files: tuple[EngineFile, ...] = ()
-    dangling: tuple[DanglingPath, ...] = ()
+    unknown_paths: tuple[UnknownPath, ...] = ()
 
 
 def is_output_class(name: str, catalog: Catalog | None) -> bool:
-    """Whether nodes of a class are ends of workflows, as far as the catalog knows the class."""
+    """Return True if nodes of a class are output nodes, or if the catalog does not know the class."""
     return catalog is None or name not in catalog or catalog[name].output_node
 
 
 class RunFiles:
-    """Follows a run by its messages, so that the time of a file tells whose it is."""
+    """Follows a run by its messages, and attributes files to its nodes by their times."""
 
     def __init__(self, files: Callable[[], WrittenFiles], prompt: Prompt, catalog: Catalog | None) -> None:
         self._engine_files = files
@@ -68,22 +68,23 @@ class RunFiles:
         self._catalog = catalog
         self._files: WrittenFiles | None = None
         self._window: Window | None = None
-        self._apart = False
+        self._isolated = False
         self._frames_lost = False
         self._signatures: dict[str, bytes] = {}
         self._own: set[FileRef] = set()
-        """Reported files that this run wrote; a node may also report one that was there."""
+        """Reported files that this run wrote. A node may also report a file that existed before."""
         self.log = NodeLog(self.is_output)
 
-    def hear(self, message: RunMessage) -> None:
+    def handle_message(self, message: RunMessage) -> None:
+        """Record a message of ComfyUI about the run."""
         match message:
             case RunsIsolated():
-                self._apart = True
+                self._isolated = True
             case FramesLost():
                 self._frames_lost = True
             case ExecutionStart(at=at) if self._window is None:
                 self._files = self._engine_files()  # the engine is known by now
-                self._window = self._files.begin(at, apart=self._apart)
+                self._window = self._files.begin_prompt(at, isolated=self._isolated)
             case ExecutionCached(nodes=nodes):
                 self.log.cached.update(nodes)
             case Executing(node=str(node)):
@@ -91,22 +92,22 @@ class RunFiles:
             case ExecutionSuccess(at=at) | ExecutionError(at=at) | ExecutionInterrupted(at=at):
                 self._end(at)
 
-    def heard(self, report: NodeOutput) -> None:
-        """Take note of what a node reports, before anything is done with its file."""
+    def record_report(self, report: NodeOutput) -> None:
+        """Record a reported item. Call this before the file is linked or copied."""
         item = report.item
         new = isinstance(item, FileRef) and (report.node_id, item) not in self.log.refs
-        self.log.heard(report)
+        self.log.record_report(report)
         if self._files is None or not new or not isinstance(item, FileRef) or report.node_id in self.log.cached:
             return
-        if self._files.made(self._signature(report.node_id), item):
+        if self._files.record_writer(self._signature(report.node_id), item):
             self._own.add(item)
 
-    def replaced(self, node_id: str, file: FileRef) -> bool:
-        """Whether a file that comes from ComfyUI's cache is not, or may not be, the one that its node wrote."""
-        return self._files is not None and self._files.replaced(self._signature(node_id), file)
+    def may_be_replaced(self, node_id: str, file: FileRef) -> bool:
+        """Return True if another job may have replaced a file that ComfyUI reports from its cache."""
+        return self._files is not None and self._files.may_be_replaced(self._signature(node_id), file)
 
-    def looks_at(self, folder: str) -> bool:
-        """Whether this process can look at one of the engine's folders."""
+    def can_access(self, folder: str) -> bool:
+        """Return True if this process can access one of the engine's folders."""
         return self._files is not None and folder in self._files.roots
 
     def _signature(self, node_id: str) -> bytes:
@@ -115,138 +116,147 @@ class RunFiles:
         return self._signatures[node_id]
 
     def give_up(self) -> None:
-        """Nobody will collect what this run wrote."""
+        """End the run without collecting its files. They become unclaimed."""
         self._end(None)
         if self._window is not None and self._files is not None:
-            self._window.kept = False
+            self._window.collecting = False
             for ref in self._own:
                 self._files.release(ref)
-        self._window, self._apart, self._frames_lost = None, False, False
+        self._window, self._isolated, self._frames_lost = None, False, False
         self._own.clear()
         self.log = NodeLog(self.is_output)
 
-    def look(self) -> RunLook:
-        """Look for what the run wrote. Call it once, when all reports are in."""
+    def find_files(self) -> WrittenByRun:
+        """End the run and find the files that it wrote. Call this once, after all reports were recorded."""
         if self._files is None or self._window is None:
-            return RunLook()
-        if not self.log.started:  # its frames were lost
-            self.log.unheard = True
+            return WrittenByRun()
+        if not self.log.started:  # the frames of the run were lost
+            self.log.times_unknown = True
             self.log.started = [(self._window.start, node) for node in self._prompt if node not in self.log.cached]
         self._end(None)
         for _, ref in self.log.refs:
-            self._files.report(ref)
-        found, unreported = self._found(self._files, self._window)
-        self._window.kept = False  # what comes now comes too late
+            self._files.record_report(ref)
+        found, unreported = self._find_unreported(self._files, self._window)
+        self._window.collecting = False  # later files are too late
         self._learn(unreported)
-        added = [one for one in found if not self._files.was_there(one.path)]
-        files = tuple(one.file for one in added) + self._reported_files()
-        return RunLook(tuple(unreported), files, tuple(self._dangling(unreported)))
+        added = [file for file in found if not self._files.existed_before(file.path)]
+        files = tuple(file.file for file in added) + self._reported_files()
+        return WrittenByRun(tuple(unreported), files, tuple(self._unknown_paths(unreported)))
 
-    def _found(self, files: WrittenFiles, window: Window) -> tuple[list[FoundFile], list[NodeOutput]]:
-        """The files that no node reported, and those of them that are results.
+    def _find_unreported(self, files: WrittenFiles, window: Window) -> tuple[list[FoundFile], list[NodeOutput]]:
+        """Return the files that no node reported, and the outputs among them.
 
-        A folder of thousands takes milliseconds to list, so nobody looks where all is known: each output node reported
-        its files, and no class of the run has ever left others. The sweep removes files that are there all the same.
+        Listing a folder with thousands of files takes milliseconds. It is skipped if each output node reported its
+        files and no class of the run has ever written other files. `sweep` removes files that are missed by this.
         """
-        ran = {self.class_of(node) for node in self.log.ran}
-        if not self._missing([]) and ran <= files.quiet and not any(self._dangling([])):
+        classes = {self.class_of(node) for node in self.log.executed}
+        all_reported = not self._nodes_without_result([]) and not any(self._unknown_paths([]))
+        if all_reported and classes <= files.complete_classes:
             return [], []
         found = files.written_by(window)
-        unreported = self._claimed(found)
-        if self._missing(unreported) or any(self._dangling(unreported)):
+        unreported = self._outputs_among(found)
+        if self._nodes_without_result(unreported) or any(self._unknown_paths(unreported)):
             more = files.written_by(window, thorough=True)
-            found, unreported = found + more, unreported + self._claimed(more)
-        if not found and not self._missing([]):
-            files.quiet |= ran
+            found, unreported = found + more, unreported + self._outputs_among(more)
+        if not found and not self._nodes_without_result([]):
+            files.complete_classes |= classes
         return found, unreported
 
     def lost_from_cache(self) -> set[str]:
-        """Nodes that wrote without a report, here and in an earlier run: the cache has nothing of theirs."""
+        """Return cached output nodes whose class writes files without reporting them. The cache lacks their files."""
         return {node for node in self.log.cached - self.log.with_files if self.is_output(node) and self._writes(node)}
 
     @property
-    def unsent(self) -> list[str]:
-        """Nodes whose picture comes over the WebSocket and did not, as far as it is known that they ran."""
-        ran = set(self._prompt) - self.log.cached if self._frames_lost else self.log.ran
-        return [node for node in self._prompt if node in ran - self.log.with_files and self.class_of(node) == SENT]
+    def nodes_without_image(self) -> list[str]:
+        """Nodes that ran and whose image did not arrive over the WebSocket."""
+        executed = set(self._prompt) - self.log.cached if self._frames_lost else self.log.executed
+        missing = executed - self.log.with_files
+        return [node for node in self._prompt if node in missing and self.class_of(node) == SENT]
 
     @property
-    def unseen(self) -> list[str]:
-        """Output nodes that reported nothing at all, where the engine's folders can't be looked at."""
+    def nodes_without_report(self) -> list[str]:
+        """Output nodes that reported nothing, if this process cannot access the engine's output folder."""
         if self._files is not None and "output" in self._files.roots:
             return []
-        return [node for node in self.log.owing if not self.log.reported.get(node) and self.class_of(node) != SENT]
+        nodes = self.log.without_files
+        return [node for node in nodes if not self.log.reported.get(node) and self.class_of(node) != SENT]
 
     def is_output(self, node_id: str) -> bool:
-        """Whether the node is an end of the workflow. One that another node expanded into is none."""
+        """Return True for an output node of the workflow. A node that ComfyUI added by expansion is not one."""
         name = self.class_of(node_id)
         return is_output_class(name, self._catalog) if name else not self._prompt
 
     def class_of(self, node_id: str) -> str:
-        """Return the class of a node; empty for one that another node expanded into."""
+        """Return the class of a node, or "" for a node that ComfyUI added by expansion."""
         return str(self._prompt[node_id]["class_type"]) if node_id in self._prompt else ""
 
     def _writes(self, node_id: str) -> bool:
-        """Whether nodes of this class have written files without a report."""
-        return self._files is not None and self.class_of(node_id) in self._files.silent
+        """Return True if nodes of this class have written files without reporting them."""
+        return self._files is not None and self.class_of(node_id) in self._files.unreporting_classes
 
     def _end(self, at_ms: float | None) -> None:
+        """Record the end of the prompt. None means now."""
         if self._window is not None and self._window.end is None:
             self._window.end = time.time() * 1000 if at_ms is None else at_ms
 
-    def _claimed(self, found: list[FoundFile]) -> list[NodeOutput]:
-        claimed = []
-        for one, claim in self.log.claims(found):
-            if claim is not None and (claim.sure or not self._overdue(one)):
-                claimed.append(NodeOutput(claim.node_id, claim.key, one.ref))
-            elif claim is not None:
-                log.warning("%s is not delivered: it may be the late file of another job", one.path.name)
-        return claimed
+    def _outputs_among(self, found: list[FoundFile]) -> list[NodeOutput]:
+        """Return the unreported files that are outputs, each with its node."""
+        outputs = []
+        for file, file_owner in self.log.owners(found):
+            if file_owner is not None and (file_owner.certain or not self._may_be_late(file)):
+                outputs.append(NodeOutput(file_owner.node_id, file_owner.key, file.ref))
+            elif file_owner is not None:
+                log.warning("%s is not delivered: it may be a late file of another job", file.path.name)
+        return outputs
 
-    def _dangling(self, unreported: list[NodeOutput]) -> Iterator[DanglingPath]:
-        """Of nodes that left nothing else. What the workflow itself says is no promise of a node."""
+    def _unknown_paths(self, unreported: list[NodeOutput]) -> Iterator[UnknownPath]:
+        """Yield the reported paths that are not files of this run, of nodes without other files.
+
+        Texts that the workflow itself contains are skipped.
+        """
         found = {report.node_id for report in unreported}
-        said = {text for node in self._prompt.values() for text in node["inputs"].values() if isinstance(text, str)}
+        inputs = {text for node in self._prompt.values() for text in node["inputs"].values() if isinstance(text, str)}
         for node, output in self.log.reported.items():
             if node in found | self.log.with_files | self.log.cached:
                 continue
             for key, text in named_paths(output):
-                if names_a_result(key, text) and text not in said:
-                    yield DanglingPath(node, text, not self._exists(bare(text)))
+                if names_a_result(key, text) and text not in inputs:
+                    yield UnknownPath(node, text, not self._exists(plain_path(text)))
 
     def _exists(self, path: str) -> bool:
-        """Whether there is such a file in the folders; a path that leads out of them is never looked at."""
+        """Return True if a file exists in the folders. A path outside of them is not checked and counts as existing."""
         roots = self._files.roots if self._files is not None else {}
-        inside = [(root, Path(os.path.normpath(root / path))) for root in roots.values()]
-        outside = PurePosixPath(path).is_absolute() and not any(there.is_relative_to(root) for root, there in inside)
-        # os.path's own, which takes a name that no file can have for one that is not there
-        return outside or any(there.is_relative_to(root) and os.path.isfile(there) for root, there in inside)  # noqa: PTH113
+        joined = [(root, Path(os.path.normpath(root / path))) for root in roots.values()]
+        inside = [full for root, full in joined if full.is_relative_to(root)]
+        if PurePosixPath(path).is_absolute() and not inside:
+            return True
+        return any(os.path.isfile(full) for full in inside)  # noqa: PTH113 - it returns False for an invalid name
 
-    def _overdue(self, found: FoundFile) -> bool:
+    def _may_be_late(self, file: FoundFile) -> bool:
         if self._files is None or self._window is None:
             return False
-        return self._files.overdue(self._window, found.changed_ms)
+        return self._files.may_be_late(self._window, file.changed_ms)
 
     def _learn(self, unreported: list[NodeOutput]) -> None:
-        """Remember which classes report what they write."""
+        """Remember which classes report the files that they write."""
         if self._files is None or self._window is None:
             return
-        silent = {report.node_id for report in unreported}
-        self._files.silent |= {self.class_of(node) for node in silent}
-        self._files.talking |= {self.class_of(node) for node in self.log.with_files | set(self.log.reported)}
-        missing = self._missing(unreported)
-        self._window.owing = bool(missing)
-        self._files.talking -= {self.class_of(node) for node in missing}
+        self._files.unreporting_classes |= {self.class_of(report.node_id) for report in unreported}
+        reporting = self.log.with_files | set(self.log.reported)
+        self._files.reporting_classes |= {self.class_of(node) for node in reporting}
+        without_result = self._nodes_without_result(unreported)
+        self._window.file_expected = bool(without_result)
+        self._files.reporting_classes -= {self.class_of(node) for node in without_result}
 
-    def _missing(self, unreported: list[NodeOutput]) -> set[str]:
-        """Output nodes that left nothing: no word at all, or no file although their class writes some."""
-        left = set(self.log.owing) - {report.node_id for report in unreported}
-        return {node for node in left if not self.log.reported.get(node) or self._writes(node)}
+    def _nodes_without_result(self, unreported: list[NodeOutput]) -> set[str]:
+        """Return output nodes that reported nothing, or that have no file although their class writes files."""
+        nodes = set(self.log.without_files) - {report.node_id for report in unreported}
+        return {node for node in nodes if not self.log.reported.get(node) or self._writes(node)}
 
     def _reported_files(self) -> tuple[EngineFile, ...]:
-        """Those that the run wrote: others are an earlier job's, or the operator's."""
+        """Return the reported files that this run wrote, without files of earlier jobs or of the operator."""
         files = self._files
         if files is None:
             return ()
-        paths = [path for _, ref in self.log.refs if ref in self._own and (path := files.report(ref))]
-        return tuple(file for path in dict.fromkeys(paths) if (file := files.known(path)) is not None)
+        paths = [path for _, ref in self.log.refs if ref in self._own and (path := files.record_report(ref))]
+        return tuple(file for path in dict.fromkeys(paths) if (file := files.engine_file(path)) is not None)

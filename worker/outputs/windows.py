@@ -1,4 +1,4 @@
-"""Whose a file is that no node reported: ComfyUI runs one prompt at a time, so the time of the file tells. Pure."""
+"""Attribution of unreported files to prompts by time. ComfyUI runs one prompt at a time. No I/O."""
 
 from __future__ import annotations
 
@@ -7,50 +7,54 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 CLOCK_TICK_MS = time.clock_getres(time.CLOCK_REALTIME_COARSE) * 1000 if hasattr(time, "CLOCK_REALTIME_COARSE") else 16
-"""By how much the time that a file system gives a file may lie before the time at which it was written."""
+"""Most milliseconds by which a file's timestamp may be earlier than the time of writing."""
 
 
 @dataclass(slots=True, eq=False)
 class Window:
-    """A prompt's time in ComfyUI, by ComfyUI's clock, in milliseconds since the epoch.
+    """The time in which a prompt ran, in milliseconds since the epoch, by ComfyUI's clock.
 
-    `end` is None while it runs. `apart`: no other prompt of this worker was near. Else those before and after it may
-    have begun and ended within the same tick, and what was written then cannot be told from theirs. `kept` turns False
-    once nobody will collect its files any more: the job has them, failed, was cancelled, or runs again. `owing`: a node
-    that writes files left none, so that one may still come.
+    - `end`: None while the prompt runs.
+    - `isolated`: no other prompt of this worker ran shortly before or after. Otherwise a file that was written within
+      a clock tick of the start or the end may belong to the other prompt, and belongs to neither.
+    - `collecting`: False when the files of the prompt are no longer collected, because the job has them, failed, was
+      cancelled, or runs again.
+    - `file_expected`: a node that writes files left none, so its file may still be written.
     """
 
     start: float
-    apart: bool = False
+    isolated: bool = False
     end: float | None = None
-    kept: bool = True
-    owing: bool = False
+    collecting: bool = True
+    file_expected: bool = False
 
-    def holds(self, changed_ms: float) -> bool:
-        """Whether a file of this time is the prompt's.
+    def contains(self, changed_ms: float) -> bool:
+        """Return True if a file with this timestamp belongs to the prompt.
 
-        It was written at that time or up to a tick later. ComfyUI's times are cut down to whole milliseconds.
+        The file was written at its timestamp or up to one clock tick later. ComfyUI's times are whole milliseconds,
+        rounded down.
         """
-        first = self.start - CLOCK_TICK_MS if self.apart else self.start + 1
-        return first <= changed_ms and (self.end is None or changed_ms < self._last(self.end))
+        first = self.start - CLOCK_TICK_MS if self.isolated else self.start + 1
+        return first <= changed_ms and (self.end is None or changed_ms < self._limit(self.end))
 
-    def over_before(self, changed_ms: float) -> bool:
-        """Whether it holds no file of that time or a later one."""
-        return self.end is not None and changed_ms >= self._last(self.end)
+    def ended_before(self, changed_ms: float) -> bool:
+        """Return True if no file with this timestamp or a later one can belong to the prompt."""
+        return self.end is not None and changed_ms >= self._limit(self.end)
 
-    def _last(self, end: float) -> float:
-        return end + 1 if self.apart else end - CLOCK_TICK_MS
+    def _limit(self, end: float) -> float:
+        """Return the first timestamp that does not belong to the prompt any more."""
+        return end + 1 if self.isolated else end - CLOCK_TICK_MS
 
 
 def owner(changed_ms: float, windows: Sequence[Window]) -> Window | None:
-    """Return the prompt that wrote a file of this time; None where that is no prompt, or cannot be told.
+    """Return the prompt that wrote a file with this timestamp, or None if no prompt or more than one may have.
 
-    `windows` are in the order in which the prompts started, so that only the latest have to be looked at.
+    `windows` must be ordered by the start of the prompts. So only the last few are compared.
     """
-    found: list[Window] = []
+    candidates: list[Window] = []
     for window in reversed(windows):
-        if window.holds(changed_ms):
-            found.append(window)
+        if window.contains(changed_ms):
+            candidates.append(window)
         elif window.end is not None and window.end + 1 < changed_ms:
             break
-    return found[0] if len(found) == 1 else None
+    return candidates[0] if len(candidates) == 1 else None

@@ -1,4 +1,4 @@
-"""Settings: read once from the environment, in frozen groups, of which each part of the worker takes its own."""
+"""Settings, read once from the environment into frozen groups. Each part of the worker gets its own group."""
 
 from worker.settings.engine import ComfySettings, PreviewMethod
 from worker.settings.engine_environment import engine_environment

@@ -1,4 +1,4 @@
-"""How long a client may take to send a request, and how many strangers may be connected."""
+"""Settings for the connections of clients: time limits, and the number of unauthenticated connections."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ from worker.settings.setting import setting
 
 @dataclass(frozen=True, slots=True)
 class ConnectionSettings:
-    """Durations are seconds."""
+    """Limits on connections. Durations are in seconds."""
 
-    header_s: float = setting("WORKER_HEADER_TIMEOUT", 20.0, "how long the headers of a request may take")
+    header_s: float = setting(
+        "WORKER_HEADER_TIMEOUT", 20.0, "Seconds within which the headers of a request must arrive."
+    )
     body_s: float = setting(
         "WORKER_BODY_TIMEOUT",
         30.0,
-        "a body that sends less than 512 bytes/s for this long is given up; a signature has to come within it",
+        "Seconds after which a body that arrives at less than 512 bytes a second is dropped. A signature must "
+        "arrive within this time.",
     )
     max_unauthenticated: int = setting(
         "WORKER_MAX_CONNECTIONS",
         1024,
-        "connections on a port that have shown no valid signature or token; half of them from one address",
+        "Connections to one port that have not shown a valid signature or token. One address may have half of them.",
     )

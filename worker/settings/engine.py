@@ -1,4 +1,4 @@
-"""Which ComfyUI runs the jobs, and when it counts as lost, hung or hopeless."""
+"""Settings for ComfyUI: which one runs the jobs, and when it counts as lost or hung."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from worker.settings.setting import setting
 
 
 class PreviewMethod(StrEnum):
-    """How ComfyUI makes pictures of a sampler's work in progress, by its own names."""
+    """Names that ComfyUI gives to its methods of making previews while a sampler runs."""
 
     AUTO = "auto"
     LATENT2RGB = "latent2rgb"
@@ -22,80 +22,102 @@ class PreviewMethod(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ComfySettings:
-    """Durations are seconds, sizes MiB."""
+    """Settings for ComfyUI. Durations are in seconds."""
 
     comfyui: str = setting(
-        "WORKER_COMFYUI", "embedded", "embedded, the URL of a running ComfyUI, or a ComfyUI folder to start"
+        "WORKER_COMFYUI",
+        "embedded",
+        "ComfyUI that runs the jobs: `embedded`, the URL of a running ComfyUI, or a ComfyUI folder to start.",
     )
     output_folder: Path | None = setting(
         "WORKER_COMFYUI_OUTPUT",
         None,
-        "output folder of a ComfyUI that is a URL, where it is shared; else files come by HTTP",
+        "Output folder of a ComfyUI given by URL, if the worker can read it. Empty means that files are fetched "
+        "over HTTP.",
         flat="comfyui_output",
     )
     input_folder: Path | None = setting(
         "WORKER_COMFYUI_INPUT",
         None,
-        "input folder of a ComfyUI that is a URL, where it is shared; else files go by HTTP",
+        "Input folder of a ComfyUI given by URL, if the worker can write to it. Empty means that files are sent "
+        "over HTTP.",
         flat="comfyui_input",
     )
     args: str = setting(
-        "WORKER_COMFYUI_ARGS", "", "more arguments for a ComfyUI that the worker starts", flat="comfyui_args"
+        "WORKER_COMFYUI_ARGS",
+        "",
+        "More command-line arguments for a ComfyUI that the worker starts.",
+        flat="comfyui_args",
     )
     gpus: str = setting(
-        "WORKER_GPUS", "", "one ComfyUI on each GPU: a number, a list (`0,2`) or `auto`; empty: one ComfyUI for all"
+        "WORKER_GPUS",
+        "",
+        "GPUs that get a ComfyUI each: a number of GPUs, a list (`0,2`) or `auto` for all. Empty means one ComfyUI.",
     )
     catalog: Path | None = setting(
         "WORKER_CATALOG",
         None,
-        "what this ComfyUI answers at `GET /object_info`, for as long as it can't be asked; .gz too",
+        "File with the answer of this ComfyUI to `GET /object_info`, may be .gz. It is used while ComfyUI cannot be "
+        "reached.",
     )
     api_key: SecretStr = setting(
         "COMFY_ORG_API_KEY",
         SecretStr(""),
-        "comfy.org key for partner nodes, for every job that brings none of its own",
+        "comfy.org key for partner nodes. It is used for every job that brings no key of its own.",
         flat="comfy_org_api_key",
     )
     start_s: float = setting(
-        "WORKER_ENGINE_START", 600.0, "how long ComfyUI may take to answer after its start", flat="engine_start_s"
+        "WORKER_ENGINE_START", 600.0, "Seconds that ComfyUI may take to answer after its start.", flat="engine_start_s"
     )
     lost_s: float = setting(
-        "WORKER_ENGINE_LOST", 120.0, "how long jobs wait for a ComfyUI that went away", flat="engine_lost_s"
+        "WORKER_ENGINE_LOST",
+        120.0,
+        "Seconds that jobs wait for a ComfyUI that cannot be reached.",
+        flat="engine_lost_s",
     )
     silence_s: float = setting(
         "WORKER_ENGINE_SILENCE",
         30.0,
-        "a ComfyUI that answers no request for this long is restarted",
+        "Seconds without any HTTP response after which ComfyUI is restarted.",
         flat="engine_silence_s",
     )
     tries: int = setting(
         "WORKER_ENGINE_TRIES",
         5,
-        "starts in a row without an answer from ComfyUI after which the worker gives up",
+        "Starts of ComfyUI in a row that may fail before the worker ends.",
         flat="engine_tries",
     )
     node_silence_s: float = setting(
-        "WORKER_NODE_SILENCE", 900.0, "how long a node may run without progress before it is stopped"
+        "WORKER_NODE_SILENCE", 900.0, "Seconds that a node may run without progress before it is interrupted."
     )
     node_stop_s: float = setting(
         "WORKER_NODE_STOP",
         10.0,
-        "how long a node may ignore its interrupt before ComfyUI is restarted; for slow classes up to 60",
+        "Seconds that a node may ignore its interrupt before ComfyUI is restarted. Classes known to be slow have up "
+        "to 60.",
     )
     fault: str = setting(
-        "WORKER_FAULT", "", "what goes wrong in the embedded engine, to rehearse: see docs/embedded-engine.md"
+        "WORKER_FAULT",
+        "",
+        "Fault that the embedded engine simulates, for rehearsals (docs/embedded-engine.md). Empty means none.",
     )
     previews: PreviewMethod = setting(
         "WORKER_PREVIEWS",
         PreviewMethod.AUTO,
-        "how ComfyUI makes previews for jobs whose events a client follows: auto, latent2rgb, taesd or none",
+        "Method by which ComfyUI makes previews for jobs whose events a client follows: auto, latent2rgb, taesd or "
+        "none.",
     )
     node_deadlines: str = setting(
-        "WORKER_NODE_DEADLINES", "", "other times for classes of nodes: `Class=seconds, Another=seconds`"
+        "WORKER_NODE_DEADLINES",
+        "",
+        "WORKER_NODE_SILENCE for single node classes, in seconds: `Class=seconds, Another=seconds`.",
     )
     crash_memory_s: float = setting(
-        "WORKER_CRASH_MEMORY", 3600.0, "how long a job that crashed ComfyUI twice is refused"
+        "WORKER_CRASH_MEMORY", 3600.0, "Seconds during which a job that crashed ComfyUI twice is rejected."
     )
     event_silence_s: float = setting(
-        "WORKER_SILENCE", 5.0, "after this long without an event a job's place is asked over HTTP", flat="silence_s"
+        "WORKER_SILENCE",
+        5.0,
+        "Seconds without an event after which the worker asks ComfyUI over HTTP about a job.",
+        flat="silence_s",
     )

@@ -1,4 +1,4 @@
-"""The environment of a ComfyUI that the worker starts."""
+"""Environment variables for a ComfyUI that the worker starts."""
 
 from __future__ import annotations
 
@@ -15,36 +15,42 @@ SECRET_PART = re.compile(
 )
 SECRET_WORDS = frozenset({"KEY", "KEYS", "AUTH", "PASS", "PAT", "JWT", "DSN", "COOKIE", "COOKIES", "PGPASSFILE"})
 PASSWORD_WORD = re.compile(r"_PWD$")
-"""PWD itself is the current folder."""
+"""Ending of variables with passwords. PWD alone is the current folder."""
 SECRET_VALUE = re.compile(
     r"://[^/\s:@]*:[^/\s@]+@"  # a URL with a password
     r"|\b(?:hf|gh[opsu]|github_pat|glpat|sk|pk|rk|r8|xox[abp]|AKIA|ASIA|AIza|whsec|dckr_pat|pypi)[_-]?[A-Za-z0-9_-]{16,}"
     r"|\beyJ[\w-]{8,}\.[\w-]{8,}\.|-----BEGIN [A-Z ]*PRIVATE KEY"
 )
-"""Values that are credentials by their form, whatever their variable is called."""
+"""Pattern of values that are credentials, whatever the name of their variable is."""
 
 
 def engine_environment() -> dict[str, str]:
-    """Return the process's environment without the secrets of the worker and the platform, and without credentials.
+    """Return the environment of this process without secrets and credentials.
 
-    Node packs are other people's code, and a job can read ComfyUI's environment: what looks like a credential, by the
-    variable's name or by the value's form, is passed on only where WORKER_ENGINE_ENV names it. PYTHONSAFEPATH is
-    removed too: with it `python main.py` does not find the modules beside main.py.
+    Node packs are third-party code, and a job can read ComfyUI's environment. Secrets of the worker and the platform
+    are never passed on. Other variables that look like credentials, by name or by value, are passed on only if
+    WORKER_ENGINE_ENV names them.
+
+    PYTHONSAFEPATH is removed because `python main.py` would not find the modules beside main.py.
     """
-    secret = {*PLATFORM_SECRETS, "PYTHONSAFEPATH"}
+    secret_names = {*PLATFORM_SECRETS, "PYTHONSAFEPATH"}
     for name, (_, field, _) in Settings.fields_by_name().items():
         if name == "s3_access_key_id" or isinstance(field.default, SecretStr):
-            secret |= {field.metadata["env"], *field.metadata["also"]}
-    passed = set(re.split(r"[\s,]+", environment().get("WORKER_ENGINE_ENV", "")))
+            secret_names |= {field.metadata["env"], *field.metadata["also"]}
+    allowed_names = set(re.split(r"[\s,]+", environment().get("WORKER_ENGINE_ENV", "")))
     return {
         name: value
         for name, value in environment().items()
-        if name not in secret and (name in passed or not is_credential(name, value))
+        if name not in secret_names and (name in allowed_names or not is_credential(name, value))
     }
 
 
 def is_credential(name: str, value: str) -> bool:
-    """Return whether a variable looks like a credential."""
-    upper = name.upper()
-    named = SECRET_PART.search(upper) or PASSWORD_WORD.search(upper) or SECRET_WORDS.intersection(upper.split("_"))
-    return bool(named or SECRET_VALUE.search(value))
+    """Return whether a variable looks like a credential, by its name or by its value."""
+    upper_name = name.upper()
+    has_secret_name = (
+        SECRET_PART.search(upper_name)
+        or PASSWORD_WORD.search(upper_name)
+        or SECRET_WORDS.intersection(upper_name.split("_"))
+    )
+    return bool(has_secret_name or SECRET_VALUE.search(value))

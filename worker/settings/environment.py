@@ -1,4 +1,4 @@
-"""The environment of this process, which no other module reads."""
+"""The environment of this process. No other module reads it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 
 def environment() -> Mapping[str, str]:
-    """Return the process's environment, to pass it to another process or to a platform."""
+    """Return the environment of this process."""
     return os.environ
 
 
 def set_missing_variables(defaults: Mapping[str, str]) -> None:
-    """Set the variables that are missing, for a library that reads the environment directly."""
+    """Set environment variables that are not set, for a library that reads the environment itself."""
     os.environ.update({name: value for name, value in defaults.items() if not os.environ.get(name)})

@@ -1,4 +1,4 @@
-"""Which files of ComfyUI's workflows may name, and how large pictures may be."""
+"""Settings for input files: which files of ComfyUI workflows may name, and how large images may be."""
 
 from __future__ import annotations
 
@@ -9,18 +9,21 @@ from worker.settings.setting import setting
 
 @dataclass(frozen=True, slots=True)
 class InputSettings:
-    """Durations are seconds, sizes MiB."""
+    """Settings for input files."""
 
     input_folders: str = setting(
-        "WORKER_INPUT_FOLDERS", "", "ComfyUI's folders whose files workflows may name: `input, output/shared`"
+        "WORKER_INPUT_FOLDERS",
+        "",
+        "Folders of ComfyUI whose files workflows may name: `input, output/shared`. Empty means none.",
     )
     allow_linked_paths: bool = setting(
         "WORKER_ALLOW_LINKED_PATHS",
         False,
-        "whether an input that takes a path may be linked to a text that is known only when it runs: for one tenant",
+        "Whether an input that takes a path may be linked to a text that is computed by the workflow. Safe only "
+        "with one tenant.",
     )
     max_megapixels: float = setting(
         "WORKER_MAX_MEGAPIXELS",
         89.0,
-        "most pixels of an input picture, in millions, all its frames together",
+        "Largest input image in millions of pixels, all frames together.",
     )

@@ -1,4 +1,4 @@
-"""How much work is accepted, and how long it may take."""
+"""Limits on the work that is accepted and the time that it may take."""
 
 from __future__ import annotations
 
@@ -9,25 +9,33 @@ from worker.settings.setting import setting
 
 @dataclass(frozen=True, slots=True)
 class LimitSettings:
-    """Durations are seconds, sizes MiB."""
+    """Limits on jobs. Durations are in seconds, sizes in MiB."""
 
-    queue_ahead: int = setting("WORKER_QUEUE_AHEAD", 2, "prepared jobs that wait inside ComfyUI behind the running one")
-    max_queue: int = setting("WORKER_MAX_QUEUE", 100, "jobs that may wait or run; one more is answered 429")
+    queue_ahead: int = setting(
+        "WORKER_QUEUE_AHEAD", 2, "Prepared jobs that wait inside ComfyUI behind the running one."
+    )
+    max_queue: int = setting("WORKER_MAX_QUEUE", 100, "Jobs that may wait or run. A further request gets 429.")
     max_wait_s: float = setting(
         "WORKER_MAX_WAIT",
         600.0,
-        "seconds of work, by measured pace, that may wait before a new job; above: 429; 0: any",
+        "Seconds of work, at the measured pace, that may be queued before a new job. Above it, a request gets 429. "
+        "0 means no limit.",
     )
     min_free: int = setting(
-        "WORKER_MIN_FREE_MIB", 256, "room on the state folder's disk below which no job is accepted (503)"
+        "WORKER_MIN_FREE_MIB", 256, "Free space in MiB on the state folder's disk below which requests get 503."
     )
-    job_timeout_s: float = setting("WORKER_JOB_TIMEOUT", 3600.0, "longest life of a job that names no `timeout_s`")
+    job_timeout_s: float = setting(
+        "WORKER_JOB_TIMEOUT", 3600.0, "Seconds after which a job without its own `timeout_s` ends with an error."
+    )
     hangup_grace_s: float = setting(
-        "WORKER_HANGUP_GRACE", 5.0, "how long a job outlives the last client that waited for it"
+        "WORKER_HANGUP_GRACE",
+        5.0,
+        "Seconds after which a job is cancelled when the last client that waits for it has disconnected.",
     )
-    drain_s: float = setting("WORKER_DRAIN", 30.0, "how long running jobs may go on after SIGTERM")
+    drain_s: float = setting("WORKER_DRAIN", 30.0, "Seconds that running jobs may take to finish after SIGTERM.")
     sync_limit_s: float = setting(
         "WORKER_SYNC_LIMIT",
         0.0,
-        "a sync request is answered 202 after this; 0: never, or the platform's limit (540 on Vast)",
+        "Seconds after which a synchronous request returns 202. 0 means no limit, or the platform's limit (540 on "
+        "Vast).",
     )

@@ -1,4 +1,4 @@
-"""Which model files are fetched, where they go, and how much disk they take."""
+"""Settings for model files: which are fetched, where they are stored, and how much disk space they may use."""
 
 from __future__ import annotations
 
@@ -10,29 +10,30 @@ from worker.settings.setting import setting
 
 @dataclass(frozen=True, slots=True)
 class ModelSettings:
-    """Durations are seconds, sizes MiB."""
+    """Settings for model files. The quota is in GiB."""
 
     folder: Path | None = setting(
         "WORKER_MODELS_FOLDER",
         None,
-        "where fetched models go; empty: `models` in the state folder. ComfyUI's own are found too",
+        "Folder for fetched models. Empty means `models` in the state folder. Models in ComfyUI's own folders are "
+        "used too.",
         flat="models_folder",
     )
     templates: str = setting(
         "WORKER_MODELS",
         "",
-        "templates whose models are fetched before the worker is ready: `sdxl, flux-schnell`",
+        "Templates whose models are fetched before the worker is ready: `sdxl, flux-schnell`.",
         flat="models",
     )
     on_demand: bool = setting(
         "WORKER_MODELS_ON_DEMAND",
         False,
-        "whether a job's missing models are fetched, where a template knows them",
+        "Whether the missing models of a job are fetched, if a template has their URLs.",
         flat="models_on_demand",
     )
     quota: float = setting(
         "WORKER_MODELS_QUOTA_GIB",
         0.0,
-        "most disk that fetched models take, the longest unused make room; 0: no limit",
+        "Disk space in GiB for fetched models. Above it, the least recently used are deleted. 0 means no limit.",
         flat="models_quota",
     )

@@ -1,4 +1,4 @@
-"""What an engine that the worker starts may reach of this machine, its network and its environment."""
+"""Settings for the sandbox of a ComfyUI that the worker starts: files, network and environment."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from worker.settings.setting import setting
 
 
 class SandboxMode(StrEnum):
-    """AUTO: as much of it as the kernel offers. REQUIRED: all of it, or the worker does not start."""
+    """How strict the sandbox is.
+
+    AUTO applies what the kernel supports. With REQUIRED the worker does not start unless all of it is supported.
+    """
 
     AUTO = "auto"
     REQUIRED = "required"
@@ -17,7 +20,7 @@ class SandboxMode(StrEnum):
 
 
 class EngineNetwork(StrEnum):
-    """NONE: no TCP but the engine's own port."""
+    """Network access of the engine. NONE allows TCP on the engine's own port only."""
 
     ALL = "all"
     NONE = "none"
@@ -25,29 +28,33 @@ class EngineNetwork(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SandboxSettings:
-    """Lists of folders are separated as those of PATH are."""
+    """Settings for the sandbox. Lists of folders are separated like those of PATH."""
 
     mode: SandboxMode = setting(
         "WORKER_SANDBOX",
         SandboxMode.AUTO,
-        "the sandbox of a ComfyUI that the worker starts: auto (what the kernel offers), required or off",
+        "Sandbox of a ComfyUI that the worker starts: auto (as far as the kernel supports it), required or off.",
         flat="sandbox",
     )
     read: str = setting(
-        "WORKER_SANDBOX_READ", "", "more folders that ComfyUI may read, between colons", flat="sandbox_read"
+        "WORKER_SANDBOX_READ", "", "More folders that ComfyUI may read, separated by colons.", flat="sandbox_read"
     )
     write: str = setting(
-        "WORKER_SANDBOX_WRITE", "", "more folders that ComfyUI may read and write, between colons", flat="sandbox_write"
+        "WORKER_SANDBOX_WRITE",
+        "",
+        "More folders that ComfyUI may read and write, separated by colons.",
+        flat="sandbox_write",
     )
     network: EngineNetwork = setting(
         "WORKER_ENGINE_NETWORK",
         EngineNetwork.ALL,
-        "all, or none: ComfyUI and its packs open no TCP connection",
+        "TCP connections that ComfyUI and its packs may open: all or none.",
         flat="engine_network",
     )
     environment: str = setting(
         "WORKER_ENGINE_ENV",
         "",
-        "variables that ComfyUI gets although they look like credentials: `HF_TOKEN, CIVITAI_API_KEY`",
+        "Environment variables that look like credentials and are passed to ComfyUI all the same: `HF_TOKEN, "
+        "CIVITAI_API_KEY`.",
         flat="engine_env",
     )

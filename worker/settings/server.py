@@ -1,4 +1,4 @@
-"""Where the worker listens, who may ask, and how much of it."""
+"""Settings for the HTTP server: address, callers and limits."""
 
 from __future__ import annotations
 
@@ -11,35 +11,47 @@ from worker.settings.setting import setting
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """Durations are seconds, sizes MiB."""
+    """Settings for the HTTP server. Sizes are in MiB."""
 
-    host: str = setting("WORKER_GATEWAY_HOST", "127.0.0.1", "address the gateway listens on")
-    port: int = setting("WORKER_GATEWAY_PORT", 18288, "port the gateway listens on; 0 takes a free one")
+    host: str = setting("WORKER_GATEWAY_HOST", "127.0.0.1", "Address that the gateway listens on.")
+    port: int = setting("WORKER_GATEWAY_PORT", 18288, "Port that the gateway listens on. 0 picks a free port.")
     public_url: str = setting(
-        "WORKER_PUBLIC_URL", "", "where clients reach the gateway, for output URLs; empty: as they asked"
+        "WORKER_PUBLIC_URL",
+        "",
+        "URL at which clients reach the gateway, used in the URLs of outputs. Empty means the URL of the request.",
     )
     tokens: SecretStr = setting(
-        "WORKER_TOKENS", SecretStr(""), "who may ask, `name=token` between commas; needed to listen beyond this machine"
+        "WORKER_TOKENS",
+        SecretStr(""),
+        "Tokens of the callers: `name=token`, separated by commas. Required to listen on an address beyond this "
+        "machine.",
     )
     metrics_token: SecretStr = setting(
-        "WORKER_METRICS_TOKEN", SecretStr(""), "opens `GET /metrics`, as a bearer's; empty: this machine only"
+        "WORKER_METRICS_TOKEN",
+        SecretStr(""),
+        "Bearer token for `GET /metrics`. Empty means that only this machine can read the metrics.",
     )
     rate_limit: int = setting(
         "WORKER_RATE_LIMIT",
         0,
-        "requests for jobs, `/validate`, `/convert` and deliveries that one token may send in a minute; 0: no limit",
+        "Requests a minute that one token may send to start jobs, validate, convert and deliver. 0 means no limit.",
     )
-    max_body: int = setting("WORKER_MAX_BODY_MIB", 100, "largest request body; above it the answer is 413")
+    max_body: int = setting(
+        "WORKER_MAX_BODY_MIB", 100, "Largest request body in MiB. A larger one is rejected with 413."
+    )
     cors_origins: str = setting(
-        "WORKER_CORS_ORIGINS", "", "origins of pages that may use the gateway: `https://app.example.com, ...`, or `*`"
+        "WORKER_CORS_ORIGINS",
+        "",
+        "Origins of web pages that may use the gateway: `https://app.example.com, ...`. `*` means all.",
     )
     trusted_proxies: str = setting(
         "WORKER_TRUSTED_PROXIES",
         "",
-        "reverse proxies whose `X-Forwarded-*` headers count: addresses and networks, `10.0.0.0/8, ::1`",
+        "Reverse proxies whose `X-Forwarded-*` headers are trusted: addresses and networks, `10.0.0.0/8, ::1`.",
     )
     allowed_hosts: str = setting(
         "WORKER_ALLOWED_HOSTS",
         "",
-        "names besides localhost by which clients reach the gateway: `api.example.com, *.corp.example, worker:18288`",
+        "Host names, besides localhost, at which clients reach the gateway: `api.example.com, *.corp.example, "
+        "worker:18288`.",
     )

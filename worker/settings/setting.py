@@ -1,4 +1,4 @@
-"""One setting: its environment variable, its default and the sentence that documents it."""
+"""One setting: its environment variable, its default and its help text."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ TRUE, FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "n
 
 
 def setting(env: str, default: Any, help_text: str, *also: str, flat: str = "") -> Any:  # noqa: ANN401 - as dataclasses.field is typed
-    """Return a field of a group of settings, with its environment variable and the sentence that documents it.
+    """Return a dataclass field for one setting.
 
-    `also`: other names of the variable, read in this order where `env` is not set. `flat`: the setting's name among all
-    settings, where it differs from its name in the group.
+    `env` is its environment variable. `also` are further names of the variable, tried in this order if `env` is not
+    set. `flat` is the name of the setting among all settings, if it differs from the name of the field.
     """
     return dataclasses.field(default=default, metadata={"env": env, "help": help_text, "also": also, "flat": flat})
 
 
 def parse(kind: Any, env: str, text: str) -> Any:  # noqa: ANN401 - kind is a field's annotation
-    """Return the text of a variable as a field's type. Raises StartupError naming both."""
+    """Parse the text of an environment variable as the type of a field. Raises StartupError with variable and text."""
     if isinstance(kind, types.UnionType):
         kind = next(member for member in typing.get_args(kind) if member is not types.NoneType)
     if kind is bool:
         if text.lower() in TRUE | FALSE:
             return text.lower() in TRUE
-        raise StartupError(f"{env}={text!r} is not a bool: use true or false")
+        raise StartupError(f"{env}={text!r} is not a boolean: use true or false")
     if isinstance(kind, type) and issubclass(kind, Enum) and text not in [member.value for member in kind]:
         raise StartupError(f"{env}={text!r} is none of {', '.join(member.value for member in kind)}")
     try:

@@ -1,4 +1,4 @@
-"""Every setting, read once from the environment into one frozen object; the table that `--help` and the docs print."""
+"""All settings, read once from the environment into one frozen object, and the table for the docs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from worker.settings.webhooks import WebhookSettings
 
 
 class SettingField(NamedTuple):
-    """Where a setting is: the group's name, empty for the top, and its field there."""
+    """One setting: its group (empty at the top level), its dataclass field and its type."""
 
     group: str
     field: dataclasses.Field[Any]
@@ -34,10 +34,10 @@ class SettingField(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Durations are seconds, sizes MiB. Nothing in here changes after the start.
+    """All settings, in groups. They do not change after the start.
 
-    A part of the worker takes its own group. The command line and tests name settings without their groups: `of`,
-    `replaced` and `from_env` take those flat names.
+    Each part of the worker gets its own group. The command line and tests use flat names, without the group: `of`,
+    `replaced` and `from_env` take those.
     """
 
     server: ServerSettings = dataclasses.field(default_factory=ServerSettings)
@@ -54,70 +54,80 @@ class Settings:
     platform: str = setting(
         "WORKER_PLATFORM",
         "none",
-        "none, vast, vast-local (Vast's router played on this machine), or auto: vast where its variables are set",
+        "Platform: none, vast, vast-local (Vast's router simulated on this machine), or auto (vast if its variables "
+        "are set).",
     )
     templates: str = setting(
-        "WORKER_TEMPLATES", "shipped", "folders of templates between commas, a later one wins; `shipped`: our own"
+        "WORKER_TEMPLATES",
+        "shipped",
+        "Folders of templates, separated by commas. A later folder takes precedence. `shipped` means the templates "
+        "of this package.",
     )
     restarts: int = setting(
-        "WORKER_RESTARTS", 0, "how often in a row a parent process starts a worker again that died; 0: no parent"
+        "WORKER_RESTARTS",
+        0,
+        "Restarts in a row after a crash of the worker, made by a parent process. 0 means no parent process.",
     )
-    state: Path = setting("WORKER_STATE", Path(".state"), "folder for everything the worker writes")
-    log_level: str = setting("WORKER_LOG_LEVEL", "info", "debug, info, warning or error")
+    state: Path = setting("WORKER_STATE", Path(".state"), "Folder for all files that the worker writes.")
+    log_level: str = setting(
+        "WORKER_LOG_LEVEL", "info", "Least severe level that is logged: debug, info, warning or error."
+    )
 
     def __post_init__(self) -> None:
-        """Make the state folder's path absolute: it stays the same whatever becomes of the working directory."""
+        """Make the path of the state folder absolute, so that a change of the working directory does not move it."""
         object.__setattr__(self, "state", self.state.absolute())
 
     @classmethod
     def of(cls, **flat: Any) -> Self:  # noqa: ANN401 - any setting, by name
-        """Build settings from flat names; the rest has its defaults."""
+        """Return settings with these values, by flat name. All others have their defaults."""
         return cls().replaced(**flat)
 
     def replaced(self, **flat: Any) -> Self:  # noqa: ANN401 - any setting, by name
-        """Return a copy with these settings, by their flat names. Raises TypeError for an unknown name."""
-        places = self.fields_by_name()
-        if unknown := flat.keys() - places.keys():
+        """Return a copy with these values, by flat name. Raises TypeError for an unknown name."""
+        fields = self.fields_by_name()
+        if unknown := flat.keys() - fields.keys():
             raise TypeError(f"no setting has the name {', '.join(sorted(unknown))}")
         values: dict[str, dict[str, Any]] = {}
         for name, value in flat.items():
-            values.setdefault(places[name].group, {})[places[name].field.name] = value
-        own = values.pop("", {})
+            values.setdefault(fields[name].group, {})[fields[name].field.name] = value
+        top_level = values.pop("", {})
         groups = {group: dataclasses.replace(getattr(self, group), **changed) for group, changed in values.items()}
-        return dataclasses.replace(self, **own, **groups)
+        return dataclasses.replace(self, **top_level, **groups)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **flat: Any) -> Self:  # noqa: ANN401 - any setting, by name
-        """Read every setting. A value in `flat` (from the command line) wins unless it is None.
+        """Read all settings from `environ`, or from the environment of this process.
 
-        Raises StartupError naming the variable.
+        A value in `flat`, which comes from the command line, takes precedence unless it is None. Raises StartupError
+        with the name of the variable for a value that cannot be parsed.
         """
         environ = environment() if environ is None else environ
         values = {name: value for name, value in flat.items() if value is not None}
-        for name, place in cls.fields_by_name().items():
-            names = (place.field.metadata["env"], *place.field.metadata["also"])
-            env = next((name for name in names if environ.get(name)), None)
-            if env and name not in values:
-                values[name] = parse(place.kind, env, environ[env])
+        for name, field in cls.fields_by_name().items():
+            names = (field.field.metadata["env"], *field.field.metadata["also"])
+            variable = next((name for name in names if environ.get(name)), None)
+            if variable and name not in values:
+                values[name] = parse(field.kind, variable, environ[variable])
         return cls.of(**values)
 
     @classmethod
     def fields_by_name(cls) -> dict[str, SettingField]:
-        """Return the place of every setting by its flat name."""
-        return {place.field.metadata["flat"] or place.field.name: place for place in _places(cls)}
+        """Return the field of every setting, by flat name."""
+        return {entry.field.metadata["flat"] or entry.field.name: entry for entry in _setting_fields(cls)}
 
     @classmethod
     def table(cls) -> Iterator[tuple[str, str, str]]:
-        """Yield rows of (environment variable, default, help)."""
-        for _, field, _ in _places(cls):
+        """Yield (environment variable, default, help text) of every setting."""
+        for _, field, _ in _setting_fields(cls):
             default = "" if field.default is None else str(field.default)
             yield field.metadata["env"], default, field.metadata["help"]
 
 
-def _places(kind: type[Any], group: str = "") -> Iterator[SettingField]:
-    kinds = typing.get_type_hints(kind)
-    for field in dataclasses.fields(kind):
+def _setting_fields(settings_class: type[Any], group: str = "") -> Iterator[SettingField]:
+    """Yield all settings of a class and of the groups in it."""
+    field_types = typing.get_type_hints(settings_class)
+    for field in dataclasses.fields(settings_class):
         if "env" in field.metadata:
-            yield SettingField(group, field, kinds[field.name])
+            yield SettingField(group, field, field_types[field.name])
         else:
-            yield from _places(kinds[field.name], field.name)
+            yield from _setting_fields(field_types[field.name], field.name)

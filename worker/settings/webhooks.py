@@ -1,4 +1,4 @@
-"""How webhooks are sent and signed."""
+"""Settings for webhooks: signing, attempts and timeouts."""
 
 from __future__ import annotations
 
@@ -11,23 +11,26 @@ from worker.settings.setting import setting
 
 @dataclass(frozen=True, slots=True)
 class WebhookSettings:
-    """Durations are seconds, sizes MiB."""
+    """Settings for webhooks. Durations are in seconds."""
 
     secret: SecretStr = setting(
         "WORKER_WEBHOOK_SECRET",
         SecretStr(""),
-        "signs webhooks that name no secret: `whsec_` and base64",
+        "Secret that signs the webhooks of requests without their own: `whsec_` and base64.",
         flat="webhook_secret",
     )
     tries: int = setting(
-        "WORKER_WEBHOOK_TRIES", 5, "how often a webhook is sent before it is given up", flat="webhook_tries"
+        "WORKER_WEBHOOK_TRIES", 5, "Attempts to send a webhook before the worker gives up.", flat="webhook_tries"
     )
     pause_s: float = setting(
         "WORKER_WEBHOOK_PAUSE",
         5.0,
-        "longest pause after a webhook's first failure; four times as long after each further one",
+        "Seconds of the longest pause after the first failed attempt. Each further pause may be four times as long.",
         flat="webhook_pause_s",
     )
     timeout_s: float = setting(
-        "WORKER_WEBHOOK_TIMEOUT", 15.0, "how long a webhook's receiver may take", flat="webhook_timeout_s"
+        "WORKER_WEBHOOK_TIMEOUT",
+        15.0,
+        "Seconds that the receiver of a webhook may take to answer.",
+        flat="webhook_timeout_s",
     )

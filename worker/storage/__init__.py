@@ -1,1 +1,1 @@
-"""Where outputs go: a family of interchangeable places."""
+"""Storage of outputs: this worker, S3 buckets, and presigned URLs, behind one interface."""

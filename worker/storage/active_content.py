@@ -1,13 +1,13 @@
-"""Types of files that a browser runs, where it is led to one."""
+"""MIME types of files that a browser would execute when it opens them."""
 
 from __future__ import annotations
 
 import re
 
 ACTIVE = re.compile(r"html|xml|script|flash", re.IGNORECASE)
-"""HTML, SVG and any other XML, scripts. As an image inside a page an SVG runs nothing, and is shown in any case."""
+"""HTML, SVG and other XML, and scripts. An SVG that a page embeds as an image executes nothing and is still shown."""
 
 
 def disposition(mime: str) -> str:
-    """Return how a browser has to treat a file that is opened by itself: `inline` shows it, `attachment` saves it."""
+    """Return the `Content-Disposition` of a file: `inline` to show it in a browser, `attachment` to save it."""
     return "attachment" if ACTIVE.search(mime) else "inline"

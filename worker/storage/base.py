@@ -1,4 +1,4 @@
-"""What a place for outputs is."""
+"""The interface of a storage for outputs."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from worker.job import Job, Output
 
 
 class Storage(Protocol):
-    """A place that gives an output an address of its own."""
+    """A storage that gives each output a URL."""
 
     @property
     def external(self) -> bool:
-        """Whether its URLs open for those who can't reach this worker."""
+        """Whether its URLs work for clients that cannot reach this worker."""
         ...
 
     async def put(self, job: Job, output: Output, path: Path) -> str:
-        """Store the file at `path` and return its URL; one that begins with a slash is the gateway's.
+        """Store the file at `path` and return its URL. A URL that begins with a slash is a path of this worker.
 
-        Raises DeliveryFailed where another try may do, DeliveryRefused where the client's own place says no.
+        Raises DeliveryFailed if a retry may succeed, and DeliveryRefused if the client's own storage rejects the file.
         """
         ...

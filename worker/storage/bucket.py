@@ -1,4 +1,4 @@
-"""Outputs in a bucket: streamed from disk in parts, by threads that nobody else waits for."""
+"""Uploads to S3 buckets: streamed from disk in parts, in a thread pool of their own."""
 
 from __future__ import annotations
 
@@ -34,34 +34,40 @@ PART = 8 * MIB
 JOBS_AT_ONCE, PARTS_AT_ONCE = 3, 2
 TRIES = 4
 WEEK_S = 7 * 24 * 3600
-TALKATIVE = ("boto3", "botocore", "s3transfer", "urllib3")
-"""At debug level they log signatures, session tokens and whatever a server answers."""
-STORED = {
+QUIETED_LOGGERS = ("boto3", "botocore", "s3transfer", "urllib3")
+"""Loggers that are raised to INFO. At debug level they log signatures, session tokens and responses."""
+REQUIRED_FIELDS = {
     "PutObject": "ETag",
     "CreateMultipartUpload": "UploadId",
     "UploadPart": "ETag",
     "CompleteMultipartUpload": "ETag",
 }
-"""What an answer of S3 to each operation of an upload has, whatever the product."""
-AGAIN = frozenset({408, 425, 429})
-"""Statuses below 500 that pass."""
+"""A field that the response of each upload operation has, whatever the S3 product."""
+RETRYABLE = frozenset({408, 425, 429})
+"""Statuses below 500 after which a retry may succeed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Links:
-    """How a file in a bucket is opened: a presigned URL of so many seconds, or a public base and its key."""
+class UrlOptions:
+    """How URLs of files in a bucket are made.
+
+    With a `public_url` the URL is that and the key. Otherwise it is a presigned URL that is valid for `life_s` seconds.
+    """
 
     life_s: int
     public_url: str = ""
 
     def __post_init__(self) -> None:
         if not 0 < self.life_s <= WEEK_S:
-            raise StartupError(f"WORKER_S3_URL_LIFE={self.life_s}: a presigned URL opens for 1 second to a week")
+            raise StartupError(f"WORKER_S3_URL_LIFE={self.life_s}: a presigned URL is valid for 1 second to a week")
 
 
 @dataclass(frozen=True, slots=True)
 class S3Target(DeliveryTarget):
-    """A bucket with the keys that open it; the two never come from different hands. Empty endpoint: AWS."""
+    """A bucket with its credentials. Both come from the operator, or both from the client.
+
+    An empty endpoint means AWS.
+    """
 
     bucket: str
     access_key_id: str = field(default="", repr=False)
@@ -73,39 +79,43 @@ class S3Target(DeliveryTarget):
 
     @property
     def address(self) -> str:
-        """Where the bucket is; AWS has a host for each."""
+        """URL of the bucket's server. AWS has a host for each bucket."""
         return self.endpoint_url or f"https://{self.bucket}.s3.{self.region or 'us-east-1'}.amazonaws.com"
 
 
 class Buckets:
-    """boto3, imported with the first upload; its threads live as long as this."""
+    """Opens buckets, and owns the threads of their uploads. boto3 is imported with the first upload."""
 
-    def __init__(self, keys: KeyTemplate, links: Links) -> None:
+    def __init__(self, keys: KeyTemplate, url_options: UrlOptions) -> None:
         self.installed = find_spec("boto3") is not None
-        for name in TALKATIVE:
+        for name in QUIETED_LOGGERS:
             logging.getLogger(name).setLevel(logging.INFO)
         self._keys = keys
-        self._links = links
+        self._url_options = url_options
         self._threads = ThreadPoolExecutor(JOBS_AT_ONCE, thread_name_prefix="s3")
 
     def operator_bucket(self, target: S3Target) -> Bucket:
-        """Raises StartupError where boto3 isn't installed."""
+        """Return the operator's bucket. Raises StartupError if boto3 is not installed."""
         if not self.installed:
             raise StartupError("WORKER_S3_BUCKET needs boto3: `pip install 'comfy-worker[s3]'` installs it")
-        return Bucket(target, self._keys, self._links, self._threads)
+        return Bucket(target, self._keys, self._url_options, self._threads)
 
     def client_bucket(self, target: S3Target, policy: Policy) -> Bucket:
-        """A bucket that a request names: never opened with the operator's keys. Raises DeliveryRefused."""
+        """Return a bucket that a request names. Raises DeliveryRefused if the request has no credentials for it."""
         if not target.access_key_id:
-            raise DeliveryRefused("a bucket of your own needs keys of your own")
-        return Bucket(target, self._keys, Links(self._links.life_s), self._threads, policy)
+            raise DeliveryRefused("your own bucket needs your own credentials (`access_key_id`)")
+        return Bucket(target, self._keys, UrlOptions(self._url_options.life_s), self._threads, policy)
 
     def close(self) -> None:
+        """Cancel the queued uploads. Does not wait for running ones."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 class Bucket:
-    """A Storage. With a `policy` the bucket is a client's: it is reached only where that admits."""
+    """The `Storage` for one bucket.
+
+    With a `policy` the bucket is a client's, and connections are limited to the addresses that the policy allows.
+    """
 
     external = True
 
@@ -113,19 +123,20 @@ class Bucket:
         self,
         target: S3Target,
         keys: KeyTemplate,
-        links: Links,
+        url_options: UrlOptions,
         threads: ThreadPoolExecutor,
         policy: Policy | None = None,
     ) -> None:
         self._target = target
         self._keys = keys
-        self._links = links
+        self._url_options = url_options
         self._threads = threads
         self._policy = policy
-        self._making = threading.Lock()
+        self._client_lock = threading.Lock()
         self._client: S3Client | None = None
 
     async def put(self, job: Job, output: Output, path: Path) -> str:
+        """Upload a file, and return its URL. Cancelling this stops the upload."""
         key = self._keys.key(job, output, self._target.prefix)
         stop = threading.Event()
         uploading = asyncio.get_running_loop().run_in_executor(
@@ -138,6 +149,7 @@ class Bucket:
             raise
 
     def _upload(self, path: Path, key: str, mime: str, stop: threading.Event) -> str:
+        """Upload a file, and return its URL. Blocks. An upload whose `stop` is set ends with StoppedError."""
         from boto3.s3.transfer import ProgressCallbackInvoker, TransferConfig, create_transfer_manager
         from botocore.exceptions import BotoCoreError, ClientError
 
@@ -148,48 +160,50 @@ class Bucket:
             preferred_transfer_client="classic",
         )
         try:
-            client = self._connected()
-            bucket, given = self._target.bucket, {"ContentType": mime}
+            client = self._connected_client()
+            bucket, headers = self._target.bucket, {"ContentType": mime}
             if disposition(mime) != "inline":
-                given["ContentDisposition"] = disposition(mime)
-            # client.upload_file would put the path and the server's words into its error, and sometimes lose the code.
+                headers["ContentDisposition"] = disposition(mime)
+            # client.upload_file puts the path and the server's message into its error, and sometimes loses the code.
             with create_transfer_manager(client, config) as transfers:
-                transfers.upload(str(path), bucket, key, given, [ProgressCallbackInvoker(_until(stop))]).result()
+                callbacks = [ProgressCallbackInvoker(_stop_check(stop))]
+                transfers.upload(str(path), bucket, key, headers, callbacks).result()
             return self._url(client, key)
         except ClientError as error:
-            raise self._said_no(error) from None
+            raise self._delivery_error(error) from None
         except BotoCoreError as error:
-            raise DeliveryFailed(f"the bucket can't be reached: {type(error).__name__}") from None
+            raise DeliveryFailed(f"the bucket cannot be reached: {type(error).__name__}") from None
 
-    def _connected(self) -> S3Client:
-        with self._making:
+    def _connected_client(self) -> S3Client:
+        with self._client_lock:
             if self._client is None:
                 self._client = connect(self._target, self._policy)
             return self._client
 
     def _url(self, client: S3Client, key: str) -> str:
-        if self._links.public_url:
-            return f"{self._links.public_url.rstrip('/')}/{quote(key)}"
-        place = {"Bucket": self._target.bucket, "Key": key}
-        return client.generate_presigned_url("get_object", Params=place, ExpiresIn=self._links.life_s)
+        if self._url_options.public_url:
+            return f"{self._url_options.public_url.rstrip('/')}/{quote(key)}"
+        parameters = {"Bucket": self._target.bucket, "Key": key}
+        return client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=self._url_options.life_s)
 
-    def _said_no(self, error: ClientError) -> WorkerError:
+    def _delivery_error(self, error: ClientError) -> WorkerError:
+        """Return DeliveryRefused for a final error of a client's bucket, else DeliveryFailed."""
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         code = "".join(letter for letter in error.response.get("Error", {}).get("Code", "") if letter.isalnum())[:60]
-        final = 400 <= status < 500 and status not in AGAIN
+        final = 400 <= status < 500 and status not in RETRYABLE
         kind = DeliveryRefused if final and self._policy is not None else DeliveryFailed
-        return kind(f"the bucket did not take the file: {status} {code}")
+        return kind(f"the bucket rejected the file: {status} {code}")
 
 
 def connect(target: S3Target, policy: Policy | None) -> S3Client:
-    """A client of its own for each bucket: credentials never meet."""
+    """Return a new boto3 client. Each bucket has its own, so that credentials are never shared."""
     import boto3
     from botocore.config import Config
 
     endpoint = Endpoint.of(target.endpoint_url, target.bucket) if target.endpoint_url else None
     options: dict[str, Any] = {
         "signature_version": "s3v4",
-        # Newer checksums are refused by R2, GCS and older MinIO; the body's hash is in the signature anyway.
+        # R2, GCS and older MinIO refuse the newer checksums. The signature contains a hash of the body in any case.
         "request_checksum_calculation": "when_required",
         "response_checksum_validation": "when_required",
         "retries": {"mode": "standard", "total_max_attempts": TRIES},
@@ -197,14 +211,14 @@ def connect(target: S3Target, policy: Policy | None) -> S3Client:
         "read_timeout": 60,
         "max_pool_connections": JOBS_AT_ONCE * PARTS_AT_ONCE,
         "ignore_configured_endpoint_urls": True,
-        # With an endpoint of its own the host stays the one that was named, and was checked.
+        # An explicit endpoint keeps its host, which is the checked one. "auto" could put the bucket into the host.
         "s3": {"addressing_style": endpoint.style if endpoint else "auto"},
     }
     client: S3Client = boto3.session.Session().client(
-        "s3", config=Config(**options), region_name=target.region or "us-east-1", **_given(target, endpoint)
+        "s3", config=Config(**options), region_name=target.region or "us-east-1", **_connection(target, endpoint)
     )
-    for operation, has in STORED.items():
-        client.meta.events.register(f"after-call.s3.{operation}", partial(_check_stored, has))
+    for operation, field_name in REQUIRED_FIELDS.items():
+        client.meta.events.register(f"after-call.s3.{operation}", partial(_check_response, field_name))
     if policy is not None:
         from worker.storage.pinned_transport import PinnedSender
 
@@ -213,36 +227,39 @@ def connect(target: S3Target, policy: Policy | None) -> S3Client:
     return client
 
 
-def _check_stored(field: str, http_response: AWSResponse, parsed: Mapping[str, Any], **_: object) -> None:
-    """Raise DeliveryFailed where an answer is not that of a store of objects, such as a proxy's page with status 200.
+def _check_response(field_name: str, http_response: AWSResponse, parsed: Mapping[str, Any], **_: object) -> None:
+    """Raise DeliveryFailed for a successful response that is not from S3, such as the page of a proxy.
 
-    boto3 would take the file for uploaded.
+    boto3 would treat the file as uploaded.
     """
-    if http_response.status_code < 300 and field not in parsed:
-        raise DeliveryFailed(f"the bucket's answer is not S3's: it has no {field}")
+    if http_response.status_code < 300 and field_name not in parsed:
+        raise DeliveryFailed(f"the response of the bucket is not an S3 response: it has no {field_name}")
 
 
-def _given(target: S3Target, endpoint: Endpoint | None) -> dict[str, Any]:
-    """Keys as they are; without any, the operator's bucket is opened with what boto3 finds on the machine."""
-    given: dict[str, Any] = {"endpoint_url": endpoint.url if endpoint else None}
+def _connection(target: S3Target, endpoint: Endpoint | None) -> dict[str, Any]:
+    """Return boto3's options for endpoint and credentials. Without credentials boto3 searches for the machine's."""
+    options: dict[str, Any] = {"endpoint_url": endpoint.url if endpoint else None}
     if target.access_key_id:
-        given |= {
+        options |= {
             "aws_access_key_id": target.access_key_id,
             "aws_secret_access_key": target.secret_access_key.get_secret_value(),
             "aws_session_token": target.session_token.get_secret_value() or None,
         }
-    return given
+    return options
 
 
 class StoppedError(Exception):
-    """Nobody wants the upload any more."""
+    """An upload was cancelled."""
 
 
-def _until(stop: threading.Event) -> Callable[[int], None]:
-    """boto3 calls this with each piece; what it raises ends the upload and removes its parts."""
+def _stop_check(stop: threading.Event) -> Callable[[int], None]:
+    """Return a progress callback that raises StoppedError when `stop` is set.
 
-    def check(_: int) -> None:
+    The exception makes boto3 end the upload and remove its parts.
+    """
+
+    def raise_if_stopped(_: int) -> None:
         if stop.is_set():
             raise StoppedError
 
-    return check
+    return raise_if_stopped

@@ -1,4 +1,4 @@
-"""Names of files in a bucket, from a template that no client can lead out of its prefix."""
+"""Keys of files in a bucket, made from a template. Clients cannot make a key outside of the operator's prefix."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ FIELDS = ("prefix", "date", "id", "job", "node", "index", "filename")
 PLAIN = re.compile(r"[\w.@+=-]", re.ASCII)
 """ASCII characters that a key keeps."""
 AMBIGUOUS = frozenset("/\\.:%?#&\"'<>*|;`$ \u2044\u2215\u29f8")
-"""What a character may not become where a server normalises names: a full-width slash is one to some of them."""
+"""Characters that a kept character must not normalise to. Some servers treat a full-width slash as a slash."""
 KEPT = frozenset("LMNPS")
-"""Unicode categories of what a name is written with: letters, marks, numbers, punctuation, symbols."""
+"""Unicode categories of characters that a key keeps: letters, marks, numbers, punctuation, symbols."""
 LONGEST = 240
-"""Bytes of a file's name and of one part of a prefix, in UTF-8."""
+"""Most bytes of a file name, and of one part of a prefix, in UTF-8."""
 MOST_BYTES: Mapping[str, int] = {
     "prefix": 480,
     "date": 10,
@@ -29,15 +29,18 @@ MOST_BYTES: Mapping[str, int] = {
     "index": 6,
     "filename": LONGEST,
 }
-WHOLE = 1024
-"""Bytes that S3 takes for a key."""
+LONGEST_KEY = 1024
+"""Most bytes of a key in S3."""
 
 
 class KeyTemplate:
-    """`{prefix}/{date}/{id}/{job}/{filename}` and the like; `{date}` is the day of acceptance in UTC."""
+    """A template of keys, such as `{prefix}/{date}/{id}/{job}/{filename}`.
+
+    `{date}` is the day on which the job was accepted, in UTC.
+    """
 
     def __init__(self, template: str) -> None:
-        """Raises StartupError for a template that could not tell two files of a job apart, or with unknown parts."""
+        """Raises StartupError for unknown fields, a missing `{filename}`, or keys that would be too long."""
         try:
             parts = list(string.Formatter().parse(template))
         except ValueError as error:
@@ -46,18 +49,18 @@ class KeyTemplate:
         if unknown := names - set(FIELDS):
             raise StartupError(f"WORKER_S3_KEY={template!r}: unknown {sorted(unknown)}; known: {', '.join(FIELDS)}")
         if "filename" not in names or any(spec or conversion for _, _, spec, conversion in parts):
-            raise StartupError(f"WORKER_S3_KEY={template!r} needs {{filename}}, and plain fields only")
+            raise StartupError(f"WORKER_S3_KEY={template!r} must contain {{filename}}, and fields without a format")
         longest = sum(len(text.encode()) + MOST_BYTES.get(name or "", 0) for text, name, _, _ in parts)
-        if longest > WHOLE:
+        if longest > LONGEST_KEY:
             raise StartupError(
-                f"WORKER_S3_KEY={template!r} makes keys of up to {longest} bytes, and S3 takes {WHOLE}: shorten it"
+                f"WORKER_S3_KEY={template!r} makes keys of up to {longest} bytes. S3 allows {LONGEST_KEY}: shorten it"
             )
         self._template = template
         self.unique = "job" in names
-        """Whether no two jobs, of whichever callers, can have the same key."""
+        """Whether the keys of two jobs always differ."""
 
     def key(self, job: Job, output: Output, prefix: str) -> str:
-        """The same each time: a second delivery overwrites the first one's files."""
+        """Return the key of an output. It is the same each time, so a second delivery overwrites the first."""
         values = {
             "prefix": _first_bytes("/".join(map(segment, prefix.split("/"))), MOST_BYTES["prefix"]),
             "date": datetime.fromtimestamp(job.created_at, UTC).strftime("%Y-%m-%d"),
@@ -72,16 +75,18 @@ class KeyTemplate:
 
 
 def segment(text: str, longest: int = LONGEST) -> str:
-    """Return one part of a key, at most `longest` bytes in UTF-8: the end of a name, which has number and extension.
+    """Return a text as one part of a key, of at most `longest` bytes in UTF-8.
 
-    Letters of any script stay as they are, in the composed form (NFC). What a browser, a shell or a server could read
-    as more than a name becomes `_`; a part does not begin with a dot.
+    A longer text loses its beginning, because the number and the extension are at the end. Letters of any script are
+    kept in composed form (NFC). Characters with a special meaning in a browser, a shell or a server become `_`. Leading
+    dots are removed.
     """
     safe = "".join(letter if _kept(letter) else "_" for letter in unicodedata.normalize("NFC", text))
     return _last_bytes(safe, longest).lstrip(".")
 
 
 def _kept(letter: str) -> bool:
+    """Return True if a key keeps this character."""
     if letter.isascii():
         return PLAIN.match(letter) is not None
     return unicodedata.category(letter)[0] in KEPT and AMBIGUOUS.isdisjoint(unicodedata.normalize("NFKC", letter))
@@ -96,7 +101,7 @@ def _last_bytes(text: str, most: int) -> str:
 
 
 def _filename(job: Job, output: Output) -> str:
-    """Two nodes may give their files the same name: then every file of the job carries its number."""
+    """Return the name of an output's file. If two files of the job have the same name, all names get a number."""
     longest = LONGEST - MOST_BYTES["index"] - 1
     names = [segment(other.filename, longest) for other in job.outputs if other.text is None]
     name = segment(output.filename, longest)

@@ -1,4 +1,4 @@
-"""What the registry knows of a kind of storage: how requests name a place of it, and who opens such places."""
+"""Description of a kind of storage: its field in a request, and the provider that opens it."""
 
 from __future__ import annotations
 
@@ -16,28 +16,32 @@ from worker.storage.base import Storage
 
 
 class StorageProvider(Protocol):
-    """Opens places of one kind, for as long as the worker lives. A target is of the kind's own class."""
+    """Opens storage of one kind. It exists until the worker stops. `target` is an instance of the kind's own class."""
 
     def check(self, target: Any) -> None:  # noqa: ANN401
-        """Refuse what can be refused before anything is queued. Raises TargetNotAllowed, UrlRefused."""
+        """Check a target before the job is queued. Raises TargetNotAllowed, UrlRefused."""
         ...
 
     def open(self, target: Any, outputs: Sequence[Output]) -> Storage:  # noqa: ANN401
-        """Return a client's place. `outputs` are those of the job that have a file, in the order of the answer.
+        """Return the client's storage. `outputs` are the outputs that have a file, in the order of the response.
 
         Raises DeliveryRefused.
         """
         ...
 
     def operator_storage(self) -> Storage | None:
-        """Return the operator's place of this kind, or None where the settings name none. Raises StartupError."""
+        """Return the operator's storage of this kind, or None if the settings name none. Raises StartupError."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class StorageKind:
-    """`name` is the field of a native request, and `field` its type and pydantic's Field: its part of the OpenAPI
-    description. `target` makes the field's value a `target_type`."""
+    """A kind of storage that requests can name.
+
+    - `name`: the field of a native request.
+    - `field`: type and pydantic `Field` of that field, which also describe it in the OpenAPI document.
+    - `target`: converts the value of the field to a `target_type`.
+    """
 
     name: str
     field: tuple[Any, Any]
@@ -45,4 +49,4 @@ class StorageKind:
     target_type: type[DeliveryTarget]
     way: DeliveryMethod
     provider: Callable[[Settings, Guard], AbstractAsyncContextManager[StorageProvider]]
-    """The guard reaches the hosts to which requests may send outputs, and no others."""
+    """Opens the provider. The guard connects only to hosts that WORKER_S3_ALLOWED_HOSTS allows."""

@@ -1,4 +1,4 @@
-"""Outputs served by this worker itself, straight from the job's folder."""
+"""Outputs that this worker serves itself from the job's folder."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ from worker.job import Job, Output
 
 
 class LocalStorage:
-    """Nothing is moved. The URL is a path of the gateway's, and carries the token because nothing else opens it."""
+    """The `Storage` of files that stay in the job's folder.
+
+    The URL is a path of this worker, and contains the job's token so that clients need no other credentials.
+    """
 
     external = False
 
     async def put(self, job: Job, output: Output, path: Path) -> str:
+        """Return the URL of an output. Nothing is stored."""
         return f"/jobs/{quote(job.id, safe='')}/outputs/{output.index}?token={job.token}"

@@ -1,4 +1,4 @@
-"""botocore's requests, sent to an address that was checked, whatever the host's name means a moment later."""
+"""Transport for botocore that connects to a checked IP address, so that a later DNS change has no effect."""
 
 from __future__ import annotations
 
@@ -20,33 +20,35 @@ from worker.storage.allowed import check_url
 CONNECT_S, READ_S = 10.0, 60.0
 
 Resolve = Callable[[str, int], list[str]]
-"""Every address of a host. Raises OSError."""
+"""Returns every address of a host. Raises OSError."""
 
 
-def look_up(host: str, port: int) -> list[str]:
-    return [str(place[0]) for *_, place in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+def resolve_host(host: str, port: int) -> list[str]:
+    """Return every address of a host, by the system's resolver. Raises OSError."""
+    return [str(address[0]) for *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
 
 
 class PinnedSender:
-    """A handler of botocore's public event `before-send`, which may answer a request in botocore's place.
+    """A handler of botocore's public event `before-send`, which sends the request in place of botocore.
 
-    No proxies and no redirects. TLS is checked against the name, the connection goes to the address.
+    It uses no proxies and follows no redirects. The connection goes to the checked address, and TLS certificates are
+    verified against the host name.
     """
 
-    def __init__(self, policy: Policy, resolve: Resolve = look_up, roots: str | None = None) -> None:
-        """`roots`: a file of certificates to trust in the place of the public ones."""
+    def __init__(self, policy: Policy, resolve: Resolve = resolve_host, roots: str | None = None) -> None:
+        """`roots` is a file of trusted certificates that replaces the public ones."""
         self._policy = policy
         self._resolve = resolve
         self._roots = roots or get_cert_path(True)
         self._pools: dict[tuple[str, str, int], urllib3.HTTPConnectionPool] = {}
 
     def __call__(self, request: AWSPreparedRequest, **_event: object) -> AWSResponse:
-        """Raises UrlRefused, TargetNotAllowed, and botocore's errors, which it retries."""
+        """Send a request. Raises UrlRefused, TargetNotAllowed, and errors that botocore retries."""
         target = check_url(self._policy, request.url)
         parts = urlsplit(request.url)
         body = bytes(request.body) if isinstance(request.body, bytearray) else request.body
         try:
-            answer = self._pool(target, request.url).urlopen(
+            reply = self._pool(target, request.url).urlopen(
                 request.method,
                 f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/",
                 body=body,
@@ -56,27 +58,30 @@ class PinnedSender:
                 preload_content=False,
                 decode_content=False,
             )
-            headers = HTTPHeaders.from_dict(dict(answer.headers))
-            response = AWSResponse(request.url, answer.status, headers, answer)
-            _read = response.content  # where botocore reads it, a broken connection is not retried any more
+            headers = HTTPHeaders.from_dict(dict(reply.headers))
+            response = AWSResponse(request.url, reply.status, headers, reply)
+            _read = response.content  # read here, because botocore does not retry a connection that breaks later
         except urllib3.exceptions.HTTPError as error:
             raise HTTPClientError(error=error) from error
         return response
 
     def _pool(self, target: FetchTarget, url: str) -> urllib3.HTTPConnectionPool:
+        """Return the connection pool of a host. Its address is resolved and checked once."""
         if target.origin not in self._pools:
-            self._pools[target.origin] = self._connected(target, self._address(target, url))
+            self._pools[target.origin] = self._new_pool(target, self._address(target, url))
         return self._pools[target.origin]
 
     def _address(self, target: FetchTarget, url: str) -> str:
+        """Return one address of a host after all of them were checked."""
         try:
             addresses = self._resolve(target.host, target.port)
         except OSError as error:
             raise EndpointConnectionError(endpoint_url=url, error=error) from error
-        self._policy.check_answer(target.host, target.port, [ip_address(address) for address in addresses])
+        self._policy.check_addresses(target.host, target.port, [ip_address(address) for address in addresses])
         return addresses[0]
 
-    def _connected(self, target: FetchTarget, address: str) -> urllib3.HTTPConnectionPool:
+    def _new_pool(self, target: FetchTarget, address: str) -> urllib3.HTTPConnectionPool:
+        """Return a pool that connects to an address, and verifies certificates against the host name."""
         timeout = urllib3.Timeout(connect=CONNECT_S, read=READ_S)
         if not target.encrypted:
             return urllib3.HTTPConnectionPool(address, target.port, timeout=timeout, maxsize=4)

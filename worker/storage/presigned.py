@@ -1,4 +1,4 @@
-"""Outputs sent to addresses that were signed for them: the client's keys stay with the client."""
+"""Delivery to presigned PUT URLs, for clients that do not share their credentials."""
 
 from __future__ import annotations
 
@@ -23,74 +23,79 @@ from worker.storage.allowed import check_url
 from worker.storage.kind import StorageKind
 
 TRIES, BACKOFF = 4, Backoff(1.0, 4.0)
-AGAIN = frozenset({408, 425, 429})
+RETRYABLE = frozenset({408, 425, 429})
+"""Statuses below 500 after which the request is retried."""
 
 
 @dataclass(frozen=True, slots=True)
 class PutUrls(DeliveryTarget):
-    """Presigned addresses, one for each file, in the order of the answer's outputs; whoever has one may write."""
+    """Presigned URLs, one for each file, in the order of the outputs in the response. They are secrets."""
 
     urls: tuple[str, ...] = field(repr=False)
 
     @classmethod
     def of(cls, urls: Sequence[str]) -> PutUrls:
+        """Return the target for the value of the field `put_urls`."""
         return cls(tuple(urls))
 
 
 class PresignedPut:
-    """A Storage: one PUT for each file, in the order in which the answer lists them."""
+    """The `Storage` that sends each file with PUT to its presigned URL."""
 
     external = True
 
     def __init__(self, guard: Guard, urls: PutUrls, order: tuple[int, ...], backoff: Backoff = BACKOFF) -> None:
-        """`order`: the indices of the outputs that have a file. `backoff`: the pauses between tries.
+        """`order` are the indices of the outputs that have a file, in the order of the URLs.
 
-        Raises DeliveryRefused where the URLs don't suffice.
+        Raises DeliveryRefused if there are fewer URLs than files.
         """
         if len(urls.urls) < len(order):
-            raise DeliveryRefused(f"{len(order)} files were made, for {len(urls.urls)} addresses in `put_urls`")
+            raise DeliveryRefused(f"the job has {len(order)} files, and `put_urls` only {len(urls.urls)} URLs")
         self._guard = guard
         self._backoff = backoff
         self._urls = dict(zip(order, urls.urls, strict=False))
 
     async def put(self, job: Job, output: Output, path: Path) -> str:
-        """The file's address without what was signed into it."""
+        """Send a file, and return its URL without the signature."""
         target = check_url(self._guard.policy, self._urls[output.index])
         headers = {"Content-Type": output.mime, "Content-Length": str(output.size)}
         for failures in range(TRIES):
             if failures:
                 await asyncio.sleep(self._backoff.pause(failures))
             try:
-                status = await self._sent(target, headers, path)
+                status = await self._send(target, headers, path)
             except (ClientError, TimeoutError):
                 continue
             if status < 300:
                 return str(target.url.with_query(None))
-            if status < 500 and status not in AGAIN:
-                raise DeliveryRefused(f"{target.host} did not take the file: {status}")
+            if status < 500 and status not in RETRYABLE:
+                raise DeliveryRefused(f"{target.host} rejected the file: {status}")
         raise DeliveryFailed(f"{target.host} could not be reached, or failed {TRIES} times")
 
-    async def _sent(self, target: FetchTarget, headers: Mapping[str, str], path: Path) -> int:
-        with path.open("rb") as file:  # aiohttp reads it in pieces, in a thread
-            async with self._guard.request(hdrs.METH_PUT, target, headers, file) as answer:
-                return answer.status
+    async def _send(self, target: FetchTarget, headers: Mapping[str, str], path: Path) -> int:
+        """Send one request, and return its status."""
+        with path.open("rb") as file:  # aiohttp reads the file in pieces, in a thread
+            async with self._guard.request(hdrs.METH_PUT, target, headers, file) as response:
+                return response.status
 
 
 class PresignedPuts:
-    """A StorageProvider."""
+    """The `StorageProvider` for presigned URLs."""
 
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
 
     def check(self, target: PutUrls) -> None:
+        """Check all URLs. Raises TargetNotAllowed, UrlRefused."""
         for url in target.urls:
             check_url(self._guard.policy, url)
 
     def open(self, target: PutUrls, outputs: Sequence[Output]) -> PresignedPut:
+        """Return the storage for the outputs. Raises DeliveryRefused if there are fewer URLs than files."""
         return PresignedPut(self._guard, target, tuple(output.index for output in outputs))
 
     def operator_storage(self) -> None:
-        """Return None: an operator has no addresses for files that are not made yet."""
+        """Return None, because an operator has no presigned URLs for future files."""
 
 
 @asynccontextmanager
@@ -103,7 +108,9 @@ KIND = StorageKind(
     field=(
         list[str],
         Field(
-            min_length=1, max_length=1000, description="Presigned PUT URLs, one for each file, in the answer's order."
+            min_length=1,
+            max_length=1000,
+            description="Presigned PUT URLs for the files, in the order of `outputs`.",
         ),
     ),
     target=PutUrls.of,

@@ -1,4 +1,4 @@
-"""The kinds of storage."""
+"""The list of all kinds of storage."""
 
 from __future__ import annotations
 
@@ -8,5 +8,6 @@ KINDS = (
     s3.KIND,
     presigned.KIND,
 )
-"""The registry: a kind is one file and one line here. The first that the operator has set up takes what is asked for by
-URL."""
+"""All kinds. To add one, write its module and add a line here.
+
+Outputs that are requested by URL go to the first kind that the operator has configured."""

@@ -1,4 +1,4 @@
-"""S3 and what speaks like it: the operator's bucket, and buckets that requests name with keys of their own."""
+"""Storage in S3 and compatible services: the operator's bucket, and buckets that requests name."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from worker.fetch.policy import Policy
 from worker.job import Output
 from worker.settings import S3Settings, Settings
 from worker.storage.allowed import check_url
-from worker.storage.bucket import Bucket, Buckets, Links, S3Target
+from worker.storage.bucket import Bucket, Buckets, S3Target, UrlOptions
 from worker.storage.endpoint import scheme_problem
 from worker.storage.keys import KeyTemplate
 from worker.storage.kind import StorageKind
@@ -26,24 +26,26 @@ BUCKET = r"^[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]$"
 REGION = r"^[A-Za-z0-9-]{0,40}$"
 
 
-def _visible(secret: SecretStr) -> SecretStr:
+def _printable(secret: SecretStr) -> SecretStr:
+    """Return the secret. Raises ValueError if it has characters that are not printable ASCII."""
     text = secret.get_secret_value()
     if not (text.isascii() and text.isprintable()):
-        raise ValueError("has characters that no key has")
+        raise ValueError("must contain printable ASCII characters only")
     return secret
 
 
 def _with_scheme(url: str) -> str:
+    """Return the URL. Raises ValueError if it has no scheme."""
     if problem := scheme_problem(url):
         raise ValueError(problem)
     return url
 
 
-Key = Annotated[SecretStr, AfterValidator(_visible)]
+Key = Annotated[SecretStr, AfterValidator(_printable)]
 
 
 class S3Fields(BaseModel):
-    """A bucket of the client's own. Its keys belong to it: the worker's are never used for it."""
+    """The client's own bucket, with its credentials. The operator's credentials are never used for it."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -52,45 +54,53 @@ class S3Fields(BaseModel):
     secret_access_key: Key = Field(min_length=1)
     session_token: Key = NO_SECRET
     endpoint_url: Annotated[str, AfterValidator(_with_scheme)] = Field(
-        "", max_length=512, description="An S3-compatible server, with or without the bucket in it; empty: AWS."
+        "", max_length=512, description="URL of an S3-compatible server, with or without the bucket. Empty means AWS."
     )
     region: str = Field("", pattern=REGION)
     prefix: str = Field("", max_length=512, description="First part of every key.")
 
     def target(self) -> S3Target:
+        """Return the bucket as a delivery target."""
         return S3Target(**dict(self))
 
 
 @dataclass(frozen=True, slots=True)
 class S3:
-    """A StorageProvider. `policy` admits the hosts of clients' buckets; `bucket` is the operator's."""
+    """The `StorageProvider` for buckets.
+
+    `policy` allows the hosts of clients' buckets. `bucket` is the operator's, or None.
+    """
 
     buckets: Buckets
     policy: Policy
     bucket: S3Target | None
 
     def check(self, target: S3Target) -> None:
+        """Check the host of a bucket. Raises TargetNotAllowed, UrlRefused."""
         check_url(self.policy, target.address)
         if not self.buckets.installed:
-            raise TargetNotAllowed("this worker can't write to buckets: it was installed without the extra `s3`")
+            raise TargetNotAllowed("this worker cannot write to buckets: it was installed without the extra `s3`")
 
     def open(self, target: S3Target, _: Sequence[Output]) -> Bucket:
+        """Return a client's bucket. Raises DeliveryRefused if it has no credentials."""
         return self.buckets.client_bucket(target, self.policy)
 
     def operator_storage(self) -> Bucket | None:
+        """Return the operator's bucket, or None. Raises StartupError if boto3 is not installed."""
         return self.buckets.operator_bucket(self.bucket) if self.bucket else None
 
 
 @asynccontextmanager
 async def _provider(settings: Settings, guard: Guard) -> AsyncIterator[S3]:
-    buckets = Buckets(KeyTemplate(settings.s3.key), Links(settings.s3.url_life_s, settings.s3.public_url))
+    buckets = Buckets(KeyTemplate(settings.s3.key), UrlOptions(settings.s3.url_life_s, settings.s3.public_url))
     try:
-        yield S3(buckets, guard.policy, _operators(settings.s3))
+        yield S3(buckets, guard.policy, _operator_bucket(settings.s3))
     finally:
         buckets.close()
 
 
-def _operators(settings: S3Settings) -> S3Target | None:
+def _operator_bucket(settings: S3Settings) -> S3Target | None:
+    """Return the operator's bucket, or None if none is set. Raises StartupError."""
     if not settings.bucket:
         return None
     if problem := scheme_problem(settings.endpoint):

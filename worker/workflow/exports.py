@@ -44,15 +44,15 @@ def is_workflow_file(value: object) -> bool:
     return is_ui(value) or is_api_file(value)
 
 
-def decoded_text(value: object, what: str) -> object:
+def decoded_text(value: object, description: str) -> object:
     """Decode a value that is JSON text, also if the text was encoded several times. Return other values unchanged.
 
-    `what` describes the text in the error message. Raises InvalidJson.
+    `description` names the text in the error message. Raises InvalidJson.
     """
     for _ in range(DEEPEST):
         if not (isinstance(value, str) and value.lstrip("\ufeff \t\r\n").startswith(("{", '"'))):
             break
-        value = parse_json(utf8_text(value.encode()), what)
+        value = parse_json(utf8_text(value.encode()), description)
     return value
 
 

@@ -60,11 +60,11 @@ def downloads_by_file(files: Iterable[ModelFile]) -> Downloads:
     return downloads
 
 
-def needed_models(prompt: Prompt, catalog: Catalog, known: Downloads | None = None) -> tuple[ModelNeed, ...]:
+def needed_models(prompt: Prompt, catalog: Catalog, known_downloads: Downloads | None = None) -> tuple[ModelNeed, ...]:
     """Return the model files that the outputs of a prompt need, each once, in the order of the prompt.
 
     Only inputs whose model folder is known count. `unseen_models` reports other inputs that may name a model.
-    `known` are the known downloads. Never raises.
+    `known_downloads` are searched for each file. Never raises.
     """
     uses_by_file: dict[tuple[str, tuple[str, ...]], list[_Use]] = {}
     for use in (*_choices(prompt, catalog), *_loras(prompt, catalog)):
@@ -75,7 +75,7 @@ def needed_models(prompt: Prompt, catalog: Catalog, known: Downloads | None = No
             folders,
             tuple(dict.fromkeys(use.node_id for use in uses)),
             any(use.listed for use in uses),
-            _source(file, folders, known or {}),
+            _source(file, folders, known_downloads or {}),
             any(use.is_certain for use in uses),
         )
         for (file, folders), uses in uses_by_file.items()
@@ -144,7 +144,7 @@ def _file_inputs(node: Node, catalog: Catalog) -> dict[str, tuple[tuple[str, ...
     if node["class_type"] not in catalog:
         return {name: (folders, ()) for name, folders in folders_by_input(node["class_type"]).items()}
     node_class = catalog[node["class_type"]]
-    specs = (node_class.shown or expand(node_class, node["inputs"])).values()
+    specs = (node_class.static_inputs or expand(node_class, node["inputs"])).values()
     return {spec.name: (spec.folders, spec.options or ()) for spec in specs if spec.folders}
 
 
@@ -185,5 +185,5 @@ def _fixed(class_type: str, name: str) -> tuple[Json, ...]:
     return (spec.options or ()) if spec else ()
 
 
-def _source(file: str, folders: tuple[str, ...], known: Downloads) -> ModelFile | None:
-    return next((known[folder, file] for folder in folders if (folder, file) in known), None)
+def _source(file: str, folders: tuple[str, ...], downloads: Downloads) -> ModelFile | None:
+    return next((downloads[folder, file] for folder in folders if (folder, file) in downloads), None)

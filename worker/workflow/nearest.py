@@ -12,7 +12,7 @@ SIMILAR = 0.8
 SUFFIX = re.compile(r"\.[A-Za-z]\w{0,15}$")
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
+def nearest(name: str, candidates: Iterable[str]) -> str | None:
     """Return the known name that differs from `name` only in folder, case or suffix, else the most similar one.
 
     The similarity ignores folders and suffixes too, because a common `.safetensors` makes any two names similar.
@@ -20,7 +20,7 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     by_name: dict[str, str] = {}
     by_last_part: dict[str, str] = {}
     by_stem: dict[str, str] = {}
-    for candidate in known:
+    for candidate in candidates:
         folded = _folded(candidate)
         by_name.setdefault(folded, candidate)
         by_last_part.setdefault(_last_part(folded), candidate)
@@ -32,9 +32,9 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     return next((by_stem[close] for close in get_close_matches(_stem(folded), by_stem, n=1, cutoff=SIMILAR)), None)
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str | None:
+def did_you_mean(name: str, candidates: Iterable[str]) -> str | None:
     """Return "Did you mean ...?" with the nearest known name, or None if no name is similar."""
-    suggestion = nearest(name, known)
+    suggestion = nearest(name, candidates)
     return None if suggestion is None else f"Did you mean {suggestion!r}?"
 
 

@@ -1,4 +1,4 @@
-"""A node pack without nodes: while `make real` runs, ComfyUI's events go into `recorder.jsonl` in its user folder."""
+"""A node pack without nodes that records ComfyUI's events for `make real` in `recorder.jsonl` in the user folder."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from comfy.cli_args import args
 from server import PromptServer
 
 NODE_CLASS_MAPPINGS: dict[str, type] = {}
-PICTURE, PICTURE_WITH_METADATA = 2, 4
-"""The binary events in which a node sends a picture (PNG), and the sampler previews (JPEG)."""
+IMAGE, IMAGE_WITH_METADATA = 2, 4
+"""Binary events with images: results of nodes as PNG, and sampler previews as JPEG."""
 
 
 def _load(path: Path) -> ModuleType:
-    """Import a file by its path: ComfyUI must not search the project's folder for its own modules."""
+    """Import a file by its path, so that the project's folder is not added to ComfyUI's module search path."""
     loader = SourceFileLoader("comfy_worker_recorder_file", str(path))
     module = ModuleType(loader.name)
     loader.exec_module(module)
@@ -25,12 +25,13 @@ def _load(path: Path) -> ModuleType:
 
 
 def _record(server: PromptServer) -> None:
+    """Replace the server's `send_sync` by one that records each event before it is sent."""
     user = Path(folder_paths.get_user_directory())
     folders = {
         "output": Path(folder_paths.get_output_directory()),
         "temp": Path(folder_paths.get_temp_directory()),
     }
-    recorder = _load(Path(__file__).parents[2] / "recorder.py").EventEventRecorder(user / "recorder.jsonl", folders)
+    recorder = _load(Path(__file__).parents[2] / "recorder.py").EventRecorder(user / "recorder.jsonl", folders)
     recorder.write({"event": "loaded", "data": {"port": args.port}})
     send = server.send_sync
 
@@ -40,10 +41,10 @@ def _record(server: PromptServer) -> None:
             recorder.write({"event": "prompt", "data": {"prompts": running}})
         if isinstance(event, str):
             recorder.event(event, data)
-        elif event in {PICTURE, PICTURE_WITH_METADATA}:
-            format_, picture = (data if event == PICTURE else data[0])[:2]
-            if format_ == "PNG":
-                recorder.picture(picture.size, picture.mode, picture.tobytes())
+        elif event in {IMAGE, IMAGE_WITH_METADATA}:
+            image_format, image = (data if event == IMAGE else data[0])[:2]
+            if image_format == "PNG":
+                recorder.image(image.size, image.mode, image.tobytes())
         send(event, data, sid)
 
     server.send_sync = send_sync

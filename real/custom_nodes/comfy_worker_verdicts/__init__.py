@@ -1,4 +1,4 @@
-"""A node pack without nodes: a prompt that only wants its verdict is judged by ComfyUI as any other, and not queued."""
+"""A node pack without nodes that keeps marked prompts out of the queue, so that ComfyUI only validates them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import execution
 
 NODE_CLASS_MAPPINGS: dict[str, type] = {}
 MARK = "comfy_worker_verdict_only"
-"""The key in `extra_data` of such a prompt."""
+"""The key in `extra_data` of a marked prompt."""
 EXTRA_DATA = 3
+"""Index of `extra_data` in ComfyUI's queue item."""
 
 
-def _leave_out_marked() -> None:
+def _skip_marked_prompts() -> None:
+    """Replace `PromptQueue.put` by one that ignores marked prompts."""
     put = execution.PromptQueue.put
 
     def put_unless_marked(queue: Any, item: Any) -> None:  # noqa: ANN401 - as ComfyUI has them
@@ -22,4 +24,4 @@ def _leave_out_marked() -> None:
     execution.PromptQueue.put = put_unless_marked
 
 
-_leave_out_marked()
+_skip_marked_prompts()

@@ -1,1 +1,1 @@
-"""Requests that no client should send, and none may be answered with a 5xx."""
+"""Requests that no client should send. None of them may get a 5xx response."""

@@ -1,4 +1,4 @@
-"""Valid requests of every dialect and form, and the same with one value in another JSON type."""
+"""Valid requests of every dialect and form, and the same with one value of another JSON type."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OTHER_VALUES: tuple[Any, ...] = (
 
 
 def with_file() -> dict[str, Any]:
-    """A prompt that reads a picture of the request's own."""
+    """Return a prompt that reads an image of the request."""
     return {
         "1": {"class_type": "LoadImage", "inputs": {"image": "pixel.png"}, "_meta": {"title": "Load"}},
         "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "x"}},
@@ -27,7 +27,7 @@ def with_file() -> dict[str, Any]:
 
 
 def subgraph() -> dict[str, Any]:
-    """What the editor saves: a subgraph with a picture in and out, a group, a seed and a note."""
+    """Return a file of the editor with a subgraph, a group, a seed and a note."""
     inside = WorkflowBuilder("11111111-1111-4111-8111-111111111111")
     inside.node(5, "ImageScale", ["area", 32, 32, "disabled"])
     inside.port("image", "IMAGE", (5, "image"))
@@ -46,7 +46,7 @@ def subgraph() -> dict[str, Any]:
 
 
 def valid_bodies() -> dict[str, dict[str, Any]]:
-    """Requests that run, by the form that they have."""
+    """Return requests that run, by their form."""
     prompt = picture(prefix="swap", color=7)
     s3 = {
         **{"bucket": "b", "access_key_id": "k", "secret_access_key": "s", "prefix": "画/x"},
@@ -98,14 +98,14 @@ def valid_bodies() -> dict[str, dict[str, Any]]:
 
 
 def places(value: Any, path: Path = ()) -> Iterator[Path]:
-    """Where the value and everything in it stands."""
+    """Yield the location of the value and of everything in it."""
     yield path
     for key, item in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
         yield from places(item, (*path, key))
 
 
 def swapped(body: Any, path: Path, value: Any) -> Any:
-    """The body with another value at a place."""
+    """Return the body with another value at a location."""
     if not path:
         return value
     changed = copy.deepcopy(body)
@@ -117,7 +117,7 @@ def swapped(body: Any, path: Path, value: Any) -> Any:
 
 
 def renamed(body: Any, path: Path, name: str) -> Any:
-    """The body with another name for the key at a place, which has to be one of an object."""
+    """Return the body with another key at a location inside an object."""
     changed = copy.deepcopy(body)
     inside = changed
     for key in path[:-1]:

@@ -1,4 +1,4 @@
-"""JSON nested too deep, at every place of a request and in every form in which JSON arrives: one limit, one error."""
+"""JSON that is nested too deep gets the same error at every place of a request."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def nested(levels: int, opens: bytes, closes: bytes) -> bytes:
 
 
 async def post(client: Client, path: str, body: bytes, kind: str = "application/json") -> tuple[int, str]:
-    """Status and error code; the code is empty where there is no error."""
+    """Return status and error code. The code is empty without an error."""
     async with client.http.post(client.app.url + path, data=body, headers={"Content-Type": kind}) as answer:
         found = await answer.json()
     return answer.status, (found.get("error") or found).get("code", "") if answer.status >= 400 else ""
@@ -54,7 +54,7 @@ async def post(client: Client, path: str, body: bytes, kind: str = "application/
 @pytest.mark.parametrize("name", BODIES)
 @pytest.mark.parametrize("brackets", [(b"[", b"]"), (b'{"a":', b"}")], ids=["lists", "objects"])
 async def test_deep_json_is_refused_everywhere(client: Client, name: str, brackets: tuple[bytes, bytes]) -> None:
-    """Nested deeper than the limit a body is 400 `invalid_json`, wherever it is deep and whatever is asked for."""
+    """JSON above the limit is 400 `invalid_json` at every place and on every route."""
     for levels in DEEP:
         body = BODIES[name] % nested(levels, *brackets)
         for path in ("/generate/sync", "/generate", "/generate/stream", "/validate"):
@@ -72,7 +72,7 @@ async def test_a_hundred_thousand_levels(client: Client) -> None:
 
 @pytest.mark.parametrize("name", ["inputs", "meta", "extra_data", "editor"])
 async def test_json_up_to_the_limit_runs(client: Client, name: str) -> None:
-    """A job whose JSON is as deep as it may be is run, and its answer can be read."""
+    """A job with JSON at the limit runs, and its response can be read."""
     body = BODIES[name] % nested(DEEPEST_JSON - 6, b"[", b"]")
     status, code = await post(client, "/generate/sync", body)
     assert (status, code) in {(200, ""), (422, "cannot_convert"), (422, "invalid_workflow")}, code
@@ -124,7 +124,7 @@ def glb(json: bytes) -> bytes:
 
 @pytest.mark.parametrize("levels", [150, 300, 900, 2_000])
 async def test_deep_json_inside_a_file(client: Client, levels: int) -> None:
-    """A file that carries a deep workflow can't be converted, whatever its kind."""
+    """A file with a deeply nested workflow cannot be converted."""
     deep = nested(levels, b"[", b"]")
     files = [
         png(b"{%b}" % (NODES % (b',"x":' + deep))),
@@ -137,7 +137,7 @@ async def test_deep_json_inside_a_file(client: Client, levels: int) -> None:
 
 
 async def test_deep_json_for_a_delivery(client: Client) -> None:
-    """The body of `POST /jobs/{id}/deliver` has the limit, too."""
+    """The body of `POST /jobs/{id}/deliver` has the same limit."""
     body = b'{"workflow":%b,"inputs":{"a.png":"%b"}}' % (PLAIN, PIXEL.encode())
     async with client.http.post(client.app.url + "/generate", data=body) as answer:
         job = await answer.json()

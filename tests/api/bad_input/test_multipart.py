@@ -1,4 +1,4 @@
-"""Forms as bytes that no library writes: names and headers that are not UTF-8 or broken, and bodies that lie."""
+"""Multipart bodies with names and headers that are invalid or not UTF-8."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def named(name: bytes, data: bytes = b"x", more: bytes = b"") -> bytes:
 async def send(
     client: Client, body: bytes, path: str = "/generate/sync", kind: bytes = b"multipart/form-data; boundary=b"
 ) -> tuple[int, dict]:
-    """Send these very bytes; the status and the JSON of the answer."""
+    """Send raw bytes. Return the status and the JSON of the response."""
     url = URL(client.app.url)
     reader, writer = await asyncio.open_connection(url.host, url.port)
     head = f"POST {path} HTTP/1.1\r\nHost: {url.host}:{url.port}\r\nConnection: close\r\n".encode()
@@ -110,13 +110,13 @@ async def send(
 
 
 def fine(status: int, answer: dict) -> bool:
-    """Whether it is an answer that a form may have: below 500, and an error has our object."""
+    """Return whether the status is below 500, and an error has the error object."""
     return status < 500 and (status < 400 or "code" in (answer.get("error") or answer))
 
 
 @pytest.mark.parametrize("path", ["/generate/sync", "/validate", "/convert"])
 async def test_names_of_raw_bytes(client: Client, path: str) -> None:
-    """A part may be called by any bytes: the answer is JSON below 500."""
+    """A part whose name has any bytes gets a JSON response below 500."""
     for name in NAMES:
         for request in (REQUEST, LOADING):
             answered = await send(client, form(named(b"request", request), named(name)), path)
@@ -127,7 +127,7 @@ async def test_names_of_raw_bytes(client: Client, path: str) -> None:
 
 @pytest.mark.parametrize("path", ["/generate/sync", "/validate", "/convert"])
 async def test_headers_of_parts(client: Client, path: str) -> None:
-    """Whatever the headers of a part are, the answer is JSON below 500."""
+    """A part with any headers gets a JSON response below 500."""
     for header in HEADERS:
         for name, data in ((b"request", REQUEST), (b"a.png", b"x"), (b"strict", b"\xff")):
             body = form(named(name, data, header), *([] if name == b"request" else [named(b"request", REQUEST)]))
@@ -141,7 +141,7 @@ async def test_headers_of_parts(client: Client, path: str) -> None:
 
 @pytest.mark.parametrize("path", ["/generate/sync", "/validate", "/convert"])
 async def test_broken_forms(client: Client, path: str) -> None:
-    """A form without an end, without a boundary, or with another one than it says is the client's mistake."""
+    """A form with a missing end or a wrong boundary is a client error."""
     whole = form(named(b"request", REQUEST))
     kinds = (
         *(b"multipart/form-data", b"multipart/form-data; boundary=", b"multipart/form-data; boundary=\xff"),

@@ -1,4 +1,4 @@
-"""Names at the limits of a file system, counted in bytes, in scripts whose letters have one to four of them."""
+"""Names at the limits of a file system, in bytes, with letters of one to four bytes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LONGEST = 255
 
 
 def of_bytes(letter: str, size: int) -> str:
-    """As many of a letter as have this size in UTF-8, filled up with ASCII."""
+    """Return a text of this size in UTF-8 that repeats a letter, filled up with ASCII."""
     text = letter * (size // len(letter.encode()))
     return text + "b" * (size - len(text.encode()))
 
@@ -26,7 +26,7 @@ def of_bytes(letter: str, size: int) -> str:
 @pytest.mark.parametrize("letter", LETTERS.values(), ids=LETTERS)
 @pytest.mark.parametrize("wish", [{}, {"output": {"format": "webp"}}, {"output_format": "url"}], ids=str)
 async def test_what_comfyui_could_write_is_delivered(client: Client, letter: str, wish: dict) -> None:
-    """A prefix that leaves room for ComfyUI's number gives the picture, whatever the worker adds to the name."""
+    """A filename prefix that leaves space for ComfyUI's counter is delivered."""
     for size in range(232, 262):
         prefix = of_bytes(letter, size)
         status, answer = await client.post("/generate/sync", {"workflow": picture(prefix=prefix), **wish})
@@ -41,7 +41,7 @@ async def test_what_comfyui_could_write_is_delivered(client: Client, letter: str
 
 @pytest.mark.parametrize("letter", LETTERS.values(), ids=LETTERS)
 async def test_names_of_inputs(client: Client, letter: str) -> None:
-    """The name of an input runs or is refused by its length, with an id and without, and never as a full disk."""
+    """A name of an input is accepted or rejected by its length, and never causes a disk error."""
     for size in range(190, 262, 3):
         name = of_bytes(letter, size) + ".png"
         workflow = with_file()
@@ -58,7 +58,7 @@ async def test_names_of_inputs(client: Client, letter: str) -> None:
     "letter", [*LETTERS.values(), "\0", "\n", "/", " "], ids=[*LETTERS, "NUL", "LF", "slash", "space"]
 )
 async def test_ids(client: Client, letter: str) -> None:
-    """An id of any length in any script is taken or refused, in the body and in every dialect, and its job is read."""
+    """An id of any length in any script is accepted or rejected in every dialect, and its job can be read."""
     for size in (1, 36, 127, 128, 129, 240, 256, 5_000):
         name = of_bytes(letter, size)
         plain = picture(color=5)
@@ -75,7 +75,7 @@ async def test_ids(client: Client, letter: str) -> None:
 
 
 async def test_node_ids(client: Client) -> None:
-    """A node may be called anything: a job that completed can be read, in every dialect."""
+    """A job with any node ids can be read in every dialect."""
     plain = picture(color=6)
     odd = (
         "²",
@@ -114,7 +114,7 @@ async def test_node_ids(client: Client) -> None:
 
 @pytest.mark.parametrize("letter", LETTERS.values(), ids=LETTERS)
 async def test_other_names(client: Client, letter: str) -> None:
-    """Prefixes of buckets, webhooks, templates and headers of any length are answered below 500."""
+    """Prefixes of buckets, webhooks, templates and headers of any length get a response below 500."""
     for size in (100, 240, 255, 256, 1_000, 4_097):
         name = of_bytes(letter, size)
         s3 = {"bucket": name, "access_key_id": name, "secret_access_key": name, "prefix": name}

@@ -1,4 +1,4 @@
-"""Valid bodies of every dialect with one value of another JSON type: refused or run, never a 5xx."""
+"""Valid bodies with one value of another JSON type are rejected or run, and never get a 5xx response."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BODIES = valid_bodies()
 
 @st.composite
 def changed_bodies(draw: st.DrawFn) -> tuple[str, Any]:
-    """The form of a body, and the body with one to three values or keys that are others."""
+    """Draw the form of a body, and the body with one to three other values or keys."""
     form = draw(st.sampled_from(sorted(BODIES)))
     body: Any = BODIES[form]
     for _ in range(draw(st.integers(1, 3))):
@@ -35,7 +35,7 @@ def changed_bodies(draw: st.DrawFn) -> tuple[str, Any]:
 
 
 def test_another_type_at_each_place(engine: EngineHandle, tmp_path: Path) -> None:
-    """Asked for by each route, a body that is wrong somewhere is answered below 500, and what completed is read."""
+    """Every route returns a status below 500 for a body with a wrong value, and completed jobs can be read."""
 
     async def ask(bodies: list[Any]) -> None:
         async with worker(engine, tmp_path) as client:
@@ -64,7 +64,7 @@ async def answered(http: aiohttp.ClientSession, url: str, body: object) -> tuple
     "name", ["{a|b", "{}", "", "²", "a/../b", "..", "%2e", "画" * 3_000, "x" * 9_000, "a\0b"], ids=lambda name: name[:8]
 )
 def test_classes_with_odd_names(engine: EngineHandle, tmp_path: Path, name: str) -> None:
-    """A class that no route of ComfyUI's takes the name of is one that is not there."""
+    """A class whose name cannot be part of a URL is reported as unknown."""
 
     async def ask() -> None:
         async with worker(engine, tmp_path) as client:

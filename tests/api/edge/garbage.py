@@ -1,4 +1,4 @@
-"""What strangers send to any port: bytes that are no request. Nothing of it may be seen in a log."""
+"""Bytes that are not a request. Logs must not contain any of them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,10 @@ GARBAGE = (
 
 
 async def send(port: int, pieces: Sequence[bytes], tls: ssl.SSLContext | None = None, *, leave: bool = False) -> None:
-    """Send each on a connection of its own, some at a time, and wait for its end; `leave`: nothing more is to come."""
+    """Send each of the byte strings on its own connection, several at a time, and wait for the end.
+
+    With `leave` the client closes it.
+    """
     slots = asyncio.Semaphore(8)
 
     async def one(piece: bytes) -> None:

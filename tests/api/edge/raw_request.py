@@ -10,12 +10,14 @@ from tests.conftest import Client
 
 @dataclass(frozen=True)
 class RawAnswer:
+    """Status, headers and body of a response."""
+
     status: int
     body: bytes
 
 
 async def sent(client: Client, target: str, *lines: str, version: str = "1.1", body: bytes = b"") -> RawAnswer:
-    """Send a request as it is written, on a connection of its own."""
+    """Send raw bytes on a connection of their own, and return the response."""
     method = "POST" if body else "GET"
     port = int(client.app.url.rsplit(":", 1)[1])
     reader, writer = await asyncio.open_connection("127.0.0.1", port)

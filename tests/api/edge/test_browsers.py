@@ -1,4 +1,4 @@
-"""Pages of other origins and rebound names, at a worker without tokens; nothing of it concerns one with tokens."""
+"""Pages of other origins and rebound names, on a worker without tokens."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def guarded(engine: EngineHandle, tmp_path_factory: pytest.TempPathFactory
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def proxied(engine: EngineHandle, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Client]:
-    """A worker without tokens behind a proxy, which pages of one other origin may use."""
+    """A worker without tokens behind a proxy, with one allowed origin."""
     given = {"allowed_hosts": "api.example.com, *.corp.example, odd.example:81, 10.0.0.0/8", "cors_origins": PAGE}
     given |= {"trusted_proxies": "127.0.0.1", "public_url": "https://public.example/comfy"}
     async with worker(engine, tmp_path_factory.mktemp("proxied"), **given) as found:
@@ -86,7 +86,7 @@ SITES = {None: True, "same-origin": True, "none": True, "same-site": False, "cro
 
 @pytest.mark.parametrize("host", HOSTS)
 async def test_only_the_workers_own_pages_and_names(client: Client, host: str) -> None:
-    """Each form of Host, with each Origin and Sec-Fetch-Site: one that is not the worker's own is 403."""
+    """Requests with a foreign Host, Origin or Sec-Fetch-Site are 403."""
     own = client.app.url.removeprefix("http://")
     asked = host.format(own=own, port=own.rpartition(":")[2])
     for origin, site in product(ORIGINS, SITES):
@@ -125,7 +125,7 @@ FOREIGN = (
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
 async def test_no_route_and_no_body_gets_around_it(client: Client, method: str, path: str) -> None:
-    """A page of another origin is refused by every route, whatever type its body has, and no job is made."""
+    """Every route rejects a page of another origin, with any content type, and no job is created."""
     form = b'--b\r\nContent-Disposition: form-data; name="request"\r\n\r\n%b\r\n--b--\r\n'
     for foreign, kind in product(FOREIGN, TYPES):
         body = json.dumps({"workflow": picture()}).encode() if method in {"POST", "PUT"} else None
@@ -142,7 +142,7 @@ async def test_no_route_and_no_body_gets_around_it(client: Client, method: str, 
 
 @pytest.mark.parametrize("path", ["/health", "/ping"])
 async def test_probes_may_use_any_name(client: Client, path: str) -> None:
-    """A load balancer asks by a name of its own; it learns nothing that a page could read."""
+    """Health checks accept any host name."""
     for foreign in FOREIGN:
         async with client.http.get(client.app.url + path, headers=foreign) as answer:
             assert answer.status == (200 if path == "/health" else 404)
@@ -151,7 +151,7 @@ async def test_probes_may_use_any_name(client: Client, path: str) -> None:
 
 @pytest.mark.parametrize("kind", [kind for kind in TYPES if kind is None or "multipart" not in kind])
 async def test_clients_without_origin_send_json_under_any_type(client: Client, kind: str | None) -> None:
-    """The type of a body is no sign of a page."""
+    """A client without `Origin` may send JSON with any content type."""
     skip, headers = ([] if kind else ["Content-Type"]), ({"Content-Type": kind} if kind else {})
     data = json.dumps({"workflow": picture()})
     url = client.app.url + "/generate/sync"
@@ -160,7 +160,7 @@ async def test_clients_without_origin_send_json_under_any_type(client: Client, k
 
 
 async def test_a_link_to_an_output_may_be_followed(client: Client) -> None:
-    """The user may open an output from another site's page; the page may neither embed it nor open anything else."""
+    """A link from another site to an output may be followed. Embedding it, and links to other routes, are rejected."""
     _, job = await client.post("/generate/sync", {"workflow": picture(), "output_format": "url"})
     output, link = job["image"], {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
     for url, method, headers, status in (
@@ -179,7 +179,7 @@ async def test_a_link_to_an_output_may_be_followed(client: Client) -> None:
 
 @pytest.mark.parametrize("headers", [*FOREIGN, {"Host": 'evil"><script>'}, {"Host": ""}], ids=str)
 async def test_with_tokens_nothing_changes(guarded: Client, headers: dict[str, str]) -> None:
-    """The token shows who asks: a page that has it is a client."""
+    """With tokens, origin and host are not checked."""
     if "Access-Control-Request-Method" in headers:
         headers = {"Origin": "null"}
     async with guarded.http.get(guarded.app.url + "/queue-info", headers=headers) as answer:
@@ -221,13 +221,13 @@ async def test_with_tokens_nothing_changes(guarded: Client, headers: dict[str, s
     ],
 )
 async def test_hosts_that_the_operator_names(proxied: Client, host: str, more: dict[str, str], status: int) -> None:
-    """Names, wildcards, ports, networks and the public URL; behind a proxy both hosts have to be good."""
+    """Names, wildcards, ports, networks and the public URL are accepted. Behind a proxy both hosts are checked."""
     async with proxied.http.get(proxied.app.url + "/queue-info", headers={"Host": host, **more}) as answer:
         assert answer.status == status
 
 
 async def test_a_preflight_request_is_answered_for_named_origins_only(proxied: Client) -> None:
-    """And at names of the worker's only."""
+    """Preflight requests are allowed for configured origins at own host names only."""
     asks = {"Access-Control-Request-Method": "POST"}
     for headers, status in (
         ({"Origin": PAGE}, 204),
@@ -243,7 +243,7 @@ async def test_a_preflight_request_is_answered_for_named_origins_only(proxied: C
 
 
 async def test_requests_in_odd_forms(client: Client) -> None:
-    """The target's host counts as Host does; only a client too old to be a browser may name none."""
+    """The host in the target is checked like `Host`. Only HTTP/1.0 may omit both."""
     own = client.app.url.removeprefix("http://")
     assert (await sent(client, "/queue-info", version="1.0")).status == 200
     assert (await sent(client, "/queue-info", "Host: evil.example", version="1.0")).status == 403

@@ -1,4 +1,4 @@
-"""What a real browser sends for other people's pages, and what it does with a file that would run."""
+"""Requests that a real browser sends for pages of other origins, and outputs that it could run."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ SVG = "<svg xmlns=\"http://www.w3.org/2000/svg\"><script>document.documentElemen
 
 @dataclass
 class PageServer:
-    """Serves pages of an origin of its own, and takes what one of them reports."""
+    """Serves pages of an origin of its own, and records what they report."""
 
     pages: dict[str, tuple[str, dict[str, str]]] = field(default_factory=dict)
     port: int = 0
@@ -80,7 +80,7 @@ async def pages(**served: tuple[str, dict[str, str]]) -> AsyncIterator[PageServe
 
 @asynccontextmanager
 async def chromium(profile: Path, url: str, *options: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A browser that opens the URL; every name leads to this machine."""
+    """Return a browser that opens the URL. Every host name resolves to this machine."""
     usual = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run")
     process = await asyncio.create_subprocess_exec(
         *("chromium", *usual, f"--user-data-dir={profile}", "--host-resolver-rules=MAP * 127.0.0.1", *options, url),
@@ -96,13 +96,13 @@ async def chromium(profile: Path, url: str, *options: str) -> AsyncIterator[asyn
 
 
 async def shown(profile: Path, url: str) -> str:
-    """What the browser has of a page once it is loaded."""
+    """Return the content of a loaded page."""
     async with asyncio.timeout(50), chromium(profile, url, "--dump-dom") as process:
         return (await process.communicate())[0].decode()
 
 
 async def test_a_page_of_another_origin_can_do_nothing(client: Client, tmp_path: Path) -> None:
-    """Neither posts of text, nor a form, nor an image, nor a preflight request get through; no job is made."""
+    """Text posts, forms, images and preflight requests of another origin are rejected, and no job is created."""
     _, job = await client.post("/generate/sync", {"workflow": picture(), "output_format": "url"})
     output, before = job["image"].removeprefix(client.app.url), client.app.manager.states().total()
     attack = ATTACK.replace("WORKER", json.dumps(client.app.url), 1).replace("OUTPUT", json.dumps(output))
@@ -116,7 +116,7 @@ async def test_a_page_of_another_origin_can_do_nothing(client: Client, tmp_path:
 
 
 async def test_a_rebound_name_can_do_nothing(client: Client, tmp_path: Path) -> None:
-    """A page that the browser takes for one of the attacker's own origin has nothing of the worker's in it."""
+    """A page whose DNS name leads to the worker cannot read its responses."""
     port = client.app.url.rpartition(":")[2]
     found = await shown(tmp_path / "profile", f"http://evil.test:{port}/capabilities")
     assert "host_not_allowed" in found
@@ -126,7 +126,7 @@ async def test_a_rebound_name_can_do_nothing(client: Client, tmp_path: Path) -> 
 
 @pytest.mark.parametrize(("content", "kind"), [(PAGE, "text/html"), (SVG, "image/svg+xml")])
 async def test_an_output_runs_nothing(tmp_path: Path, content: str, kind: str) -> None:
-    """With the headers of outputs no script of a page or drawing runs, even where it is shown."""
+    """No script in a page or drawing runs with the headers of outputs, even where it is displayed."""
     headers = {"Content-Type": kind}
     async with pages(plain=(content, headers), safe=(content, headers | SAFE_HEADERS)) as server:
         url = f"http://localhost:{server.port}"

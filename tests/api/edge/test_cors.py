@@ -1,4 +1,4 @@
-"""Pages of other origins: what a browser asks before, and what it finds in every answer."""
+"""Cross-origin requests: preflight requests, and headers of responses."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ TOKEN = "a-token-of-the-page"
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def client(engine: EngineHandle, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Client]:
-    """A worker with tokens that lets pages of one origin use it."""
+    """A worker with tokens that allows one origin."""
     given = {"cors_origins": f"{APP}, http://localhost:3000", "tokens": SecretStr(f"page={TOKEN}"), "max_body": 1}
     async with worker(engine, tmp_path_factory.mktemp("worker"), **given) as found:
         yield found
 
 
 def headers(origin: str = APP, **more: str) -> dict[str, str]:
+    """Return the CORS headers of a response."""
     return {"Origin": origin, "Authorization": f"Bearer {TOKEN}", **more}
 
 
@@ -38,7 +39,7 @@ PREFLIGHT = {"Access-Control-Request-Method": "POST", "Access-Control-Request-He
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("path", ["/generate/sync", "/generate/stream", "/jobs/x", "/jobs/x/outputs/0", "/nowhere"])
 async def test_preflight_needs_no_token(client: Client, path: str) -> None:
-    """A browser sends it without credentials, for any route."""
+    """A preflight request needs no token on any route."""
     async with client.http.options(client.app.url + path, headers={"Origin": APP, **PREFLIGHT}) as answer:
         assert answer.status == 204
         assert answer.headers["Access-Control-Allow-Origin"] == APP
@@ -49,7 +50,7 @@ async def test_preflight_needs_no_token(client: Client, path: str) -> None:
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_another_origin_is_not_let_in(client: Client) -> None:
-    """Its preflight is 403, and its answers carry no permission but vary by origin."""
+    """A preflight request of another origin is 403, and responses have no permission but vary by origin."""
     async with client.http.options(client.app.url + "/generate", headers={"Origin": OTHER, **PREFLIGHT}) as answer:
         assert answer.status == 403
         assert "Access-Control-Allow-Origin" not in answer.headers
@@ -66,14 +67,14 @@ async def test_another_origin_is_not_let_in(client: Client) -> None:
     [("GET", "/capabilities", 401), ("GET", "/jobs/none", 404), ("GET", "/nowhere", 404), ("PUT", "/generate", 405)],
 )
 async def test_errors_can_be_read(client: Client, method: str, path: str, status: int) -> None:
-    """A page sees why its request failed."""
+    """Error responses have the headers, so that a page can read them."""
     async with client.http.request(method, client.app.url + path, headers={"Origin": APP}) as answer:
         assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (status, APP)
 
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_work_can_be_asked_for(client: Client) -> None:
-    """JSON, a file, events and a body that is too large: all have the headers, and name those that a page may read."""
+    """JSON, files, events and 413 responses have the headers, and list those that a page may read."""
     url, body = client.app.url, json.dumps({"workflow": picture()})
     for path, more, status in (
         ("/generate/sync", {}, 200),
@@ -91,7 +92,7 @@ async def test_work_can_be_asked_for(client: Client) -> None:
 
 
 async def test_any_origin_gets_no_credentials(engine: EngineHandle, tmp_path: object) -> None:
-    """`*` is never sent with permission for cookies."""
+    """`*` is never sent with permission for credentials."""
     async with worker(engine, tmp_path, cors_origins="*") as client:
         async with client.http.get(client.app.url + "/health", headers={"Origin": OTHER}) as answer:
             assert answer.headers["Access-Control-Allow-Origin"] == "*"
@@ -101,7 +102,7 @@ async def test_any_origin_gets_no_credentials(engine: EngineHandle, tmp_path: ob
 
 
 async def test_without_the_setting_nothing_changes(engine: EngineHandle, tmp_path: object) -> None:
-    """No page of another origin is let in."""
+    """Without the setting no other origin gets a permission."""
     async with worker(engine, tmp_path) as client:
         url = client.app.url + "/generate/sync"
         async with client.http.options(url, headers={"Origin": APP, **PREFLIGHT}) as answer:
@@ -110,7 +111,7 @@ async def test_without_the_setting_nothing_changes(engine: EngineHandle, tmp_pat
 
 
 def test_origins_are_compared_as_browsers_write_them() -> None:
-    """Case, a final slash and a scheme's own port make no difference; both kinds of entries may stand together."""
+    """Case, a final slash and the default port make no difference. `*` may be combined with origins."""
     cors = Cors.read("HTTPS://App.Example.com:443/, http://[::1]:8080, *")
     assert cors == Cors(frozenset({APP, "http://[::1]:8080"}), any_origin=True)
     assert "Access-Control-Allow-Credentials" in cors.headers(APP)
@@ -122,6 +123,6 @@ def test_origins_are_compared_as_browsers_write_them() -> None:
     "text", ["app.example.com", "https://a.example/path", "https://*.example.com", "null", "ftp://a"]
 )
 def test_origins_that_are_none(text: str) -> None:
-    """The start fails with the entry's name."""
+    """An invalid origin stops the start, and the error names it."""
     with pytest.raises(StartupError, match="WORKER_CORS_ORIGINS"):
         Cors.read(text)

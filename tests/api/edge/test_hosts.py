@@ -1,4 +1,4 @@
-"""The host that a request names: read in one form, and in no URL unless it is one."""
+"""Hosts are compared in one form, and only valid ones get into URLs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ HOSTILE = ('evil"><script>', "evil/x?", "evil#", "a b", "user@evil", "evil:x", "
 
 @pytest.mark.parametrize("host", HOSTILE)
 async def test_no_host_reaches_a_url_unchecked(guarded: Client, host: str) -> None:
-    """With tokens too: what is no host is not in the answer, and the client's connection tells the URL."""
+    """An invalid host is not in the response. The address of the connection is used instead."""
     body = json.dumps({"workflow": picture(), "output_format": "url"}).encode()
     for target in ("/generate/sync", "/generate"):
         answer = await sent(guarded, target, f"Host: {host}", f"Authorization: Bearer {TOKEN}", body=body)
@@ -43,7 +43,7 @@ async def test_no_host_reaches_a_url_unchecked(guarded: Client, host: str) -> No
 
 
 async def test_urls_name_only_the_hosts_that_the_operator_names(engine: EngineHandle, tmp_path: Path) -> None:
-    """With tokens another name is no error, as it was before, but stands in no URL once WORKER_ALLOWED_HOSTS is set."""
+    """With tokens an unknown host is accepted, but not used in URLs once WORKER_ALLOWED_HOSTS is set."""
     headers = {"Authorization": f"Bearer {TOKEN}"}
     given = {"tokens": SecretStr(f"alice={TOKEN}"), "trusted_proxies": "127.0.0.1"}
     for allowed, hosts in (("", ("a.example", "b.example")), ("a.example", ("a.example", ""))):
@@ -70,12 +70,12 @@ async def test_urls_name_only_the_hosts_that_the_operator_names(engine: EngineHa
     ],
 )
 async def test_hosts_are_compared_in_one_form(text: str, host: Host | None) -> None:
-    """Case, a final dot, a zone and an IPv4 address inside IPv6 make no difference; what is no host is none."""
+    """Case, a final dot, a zone and IPv4 inside IPv6 make no difference. Invalid hosts are rejected."""
     assert read_host(text) == host or (text == "[127.0.0.1]" and read_host(text) == Host("127.0.0.1"))
 
 
 async def test_origins_are_compared_in_one_form() -> None:
-    """A scheme's own port is left out; what has more than an origin is none."""
+    """The default port is removed from an origin. Text with more than an origin is rejected."""
     assert read_origin("HTTP://LOCALHOST.:80") == "http://localhost"
     assert read_origin("https://[::1]:443") == "https://[::1]"
     assert read_origin("https://a.example:80") == "https://a.example:80"
@@ -85,6 +85,6 @@ async def test_origins_are_compared_in_one_form() -> None:
 
 @pytest.mark.parametrize("entry", ["*", "http://a.example", "a.example/x", "a b", "10.0.0.0/99", "a.example:x"])
 async def test_entries_that_name_no_host(entry: str) -> None:
-    """The start fails with the setting and the entry."""
+    """An invalid entry of WORKER_ALLOWED_HOSTS stops the start, and the error names setting and entry."""
     with pytest.raises(StartupError, match=r"WORKER_ALLOWED_HOSTS"):
         AllowedHosts.read(f"localhost, {entry}")

@@ -1,4 +1,4 @@
-"""Strangers can't fill the log."""
+"""Malformed requests cannot fill the log."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ from worker.api.services import json_response
 
 @pytest.mark.timeout(90)
 async def test_a_flood_is_a_few_lines(engine: EngineHandle, tmp_path: Path) -> None:
-    """Each line is short and has nothing of the request; what is left out is counted, also where the worker ends."""
+    """Each logged line is short and contains nothing of the request.
+
+    Suppressed lines are counted, also when the worker ends.
+    """
     flood = GARBAGE * 12
     async with serving("--comfyui", engine.url, cwd=tmp_path) as (process, said):
         async with asyncio.timeout(60):
@@ -41,7 +44,7 @@ async def test_a_flood_is_a_few_lines(engine: EngineHandle, tmp_path: Path) -> N
 @pytest.mark.parametrize("kind", ["multipart/form-data; boundary=b", "multipart/form-data; boundary\xb3=\xff"])
 @pytest.mark.parametrize("path", ["/convert", "/generate"])
 async def test_a_form_that_is_none_is_the_clients_fault(client: Client, path: str, kind: str) -> None:
-    """Headers of a part that are none, and a type with bytes that are no UTF-8, give an error that can be read."""
+    """Invalid headers of a part and a content type with invalid UTF-8 get a readable error."""
     own = client.app.url.removeprefix("http://")
     body = b"--b\r\nBad\x01 Header\xff: y\r\n\r\nx\r\n--b--\r\n"
     answer = await sent(client, path, f"Host: {own}", f"Content-Type: {kind}", body=body)
@@ -50,19 +53,20 @@ async def test_a_form_that_is_none_is_the_clients_fault(client: Client, path: st
 
 
 def test_an_error_may_repeat_any_bytes() -> None:
-    """Bytes of a header that are no UTF-8 are replaced in the message: the answer is still JSON."""
+    """Bytes of a header that are not UTF-8 are replaced in the message, so that the response is JSON."""
     answer = json_response({"message": "no \udcff here", "number": 2**70}, 400)
     assert isinstance(answer.body, bytes)
     assert json.loads(answer.body) == {"message": "no ? here", "number": 2**70}
 
 
 def recorded(error: Exception, level: int = logging.ERROR) -> logging.LogRecord:
+    """Return the records of the log."""
     information = (type(error), error, None)
     return logging.LogRecord("aiohttp.server", level, "", 1, "Error handling %s", ("::1",), information)
 
 
 async def test_other_errors_keep_their_traceback() -> None:
-    """A bug of the worker's is no noise, and what aiohttp says for debugging is not said louder."""
+    """Other errors are logged with their traceback, and debug records keep their level."""
     requests = MalformedRequests()
     bug = recorded(KeyError("x"))
     assert requests.filter(bug)
@@ -76,13 +80,13 @@ async def test_other_errors_keep_their_traceback() -> None:
 
 
 async def test_a_window_ends_with_a_number(caplog: pytest.LogCaptureFixture) -> None:
-    """The lines begin anew once the number of those that were left out is logged, without another request."""
+    """At the end of a window the number of suppressed lines is logged, without another request."""
     requests = MalformedRequests(lines=2, window_s=0.05)
     assert [requests.filter(recorded(LineTooLong("x", 1))) for _ in range(5)] == [True, True, False, False, False]
     async with asyncio.timeout(20):
         while not caplog.messages:
             await asyncio.sleep(0.01)
-    assert caplog.messages == ["malformed requests: 3 more within 0.05 s, not logged"]
+    assert caplog.messages == ["malformed requests: 3 more in 0.05 s were not logged"]
     assert requests.filter(recorded(LineTooLong("x", 1)))
     requests.end_window()
     assert len(caplog.messages) == 1

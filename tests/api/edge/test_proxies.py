@@ -1,4 +1,4 @@
-"""Behind a reverse proxy: URLs as the client sees them, and only where the proxy is trusted."""
+"""Behind a trusted reverse proxy, URLs are those that the client requested."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ TLS = {"Host": "api.example.com", "X-Forwarded-Proto": "https", "X-Forwarded-For
 
 
 async def output_url(client: Client, headers: dict[str, str]) -> str:
+    """Return the URL of the output of a job."""
     body = {"workflow": picture(), "output_format": "url"}
     status, answer = await client.post("/generate/sync", body, **headers)
     assert status == 200, answer
@@ -26,7 +27,7 @@ async def output_url(client: Client, headers: dict[str, str]) -> str:
 
 
 async def test_urls_are_those_of_the_trusted_proxy(engine: EngineHandle, tmp_path: Path) -> None:
-    """Scheme, host and prefix are what the client asked, in answers and in headers."""
+    """Scheme, host and prefix of a trusted proxy are in responses and headers."""
     async with worker(engine, tmp_path, **PROXIED) as client:
         assert (await output_url(client, TLS)).startswith("https://api.example.com/jobs/")
         moved = TLS | {"X-Forwarded-Host": "gpu.example.com:8443", "X-Forwarded-Prefix": "/comfy/"}
@@ -40,7 +41,7 @@ async def test_urls_are_those_of_the_trusted_proxy(engine: EngineHandle, tmp_pat
 
 
 async def test_the_public_url_goes_before_headers(engine: EngineHandle, tmp_path: Path) -> None:
-    """What the operator says is sure."""
+    """WORKER_PUBLIC_URL takes precedence over headers of a proxy."""
     given = PROXIED | {"public_url": "https://own.example.com"}
     async with worker(engine, tmp_path, **given) as client:
         assert (await output_url(client, TLS)).startswith("https://own.example.com/jobs/")
@@ -48,7 +49,7 @@ async def test_the_public_url_goes_before_headers(engine: EngineHandle, tmp_path
 
 @pytest.mark.parametrize("trusted", ["", "10.0.0.0/8"])
 async def test_headers_of_others_do_not_count(engine: EngineHandle, tmp_path: Path, trusted: str) -> None:
-    """Any client can send them."""
+    """Forwarding headers of an untrusted client are ignored."""
     async with worker(engine, tmp_path, **PROXIED | {"trusted_proxies": trusted}) as client:
         assert (await output_url(client, TLS)).startswith("http://api.example.com/jobs/")
 
@@ -83,13 +84,13 @@ CHAINS = [
 
 @pytest.mark.parametrize(("written", "url", "address"), CHAINS)
 def test_chains_of_proxies(written: dict[str, list[str]], url: str, address: str) -> None:
-    """What the farthest trusted proxy has written counts, and nothing before it."""
+    """The values of the farthest trusted proxy count, and earlier ones are ignored."""
     view = through_proxies(PLAIN, written, trusted_networks("10.0.0.0/8"))
     assert (view.base_url, view.address) == (url, address)
 
 
 def test_addresses_and_networks() -> None:
-    """Both kinds of both versions are read; an IPv4 address stays one inside IPv6."""
+    """IPv4 and IPv6 addresses and networks are parsed. An IPv4 address inside IPv6 equals the IPv4 address."""
     assert trusted_networks("10.1.2.3/8, ::1,192.168.1.5") == tuple(
         map(ip_network, ("10.0.0.0/8", "::1/128", "192.168.1.5/32"))
     )

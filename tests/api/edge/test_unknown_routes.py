@@ -1,4 +1,4 @@
-"""Paths of other servers are answered with the route here that has the same purpose."""
+"""Requests to paths of other servers get a hint at the route with the same purpose."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ PATHS = {
 @pytest.mark.parametrize("prefix", ["", "/api"])
 @pytest.mark.parametrize("path", PATHS)
 async def test_a_path_of_another_server_names_our_route(client: Client, path: str, prefix: str) -> None:
-    """GET and POST alike, with and without ComfyUI's /api."""
+    """The 404 for a path of another server names the route, for GET and POST, with and without ComfyUI's /api."""
     for method in ("GET", "POST"):
         async with client.http.request(method, client.app.url + prefix + path) as answer:
             error = (await answer.json())["error"]

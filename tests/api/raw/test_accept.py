@@ -1,10 +1,10 @@
-"""Which file of a job an `Accept` header asks for, if any."""
+"""Which file of a job an `Accept` header selects."""
 
 from __future__ import annotations
 
 import pytest
 
-from worker.api.raw.accept import ANY_FILE, Accepted
+from worker.api.raw.accept import ANY_FILE, AcceptHeader
 from worker.job import Output
 
 PICTURE = Output(0, "2", "image", "a.png", mime="image/png")
@@ -37,8 +37,8 @@ OUTPUTS = [TEXT, PICTURE, WEBP, CLIP, LATENT]
     ],
 )
 def test_json_is_the_answer(header: str) -> None:
-    """Nothing is asked for, JSON is wanted at least as much, or the element is malformed."""
-    assert not Accepted.read([header] if header else []).prefers_files
+    """JSON is sent without a header, if JSON has at least the same quality, and for malformed elements."""
+    assert not AcceptHeader.read([header] if header else []).prefers_files
 
 
 @pytest.mark.parametrize(
@@ -61,8 +61,8 @@ def test_json_is_the_answer(header: str) -> None:
     ],
 )
 def test_the_file_with_the_highest_quality_is_chosen(header: str, expected: Output | None) -> None:
-    """The first of several, by the most precise range that covers its type; none where JSON is wanted more."""
-    accepted = Accepted.read([header])
+    """The first file with the highest quality is sent, by the most precise range for its type."""
+    accepted = AcceptHeader.read([header])
     assert accepted.prefers_files
     choice = accepted.choose(OUTPUTS)
     assert (choice and choice.output) == expected
@@ -70,15 +70,15 @@ def test_the_file_with_the_highest_quality_is_chosen(header: str, expected: Outp
 
 
 def test_several_headers_are_one_list() -> None:
-    """As RFC 9110 says of every list."""
-    choice = Accepted.read(["image/png;q=0.1", "video/*"]).choose(OUTPUTS)
+    """Several `Accept` headers are combined to one list (RFC 9110)."""
+    choice = AcceptHeader.read(["image/png;q=0.1", "video/*"]).choose(OUTPUTS)
     assert choice is not None
     assert choice.output is CLIP
 
 
 def test_octet_stream_is_any_file() -> None:
-    """One that has no other type comes first; a picture is sent as the type that was asked for."""
-    accepted = Accepted.read([ANY_FILE])
+    """`application/octet-stream` selects any file. A file with an accepted type precedes, under that type."""
+    accepted = AcceptHeader.read([ANY_FILE])
     latent, picture = accepted.choose(OUTPUTS), accepted.choose([TEXT, PICTURE])
     assert latent is not None
     assert picture is not None
@@ -88,7 +88,7 @@ def test_octet_stream_is_any_file() -> None:
 
 
 def test_a_file_of_an_unknown_type_is_known_by_its_kind() -> None:
-    """Python learns some types from files that slim machines lack."""
-    choice = Accepted.read(["video/*"]).choose([PICTURE, UNKNOWN])
+    """A file without a known type is selected by its kind."""
+    choice = AcceptHeader.read(["video/*"]).choose([PICTURE, UNKNOWN])
     assert choice is not None
     assert choice.output is UNKNOWN

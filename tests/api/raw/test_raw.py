@@ -1,4 +1,4 @@
-"""A file of the job as the body of the answer, for clients that accept files."""
+"""Responses whose body is a file of the job."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 @dataclass(frozen=True)
 class Answer:
-    """Status, headers and body."""
+    """Status, headers and body of a response."""
 
     status: int
     headers: CIMultiDictProxy[str]
@@ -36,13 +36,14 @@ class Answer:
 
 
 async def ask(client: Client, body: object, accept: str, query: str = "") -> Answer:
+    """Send a request and return the response."""
     url = f"{client.app.url}/generate/sync{query}"
     async with client.http.post(url, json=body, headers={"Accept": accept}) as answer:
         return Answer(answer.status, answer.headers, await answer.read())
 
 
 def several() -> Workflow:
-    """Two pictures, a video and a text, in this order."""
+    """Return a workflow with two images, a video and a text, in this order."""
     workflow = picture(prefix="first")
     workflow["3"] = {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "second"}}
     workflow["4"] = {"class_type": "PreviewAny", "inputs": {"source": ["9", 0]}}
@@ -56,7 +57,7 @@ def several() -> Workflow:
 
 
 async def test_the_first_picture_is_the_body(client: Client, engine: EngineHandle) -> None:
-    """The bytes that ComfyUI wrote, with the facts of the JSON answer in headers."""
+    """The body is the first image as ComfyUI wrote it, and headers have the facts of the JSON response."""
     answer = await ask(client, {"workflow": picture(prefix="raw/one")}, "image/*")
     assert answer.status == 200
     assert answer.body == (engine.output / "raw" / "one_00001_.png").read_bytes()
@@ -71,7 +72,7 @@ async def test_the_first_picture_is_the_body(client: Client, engine: EngineHandl
 
 
 async def test_the_token_opens_the_rest(client: Client) -> None:
-    """The whole JSON answer and every file, with the hash that the answer did not wait for."""
+    """The token in the headers opens the JSON response and every file with its hash."""
     answer = await ask(client, {"workflow": several()}, "image/*")
     job_id, token = answer.headers["X-Job-Id"], answer.headers["X-Job-Token"]
     status, job = await client.get(f"/jobs/{job_id}", token)
@@ -85,7 +86,7 @@ async def test_the_token_opens_the_rest(client: Client) -> None:
 
 
 async def test_another_output_by_its_index(client: Client) -> None:
-    """`?output=` takes what `outputs[].index` says; it has to be of a type that is accepted."""
+    """`?output=` selects an output by its index. Its type has to be accepted."""
     request = {"workflow": several(), "id": "several"}
     _, job = await client.post("/generate/sync", request)
     index = {output["node_id"]: output["index"] for output in job["outputs"]}
@@ -100,7 +101,7 @@ async def test_another_output_by_its_index(client: Client) -> None:
 
 
 async def test_an_output_that_is_not_there(client: Client) -> None:
-    """The error names the indexes that there are; one that is no number is refused before anything runs."""
+    """An unknown index is 404 with the known ones. An invalid index is rejected before the job."""
     missing = await ask(client, {"workflow": picture(), "id": "one"}, "image/*", "?output=3")
     assert (missing.status, missing.json["error"]["code"]) == (404, "not_found")
     assert "its outputs are: 0" in missing.json["error"]["message"]
@@ -110,7 +111,7 @@ async def test_an_output_that_is_not_there(client: Client) -> None:
 
 
 async def test_nothing_of_the_type(client: Client) -> None:
-    """406 lists what there is, in the dialect of the request, and the token opens the result."""
+    """406 lists the outputs in the dialect of the request, and the token opens the result."""
     answer = await ask(client, {"workflow": several()}, "audio/*")
     error = answer.json["error"]
     assert (answer.status, error["code"], error["fault"], error["retryable"]) == (
@@ -128,7 +129,7 @@ async def test_nothing_of_the_type(client: Client) -> None:
 
 
 async def test_json_where_it_is_wanted_too(client: Client) -> None:
-    """By quality values; a client that accepts JSON is not refused for want of a file."""
+    """Quality values decide between JSON and files. A client that accepts JSON never gets 406."""
     for accept in ("*/*", "image/*, application/json", "image/*;q=0.5, application/json;q=0.6", "audio/*, */*;q=0.1"):
         assert (await ask(client, {"workflow": picture()}, accept)).json["status"] == "success"
     answer = await ask(client, {"workflow": picture()}, "image/png;q=0.6, application/json;q=0.5")
@@ -136,7 +137,7 @@ async def test_json_where_it_is_wanted_too(client: Client) -> None:
 
 
 async def test_every_dialect_and_way_of_delivery(client: Client) -> None:
-    """The stock template names its files only, and a URL is no reason to send no file."""
+    """A file is sent in every dialect and with every output format."""
     stock = await ask(client, {"input": {"workflow_json": picture(), "request_id": "stock"}}, "image/png")
     assert (stock.status, stock.headers["X-Job-Id"], stock.body[:8]) == (200, "stock", PNG)
     assert (await ask(client, {"input": {"workflow": picture()}}, "image/png")).body.startswith(PNG)
@@ -147,7 +148,7 @@ async def test_every_dialect_and_way_of_delivery(client: Client) -> None:
 
 
 async def test_the_format_is_the_converted_one(client: Client) -> None:
-    """`output` converts first; its type decides."""
+    """The file is converted first, and the converted type is compared with `Accept`."""
     request = {"workflow": picture(), "output": {"format": "webp"}, "id": "webp"}
     answer = await ask(client, request, "image/webp")
     assert (answer.status, answer.body[8:12]) == (200, b"WEBP")
@@ -155,7 +156,7 @@ async def test_the_format_is_the_converted_one(client: Client) -> None:
 
 
 async def test_the_same_id_finds_the_same_file(client: Client) -> None:
-    """Two at once and one later get one job's file, whatever the first one accepted."""
+    """Repeated and concurrent requests with one id get the file of one job."""
     request = {"workflow": slow(0.3), "id": "twice"}
     (_, json), first = await asyncio.gather(client.post("/generate/sync", request), ask(client, request, "image/*"))
     later = await ask(client, request, "image/*")
@@ -164,7 +165,7 @@ async def test_the_same_id_finds_the_same_file(client: Client) -> None:
 
 
 async def test_no_limit_of_a_json_answer_applies(engine: EngineHandle, tmp_path: Path) -> None:
-    """A file above WORKER_INLINE_MAX is sent as it is, also of a job that JSON could not deliver; JSON is refused."""
+    """A file above WORKER_INLINE_MAX_MIB is sent, and a JSON response with it is rejected."""
     big = {"1": {"class_type": "EmbeddedBigFile", "inputs": {"mebibytes": 3, "filename_prefix": "big"}}}
     async with worker(engine, tmp_path, inline_max=2) as client:
         raw = await ask(client, {"workflow": big, "id": "raw"}, "application/octet-stream")
@@ -178,7 +179,7 @@ async def test_no_limit_of_a_json_answer_applies(engine: EngineHandle, tmp_path:
 
 
 async def test_a_large_file_is_never_whole_in_memory(client: Client) -> None:
-    """One of 200 MiB passes in pieces, and is dropped where the client leaves in the middle."""
+    """A file of 200 MiB is streamed in pieces, and dropped when the client disconnects."""
     big = {"1": {"class_type": "EmbeddedBigFile", "inputs": {"mebibytes": 200, "filename_prefix": "huge"}}}
     url, headers = f"{client.app.url}/generate/sync", {"Accept": "application/octet-stream"}
     async with client.http.post(url, json={"workflow": big, "id": "huge"}, headers=headers) as answer:
@@ -191,7 +192,7 @@ async def test_a_large_file_is_never_whole_in_memory(client: Client) -> None:
 
 
 async def test_repairs_are_counted(client: Client) -> None:
-    """A header counts what runs in another form than it was sent; without any it is missing."""
+    """`X-Job-Repairs` is the number of repairs, and is missing without any."""
     answer = await ask(client, {"workflow": picture() | {"7": {"class_type": "Note", "inputs": {}}}}, "image/*")
     assert (answer.status, answer.headers["X-Job-Repairs"]) == (200, "1")
     answer = await ask(client, {"workflow": picture()}, "image/*")
@@ -199,7 +200,7 @@ async def test_repairs_are_counted(client: Client) -> None:
 
 
 async def test_problems_are_counted(client: Client) -> None:
-    """A header counts the files that a node named and did not write; the JSON answer lists them as problems."""
+    """`X-Job-Problems` is the number of undelivered files, which the JSON response lists."""
     workflow = picture()
     reported = '{"images": [{"filename": "lost.png", "subfolder": "", "type": "output"}]}'
     workflow["3"] = {"class_type": "EmbeddedReport", "inputs": {"json": reported}}
@@ -210,7 +211,7 @@ async def test_problems_are_counted(client: Client) -> None:
 
 
 async def test_names_in_any_script(client: Client) -> None:
-    """ASCII for old clients, and the name itself in UTF-8 (RFC 6266)."""
+    """`Content-Disposition` has an ASCII name for old clients and the name in UTF-8 (RFC 6266)."""
     answer = await ask(client, {"workflow": picture(prefix="лодка 50%")}, "image/*")
     plain, encoded = answer.headers["Content-Disposition"].split("; ")[1:]
     assert plain == 'filename="_____ 50__00001_.png"'
@@ -218,7 +219,7 @@ async def test_names_in_any_script(client: Client) -> None:
 
 
 async def test_errors_and_202_stay_json(engine: EngineHandle, tmp_path: Path) -> None:
-    """A client that wants a picture and gets another status reads why."""
+    """Errors and 202 responses are JSON."""
     async with worker(engine, tmp_path, Traits(sync_limit_s=0.2)) as client:
         failed = await ask(client, {"workflow": failing()}, "image/*")
         assert (failed.status, failed.json["error"]["code"]) == (422, "node_failed")
@@ -228,14 +229,14 @@ async def test_errors_and_202_stay_json(engine: EngineHandle, tmp_path: Path) ->
 
 
 async def test_a_platform_whose_clients_read_json(engine: EngineHandle, tmp_path: Path) -> None:
-    """There `Accept` changes nothing."""
+    """On a platform without raw responses `Accept` is ignored."""
     async with worker(engine, tmp_path, Traits(raw_answers=False)) as client:
         assert (await ask(client, {"workflow": picture()}, "image/*", "?output=x")).json["status"] == "success"
         assert (await ask(client, {"workflow": picture()}, "video/*")).json["status"] == "success"
 
 
 async def test_a_platform_that_carries_less(engine: EngineHandle, tmp_path: Path) -> None:
-    """A file above the platform's largest answer is refused, and smaller ones are not measured as base64."""
+    """A file above the platform's limit is rejected. The size of a smaller file is not counted as base64."""
     async with worker(engine, tmp_path, Traits(max_response_bytes=2000)) as client:
         answer = await ask(client, {"workflow": picture(512, 512)}, "image/*")
         assert (answer.status, answer.json["error"]["code"]) == (422, "output_too_large_for_inline")

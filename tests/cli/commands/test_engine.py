@@ -20,7 +20,7 @@ def test_a_port_in_use_ends_the_command(tmp_path: Path, name: str) -> None:
         done = cli(name, "--port", port, cwd=tmp_path)
     assert done.returncode == 1
     message, step = done.stderr.strip().splitlines()[-2:]
-    assert message.startswith(f"comfy-worker: can't listen on 127.0.0.1:{port}: address already in use.")
+    assert message.startswith(f"comfy-worker: cannot listen on 127.0.0.1:{port}: address already in use.")
     assert step == f"  → Run `comfy-worker {name} --port 0` to listen on a free port."
     assert name == "serve" or done.stderr.count("\n") == 2
 
@@ -30,7 +30,7 @@ def test_an_invalid_address_is_rejected(tmp_path: Path, host: str, port: int) ->
     """The engine rejects a port above 65535, an address of another machine and an unknown host, without a traceback."""
     done = cli("engine", "--host", host, "--port", port, cwd=tmp_path)
     assert (done.returncode, done.stderr.count("\n")) == (1, 2)
-    assert done.stderr.startswith(f"comfy-worker: can't listen on {host}:{port}: ")
+    assert done.stderr.startswith(f"comfy-worker: cannot listen on {host}:{port}: ")
 
 
 def test_the_simulated_account_reports_a_port_in_use(tmp_path: Path) -> None:
@@ -47,4 +47,4 @@ def test_the_simulated_account_reports_a_port_in_use(tmp_path: Path) -> None:
             check=False,
         )
     assert (done.returncode, "Traceback" in done.stderr) == (1, False)
-    assert f"can't listen on 127.0.0.1:{port}: address already in use" in done.stderr
+    assert f"cannot listen on 127.0.0.1:{port}: address already in use" in done.stderr

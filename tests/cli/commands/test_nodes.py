@@ -74,9 +74,9 @@ def test_what_cannot_be_pinned_is_not_written(project: Project) -> None:
     """Neither a branch that isn't there, nor a commit, nor a server, nor a name that is taken."""
     for source, said in (
         (f"{project.pack.url}@gone", "has no branch or tag 'gone'"),
-        (f"{project.pack.url}@{CUT}", "can't be fetched"),
-        ("file:///nowhere/Pack", "can't be asked for its newest commit: fatal: "),
-        (project.comfyui.url, "ComfyUI is there already"),
+        (f"{project.pack.url}@{CUT}", "cannot be fetched"),
+        ("file:///nowhere/Pack", "cannot be asked for its newest commit: fatal: "),
+        (project.comfyui.url, "ComfyUI is already in the file"),
     ):
         assert said in project.run("add", source, code=1)
     assert project.file.read_text("utf-8") == project.text
@@ -132,7 +132,7 @@ def test_a_lock_of_other_pins_is_out_of_date(project: Project) -> None:
     project.run("update")
     told = json.loads(project.run("check", "--json", code=1))
     assert told["packs"] == {"ComfyUI": None, "Pack": None}
-    assert told["locks"][0] == "comfyui.lock is not of these pins and constraints"
+    assert told["locks"][0] == "comfyui.lock was made for other pins or constraints"
 
 
 def test_a_commit_that_vanished_is_found(project: Project) -> None:
@@ -140,14 +140,14 @@ def test_a_commit_that_vanished_is_found(project: Project) -> None:
     project.file.write_text(project.text.replace(project.pins.comfyui.commit, CUT), "utf-8")
     project.write_locks()
     said = project.run("check", code=1)
-    assert f"can't be fetched from {project.comfyui.url} at {CUT}" in said
+    assert f"cannot be fetched from {project.comfyui.url} at {CUT}" in said
     assert "match the pins" in said
 
 
 def test_a_file_that_can_not_be_read_is_told_with_its_line(project: Project) -> None:
     """In one sentence, as everything that goes wrong."""
     project.file.write_text("One\n", "utf-8")
-    assert project.run(code=1).startswith("✗ comfyui_nodes.txt: line 1: write NAME")
+    assert project.run(code=1).startswith("✗ comfyui_nodes.txt: line 1: 'One' is not GIT-URL@COMMIT")
     project.file.unlink()
     assert project.run("check", code=1).startswith(
         "✗ comfyui_nodes.txt: no such file or directory  [file_unreadable]\n"

@@ -83,7 +83,7 @@ def test_what_keeps_it_from_starting_is_one_sentence(tmp_path: Path) -> None:
     """A port that is taken, a folder without a ComfyUI, a platform nobody knows, a container that isn't Vast's."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = cli("serve", "--port", taken.getsockname()[1], cwd=tmp_path)
-    assert (done.returncode, "can't listen on 127.0.0.1" in done.stderr) == (1, True)
+    assert (done.returncode, "cannot listen on 127.0.0.1" in done.stderr) == (1, True)
     done = cli("serve", "--comfyui", tmp_path, cwd=tmp_path)
     assert (done.returncode, "has no main.py" in done.stderr) == (1, True)
     done = cli("serve", "--platform", "vest", cwd=tmp_path)

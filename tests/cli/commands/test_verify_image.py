@@ -69,7 +69,7 @@ def test_a_pack_that_lost_a_class_or_is_not_spoken_of_fails(tmp_path: Path) -> N
     assert done.returncode == 1
     found = {row["name"]: row for row in json.loads(done.stdout)["findings"] if row["kind"] == "pack"}
     assert found["RES4LYF"]["says"] == "is imported, but has no class Sigmas Rescale"
-    assert found["ControlAltAI-Nodes"]["says"] == "ComfyUI says nothing of its import"
+    assert found["ControlAltAI-Nodes"]["says"] == "ComfyUI's log does not mention its import"
 
 
 def test_a_template_that_is_refused_fails_by_node_and_field(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_template_that_is_refused_fails_by_node_and_field(tmp_path: Path) -> N
     kept = tmp_path / "kept.json"
     done = verify(tmp_path, imported(*BASE), "--object-info", kept, classes={"ClownsharKSampler_Beta": sampler})
     assert (done.returncode, kept.exists()) == (1, False)
-    assert "sd15-res4lyf           is refused" in done.stdout
+    assert "sd15-res4lyf           is rejected" in done.stdout
     assert "  node 3 Sampler (ClownsharKSampler_Beta), input sampler_name: Value not in list" in done.stdout
     assert "sdxl                   accepted" in done.stdout
 
@@ -94,7 +94,7 @@ def test_a_pack_that_needs_a_gpu_is_excused(tmp_path: Path) -> None:
     lost = {"ClownsharKSampler_Beta": None}
     done = verify(tmp_path, log, "--pins", tmp_path / "pins.txt", classes=lost)
     assert done.returncode == 0, done.stdout
-    assert "needs a GPU to be imported: looked at when the worker starts" in done.stdout
+    assert "needs a GPU to be imported, so the worker checks it at its start" in done.stdout
     assert "?  template  sd15-res4lyf           needs RES4LYF" in done.stdout
 
 

@@ -64,5 +64,5 @@ def test_a_worker_that_dies_again_and_again_is_given_up(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = command("serve", "--restarts", "1", "--port", taken.getsockname()[1], cwd=tmp_path)
     assert done.returncode == 1
-    assert done.stderr.count("can't listen on 127.0.0.1") == 2
+    assert done.stderr.count("cannot listen on 127.0.0.1") == 2
     assert "died 2 times in a row" in done.stderr

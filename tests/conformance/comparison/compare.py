@@ -1,4 +1,4 @@
-"""Holds what an engine did against a recording and tells every difference."""
+"""Comparison of a replay with its recording."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from dataclasses import dataclass
 
 from tests.conformance.comparison.frames import FrameEntry, arranged, overlapping, partial
 from tests.conformance.comparison.media import describe
-from tests.conformance.comparison.names import Names
+from tests.conformance.comparison.names import ReplayNames
 from tests.conformance.comparison.normal import Mismatch, expected, mismatches, normal
 from tests.conformance.recorded.transcript import (
-    Body,
-    Connect,
+    ClientConnects,
+    ConnectionLost,
     Frame,
-    Http,
-    Lost,
-    Received,
-    Response,
+    HttpExchange,
+    ReceivedFrame,
+    RecordedBody,
+    RecordedResponse,
     TextFrame,
     Transcript,
 )
@@ -43,7 +43,7 @@ CONTEXT = 4
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """`place` names the request or client and where in its answer or frames; ids are left out of it."""
+    """One difference. `place` names the request or the client, and the part of its response or frames, without ids."""
 
     place: str
     recorded: str
@@ -54,7 +54,7 @@ class Difference:
 
 
 def compare(transcript: Transcript, outcome: ReplayOutcome) -> list[Difference]:
-    """Every difference, in the order of the recording: answers first, then what each client heard."""
+    """Return every difference: first those of the responses, then those of each client's frames."""
     found: list[Difference] = []
     for index, (event, answer) in enumerate(outcome.answers):
         place = f"{index:03} {event.request.method} {UUID.sub('<id>', event.request.path)}"
@@ -63,23 +63,29 @@ def compare(transcript: Transcript, outcome: ReplayOutcome) -> list[Difference]:
     crowded = any(overlapping(frames) for frames in heard.values())
     for client, frames in heard.items():
         found += _client(f"ws {client}", (frames, outcome.frames.get(client, [])), outcome.names, crowded=crowded)
-    for client, mark in outcome.vain.items():
+    for client, mark in outcome.missed_frames.items():
         found.append(Difference(f"ws {client} waited in vain", mark, "<nothing>"))
-    for lost in (event for event in transcript.events if isinstance(event, Lost)):
+    for lost in (event for event in transcript.events if isinstance(event, ConnectionLost)):
         if outcome.lost.get(lost.client) != lost.code:
             found.append(Difference(f"ws {lost.client} lost", str(lost.code), str(outcome.lost.get(lost.client))))
     return found
 
 
 def _heard(transcript: Transcript) -> Mapping[str, list[Frame]]:
-    heard: dict[str, list[Frame]] = {event.client: [] for event in transcript.events if isinstance(event, Connect)}
+    """Return the recorded frames by client."""
+    heard: dict[str, list[Frame]] = {
+        event.client: [] for event in transcript.events if isinstance(event, ClientConnects)
+    }
     for event in transcript.events:
-        if isinstance(event, Received):
+        if isinstance(event, ReceivedFrame):
             heard[event.client].append(event.frame)
     return heard
 
 
-def _answer(place: str, event: Http, answer: Response | None, names: Names) -> Iterator[Difference]:
+def _answer(
+    place: str, event: HttpExchange, answer: RecordedResponse | None, names: ReplayNames
+) -> Iterator[Difference]:
+    """Compare one response."""
     recorded = event.response
     if recorded is None or answer is None:
         if recorded is not answer:
@@ -101,7 +107,8 @@ def _answer(place: str, event: Http, answer: Response | None, names: Names) -> I
     yield from _body(f"{place} body", (recorded, answer), names)
 
 
-def _body(place: str, pair: tuple[Response, Response], names: Names) -> Iterator[Difference]:
+def _body(place: str, pair: tuple[RecordedResponse, RecordedResponse], names: ReplayNames) -> Iterator[Difference]:
+    """Compare the bodies of two responses."""
     recorded, answer = pair
     if recorded.body.content is None:
         length = _length(answer)
@@ -114,20 +121,21 @@ def _body(place: str, pair: tuple[Response, Response], names: Names) -> Iterator
         yield from _content(place, recorded.body, answer.body, names)
 
 
-def _length(answer: Response) -> int:
-    """In bytes; of JSON as long as Python writes it, with its blanks."""
+def _length(answer: RecordedResponse) -> int:
+    """Return the length in bytes. JSON is measured as Python writes it, with spaces."""
     return len(json.dumps(answer.body.json)) if answer.is_json else answer.body.length
 
 
-def _content(place: str, recorded: Body, answer: Body, names: Names) -> Iterator[Difference]:
+def _content(place: str, recorded: RecordedBody, answer: RecordedBody, names: ReplayNames) -> Iterator[Difference]:
     old, new = names.replayed(describe(recorded.content or b"")), describe(answer.content or b"")
     if old != new:
         yield Difference(place, old, new)
 
 
 def _client(
-    place: str, heard: tuple[Sequence[Frame], Sequence[Frame]], names: Names, *, crowded: bool
+    place: str, heard: tuple[Sequence[Frame], Sequence[Frame]], names: ReplayNames, *, crowded: bool
 ) -> Iterator[Difference]:
+    """Compare the frames of one client."""
     recorded, replayed = heard
     partly = partial(recorded)
     old = arranged(recorded, partly, statuses=not crowded)
@@ -141,7 +149,7 @@ def _client(
 
 
 def _order(place: str, old: list[str], new: list[str]) -> Iterator[Difference]:
-    """The first frame where the two part."""
+    """Yield a difference for the first frame at which two sequences differ."""
     if old == new:
         return
     at = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
@@ -149,7 +157,8 @@ def _order(place: str, old: list[str], new: list[str]) -> Iterator[Difference]:
     yield Difference(f"{place} order at {at}", " | ".join(old[around]), " | ".join(new[around]))
 
 
-def _carried(place: str, before: FrameEntry, after: FrameEntry, names: Names) -> Iterator[Difference]:
+def _carried(place: str, before: FrameEntry, after: FrameEntry, names: ReplayNames) -> Iterator[Difference]:
+    """Compare the data of two frames with the same key."""
     if before.key != after.key:
         return
     for found in mismatches(expected(before.data, names), normal(after.data)):
@@ -157,7 +166,7 @@ def _carried(place: str, before: FrameEntry, after: FrameEntry, names: Names) ->
 
 
 def _statuses(frames: Sequence[Frame]) -> tuple[int, Json]:
-    """How many, and what the last one said."""
+    """Return the number of status frames, and the content of the last one."""
     statuses = [frame for frame in frames if isinstance(frame, TextFrame) and frame.kind == "status"]
     return len(statuses), statuses[-1].data["status"] if statuses else None
 

@@ -1,4 +1,4 @@
-"""The differences that are no faults: what a recording owes to its machine, and what the embedded engine leaves."""
+"""Differences that are not faults: those caused by the recording machine, and intended ones of the embedded engine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class KeptDifference:
-    """`places` are those of `compare.Difference`, `*` standing for anything; `scenario` is the start of its name."""
+    """A known difference.
+
+    `scenario` is the start of the name of a recording. `places` are places of `compare.Difference`, in which `*` stands
+    for any text.
+    """
 
     scenario: str
     places: tuple[str, ...]
@@ -23,18 +27,18 @@ OF_THE_RECORDING: tuple[KeptDifference, ...] = (
     KeptDifference(
         "",
         ("* GET */system_stats body * value", "* GET */system_stats body $.system.argv length"),
-        "memory, versions and the command line are the machine's",
+        "memory, versions and the command line depend on the machine",
     ),
-    KeptDifference("05-", ("* header content-range",), "the range is one of a file as long as the encoder made it"),
+    KeptDifference("05-", ("* header content-range",), "the range depends on the length of the encoded file"),
     KeptDifference(
         "06-",
         ("*.filename value", "* header content-disposition"),
-        "two savers count in one folder, and the first to run is the first of a Python set",
+        "two savers number their files in one folder, and the order of a Python set decides which runs first",
     ),
     KeptDifference(
         "07-",
         ("*.filename value", "* header content-disposition"),
-        "three savers count in one folder, and the first to run is the first of a Python set",
+        "three savers number their files in one folder, and the order of a Python set decides which runs first",
     ),
     KeptDifference(
         "19b-",
@@ -46,7 +50,7 @@ OF_THE_RECORDING: tuple[KeptDifference, ...] = (
             ),
             *("ws A order*", "ws A statuses", "009 *"),
         ),
-        "whether the first job starts before the worker dies is decided within a millisecond",
+        "the worker thread may end just before or just after the first job starts",
     ),
     KeptDifference(
         "20-", ("* GET /api/jobs?limit=5 body $.pagination.total value",), "jobs of earlier sessions were counted"
@@ -54,8 +58,8 @@ OF_THE_RECORDING: tuple[KeptDifference, ...] = (
     KeptDifference(
         "21-", ("ws A status $.status.exec_info.queue_remaining value",), "prompts of an earlier session were queued"
     ),
-    KeptDifference("24-", ("* GET /internal/logs* body *",), "what was printed before is the process's own past"),
-    KeptDifference("24-", ("* GET /internal/files/output body $ length",), "files of earlier sessions lay there"),
+    KeptDifference("24-", ("* GET /internal/logs* body *",), "the log has earlier lines of the process"),
+    KeptDifference("24-", ("* GET /internal/files/output body $ length",), "the folder has files of earlier sessions"),
     KeptDifference(
         "24-",
         (
@@ -66,7 +70,7 @@ OF_THE_RECORDING: tuple[KeptDifference, ...] = (
             "* GET /extensions body *",
             "* GET /object_info body length",
         ),
-        "folders, templates and classes are those of the installed packs",
+        "folders, templates and classes depend on the installed packs",
     ),
     KeptDifference(
         "31-",
@@ -78,16 +82,16 @@ OF_THE_RECORDING: tuple[KeptDifference, ...] = (
             "* GET /api/tags?limit=3 body $.tags[*",
             "ws A order*",
         ),
-        "assets have ids and times of their own, and a scan in the background tells of itself when it likes",
+        "assets have their own ids and times, and a background scan sends events at any time",
     ),
     KeptDifference(
         "24-",
         ("* GET / body", "* GET /view_metadata/* body *"),
-        "the page is the installed editor's, the metadata is that of the model file",
+        "the page is the installed editor's, and the metadata is that of the model file",
     ),
-    KeptDifference("24-", ("* GET /global_subgraphs body *",), "blueprints are keyed by a hash of where they lie"),
+    KeptDifference("24-", ("* GET /global_subgraphs body *",), "the keys of blueprints are hashes of their paths"),
 )
-"""Any engine may differ here, another real one too."""
+"""Differences of any engine from the recordings, even of another real ComfyUI."""
 
 ON_PURPOSE: tuple[KeptDifference, ...] = (
     KeptDifference(
@@ -100,7 +104,7 @@ ON_PURPOSE: tuple[KeptDifference, ...] = (
             "*.output_tooltips missing",
             "*.display missing",
         ),
-        "The catalog is reduced to facts: no descriptions, tooltips, search words or display hints.",
+        "The catalog contains facts only: no descriptions, tooltips, search words or display hints.",
     ),
     KeptDifference(
         "24-",
@@ -118,17 +122,21 @@ ON_PURPOSE: tuple[KeptDifference, ...] = (
         "Models are names without files, so they have no metadata.",
     ),
     KeptDifference(
-        "21-", ("*.text[0] value",), "`PreviewAny` of a picture writes a short text: there are no tensors to print."
+        "21-",
+        ("*.text[0] value",),
+        "`PreviewAny` of an image writes a short text, because there are no tensors to print.",
     ),
     KeptDifference(
-        "31-", ("*",), "`--enable-assets` is not offered; the engine answers as a ComfyUI started without it."
+        "31-",
+        ("*",),
+        "The option `--enable-assets` does not exist. The engine responds like a ComfyUI that was started without it.",
     ),
 )
-"""The embedded engine differs here and will; `docs/embedded-engine.md` tells the reasons in the same words."""
+"""Intended differences of the embedded engine. `docs/embedded-engine.md` gives the reasons in the same words."""
 
 
 def kept(scenario: str, place: str, *, embedded: bool) -> KeptDifference | None:
-    """The entry that explains a difference, if there is one."""
+    """Return the entry that explains a difference, or None."""
     table: Iterable[KeptDifference] = OF_THE_RECORDING + ON_PURPOSE if embedded else OF_THE_RECORDING
     return next((entry for entry in table if entry.covers(scenario, place)), None)
 

@@ -1,4 +1,4 @@
-"""The frames of one client in an order that two faithful servers agree on."""
+"""The frames of one client in an order that does not depend on chance."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from worker.workflow.json_value import Json, JsonObject
 
 ENDS = "end"
 NODES = "(nodes)"
-"""Stands for the node frames of a job that one of both saw only in part: how far it got, time decides."""
+"""Replaces the node frames of a prompt of which one client got only a part, because their number depends on time."""
 
 
 @dataclass(frozen=True, slots=True)
 class FrameEntry:
-    """`key` says what happened, `data` what it carried."""
+    """One frame in comparable form: `key` names the event, and `data` is its content."""
 
     key: str
     data: Json = None
@@ -27,13 +27,14 @@ class FrameEntry:
 
 @dataclass(slots=True)
 class _Job:
-    """The node frames of the job under way, by node: independent nodes run in the order of a Python set."""
+    """The node frames of the prompt that runs, by node. Independent nodes run in random order."""
 
     blocks: dict[str, list[FrameEntry]] = field(default_factory=dict)
     states: JsonObject = field(default_factory=dict)
     node: str = ""
 
     def drain(self, *, partly: bool) -> list[FrameEntry]:
+        """Return the collected frames sorted by node, and start anew."""
         entries = [entry for node in sorted(self.blocks) for entry in self.blocks[node]]
         if partly and entries:
             entries = [FrameEntry(NODES), *(entry for entry in entries if entry.key.startswith("executed"))]
@@ -43,12 +44,12 @@ class _Job:
 
 
 def overlapping(frames: Iterable[Frame]) -> bool:
-    """Was a prompt queued behind another? Then the statuses of new prompts fall anywhere among the frames."""
+    """Return whether a prompt was queued behind another one, so that the position of status frames is random."""
     return any(_remaining(frame) > 1 for frame in frames)
 
 
 def partial(frames: Sequence[Frame]) -> set[str]:
-    """The prompts of which these frames show only a part, or that were interrupted."""
+    """Return the prompts that were interrupted, or of which the client got only some frames."""
     kinds: dict[str, set[str]] = {}
     for frame in frames:
         if isinstance(frame, TextFrame) and prompt_of(frame):
@@ -58,9 +59,9 @@ def partial(frames: Sequence[Frame]) -> set[str]:
 
 
 def arranged(frames: Sequence[Frame], partly: set[str], *, statuses: bool) -> list[FrameEntry]:
-    """Node frames sorted by node, those of the prompts in `partly` folded into one.
+    """Return the frames with node frames sorted by node, and with those of prompts in `partly` replaced by one entry.
 
-    Without `statuses` only those remain that come right before the end of a job.
+    Without `statuses`, only the status frames just before the end of a prompt are kept.
     """
     entries: list[FrameEntry] = []
     job = _Job()
@@ -74,7 +75,7 @@ def arranged(frames: Sequence[Frame], partly: set[str], *, statuses: bool) -> li
             job.blocks.setdefault(node, []).append(_node_entry(frame, job, node))
             job.node = node
         elif _is_kept(frame, following, statuses=statuses):
-            # The answer to a handshake in the middle of a job may come a few frames later.
+            # The response to feature flags in the middle of a prompt may come a few frames later.
             entries += [] if _is_flags(frame) else job.drain(partly=prompt in partly)
             entries.append(_entry(frame))
     return entries + job.drain(partly=prompt in partly)
@@ -102,13 +103,13 @@ def _is_kept(frame: Frame, following: Frame | None, *, statuses: bool) -> bool:
     if not isinstance(frame, TextFrame):
         return True
     if frame.kind == "logs":
-        return False  # what was printed, and when, is the machine's affair
+        return False  # log lines depend on the machine
     ends = isinstance(following, TextFrame) and following.kind == "executing" and following.data["node"] is None
     return frame.kind != "status" or statuses or ends or "sid" in frame.data
 
 
 def _node(frame: Frame, job: _Job) -> str:
-    """The node a frame belongs to, or nothing."""
+    """Return the node of a frame, or an empty string."""
     if isinstance(frame, BinaryFrame):
         return str(frame.metadata.get("node_id", job.node))
     if frame.kind == "progress_state":
@@ -119,6 +120,7 @@ def _node(frame: Frame, job: _Job) -> str:
 
 
 def _changed(frame: TextFrame, job: _Job) -> JsonObject:
+    """Return the nodes whose state differs from the previous `progress_state`."""
     nodes = frame.data["nodes"]
     assert isinstance(nodes, dict)
     return {node: state for node, state in nodes.items() if job.states.get(node) != state}

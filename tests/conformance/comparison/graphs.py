@@ -1,4 +1,4 @@
-"""Whether two prompts are the same graph, whatever their nodes are called."""
+"""Comparison of two prompts as graphs, without their node ids."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 from worker.workflow.catalog.catalog import Catalog
 
 ROUNDS = 12
-"""How far around a node is looked before two are taken for the same."""
+"""Number of links around a node that its hash covers."""
 
 Nodes = dict[str, tuple[str, dict[str, Any]]]
 
 
 def nodes_of(prompt: Mapping[str, Any], catalog: Catalog) -> Nodes:
-    """Class and inputs by id, without what the catalog doesn't know: the server ignores it."""
+    """Return class and inputs of each node, without inputs that the catalog does not have and the server ignores."""
     return {
         node_id: (
             node["class_type"],
@@ -26,8 +26,8 @@ def nodes_of(prompt: Mapping[str, Any], catalog: Catalog) -> Nodes:
     }
 
 
-def alike(one: Nodes, other: Nodes) -> bool:
-    """True for graphs that differ in ids alone."""
+def are_isomorphic(one: Nodes, other: Nodes) -> bool:
+    """Return whether two graphs differ only in their node ids."""
     return one == other or _colours(one) == _colours(other)
 
 
@@ -36,6 +36,7 @@ def _known(class_type: str, name: str, catalog: Catalog) -> bool:
 
 
 def _colours(nodes: Nodes) -> Counter[int]:
+    """Return a hash for each node that depends on the graph around it, with the counts of equal hashes."""
     colours = {node_id: hash(class_type) for node_id, (class_type, _) in nodes.items()}
     for _ in range(ROUNDS):
         colours = {node_id: _colour(*node, colours) for node_id, node in nodes.items()}
@@ -43,11 +44,11 @@ def _colours(nodes: Nodes) -> Counter[int]:
 
 
 def _colour(class_type: str, inputs: dict[str, Any], colours: Mapping[str, int]) -> int:
-    told = []
+    error_types = []
     for name, value in sorted(inputs.items()):
         match value:
             case [str(source), int(slot)]:
-                told.append((name, "link", colours.get(source, 0), slot))
+                error_types.append((name, "link", colours.get(source, 0), slot))
             case _:
-                told.append((name, "value", hash(json.dumps(value, sort_keys=True)), 0))
-    return hash((class_type, tuple(told)))
+                error_types.append((name, "value", hash(json.dumps(value, sort_keys=True)), 0))
+    return hash((class_type, tuple(error_types)))

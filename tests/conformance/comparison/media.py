@@ -1,4 +1,4 @@
-"""What a file is, without the bytes that depend on an encoder's version."""
+"""Descriptions of media files without the bytes that depend on an encoder's version."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAGIC = {
 
 
 def describe(content: bytes) -> str:
-    """Images by format, mode, size, frames and names of text chunks; text as it is; the rest by its first bytes."""
+    """Describe a file without what depends on the encoder: the facts of an image, the text, or the type."""
     try:
         with Image.open(io.BytesIO(content)) as image:
             texts = sorted(key for key in image.info if key in TEXT_CHUNKS)

@@ -1,4 +1,4 @@
-"""What the replay calls the things that have another name in the recording: ids, temp files, tags, the counter."""
+"""Names that differ between recording and replay: ids, temp files, file tags and prompt numbers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import orjson
 
-from tests.conformance.recorded.transcript import BinaryFrame, Frame, Request, Response, TextFrame
+from tests.conformance.recorded.transcript import BinaryFrame, Frame, RecordedRequest, RecordedResponse, TextFrame
 from worker.workflow.json_value import Json, JsonObject
 
 TEMP_NAME = re.compile(r"ComfyUI_temp_[a-z]{5}")
@@ -15,10 +15,11 @@ RECORDED_HOST = "127.0.0.1:18191"
 LEARNED_HEADERS = ("etag", "last-modified")
 
 
-class Names:
-    """Learned while the replay runs; `replayed` puts a recorded text into the replay's words.
+class ReplayNames:
+    """The replay's names of recorded ids, files and numbers. They are learned while the replay runs.
 
-    Output files are asked for by the replay's name (`requested`) but compared by the recorded one.
+    `replayed` translates a recorded text for comparison. `requested` translates a text of a request, and also replaces
+    names of output files, which are compared under their recorded names.
     """
 
     def __init__(self, host: str) -> None:
@@ -27,17 +28,20 @@ class Names:
         self._base: tuple[int, int] | None = None
 
     def learn(self, recorded: str, replayed: str) -> None:
+        """Store the replay's name of a recorded name."""
         if recorded != replayed:
             self._pairs.setdefault(recorded, replayed)
 
     def replayed(self, text: str) -> str:
+        """Return a recorded text with the names of the replay."""
         return _replace(self._pairs, text)
 
     def prompt(self, recorded: str) -> str:
-        """The replay's id of a prompt."""
+        """Return the replay's id of a recorded prompt."""
         return self._pairs.get(recorded, recorded)
 
     def requested(self, text: str) -> str:
+        """Return a recorded text of a request with the names of the replay, including output files."""
         return _replace(self._pairs | self._files, text)
 
     def replayed_json(self, value: Json) -> Json:
@@ -45,9 +49,9 @@ class Names:
         return parsed
 
     def number(self, recorded: Json) -> Json:
-        """A prompt's number as the replay counts.
+        """Return the replay's number of a prompt.
 
-        Numbers that a client chose are floats and stay as they are, and so do the small ones after a restart.
+        Numbers that a client chose are floats and are not changed, nor are small numbers after a restart.
         """
         if self._base is None or not isinstance(recorded, int) or isinstance(recorded, bool):
             return recorded
@@ -56,8 +60,8 @@ class Names:
             return recorded
         return recorded + (old - new if recorded < 0 else new - old)
 
-    def learn_response(self, request: Request, recorded: Response, replayed: Response) -> None:
-        """Take the id and number of an accepted prompt, and the tags of a file, from the two answers."""
+    def learn_response(self, request: RecordedRequest, recorded: RecordedResponse, replayed: RecordedResponse) -> None:
+        """Learn the id and number of an accepted prompt, and the headers of a file, from two responses."""
         for header in LEARNED_HEADERS:
             if header in recorded.headers and header in replayed.headers:
                 self.learn(recorded.headers[header], replayed.headers[header])
@@ -65,7 +69,7 @@ class Names:
             self._learn_prompt(recorded.body.json, replayed.body.json)
 
     def learn_frame(self, recorded: Frame, replayed: Frame) -> None:
-        """Take the sid of an anonymous socket and the names of files from two frames of the same event."""
+        """Learn the session id and file names from two corresponding frames."""
         if isinstance(recorded, BinaryFrame) or isinstance(replayed, BinaryFrame):
             return
         if recorded.kind == "status":
@@ -102,7 +106,7 @@ def _replace(pairs: dict[str, str], text: str) -> str:
 
 
 def _files(value: Json) -> Iterator[str]:
-    """The file names in a node's output."""
+    """Yield the file names in a node's output."""
     if isinstance(value, dict):
         if isinstance(value.get("filename"), str):
             yield str(value["filename"])

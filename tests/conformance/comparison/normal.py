@@ -1,4 +1,4 @@
-"""Takes out of two JSON values what differs from run to run: times, paths, tracebacks and the order of sets."""
+"""Normal forms of JSON values, without what differs from run to run: times, paths, tracebacks and orders of sets."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ from typing import Any
 
 import orjson
 
-from tests.conformance.comparison.names import Names
+from tests.conformance.comparison.names import ReplayNames
 from worker.workflow.json_value import Json, JsonObject
 
 TIMES = frozenset({"timestamp", "create_time", "execution_start_time", "execution_end_time", "t"})
 UNORDERED = frozenset({"executed", "nodes", "dependent_outputs", "current_outputs", "errors"})
-"""ComfyUI makes these lists from sets, or in the order in which it met the nodes of one."""
+"""Keys of lists that ComfyUI makes from sets, so that their order is random."""
 COUNTERS = frozenset({"number", "priority"})
 MACHINE_PATH = re.compile(r"(?<![\w.:/])/(?:[\w.\-]+/)*[\w.\-]+")
 INTERRUPTED = frozenset({"prompt_id", "node_id", "node_type", "executed", "timestamp"})
-"""The keys of what is said about an interrupted job: at which node it stopped, time decides."""
+"""The keys of `execution_interrupted`. The node in it depends on time."""
 
 
-def expected(recorded: Json, names: Names) -> Json:
-    """A recorded value as the replay should say it."""
+def expected(recorded: Json, names: ReplayNames) -> Json:
+    """Return a recorded value with the names and numbers of the replay, in normal form."""
     return normal(_shifted(names.replayed_json(recorded), names))
 
 
 def normal(value: Json, key: str = "") -> Json:
+    """Return a value without times, paths, tracebacks and random orders."""
     if isinstance(value, dict):
         return {name: normal(child, name) for name, child in _simplified(value).items()}
     if isinstance(value, list):
@@ -42,7 +43,7 @@ def normal(value: Json, key: str = "") -> Json:
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """Where two values differ, and whether something is `missing`, `added`, of another `type`, `length` or `value`."""
+    """One difference between two values. `kind` is `missing`, `added`, `type`, `length` or `value`."""
 
     place: str
     kind: str
@@ -51,7 +52,7 @@ class Mismatch:
 
 
 def mismatches(recorded: Json, replayed: Json, place: str = "$") -> Iterator[Mismatch]:
-    """Every place where two normal values differ."""
+    """Yield every difference between two normal values."""
     if isinstance(recorded, dict) and isinstance(replayed, dict):
         yield from _in_objects(recorded, replayed, place)
     elif isinstance(recorded, list) and isinstance(replayed, list):
@@ -78,18 +79,19 @@ def _in_objects(recorded: JsonObject, replayed: JsonObject, place: str) -> Itera
 
 
 def _simplified(value: JsonObject) -> JsonObject:
+    """Return an object without what is random: where a prompt was interrupted, and the values of current inputs."""
     if value.keys() == INTERRUPTED:
         return {"prompt_id": value["prompt_id"]}
     inputs = value.get("current_inputs")
     if isinstance(inputs, dict):
         names: list[Json] = [*sorted(inputs)]
-        # Their values are whole tensors and prompts, written out by Python.
+        # The values are whole tensors and prompts as text.
         return {**value, "current_inputs": names}
     return value
 
 
-def _shifted(value: Json, names: Names, key: str = "") -> Json:
-    """With the prompt numbers as the replay counts them."""
+def _shifted(value: Json, names: ReplayNames, key: str = "") -> Json:
+    """Return a value with the prompt numbers of the replay."""
     if isinstance(value, dict):
         return {name: _shifted(child, names, name) for name, child in value.items()}
     if isinstance(value, list):
@@ -99,7 +101,7 @@ def _shifted(value: Json, names: Names, key: str = "") -> Json:
 
 
 def _is_queue_item(value: list[Any]) -> bool:
-    """[number, prompt id, prompt, extra data, outputs to execute]"""
+    """Return whether a list is [number, prompt id, prompt, extra data, outputs to execute]."""
     return len(value) == 5 and isinstance(value[1], str) and isinstance(value[4], list) and isinstance(value[2], dict)
 
 

@@ -1,4 +1,4 @@
-"""The comparison itself: it forgives what differs from run to run and nothing else."""
+"""The comparison of a replay with its recording ignores what differs from run to run, and nothing else."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import orjson
 import pytest
 
 from tests.conformance.comparison.compare import compare
-from tests.conformance.comparison.names import Names
+from tests.conformance.comparison.names import ReplayNames
 from tests.conformance.recorded.transcript import (
     BinaryFrame,
-    Body,
-    Connect,
+    ClientConnects,
     Event,
     Frame,
-    Http,
+    HttpExchange,
     Moment,
-    Received,
-    Request,
-    Response,
+    ReceivedFrame,
+    RecordedBody,
+    RecordedRequest,
+    RecordedResponse,
     TextFrame,
     Transcript,
 )
@@ -28,12 +28,12 @@ from worker.workflow.json_value import Json
 
 OLD = "11111111-1111-4111-8111-111111111111"
 NEW = "22222222-2222-4222-8222-222222222222"
-POST = Request("POST", "/prompt", body=b"{}")
+POST = RecordedRequest("POST", "/prompt", body=b"{}")
 
 
-def accepted(prompt_id: str, number: int) -> Response:
+def accepted(prompt_id: str, number: int) -> RecordedResponse:
     body = orjson.dumps({"prompt_id": prompt_id, "number": number, "node_errors": {}})
-    return Response(200, {"content-type": "application/json"}, Body(len(body), body))
+    return RecordedResponse(200, {"content-type": "application/json"}, RecordedBody(len(body), body))
 
 
 def text(kind: str, **data: Json) -> TextFrame:
@@ -46,7 +46,7 @@ def state(prompt_id: str, **nodes: str) -> TextFrame:
 
 
 def job(prompt_id: str, time: int) -> list[Frame]:
-    """Two independent output nodes, one after the other."""
+    """Return the frames of a prompt with two independent output nodes."""
     return [
         text("execution_start", prompt_id=prompt_id, timestamp=time),
         state(prompt_id, a="running"),
@@ -63,30 +63,30 @@ def job(prompt_id: str, time: int) -> list[Frame]:
 
 
 def recorded() -> Transcript:
-    events: list[Event] = [Connect(client, "/ws", accepted=True) for client in "AB"]
-    events.append(Http(POST, accepted(OLD, 40)))
-    events += [Received("A", frame) for frame in job(OLD, 1)]
+    events: list[Event] = [ClientConnects(client, "/ws", accepted=True) for client in "AB"]
+    events.append(HttpExchange(POST, accepted(OLD, 40)))
+    events += [ReceivedFrame("A", frame) for frame in job(OLD, 1)]
     return Transcript("test", tuple(Moment(event, 0.0) for event in events))
 
 
 def replayed() -> ReplayOutcome:
-    """Another id, number and time: the same behaviour."""
-    names = Names("127.0.0.1:9")
+    """Return an equal outcome with another id, number and time."""
+    names = ReplayNames("127.0.0.1:9")
     names.learn_response(POST, accepted(OLD, 40), accepted(NEW, 0))
-    return ReplayOutcome(names, [(Http(POST, accepted(OLD, 40)), accepted(NEW, 0))], {"A": job(NEW, 7)})
+    return ReplayOutcome(names, [(HttpExchange(POST, accepted(OLD, 40)), accepted(NEW, 0))], {"A": job(NEW, 7)})
 
 
 def places(outcome: ReplayOutcome) -> list[str]:
     return [difference.place for difference in compare(recorded(), outcome)]
 
 
-def test_ids_numbers_and_times_are_forgiven() -> None:
-    """A run that did the same with other ids has no difference."""
+def test_ids_numbers_and_times_are_no_difference() -> None:
+    """Other ids, numbers and times are no difference."""
     assert places(replayed()) == []
 
 
 def test_independent_nodes_may_run_in_another_order() -> None:
-    """Which of two independent nodes runs first is chance."""
+    """Another order of independent nodes is no difference."""
     frames = job(NEW, 7)
     frames[1:9] = [
         state(NEW, b="running"),
@@ -110,35 +110,35 @@ def test_independent_nodes_may_run_in_another_order() -> None:
         (None, "000 POST /prompt answered"),
     ],
 )
-def test_another_answer_is_told(answer: Response | None, place: str) -> None:
-    """Status, values and silence are compared."""
+def test_another_response_is_a_difference(answer: RecordedResponse | None, place: str) -> None:
+    """Another status, another value or a missing response is a difference."""
     outcome = replayed()
     assert place in places(replace(outcome, answers=[(outcome.answers[0][0], answer)]))
 
 
 @pytest.mark.parametrize("index", range(len(job(NEW, 7))))
-def test_a_lost_frame_is_told(index: int) -> None:
-    """Each frame of a job counts."""
+def test_a_missing_frame_is_a_difference(index: int) -> None:
+    """A missing frame is a difference."""
     frames = job(NEW, 7)
     del frames[index]
     assert places(replace(replayed(), frames={"A": frames}))
 
 
-def test_frames_in_the_wrong_order_are_told() -> None:
-    """What a node does comes in one order only."""
+def test_another_order_of_frames_is_a_difference() -> None:
+    """Another order of the frames of one node is a difference."""
     frames = job(NEW, 7)
     frames[2], frames[3] = frames[3], frames[2]
     assert places(replace(replayed(), frames={"A": frames})) == ["ws A order at 2"]
 
 
-def test_a_state_that_forgets_a_node_is_told() -> None:
-    """`progress_state` is cumulative."""
+def test_a_state_without_an_earlier_node_is_a_difference() -> None:
+    """A `progress_state` without an earlier node is a difference."""
     frames = job(NEW, 7)
     frames[5] = state(NEW, b="running")
     assert places(replace(replayed(), frames={"A": frames}))
 
 
-def test_a_frame_for_somebody_else_is_told() -> None:
-    """Who hears what is part of the protocol."""
+def test_a_frame_for_another_client_is_a_difference() -> None:
+    """A frame for another client is a difference."""
     assert places(replace(replayed(), frames={"A": job(NEW, 7), "B": job(NEW, 7)})) == ["ws B order at 0"]
     assert places(replace(replayed(), frames={"A": []})) == ["ws A order at 0"]

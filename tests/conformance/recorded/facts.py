@@ -10,7 +10,7 @@ import orjson
 
 from tests.conformance.comparison.frames import arranged, overlapping, partial
 from tests.conformance.recorded.recording import load
-from tests.conformance.recorded.transcript import Connect, Frame, Http, Received, Send
+from tests.conformance.recorded.transcript import ClientConnects, ClientSends, Frame, HttpExchange, ReceivedFrame
 from worker.workflow.json_value import Json, JsonObject
 
 DATA = Path(__file__).parents[2] / "data"
@@ -18,7 +18,7 @@ DATA = Path(__file__).parents[2] / "data"
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """The first `posts` prompts of a recording, and what its clients heard until the next one."""
+    """The first `posts` prompts of a recording, with the frames of its clients up to the next prompt."""
 
     scenario: str
     posts: int
@@ -35,30 +35,30 @@ EXCERPTS = {
 
 
 def excerpt(folder: Path, name: str) -> JsonObject:
-    """`{"recorded": scenario, "clients": {name: has flags}, "posts": [request body], "frames": {client: [fact]}}`
+    """Return `{"recorded": scenario, "clients": {name: has flags}, "posts": [body], "frames": {client: [fact]}}`.
 
-    Raises FileNotFoundError.
+    Raises FileNotFoundError when the recording is missing.
     """
     chosen = EXCERPTS[name]
     clients: JsonObject = {}
     posts: list[Json] = []
     frames: dict[str, list[Frame]] = {}
     for event in load(folder / f"{chosen.scenario}.json").events:
-        if isinstance(event, Http) and event.request.posts_prompt:
+        if isinstance(event, HttpExchange) and event.request.posts_prompt:
             if len(posts) == chosen.posts:
                 break
             posts.append(event.request.json)
-        elif isinstance(event, Connect):
+        elif isinstance(event, ClientConnects):
             clients[event.client] = False
-        elif isinstance(event, Send):
+        elif isinstance(event, ClientSends):
             clients[event.client] = True
-        elif isinstance(event, Received):
+        elif isinstance(event, ReceivedFrame):
             frames.setdefault(event.client, []).append(event.frame)
     return {"recorded": chosen.scenario, "clients": clients, "posts": posts, "frames": facts(frames)}
 
 
 def facts(heard: Mapping[str, Sequence[Frame]]) -> JsonObject:
-    """The frames of each client by kind and node, in the order that any faithful server sends them."""
+    """Return each client's frames by kind and node, in an order that does not depend on chance."""
     crowded = any(overlapping(frames) for frames in heard.values())
     return {
         client: [entry.key for entry in arranged(frames, partial(frames), statuses=not crowded)]
@@ -67,7 +67,7 @@ def facts(heard: Mapping[str, Sequence[Frame]]) -> JsonObject:
 
 
 def write(folder: Path) -> None:
-    """Make the committed files again from the recordings in a folder."""
+    """Write the committed files from the recordings in a folder."""
     for name in EXCERPTS:
         text = orjson.dumps(excerpt(folder, name), option=orjson.OPT_APPEND_NEWLINE)
         (DATA / f"frames-{name}.json").write_bytes(text)

@@ -1,4 +1,4 @@
-"""A session with a ComfyUI as typed events: what was asked, what was answered, what each client heard."""
+"""A session with a ComfyUI as typed events: requests, responses, and the frames of each client."""
 
 from __future__ import annotations
 
@@ -12,35 +12,36 @@ from worker.workflow.json_value import Json, JsonObject
 
 
 @dataclass(frozen=True, slots=True)
-class Body:
-    """What a response held. Of more than 64 KiB a recording keeps only the number of bytes (`content` None)."""
+class RecordedBody:
+    """The body of a response. `content` is None above 64 KiB, because a recording keeps only the length then."""
 
     length: int
     content: bytes | None = b""
 
     @property
     def json(self) -> Json:
-        """Raises orjson.JSONDecodeError when it isn't JSON or wasn't kept."""
+        """Return the decoded body. Raises orjson.JSONDecodeError when it is not JSON or was not kept."""
         parsed: Json = orjson.loads(self.content or b"")
         return parsed
 
 
 @dataclass(frozen=True, slots=True)
-class Response:
-    """Header names are in lower case."""
+class RecordedResponse:
+    """A recorded or replayed response. Header names are in lower case."""
 
     status: int
     headers: Mapping[str, str]
-    body: Body
+    body: RecordedBody
 
     @property
     def is_json(self) -> bool:
+        """Whether the response has a JSON body."""
         return self.headers.get("content-type", "").startswith("application/json") and bool(self.body.content)
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """One field of a multipart body; a file has a `filename`."""
+class FormField:
+    """One field of a multipart body. A file has a `filename`."""
 
     name: str
     content: bytes
@@ -49,16 +50,18 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class RecordedRequest:
+    """A recorded request."""
+
     method: str
     path: str
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
-    parts: tuple[Part, ...] = ()
+    parts: tuple[FormField, ...] = ()
 
     @property
     def json(self) -> Json:
-        """The body, or None if it isn't JSON."""
+        """Return the decoded body, or None when it is not JSON."""
         try:
             parsed: Json = orjson.loads(self.body or b"")
         except orjson.JSONDecodeError:
@@ -67,16 +70,18 @@ class Request:
 
     @property
     def route(self) -> str:
+        """The path without the query."""
         return self.path.partition("?")[0]
 
     @property
     def posts_prompt(self) -> bool:
+        """Whether the request submits a prompt."""
         return self.method == "POST" and self.route in {"/prompt", "/api/prompt"}
 
 
 @dataclass(frozen=True, slots=True)
 class TextFrame:
-    """`kind` is the frame's type; `data` what it carries."""
+    """A text frame: its type, and its data."""
 
     kind: str
     data: JsonObject
@@ -84,7 +89,7 @@ class TextFrame:
 
 @dataclass(frozen=True, slots=True)
 class BinaryFrame:
-    """`event` 1 is a bare preview, 3 a text, 4 a preview with `metadata`."""
+    """A binary frame. Event 1 is a preview, 3 is a text, and 4 is a preview with `metadata`."""
 
     event: int
     metadata: JsonObject
@@ -95,16 +100,16 @@ Frame = TextFrame | BinaryFrame
 
 
 @dataclass(frozen=True, slots=True)
-class Http:
-    """`response` None: nobody answered."""
+class HttpExchange:
+    """A request and its response, or None when there was none."""
 
-    request: Request
-    response: Response | None
+    request: RecordedRequest
+    response: RecordedResponse | None
 
 
 @dataclass(frozen=True, slots=True)
-class Connect:
-    """`idle`: the queue was empty by then, as the first status said."""
+class ClientConnects:
+    """A client connects. `idle` is True when the queue was empty, by the first status."""
 
     client: str
     path: str
@@ -113,46 +118,55 @@ class Connect:
 
 
 @dataclass(frozen=True, slots=True)
-class Send:
+class ClientSends:
+    """A client sends a text frame."""
+
     client: str
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class ReceivedFrame:
+    """A client receives a frame."""
+
     client: str
     frame: Frame
 
 
 @dataclass(frozen=True, slots=True)
-class Leave:
-    """The client closes its socket, or (`abort`) drops the connection without a word."""
+class ClientLeaves:
+    """A client closes its WebSocket. With `abort`, it closes the TCP connection without a close frame."""
 
     client: str
     abort: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
-    """The server's end of the socket went away."""
+class ConnectionLost:
+    """The server closed the WebSocket."""
 
     client: str
     code: int
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class RecorderNote:
+    """A note of the recorder about something outside the protocol."""
+
     text: str
 
 
-Action = Http | Connect | Send | Leave | Note
-Event = Action | Received | Lost
+Action = HttpExchange | ClientConnects | ClientSends | ClientLeaves | RecorderNote
+Event = Action | ReceivedFrame | ConnectionLost
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """An event, the seconds of silence before it, whether a job was under way that ended later, and the prompt that
-    must have started before, for this one would overtake it."""
+    """An event and its circumstances.
+
+    `pause_s` is the time without events before it. `busy` is True while a prompt runs. `behind` is the prompt that must
+    have started before this event, because this event's prompt would run before it otherwise.
+    """
 
     event: Event
     pause_s: float
@@ -162,21 +176,29 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
+    """One recorded session."""
+
     name: str
     moments: tuple[Moment, ...]
 
     @property
     def events(self) -> list[Event]:
+        """The events of all moments."""
         return [moment.event for moment in self.moments]
 
 
 def decode_text(text: str) -> Frame:
+    """Return the frame of a WebSocket text message."""
     frame = orjson.loads(text)
     return TextFrame(frame["type"], frame["data"])
 
 
 def decode_binary(data: bytes) -> Frame:
-    """Big-endian: u32 event, then u32 image format (1), or u32 length and a node id (3) or a JSON header (4)."""
+    """Decode a binary frame.
+
+    It starts with the event as a big-endian u32. Then follow the image format as u32 (event 1), or a u32 length with
+    a node id (event 3) or a JSON header (event 4).
+    """
     event, number = struct.unpack_from(">II", data)
     rest = data[8:]
     if event == 1:

@@ -1,4 +1,4 @@
-"""Runs the embedded engine with the few arguments that the recorded server was started with."""
+"""Starts the embedded engine with the options of the recorded server."""
 
 from __future__ import annotations
 
@@ -21,11 +21,14 @@ SLOW = (
     "slow@KSampler;factor=200",
     "slow@ClownsharKSampler_Beta;factor=200",
 )
-"""The recorded server took 0.2 to 0.6 s for its large pictures and 1 s for a step of its sampler. At the embedded
-engine's own speed such a job may end before the recorded interrupt arrives. Here a step takes 20 ms."""
+"""Faults that slow the engine down, so that a recorded interrupt arrives before the prompt ends.
+
+The recorded server took 0.2 to 0.6 s for large images and 1 s for a sampler step. With these faults a step takes 20 ms.
+"""
 
 
 def main() -> None:
+    """Run the embedded engine with ComfyUI's command-line options of the recorded sessions."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--base", type=Path, required=True)

@@ -1,4 +1,4 @@
-"""The engine under test as a child process: a command with {port} and {base}, so that a scenario may kill it."""
+"""The engine under test as a child process, which a scenario may kill. Its command has the fields {port} and {base}."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from worker.engine.process.free_port import free_port
 EMBEDDED = f"{shlex.quote(sys.executable)} -m tests.conformance.replaying.embedded --port {{port}} --base {{base}}"
 START_S = 300.0
 POLL_S = 0.02
-"""Between two looks at a process that is starting: it has no other way to say that it answers."""
+"""Seconds between two requests that test whether a starting engine responds."""
 
 
 @dataclass(slots=True)
 class EngineUnderTest:
-    """`async with Engine(...)` runs one; `base` holds its input, output and temp folders."""
+    """An engine in a process, started from a command. `base` is its folder with input, output and temp."""
 
     command: str
     base: Path
@@ -51,7 +51,7 @@ class EngineUnderTest:
         await self.end(signal.SIGKILL)
 
     async def start(self) -> None:
-        """Raises TimeoutError when it doesn't answer, RuntimeError when it ended instead."""
+        """Start the engine. Raises TimeoutError when it does not respond, RuntimeError when it ends."""
         words = shlex.split(self.command.format(port=self.port, base=shlex.quote(str(self.base)))) + list(self.flags)
         with (self.base / "engine.log").open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(*words, stdout=log, stderr=log)
@@ -62,19 +62,23 @@ class EngineUnderTest:
                 await asyncio.sleep(POLL_S)
 
     def send_signal(self, number: signal.Signals) -> None:
+        """Send a signal to the process."""
         if self._process is not None:
             self._process.send_signal(number)
 
     async def ended(self) -> None:
+        """Wait until the process has ended."""
         if self._process is not None:
             await self._process.wait()
 
     async def end(self, number: signal.Signals) -> None:
+        """Send a signal to the process, and wait until it has ended."""
         if self._process is not None and self._process.returncode is None:
             self._process.send_signal(number)
             await self._process.wait()
 
     async def _answers(self, session: aiohttp.ClientSession) -> bool:
+        """Return whether the engine responds."""
         try:
             async with session.get(f"{self.url}/prompt") as response:
                 return response.status == 200

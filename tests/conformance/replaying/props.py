@@ -1,4 +1,4 @@
-"""What the recorder did beside the wire: files it put or took away, flags it started the server with, signals."""
+"""What the recorder did outside the protocol: files written or deleted, options of the server, and signals."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import signal
 
 from PIL import Image, PngImagePlugin
 
-from tests.conformance.recorded.transcript import Http, Transcript
+from tests.conformance.recorded.transcript import HttpExchange, Transcript
 
 FLAGS = {
     "29-cache-big-ram": ("--cache-ram", "1", "1"),
@@ -16,7 +16,7 @@ FLAGS = {
 }
 
 SPENT = {"19-same-prompt-id": 20}
-"""Prompt numbers used up before: here the counter must be past the number that the client chooses."""
+"""Number of prompts submitted before the recording. The counter must be above the number that the client chooses."""
 
 SIGNAL = re.compile(r"(SIGKILL|SIGTERM|SIGINT) sent to the server")
 
@@ -32,7 +32,7 @@ def _png(comment: str) -> bytes:
     return file.getvalue()
 
 
-# Where a file lay -> the recorded request whose answer holds its bytes, or the bytes.
+# For each path, the recorded request whose response has the file's content, or the content itself.
 PLACED: dict[str, dict[str, str | bytes]] = {
     "09-execution-errors": {"input/corrupt.png": TRUNCATED_PNG},
     "13-ws-reconnect": {"output/slow_00001_.png": b""},
@@ -75,11 +75,11 @@ PLACED: dict[str, dict[str, str | bytes]] = {
 }
 
 
-def placed(transcript: Transcript) -> dict[str, bytes]:
-    """The files that lay there before the scenario began: place under the engine's folder -> content."""
+def initial_files(transcript: Transcript) -> dict[str, bytes]:
+    """Return the files that existed before the recording: their path below the engine's folder, and their content."""
     answers: dict[str, bytes] = {}
     for event in transcript.events:
-        if isinstance(event, Http) and event.response is not None:
+        if isinstance(event, HttpExchange) and event.response is not None:
             answers.setdefault(event.request.path, event.response.body.content or b"")
     return {
         place: answers[source] if isinstance(source, str) else source
@@ -87,8 +87,8 @@ def placed(transcript: Transcript) -> dict[str, bytes]:
     }
 
 
-def deleted(transcript: Transcript, note: str) -> str | None:
-    """The file that the recorder took away when it wrote this note."""
+def deleted_file(transcript: Transcript, note: str) -> str | None:
+    """Return the path of the file that the recorder deleted when it wrote this note, or None."""
     for (name, start), path in DELETED.items():
         if name == transcript.name and note.startswith(start):
             return path
@@ -96,5 +96,6 @@ def deleted(transcript: Transcript, note: str) -> str | None:
 
 
 def sent_signal(note: str) -> signal.Signals | None:
+    """Return the signal that the recorder sent when it wrote this note, or None."""
     match = SIGNAL.match(note)
     return signal.Signals[match[1]] if match else None

@@ -1,4 +1,4 @@
-"""The replay's WebSockets, by the client names of the recording."""
+"""The WebSockets of the replay, by the client names of the recording."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import aiohttp
 from tests.conformance.recorded.transcript import Frame, decode_binary, decode_text
 
 
-class Sockets:
-    """Keeps every frame that each client gets, over all of its connections."""
+class ReplaySockets:
+    """The WebSockets of all clients. Every frame is stored, over all connections of a client."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
         self._session = session
@@ -24,7 +24,7 @@ class Sockets:
         self._changed = asyncio.Condition()
         self.frames: dict[str, list[Frame]] = {}
         self.lost: dict[str, int | None] = {}
-        """Close code of each client whose server went away."""
+        """The close code of each client whose WebSocket the server closed."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -41,9 +41,9 @@ class Sockets:
         return list(self._open)
 
     async def connect(self, client: str, path: str) -> bool:
-        """False when nobody answers."""
+        """Connect a client. Return False when the engine does not respond."""
         try:
-            # ComfyUI's largest frames are images of any size.
+            # ComfyUI sends images of any size as one frame.
             opened = await self._session.ws_connect(self._url + path, max_msg_size=0, autoclose=False)
         except aiohttp.ClientError:
             return False
@@ -58,7 +58,7 @@ class Sockets:
         await self._open[client].send_str(text)
 
     async def leave(self, client: str, *, abort: bool) -> None:
-        """Close properly, or drop the TCP connection so that the server sees its end without a close frame."""
+        """Close a WebSocket. With `abort`, close its TCP connection without a close frame."""
         opened = self._open.pop(client)
         if not abort:
             await opened.close()
@@ -68,7 +68,7 @@ class Sockets:
             connection.shutdown(socket.SHUT_RDWR)
 
     async def until(self, ready: Callable[[], bool], patience_s: float) -> bool:
-        """Wait for a change of frames or of lost clients that makes `ready` true; False when it didn't come."""
+        """Wait until `ready` is true, or return False at the timeout. It is checked after each frame and each loss."""
         try:
             async with asyncio.timeout(patience_s), self._changed:
                 await self._changed.wait_for(ready)
@@ -77,6 +77,7 @@ class Sockets:
         return True
 
     async def _read(self, client: str, opened: aiohttp.ClientWebSocketResponse) -> None:
+        """Store the frames of one connection until it ends."""
         async for message in opened:
             if message.type is aiohttp.WSMsgType.TEXT:
                 await self._keep(client, decode_text(message.data))

@@ -240,7 +240,7 @@ async def test_a_frame_out_of_nowhere(
 ) -> None:
     """A frame that no ComfyUI sends changes nothing: the socket stays, and a picture still comes over it."""
     connections = client.app.engines.engines[0].socket.connections
-    await relay.say(frame)
+    await relay.send_frame(frame)
     assert await run(client, sent_picture()) == (200, "", 1)
     assert client.app.engines.engines[0].socket.connections == connections
     await well(client, caplog)

@@ -97,9 +97,9 @@ async def test_the_last_engine_that_is_given_up_ends_the_worker(
                 assert worker.app.engines.share == 0.5
                 assert await used(worker, [await worker.job(picture())]) == {"engine-0": 1}
 
-    with pytest.raises(StartupError, match=r"ComfyUI did not start: it can't be started: .*engine\.log"):
+    with pytest.raises(StartupError, match=r"ComfyUI did not start: it cannot be started: .*engine\.log"):
         await life()
-    assert "engine-1 is given up, and the worker goes on without it" in caplog.text
+    assert "engine-1 cannot be started, and the worker goes on without it" in caplog.text
 
 
 async def test_a_job_that_crashes_engines_is_convicted_over_all_of_them(tmp_path: Path) -> None:

@@ -11,11 +11,12 @@ import pytest
 
 from tests.engine.supervised import engine_pids, supervised
 from tests.workflows import faulty, picture, slow
+from worker.engine.health.silence_limits import SilenceLimits
+from worker.engine.health.watchdog import EngineProblem, Observation, find_problem
 from worker.engine.process.gpu import is_gone, run_succeeds
 from worker.engine.process.supervisor import LOG_LIMIT, EngineCommand, Supervisor, rotate_log
 from worker.engine.protocol.api import QueueSnapshot
 from worker.engine.protocol.messages import Executing, Progress
-from worker.engine.watchdog import EngineProblem, Observation, SilenceLimits, find_problem
 from worker.errors import StartupError, WorkerFailed
 from worker.settings import ComfySettings, LimitSettings
 
@@ -75,7 +76,7 @@ async def test_a_long_node_is_left_alone(tmp_path: Path) -> None:
 async def test_an_engine_that_does_not_start_is_given_up(tmp_path: Path) -> None:
     """After the set number of tries, with what it said last; one that never answers counts as one that ended."""
     logs = tmp_path / "engine.log"
-    for code, said in (("print('no CUDA'); raise SystemExit(3)", "no CUDA"), ("import time; time.sleep(9)", "answer")):
+    for code, said in (("print('no CUDA'); raise SystemExit(3)", "no CUDA"), ("import time; time.sleep(9)", "respond")):
         command = EngineCommand([sys.executable, "-c", code], "http://127.0.0.1:9", logs)
         supervisor = Supervisor(command, ComfySettings(tries=2, start_s=0.5))
         with pytest.raises(WorkerFailed, match=said):

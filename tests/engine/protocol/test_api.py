@@ -43,11 +43,11 @@ async def test_where_a_prompt_is(api: ComfyApi) -> None:
     first, second = str(uuid.uuid4()), str(uuid.uuid4())
     await api.submit(slow(20, steps=400), first, "nobody")
     await api.submit(picture(), second, "nobody")
-    assert (await api.locate(second)).place is PromptStatus.PENDING
+    assert (await api.locate(second)).status is PromptStatus.PENDING
     await api.cancel(second)
-    assert (await api.locate(second)).place is PromptStatus.ABSENT
+    assert (await api.locate(second)).status is PromptStatus.ABSENT
     await api.cancel(first)
-    assert (await api.locate(str(uuid.uuid4()))).place is PromptStatus.ABSENT
+    assert (await api.locate(str(uuid.uuid4()))).status is PromptStatus.ABSENT
 
 
 async def test_refusals_name_the_place(api: ComfyApi) -> None:

@@ -161,7 +161,7 @@ def test_what_is_another_fleets_is_not_taken(local: LocalAccount, account: Accou
         take_over(account, other, "theirs")
     with pytest.raises(NotThisFleet, match="has that name"):
         take_over(account, fleet_of("third-fleet", "staging"), "theirs")
-    with pytest.raises(DeployError, match="the account has no endpoint nothing; it has staging, theirs"):
+    with pytest.raises(DeployError, match=r"the account has no endpoint nothing\. Its endpoints: staging, theirs"):
         take_over(account, fleet(), "nothing")
     assert {key: row for key, row in rows(local).items() if key[0] == "template"} == {
         key: row for key, row in before.items() if key[0] == "template"

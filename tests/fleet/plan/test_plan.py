@@ -134,7 +134,7 @@ def test_a_stale_plan_is_refused() -> None:
     moved = replace(actual, endpoints=(replace(actual.endpoints[0], state="stopped"),))
     for other, said in (
         (make_plan(fleet(NEXT), moved), "the account has changed"),
-        (make_plan(fleet("ghcr.io/acme/comfy-worker:3"), actual), "not what this was planned with"),
+        (make_plan(fleet("ghcr.io/acme/comfy-worker:3"), actual), "--image has changed since this plan was made"),
     ):
         with pytest.raises(StalePlan, match=said):
             check_fresh(plan, other)

@@ -41,7 +41,7 @@ MODELS = 'WORKER_MODELS = "sdxl"'
         (MODELS, 'WORKER_MODELS = "sdxl,flux-schnell,flux-dev"', "disk_gb = 60 is too small"),
         (MODELS, 'WORKER_MODELS = "sdx"', "WORKER_MODELS names 'sdx'"),
         (MODELS, f'{MODELS}\nWORKER_MODELS_QUOTA_GIB = "5"', "no worker can become ready"),
-        (MODELS, 'WORKER_MODELS_ON_DEMAND = "true"', "set WORKER_MODELS_QUOTA_GIB to 47 at most"),
+        (MODELS, 'WORKER_MODELS_ON_DEMAND = "true"', "set WORKER_MODELS_QUOTA_GIB to at most 47"),
         (
             *(MODELS, 'WORKER_MODELS_ON_DEMAND = "true"\nWORKER_MODELS_QUOTA_GIB = "80"'),
             "WORKER_MODELS_QUOTA_GIB allows 86 GB on a disk of 60 GB",

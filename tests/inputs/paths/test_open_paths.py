@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from worker.inputs.file_inputs import FileInput, OpenFolders
-from worker.inputs.paths.own_paths import inside_output
+from worker.inputs.paths.own_paths import paths_in_output_folder
 from worker.workflow.catalog.path_inputs import PathUse
 
 
@@ -32,23 +32,23 @@ def opened(tmp_path: Path) -> OpenFolders:
 )
 def test_a_path_is_read_in_an_opened_folder_only(opened: OpenFolders, tmp_path: Path, path: str, may: bool) -> None:
     """The operator has opened the folder by WORKER_INPUT_FOLDERS."""
-    assert opened.have_path(f"{tmp_path}/{path}") is may
+    assert opened.contain_path(f"{tmp_path}/{path}") is may
 
 
 def test_the_input_folder_as_a_whole_is_not_read(tmp_path: Path) -> None:
     """The folders of all jobs that wait lie in it, so that a node with a pattern such as `**` would read them."""
     (tmp_path / "input").mkdir()
     opened = OpenFolders.read("input", tmp_path / "input", tmp_path / "output")
-    assert opened.have_path(f"{tmp_path}/input/a.png")
-    assert opened.have_path(f"{tmp_path}/input/shared")
-    assert not opened.have_path(f"{tmp_path}/input")
-    assert not opened.have_path(f"{tmp_path}/input/.")
+    assert opened.contain_path(f"{tmp_path}/input/a.png")
+    assert opened.contain_path(f"{tmp_path}/input/shared")
+    assert not opened.contain_path(f"{tmp_path}/input")
+    assert not opened.contain_path(f"{tmp_path}/input/.")
 
 
 def test_a_link_out_of_an_opened_folder_counts_as_what_it_leads_to(opened: OpenFolders, tmp_path: Path) -> None:
     """Somebody may have put it there for another purpose."""
     (tmp_path / "input" / "shared" / "out").symlink_to(tmp_path)
-    assert not opened.have_path(f"{tmp_path}/input/shared/out/secret.txt")
+    assert not opened.contain_path(f"{tmp_path}/input/shared/out/secret.txt")
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_a_link_out_of_an_opened_folder_counts_as_what_it_leads_to(opened: OpenF
 )
 def test_a_path_is_written_in_the_output_folder_only(opened: OpenFolders, tmp_path: Path, path: str, may: bool) -> None:
     """Whatever is opened for reading."""
-    assert opened.takes_written(f"{tmp_path}/{path}") is may
+    assert opened.allow_writing(f"{tmp_path}/{path}") is may
 
 
 @pytest.mark.parametrize(
@@ -67,4 +67,4 @@ def test_a_relative_path_is_written_below_the_output_folder(tmp_path: Path, text
     """Nodes that take it for one in the current folder could not write there; a class's own name for it stays."""
     place = FileInput("1", "SaveImageKJ", "output_folder", text, None, False, True, PathUse.WRITE, "output")
     expected = {} if leads_to is None else {text: str(tmp_path / leads_to)}
-    assert inside_output([place], tmp_path) == {place.key: expected}
+    assert paths_in_output_folder([place], tmp_path) == {place.key: expected}

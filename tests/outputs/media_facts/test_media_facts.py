@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from tests.outputs.media_facts.samples import MOVING, SAMPLES, SIZE, box, mp4
 from worker.outputs.media_facts import MediaFacts, media_facts
-from worker.outputs.media_facts.read import MARKS, NAMES, Parser
+from worker.outputs.media_facts.read import BY_EXTENSION, SIGNATURES, Parser
 from worker.outputs.media_facts.source import BYTES_A_READ, FEWEST_READS, MOST_BYTES, Findings, MediaSource, Unreadable
 
 HEAD = 256 * 1024
@@ -69,13 +69,13 @@ def test_a_broken_file_raises_nothing(tmp_path: Path, name: str) -> None:
 
 
 @settings(deadline=None, max_examples=300)
-@given(st.sampled_from(range(len(MARKS) + len(NAMES))), st.binary(max_size=300))
+@given(st.sampled_from(range(len(SIGNATURES) + len(BY_EXTENSION))), st.binary(max_size=300))
 def test_any_bytes_behind_a_mark_raise_nothing(
     tmp_path_factory: pytest.TempPathFactory, which: int, data: bytes
 ) -> None:
     """What begins as one of the formats and goes on as anything."""
-    place, mark = MARKS[which][:2] if which < len(MARKS) else (0, b"")
-    name = "a" if which < len(MARKS) else f"a{[*NAMES][which - len(MARKS)]}"
+    place, mark = SIGNATURES[which][:2] if which < len(SIGNATURES) else (0, b"")
+    name = "a" if which < len(SIGNATURES) else f"a{[*BY_EXTENSION][which - len(SIGNATURES)]}"
     facts(tmp_path_factory.mktemp("any") / name, bytes(place) + mark + data)
 
 
@@ -126,8 +126,8 @@ def test_a_file_without_an_end_is_given_up(name: str) -> None:
     """At most 16 MiB are read, in less than a second, whatever the file makes of itself."""
     mark, pattern = ENDLESS[name]
     file = Counted(pattern)
-    parsers: list[Parser] = [parser for place, known, parser in MARKS if mark.startswith(known, place)]
-    parsers += [NAMES[f".{name.split(maxsplit=1)[0]}"]] if not parsers else []
+    parsers: list[Parser] = [parser for place, known, parser in SIGNATURES if mark.startswith(known, place)]
+    parsers += [BY_EXTENSION[f".{name.split(maxsplit=1)[0]}"]] if not parsers else []
     began = time.process_time()
     for parser in parsers:
         source, findings = MediaSource(file, mark, 64 * 1024**3), Findings()  # type: ignore[arg-type]
@@ -145,9 +145,9 @@ def test_a_small_file_is_worth_few_reads(tmp_path: Path) -> None:
     assert facts(tmp_path / "a.mp4", data[:HEAD]) == MediaFacts()
     assert time.process_time() - began < 0.5
     for _ in range(FEWEST_READS + HEAD // BYTES_A_READ):
-        source.at(0, 0)
+        source.read(0, 0)
     with pytest.raises(Unreadable):
-        source.at(0, 0)
+        source.read(0, 0)
 
 
 def test_nothing_is_said_of_a_size_that_no_picture_has(tmp_path: Path) -> None:

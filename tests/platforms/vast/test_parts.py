@@ -10,7 +10,7 @@ import pytest
 from worker.errors import StartupError
 from worker.platforms.registry import choose
 from worker.platforms.vast.reporting.benchmark import Benchmark, ScoreFile
-from worker.platforms.vast.reporting.failure_report import report
+from worker.platforms.vast.reporting.failure_report import report_body
 from worker.platforms.vast.sdk_logging import preserve_root_logger
 from worker.platforms.vast.settings import VastSettings
 
@@ -51,22 +51,22 @@ def test_the_environment_decides_where_nobody_does() -> None:
     assert choose("auto", ENV).platform.name == "vast"
     assert choose("none", ENV).platform.name == "none"
     half = choose("auto", {"CONTAINER_ID": "42"})
-    assert (half.platform.name, half.why) == ("none", "PUBLIC_IPADDR not set, which Vast sets")
+    assert (half.platform.name, half.reason) == ("none", "Vast's PUBLIC_IPADDR not set")
 
 
 def test_a_report_needs_nothing_but_a_number() -> None:
     """Half an environment is enough to complain in; without the number nobody would know of whom it is."""
-    assert report({"CONTAINER_ID": "7"}, "why") == {
+    assert report_body({"CONTAINER_ID": "7"}, "why") == {
         "id": 7,
         "mtoken": "",
         "version": "0",
         "error_msg": "why",
         "url": "",
     }
-    whole = report(ENV, "x" * 9000)
+    whole = report_body(ENV, "x" * 9000)
     assert whole is not None
     assert (whole["url"], len(str(whole["error_msg"]))) == ("https://203.0.113.7:41000", 2000)
-    assert report({"CONTAINER_ID": ""}, "why") is None
+    assert report_body({"CONTAINER_ID": ""}, "why") is None
 
 
 @pytest.mark.parametrize(("name", "text"), [("CONTAINER_ID", "x"), ("WORKER_BENCHMARK_TIMEOUT", "soon")])
@@ -87,13 +87,13 @@ def test_a_score_is_good_for_its_image_gpu_and_workflow_only(tmp_path: Path) -> 
     """Another of either is measured again; a broken file too."""
     benchmark = Benchmark.read(VastSettings.from_env(ENV))
     key = benchmark.key("sha256:a", "RTX 4090")
-    ScoreFile(tmp_path, key).keep(51.5)
-    assert ScoreFile(tmp_path, key).known() == 51.5
-    assert ScoreFile(tmp_path, benchmark.key("sha256:b", "RTX 4090")).known() is None
-    assert ScoreFile(tmp_path, benchmark.key("sha256:a", "RTX 3090")).known() is None
-    assert ScoreFile(tmp_path, Benchmark({}, 1, 1.0).key("sha256:a", "RTX 4090")).known() is None
+    ScoreFile(tmp_path, key).write(51.5)
+    assert ScoreFile(tmp_path, key).read() == 51.5
+    assert ScoreFile(tmp_path, benchmark.key("sha256:b", "RTX 4090")).read() is None
+    assert ScoreFile(tmp_path, benchmark.key("sha256:a", "RTX 3090")).read() is None
+    assert ScoreFile(tmp_path, Benchmark({}, 1, 1.0).key("sha256:a", "RTX 4090")).read() is None
     (tmp_path / "benchmark.json").write_text("51.5")
-    assert ScoreFile(tmp_path, key).known() is None
+    assert ScoreFile(tmp_path, key).read() is None
 
 
 @pytest.mark.parametrize("text", [None, "{", "[]"])

@@ -156,7 +156,7 @@ async def test_a_benchmark_that_hangs_ends_the_process(
     benchmark.write_text(json.dumps(workflows.slow(20, steps=200)))
     limits = {"WORKER_BENCHMARK": str(benchmark), "WORKER_BENCHMARK_TIMEOUT": "1"}
     process = await start_worker(spawn, vast, engine, 1, tmp_path / "state", **limits)
-    assert "did not end within 1 s" in await ended(process, tmp_path)
+    assert "was not finished within 1 s" in await ended(process, tmp_path)
 
 
 async def test_a_port_that_is_taken_ends_the_process(
@@ -167,8 +167,8 @@ async def test_a_port_that_is_taken_ends_the_process(
         port = str(taken.getsockname()[1])
         places = {"WORKER_PORT": port, f"VAST_TCP_PORT_{port}": port}
         process = await start_worker(spawn, vast, engine, 1, tmp_path / "state", **places)
-        assert f"port {port} of 127.0.0.1 can't be used" in await ended(process, tmp_path)
-    await vast.record.until(told("can't be used"))
+        assert f"port {port} of 127.0.0.1 cannot be used" in await ended(process, tmp_path)
+    await vast.record.until(told("cannot be used"))
 
 
 async def test_missing_variables_are_named(vast: LocalVast, spawn: Spawn, tmp_path: Path) -> None:
@@ -209,8 +209,8 @@ async def test_a_gateway_port_that_is_taken_is_told_once(vast: LocalVast, spawn:
         port = taken.getsockname()[1]
         env = {**await vast.worker_env(1), "WORKER_STATE": str(tmp_path / "state"), "WORKER_GATEWAY_PORT": str(port)}
         process = await spawn("comfy_worker.py", env)
-        assert f"can't listen on 127.0.0.1:{port}" in await ended(process, tmp_path)
-    assert [f"can't listen on 127.0.0.1:{port}" in said.error_msg for said in vast.record.statuses] == [True]
+        assert f"cannot listen on 127.0.0.1:{port}" in await ended(process, tmp_path)
+    assert [f"cannot listen on 127.0.0.1:{port}" in said.error_msg for said in vast.record.statuses] == [True]
 
 
 async def test_a_worker_that_is_stopped_drains(

@@ -1,4 +1,4 @@
-"""A real embedded engine on loopback."""
+"""Fixtures for an embedded engine on a loopback port."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.simulators.comfyui.client import Client
+from tests.simulators.comfyui.client import EngineClient
 from worker.simulators.comfyui.server.serve import serve
 from worker.simulators.comfyui.settings import EngineSettings
 
@@ -19,19 +19,19 @@ EngineFactory = Callable[..., Any]
 
 @pytest.fixture
 def start(tmp_path: Path) -> EngineFactory:
-    """Start an engine with settings of one's own: `async with start(speed=1.0) as client`."""
+    """Return a function that starts an engine with changed settings: `async with start(speed=1.0) as client`."""
 
     @asynccontextmanager
-    async def factory(**changes: Any) -> AsyncIterator[Client]:
+    async def factory(**changes: Any) -> AsyncIterator[EngineClient]:
         settings = replace(EngineSettings(base=tmp_path / "engine"), **changes)
-        async with serve(settings) as engine, Client(engine.url, settings.base) as client:
+        async with serve(settings) as engine, EngineClient(engine.url, settings.base) as client:
             yield client
 
     return factory
 
 
 @pytest.fixture
-async def client(start: EngineFactory) -> AsyncIterator[Client]:
+async def client(start: EngineFactory) -> AsyncIterator[EngineClient]:
     """A client of an engine with default settings."""
     async with start() as client:
         yield client

@@ -1,4 +1,4 @@
-"""Clips, sounds and models: the keys they are shown under, and files that other software can read."""
+"""Video, audio and model files: the keys under which they are reported, and their contents."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.simulators.comfyui.client import Client, Graph
+from tests.simulators.comfyui.client import EngineClient, Graph
 from worker.simulators.comfyui.media.flac import write_flac
 from worker.simulators.comfyui.media.models import write_glb, write_safetensors
 from worker.simulators.comfyui.media.mp4 import write_mp4
@@ -19,10 +19,11 @@ from worker.simulators.comfyui.media.silence import write_mp3, write_opus
 from worker.simulators.comfyui.media.webm import vp8_frame, write_webm
 
 
-def graph_of(source: str, inputs: dict[str, Any], saver: str, options: dict[str, Any]) -> Graph:
+def two_node_prompt(source: str, inputs: dict[str, Any], saver_prompt: str, options: dict[str, Any]) -> Graph:
+    """Return a prompt of two nodes."""
     return {
         "1": {"class_type": source, "inputs": inputs},
-        "2": {"class_type": saver, "inputs": options},
+        "2": {"class_type": saver_prompt, "inputs": options},
     }
 
 
@@ -35,13 +36,13 @@ IMAGES, AUDIO = {"images": ["1", 0]}, {"audio": ["1", 0]}
     ("graph", "kind", "name", "animated"),
     [
         (
-            graph_of("EmptyImage", FRAMES, "SaveWEBM", IMAGES | {"codec": "vp9", "fps": 8.0, "crf": 32.0}),
+            two_node_prompt("EmptyImage", FRAMES, "SaveWEBM", IMAGES | {"codec": "vp9", "fps": 8.0, "crf": 32.0}),
             "images",
             "m_00001_.webm",
             [True],
         ),
         (
-            graph_of(
+            two_node_prompt(
                 "EmptyImage",
                 FRAMES,
                 "SaveAnimatedWEBP",
@@ -52,16 +53,21 @@ IMAGES, AUDIO = {"images": ["1", 0]}, {"audio": ["1", 0]}
             [True],
         ),
         (
-            graph_of("EmptyImage", FRAMES, "SaveAnimatedPNG", IMAGES | {"fps": 6.0, "compress_level": 4}),
+            two_node_prompt("EmptyImage", FRAMES, "SaveAnimatedPNG", IMAGES | {"fps": 6.0, "compress_level": 4}),
             "images",
             "m_00001_.png",
             [True],
         ),
-        (graph_of("EmptyAudio", SOUND, "SaveAudio", AUDIO), "audio", "m_00001.flac", None),
-        (graph_of("EmptyAudio", SOUND, "SaveAudioMP3", AUDIO | {"quality": "V0"}), "audio", "m_00001.mp3", None),
-        (graph_of("EmptyAudio", SOUND, "SaveAudioOpus", AUDIO | {"quality": "128k"}), "audio", "m_00001.opus", None),
+        (two_node_prompt("EmptyAudio", SOUND, "SaveAudio", AUDIO), "audio", "m_00001.flac", None),
+        (two_node_prompt("EmptyAudio", SOUND, "SaveAudioMP3", AUDIO | {"quality": "V0"}), "audio", "m_00001.mp3", None),
         (
-            graph_of(
+            two_node_prompt("EmptyAudio", SOUND, "SaveAudioOpus", AUDIO | {"quality": "128k"}),
+            "audio",
+            "m_00001.opus",
+            None,
+        ),
+        (
+            two_node_prompt(
                 "EmptyLatentImage",
                 {"width": 64, "height": 64, "batch_size": 1},
                 "SaveLatent",
@@ -73,10 +79,10 @@ IMAGES, AUDIO = {"images": ["1", 0]}, {"audio": ["1", 0]}
         ),
     ],
 )
-async def test_each_kind_has_its_key_and_name(
-    client: Client, graph: Graph, kind: str, name: str, animated: list[bool] | None
+async def test_savers_report_comfyuis_keys_and_names(
+    client: EngineClient, graph: Graph, kind: str, name: str, animated: list[bool] | None
 ) -> None:
-    """Clips are under `images` with `animated`, sounds under `audio` without an underscore in the name."""
+    """Each saver reports its file under ComfyUI's key and with ComfyUI's name."""
     graph["2"]["inputs"]["filename_prefix"] = "sub/m"
     output = (await client.run(graph))["outputs"]["2"]
     assert output[kind] == [{"filename": name, "subfolder": "sub", "type": "output"}]
@@ -84,9 +90,9 @@ async def test_each_kind_has_its_key_and_name(
     assert (client.base / "output" / "sub" / name).stat().st_size > 100
 
 
-async def test_video_goes_through_two_nodes(client: Client) -> None:
-    """CreateVideo and SaveVideo make one MP4 with a picture for each frame."""
-    graph = graph_of("EmptyImage", FRAMES, "CreateVideo", IMAGES | {"fps": 8.0})
+async def test_video_is_created_and_saved(client: EngineClient) -> None:
+    """CreateVideo and SaveVideo write one MP4 file with a JPEG for each frame."""
+    graph = two_node_prompt("EmptyImage", FRAMES, "CreateVideo", IMAGES | {"fps": 8.0})
     options = {"video": ["2", 0], "filename_prefix": "video/m", "format": "auto", "codec": "auto"}
     graph["3"] = {"class_type": "SaveVideo", "inputs": options}
     output = (await client.run(graph))["outputs"]["3"]
@@ -98,6 +104,7 @@ async def test_video_goes_through_two_nodes(client: Client) -> None:
 
 
 def boxes(data: bytes) -> Iterator[tuple[str, bytes]]:
+    """Yield the name and content of each MP4 box."""
     position = 0
     while position < len(data):
         size, kind = struct.unpack_from(">I4s", data, position)
@@ -106,7 +113,7 @@ def boxes(data: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def jpegs_of(mp4: bytes, count: int) -> list[Image.Image]:
-    """Follow the sample table to the pictures."""
+    """Return the images that the sample table of an MP4 file points to."""
     movie = dict(boxes(dict(boxes(mp4))["moov"]))
     information = dict(boxes(dict(boxes(dict(boxes(movie["trak"]))["mdia"]))["minf"]))
     table = dict(boxes(information["stbl"]))
@@ -121,21 +128,22 @@ def jpegs_of(mp4: bytes, count: int) -> list[Image.Image]:
 
 
 def encoded(form: str, color: str, **options: Any) -> bytes:
+    """Return an image of one colour, encoded in a format."""
     body = BytesIO()
     Image.new("RGB", (32, 16), color).save(body, format=form, **options)
     return body.getvalue()
 
 
-def test_mp4_samples_are_where_the_table_says() -> None:
-    """The offsets and sizes lead to whole JPEG pictures, in order."""
+def test_mp4_sample_table_points_to_the_images() -> None:
+    """The sample table of an MP4 file points to whole JPEG images in order."""
     frames = [encoded("JPEG", color) for color in ("red", "blue")]
     first, second = jpegs_of(write_mp4(frames, (32, 16), 8.0, "hé"), 2)
     assert first.size == (32, 16)
     assert first.getpixel((5, 5)) != second.getpixel((5, 5))
 
 
-def test_mp4_stores_a_repeated_picture_once() -> None:
-    """A long clip of few pictures stays small, and shows them all the same."""
+def test_mp4_stores_a_repeated_image_once() -> None:
+    """Repeated images are stored once in an MP4 file, and all frames refer to them."""
     frames = [encoded("JPEG", color) for color in ("red", "blue")] * 50
     film = write_mp4(frames, (32, 16), 8.0, "")
     assert len(film) < len(frames[0]) * 10
@@ -143,8 +151,8 @@ def test_mp4_stores_a_repeated_picture_once() -> None:
     assert pixels[::2] == [pixels[0]] * 50 != pixels[1::2]
 
 
-def test_webm_holds_the_key_frames_of_webp_files() -> None:
-    """Each block carries one VP8 key frame, whose start code and size are in place."""
+def test_webm_contains_the_frames_of_webp_files() -> None:
+    """A WebM file contains the VP8 key frames of lossy WebP files. A lossless file raises ValueError."""
     frame = vp8_frame(encoded("WEBP", "red", quality=60))
     assert frame[3:6] == b"\x9d\x01\x2a"
     assert struct.unpack("<2H", frame[6:10]) == (32, 16)
@@ -156,7 +164,7 @@ def test_webm_holds_the_key_frames_of_webp_files() -> None:
 
 
 def test_flac_counts_its_samples() -> None:
-    """The stream info says how long it is; silence is tiny, a tone is not."""
+    """The FLAC header has the number of samples, and silence is compressed."""
     silent = write_flac(2.0, 44100, 2, None, "note")
     assert silent.startswith(b"fLaC\0\0\0\x22")
     packed = int.from_bytes(silent[18:26], "big")
@@ -165,8 +173,8 @@ def test_flac_counts_its_samples() -> None:
     assert len(write_flac(2.0, 44100, 2, 440.0, "note")) > 20_000
 
 
-def test_silent_sounds_have_the_asked_length() -> None:
-    """MP3 frames of 1152 samples; Ogg pages whose last one says how many samples there are."""
+def test_silent_audio_has_the_requested_duration() -> None:
+    """Silent MP3 and Opus files have the requested duration."""
     mp3 = write_mp3(2.0, "note")
     assert mp3.startswith(b"ID3")
     assert mp3.count(b"\xff\xfb\x10\x00") == round(2.0 * 44100 / 1152)
@@ -176,8 +184,8 @@ def test_silent_sounds_have_the_asked_length() -> None:
     assert struct.unpack_from("<q", pages[-1], 2) == (2 * 48000 + 312,)
 
 
-def test_latent_and_model_files_describe_themselves() -> None:
-    """The safetensors header fits its data; the glTF chunks fit the file."""
+def test_headers_of_latent_and_model_files() -> None:
+    """The headers of safetensors and glTF files match their data."""
     latent = write_safetensors([1, 4, 8, 8], {"prompt": "{}"})
     (length,) = struct.unpack_from("<Q", latent)
     header = json.loads(latent[8 : 8 + length])

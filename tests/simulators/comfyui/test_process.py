@@ -1,4 +1,4 @@
-"""The engine as a process of its own: start, death, and what is lost with it."""
+"""The engine as a separate process: start, end, and restart."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.simulators.comfyui.client import Client, is_event, picture, slow
+from tests.simulators.comfyui.client import EngineClient, is_event, picture, slow
 
 PROGRAM = """
 import sys
@@ -24,15 +24,15 @@ run(EngineSettings(base=Path(sys.argv[1])))
 
 
 @asynccontextmanager
-async def process(base: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, Client]]:
-    """An engine in a child process; its first line says where it listens."""
+async def process(base: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, EngineClient]]:
+    """Run an engine in a child process. Its first line of output has its URL."""
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-c", PROGRAM, str(base), stdout=asyncio.subprocess.PIPE
     )
     try:
         assert child.stdout is not None
         line = (await child.stdout.readline()).decode()
-        async with Client(line.split()[-1], base) as client:
+        async with EngineClient(line.split()[-1], base) as client:
             yield child, client
     finally:
         if child.returncode is None:
@@ -41,8 +41,8 @@ async def process(base: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process,
 
 
 @pytest.mark.parametrize(("number", "keeps_temp"), [(signal.SIGTERM, True), (signal.SIGINT, False)])
-async def test_death_and_restart(tmp_path: Path, number: signal.Signals, keeps_temp: bool) -> None:
-    """Sockets break off without a close frame; queue, history and temp files are lost, outputs and counters stay."""
+async def test_restart_loses_queue_and_history(tmp_path: Path, number: signal.Signals, keeps_temp: bool) -> None:
+    """A stopped engine aborts its sockets and loses queue, history and temp files, but not its outputs."""
     base = tmp_path / "engine"
     async with process(base) as (child, client):
         graph = picture(1) | {"3": {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}}}
@@ -71,7 +71,7 @@ async def test_death_and_restart(tmp_path: Path, number: signal.Signals, keeps_t
 
 
 async def test_big_files_take_no_space(tmp_path: Path) -> None:
-    """EmbeddedBigFile makes an output of any size at once."""
+    """EmbeddedBigFile writes a sparse file of any size at once."""
     async with process(tmp_path / "engine") as (_, client):
         graph = {"1": {"class_type": "EmbeddedBigFile", "inputs": {"mebibytes": 300, "filename_prefix": "big"}}}
         file = (await client.run(graph))["outputs"]["1"]["images"][0]

@@ -1,4 +1,4 @@
-"""The engine's frames in the order that a real ComfyUI sent them, from the few recorded sequences in tests/data."""
+"""The order of the engine's frames, compared with the recorded sequences in tests/data."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ import pytest
 from tests.conformance.recorded.facts import DATA, EXCERPTS, facts
 from tests.conformance.recorded.transcript import TextFrame
 from tests.conformance.replaying.props import TRUNCATED_PNG
-from tests.conformance.replaying.sockets import Sockets
+from tests.conformance.replaying.sockets import ReplaySockets
 from worker.simulators.comfyui.server.serve import serve
 from worker.simulators.comfyui.settings import EngineSettings
 
 PATIENCE_S = 8.0
 FLAGS = '{"type": "feature_flags", "data": {"supports_preview_metadata": true}}'
 STATUSES_A_JOB = 3
-"""When it is queued, when it is taken and when it has ended."""
+"""Status frames of one prompt: when it is queued, when it starts, and when it has ended."""
 
 
 @pytest.mark.parametrize("name", EXCERPTS)
 async def test_frames_come_in_the_recorded_order(name: str, tmp_path: Path) -> None:
-    """Each client hears the same kinds of frames about the same nodes, in the same order."""
+    """Each client gets the recorded frames about the same nodes in the same order."""
     recorded = json.loads((DATA / f"frames-{name}.json").read_text())
     (tmp_path / "input").mkdir()
     (tmp_path / "input" / "corrupt.png").write_bytes(TRUNCATED_PNG)
     async with (
         serve(EngineSettings(base=tmp_path, preview_method="auto")) as engine,
         aiohttp.ClientSession() as session,
-        Sockets(session, engine.url) as sockets,
+        ReplaySockets(session, engine.url) as sockets,
     ):
         await _listen(sockets, recorded["clients"])
         for number, body in enumerate(recorded["posts"], start=1):
@@ -42,7 +42,8 @@ async def test_frames_come_in_the_recorded_order(name: str, tmp_path: Path) -> N
         assert facts(sockets.frames) == recorded["frames"]
 
 
-async def _listen(sockets: Sockets, clients: dict[str, bool]) -> None:
+async def _listen(sockets: ReplaySockets, clients: dict[str, bool]) -> None:
+    """Connect the recorded clients, and wait for their first frames."""
     for client, modern in clients.items():
         await sockets.connect(client, f"/ws?clientId={client}")
         if modern:
@@ -52,8 +53,8 @@ async def _listen(sockets: Sockets, clients: dict[str, bool]) -> None:
     await sockets.until(lambda: all(len(heard[client]) >= count for client, count in greetings.items()), PATIENCE_S)
 
 
-async def _job(sockets: Sockets, session: aiohttp.ClientSession, url: str, number: int, recorded: Any) -> None:
-    """Let the posted job come as far as it was when the next thing happened in the recording."""
+async def _job(sockets: ReplaySockets, session: aiohttp.ClientSession, url: str, number: int, recorded: Any) -> None:
+    """Wait until the submitted prompt is as far as it was in the recording at the next event."""
     if recorded["recorded"] == EXCERPTS["addressing"].scenario:
         return  # the next prompt was posted behind this one
     if recorded["recorded"] == EXCERPTS["interrupt"].scenario and number == len(recorded["posts"]):
@@ -63,10 +64,10 @@ async def _job(sockets: Sockets, session: aiohttp.ClientSession, url: str, numbe
     await sockets.until(lambda: _statuses(sockets) == 1 + STATUSES_A_JOB * number, PATIENCE_S)
 
 
-def _starts(sockets: Sockets, node: str) -> bool:
+def _starts(sockets: ReplaySockets, node: str) -> bool:
     frames = [frame for frame in sockets.frames["A"] if isinstance(frame, TextFrame)]
     return any(frame.kind == "executing" and frame.data["node"] == node for frame in frames)
 
 
-def _statuses(sockets: Sockets) -> int:
+def _statuses(sockets: ReplaySockets) -> int:
     return sum(isinstance(frame, TextFrame) and frame.kind == "status" for frame in sockets.frames["A"])

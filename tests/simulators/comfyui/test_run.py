@@ -1,4 +1,4 @@
-"""One prompt from submission to history: frames, order, addressing."""
+"""One prompt from submission to history: its frames, their order, and their receivers."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from io import BytesIO
 
 from PIL import Image
 
-from tests.simulators.comfyui.client import Client, order, picture
+from tests.simulators.comfyui.client import EngineClient, order, picture
 
 
-async def test_frames_of_a_job_come_in_order(client: Client) -> None:
-    """The owner hears every step of its job in ComfyUI's order, and nothing twice."""
+async def test_frames_of_a_job_come_in_order(client: EngineClient) -> None:
+    """The owner of a prompt gets each event once, in ComfyUI's order."""
     socket = await client.listen("A", modern=True)
     prompt_id = await client.submit(picture())
-    frames = await socket.until_over(prompt_id)
+    frames = await socket.until_ended(prompt_id)
     assert order(frames) == [
         "status",
         "status",
@@ -32,8 +32,8 @@ async def test_frames_of_a_job_come_in_order(client: Client) -> None:
     ]
 
 
-async def test_saved_picture_is_what_comfyui_would_write(client: Client) -> None:
-    """A PNG of the asked size, RGB, with the prompt and each key of extra_pnginfo as text chunks."""
+async def test_saved_image_has_the_prompt_as_metadata(client: EngineClient) -> None:
+    """SaveImage writes a PNG with the prompt and each key of `extra_pnginfo` as text chunks."""
     extra = {"extra_pnginfo": {"workflow": {"id": "w1"}}}
     entry = await client.run(picture(0xFF8000, "sub/pic", size=512), extra_data=extra)
     file = entry["outputs"]["2"]["images"][0]
@@ -45,8 +45,8 @@ async def test_saved_picture_is_what_comfyui_would_write(client: Client) -> None
     assert image.info["workflow"] == '{"id": "w1"}'
 
 
-async def test_frames_without_client_id_go_to_everybody_or_nobody(client: Client) -> None:
-    """Without an owner only status and progress_state are heard, by every client."""
+async def test_frames_of_a_prompt_without_client_id(client: EngineClient) -> None:
+    """For a prompt without client id, all clients get only `status` and `progress_state`."""
     one = await client.listen("A")
     other = await client.listen("B")
     await client.submit(picture(), None)
@@ -57,18 +57,18 @@ async def test_frames_without_client_id_go_to_everybody_or_nobody(client: Client
         assert order(frames) == ["status", "status", *["progress_state"] * 4, "status"]
 
 
-async def test_other_clients_hear_only_status(client: Client) -> None:
-    """A job's own frames go to its owner alone."""
+async def test_other_clients_get_only_status(client: EngineClient) -> None:
+    """Clients that do not own the prompt get only `status`."""
     owner = await client.listen("A")
     other = await client.listen("B")
-    await owner.until_over(await client.submit(picture()))
+    await owner.until_ended(await client.submit(picture()))
     frames = [await other.read() for _ in range(3)]
     assert order(frames) == ["status"] * 3
-    assert await other.silent()
+    assert await other.is_silent()
 
 
-async def test_a_cycle_that_validation_does_not_see(client: Client) -> None:
-    """Links under inputs that a class doesn't have are followed all the same: an error of the job, as on 0.33.0."""
+async def test_cycle_through_an_unknown_input_fails_the_prompt(client: EngineClient) -> None:
+    """A cycle through an unknown input passes validation and fails the prompt, as in ComfyUI 0.33.0."""
     prompt = picture()
     prompt["1"]["inputs"]["odd"] = ["2", 0]
     entry = await client.run(prompt)
@@ -77,8 +77,8 @@ async def test_a_cycle_that_validation_does_not_see(client: Client) -> None:
     assert (await client.run(picture()))["status"]["completed"]
 
 
-async def test_a_text_in_place_of_a_picture_fails_in_the_node(client: Client) -> None:
-    """ComfyUI checks no value of an input that takes a picture."""
+async def test_text_instead_of_an_image_fails_in_the_node(client: EngineClient) -> None:
+    """A string where an image is needed passes validation and fails in the node."""
     workflow = picture()
     workflow["2"]["inputs"]["images"] = "1"
     entry = await client.run(workflow)

@@ -1,4 +1,4 @@
-"""Nodes that only a GPU could run: steps, previews, stand-ins, and the time they take."""
+"""Simulated nodes: steps, previews, placeholders, and the time they take."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.simulators.comfyui.client import Client, Graph, is_event, order
+from tests.simulators.comfyui.client import EngineClient, Graph, is_event, order
 from tests.simulators.comfyui.conftest import EngineFactory
 from worker.simulators.comfyui.classes import placeholder
 from worker.simulators.comfyui.classes.values import Trace
 
 
 def text_to_image(sampler: str = "KSampler", **more: Any) -> Graph:
-    """Checkpoint, text, latent, sampler, decode, save; 96x64."""
+    """Return a prompt of 96x64 pixels: checkpoint, text, latent, sampler, decoder, saver."""
     inputs: dict[str, Any] = {
         "model": ["4", 0],
         "positive": ["6", 0],
@@ -49,11 +49,11 @@ STEP = ["progress_state", "BIN4", "progress"]
 
 
 @pytest.mark.parametrize(("sampler", "steps"), [("KSampler", 3), ("ClownsharKSampler_Beta", 4)])
-async def test_sampler_reports_each_step_with_a_preview(client: Client, sampler: str, steps: int) -> None:
-    """Previews are JPEG with metadata, 512 wide; RES4LYF sends its last step twice."""
+async def test_sampler_reports_each_step_with_a_preview(client: EngineClient, sampler: str, steps: int) -> None:
+    """Each step sends a JPEG preview with metadata, 512 wide. RES4LYF samplers send the last step twice."""
     socket = await client.listen("A", modern=True)
     graph = text_to_image(sampler)
-    frames = await socket.until_over(await client.submit(graph, extra_data={"preview_method": "auto"}))
+    frames = await socket.until_ended(await client.submit(graph, extra_data={"preview_method": "auto"}))
     said = order(frames)
     start = said.index("executing:3") + 1
     assert said[start : start + 3 * steps] == STEP * steps
@@ -78,25 +78,25 @@ PREVIEW_METHODS = {
 """Whether a real ComfyUI 0.33.0, started without `--preview-method`, sends previews for a prompt's `preview_method`."""
 
 
-async def test_previews_by_flag_and_by_job(client: Client, start: EngineFactory) -> None:
-    """Without the flag the legacy frame follows `progress`; without a method there is none."""
+async def test_previews_depend_on_method_and_feature_flag(client: EngineClient, start: EngineFactory) -> None:
+    """Previews need a method. Clients without the metadata flag get the old frame after `progress`."""
     socket = await client.listen("A")
     for seed, (method, wanted) in enumerate(PREVIEW_METHODS.items()):
         prompt_id = await client.submit(text_to_image(seed=seed), extra_data={"preview_method": method})
-        said = order(await socket.until_over(prompt_id))
+        said = order(await socket.until_ended(prompt_id))
         first = ["progress_state", "progress", "BIN1" if wanted else "progress_state"]
         assert said[said.index("executing:3") + 1 :][:3] == first, method
         assert said.count("progress") == 3
     async with start(preview_method="auto") as other:
         listening = await other.listen("A")
-        assert "BIN1" in order(await listening.until_over(await other.submit(text_to_image())))
+        assert "BIN1" in order(await listening.until_ended(await other.submit(text_to_image())))
         no_previews = {"preview_method": "none"}
         prompt_id = await other.submit(text_to_image(seed=1), extra_data=no_previews)
-        assert "BIN1" not in order(await listening.until_over(prompt_id))
+        assert "BIN1" not in order(await listening.until_ended(prompt_id))
 
 
-async def test_picture_is_a_labelled_stand_in(client: Client) -> None:
-    """Of the latent's size; another seed gives another picture, the same one the same."""
+async def test_simulated_image_has_the_latents_size(client: EngineClient) -> None:
+    """The image has the latent's size. Equal seeds give equal images, other seeds give others."""
     files = []
     for seed, prefix in ((1, "a"), (2, "b"), (1, "c")):
         graph = text_to_image(seed=seed)
@@ -111,8 +111,8 @@ async def test_picture_is_a_labelled_stand_in(client: Client) -> None:
     assert pixels[0] == pixels[2] != pixels[1]
 
 
-def test_stand_ins_are_drawn_from_everything_that_is_known() -> None:
-    """A different text, seed or size is a different picture; a clip moves."""
+def test_placeholders_depend_on_the_trace() -> None:
+    """Another text gives another placeholder, and the frames of a video differ."""
     trace = Trace(seed=1, steps=2, text="a")
     (one,) = placeholder.draw((64, 64), trace)
     (two,) = placeholder.draw((64, 64), Trace(seed=1, steps=2, text="b"))
@@ -121,8 +121,8 @@ def test_stand_ins_are_drawn_from_everything_that_is_known() -> None:
     assert first.tobytes() != second.tobytes()
 
 
-async def test_sigmas_decide_the_steps(client: Client) -> None:
-    """SamplerCustom steps as often as its scheduler says, also after `Sigmas Rescale`."""
+async def test_sigmas_set_the_number_of_steps(client: EngineClient) -> None:
+    """SamplerCustom makes as many steps as its scheduler has, even after `Sigmas Rescale`."""
     graph = text_to_image()
     graph["k"] = {"class_type": "KSamplerSelect", "inputs": {"sampler_name": "euler"}}
     scheduler = {"model": ["4", 0], "scheduler": "normal", "steps": 5, "denoise": 1.0}
@@ -132,12 +132,12 @@ async def test_sigmas_decide_the_steps(client: Client) -> None:
     options = {"add_noise": True, "noise_seed": 1, "cfg": 5.5, "sampler": ["k", 0], "sigmas": ["r", 0]}
     graph["3"] = {"class_type": "SamplerCustom", "inputs": sources | options}
     socket = await client.listen("A")
-    frames = await socket.until_over(await client.submit(graph))
+    frames = await socket.until_ended(await client.submit(graph))
     assert [frame["data"]["value"] for frame in frames if is_event(frame, "progress")] == [1, 2, 3, 4, 5]
 
 
-async def test_speed_makes_work_take_time(start: EngineFactory) -> None:
-    """At speed 0 nothing waits; at a finite speed a load takes its share, and a sampler can be interrupted in it."""
+async def test_simulated_work_takes_time_at_a_finite_speed(start: EngineFactory) -> None:
+    """At a finite speed a model load takes time, and a sampler can be interrupted."""
     async with start(speed=5.0) as client:
         socket = await client.listen("A")
         began = time.perf_counter()
@@ -148,12 +148,12 @@ async def test_speed_makes_work_take_time(start: EngineFactory) -> None:
         assert time.perf_counter() - began > 0.3
         await client.post("/interrupt")
         async with asyncio.timeout(3):
-            frames = await socket.until_over(prompt_id)
+            frames = await socket.until_ended(prompt_id)
         assert "execution_interrupted" in order(frames)
 
 
-async def test_model_names_are_taken_or_checked(start: EngineFactory) -> None:
-    """By default every model file is taken for present; `strict_files` knows only those that are listed."""
+async def test_model_names_are_checked_only_when_strict(start: EngineFactory) -> None:
+    """By default every model name is accepted. With `strict_files` only listed models are."""
     async with start() as client:
         assert (await client.run(text_to_image()))["status"]["completed"]
     models = {"checkpoints": ["other.safetensors"]}
@@ -163,8 +163,8 @@ async def test_model_names_are_taken_or_checked(start: EngineFactory) -> None:
         assert await client.get("/models/checkpoints") == ["other.safetensors"]
 
 
-async def test_missing_uploads_are_refused_even_then(client: Client) -> None:
-    """Files of the three folders are always looked for."""
+async def test_missing_uploads_are_rejected(client: EngineClient) -> None:
+    """A missing input file is rejected, although every model name is accepted."""
     graph = text_to_image()
     graph["8"] = {"class_type": "LoadImage", "inputs": {"image": "nowhere.png"}}
     status, answer = await client.post("/prompt", json={"prompt": graph})

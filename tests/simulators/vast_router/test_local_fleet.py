@@ -41,7 +41,7 @@ async def test_an_answer_that_comes_too_early_is_followed_to_its_result(engine: 
 async def test_a_worker_that_ends_early_is_quoted(tmp_path: Path) -> None:
     """Its last words are in the error, at once and not after the whole patience."""
     async with start_fleet([serve(tmp_path / "state", tmp_path)], environment(), logs=tmp_path) as found:
-        with pytest.raises(StartupError, match=r"worker 1 ended before it was ready:(?s:.*)has no main\.py"):
+        with pytest.raises(StartupError, match=r"worker 1 exited before it was ready:(?s:.*)has no main\.py"):
             await found.ready(20)
 
 

@@ -1,4 +1,4 @@
-"""The catalog that ships, and those that an engine serves."""
+"""The bundled catalog, and catalogs that an engine serves."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def catalog() -> Catalog:
     return Catalog.bundled()
 
 
-def test_the_bundled_catalog_has_the_classes_of_the_image(catalog: Catalog) -> None:
-    """1,170 classes of the pinned ComfyUI with RES4LYF and ControlAltAI, and 84 of the optional packs."""
+def test_bundled_catalog_has_all_classes_of_the_image(catalog: Catalog) -> None:
+    """The catalog has 1,170 classes of the pinned ComfyUI, RES4LYF and ControlAltAI, and 84 of the optional packs."""
     packs = [catalog[name].pack for name in catalog]
     optional = ("ComfyUI_InstantID", "ComfyUI_IPAdapter_plus", "ComfyUI-VideoHelperSuite")
     assert (len(catalog), [packs.count(f"custom_nodes.{name}") for name in optional]) == (1254, [7, 37, 40])
@@ -27,8 +27,8 @@ def test_the_bundled_catalog_has_the_classes_of_the_image(catalog: Catalog) -> N
     assert "NoSuchNode" not in catalog
 
 
-def test_the_bundled_catalog_loads_at_once() -> None:
-    """Loading takes well under 60 ms, because classes are parsed when asked for."""
+def test_bundled_catalog_loads_quickly() -> None:
+    """Loading takes less than 60 ms, because classes are parsed at their first use."""
     took = []
     for _ in range(5):
         start = time.perf_counter()
@@ -37,8 +37,8 @@ def test_the_bundled_catalog_loads_at_once() -> None:
     assert min(took) < 0.06
 
 
-def test_a_class_is_typed(catalog: Catalog) -> None:
-    """KSampler's inputs have order, types, limits and choices; its output and flags are there."""
+def test_a_class_has_typed_inputs(catalog: Catalog) -> None:
+    """The inputs of KSampler have order, types, limits and choices. Its output and its flags are set."""
     sampler = catalog["KSampler"]
     assert [spec.name for spec in sampler.inputs][:4] == ["model", "seed", "steps", "cfg"]
     steps = sampler.by_name["steps"]
@@ -53,21 +53,21 @@ def test_a_class_is_typed(catalog: Catalog) -> None:
     assert catalog["KlingTextToVideoNode"].api_node
 
 
-def test_both_ways_to_write_a_choice_read_alike(catalog: Catalog) -> None:
-    """A list in place of a type, and a COMBO with options, are both a choice."""
+def test_both_forms_of_choices_are_read(catalog: Catalog) -> None:
+    """A list in place of a type and a COMBO with options are both choices."""
     old, new = catalog["KSampler"].by_name["scheduler"], catalog["ClownsharKSampler_Beta"].by_name["scheduler"]
     assert old.type == new.type == "COMBO"
     assert old.options == new.options
     assert (isinstance(old.config[0], list), new.config[0]) == (True, "COMBO")
 
 
-def test_choices_of_files_know_their_folders(catalog: Catalog) -> None:
-    """Lists of a machine's files are empty but for fixed entries, and name where files come from."""
-    found = {
+def test_file_inputs_have_folders(catalog: Catalog) -> None:
+    """File inputs have only their fixed choices, and name the folders of their files."""
+    choices = {
         f"{name}.{key}": (catalog[name].by_name[key].folders, catalog[name].by_name[key].options)
         for name, key in (("CheckpointLoaderSimple", "ckpt_name"), ("LoadImage", "image"), ("VAELoader", "vae_name"))
     }
-    assert found == {
+    assert choices == {
         "CheckpointLoaderSimple.ckpt_name": (("checkpoints",), ()),
         "LoadImage.image": (("input",), ()),
         "VAELoader.vae_name": (("vae",), ("pixel_space",)),
@@ -75,16 +75,16 @@ def test_choices_of_files_know_their_folders(catalog: Catalog) -> None:
     assert catalog["KSampler"].by_name["scheduler"].folders == ()
 
 
-def test_no_file_of_the_recorded_machine_is_left(catalog: Catalog) -> None:
-    """Nothing in the shipped data looks like a placeholder file, and no text is long."""
+def test_bundled_catalog_has_no_files_of_a_machine(catalog: Catalog) -> None:
+    """The shipped data has no name of a file and no long text."""
     packed = orjson.dumps(catalog.to_object_info()).decode()
     assert "example.safetensors" not in packed
     assert "example.png" not in packed
     assert "tooltip" not in packed
 
 
-def test_files_are_listed_where_they_belong(catalog: Catalog) -> None:
-    """with_files fills lists of both kinds, keeps fixed entries, and does not touch the catalog it came from."""
+def test_with_files_lists_files_by_folder(catalog: Catalog) -> None:
+    """with_files fills both forms of choices, keeps fixed choices, and does not change the original catalog."""
     filled = catalog.with_files({"vae": ["a.safetensors"], "input": ["b.png"], "diffusion_models": ["c.safetensors"]})
     info: Any = filled.object_info("VAELoader")
     assert info["input"]["required"]["vae_name"] == [["a.safetensors", "pixel_space"]]
@@ -94,8 +94,8 @@ def test_files_are_listed_where_they_belong(catalog: Catalog) -> None:
     assert catalog["VAELoader"].by_name["vae_name"].options == ("pixel_space",)
 
 
-def test_served_classes_have_the_keys_of_object_info(catalog: Catalog) -> None:
-    """to_object_info has every key that a real server sends for every class, in both kinds."""
+def test_to_object_info_has_all_keys(catalog: Catalog) -> None:
+    """to_object_info returns every key that a real server sends, for classes of both APIs."""
     every = {"input", "input_order", "output", "output_is_list", "output_name", "name", "display_name", "description"}
     every |= {"python_module", "category", "output_node", "is_input_list", "has_intermediate_output", "search_aliases"}
     newer = {"deprecated", "experimental", "api_node", "dev_only", "price_badge", "output_matchtypes"}
@@ -106,8 +106,8 @@ def test_served_classes_have_the_keys_of_object_info(catalog: Catalog) -> None:
         assert {key: list(section) for key, section in info["input"].items()} == info["input_order"], name
 
 
-def test_a_catalog_read_back_is_the_same(catalog: Catalog) -> None:
-    """What a catalog serves reads as the same classes."""
+def test_to_object_info_can_be_read_back(catalog: Catalog) -> None:
+    """The output of to_object_info reads as the same classes."""
     again = Catalog.from_object_info(orjson.loads(orjson.dumps(catalog.to_object_info())))
     assert {name: again[name] for name in again} == {name: catalog[name] for name in catalog}
 
@@ -121,7 +121,7 @@ def test_a_catalog_read_back_is_the_same(catalog: Catalog) -> None:
         {"input": {"required": []}, "input_order": {"required": [1, "x"]}, "output": [1, None], "output_name": "x"},
     ],
 )
-def test_odd_classes_read_without_raising(info: Any) -> None:
-    """A live catalog comes from strangers' node packs: fields of another shape are skipped."""
+def test_malformed_classes_raise_nothing(info: Any) -> None:
+    """Malformed fields in classes of node packs are skipped."""
     node_class = Catalog.from_object_info({"Odd": info, "NotAClass": 5})["Odd"]
     assert node_class.name == node_class.display_name == "Odd"

@@ -1,4 +1,4 @@
-"""What several catalogs have in common."""
+"""The common part of several catalogs."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ def catalog(checkpoints: list[str], *more: str) -> Catalog:
     return Catalog.from_object_info(info | {name: {"input": {}, "output": []} for name in more})
 
 
-def test_classes_and_choices_that_all_have() -> None:
-    """A class that one lacks is gone, and so is a file, in either way to write choices; the order is the first's."""
+def test_common_catalog_has_shared_classes_and_choices() -> None:
+    """A class or a choice that one catalog lacks is removed, in both forms of choices.
+
+    The order is that of the first.
+    """
     both = common_catalog(
         [catalog(["b", "a", "c"], "X", "Y"), catalog(["a", "b", "d"], "Y", "Z"), catalog(["a", "b"], "Y")]
     )
@@ -30,8 +33,8 @@ def test_classes_and_choices_that_all_have() -> None:
     }
 
 
-def test_equal_catalogs_are_left_alone() -> None:
-    """Nothing is copied for classes that are the same everywhere."""
+def test_equal_classes_are_not_copied() -> None:
+    """Classes that are equal in all catalogs are not copied."""
     first = catalog(["a"], "X")
     both = common_catalog([first, catalog(["a"], "X")])
     assert both.to_object_info() == first.to_object_info()

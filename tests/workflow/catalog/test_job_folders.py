@@ -1,4 +1,4 @@
-"""Folders of jobs: no catalog and no sentence has their names, and what lists them takes files."""
+"""Removal of job folders from catalogs and messages."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ OTHER = "job-" + "f" * 32
         ("job-12 and job-x", "job-12 and job-x"),
     ],
 )
-def test_sentences(written: str, shown: str) -> None:
-    """Entries of lists go with their comma, and a file keeps its name alone."""
+def test_texts_lose_job_folders(written: str, shown: str) -> None:
+    """List entries are removed together with their comma, and a file keeps only its name."""
     assert text_without_job_folders(written) == shown
 
 
-def test_a_refusal() -> None:
-    """In its lists, its objects and its sentences."""
+def test_error_responses_lose_job_folders() -> None:
+    """Job folders are removed from lists, objects and texts."""
     config = [["3d", JOB, {"content": f"{JOB}/a.png", "image": None}], {"default": JOB}]
     refused = {"details": f"'x' not in ['3d', '{JOB}']", "extra_info": {"input_config": config, "n": 1}}
     expected = {"details": "'x' not in ['3d']", "extra_info": {"input_config": [["3d"], {"default": ""}], "n": 1}}
@@ -44,28 +44,30 @@ def test_a_refusal() -> None:
 
 
 def _catalog(*choices: str) -> Catalog:
+    """Return a catalog of one class whose choices list these names."""
     inputs: dict[str, Any] = {"where": [["plain", *choices], {}], "mode": [["a", "b"], {}]}
     newer = {"folder": ["COMBO", {"options": ["plain", *choices]}]}
     return Catalog.from_object_info({"Pack": {"input": {"required": inputs, "optional": newer}}}).without_job_folders()
 
 
-def _places(catalog: Catalog) -> list[str]:
+def _file_inputs(catalog: Catalog) -> list[str]:
+    """Return the names of the file inputs of the class."""
     prompt = {"1": {"class_type": "Pack", "inputs": {"where": "plain", "mode": "a", "folder": "plain"}}}
     return [place.input for place in file_inputs(prompt, catalog) if place.uploads]  # type: ignore[arg-type]
 
 
-def test_what_lists_a_job_takes_files() -> None:
-    """An input of a class of any pack whose choices have a job's folder, which no choice of the catalog shows."""
+def test_an_input_that_listed_a_job_folder_is_a_file_input() -> None:
+    """The catalog hides the folder, and the input counts as a file input, for a class of any pack."""
     catalog = _catalog(JOB)
     assert catalog["Pack"].by_name["where"].options == ("plain",)
     assert catalog["Pack"].by_name["folder"].options == ("plain",)
     assert JOB not in str(catalog.object_info("Pack"))
-    assert _places(catalog) == ["where", "folder"]
-    assert _places(_catalog()) == []
+    assert _file_inputs(catalog) == ["where", "folder"]
+    assert _file_inputs(_catalog()) == []
 
 
-def test_it_is_remembered() -> None:
-    """When the class is read again without such a folder, and where several engines have the class."""
+def test_file_inputs_are_remembered() -> None:
+    """The input stays a file input when the class is read again without a job folder, and in a common catalog."""
     later = _catalog(JOB).with_classes({"Pack": _catalog("more").object_info("Pack")})
-    assert _places(later) == ["where", "folder"]
-    assert _places(common_catalog([_catalog(JOB, "one"), _catalog(OTHER, "two")])) == ["where", "folder"]
+    assert _file_inputs(later) == ["where", "folder"]
+    assert _file_inputs(common_catalog([_catalog(JOB, "one"), _catalog(OTHER, "two")])) == ["where", "folder"]

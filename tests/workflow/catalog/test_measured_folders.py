@@ -1,4 +1,4 @@
-"""The folders that inputs of popular packs look into."""
+"""The measured folders of inputs of popular packs."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from worker.workflow.catalog.folders import all_folders, folders_by_input, folde
 from worker.workflow.catalog.measured_folders import MEASURED, reduce_measured
 
 
-def test_folders_by_input() -> None:
-    """Of packs besides the image's; a row of inputs is one entry, and ComfyUI's own facts come first."""
+def test_folders_of_pack_inputs() -> None:
+    """A row of inputs is one entry, and the table of ComfyUI itself takes precedence."""
     assert folders_of("LoRA Stacker", "lora_name_50") == ("loras",)
     assert folders_of("LoRA Stacker", "lora_name_51") == ()
     assert folders_of("UnetLoaderGGUF", "unet_name") == ("diffusion_models",)
@@ -23,8 +23,8 @@ def test_folders_by_input() -> None:
     assert {"sams", "ultralytics", "loras"} <= set(all_folders())
 
 
-def test_what_ships_is_reduced() -> None:
-    """Rows are joined, pickers and uploads are left out, second names of a folder are the first."""
+def test_reduce_measured() -> None:
+    """Rows are joined, pickers and uploads are removed, and aliases of folders are replaced."""
     measured = {
         **{f"Stack|lora_{number}": ["loras"] for number in range(1, 6)},
         **{"A|unet": ["diffusion_models", "unet_gguf"], "A|model_1": ["vae"], "A|model_2": ["loras"]},

@@ -1,4 +1,4 @@
-"""Reducing a server's catalog to facts."""
+"""Reduction of a recorded catalog."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def lines(packed: bytes) -> dict[str, Any]:
     return {name: json.loads(text) for name, _, text in rows}
 
 
-def test_only_facts_are_left() -> None:
-    """Descriptions, tooltips, long defaults and the machine's files go; names, even odd ones, types and limits stay."""
+def test_reduce_removes_texts_and_files() -> None:
+    """Descriptions, tooltips, long defaults and files are removed. Names, types and limits stay."""
     assert lines(reduce_object_info(RECORDED)) == {
         "Dynamic": {
             "api_node": False,
@@ -72,16 +72,16 @@ def test_only_facts_are_left() -> None:
     }  # fmt: skip
 
 
-def test_the_declared_order_is_kept() -> None:
-    """Inputs stand in their declared order, which is how the order is told."""
+def test_reduce_keeps_the_declared_order() -> None:
+    """Inputs are stored in their declared order."""
     assert list(lines(reduce_object_info(RECORDED))["Dynamic"]["input"]["required"]) == ["b", "a"]
 
 
 PINS = f"ComfyUI  https://x.org/c/ComfyUI@{'a' * 40}  # v1\nOne https://x.org/a/One@{'b' * 40} base needs=X\n"
 
 
-def test_the_same_catalog_gives_the_same_bytes(tmp_path: Path) -> None:
-    """Several files are merged, and neither their order nor the time of day shows."""
+def test_reduce_is_deterministic(tmp_path: Path) -> None:
+    """Several files are merged, and neither their order nor the time changes the result."""
     (tmp_path / "pins.txt").write_text(PINS)
     for name, info in RECORDED.items():
         (tmp_path / name).write_text(json.dumps({name: info}))
@@ -94,15 +94,15 @@ def test_the_same_catalog_gives_the_same_bytes(tmp_path: Path) -> None:
     assert json.loads((one / MADE_FROM).read_bytes())["commits"] == {"ComfyUI": "a" * 40, "One": "b" * 40}
 
 
-def test_classes_of_packs_that_are_not_pinned_are_left_out() -> None:
-    """The catalog is the image's: what another ComfyUI had besides is not in it."""
+def test_bundle_omits_packs_that_are_not_pinned() -> None:
+    """The bundled catalog only has classes of pinned packs."""
     modules = {"A": "nodes", "B": "comfy_extras.nodes_x", "C": "custom_nodes.One", "D": "custom_nodes.Two"}
     packed, _ = bundle(PINS, {name: {"python_module": module} for name, module in modules.items()})
     assert list(lines(packed)) == ["A", "B", "C"]
 
 
-def test_another_engine_can_be_played() -> None:
-    """A recorded catalog becomes one of facts, without the files of its machine."""
+def test_reduced_removes_the_files_of_the_machine() -> None:
+    """reduced returns a recorded catalog without the files of its machine."""
     catalog = reduced(Catalog.from_object_info(RECORDED))
     assert list(catalog) == ["Dynamic", "LoadImage"]
     assert catalog["LoadImage"].by_name["image"].options == ()

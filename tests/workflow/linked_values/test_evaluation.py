@@ -1,4 +1,4 @@
-"""Values that links carry, computed without running anything."""
+"""Values of links, computed before the run."""
 
 from __future__ import annotations
 
@@ -72,27 +72,27 @@ AROUND = {
 }
 
 
-@pytest.mark.parametrize(("found", "expected"), KNOWN, ids=lambda item: str(item)[:60])
-def test_known_nodes(found: dict[str, Any], expected: object) -> None:
-    """Texts, numbers, joined texts and switches, literal or linked."""
-    assert value({"0": found, **AROUND}) == expected
+@pytest.mark.parametrize(("tested", "expected"), KNOWN, ids=lambda item: str(item)[:60])
+def test_known_nodes_are_computed(tested: dict[str, Any], expected: object) -> None:
+    """Texts, numbers, joined texts and switches are computed, from literal and from linked inputs."""
+    assert value({"0": tested, **AROUND}) == expected
 
 
-@pytest.mark.parametrize("found", NOT_KNOWN, ids=lambda item: str(item)[:60])
-def test_what_only_the_run_shows(found: dict[str, Any]) -> None:
-    """Other classes, lists, loops, missing inputs and choices that are not known."""
-    assert value({"0": found, **AROUND}) is None
+@pytest.mark.parametrize("tested", NOT_KNOWN, ids=lambda item: str(item)[:60])
+def test_unknown_values_are_none(tested: dict[str, Any]) -> None:
+    """Other classes, lists, loops, missing inputs and unknown choices have no value before the run."""
+    assert value({"0": tested, **AROUND}) is None
 
 
-def test_a_chain_of_thousands_is_followed() -> None:
-    """Without recursion."""
+def test_a_long_chain_is_computed() -> None:
+    """A chain of thousands of nodes is computed without recursion."""
     prompt = {str(n): node("PrimitiveString", value=[str(n + 1), 0]) for n in range(10_000)}
     assert value({**prompt, "10000": node("PrimitiveString", value="end")}) == "end"
     assert value({**prompt, "10000": node("PrimitiveString", value=["0", 0])}) is None
 
 
-def test_doubling_ends() -> None:
-    """Sixty nodes that each double a text make no text of 2**60 characters, nor 2**60 visits."""
+def test_growing_texts_are_limited() -> None:
+    """Sixty nodes that each double a text neither build a huge text nor take exponential time."""
     double = {str(n): node("StringConcatenate", string_a=[str(n + 1), 0], string_b=[str(n + 1), 0]) for n in range(60)}
     values = LinkedValues({**double, "60": node("PrimitiveString", value="ab")})  # type: ignore[arg-type]
     assert values.value(("0", 0)) is None
@@ -118,8 +118,8 @@ def test_doubling_ends() -> None:
         ("1", None),
     ],
 )
-def test_what_comfyui_may_take_for_a_link(written: Any, link: object) -> None:
-    """Also a wrapped one, and numbers that are no integers."""
+def test_link_of_accepts_what_comfyui_treats_as_a_link(written: Any, link: object) -> None:
+    """This includes a wrapped link, and slots that are no integers."""
     assert link_of(written) == link
 
 
@@ -128,18 +128,18 @@ texts = st.text("ab/.", max_size=4)
 
 @st.composite
 def graphs(draw: st.DrawFn) -> list[tuple[str, Any, Any]]:
-    """Nodes of which each takes texts, or earlier nodes by their number."""
-    found: list[tuple[str, Any, Any]] = []
+    """Strategy: nodes whose inputs are texts or earlier nodes."""
+    nodes: list[tuple[str, Any, Any]] = []
     for number in range(draw(st.integers(1, 8))):
         part = st.one_of(texts, st.integers(0, number - 1)) if number else texts
         kind = draw(st.sampled_from(["text", "join", "true", "false", "unknown"]))
-        found.append((kind, draw(part), draw(part)))
-    return found
+        nodes.append((kind, draw(part), draw(part)))
+    return nodes
 
 
 @given(graphs())
-def test_as_a_plain_model_says(graph: list[tuple[str, Any, Any]]) -> None:
-    """Each node of a drawn graph has the value that plain evaluation in order gives it."""
+def test_values_equal_a_simple_model(graph: list[tuple[str, Any, Any]]) -> None:
+    """In a generated graph each node has the value that evaluation in order gives."""
     prompt: dict[str, Any] = {}
     expected: list[str | None] = []
     for number, (kind, a, b) in enumerate(graph):

@@ -1,4 +1,4 @@
-"""Seeds out of range: which run, and which are drawn anew."""
+"""Seeds that are out of range, and random seeds."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def requested(value: Any, **options: Any) -> JobRequest:
 
 
 @pytest.mark.parametrize("sent", [-1, "-1", -1.0, -7, None])
-def test_a_seed_below_its_range_is_drawn(sent: Any) -> None:
-    """A fresh one for each job, named among the seeds and in the repair."""
+def test_a_seed_below_its_range_becomes_random(sent: Any) -> None:
+    """Each job gets another seed, which is in its seeds and in its repair."""
     request = requested(sent)
-    [seed], [one] = request.seeds, request.repairs
+    [seed], [change] = request.seeds, request.repairs
     assert (seed.node_id, seed.input, seed.value) == ("3", "seed", request.prompt["3"]["inputs"]["seed"])
-    assert (one.code, one.sent, one.runs) == ("seed_drawn", sent, seed.value)
+    assert (change.code, change.sent, change.runs) == ("seed_drawn", sent, seed.value)
     assert 0 <= seed.value <= 2**50
     again = prepare_request(JobRequest(with_seed(sent)), CATALOG, (), Random(2))
     assert again.seeds != request.seeds
@@ -51,54 +51,54 @@ def test_a_seed_below_its_range_is_drawn(sent: Any) -> None:
         (10**400, None),
     ],
 )
-def test_a_seed_above_its_range_is_always_the_same(sent: Any, runs: int | None) -> None:
-    """Seeds begin again behind the largest, which JavaScript rounds up; none is drawn."""
+def test_a_seed_above_its_range_is_mapped_into_it(sent: Any, runs: int | None) -> None:
+    """The same seed always becomes the same valid seed. The maximum as JavaScript rounds it becomes the maximum."""
     request = requested(sent)
     assert request.seeds == ()
-    [one] = request.repairs
-    assert one.code == "seed_out_of_range"
-    assert runs is None or one.runs == runs
+    [change] = request.repairs
+    assert change.code == "seed_out_of_range"
+    assert runs is None or change.runs == runs
     assert 0 <= request.prompt["3"]["inputs"]["seed"] <= LARGEST
 
 
 @pytest.mark.parametrize("sent", [0, LARGEST, "42", 3.0, True, 1.5])
-def test_a_seed_that_comfyui_takes_stays(sent: Any) -> None:
-    """Numbers as text, floats and booleans are its own business."""
+def test_a_valid_seed_stays(sent: Any) -> None:
+    """Numbers as text, floats and booleans, which ComfyUI converts, are not changed."""
     request = requested(sent)
     assert (request.prompt, request.repairs, request.seeds) == (with_seed(sent), (), ())
 
 
 @pytest.mark.parametrize("sent", ["", "random", "1.5", [], {}, float("nan"), float("inf")])
-def test_what_is_no_number_is_refused_later(sent: Any) -> None:
-    """It has no certain meaning."""
+def test_a_seed_that_is_no_number_stays(sent: Any) -> None:
+    """Validation rejects it."""
     assert requested(sent).repairs == ()
 
 
-def test_minus_one_is_a_seed_where_the_class_says_so() -> None:
-    """RES4LYF takes -1 itself, and a number that is no seed has no fresh one."""
+def test_minus_one_stays_if_the_class_accepts_it() -> None:
+    """RES4LYF accepts -1. A number input that is no seed gets no random value."""
     prompt = with_seed(1)
     prompt["5"]["inputs"]["batch_size"] = -1
     prompt["8"] = node("ClownsharKSampler_Beta", **{**prompt["3"]["inputs"], "seed": -1})
-    assert "seed_drawn" not in [one.code for one in repair(prompt, CATALOG).repairs]
+    assert "seed_drawn" not in [change.code for change in repair(prompt, CATALOG).repairs]
 
 
 @pytest.mark.parametrize("options", [{"strict": True}, {"keep_seeds": True}, {"template": "sd15"}])
-def test_seeds_that_are_kept(options: dict[str, Any]) -> None:
-    """Strict, with `keep_seeds` and in a template -1 is what it is for ComfyUI: refused."""
+def test_seeds_are_kept_on_request(options: dict[str, Any]) -> None:
+    """With `strict`, with `keep_seeds` and in a template, -1 is left to ComfyUI, which rejects it."""
     fields = (SeedField("3", "seed", 0, LARGEST),) if "template" not in options else ()
     request = requested(-1, **options, seed_fields=fields)
     assert (request.prompt, request.repairs, request.seeds) == (with_seed(-1), (), ())
 
 
-def test_what_a_check_says_of_seeds() -> None:
-    """The fields, a prompt that ComfyUI takes, and no number that would never run."""
-    ready = prepare_prompt(JobRequest(with_seed(-1)), CATALOG, (), Random(1))
-    assert ready.fields == (SeedField("3", "seed", 0, LARGEST),)
-    assert [one.runs for one in ready.repairs] == [None]
+def test_repair_returns_seed_fields() -> None:
+    """repair returns the fields, and a valid placeholder in the prompt."""
+    prepared = prepare_prompt(JobRequest(with_seed(-1)), CATALOG, (), Random(1))
+    assert prepared.fields == (SeedField("3", "seed", 0, LARGEST),)
+    assert [change.runs for change in prepared.repairs] == [None]
 
 
-def test_the_editors_file_has_the_seeds_that_ran() -> None:
-    """In the node itself, its primitive, or the instance that shows it; where it is not certain, it stays."""
+def test_the_editor_workflow_gets_the_seeds_that_ran() -> None:
+    """The seed is changed in the node, its primitive or its subgraph instance. An ambiguous seed stays."""
     prompt = {number: node("A", seed=5) for number in ("1", "2", "7:3", "8:4")}
     fields = (
         SeedField("1", "seed", 0, 9),
@@ -109,16 +109,19 @@ def test_the_editors_file_has_the_seeds_that_ran() -> None:
     saved = {"1": [5, 5, "randomize"], "2": [5, "randomize"], "6": [5, "randomize"], "7": ["a", 5], "8": [5]}
     nodes = [{"id": int(number), "widgets_values": values} for number, values in saved.items()]
     extra = ExtraData({"workflow": {"nodes": nodes, "links": []}})
-    ready = prepare_request(JobRequest(prompt, seed_fields=fields, extra=extra), CATALOG, (), Random(1))
-    one, two, three, _ = (seed.value for seed in ready.seeds)
-    assert ready.extra.pnginfo is not None
-    written = {str(one["id"]): one["widgets_values"] for one in ready.extra.pnginfo["workflow"]["nodes"]}
-    assert written == {**saved, "1": [5, one, "randomize"], "6": [two, "randomize"], "7": ["a", three]}
+    prepared = prepare_request(JobRequest(prompt, seed_fields=fields, extra=extra), CATALOG, (), Random(1))
+    first, second, third, _ = (seed.value for seed in prepared.seeds)
+    assert prepared.extra.pnginfo is not None
+    written = {
+        str(saved_node["id"]): saved_node["widgets_values"]
+        for saved_node in prepared.extra.pnginfo["workflow"]["nodes"]
+    }
+    assert written == {**saved, "1": [5, first, "randomize"], "6": [second, "randomize"], "7": ["a", third]}
     assert nodes[0]["widgets_values"] == [5, 5, "randomize"]
 
 
-def test_fields_that_one_field_feeds_have_one_seed() -> None:
-    """Within what all of them take; a field of a node that is not there is left out."""
+def test_shared_fields_get_the_same_seed() -> None:
+    """The seed is within the range of all fields. A field of a missing node is skipped."""
     prompt = {"1": node("A", seed=5), "2": node("B", noise_seed=5), "3": node("C", seed=7)}
     fields = (
         SeedField("1", "seed", 0, LARGEST, "9"),

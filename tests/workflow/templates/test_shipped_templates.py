@@ -1,4 +1,4 @@
-"""The library that ships with the project, against the catalog of the image with every group of node packs."""
+"""The shipped templates, checked against the catalog of the image with all node packs."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ MODEL_FREE = {"resize", "smoke-resize"}
 each = pytest.mark.parametrize("template", LIBRARY.values(), ids=lambda template: template.name)
 
 
-class OwnFiles:
-    """Nothing lies on the machine but what the template says it needs, and what the request brought."""
+class TemplateFiles:
+    """The model files of the template and the files of the request. No other file exists."""
 
     def __init__(self, template: Template) -> None:
         self._models = {(model.folder, model.file) for model in template.models}
@@ -38,14 +38,14 @@ class OwnFiles:
 
 
 def prompts(template: Template) -> Iterator[Prompt]:
-    """With the defaults, made small, and with every optional file."""
+    """Return prompts of a template: with its defaults, with small sizes, and with every optional file."""
     files = {parameter.name: small.file(parameter.type) for parameter in template.parameters if parameter.type.is_file}
     for params in (files, small.params(template), small.params(template) | files):
         yield fill(template, params, lambda below: 0).prompt
 
 
-def test_every_workflow_has_its_parameters() -> None:
-    """No JSON without a TOML, and the library that was promised."""
+def test_every_workflow_has_a_toml_file() -> None:
+    """Every JSON file has a TOML file, and the library has all promised templates."""
     assert {path.stem for path in WORKFLOWS.glob("*.json")} == set(LIBRARY)
     assert {
         *("sdxl", "flux-schnell", "flux-dev", "flux-dev-lora", "instantid", "wan22-t2v", "wan22-i2v"),
@@ -55,24 +55,24 @@ def test_every_workflow_has_its_parameters() -> None:
 
 
 @each
-def test_comfyui_would_take_it_with_its_own_models(template: Template) -> None:
-    """In whole, with no model file but those that it names: none is missing from its list."""
+def test_each_template_is_valid_with_its_models(template: Template) -> None:
+    """A template names all model files that its workflow needs."""
     for prompt in prompts(template):
-        verdict = validate(prompt, CATALOG, OwnFiles(template))
+        verdict = validate(prompt, CATALOG, TemplateFiles(template))
         assert (verdict.status, verdict.error, verdict.node_errors) == (200, None, {})
 
 
 @each
-def test_no_model_is_listed_in_vain(template: Template) -> None:
-    """Each stands in the workflow, or is loaded by a node that names none of its files (InsightFace)."""
+def test_each_listed_model_is_used(template: Template) -> None:
+    """Each model is in the workflow, or its node loads it without naming it (InsightFace)."""
     texts = {value for node in template.prompt.values() for value in node["inputs"].values() if isinstance(value, str)}
     assert {model.file for model in template.models if model.folder != "insightface"} <= texts
     assert bool(template.models) != (template.name in MODEL_FREE)
 
 
 @each
-def test_its_packs_are_those_of_its_nodes(template: Template) -> None:
-    """Every pack that it needs is named, none other, and `comfyui_nodes.txt` pins each."""
+def test_packs_are_those_of_the_nodes(template: Template) -> None:
+    """A template names exactly the packs of its nodes, and `comfyui_nodes.txt` pins each."""
     modules = {CATALOG[node["class_type"]].pack for node in template.prompt.values()}
     used = {module.removeprefix("custom_nodes.") for module in modules if module.startswith("custom_nodes.")}
     pinned = {pack.name for pack in read_pins((ROOT / "comfyui_nodes.txt").read_text("utf-8")).packs}
@@ -80,15 +80,15 @@ def test_its_packs_are_those_of_its_nodes(template: Template) -> None:
 
 
 @each
-def test_its_outputs_are_nodes_that_save(template: Template) -> None:
-    """And there are no others that do."""
+def test_outputs_are_all_save_nodes(template: Template) -> None:
+    """The outputs are exactly the output nodes of the workflow."""
     saving = {node_id for node_id, node in template.prompt.items() if node["class_type"] in {"SaveImage", "SaveVideo"}}
     assert saving == set(template.outputs)
 
 
 @each
-def test_its_parameters_are_what_the_nodes_take(template: Template) -> None:
-    """No choice and no limit that ComfyUI would refuse."""
+def test_parameters_match_their_inputs(template: Template) -> None:
+    """ComfyUI accepts every choice and every limit of a parameter."""
     for parameter in template.parameters:
         for target in parameter.sets:
             spec = CATALOG[template.prompt[target.node]["class_type"]].by_name.get(target.input)
@@ -101,9 +101,9 @@ def test_its_parameters_are_what_the_nodes_take(template: Template) -> None:
                 assert parameter.maximum <= spec.max, parameter.name
 
 
-def test_the_documented_library_is_this_one() -> None:
-    """`docs/workflows.md` is what `make docs` writes today."""
-    made = subprocess.run(
+def test_workflows_md_is_up_to_date() -> None:
+    """`docs/workflows.md` is the output of `make docs`."""
+    output = subprocess.run(
         [sys.executable, str(ROOT / "docs" / "make_workflows.py")],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -111,17 +111,17 @@ def test_the_documented_library_is_this_one() -> None:
         encoding="utf-8",
         check=True,
     ).stdout
-    assert made == (ROOT / "docs" / "workflows.md").read_text("utf-8"), "run `make docs`"
+    assert output == (ROOT / "docs" / "workflows.md").read_text("utf-8"), "run `make docs`"
 
 
 @pytest.mark.parametrize("name", ["sdxl", "flux-schnell", "z-image-turbo-res4lyf", "qwen-image-2512", "wan22-t2v"])
-def test_more_steps_are_more_work(name: str) -> None:
-    """The autoscaler hears of what a client asked for."""
+def test_more_steps_increase_the_workload(name: str) -> None:
+    """The workload depends on the parameters of the request."""
     costs = [workload(fill(LIBRARY[name], {"steps": steps}, lambda below: 0).prompt, CATALOG) for steps in (4, 8, 16)]
     assert FLOOR < costs[0] < costs[1] < costs[2]
 
 
-def test_four_steps_are_less_work_than_twenty() -> None:
-    """A switch inside the workflow is followed: what it leaves out costs nothing."""
+def test_a_switch_in_the_workflow_changes_the_workload() -> None:
+    """The workload only counts the branch that a switch selects."""
     costs = [workload(fill(LIBRARY["wan22-t2v"], {"fast": fast}, lambda below: 0).prompt) for fast in (False, True)]
     assert costs[0] == pytest.approx(costs[1] * 5)

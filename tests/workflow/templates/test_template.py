@@ -1,4 +1,4 @@
-"""Templates: what a TOML may say of a workflow, and what comes of a client's values."""
+"""Templates: their TOML files, and filling in values."""
 
 from __future__ import annotations
 
@@ -65,10 +65,10 @@ def filled(**params: Any) -> FilledTemplate:
     return fill(template(), params, lambda below: below - 1)
 
 
-def test_defaults_are_those_of_the_workflow() -> None:
-    """What the TOML leaves out stands in the first target; seeds and files on another machine are no defaults."""
-    found = template().by_name
-    assert {name: parameter.default for name, parameter in found.items()} == {
+def test_defaults_come_from_the_workflow() -> None:
+    """A missing default comes from the first target. Seeds and files get no default."""
+    parameters = template().by_name
+    assert {name: parameter.default for name, parameter in parameters.items()} == {
         "prompt": "a cat",
         "steps": 20,
         "cfg": 5.5,
@@ -76,37 +76,37 @@ def test_defaults_are_those_of_the_workflow() -> None:
         "photo": None,
         "loras": [],
     }
-    assert not any(parameter.required for parameter in found.values())
+    assert not any(parameter.required for parameter in parameters.values())
     assert template(photo={"type": "image", "sets": ["Photo.image"]}).by_name["photo"].required
 
 
-def test_every_target_is_set_and_the_workflow_stays() -> None:
-    """One value, several inputs, one of them computed as a whole number."""
-    made = filled(steps=5.0, prompt="a dog", cfg=3)
-    assert made.prompt["4"]["inputs"] | {"seed": 0} == WORKFLOW["4"]["inputs"] | {
+def test_fill_sets_every_target() -> None:
+    """One value sets several inputs, one of them computed. The template itself is not changed."""
+    result = filled(steps=5.0, prompt="a dog", cfg=3)
+    assert result.prompt["4"]["inputs"] | {"seed": 0} == WORKFLOW["4"]["inputs"] | {
         **{"steps": 5, "half": 2, "cfg": 3, "seed": 0},
     }
-    assert made.prompt["3"]["inputs"]["text"] == "a dog"
+    assert result.prompt["3"]["inputs"]["text"] == "a dog"
     assert WORKFLOW["4"]["inputs"]["steps"] == 20
-    assert made.values == {"prompt": "a dog", "steps": 5, "cfg": 3, "seed": 2**32 - 1, "loras": []}
+    assert result.values == {"prompt": "a dog", "steps": 5, "cfg": 3, "seed": 2**32 - 1, "loras": []}
 
 
-@pytest.mark.parametrize(("given", "used"), [({}, 2**32 - 1), ({"seed": -1}, 2**32 - 1), ({"seed": 7}, 7)])
-def test_a_seed_is_drawn_unless_it_is_given(given: dict[str, int], used: int) -> None:
-    """None and -1 are a fresh one, and the answer can say which."""
-    made = filled(**given)
-    assert (made.prompt["4"]["inputs"]["seed"], made.values["seed"]) == (used, used)
+@pytest.mark.parametrize(("params", "used"), [({}, 2**32 - 1), ({"seed": -1}, 2**32 - 1), ({"seed": 7}, 7)])
+def test_a_seed_is_random_without_a_value(params: dict[str, int], used: int) -> None:
+    """No value and -1 give a random seed, which is in the values."""
+    result = filled(**params)
+    assert (result.prompt["4"]["inputs"]["seed"], result.values["seed"]) == (used, used)
 
 
-def test_a_parameter_that_is_not_given_takes_its_nodes_along() -> None:
-    """Without a photo there is no loader, and nobody is linked to it."""
+def test_nodes_of_a_missing_parameter_are_removed() -> None:
+    """Without an image its loader and all links to it are removed."""
     assert "5" not in filled().prompt
     assert filled().prompt["6"]["inputs"] == {"image1": ["4", 0]}
     assert filled(photo="https://example.com/a.png").prompt["6"]["inputs"] == WORKFLOW["6"]["inputs"]
 
 
 @pytest.mark.parametrize(
-    ("given", "stands"),
+    ("sent", "expected"),
     [
         ("https://example.com/a", "https://example.com/a"),
         ("data:image/png;base64,AAAA", "data:image/png;base64,AAAA"),
@@ -115,25 +115,31 @@ def test_a_parameter_that_is_not_given_takes_its_nodes_along() -> None:
         ("photo", "photo"),
     ],
 )
-def test_a_file_is_given_in_any_way(given: str, stands: str) -> None:
-    """A URL, a data URI, a name, base64; a name without a suffix where a file of that name came along."""
-    made = fill(template(), {"photo": given}, lambda below: 0, frozenset({"photo"}))
-    assert made.prompt["5"]["inputs"]["image"] == stands
-    assert "photo" not in made.values
+def test_all_forms_of_files_are_accepted(sent: str, expected: str) -> None:
+    """A URL, a data URI, a file name and base64 are valid.
+
+    A name without suffix is valid if the request has the file.
+    """
+    result = fill(template(), {"photo": sent}, lambda below: 0, frozenset({"photo"}))
+    assert result.prompt["5"]["inputs"]["image"] == expected
+    assert "photo" not in result.values
 
 
 def test_a_list_becomes_a_chain_of_nodes() -> None:
-    """Each item one node; who took the sources takes the last one's outputs, the first one takes the sources."""
-    made = filled(loras=[{"name": "a.safetensors"}, {"name": "b.safetensors", "strength": 0.5}]).prompt
-    assert made["loras-1"]["inputs"] == {
+    """Each item becomes a node.
+
+    Links to the sources lead to the last node, and the first node is linked to the sources.
+    """
+    result = filled(loras=[{"name": "a.safetensors"}, {"name": "b.safetensors", "strength": 0.5}]).prompt
+    assert result["loras-1"]["inputs"] == {
         **{"lora_name": "a.safetensors", "strength_model": 1.0, "strength_clip": 1.0},
         **{"model": ["1", 0], "clip": ["2", 0]},
     }
-    assert made["loras-2"]["inputs"] == {
+    assert result["loras-2"]["inputs"] == {
         **{"lora_name": "b.safetensors", "strength_model": 0.5, "strength_clip": 0.5},
         **{"model": ["loras-1", 0], "clip": ["loras-1", 1]},
     }
-    assert (made["4"]["inputs"]["model"], made["3"]["inputs"]["clip"]) == (["loras-2", 0], ["loras-2", 1])
+    assert (result["4"]["inputs"]["model"], result["3"]["inputs"]["clip"]) == (["loras-2", 0], ["loras-2", 1])
     assert [key for key in filled(loras=[]).prompt if key.startswith("loras")] == []
 
 
@@ -188,8 +194,8 @@ def test_a_list_becomes_a_chain_of_nodes() -> None:
         ),
     ],
 )
-def test_a_bad_value_is_told_with_its_cure(params: dict[str, Any], path: str, message: str, cure: str) -> None:
-    """The parameter, what is wrong with it, and what would do."""
+def test_an_invalid_value_is_reported(params: dict[str, Any], path: str, message: str, cure: str) -> None:
+    """The problem has the path, the reason and a hint."""
     with pytest.raises(ParamsError) as refusal:
         filled(**params)
     (problem,) = refusal.value.problems
@@ -205,37 +211,37 @@ ITEMS = st.lists(st.fixed_dictionaries({"name": st.text()}, optional={"strength"
 
 @settings(max_examples=300, deadline=None)
 @given(st.dictionaries(st.sampled_from([*PARAMETERS, "other"]), VALUES | ITEMS))
-def test_whatever_is_given_is_filled_or_told(params: dict[str, Any]) -> None:
-    """No value of any kind ends in anything else; what is taken leaves a prompt whose links lead somewhere."""
+def test_any_value_is_filled_in_or_reported(params: dict[str, Any]) -> None:
+    """Any value gives either ParamsError or a prompt whose links are valid."""
     try:
         prompt = filled(**params).prompt
     except ParamsError as refusal:
         prompt = {}
-        told = [problem.message for problem in refusal.problems]
+        messages = [problem.message for problem in refusal.problems]
     else:
-        told = ["nothing"]
-    assert told
+        messages = ["nothing"]
+    assert messages
     for node in prompt.values():
         for value in node["inputs"].values():
             assert not isinstance(value, list) or value[0] in prompt
 
 
-def test_all_problems_are_told_at_once() -> None:
-    """A client mends its request in one go."""
+def test_all_problems_are_reported_together() -> None:
+    """ParamsError lists every invalid value."""
     with pytest.raises(ParamsError) as refusal:
         filled(steps=0, cfg="high", colour="red")
     assert {problem.path for problem in refusal.value.problems} == {"steps", "cfg", "colour"}
 
 
-def test_a_required_parameter_can_be_missing() -> None:
-    """It says so, with what it wants."""
+def test_a_missing_required_parameter_is_reported() -> None:
+    """The problem has a hint with the valid values."""
     needs = template(prompt={"type": "string", "sets": ["Prompt.text"], "required": True})
     with pytest.raises(ParamsError, match="parameter 'prompt' is missing"):
         fill(needs, {}, lambda below: 0)
 
 
-def test_the_schema_says_what_fill_holds() -> None:
-    """Types, ranges, defaults and what is required."""
+def test_schema_matches_the_parameters() -> None:
+    """The schema has types, ranges, defaults and required parameters."""
     schema = params_schema(template())
     assert schema["properties"]["steps"] == {"type": "integer", "minimum": 1, "maximum": 50, "default": 20}
     assert schema["properties"]["loras"]["items"]["required"] == ["name"]
@@ -262,18 +268,18 @@ def test_the_schema_says_what_fill_holds() -> None:
         ({**LORAS, "fields": {"name": {"type": "string"}}}, "the chain uses the unknown fields strength"),
     ],
 )
-def test_a_template_that_can_not_work_is_refused(parameter: dict[str, Any], problem: str) -> None:
-    """Its parameter and what is wrong with it, in one sentence."""
+def test_an_invalid_template_is_rejected(parameter: dict[str, Any], problem: str) -> None:
+    """The message names the parameter and the reason."""
     with pytest.raises(TemplateError) as refusal:
         template(mine=parameter)
     assert any(
-        f"parameters.mine: {problem}" in found or f"parameters.mine.{problem}" in found
-        for found in refusal.value.problems
+        f"parameters.mine: {problem}" in message or f"parameters.mine.{problem}" in message
+        for message in refusal.value.problems
     ), refusal.value.problems
 
 
-def test_models_have_a_fixed_shape() -> None:
-    """File and folder; where it is known, where it comes from and how to tell that it is whole."""
+def test_models_are_validated() -> None:
+    """A model needs file and folder. URL, size and hash are optional but must be valid."""
     table = {"title": "T", "about": "A.", "outputs": ["7"], "parameters": {}}
     entry = {
         "file": "a/b.safetensors",
@@ -288,8 +294,8 @@ def test_models_have_a_fixed_shape() -> None:
         read_template("t", WORKFLOW, {**table, "models": [{**entry, "sha256": "0"}]})
 
 
-def test_a_kind_knows_what_it_is() -> None:
-    """Files and numbers are told apart from texts."""
+def test_kinds_of_parameters() -> None:
+    """is_file and is_number are set for the right kinds."""
     assert [kind for kind in ParameterKind if kind.is_file] == [
         ParameterKind.IMAGE,
         ParameterKind.VIDEO,

@@ -1,4 +1,4 @@
-"""Everything that is wrong with a workflow, told at once."""
+"""All problems of a workflow, reported together."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from worker.workflow.validation.validate import validate
 CATALOG = Catalog.bundled().with_files({"checkpoints": ["m.safetensors"]})
 
 
-def told(prompt: object, catalog: Catalog = CATALOG) -> list[tuple[str | None, str, str | None]]:
-    """(node, kind, what ComfyUI itself calls it) of each problem."""
-    found = check(prompt, catalog, AssumeUploads()).problems
-    return [(problem.node_id, problem.kind, problem.comfyui_type) for problem in found]
+def reported(prompt: object, catalog: Catalog = CATALOG) -> list[tuple[str | None, str, str | None]]:
+    """Return (node, kind, ComfyUI type) of each problem."""
+    problems = check(prompt, catalog, AssumeUploads()).problems
+    return [(problem.node_id, problem.kind, problem.comfyui_type) for problem in problems]
 
 
-def test_a_good_workflow_has_no_problem() -> None:
-    """Nothing is told of what runs, wrapped or not, and the workflow is left as it was."""
+def test_a_valid_workflow_has_no_problems() -> None:
+    """A valid workflow, wrapped or not, has no problems and is not changed."""
     prompt = sampled(steps="20")
-    assert told(prompt) == told({"prompt": prompt}) == []
+    assert reported(prompt) == reported({"prompt": prompt}) == []
     assert prompt["3"]["inputs"]["steps"] == "20"
 
 
-def test_one_missing_class_hides_nothing() -> None:
-    """ComfyUI stops at the first class it does not have; here the second, and wrong values elsewhere, are told too."""
+def test_a_missing_class_hides_no_other_problem() -> None:
+    """Further missing classes and other errors are reported too, although ComfyUI stops at the first class."""
     prompt = sampled(width=1) | {
         "10": node("Nope", anything=link("8")),
         "11": node("EmptyImage", width=0, height=64, batch_size=1, color=0),
@@ -43,7 +43,7 @@ def test_one_missing_class_hides_nothing() -> None:
         "13": saved("12"),
     }
     prompt["3"]["inputs"]["sampler_name"] = "eulr"
-    assert sorted(told(prompt), key=str) == [
+    assert sorted(reported(prompt), key=str) == [
         ("10", "missing_node_type", "missing_node_type"),
         ("11", "value_smaller_than_min", None),
         ("12", "missing_node_type", "missing_node_type"),
@@ -53,12 +53,12 @@ def test_one_missing_class_hides_nothing() -> None:
     assert validate(prompt, CATALOG).node_errors == {}
 
 
-def test_what_stands_behind_a_lost_link_is_checked() -> None:
-    """Neither a link to nowhere, nor one to a slot that isn't there, nor one of a wrong type ends the checking."""
+def test_nodes_behind_a_broken_link_are_checked() -> None:
+    """A link to a missing node or slot, or of a wrong type, does not end the check."""
     prompt = sampled(width=1)
     prompt["3"]["inputs"] |= {"model": link("77"), "sampler_name": "eulr", "positive": link("6", 5)}
     prompt["8"]["inputs"]["vae"] = link("4", 1)
-    assert sorted(told(prompt), key=str) == [
+    assert sorted(reported(prompt), key=str) == [
         ("3", "exception_during_inner_validation", "exception_during_inner_validation"),
         ("3", "value_not_in_list", None),
         ("5", "value_smaller_than_min", None),
@@ -66,35 +66,36 @@ def test_what_stands_behind_a_lost_link_is_checked() -> None:
     ]
 
 
-def test_every_link_to_nowhere_is_told() -> None:
-    """Also under inputs that no class knows, where ComfyUI accepts them and dies."""
+def test_every_broken_link_is_reported() -> None:
+    """Broken links in undeclared inputs, which crash ComfyUI, are reported too."""
     prompt = {"1": empty(a=link("x"), b=link("y")), "2": saved()}
-    assert told(prompt) == [("1", UNSOUND, None), ("1", UNSOUND, None)]
+    assert reported(prompt) == [("1", UNSOUND, None), ("1", UNSOUND, None)]
     assert validate(prompt, CATALOG).accepted
 
 
 @pytest.mark.parametrize(
     "workflow", [None, [], {}, {"1": 5}, {"1": {"inputs": {}}}, {"1": {"class_type": "SaveImage"}}]
 )
-def test_what_is_no_workflow_is_one_problem(workflow: object) -> None:
-    """Whatever was sent, there is an answer, and it says where it can't be read."""
-    found = check(workflow, CATALOG)
-    assert (found.valid, len(found.problems), found.prompt) == (False, 1, {})
+def test_a_value_that_is_no_workflow_has_one_problem(workflow: object) -> None:
+    """The problem names the malformed node, if there is one."""
+    result = check(workflow, CATALOG)
+    assert (result.valid, len(result.problems), result.prompt) == (False, 1, {})
 
 
 def problem(prompt: Prompt) -> Problem:
-    (found,) = check(prompt, CATALOG, AssumeUploads()).problems
-    return found
+    """Return the only problem of a prompt."""
+    (only_problem,) = check(prompt, CATALOG, AssumeUploads()).problems
+    return only_problem
 
 
-def test_a_missing_class_comes_with_its_pack() -> None:
-    """The pack that provides it, where we know one; the version of ComfyUI that has it; else a name that is near."""
+def test_a_missing_class_has_its_pack() -> None:
+    """The suggestion names the pack, the ComfyUI version, or a similar class."""
     bare = Catalog.bundled().with_classes(dict.fromkeys(["ClownsharKSampler_Beta", "KSampler"]))
     prompt = {"1": node("ClownsharKSampler_Beta"), "2": node("KSampler"), "3": node("EmptyImag"), "4": empty()}
-    cures = [found.suggestion or "" for found in check(prompt | {"5": saved("4")}, bare).problems]
-    assert "RES4LYF (https://github.com/" in cures[0]
-    assert "comes with ComfyUI 0.33.0" in cures[1]
-    assert cures[2] == "Did you mean 'EmptyImage'?"
+    suggestions = [each.suggestion or "" for each in check(prompt | {"5": saved("4")}, bare).problems]
+    assert "RES4LYF (https://github.com/" in suggestions[0]
+    assert "comes with ComfyUI 0.33.0" in suggestions[1]
+    assert suggestions[2] == "Did you mean 'EmptyImage'?"
 
 
 @pytest.mark.parametrize(
@@ -106,16 +107,18 @@ def test_a_missing_class_comes_with_its_pack() -> None:
         ("samples", [1, 2, 3], "a link: [node id, output slot]", None),
     ],
 )
-def test_the_slot_that_would_fit(input_name: str, value: Any, expected: str | None, suggestion: str | None) -> None:
-    """A link that does not fit comes with what does: of the same node, or of another."""
+def test_a_link_of_the_wrong_type_has_a_suggestion(
+    input_name: str, value: Any, expected: str | None, suggestion: str | None
+) -> None:
+    """The suggestion names a slot that fits, of the same node or of another."""
     prompt = sampled()
     prompt["8"]["inputs"][input_name] = value
-    found = problem(prompt)
-    assert (found.expected, found.suggestion) == (expected, suggestion)
+    reported_problem = problem(prompt)
+    assert (reported_problem.expected, reported_problem.suggestion) == (expected, suggestion)
 
 
-def test_what_was_expected() -> None:
-    """The range, the choices, or the folder of the file."""
+def test_expected_describes_the_input() -> None:
+    """expected has the range, the choices or the folder."""
     prompt = sampled(steps=0)
     assert problem(prompt).expected == "INT from 1 to 10000"
     prompt = sampled()
@@ -137,7 +140,7 @@ FOREIGN: Any = {
 
 
 @pytest.mark.parametrize(
-    ("changed", "version", "sure"),
+    ("changed", "version", "expected"),
     [
         ({"3": {"scheduler": "x"}}, "0.33.0", True),
         ({"3": {"scheduler": "x"}}, "0.40.1", False),
@@ -149,15 +152,15 @@ FOREIGN: Any = {
         ({"9": {"images": ["77", 0]}}, "0.33.0", True),
     ],
 )
-def test_only_what_is_certain_is_told_ahead(changed: dict[str, dict[str, Any]], version: str, sure: bool) -> None:
-    """Values and types of unknown packs, and of other versions, are for ComfyUI to judge; what is missing is not."""
+def test_is_certain(changed: dict[str, dict[str, Any]], version: str, expected: bool) -> None:
+    """Values and types of unknown packs and other versions are not certain. Missing inputs are."""
     catalog = CATALOG.with_classes({"Foreign": FOREIGN})
     prompt = sampled() | {"f": node("Foreign", mode="a", image=link("8")), "p": saved("f")}
     for node_id, inputs in changed.items():
         kept = {**prompt[node_id]["inputs"], **inputs}
         prompt[node_id]["inputs"] = {name: value for name, value in kept.items() if value is not None}
     problems = check(prompt, catalog, AssumeUploads()).problems
-    assert [is_certain(found, prompt, catalog, version) for found in problems] == [sure]
+    assert [is_certain(each, prompt, catalog, version) for each in problems] == [expected]
 
 
 NAMES = st.sampled_from(["images", "samples", "width", "vae", "ckpt_name", "model", "steps", "odd"])
@@ -180,15 +183,15 @@ NAMES = st.sampled_from(["images", "samples", "width", "vae", "ckpt_name", "mode
         min_size=1,
     )
 )
-def test_any_prompt_is_checked(prompt: Any) -> None:
-    """Nothing is raised, what ComfyUI refuses has a problem, and each of its own errors is told once, by its type."""
-    found = check(prompt, CATALOG, AssumeFiles())
-    assert found.valid <= found.verdict.accepted
-    if found.verdict.status != 500 and found.verdict.error is None:
-        ours = sorted((p.node_id, p.comfyui_type) for p in found.problems if p.comfyui_type)
+def test_check_never_raises(prompt: Any) -> None:
+    """Every error of ComfyUI is reported once, with its type."""
+    result = check(prompt, CATALOG, AssumeFiles())
+    assert result.valid <= result.verdict.accepted
+    if result.verdict.status != 500 and result.verdict.error is None:
+        ours = sorted((p.node_id, p.comfyui_type) for p in result.problems if p.comfyui_type)
         theirs = [
             (node_id, error["type"])
-            for node_id, entry in found.verdict.node_errors.items()
+            for node_id, entry in result.verdict.node_errors.items()
             for error in entry["errors"]
         ]  # type: ignore[index,union-attr,call-overload]
         assert ours == sorted(theirs)

@@ -1,4 +1,4 @@
-"""What classes do otherwise than their catalog entry says."""
+"""Classes that behave differently from their catalog entry."""
 
 from __future__ import annotations
 
@@ -27,33 +27,33 @@ CATALOG = Catalog.bundled().with_classes(
 
 
 def kinds(source: Any, target: Any | None = None) -> list[str]:
-    """Types of the errors of both nodes."""
+    """Return the error types of both nodes."""
     target = target or node("PreviewAny", source=link("1"))
     errors: Any = validate({"0": empty(), "1": source, "2": target}, CATALOG).node_errors
-    return [error["type"] for found in errors.values() for error in found["errors"]]
+    return [error["type"] for entry in errors.values() for error in entry["errors"]]
 
 
-def test_choices_that_are_a_tuple_are_not_checked() -> None:
-    """Any value is taken where the class gives its choices in a form that the server does not take for a list."""
-    given = {"noise_seed": 1, "steps": 1}
+def test_choices_in_a_tuple_are_not_checked() -> None:
+    """Any value is valid, because the server only checks lists."""
+    values = {"noise_seed": 1, "steps": 1}
     for name in ("LatentNoised.noise_type", "AdvancedNoise.noise_type"):
         class_type, _, choice = name.partition(".")
-        found = kinds(node(class_type, **{choice: "no such", **given}))
-        assert "value_not_in_list" not in found
+        reported = kinds(node(class_type, **{choice: "no such", **values}))
+        assert "value_not_in_list" not in reported
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "expected"),
     [("res_2m", []), ("multistep/res_2m", []), ("other/res_2m", []), ("no such", ["value_not_in_list"])],
 )
-def test_samplers_are_taken_without_their_group(name: str, told: list[str]) -> None:
-    """The part before the slash may be left out or be another; a value that is no text is an exception."""
-    assert kinds(node("ClownSamplerSelector_Beta", sampler_name=name)) == told
+def test_samplers_are_valid_without_their_group(name: str, expected: list[str]) -> None:
+    """The part before the slash may be missing or different. A value that is no text raises an exception."""
+    assert kinds(node("ClownSamplerSelector_Beta", sampler_name=name)) == expected
     assert kinds(node("ClownSamplerSelector_Beta", sampler_name=5)) == ["exception_during_inner_validation"]
 
 
-def test_slots_beyond_the_catalogs() -> None:
-    """Some classes give any slot: with the type of the first, which goes anywhere, or with any type."""
+def test_undeclared_slots_of_some_classes_are_valid() -> None:
+    """Some classes have any number of slots, of the type of the first one or of any type."""
     takes_latent = node("VAEDecode", samples=link("1", 7), vae=link("1", 7))
     shown = node("SaveImage", images=link("1", 3), filename_prefix="x")
     assert kinds(node("ImageBatchSplitter //Inspire"), shown) == []
@@ -66,12 +66,12 @@ def test_slots_beyond_the_catalogs() -> None:
 
 
 def test_an_input_that_is_required_and_optional_is_required() -> None:
-    """The server looks among the required ones first."""
+    """The required input takes precedence."""
     assert kinds(node("Twice")) == ["required_input_missing"]
 
 
-def test_a_class_whose_entry_is_anothers() -> None:
-    """It is no output node, whatever its entry says, and no node of it passes."""
+def test_a_class_with_a_copied_entry() -> None:
+    """The class is no output node, although its entry says so, and none of its nodes is valid."""
     alone = validate({"1": node("easy showAnythingLazy")}, CATALOG)
     assert alone.error is not None
     assert alone.error["type"] == "prompt_no_outputs"

@@ -1,4 +1,4 @@
-"""Refusals told to the author of a workflow."""
+"""Problems made from validation errors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CATALOG = Catalog.bundled().with_files({"checkpoints": ["sdxl/base.safetensors"]
 
 
 class NoUploads:
-    """A machine whose only files are those that the catalog lists."""
+    """A machine that only has the files in its catalog."""
 
     def exists(self, folder: str, name: str) -> bool:
         return False
@@ -39,8 +39,8 @@ def sampler(**changed: Any) -> Prompt:
     return prompt
 
 
-def test_a_problem_names_its_place() -> None:
-    """Node, title, class, input and ComfyUI's type are there for whoever has to mend it."""
+def test_a_problem_has_node_and_input() -> None:
+    """A problem has the node, its title, the class, the input and ComfyUI's type."""
     prompt = {"1": empty(width=0), "2": saved()}
     prompt["1"]["_meta"] = {"title": "Canvas"}
     assert problems(prompt) == (
@@ -77,19 +77,19 @@ def test_a_problem_names_its_place() -> None:
         ({"1": node("ImageInvert"), "2": saved()}, "Link an output of type IMAGE."),
     ],
 )  # fmt: skip
-def test_what_was_probably_meant(prompt: Prompt, suggestion: str) -> None:
-    """Each kind of mistake comes with what would mend it."""
+def test_each_error_has_a_suggestion(prompt: Prompt, suggestion: str) -> None:
+    """Each kind of error has a suggestion for its fix."""
     assert [problem.suggestion for problem in problems(prompt)] == [suggestion]
 
 
-def test_the_choices_that_come_with_an_error_beat_the_catalog() -> None:
-    """Up to 20 choices are in ComfyUI's own JSON, so that no catalog is needed."""
+def test_choices_of_the_error_take_precedence() -> None:
+    """An error with up to 20 choices needs no catalog."""
     prompt: Prompt = {"1": empty(), "3": node("ImageScale", image=link("1"), upscale_method="lancos"), "2": saved("3")}
     prompt["3"]["inputs"] |= {"width": 1, "height": 1, "crop": "disabled"}
     assert [problem.suggestion for problem in problems(prompt, None)] == ["Did you mean 'lanczos'?"]
 
 
-def test_a_cycle_and_an_unnamed_error_are_told_too() -> None:
+def test_errors_without_input_or_node_are_reported() -> None:
     """Errors without an input or a node become problems without one."""
     cycle = {"1": node("ImageInvert", image=link("1")), "2": saved()}
     (problem,) = problems(cycle)
@@ -98,8 +98,8 @@ def test_a_cycle_and_an_unnamed_error_are_told_too() -> None:
     assert (problem.node_id, problem.message) == (None, "Failed")
 
 
-def test_nothing_wrong_is_no_problem() -> None:
-    """An accepted prompt has none; a partly valid one has those of its refused outputs."""
+def test_an_accepted_prompt_has_no_problems() -> None:
+    """A partly valid prompt has the problems of its rejected outputs."""
     assert problems({"1": empty(), "2": saved()}) == ()
     partly = {"1": empty(), "2": saved(), "3": empty(width=0), "4": saved("3")}
     assert [problem.node_id for problem in problems(partly)] == ["3"]
@@ -131,15 +131,15 @@ def test_nothing_wrong_is_no_problem() -> None:
         ),
     ),
 )
-def test_any_answer_can_be_explained(error: Any, node_errors: Any) -> None:
-    """Whatever an engine answers, explain returns problems and raises nothing."""
+def test_explain_never_raises(error: Any, node_errors: Any) -> None:
+    """Any response of an engine gives problems and no exception."""
     prompt = {"1": empty(width="a"), "2": saved()}
-    found = explain(error, node_errors, prompt, CATALOG)
-    assert found or error is None
+    reported = explain(error, node_errors, prompt, CATALOG)
+    assert reported or error is None
 
 
-def test_a_workflow_that_is_all_wrong_is_explained_quickly() -> None:
-    """Looking for near names in a long list stops after the first 50 problems."""
+def test_many_problems_are_explained_quickly() -> None:
+    """The search for similar names stops after the first 50 problems."""
     catalog = CATALOG.with_files({"checkpoints": [f"model-{i:05}-of-a-long-list.safetensors" for i in range(5000)]})
     prompt: Prompt = {}
     for i in range(300):
@@ -153,7 +153,7 @@ def test_a_workflow_that_is_all_wrong_is_explained_quickly() -> None:
     assert time.perf_counter() - start < 2
 
 
-def test_a_prompt_that_runs_has_nothing_to_explain() -> None:
-    """The prompt of the benchmark's shape is valid where its files are."""
+def test_the_benchmark_prompt_has_no_problems() -> None:
+    """The benchmark prompt is valid if its files exist."""
     verdict = validate(sampled(), CATALOG, AssumeFiles())
     assert explain(verdict.error, verdict.node_errors, verdict.prompt, CATALOG) == ()

@@ -1,4 +1,4 @@
-"""The checks of classes that look for files, against files on a disk, as a ComfyUI of this machine makes them."""
+"""Validators that check files on disk, as a local ComfyUI does."""
 
 from __future__ import annotations
 
@@ -51,12 +51,14 @@ def files(tmp_path: Path) -> LocalFiles:
 
 
 def kinds(class_type: str, name: str, value: Any, files: LocalFiles) -> set[str]:
-    """Types of errors of a node whose input has that value; numbers and texts that it needs are there."""
+    """Return the error types of a node whose input has this value."""
     spec = CATALOG[class_type]
-    given = {one.name: one.default for one in spec.inputs if one.default is not None} | REST.get(class_type, {})
-    prompt = {"1": node(class_type, **{**given, name: value}), "2": node("PreviewAny", source=link("1"))}
+    values = {inner.name: inner.default for inner in spec.inputs if inner.default is not None} | REST.get(
+        class_type, {}
+    )
+    prompt = {"1": node(class_type, **{**values, name: value}), "2": node("PreviewAny", source=link("1"))}
     errors: Any = validate(prompt, CATALOG, files).node_errors
-    return {error["type"] for found in errors.values() for error in found["errors"]} - {"required_input_missing"}
+    return {error["type"] for entry in errors.values() for error in entry["errors"]} - {"required_input_missing"}
 
 
 @pytest.mark.parametrize(
@@ -93,17 +95,17 @@ def kinds(class_type: str, name: str, value: Any, files: LocalFiles) -> set[str]
         ("FluxProUltraImageNode", "aspect_ratio", ["16:9", "1:4", " 4 : 1 "], [], ["5:1", "a:b", "16", "0:1"]),
     ],
 )
-def test_names_as_the_server_takes_them(
+def test_file_names_are_checked_as_in_comfyui(
     class_type: str, name: str, good: list[Any], bad: list[Any], raising: list[Any], files: LocalFiles
 ) -> None:
-    """Each name passes, is complained of, or is an exception, as a real ComfyUI with these files has it."""
-    found = {repr(value): kinds(class_type, name, value, files) for value in (*good, *bad, *raising)}
+    """Each name is valid, has an error or raises an exception, as in a real ComfyUI with these files."""
+    reported = {repr(value): kinds(class_type, name, value, files) for value in (*good, *bad, *raising)}
     expected = {repr(value): set() for value in good} | {repr(value): {CUSTOM} for value in bad}
-    assert found == expected | {repr(value): {RAISED} for value in raising}
+    assert reported == expected | {repr(value): {RAISED} for value in raising}
 
 
-def test_a_folder_of_texts_that_is_not_listed(files: LocalFiles) -> None:
-    """It is an exception where a file is named, and nothing where none is."""
+def test_a_text_folder_that_is_not_listed(files: LocalFiles) -> None:
+    """It raises an exception if a file is chosen, and nothing otherwise."""
     assert kinds("LoadText|pysssss", "root_dir", "no such", files) == {RAISED}
     prompt = {
         "1": node("LoadText|pysssss", root_dir="no such", file="[none]"),
@@ -112,8 +114,8 @@ def test_a_folder_of_texts_that_is_not_listed(files: LocalFiles) -> None:
     assert validate(prompt, CATALOG, files).accepted
 
 
-def test_every_complaint_names_the_links_that_the_class_does_not_declare(files: LocalFiles) -> None:
-    """A check that takes all inputs is handed None for those, too, and complains of each."""
+def test_undeclared_links_are_arguments_too(files: LocalFiles) -> None:
+    """A validator that accepts any argument reports its error for undeclared links too."""
     prompt = {
         "1": node("VHS_LoadImagesPath", directory="no", extra=link("2"), other=1),
         "2": node("PreviewAny", source=link("1")),
@@ -122,16 +124,16 @@ def test_every_complaint_names_the_links_that_the_class_does_not_declare(files: 
     assert {error["extra_info"]["input_name"] for error in errors["errors"]} == {"directory", "extra", "unique_id"}
 
 
-def test_choices_take_what_is_listed_only(files: LocalFiles) -> None:
-    """A file that is there and is not in the list of a class without a check of its own is refused, as by ComfyUI."""
+def test_only_listed_files_are_valid_choices(files: LocalFiles) -> None:
+    """A file that exists but is not listed is rejected for a class without a validator, as by ComfyUI."""
     listed = CATALOG.with_classes({"TextLoadFile": entry(text_file=[["listed.txt"]])})
     prompt = {"1": node("TextLoadFile", text_file="a.png"), "2": node("PreviewAny", source=link("1"))}
     assert not validate(prompt, listed, files).accepted
 
 
-def test_folders_that_are_not_known_have_every_file(tmp_path: Path) -> None:
-    """Of a ComfyUI whose temporary folder or working directory can't be reached, nothing is said to be missing."""
-    known = LocalFiles({"input": tmp_path}, None)
-    assert kinds("LoadImage", "image", "no.png [temp]", known) == set()
-    assert kinds("VHS_LoadVideoPath", "video", "/no/clip.mp4", known) == set()
-    assert kinds("LoadImage", "image", "no.png", known) == {CUSTOM}
+def test_files_of_unknown_folders_are_assumed_to_exist(tmp_path: Path) -> None:
+    """If a folder of ComfyUI is not accessible, its files count as existing."""
+    local_files = LocalFiles({"input": tmp_path}, None)
+    assert kinds("LoadImage", "image", "no.png [temp]", local_files) == set()
+    assert kinds("VHS_LoadVideoPath", "video", "/no/clip.mp4", local_files) == set()
+    assert kinds("LoadImage", "image", "no.png", local_files) == {CUSTOM}

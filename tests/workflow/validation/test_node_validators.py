@@ -1,4 +1,4 @@
-"""The checks that single classes make of their inputs."""
+"""Validators of single node classes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from worker.workflow.validation.validate import validate
 CATALOG = Catalog.bundled()
 
 
-class Folder:
+class FourFiles:
     """A machine with four files."""
 
     def exists(self, folder: str, name: str) -> bool:
@@ -23,7 +23,7 @@ class Folder:
 
 
 @pytest.mark.parametrize(
-    ("name", "there"),
+    ("name", "exists"),
     [
         ("a.png", True),
         ("sub/a.png", True),
@@ -40,20 +40,21 @@ class Folder:
         ("", True),
     ],
 )
-def test_names_of_uploads(name: str, there: bool) -> None:
-    """A mark names the folder, exactly one character before it is cut off, and no name leaves its folder."""
-    assert uploaded(name, Folder()) is there
+def test_uploaded_checks_names_as_comfyui(name: str, exists: bool) -> None:
+    """`[temp]` selects the folder, the character before it is removed, and a name may not leave its folder."""
+    assert uploaded(name, FourFiles()) is exists
 
 
-def test_a_name_that_leaves_its_folder_is_never_assumed() -> None:
-    """Even where all files are taken for present, one outside is not."""
+def test_a_name_outside_of_its_folder_never_exists() -> None:
+    """This also holds if all files are assumed to exist."""
     assert uploaded("b.png", AssumeFiles())
     assert not uploaded("../b.png", AssumeFiles())
 
 
-def complaints(class_type: str, **inputs: Any) -> list[tuple[str, str]]:
+def errors_of_prompt(class_type: str, **inputs: Any) -> list[tuple[str, str]]:
+    """Return the errors of each node."""
     prompt = {"0": empty(), "1": node(class_type, **inputs), "2": node("PreviewAny", source=link("1"))}
-    entry: Any = validate(prompt, CATALOG, Folder()).node_errors.get("1", {"errors": []})
+    entry: Any = validate(prompt, CATALOG, FourFiles()).node_errors.get("1", {"errors": []})
     return [(error["type"], error["details"]) for error in entry["errors"]]
 
 
@@ -71,28 +72,28 @@ def complaints(class_type: str, **inputs: Any) -> list[tuple[str, str]]:
         ("SelectModelDevice", {"device": "gpu:9", "model": 1}, []),
     ],
 )
-def test_node_validators_as_the_server_tells_them(class_type: str, inputs: dict[str, Any], expected: list[str]) -> None:
-    """A complaint is told for each input that the check was handed; what a check takes, the server leaves alone."""
-    assert complaints(class_type, **inputs) == [("custom_validation_failed", text) for text in expected]
+def test_validators_report_the_errors_of_comfyui(class_type: str, inputs: dict[str, Any], expected: list[str]) -> None:
+    """An error is reported for each argument, and the server skips its own checks of these inputs."""
+    assert errors_of_prompt(class_type, **inputs) == [("custom_validation_failed", text) for text in expected]
 
 
-def test_a_check_that_takes_everything_tells_its_complaint_on_every_input() -> None:
-    """Load3D's check is handed all inputs, so that a missing file is reported on each."""
-    told = complaints("Load3D", model_file="b.glb", image="", width=1, height=99_999)
-    assert sorted(told) == sorted(
+def test_load3d_reports_a_missing_file_for_every_input() -> None:
+    """The validator of Load3D accepts every input as an argument."""
+    errors = errors_of_prompt("Load3D", model_file="b.glb", image="", width=1, height=99_999)
+    assert sorted(errors) == sorted(
         ("custom_validation_failed", f"{name} - Invalid 3D model file: b.glb")
         for name in ("model_file", "image", "width", "height")
     )
-    assert complaints("Load3D", model_file="none", image="", width=1, height=99_999) == []
+    assert errors_of_prompt("Load3D", model_file="none", image="", width=1, height=99_999) == []
 
 
-def test_a_missing_argument_is_the_exception_it_is_in_python() -> None:
-    """A loader without its file is reported by the node that uses it, in Python's words."""
-    told = "LoadImage.VALIDATE_INPUTS() missing 1 required positional argument: 'image'"
-    assert complaints("LoadImage") == [("exception_during_inner_validation", told)]
+def test_a_missing_argument_raises_type_error() -> None:
+    """The error has Python's message, and the node that uses the loader reports it."""
+    message = "LoadImage.VALIDATE_INPUTS() missing 1 required positional argument: 'image'"
+    assert errors_of_prompt("LoadImage") == [("exception_during_inner_validation", message)]
 
 
-def test_a_linked_file_name_is_the_exception_it_is_in_python() -> None:
-    """A file's name that comes over a link is None to the check, which the server does not survive."""
-    told = [("exception_during_inner_validation", "'NoneType' object has no attribute 'endswith'")]
-    assert complaints("LoadImage", image=["0", 0]) == told
+def test_a_linked_file_name_raises_an_exception() -> None:
+    """A linked file name is None for the validator, which raises an exception."""
+    expected = [("exception_during_inner_validation", "'NoneType' object has no attribute 'endswith'")]
+    assert errors_of_prompt("LoadImage", image=["0", 0]) == expected

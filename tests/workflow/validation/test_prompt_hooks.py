@@ -1,4 +1,4 @@
-"""What packs change in a prompt before ComfyUI validates it."""
+"""Changes of node packs to a prompt before its validation."""
 
 from __future__ import annotations
 
@@ -32,22 +32,23 @@ CATALOG = BUNDLED.with_classes({**PACKS})
 
 
 def judged(catalog: Catalog = CATALOG, **nodes: Any) -> Verdict:
+    """Return the verdict on a prompt."""
     shown = node("PreviewAny", source=link("1"))
     return validate(
         {"0": empty(), "bad": empty(width=0), "shown": shown, **{k.strip("n"): v for k, v in nodes.items()}}, catalog
     )
 
 
-def test_an_input_that_a_switch_does_not_select_is_not_looked_at() -> None:
-    """Before the run it loses that input, with all that stands behind it; while it runs, it does not."""
+def test_an_input_that_a_switch_does_not_select_is_not_checked() -> None:
+    """A switch that selects before the run loses its other inputs and the nodes behind them."""
     lost = {"input1": link("bad"), "input2": link("0")}
     assert judged(n1=node("ImpactSwitch", select=2, sel_mode=True, **lost)).accepted
     assert not judged(n1=node("ImpactSwitch", select=1, sel_mode=True, **lost)).accepted
     assert not judged(n1=node("ImpactSwitch", select=2, sel_mode=False, **lost)).accepted
 
 
-def test_a_link_to_nowhere_that_a_switch_takes_away_is_no_problem() -> None:
-    """ComfyUI runs such a prompt: what is not selected is gone before it looks."""
+def test_a_broken_link_that_a_switch_removes_is_valid() -> None:
+    """ComfyUI runs such a prompt."""
     switch = node("ImpactSwitch", select=1, sel_mode=True, input1=link("0"), input2=link("lost"))
     prompt = {"0": empty(), "1": switch, "2": node("PreviewAny", source=link("1"))}
     assert check(prompt, CATALOG).valid
@@ -55,31 +56,31 @@ def test_a_link_to_nowhere_that_a_switch_takes_away_is_no_problem() -> None:
     assert not check(prompt, CATALOG).valid
 
 
-def test_a_linked_selection_is_read_at_its_source() -> None:
-    """A number of one node class counts; what the link leads to otherwise selects nothing."""
+def test_a_linked_selection_is_read_from_its_source() -> None:
+    """Only a number of one node class counts."""
     switch = node("ImpactSwitch", select=link("2"), sel_mode=True, input1=link("bad"))
     assert judged(n1=switch, n2=node("ImpactInt", value=2)).accepted
     assert not judged(n1=switch, n2=node("ImpactInt", value=1)).accepted
 
 
-def test_a_branch_keeps_the_side_that_its_condition_takes() -> None:
-    """The class wants both sides, so that the one which was taken away is missing, as ComfyUI says it."""
+def test_a_branch_keeps_the_selected_side() -> None:
+    """The class requires both sides, so that the removed one is reported as missing, as in ComfyUI."""
     sides = {"tt_value": link("0"), "ff_value": link("bad")}
     verdict = judged(n1=node("ImpactConditionalBranchSelMode", cond=True, sel_mode=True, **sides))
     assert [*verdict.node_errors] == ["1"]
     assert "ff_value" not in verdict.prompt["1"]["inputs"]
 
 
-def test_what_an_inversed_switch_does_not_serve_is_taken_from_its_reader() -> None:
-    """A link to another slot than the selected one is no input any more."""
-    inversed = node("ImpactInversedSwitch", select=2, input=link("0"), sel_mode=True)
-    assert judged(n1=node("ImpactSwitch", select=1, sel_mode=False, input1=link("2", 1)), n2=inversed).accepted
-    found = judged(n1=node("ImpactSwitch", select=1, sel_mode=False, input1=link("2", 0)), n2=inversed)
-    assert "input1" not in found.prompt["1"]["inputs"]
+def test_an_inverted_switch_removes_links_to_other_slots() -> None:
+    """A link to a slot that is not selected is removed."""
+    inverted = node("ImpactInversedSwitch", select=2, input=link("0"), sel_mode=True)
+    assert judged(n1=node("ImpactSwitch", select=1, sel_mode=False, input1=link("2", 1)), n2=inverted).accepted
+    verdict = judged(n1=node("ImpactSwitch", select=1, sel_mode=False, input1=link("2", 0)), n2=inverted)
+    assert "input1" not in verdict.prompt["1"]["inputs"]
 
 
-def test_a_remote_control_writes_into_its_target() -> None:
-    """A value out of range that it puts there is refused at the target, unless that input is no number."""
+def test_a_remote_control_sets_its_target() -> None:
+    """A value out of range is reported at the target."""
     remote = node("ImpactRemoteInt", node_id="0", widget_name="width", value=0)
     assert [*judged(n1=link_to_zero(), n7=remote).node_errors] == ["0"]
 
@@ -88,21 +89,21 @@ def link_to_zero() -> Any:
     return node("ImpactSwitch", select=1, sel_mode=False, input1=link("0"))
 
 
-def test_the_packs_own_values_are_put_in() -> None:
-    """Two classes of Inspire get values that replace whatever was sent."""
+def test_values_that_inspire_replaces() -> None:
+    """Two classes of Inspire-Pack get values that replace those of the prompt."""
     for name, wrong in (("PromptBuilder //Inspire", "category"), ("LoadImage //Inspire", "image")):
         assert judged(n1=node(name, **{wrong: "no such"})).accepted
 
 
-def test_a_prompt_that_a_handler_cannot_read_is_judged_as_it_was_left() -> None:
-    """A node without inputs ends the handlers' work, not the validation, and the caller's prompt stays as it was."""
+def test_a_failing_handler_does_not_end_the_validation() -> None:
+    """A node without inputs ends the handlers of the pack. The original prompt is not changed."""
     prompt: Any = {"1": {"class_type": "ImpactSwitch"}, "2": node("PromptBuilder //Inspire", category="no such")}
     verdict = validate(prompt, CATALOG)
     assert verdict.status == 400
     assert prompt["2"]["inputs"] == {"category": "no such"}
 
 
-def test_without_the_pack_nothing_is_changed() -> None:
-    """Handlers run where the catalog has the pack's classes."""
+def test_handlers_run_only_if_the_pack_is_installed() -> None:
+    """A pack is installed if the catalog has its classes."""
     alone = BUNDLED.with_classes({"LoadImage //Inspire": PACKS["LoadImage //Inspire"]})
     assert not judged(alone, n1=node("LoadImage //Inspire", image="no such")).accepted

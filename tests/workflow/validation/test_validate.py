@@ -1,4 +1,4 @@
-"""Verdicts on prompts; `tests/conformance/test_verdicts.py` holds them against a real ComfyUI."""
+"""Verdicts on prompts. `tests/conformance/test_verdicts.py` compares them with a real ComfyUI."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def errors_of(verdict: Verdict, node_id: str = "1") -> list[Any]:
     return [(error["type"], error["details"]) for error in entry["errors"]]
 
 
-def test_a_valid_prompt_is_accepted_with_its_outputs() -> None:
-    """The verdict names the output nodes in the prompt's order, and has no errors."""
+def test_a_valid_prompt_is_accepted() -> None:
+    """The verdict has the output nodes in the order of the prompt, and no errors."""
     prompt = sampled() | {"10": node("PreviewImage", images=link("8"))}
     verdict = validate(prompt, CATALOG, AssumeFiles())
     assert (verdict.status, verdict.error, verdict.node_errors, verdict.outputs) == (200, None, {}, ("9", "10"))
@@ -48,14 +48,14 @@ def test_a_valid_prompt_is_accepted_with_its_outputs() -> None:
         {"1": {"class_type": "T2IAdapterLoader", "inputs": {}, "_meta": {}}},
     ],
 )
-def test_what_makes_the_server_fail_is_a_500(prompt: object) -> None:
-    """These shapes end in an exception of the server's own, without a body that says why."""
+def test_malformed_prompts_are_500(prompt: object) -> None:
+    """The server fails with an exception and without a body for these values."""
     verdict = validate(prompt, CATALOG)
     assert (verdict.status, verdict.error, verdict.accepted) == (500, None, False)
 
 
-def test_the_given_prompt_stays_as_it_is() -> None:
-    """Coercion and replacement happen in the verdict's prompt only."""
+def test_validate_does_not_change_the_prompt() -> None:
+    """Only the prompt of the verdict has converted values and replaced classes."""
     prompt = {"1": empty(width="64", height=64.7), "2": saved()}
     before = copy.deepcopy(prompt)
     verdict = validate(prompt, CATALOG)
@@ -78,8 +78,8 @@ def test_the_given_prompt_stays_as_it_is() -> None:
         (True, None),
     ],
 )
-def test_a_number_is_coerced_and_held_against_its_limits(width: Any, error: tuple[str, str | None] | None) -> None:
-    """An INT takes what Python's int() takes; `__value__` wraps values that would look like links."""
+def test_numbers_are_converted_and_compared_with_their_limits(width: Any, error: tuple[str, str | None] | None) -> None:
+    """An INT accepts what int() accepts. `__value__` marks a list that is no link."""
     verdict = validate({"1": empty(width=width), "2": saved()}, CATALOG)
     if error is None:
         assert verdict.accepted
@@ -89,8 +89,8 @@ def test_a_number_is_coerced_and_held_against_its_limits(width: Any, error: tupl
         assert error[1] is None or details == error[1]
 
 
-def test_choices_take_files_that_exist() -> None:
-    """A model that the catalog does not list is refused, unless the check of files knows it in its folder."""
+def test_file_inputs_accept_existing_files() -> None:
+    """A model that is not listed is only valid if it exists in its folder."""
 
     class OneModel:
         def exists(self, folder: str, name: str) -> bool:
@@ -102,8 +102,8 @@ def test_choices_take_files_that_exist() -> None:
     assert errors_of(refused, "4") == [("value_not_in_list", "ckpt_name: 'm.safetensors' not in ['a.ckpt']")]
 
 
-def test_long_lists_of_choices_are_only_counted() -> None:
-    """Above 20 choices an error tells their number and leaves out the input's configuration."""
+def test_errors_omit_long_lists_of_choices() -> None:
+    """Above 20 choices an error has their number and no configuration of the input."""
     verdict = validate(sampled() | {"3": sampled()["3"] | {"inputs": sampled()["3"]["inputs"] | {"sampler_name": 5}}},
                        CATALOG, AssumeFiles())  # fmt: skip
     entry: Any = verdict.node_errors["3"]
@@ -130,7 +130,7 @@ def test_long_lists_of_choices_are_only_counted() -> None:
     ],
 )
 def test_types_of_links(source: Any, target: Any, fits: bool) -> None:
-    """Alternatives (`FLOAT,INT`) share one type, `*` takes all, and VideoHelperSuite takes more than it says."""
+    """Alternatives (`FLOAT,INT`) must overlap, `*` accepts all, and VideoHelperSuite accepts undeclared types."""
     prompt = {"1": source, "2": target, "3": node("PreviewAny", source=link("2"))}
     entry: Any = validate(prompt, CATALOG, AssumeFiles()).node_errors.get("2", {"errors": []})
     assert ("return_type_mismatch" in [error["type"] for error in entry["errors"]]) is not fits
@@ -146,16 +146,16 @@ def test_types_of_links(source: Any, target: Any, fits: bool) -> None:
         (["1", "a"], None),
     ],
 )
-def test_links_into_nothing_are_exceptions(bad_link: Any, details: str | None) -> None:
-    """A link to no node, by a number, or to no slot is reported as the exception that the server runs into."""
+def test_broken_links_are_exceptions(bad_link: Any, details: str | None) -> None:
+    """A link to a missing node or slot is reported as the exception of the server."""
     verdict = validate({"1": empty(), "2": node("SaveImage", images=bad_link, filename_prefix="x")}, CATALOG)
-    ((kind, told),) = errors_of(verdict, "2")
+    ((kind, reported_details),) = errors_of(verdict, "2")
     assert (verdict.status, kind) == (400, "exception_during_validation")
-    assert details is None or told == details
+    assert details is None or reported_details == details
 
 
 def test_one_valid_output_is_enough() -> None:
-    """Of a partly valid prompt the valid outputs run, and the errors of the others are told at 200."""
+    """The valid outputs of a prompt run, and the errors of the others are reported with status 200."""
     prompt = {"1": empty(), "2": saved(), "3": empty(width=0), "4": saved("3"), "5": saved("3")}
     verdict = validate(prompt, CATALOG)
     assert (verdict.status, verdict.outputs) == (200, ("2",))
@@ -163,8 +163,8 @@ def test_one_valid_output_is_enough() -> None:
     assert entry["dependent_outputs"] == ["4", "5"]
 
 
-def test_only_what_an_output_needs_is_checked_but_for_its_class() -> None:
-    """A faulty node that nothing uses passes; one of an unknown class refuses the whole prompt."""
+def test_only_needed_nodes_are_checked() -> None:
+    """An invalid node that nothing uses is accepted, but an unknown class rejects the whole prompt."""
     good = {"1": empty(), "2": saved()}
     assert validate(good | {"9": empty(width=-5)}, CATALOG).accepted
     error: Any = validate(good | {"9": node("Nope")}, CATALOG).error
@@ -176,8 +176,8 @@ def test_only_what_an_output_needs_is_checked_but_for_its_class() -> None:
     ("targets", "outputs"),
     [(None, ("2", "4")), (["4"], ("4",)), ("4", ("4",)), ([], None), (["1"], None), (["nope"], None)],
 )
-def test_partial_targets_choose_outputs(targets: object, outputs: tuple[str, ...] | None) -> None:
-    """Only outputs that are named run; naming none is a prompt without outputs."""
+def test_partial_targets_select_outputs(targets: object, outputs: tuple[str, ...] | None) -> None:
+    """Only the named outputs run. Without any, the prompt has no outputs."""
     verdict = validate({"1": empty(), "2": saved(), "4": saved()}, CATALOG, partial_targets=targets)
     if outputs is None:
         assert (verdict.status, verdict.error and verdict.error["type"]) == (400, "prompt_no_outputs")
@@ -185,25 +185,25 @@ def test_partial_targets_choose_outputs(targets: object, outputs: tuple[str, ...
         assert verdict.outputs == outputs
 
 
-def test_partial_targets_of_another_type_are_a_500() -> None:
-    """A number as partial_execution_targets makes the server fail."""
+def test_malformed_partial_targets_are_500() -> None:
+    """The server fails if partial_execution_targets is a number."""
     assert validate({"1": empty(), "2": saved()}, CATALOG, partial_targets=4).status == 500
 
 
-def test_a_cycle_is_told_on_each_of_its_nodes() -> None:
-    """Every node of a cycle has the error, with the way round."""
+def test_a_cycle_is_reported_for_each_of_its_nodes() -> None:
+    """The error has the path of the cycle."""
     prompt = {"1": node("ImageInvert", image=link("3")), "3": node("ImageInvert", image=link("1")), "2": saved()}
     verdict = validate(prompt, CATALOG)
-    way = "1 (ImageInvert) -> 3 (ImageInvert) -> 1 (ImageInvert)"
+    path = "1 (ImageInvert) -> 3 (ImageInvert) -> 1 (ImageInvert)"
     assert (verdict.status, errors_of(verdict, "1"), errors_of(verdict, "3")) == (
         400,
-        [("dependency_cycle", way)],
-        [("dependency_cycle", way)],
+        [("dependency_cycle", path)],
+        [("dependency_cycle", path)],
     )
 
 
-def test_an_old_class_is_replaced_before_it_is_judged() -> None:
-    """A replaced class takes the inputs that are carried over, and drops the rest."""
+def test_an_old_class_is_replaced() -> None:
+    """The replacement keeps the inputs that are carried over."""
     old = node("T2IAdapterLoader", t2i_adapter_name="a.pth", other=1)
     old["_meta"] = {"title": "mine"}
     verdict = validate({"1": old, "2": node("PreviewAny", source=link("1"))}, CATALOG, AssumeFiles())
@@ -215,8 +215,8 @@ def test_an_old_class_is_replaced_before_it_is_judged() -> None:
     }
 
 
-def test_dynamic_inputs_are_checked_under_their_full_names() -> None:
-    """What a dynamic combo's choice asks for, and the first of an autogrow group, are required."""
+def test_dynamic_inputs_have_full_names() -> None:
+    """Inputs of the selected choice and the first member of an autogrow group are required."""
     batch = {"1": node("BatchImagesNode"), "2": saved()}
     assert errors_of(validate(batch, CATALOG)) == [("required_input_missing", "image0")]
     resize = {"0": empty(), "1": node("ResizeImageMaskNode", input=link("0"), scale_method="area"), "2": saved()}
@@ -226,8 +226,8 @@ def test_dynamic_inputs_are_checked_under_their_full_names() -> None:
     assert errors_of(validate(resize, CATALOG)) == [("value_bigger_than_max", "resize_type.multiplier")]
 
 
-def test_a_very_long_chain_is_answered() -> None:
-    """A chain too long to follow is refused, as the server does, rather than raised."""
+def test_a_very_long_chain_is_rejected() -> None:
+    """A chain that is too long is rejected without an exception, as by the server."""
     prompt = {"0": empty()} | {str(i): node("ImageInvert", image=link(str(i - 1))) for i in range(1, 3000)}
     assert validate(prompt | {"s": saved("400")}, CATALOG).accepted
     assert validate(prompt | {"s": saved("2999")}, CATALOG).status == 400
@@ -252,8 +252,8 @@ def test_a_very_long_chain_is_answered() -> None:
     )
     | JSON
 )
-def test_any_json_gets_a_verdict(value: Any) -> None:
-    """No JSON value makes validate raise, whatever files there are."""
+def test_validate_never_raises(value: Any) -> None:
+    """Any JSON value gives a verdict, whatever files exist."""
     for files in (None, AssumeFiles()):
         verdict = validate(value, CATALOG, files)
         assert verdict.status in {200, 400, 500}

@@ -1,4 +1,4 @@
-"""Walks over large prompts take time that grows with their size, and not faster."""
+"""Time that walks over large prompts take."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from worker.workflow.missing_class import MOST_SUGGESTIONS, missing_classes
 from worker.workflow.walk import LARGE, is_large
 
 
-def test_similar_names_are_looked_for_a_few_times_only() -> None:
-    """Each missing class is a problem, and the first ones have a suggestion: a workflow may name thousands."""
+def test_similar_names_are_searched_for_the_first_classes_only() -> None:
+    """Each missing class is a problem, but only the first ones have a suggestion."""
     prompt = {str(number): {"class_type": f"EmptyImagee{number}", "inputs": {}} for number in range(60)}
     problems = list(missing_classes(prompt, bundled_catalog(), None))
     assert len(problems) == 60
@@ -19,7 +19,7 @@ def test_similar_names_are_looked_for_a_few_times_only() -> None:
 
 
 class CountedInputs(dict[str, object]):
-    """Inputs of a node that count how often they are walked over."""
+    """Inputs of a node that count how often they are iterated."""
 
     walks = 0
 
@@ -28,8 +28,8 @@ class CountedInputs(dict[str, object]):
         return iter(super().items())
 
 
-def test_the_work_of_many_outputs_takes_linear_time() -> None:
-    """Each node of a chain with an output at every step is looked at a few times, not once for each output."""
+def test_workload_of_many_outputs_takes_linear_time() -> None:
+    """Each node of a chain with many outputs is visited a few times, not once for each output."""
     size = 300
     prompt: dict[str, dict] = {"0": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64}}}
     for number in range(1, size):
@@ -41,8 +41,8 @@ def test_the_work_of_many_outputs_takes_linear_time() -> None:
     assert CountedInputs.walks < 20 * size
 
 
-def test_what_is_large_is_known_by_its_json() -> None:
-    """However it is made: many nodes, long texts, or lists too deep to be written."""
+def test_is_large_depends_on_the_json() -> None:
+    """Many nodes, long texts and very deep lists are large."""
     deep: list = []
     for _ in range(300):
         deep = [deep]

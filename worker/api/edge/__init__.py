@@ -1,1 +1,1 @@
-"""Clients that don't come straight to our routes: browsers, reverse proxies, and those that know other servers."""
+"""Requests from browsers and through reverse proxies, from other tools, and malformed ones."""

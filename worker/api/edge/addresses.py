@@ -1,4 +1,4 @@
-"""IP addresses as they stand in headers, with what may be around them."""
+"""IP addresses in headers."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ WITH_PORT = re.compile(r"\[([^\]]+)\](?::\d+)?|(\d+\.\d+\.\d+\.\d+):\d+")
 
 
 def read_address(text: str) -> Address | None:
-    """Return an address that may have a port; None for anything else (`unknown`, a name)."""
+    """Return the address in a text, which may have a port and brackets, or None for other text."""
     match = WITH_PORT.fullmatch(text)
     try:
-        found = ip_address((match[1] or match[2]) if match else text.partition("%")[0])
+        address = ip_address((match[1] or match[2]) if match else text.partition("%")[0])
     except ValueError:
         return None
-    return (found.ipv4_mapped or found) if isinstance(found, IPv6Address) else found
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address

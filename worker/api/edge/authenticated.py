@@ -1,4 +1,4 @@
-"""Tells the connection of a request that its caller is known."""
+"""Middleware that marks the connections of authenticated callers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from worker.connections import mark_authenticated
 
 @web.middleware
 async def mark_authenticated_callers(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """One of the operator's tokens is proof before the body is read. A job's token is looked at with the job."""
+    """Mark the connection if the request has one of the operator's tokens. Tokens of jobs are checked by the routes."""
     access = services_of(request).access
     if access.tokens and access.principal(request.headers.get(hdrs.AUTHORIZATION, "")) is not None:
         mark_authenticated(request)

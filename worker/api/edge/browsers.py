@@ -1,7 +1,7 @@
-"""Requests that a browser sends for pages of others: refused where no token shows that the caller means it.
+"""Rejects requests that a browser sends for pages of other origins. Only used on a gateway without tokens.
 
-Any page that a browser shows can send requests to the browser's own machine, and the owner of a name can make its DNS
-lead there. A browser says in `Origin` or `Sec-Fetch-Site` which page asks, and in `Host` which name was asked.
+A page of any origin can send requests to the machine of the browser, and a domain's owner can point its DNS there. The
+browser reports the origin of the page in `Origin` or `Sec-Fetch-Site`, and the requested name in `Host`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from worker.errors import HostNotAllowed, OriginNotAllowed
 from worker.settings import ServerSettings
 
 OPEN = frozenset({"/health", "/ping"})
-"""Probes ask for these by any name, and learn nothing that a page could use."""
+"""Routes for health checks. They accept any host and return nothing useful to a page."""
 OUTPUT = "/jobs/{id}/outputs/{n}"
 SAME_SITE = frozenset({"same-origin", "none"})
 SHOWN = 200
@@ -40,7 +40,7 @@ SHOWN = 200
 
 @dataclass(frozen=True, slots=True)
 class BrowserCheck:
-    """Tells requests of other origins' pages, and of rebound names, from those of clients."""
+    """Checks the host and the origin of a request."""
 
     cors: Cors
     hosts: AllowedHosts
@@ -49,7 +49,7 @@ class BrowserCheck:
 
     @classmethod
     def of(cls, settings: ServerSettings) -> BrowserCheck:
-        """Raises StartupError for settings that can't be read."""
+        """Return the check for these settings. Raises StartupError for invalid settings."""
         return cls(
             Cors.read(settings.cors_origins),
             allowed_hosts(settings.allowed_hosts, settings.public_url),
@@ -58,10 +58,10 @@ class BrowserCheck:
         )
 
     def check(self, request: web.Request) -> None:
-        """Raises HostNotAllowed, OriginNotAllowed."""
+        """Check a request. Raises HostNotAllowed or OriginNotAllowed."""
         view = client_view(request, self.proxies)
         forwarded = read_host(view.host)
-        # A page of a rebound name may write the headers of a proxy on this machine: both hosts have to be good.
+        # A page can set the headers of a proxy on this machine, so both hosts are checked.
         for host in (requested_host(request), forwarded):
             if host is None or not is_own_host(host, connected_host(request), self.hosts):
                 raise _host_refused(request, host)
@@ -70,33 +70,34 @@ class BrowserCheck:
         elif not self.cors.any_origin:
             check_site(request)
 
-    def check_origins(self, origins: Sequence[str], own: frozenset[str]) -> None:
-        """Raises OriginNotAllowed unless each is the worker's own or one of WORKER_CORS_ORIGINS."""
+    def check_origins(self, origins: Sequence[str], own_origins: frozenset[str]) -> None:
+        """Raise OriginNotAllowed unless each origin is the worker's own or in WORKER_CORS_ORIGINS."""
         for origin in origins:
-            if read_origin(origin) not in own and not self.cors.headers(origin):
+            if read_origin(origin) not in own_origins and not self.cors.headers(origin):
                 raise OriginNotAllowed(
-                    f"the origin {origin[:SHOWN]!r} is not this worker's own: WORKER_CORS_ORIGINS names those whose "
-                    "pages may use it without a token"
+                    f"the origin {origin[:SHOWN]!r} may not use this worker without a token: "
+                    "add it to WORKER_CORS_ORIGINS"
                 )
 
     def _own(self, view: ClientView, host: Host | None) -> frozenset[str]:
-        found = {self.public_origin, origin_of(view.scheme, host) if host else None}
-        return frozenset(filter(None, found))
+        """Return the worker's own origins for this request."""
+        origins = {self.public_origin, origin_of(view.scheme, host) if host else None}
+        return frozenset(filter(None, origins))
 
 
 def check_site(request: web.Request) -> None:
-    """Raise OriginNotAllowed where another site's page asks; the user may still follow a link to an output."""
+    """Raise OriginNotAllowed for a request of a page of another site. A link to an output may be followed."""
     sites = {value.strip().lower() for value in request.headers.getall("Sec-Fetch-Site", ())}
     if sites <= SAME_SITE or _follows_link(request):
         return
     raise OriginNotAllowed(
-        "a page of another origin asks, and does not say which (`Sec-Fetch-Site`): without tokens it has to be one of "
-        "WORKER_CORS_ORIGINS, and to ask with CORS (`crossorigin` on an image)"
+        "a page of an unknown origin sent the request (`Sec-Fetch-Site`): add its origin to WORKER_CORS_ORIGINS "
+        "and send the request with CORS (`crossorigin` on an image)"
     )
 
 
 def _follows_link(request: web.Request) -> bool:
-    """Whether the browser opens an output as a page of its own, where the page with the link can't read it."""
+    """Return whether the browser opens an output as a page. The page with the link cannot read it."""
     resource = request.match_info.route.resource
     if request.method != hdrs.METH_GET or resource is None or resource.canonical != OUTPUT:
         return False
@@ -105,18 +106,20 @@ def _follows_link(request: web.Request) -> bool:
 
 
 def _host_refused(request: web.Request, host: Host | None) -> HostNotAllowed:
-    asked = str(host) if host else " ".join(host_texts(request))
+    """Return the error for a host."""
+    shown_host = str(host) if host else " ".join(host_texts(request))
     return HostNotAllowed(
-        f"without tokens this worker answers to localhost and its own address, not to {asked[:SHOWN]!r}: "
-        "WORKER_ALLOWED_HOSTS names other hosts, behind a reverse proxy or in a network of containers"
+        f"without tokens the host must be localhost or the worker's own address, not {shown_host[:SHOWN]!r}: "
+        "add it to WORKER_ALLOWED_HOSTS if it is a reverse proxy or a name in a container network"
     )
 
 
 def browser_check(check: BrowserCheck) -> Middleware:
-    """Check each request before anything else of it is looked at."""
+    """Return a middleware that checks each request before it is read."""
 
     @web.middleware
     async def checked(request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Reject the request, or pass it on."""
         if request.path not in OPEN:
             check.check(request)
         return await handler(request)

@@ -1,4 +1,4 @@
-"""Cross-origin requests: which pages' scripts may use this worker from a browser."""
+"""Cross-origin resource sharing: which pages may use this worker from a browser."""
 
 from __future__ import annotations
 
@@ -23,29 +23,30 @@ EXPOSED = (
     "WWW-Authenticate, X-Job-Id, X-Job-Outputs, X-Job-Problems, X-Job-Token, X-Output-Index"
 )
 MAX_AGE_S = "600"
-"""How long a browser may keep the answer to a preflight request."""
+"""Seconds that a browser may cache the response to a preflight request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cors:
-    """`origins` are exact ones. With `any_origin` every other page may use the worker, too, without credentials."""
+    """Allowed origins. With `any_origin`, all other pages may use the worker too, but without credentials."""
 
     origins: frozenset[str]
     any_origin: bool = False
 
     @classmethod
     def read(cls, text: str) -> Cors:
-        """From WORKER_CORS_ORIGINS. Raises StartupError naming the entry."""
+        """Parse WORKER_CORS_ORIGINS. Raises StartupError with the invalid entry."""
         entries = {entry.strip() for entry in text.split(",")} - {""}
         origins = {_origin(entry) for entry in entries - {"*"}}
         return cls(frozenset(origins), any_origin="*" in entries)
 
     @property
     def enabled(self) -> bool:
+        """Whether any page of another origin may use the worker."""
         return bool(self.origins) or self.any_origin
 
     def headers(self, origin: str | None) -> dict[str, str]:
-        """Return what every response to a page of this origin carries; None where it is no page that asks."""
+        """Return the CORS headers of a response for this origin. The result is empty if the origin is not allowed."""
         if origin is not None and origin in self.origins:
             allowed: dict[str, str] = {
                 hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: origin,
@@ -58,17 +59,19 @@ class Cors:
         return {**allowed, hdrs.ACCESS_CONTROL_EXPOSE_HEADERS: EXPOSED}
 
     def preflight(self, headers: Mapping[str, str]) -> web.Response:
-        """Answer whether a page may send a request; that the route exists, and takes it, the request itself shows."""
+        """Return the response to a preflight request. It does not check that the route exists."""
         origin = headers[hdrs.ORIGIN]
         if not self.headers(origin):
             error = Forbidden(f"WORKER_CORS_ORIGINS does not name the origin {origin[:200]!r}")
             return json_response(NATIVE.failed(None, error), error.status)
-        asked = headers.get(hdrs.ACCESS_CONTROL_REQUEST_HEADERS, "")
+        requested_headers = headers.get(hdrs.ACCESS_CONTROL_REQUEST_HEADERS, "")
         response = web.Response(
             status=204,
             headers={
                 hdrs.ACCESS_CONTROL_ALLOW_METHODS: METHODS,
-                hdrs.ACCESS_CONTROL_ALLOW_HEADERS: asked if HEADER_NAMES.fullmatch(asked) else HEADERS,
+                hdrs.ACCESS_CONTROL_ALLOW_HEADERS: requested_headers
+                if HEADER_NAMES.fullmatch(requested_headers)
+                else HEADERS,
                 hdrs.ACCESS_CONTROL_MAX_AGE: MAX_AGE_S,
             },
         )
@@ -78,26 +81,28 @@ class Cors:
 
 
 def _origin(entry: str) -> str:
-    """Return an origin as browsers write it: in lower case, without the port that its scheme has anyway."""
+    """Return an origin as browsers write it: in lower case, without the default port of its scheme."""
     origin = entry.lower().rstrip("/")
     if not ORIGIN.fullmatch(origin):
         raise StartupError(
-            f"WORKER_CORS_ORIGINS: {entry!r} is neither * nor an origin like https://app.example.com, without a path"
+            f"WORKER_CORS_ORIGINS: {entry!r} is neither * nor an origin like https://app.example.com without a path"
         )
     return origin.removesuffix(DEFAULT_PORTS[origin.partition(":")[0]])
 
 
 def allow_origins(app: web.Application, cors: Cors) -> None:
-    """Let pages of these origins use all routes of the application, errors and streams included."""
+    """Add CORS headers to all responses of the application, including errors and streams."""
 
     @web.middleware
     async def preflight(request: web.Request, handler: Handler) -> web.StreamResponse:
-        asks = request.method == hdrs.METH_OPTIONS and hdrs.ORIGIN in request.headers
-        if asks and hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers:
+        """Respond to a preflight request, or pass the request on."""
+        is_options = request.method == hdrs.METH_OPTIONS and hdrs.ORIGIN in request.headers
+        if is_options and hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers:
             return cors.preflight(request.headers)
         return await handler(request)
 
     async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+        """Add the CORS headers to a response."""
         response.headers.update(cors.headers(request.headers.get(hdrs.ORIGIN)))
         if cors.origins:
             response.headers.add(hdrs.VARY, hdrs.ORIGIN)

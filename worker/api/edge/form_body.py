@@ -1,4 +1,4 @@
-"""Bodies of HTML forms that are URL-encoded: JSON in disguise, or fields of which one is a workflow."""
+"""URL-encoded form bodies: JSON with the wrong content type, or fields of a request."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from worker.errors import BodyTooLarge, ClientError
 
 FORM = "application/x-www-form-urlencoded"
 ENCODED = frozenset(b"%abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_")
-"""First bytes of a form; JSON in any encoding begins with others."""
+"""First bytes of a form. JSON in any encoding begins with other bytes."""
 WHOLE = ("request", "payload", "body", "data", "json")
-"""Names under which forms send a whole request."""
+"""Names of form fields that contain a whole request."""
 MOST_FIELDS = 100
 
 
 async def form_chunks(chunks: AsyncIterator[bytes], limits: BodyLimits) -> AsyncIterator[bytes]:
-    """Yield the body as JSON: as it is where it is JSON, as many clients send under a form's content type.
+    """Yield the body as JSON. Many clients send JSON with the content type of a form, and it passes unchanged.
 
-    JSON that was made of a form begins with a byte order mark, whatever encoding the header declares.
+    JSON that was made from a form begins with a byte order mark, so that the charset of the header is ignored.
 
-    Raises BodyTooLarge, ClientError.
+    Raises BodyTooLarge or ClientError.
     """
     first, size = b"", 0
     while not first and (chunk := await anext(chunks, None)) is not None:
@@ -36,7 +36,7 @@ async def form_chunks(chunks: AsyncIterator[bytes], limits: BodyLimits) -> Async
         async for chunk in chunks:
             form += chunk
             if len(form) > limits.restored:
-                raise BodyTooLarge(f"a form may have {limits.restored} bytes: send JSON, or multipart/form-data")
+                raise BodyTooLarge(f"the form is larger than {limits.restored} bytes: send JSON or multipart/form-data")
         yield BOM_UTF8 + json_of(bytes(form)).removeprefix(BOM_UTF8)
         return
     yield first
@@ -49,10 +49,10 @@ def json_of(form: bytes) -> bytes:
     try:
         fields = dict(parse_qsl(form.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS))
     except ValueError as error:
-        raise ClientError(f"the form can't be read: {error}") from None
+        raise ClientError(f"cannot read the form: {error}") from None
     if len(fields) == 1:
         [(name, value)] = fields.items()
-        if name.lstrip().startswith("{") and not value:  # JSON that was encoded as a whole
+        if name.lstrip().startswith("{") and not value:  # JSON that was URL-encoded as a whole
             return name.encode()
         if name in WHOLE:
             return value.encode()

@@ -1,4 +1,4 @@
-"""Multipart bodies as clients write them: what aiohttp can't read of one is the client's mistake."""
+"""Errors in multipart bodies."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from aiohttp.http_exceptions import HttpProcessingError
 from worker.errors import ClientError
 
 UNREADABLE = (ValueError, LookupError, AssertionError, HttpProcessingError, zlib.error)
-"""What aiohttp raises for a boundary that is none, headers of a part that are none, and an end that does not come."""
+"""Exceptions of aiohttp for an invalid boundary, invalid headers of a part, and a missing end."""
 LONGEST = 300
+"""Characters of the exception that a message repeats."""
 
 
 @contextmanager
 def multipart_errors_as_client_errors() -> Iterator[None]:
-    """Read parts of a form inside. Raises ClientError in place of what aiohttp raises."""
+    """Raise ClientError instead of the exceptions of aiohttp's multipart reader."""
     try:
         yield
     except UNREADABLE as error:
-        why = " ".join(str(error).split())[:LONGEST].encode(errors="replace").decode() or "a part has no end"
-        raise ClientError(f"the multipart body can't be read: {why}") from None
+        reason = " ".join(str(error).split())[:LONGEST].encode(errors="replace").decode() or "a part has no end"
+        raise ClientError(f"cannot read the multipart body: {reason}") from None

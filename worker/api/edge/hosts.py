@@ -1,4 +1,4 @@
-"""The host that a request names in its target and its `Host` header, and the hosts that this worker answers to."""
+"""The host that a request names in its target and its `Host` header, and the hosts of this worker."""
 
 from __future__ import annotations
 
@@ -23,18 +23,19 @@ LOCALHOST = "localhost"
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A host in the one form in which hosts are compared. `name` is lower case, without a final dot or brackets."""
+    """A host in normalized form. `name` is in lower case, without a final dot or brackets."""
 
     name: str
     port: int | None = None
 
     @property
     def address(self) -> Address | None:
+        """The IP address, or None for a name."""
         return read_address(self.name)
 
     @property
     def loopback(self) -> bool:
-        """Whether only this machine can be meant, whatever the DNS answers: browsers look no `localhost` up."""
+        """Whether the host is certainly this machine. Browsers resolve `localhost` without DNS."""
         if (address := self.address) is not None:
             return address.is_loopback
         return self.name == LOCALHOST or self.name.endswith(f".{LOCALHOST}")
@@ -45,7 +46,7 @@ class Host:
 
 
 def read_host(text: str) -> Host | None:
-    """Read the value of a `Host` header; None for anything that is no host with at most a port."""
+    """Parse the value of a `Host` header. Return None if it is not a host with an optional port."""
     match = LITERAL.match(text) or NAME.match(text)
     port = PORT.fullmatch(text, match.end()) if match else None
     if match is None or port is None or int(port[1] or 0) > 65535:
@@ -59,33 +60,33 @@ def read_host(text: str) -> Host | None:
 
 
 def read_origin(text: str) -> str | None:
-    """Return an origin in the form in which origins are compared; None for `null` and for anything that is none."""
-    scheme, separator, rest = text.partition("://")
-    scheme, host = scheme.lower(), read_host(rest)
+    """Return an origin in normalized form, or None for `null` and invalid values."""
+    scheme, separator, host_text = text.partition("://")
+    scheme, host = scheme.lower(), read_host(host_text)
     return origin_of(scheme, host) if separator and scheme in DEFAULT_PORTS and host else None
 
 
 def origin_of(scheme: str, host: Host) -> str:
-    """Return the origin of this worker for a client that asked this host."""
+    """Return the origin of this worker for a client that requested this host."""
     return f"{scheme}://{Host(host.name) if host.port == DEFAULT_PORTS.get(scheme) else host}"
 
 
 @dataclass(frozen=True, slots=True)
 class AllowedHosts:
-    """The hosts that the operator named: by patterns, and one by the worker's public URL."""
+    """Hosts that the operator configured: patterns, and the host of the public URL."""
 
     patterns: tuple[HostPattern, ...] = ()
     public: Host | None = None
 
     @classmethod
     def read(cls, text: str) -> AllowedHosts:
-        """From WORKER_ALLOWED_HOSTS. Raises StartupError naming the entry."""
+        """Parse WORKER_ALLOWED_HOSTS. Raises StartupError with the invalid entry."""
         entries = [entry.strip() for entry in text.split(",") if entry.strip()]
         try:
             return cls(tuple(HostPattern.read(entry) for entry in entries))
         except ValueError as error:
-            cure = "write host, *.domain, an address or a network, each with :port where only that one is meant"
-            raise StartupError(f"WORKER_ALLOWED_HOSTS: {error} names no host; {cure}") from None
+            remedy = "write a host, *.domain, an address or a network, with :port for a single port"
+            raise StartupError(f"WORKER_ALLOWED_HOSTS: {error} is not a host; {remedy}") from None
 
     def __contains__(self, host: Host) -> bool:
         public = self.public is not None and self.public.name == host.name
@@ -93,6 +94,7 @@ class AllowedHosts:
 
 
 def _names(pattern: HostPattern, host: Host) -> bool:
+    """Return whether a pattern matches a host."""
     ports = {None, host.port} if host.port is not None else {None, *DEFAULT_PORTS.values()}
     address = host.address
     named = pattern.matches_name(host.name) if address is None else pattern.matches_address(address)
@@ -101,26 +103,26 @@ def _names(pattern: HostPattern, host: Host) -> bool:
 
 @cache
 def allowed_hosts(text: str, public_url: str = "") -> AllowedHosts:
-    """Return the hosts of WORKER_ALLOWED_HOSTS, and the one of WORKER_PUBLIC_URL. Raises StartupError."""
+    """Return the hosts of WORKER_ALLOWED_HOSTS and WORKER_PUBLIC_URL. Raises StartupError."""
     public = read_origin(public_origin(public_url))
     return replace(AllowedHosts.read(text), public=read_host(public.partition("://")[2]) if public else None)
 
 
 def public_origin(public_url: str) -> str:
-    """Return the part of WORKER_PUBLIC_URL that browsers call its origin."""
-    scheme, _, rest = public_url.partition("://")
-    return f"{scheme}://{rest.partition('/')[0]}"
+    """Return the origin of WORKER_PUBLIC_URL."""
+    scheme, _, after_scheme = public_url.partition("://")
+    return f"{scheme}://{after_scheme.partition('/')[0]}"
 
 
-def is_own_host(host: Host, reached: Host, allowed: AllowedHosts) -> bool:
-    """Whether a host is this worker's for sure: nobody else's DNS can have brought a client here by this name."""
-    return host.loopback or host.name == reached.name or host in allowed
+def is_own_host(host: Host, connected: Host, allowed: AllowedHosts) -> bool:
+    """Return whether a host certainly belongs to this worker, so that foreign DNS cannot have led the client here."""
+    return host.loopback or host.name == connected.name or host in allowed
 
 
 def requested_host(request: web.BaseRequest) -> Host | None:
-    """Return the host that the client named; None where it named none that can be read, or several.
+    """Return the host that the client named, or None if it is invalid or there are several.
 
-    A client that names none at all, as HTTP/1.0 allows, gets the address that it has reached. Browsers always name one.
+    A request without a host, which HTTP/1.0 allows, gets the address of the connection. Browsers always send a host.
     """
     hosts = {read_host(text) for text in host_texts(request)}
     if not hosts:
@@ -129,12 +131,12 @@ def requested_host(request: web.BaseRequest) -> Host | None:
 
 
 def host_texts(request: web.BaseRequest) -> list[str]:
-    """Return what stands in the place of a host, in the header and in the target, as it was sent."""
+    """Return the texts that name a host, in the `Host` header and in the target."""
     return [*request.headers.getall(hdrs.HOST, ()), *_of_target(request.raw_path)]
 
 
 def _of_target(target: str) -> list[str]:
-    """Return the host that stands in the target (RFC 9112, section 3.2.2), which is only a path in most requests."""
+    """Return the host in the target (RFC 9112, section 3.2.2). Most targets are only a path."""
     if target.startswith("/") or target == "*":
         return []
     absolute = ABSOLUTE.match(target)
@@ -142,8 +144,8 @@ def _of_target(target: str) -> list[str]:
 
 
 def connected_host(request: web.BaseRequest) -> Host:
-    """Return the address and port on this machine that the client is connected to."""
-    name = request.transport.get_extra_info("sockname") if request.transport else None
-    if not isinstance(name, tuple):
+    """Return the local address and port of the connection."""
+    socket_name = request.transport.get_extra_info("sockname") if request.transport else None
+    if not isinstance(socket_name, tuple):
         return Host(LOCALHOST)
-    return Host(str(read_address(name[0]) or name[0]), name[1])
+    return Host(str(read_address(socket_name[0]) or socket_name[0]), socket_name[1])

@@ -1,7 +1,6 @@
-"""Requests that are no HTTP: one short line each in the log, and a number in place of the lines of a flood.
+"""Short log lines for requests that are not valid HTTP, and a count instead of the lines of a flood.
 
-aiohttp logs them with a traceback and with bytes of the request, on every port of this process: anybody could fill the
-disk.
+aiohttp logs them with a traceback and bytes of the request, on every port. Any client could fill the disk that way.
 """
 
 from __future__ import annotations
@@ -22,16 +21,20 @@ log = logging.getLogger(__name__)
 
 
 class MalformedRequests(logging.Filter):
-    """Rewrites aiohttp's records of malformed requests: `lines` of them in `window_s` seconds, then their number."""
+    """Filter that shortens aiohttp's records of malformed requests.
+
+    It passes `lines` of them in `window_s` seconds, and then logs only their number.
+    """
 
     def __init__(self, lines: int = LINES, window_s: float = WINDOW_S) -> None:
         super().__init__()
         self._lines = lines
         self._window_s = window_s
-        self._seen = 0
+        self._records = 0
         self._window: asyncio.TimerHandle | None = None
 
     def filter(self, record: logging.LogRecord) -> bool:
+        """Shorten a record. Return whether it is logged."""
         error = record.exc_info[1] if record.exc_info else None
         if not isinstance(error, MALFORMED):
             return record.levelno >= log.getEffectiveLevel()
@@ -39,30 +42,34 @@ class MalformedRequests(logging.Filter):
         record.msg, record.args = "malformed request%s: %s", (_sender(record), type(error).__name__)
         record.exc_info = record.exc_text = None
         record.levelno, record.levelname = logging.WARNING, logging.getLevelName(logging.WARNING)
-        return self._seen <= self._lines and log.isEnabledFor(logging.WARNING)
+        return self._records <= self._lines and log.isEnabledFor(logging.WARNING)
 
     def end_window(self) -> None:
-        """Log how many were left out, and begin anew with the next one."""
+        """Log the number of suppressed records, and start again."""
         if self._window is not None:
             self._window.cancel()
-        if (more := self._seen - self._lines) > 0:
-            log.warning("malformed requests: %d more within %g s, not logged", more, self._window_s)
-        self._seen, self._window = 0, None
+        if (suppressed := self._records - self._lines) > 0:
+            log.warning("malformed requests: %d more in %g s were not logged", suppressed, self._window_s)
+        self._records, self._window = 0, None
 
     def _count(self) -> None:
-        self._seen += 1
+        """Count a record, and start the window with the first one."""
+        self._records += 1
         if self._window is None:
             self._window = asyncio.get_running_loop().call_later(self._window_s, self.end_window)
 
 
 def _sender(record: logging.LogRecord) -> str:
-    """Return the address of the client, where aiohttp's record has one."""
+    """Return the address of the client, if the record has it."""
     return f" from {record.args[0]}" if isinstance(record.args, tuple) and record.args else ""
 
 
 @contextmanager
 def limit_malformed_request_logs() -> Iterator[None]:
-    """Log malformed requests in short until the context ends, also those that aiohttp logs for debugging only."""
+    """Shorten the log of malformed requests until the context ends.
+
+    This includes records that aiohttp logs for debugging only.
+    """
     requests, level = MalformedRequests(), SERVER.level
     SERVER.addFilter(requests)
     SERVER.setLevel(logging.DEBUG)

@@ -1,4 +1,4 @@
-"""What a request looked like to the client that sent it, where a trusted reverse proxy passed it on."""
+"""The URL that a client requested, if a trusted reverse proxy forwarded the request."""
 
 from __future__ import annotations
 
@@ -15,15 +15,18 @@ from worker.api.edge.hosts import connected_host, read_host, requested_host
 from worker.errors import StartupError
 
 Networks = tuple[IPv4Network | IPv6Network, ...]
-Written = Mapping[str, Sequence[str]]
-"""What proxies have written under `for`, `proto`, `host` and `prefix`, the nearest one last."""
+ForwardedValues = Mapping[str, Sequence[str]]
+"""Values that proxies added for `for`, `proto`, `host` and `prefix`. The last value is from the nearest proxy."""
 PREFIX = re.compile(r"(/(?!\.\.?(/|$))[A-Za-z0-9._~!$&'()*+;=:@%-]+)*/?")
 SCHEMES = frozenset({"http", "https"})
 
 
 @dataclass(frozen=True, slots=True)
 class ClientView:
-    """The address that the client asked, and its own. `prefix` is the path that a proxy took off, without its end."""
+    """The requested URL and the address of the client.
+
+    `prefix` is the path that a proxy removed, without a final slash.
+    """
 
     scheme: str
     host: str
@@ -32,71 +35,78 @@ class ClientView:
 
     @property
     def base_url(self) -> str:
+        """Requested URL without the path of the route."""
         return f"{self.scheme}://{self.host}{self.prefix}"
 
 
 @cache
 def trusted_networks(text: str) -> Networks:
-    """Return what WORKER_TRUSTED_PROXIES names. Raises StartupError naming the entry."""
-    found = []
+    """Parse WORKER_TRUSTED_PROXIES. Raises StartupError with the invalid entry."""
+    networks = []
     for entry in filter(None, (part.strip() for part in text.split(","))):
         try:
-            found.append(ip_network(entry, strict=False))
+            networks.append(ip_network(entry, strict=False))
         except ValueError:
             raise StartupError(
                 f"WORKER_TRUSTED_PROXIES: {entry!r} is neither an address nor a network like 10.0.0.0/8 or fd00::/8"
             ) from None
-    return tuple(found)
+    return tuple(networks)
 
 
 def client_view(request: web.BaseRequest, trusted: Networks) -> ClientView:
-    """Return what the client asked, by `X-Forwarded-*`, or else `Forwarded`, where the peer is trusted."""
+    """Return the requested URL by `X-Forwarded-*`, or else `Forwarded`, if the peer is trusted."""
     host = requested_host(request) or connected_host(request)
-    plain = ClientView(request.scheme, str(host), address=request.remote or "")
-    peer = read_address(plain.address)
-    return through_proxies(plain, _written(request), trusted) if peer and _among(peer, trusted) else plain
+    direct_view = ClientView(request.scheme, str(host), address=request.remote or "")
+    peer = read_address(direct_view.address)
+    if peer and _among(peer, trusted):
+        return through_proxies(direct_view, _forwarded_values(request), trusted)
+    return direct_view
 
 
-def through_proxies(plain: ClientView, written: Written, trusted: Networks) -> ClientView:
-    """Return what a chain of trusted proxies has written; a value that makes no sense is ignored.
+def through_proxies(direct_view: ClientView, forwarded: ForwardedValues, trusted: Networks) -> ClientView:
+    """Return the URL that a chain of trusted proxies reports. Invalid values are ignored.
 
-    A proxy appends to what it got, so that the last values are the nearest proxy's. Those that the farthest trusted one
-    has written count: what stands before them may be made up.
+    Each proxy appends its values, so the last ones are from the nearest proxy. The values of the farthest trusted proxy
+    are used. Values before those may be forged.
     """
-    hops, address = 1, plain.address
-    for text in reversed(written.get("for", ())):
-        found = read_address(text)
-        if found is None:
+    hops, address = 1, direct_view.address
+    for text in reversed(forwarded.get("for", ())):
+        proxy = read_address(text)
+        if proxy is None:
             break
-        address = str(found)
-        if not _among(found, trusted):
+        address = str(proxy)
+        if not _among(proxy, trusted):
             break
         hops += 1
 
     def value(name: str) -> str:
-        values = written.get(name, ())
+        """Return the value of the farthest trusted proxy, or an empty string."""
+        values = forwarded.get(name, ())
         return values[max(0, len(values) - hops)] if values else ""
 
     scheme, host, prefix = value("proto").lower(), read_host(value("host")), value("prefix")
     return ClientView(
-        scheme if scheme in SCHEMES else plain.scheme,
-        str(host) if host else plain.host,
+        scheme if scheme in SCHEMES else direct_view.scheme,
+        str(host) if host else direct_view.host,
         prefix.rstrip("/") if PREFIX.fullmatch(prefix) else "",
         address,
     )
 
 
 def _among(address: Address, networks: Networks) -> bool:
+    """Return whether an address is in one of the networks."""
     return any(address in network for network in networks)
 
 
-def _written(request: web.BaseRequest) -> Written:
+def _forwarded_values(request: web.BaseRequest) -> ForwardedValues:
+    """Return the values of the forwarding headers."""
     names = ("for", "proto", "host")
-    found = {name: _listed(request, f"X-Forwarded-{name}") for name in (*names, "prefix")}
-    if not any(found[name] for name in names):  # RFC 7239
-        found |= {name: [one[name] for one in request.forwarded if name in one] for name in names}
-    return found
+    values = {name: _listed(request, f"X-Forwarded-{name}") for name in (*names, "prefix")}
+    if not any(values[name] for name in names):  # RFC 7239
+        values |= {name: [element[name] for element in request.forwarded if name in element] for name in names}
+    return values
 
 
 def _listed(request: web.BaseRequest, header: str) -> list[str]:
+    """Return the comma-separated values of a header."""
     return [part for text in request.headers.getall(header, ()) for part in map(str.strip, text.split(",")) if part]

@@ -1,4 +1,4 @@
-"""Paths of other servers, with the route here that has the same purpose."""
+"""Hints for paths of other servers: the route of this worker with the same purpose."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from difflib import get_close_matches
 
 PREFIX = re.compile(r"/(api|v\d+)(?=/|$)")
 RUNPOD_ENDPOINT = re.compile(r"/[^/]+(?=/(run|runsync|status|stream|cancel|retry|health|purge-queue)(/|$))")
-WORK = "send the workflow to POST /generate/sync, which waits for the result, or to POST /generate, which doesn't"
-RESULT = "{result} has the state of a job and its result"
-FILES = "files go with the workflow: in `inputs` of POST /generate/sync, or as parts of multipart/form-data"
-CATALOG = "GET /capabilities says what is here, and POST /validate whether a workflow can run"
+WORK = "send the workflow to POST /generate/sync, which waits for the result, or to POST /generate, which does not"
+RESULT = "{result} returns the state of a job and its result"
+FILES = "send files with the workflow: in `inputs` of POST /generate/sync, or as parts of multipart/form-data"
+CATALOG = "GET /capabilities describes this worker, and POST /validate checks whether a workflow can run"
 MODELS = "POST /validate lists the models of a workflow, and GET /templates/{{name}} those of a template"
-CANCEL = "{cancel} takes a job out of ComfyUI, running or queued"
-HEALTH = "GET /health says whether the worker is alive, GET /ready whether a job sent now would run"
+CANCEL = "{cancel} cancels a job, running or queued"
+HEALTH = "GET /health shows whether the worker is alive, GET /ready whether a job sent now would run"
 EDITOR = "this worker has no editor; " + CATALOG
 PURPOSES = {
     **dict.fromkeys(("run", "runsync", "sync", "async", "submit", "execute", "predict", "predictions", "infer"), WORK),
@@ -22,17 +22,17 @@ PURPOSES = {
         ("inference", "invoke", "invocations", "workflow", "workflows", "txt2img", "img2img", "sdapi"), WORK
     ),
     **dict.fromkeys(("retry", "webhook", "task", "tasks", "queue_prompt", "payload", "process"), WORK),
-    "prompt": WORK + "; GET /queue-info says how much waits",
+    "prompt": WORK + "; GET /queue-info returns the sizes of the queues",
     **dict.fromkeys(("status", "history", "job", "jobs", "results", "result", "get"), RESULT),
     **dict.fromkeys(("view", "viewvideo", "output", "outputs", "image", "images", "files", "download"), "{output}"),
     **dict.fromkeys(("ws", "websocket", "events", "progress"), "POST /generate/stream, or {events}, send its events"),
     "stream": "POST /generate/stream, or {events}, send its events",
-    "queue": "GET /queue-info says how much waits; " + RESULT + "; " + CANCEL,
+    "queue": "GET /queue-info returns the sizes of the queues; " + RESULT + "; " + CANCEL,
     **dict.fromkeys(("object_info", "nodes", "features", "node_replacements", "embeddings", "extensions"), CATALOG),
     **dict.fromkeys(("models", "checkpoints", "loras", "view_metadata", "model"), MODELS),
     **dict.fromkeys(("upload", "assets", "input", "inputs"), FILES),
     **dict.fromkeys(("interrupt", "cancel", "purge-queue", "stop", "abort"), CANCEL),
-    "free": "the worker frees memory itself; " + CANCEL,
+    "free": "the worker frees memory automatically; " + CANCEL,
     **dict.fromkeys(("system_stats", "info", "version", "stats", "device"), CATALOG + "; GET /metrics has the numbers"),
     **dict.fromkeys(("ping", "healthz", "livez", "readyz", "healthcheck", "heartbeat", "live", "alive", "up"), HEALTH),
     **dict.fromkeys(("health-check", "readiness", "liveness"), HEALTH),
@@ -43,33 +43,33 @@ PURPOSES = {
         "GET /docs describes the routes",
     ),
 }
-"""By the first part of the path, without `/api` and the like."""
+"""Hints by the first part of the path, without prefixes like `/api`."""
 JOB_URLS = {
     "result": "GET /jobs/{id}",
     "cancel": "DELETE /jobs/{id}",
     "events": "GET /jobs/{id}/events",
-    "output": "the answer of a job has its files, and GET /jobs/{id}/outputs/{n} one of them",
+    "output": "the response of a job has its files, and GET /jobs/{id}/outputs/{n} returns one of them",
 }
 POSTED = {
     "result": "POST /result with id and token",
     "cancel": "POST /cancel with id and token",
     "events": "POST /events with id and token",
-    "output": "the answer of a job has its files",
+    "output": "the response of a job has its files",
 }
-"""The same where clients can only POST."""
+"""The same for a platform whose clients can only POST."""
 
 
-def route_hint(path: str, known: Iterable[str], *, job_urls: bool = True) -> str:
-    """Return what to send instead of a request to a path that is no route; `known` are the routes' paths."""
-    plain = re.sub(r"/{2,}", "/", path.lower()).rstrip("/")
-    routes = {route.lower(): route for route in known if "*" not in route}
-    while plain not in routes and (prefix := PREFIX.match(plain)):
-        plain = plain[prefix.end() :]
-    if plain in routes:
-        return f"it is {routes[plain]}"
-    plain = RUNPOD_ENDPOINT.sub("", plain, count=1)
-    purpose = PURPOSES.get(plain[1:].partition("/")[0])
+def route_hint(path: str, route_paths: Iterable[str], *, job_urls: bool = True) -> str:
+    """Return what to send instead of a request to an unknown path. `route_paths` are the paths of this worker."""
+    normalized = re.sub(r"/{2,}", "/", path.lower()).rstrip("/")
+    routes = {route.lower(): route for route in route_paths if "*" not in route}
+    while normalized not in routes and (prefix := PREFIX.match(normalized)):
+        normalized = normalized[prefix.end() :]
+    if normalized in routes:
+        return f"it is {routes[normalized]}"
+    normalized = RUNPOD_ENDPOINT.sub("", normalized, count=1)
+    purpose = PURPOSES.get(normalized[1:].partition("/")[0])
     if purpose is not None:
         return purpose.format_map(JOB_URLS if job_urls else POSTED)
-    near = get_close_matches(plain[:100], routes, n=1, cutoff=0.7)
-    return f"did you mean {routes[near[0]]}?" if near else "GET /openapi.json lists the routes"
+    matches = get_close_matches(normalized[:100], routes, n=1, cutoff=0.7)
+    return f"did you mean {routes[matches[0]]}?" if matches else "GET /openapi.json lists the routes"

@@ -1,1 +1,1 @@
-"""Answers of the synchronous route that are one file of the job, for clients whose `Accept` header asks for it."""
+"""Responses of the synchronous route whose body is an output file, for clients whose `Accept` header prefers one."""

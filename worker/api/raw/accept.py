@@ -1,4 +1,4 @@
-"""The `Accept` header of a client that may want a file instead of JSON (RFC 9110, section 12.5.1). Pure."""
+"""Parsing of the `Accept` header of a client that may want a file instead of JSON (RFC 9110, section 12.5.1)."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from worker.job import Output
 
 JSON = "application/json"
 ANY_FILE = "application/octet-stream"
-"""Every file may be sent as this type."""
+"""Type under which any file may be sent."""
 MEDIA = frozenset({"image", "video", "audio", "model"})
-"""Types whose ranges ask for a file. Others (text/html, application/*) say nothing about outputs."""
+"""Top-level types that request a file. Others (text/html, application/*) have no effect."""
 TYPES = {"3d": "model"}
-"""The type of a kind of outputs, where the two have different names."""
+"""Top-level type for a kind of output, if the two differ."""
 ELEMENT = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^",])+')
-"""One element of the list; a comma inside a quoted parameter does not end it."""
+"""One element of the list. A comma inside a quoted parameter does not end it."""
 RANGE = re.compile(r"(\*|[\w!#$&^.+-]+)/(\*|[\w!#$&^.+-]+)", re.ASCII)
 QUALITY = re.compile(r";\s*q\s*=\s*(0(?:\.\d*)?|1(?:\.0*)?)\s*(?:;|$)", re.IGNORECASE)
 HAS_QUALITY = re.compile(r";\s*q\s*=", re.IGNORECASE)
@@ -24,7 +24,7 @@ HAS_QUALITY = re.compile(r";\s*q\s*=", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class MediaRange:
-    """One element of the header; `subtype` and `type` may be `*`. Parameters other than `q` are ignored."""
+    """One element of the header. `type` and `subtype` may be `*`. Parameters other than `q` are ignored."""
 
     type: str
     subtype: str
@@ -32,80 +32,88 @@ class MediaRange:
 
     @property
     def name(self) -> str:
+        """Type and subtype, as in the header."""
         return f"{self.type}/{self.subtype}"
 
     @property
     def names_files(self) -> bool:
+        """Whether the range requests files."""
         return self.type in MEDIA or self.name == ANY_FILE
 
     @property
     def precision(self) -> int:
-        """The range with the highest precision decides about a type."""
+        """Number of parts that are not `*`. The most precise range determines the quality of a type."""
         return (self.type != "*") + (self.subtype != "*")
 
     def covers(self, mime: str) -> bool:
+        """Return whether the range includes a type."""
         kind, _, subtype = mime.partition("/")
         return self.type in {"*", kind} and self.subtype in {"*", subtype}
 
 
 @dataclass(frozen=True, slots=True)
 class FileChoice:
-    """The file of an answer, and the type that it is sent as."""
+    """The output that is sent, and its content type."""
 
     output: Output
     content_type: str
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
-    """What a client accepts. An empty header accepts anything."""
+class AcceptHeader:
+    """The types that a client accepts. An empty header accepts anything."""
 
     ranges: tuple[MediaRange, ...]
 
     @classmethod
-    def read(cls, headers: Iterable[str]) -> Accepted:
-        """Parse the values of all `Accept` headers; an element that is malformed is left out."""
+    def read(cls, headers: Iterable[str]) -> AcceptHeader:
+        """Parse the values of all `Accept` headers. Malformed elements are ignored."""
         return cls(tuple(_ranges(",".join(headers))))
 
     @property
     def prefers_files(self) -> bool:
-        """Whether some type of file is wanted more than JSON."""
-        best = max((one.q for one in self.ranges if one.names_files), default=0.0)
+        """Whether some type of file has a higher quality than JSON."""
+        best = max((media_range.q for media_range in self.ranges if media_range.names_files), default=0.0)
         return best > self.json
 
     @property
     def json(self) -> float:
-        """Quality of JSON, 0 where it is not accepted."""
+        """Quality of JSON. 0 means that it is not accepted."""
         return _quality(self.ranges, JSON) or 0.0 if self.ranges else 1.0
 
     def choose(self, outputs: Sequence[Output]) -> FileChoice | None:
-        """Return the file with the highest quality, the first of several; None where JSON is wanted at least as much.
+        """Return the first file with the highest quality, or None if JSON has at least that quality.
 
-        `application/octet-stream` stands for any file, where no file is of an accepted type.
+        If no file has an accepted type, `application/octet-stream` accepts any file.
         """
         files = [output for output in outputs if output.text is None]
         best = max(files, key=self._of_file, default=None)
         if best is not None and self._of_file(best) > 0:
             return FileChoice(best, best.mime) if self._of_file(best) > self.json else None
-        any_file = next((one.q for one in self.ranges if one.name == ANY_FILE), 0.0)
+        any_file = next((media_range.q for media_range in self.ranges if media_range.name == ANY_FILE), 0.0)
         return FileChoice(files[0], ANY_FILE) if files and any_file > self.json else None
 
     def _of_file(self, output: Output) -> float:
-        """Quality of a file by its type, or by its kind where no range has the type: this machine may not know it."""
-        ranges = [one for one in self.ranges if one.names_files]
+        """Return the quality of a file by its type.
+
+        If no range includes the type, the top-level type of its kind decides, because `mime` may be generic on this
+        machine.
+        """
+        ranges = [media_range for media_range in self.ranges if media_range.names_files]
         by_type = _quality(ranges, output.mime)
         return by_type if by_type is not None else _quality(ranges, f"{TYPES.get(output.kind, output.kind)}/*") or 0.0
 
 
 def _quality(ranges: Sequence[MediaRange], mime: str) -> float | None:
-    """Return the quality that the most precise range gives to a type, None where none covers it."""
-    covering = [one for one in ranges if one.covers(mime)]
-    return max(covering, key=lambda one: (one.precision, one.q)).q if covering else None
+    """Return the quality that the most precise range gives to a type, or None if no range includes it."""
+    covering = [media_range for media_range in ranges if media_range.covers(mime)]
+    return max(covering, key=lambda media_range: (media_range.precision, media_range.q)).q if covering else None
 
 
 def _ranges(header: str) -> Iterator[MediaRange]:
+    """Yield the ranges in a header."""
     for element in ELEMENT.findall(header):
-        found, quality = RANGE.match(element.strip()), QUALITY.search(element)
-        if found is None or (quality is None and HAS_QUALITY.search(element)):
+        match, quality = RANGE.match(element.strip()), QUALITY.search(element)
+        if match is None or (quality is None and HAS_QUALITY.search(element)):
             continue
-        yield MediaRange(found[1].lower(), found[2].lower(), float(quality[1]) if quality else 1.0)
+        yield MediaRange(match[1].lower(), match[2].lower(), float(quality[1]) if quality else 1.0)

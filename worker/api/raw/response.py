@@ -1,4 +1,4 @@
-"""A job's answer as one of its files, where the client accepts files and prefers them to JSON."""
+"""Responses whose body is an output file, for clients that prefer files to JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import BinaryIO
 from aiohttp import hdrs, web
 
 from worker.api.errors import STREAMING
-from worker.api.raw.accept import Accepted, FileChoice
+from worker.api.raw.accept import AcceptHeader, FileChoice
 from worker.api.responses import file_headers, job_response, send
 from worker.api.services import Services, base_url
 from worker.bodies import in_thread
@@ -28,56 +28,62 @@ TIMED = (JobState.QUEUED, JobState.PREPARING, JobState.WAITING, JobState.GENERAT
 
 @dataclass(frozen=True, slots=True)
 class FileRequest:
-    """A request for a file as the body of the answer. `index`: of the output, None for the first that is accepted."""
+    """A request for a file as the body. `index` selects an output, and None means the first accepted one."""
 
-    accepted: Accepted
+    accepted: AcceptHeader
     index: int | None
 
     def among(self, outputs: Sequence[Output]) -> list[Output]:
-        """Return the outputs that may be chosen. Raises NotFound where there is none with the index."""
+        """Return the outputs that may be sent. Raises NotFound if there is none with the index."""
         if self.index is None:
             return list(outputs)
         named = [output for output in outputs if output.index == self.index]
         if not named:
-            known = ", ".join(str(output.index) for output in outputs) or "none"
-            raise NotFound(f"the job has no output {self.index}; its outputs are: {known}")
+            indexes = ", ".join(str(output.index) for output in outputs) or "none"
+            raise NotFound(f"the job has no output {self.index}; its outputs are: {indexes}")
         return named
 
 
 def file_request_of(request: web.Request, traits: Traits) -> FileRequest | None:
-    """Return what `Accept` and `?output=` ask for; None where the answer is JSON. Raises InvalidField."""
+    """Return the file that `Accept` and `?output=` request, or None if the response is JSON. Raises InvalidField."""
     headers = request.headers.getall(hdrs.ACCEPT, ())
     if not headers or not traits.raw_answers:
         return None
-    accepted = Accepted.read(headers)
+    accepted = AcceptHeader.read(headers)
     if not accepted.prefers_files:
         return None
     index = request.query.get("output")
     if index is not None and not (index.isascii() and index.isdecimal() and len(index) < 10):
-        raise InvalidField(f"?output={index[:80]} has to be the index of an output: a number from 0")
+        raise InvalidField(f"?output={index[:80]} must be the index of an output, counted from 0")
     return FileRequest(accepted, None if index is None else int(index))
 
 
-async def file_response(request: web.Request, found: Services, job: Job, wish: FileRequest) -> web.StreamResponse:
-    """Send the file that the client accepts; JSON for an error, for a job that goes on, and where JSON is preferred."""
+async def file_response(
+    request: web.Request, services: Services, job: Job, file_request: FileRequest
+) -> web.StreamResponse:
+    """Send the file that the client accepts.
+
+    The response is JSON for an error, for a job that has not ended, and if JSON is preferred.
+    """
     if not job.state.ended or job.error is not None:
-        return await job_response(request, found, job)
+        return await job_response(request, services, job)
     try:
-        outputs = wish.among(sorted_by_node(job.outputs))
-        choice = wish.accepted.choose(outputs)
-        if choice is None and not wish.accepted.json:
+        outputs = file_request.among(sorted_by_node(job.outputs))
+        choice = file_request.accepted.choose(outputs)
+        if choice is None and not file_request.accepted.json:
             raise _not_acceptable(outputs)
         if choice is None:
-            return await job_response(request, found, job)
-        _check_size(choice.output, found)
-        return await _send_file(request, found.outputs.path(job, choice.output), choice, job)
+            return await job_response(request, services, job)
+        _check_size(choice.output, services)
+        return await _send_file(request, services.outputs.path(job, choice.output), choice, job)
     except WorkerError as error:
-        return await send(request, *found.intake.responses.withheld(job, error, base_url(request, found)))
+        return await send(request, *services.intake.responses.withheld(job, error, base_url(request, services)))
 
 
 def _not_acceptable(outputs: Sequence[Output]) -> NotAcceptable:
+    """Return the error for outputs of which none is accepted."""
     kinds = Counter(output.kind for output in outputs)
-    there = ", ".join(f"{kind} ({count})" for kind, count in kinds.items()) or "nothing"
+    available = ", ".join(f"{kind} ({count})" for kind, count in kinds.items()) or "none"
     details = [
         Detail(
             f"output {output.index} is {output.kind}, {output.mime}",
@@ -86,20 +92,20 @@ def _not_acceptable(outputs: Sequence[Output]) -> NotAcceptable:
         )
         for output in outputs
     ]
-    return NotAcceptable(f"no output is of a type that `Accept` names; there is {there}", details)
+    return NotAcceptable(f"no output has a type that `Accept` names; the outputs are: {available}", details)
 
 
-def _check_size(output: Output, found: Services) -> None:
-    """Raise OutputTooLargeForInline for a file that the platform does not carry."""
-    most = found.traits.max_response_bytes
-    if most is not None and output.size > most:
+def _check_size(output: Output, services: Services) -> None:
+    """Raise OutputTooLargeForInline if the platform cannot carry the file."""
+    limit = services.traits.max_response_bytes
+    if limit is not None and output.size > limit:
         raise OutputTooLargeForInline(
-            f"the file has {output.size:,} bytes, and {most:,} can be sent: {found.delivery.inline_alternatives}"
+            f"the file has {output.size:,} bytes, and the limit is {limit:,}: {services.delivery.inline_alternatives}"
         )
 
 
 def _headers(job: Job, choice: FileChoice) -> dict[str, str]:
-    """The facts of the JSON answer that a client may need beside the file."""
+    """Return the headers of a file, with facts that the JSON response would have."""
     stages = [(state.value, job.stages[state]) for state in TIMED if state in job.stages]
     times = [f"{name};dur={seconds * 1000:.2f}" for name, seconds in (*stages, ("total", job.elapsed_s))]
     request = job.request
@@ -120,16 +126,16 @@ def _headers(job: Job, choice: FileChoice) -> dict[str, str]:
 
 
 async def _send_file(request: web.Request, path: Path, choice: FileChoice, job: Job) -> web.StreamResponse:
-    """Stream the file. Raises NotFound before anything is sent, OSError where the file ends early."""
+    """Stream a file. Raises NotFound before anything is sent, or OSError if the file ends early."""
     size = choice.output.size
     try:
-        file, piece = await in_thread(partial(_opened, path))
+        file, piece = await in_thread(partial(_open, path))
     except FileNotFoundError:
-        raise NotFound(f"output {choice.output.index} of job {job.id!r} is gone") from None
+        raise NotFound(f"output {choice.output.index} of job {job.id!r} no longer exists") from None
     with file:
         response = web.StreamResponse(headers=_headers(job, choice))
         response.content_length = size
-        with suppress(ConnectionError):  # the client left
+        with suppress(ConnectionError):  # the client disconnected
             await response.prepare(request)
             request[STREAMING] = True
             sent = 0
@@ -143,8 +149,8 @@ async def _send_file(request: web.Request, path: Path, choice: FileChoice, job: 
     return response
 
 
-def _opened(path: Path) -> tuple[BinaryIO, bytes]:
-    """The file and its first piece, so that most pictures take one call of a thread."""
+def _open(path: Path) -> tuple[BinaryIO, bytes]:
+    """Open a file and read its first piece. Most images then need only one call of a thread."""
     file = path.open("rb", buffering=0)
     try:
         return file, file.read(PIECE)

@@ -97,10 +97,10 @@ def _write_catalog(file: Path, trial: Trial, models: list[ModelFile]) -> None:
 
     import orjson
 
-    from worker.node_packs.standins import without
+    from worker.node_packs.standins import without_standins
 
     assert trial.catalog is not None  # noqa: S101 - a trial without a catalog has failed
-    text = orjson.dumps(without(trial.catalog, models), option=orjson.OPT_SORT_KEYS)
+    text = orjson.dumps(without_standins(trial.catalog, models), option=orjson.OPT_SORT_KEYS)
     # Without the time, so that the same catalog is the same file.
     file.write_bytes(gzip.compress(text, mtime=0) if file.suffix == ".gz" else text)
 

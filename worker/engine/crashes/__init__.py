@@ -1,1 +1,1 @@
-"""What the worker remembers of the deaths of its engines, and which jobs it accuses of them."""
+"""The deaths of engines, and the jobs that are held responsible for them."""

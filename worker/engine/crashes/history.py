@@ -1,6 +1,6 @@
-"""The history of the jobs that ComfyUI crashed or hung under.
+"""The history of the jobs during which ComfyUI crashed or hung.
 
-A job is known by what it runs and not by its id, also after a restart of the worker.
+A job is identified by its graph and files, not by its id. The history outlives a restart of the worker.
 """
 
 from __future__ import annotations
@@ -18,37 +18,39 @@ from worker.job import JobRequest
 log = logging.getLogger(__name__)
 
 SEEN = 2
-"""Deaths of ComfyUI after which a job is not run again, where this worker saw each of them."""
+"""Number of deaths that this worker observed after which a job is not run again."""
 IN_ALL = 3
-"""The same, counting also those in which the worker died too: the cause may have been the machine."""
+"""The same number including deaths in which the worker ended as well, because the machine may be the cause."""
 
 
 @dataclass(slots=True)
 class CrashRecord:
-    """The deaths of ComfyUI under one graph, by name, true where this worker saw it; `at` is the last's time.
+    """The deaths of ComfyUI during one graph.
 
-    Several prompts of the graph may be inside when ComfyUI ends: that is one death.
+    `crashes` has their names, with true where this worker observed the death. `at` is the time of the last one. Several
+    prompts of the graph may be lost in one death.
     """
 
     crashes: dict[str, bool] = field(default_factory=dict)
     at: float = 0.0
     cause: str = ""
-    """How ComfyUI ended the last time, and at which node, as far as that is known."""
+    """How ComfyUI ended the last time, and at which node if that is known."""
     prompts: dict[str, str] = field(default_factory=dict)
-    """The death that took each prompt, by its id: an id that comes again in the next life is the same death."""
+    """The death that took each prompt, by prompt id. A prompt that is found lost again counts once."""
 
     @property
     def is_blocked(self) -> bool:
+        """Whether jobs with this graph are not run for now."""
         return sum(self.crashes.values()) >= SEEN or len(self.crashes) >= IN_ALL
 
     def add(self, prompt_id: str, death: str, *, seen: bool) -> None:
-        """Count a death, unless it is known."""
+        """Record that a death took a prompt."""
         name = self.prompts.setdefault(prompt_id, death)
         self.crashes[name] = seen or self.crashes.get(name, False)
 
 
 def fingerprint(request: JobRequest) -> str:
-    """Of what runs: the graph without its titles, and the files that came with it."""
+    """Return the hash of a job's graph without titles, and of its input files."""
     graph = {
         node_id: {key: value for key, value in node.items() if key != "_meta"}
         for node_id, node in request.prompt.items()
@@ -60,7 +62,10 @@ def fingerprint(request: JobRequest) -> str:
 
 
 class CrashHistory:
-    """A small file, written at each crash, so that a job can't take down one life of this worker after the other."""
+    """The crash records in a small file that is written at each crash.
+
+    Without the file, one job could end one process of the worker after another.
+    """
 
     def __init__(self, path: Path, memory_s: float) -> None:
         self._path = path
@@ -68,13 +73,13 @@ class CrashHistory:
         self._records = _read(path)
 
     def find(self, request: JobRequest) -> CrashRecord | None:
-        """The crashes of this job, if any are remembered. Costs nothing as long as there are none at all."""
+        """Return the record of this job, None if there is none."""
         oldest = time.time() - self._memory_s
         self._records = {name: record for name, record in self._records.items() if record.at > oldest}
         return self._records.get(fingerprint(request)) if self._records else None
 
     def add(self, request: JobRequest, prompt_id: str, death: str, *, seen: bool, cause: str = "") -> CrashRecord:
-        """Remember that a death took a prompt of this job."""
+        """Record that a death took a prompt of this job, and return the job's record."""
         record = self._records.setdefault(fingerprint(request), CrashRecord())
         record.add(prompt_id, death, seen=seen)
         record.at = time.time()
@@ -83,7 +88,7 @@ class CrashHistory:
         return record
 
     def clear(self, request: JobRequest) -> None:
-        """It ran through: it was not the job."""
+        """Delete the record of a job that has run to its end."""
         name = fingerprint(request) if self._records else ""
         if name in self._records:
             del self._records[name]
@@ -95,39 +100,43 @@ class CrashHistory:
             new.write_bytes(orjson.dumps(self._records))
             new.replace(self._path)
         except OSError as error:
-            log.warning("crashes can't be remembered in %s: %s", self._path, error)
+            log.warning("crashes cannot be stored in %s: %s", self._path, error)
 
 
 def _read(path: Path) -> dict[str, CrashRecord]:
+    """Return the records in the file. Unreadable ones are logged and dropped."""
     try:
-        found = orjson.loads(path.read_bytes())
+        stored = orjson.loads(path.read_bytes())
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        log.warning("crashes of earlier lives are forgotten: %s can't be read (%s)", path, error)
+        log.warning("earlier crashes are dropped because %s cannot be read: %s", path, error)
         return {}
-    records = found if isinstance(found, dict) else {"": found}
-    read = {name: record for name, value in records.items() if (record := _record(value)) is not None}
-    if len(read) < len(records):
+    records = stored if isinstance(stored, dict) else {"": stored}
+    readable = {name: record for name, value in records.items() if (record := _record(value)) is not None}
+    if len(readable) < len(records):
         log.warning(
-            "%d of %d records in %s can't be read and are forgotten", len(records) - len(read), len(records), path
+            "%d of %d crash records in %s cannot be read and are dropped",
+            len(records) - len(readable),
+            len(records),
+            path,
         )
-    return read
+    return readable
 
 
-def _record(found: object) -> CrashRecord | None:
-    """Return a stored record, None for anything else. Fields that a later release adds are ignored.
+def _record(stored: object) -> CrashRecord | None:
+    """Return a stored record, None for anything else. Fields of later releases are ignored.
 
-    A worker up to 0.2 wrote no `prompts`, and named each death by the prompt.
+    Releases up to 0.2 wrote no `prompts`, and named each death by its prompt.
     """
-    if not isinstance(found, dict):
+    if not isinstance(stored, dict):
         return None
-    crashes, at, cause = found.get("crashes"), found.get("at"), found.get("cause", "")
+    crashes, at, cause = stored.get("crashes"), stored.get("at"), stored.get("cause", "")
     if not isinstance(crashes, dict) or not all(isinstance(seen, bool) for seen in crashes.values()):
         return None
     if isinstance(at, bool) or not isinstance(at, int | float) or not isinstance(cause, str):
         return None
-    prompts = found.get("prompts", {prompt_id: prompt_id for prompt_id in crashes})
+    prompts = stored.get("prompts", {prompt_id: prompt_id for prompt_id in crashes})
     if not isinstance(prompts, dict) or not all(isinstance(death, str) for death in prompts.values()):
         return None
     return CrashRecord(crashes, float(at), cause, prompts)

@@ -1,1 +1,1 @@
-"""An engine's folders, as its node classes see them."""
+"""The folders of an engine that its node classes list."""

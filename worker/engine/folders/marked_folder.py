@@ -1,4 +1,4 @@
-"""A folder like a job's, there while the catalog is read: choices that list it are inputs that take files."""
+"""A folder in ComfyUI's input folder that marks choices as lists of input files while the catalog is read."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ from worker.job import new_folder
 log = logging.getLogger(__name__)
 
 KINDS = ("png", "mp4", "wav", "txt", "json", "csv", "glb", "latent", "safetensors")
-"""Classes list files of some kinds only."""
+"""Suffixes of the files in the folder. Some node classes list files of certain kinds only."""
 
 
 @asynccontextmanager
 async def marked_folder(root: Path | None) -> AsyncIterator[None]:
-    """Keep such a folder in ComfyUI's input folder, `root`. Without it a catalog is read as well."""
+    """Keep such a folder in ComfyUI's input folder `root` inside the context.
+
+    The catalog can be read without it, but then inputs of unknown node packs that take files are not recognized.
+    """
     folder = root / new_folder() if root is not None else None
     if folder is not None:
         await asyncio.to_thread(_make, folder)
@@ -31,9 +34,10 @@ async def marked_folder(root: Path | None) -> AsyncIterator[None]:
 
 
 def _make(folder: Path) -> None:
+    """Create the folder with one file of each kind. A failure is logged."""
     try:
         folder.mkdir()
         for kind in KINDS:
             (folder / f"listed.{kind}").touch()
     except OSError as error:
-        log.info("classes of unknown packs that list ComfyUI's input folder can't be told: %s", error)
+        log.info("inputs of unknown node packs that list ComfyUI's input folder cannot be recognized: %s", error)

@@ -1,4 +1,4 @@
-"""Why an engine's process ended, by its exit code; for SIGKILL with what the kernel says of memory."""
+"""The reason why an engine's process ended, from its exit code and the kernel's memory counters."""
 
 from __future__ import annotations
 
@@ -15,20 +15,27 @@ MEMINFO = Path("/proc/meminfo")
 KILLS = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
 GIB = 1024**3
 UNLIMITED = 2**60
-"""Above this a limit of version 1 of cgroups is none."""
+"""A limit of cgroups version 1 above this is no limit."""
 NATIVE = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE})
+"""Signals of a crash in native code."""
 
 
 @dataclass(frozen=True, slots=True)
 class EngineEnd:
-    """The end of an engine's process: why, in words that follow "ComfyUI", and when, on the monotonic clock."""
+    """The end of an engine's process.
+
+    `cause` are words that follow the engine's name. `at` is on the monotonic clock.
+    """
 
     cause: str
     at: float
 
 
 def exit_cause(code: int, kills_before: int | None) -> str:
-    """Return why a process ended; `code` is negative for a signal. `kills_before` is `oom_kills` at its start."""
+    """Return why a process ended. `code` is its exit code, negative for a signal.
+
+    `kills_before` is the value of `oom_kills` when the process started.
+    """
     if code >= 0:
         return f"ended with code {code}"
     try:
@@ -44,15 +51,18 @@ def exit_cause(code: int, kills_before: int | None) -> str:
 
 
 def oom_kills() -> int | None:
-    """Return how many processes the kernel has killed for memory, in our cgroup or on the machine; None: unknown."""
+    """Return the number of processes that the kernel has killed for lack of memory, None if it is unknown.
+
+    The number is that of the worker's cgroup, or of the machine.
+    """
     for path in (*_cgroup_files("memory.events", "memory.oom_control"), VMSTAT):
-        if found := KILLS.search(_text(path)):
-            return int(found[1])
+        if match := KILLS.search(_text(path)):
+            return int(match[1])
     return None
 
 
 def _memory() -> str:
-    """Return the size of the memory and what of it is free, in parentheses; empty where neither is known."""
+    """Return the memory limit and use in parentheses, an empty string if neither is known."""
     limit = _first_number("memory.max", "memory.limit_in_bytes")
     peak = _first_number("memory.peak", "memory.max_usage_in_bytes")
     if limit is not None and limit < UNLIMITED:
@@ -66,21 +76,26 @@ def _memory() -> str:
 
 
 def _first_number(*names: str) -> int | None:
+    """Return the first number in these files of the cgroup."""
     texts = (_text(path).strip() for path in _cgroup_files(*names))
     return next((int(text) for text in texts if text.isdecimal()), None)
 
 
 def _cgroup_files(*names: str) -> Iterator[Path]:
-    """Yield where a file of our cgroup may be: in either version of cgroups, seen from a container or from outside."""
+    """Yield possible paths of files of the worker's cgroup.
+
+    They differ between the versions of cgroups, and between a container's view and the machine's.
+    """
     for line in _text(OWN_CGROUP).splitlines():
-        _, _, rest = line.partition(":")
-        controllers, _, path = rest.partition(":")
+        _, _, entry = line.partition(":")
+        controllers, _, path = entry.partition(":")
         if controllers in {"", "memory"}:
             for root in (CGROUP / controllers / path.lstrip("/"), CGROUP / controllers):
                 yield from (root / name for name in names)
 
 
 def _text(path: Path) -> str:
+    """Return the text of a file, an empty string when it cannot be read."""
     try:
         return path.read_text()
     except (OSError, UnicodeDecodeError):

@@ -1,4 +1,4 @@
-"""Node packs that a ComfyUI could not import at its last start, by its log, and the classes that belong to them."""
+"""Node packs that ComfyUI could not import at its last start, read from its log, and the classes they provide."""
 
 from __future__ import annotations
 
@@ -18,18 +18,20 @@ from worker.workflow.catalog.provider import PackIds, pack_ids
 from worker.workflow.validation.explain import Problem
 
 START = b"--- the worker starts this engine ---\n"
-"""What the worker writes into an engine's log before each start."""
+"""Line that the worker writes into an engine's log before each start."""
 MOST_LOG = 8 * 1024 * 1024
-"""Bytes of the log that are read: all imports stand at its beginning."""
+"""Bytes of the log that are read. All imports are at its beginning."""
 MOST_FILES, MOST_SOURCE = 4000, 1024 * 1024
-"""Python files of one pack that are searched for a class, and the largest of them in bytes."""
+"""Number of Python files of a pack that are searched for a class, and largest size of one in bytes."""
 MOST_CLASSES = 50
-"""Classes of one workflow that are searched for: each takes a pass over all these files."""
+"""Number of classes of one workflow that are searched for. Each takes a pass over all files."""
 SEPARATOR = re.compile(r"[\s_.-]+")
 PROJECT = "pyproject.toml"
 LONGEST_REASON = 300
 REPAIR = "Repair the pack on the worker and start ComfyUI again; its log has the traceback."
+"""Advice for a pack that failed to import."""
 DENIED = re.compile(r"PermissionError|Permission denied|Errno 13|Read-only file system")
+"""Matches errors that the sandbox may have caused."""
 DENIED_CURE = (
     "If the pack makes files in its own folder, start ComfyUI once with WORKER_SANDBOX=off; if it needs a folder,"
     " name that in WORKER_SANDBOX_READ or WORKER_SANDBOX_WRITE (docs/security.md)."
@@ -39,7 +41,7 @@ Item = TypeVar("Item", Problem, Detail)
 
 
 class PackStage(StrEnum):
-    """Where a pack failed. After a failed prestartup script ComfyUI imports the pack all the same."""
+    """The step at which a pack failed. ComfyUI imports a pack even when its prestartup script has failed."""
 
     IMPORT = "import"
     PRESTARTUP = "prestartup"
@@ -47,7 +49,7 @@ class PackStage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FailedPack:
-    """A node pack by the name of its folder or file. `path` is None for a file of ComfyUI's own nodes."""
+    """A node pack that failed, by the name of its folder or file. `path` is None for ComfyUI's own nodes."""
 
     name: str
     reason: str
@@ -56,11 +58,11 @@ class FailedPack:
 
     @property
     def cure(self) -> str:
-        """What the operator can do."""
+        """Advice for the operator."""
         return DENIED_CURE if DENIED.search(self.reason) else REPAIR
 
     def as_dict(self) -> dict[str, str]:
-        """For `GET /capabilities`."""
+        """Return the pack's entry in `GET /capabilities`."""
         return {"name": self.name, "stage": self.stage.value, "reason": self.reason}
 
     def __str__(self) -> str:
@@ -70,7 +72,7 @@ class FailedPack:
 
 
 def read_failed_packs(log: Path) -> tuple[FailedPack, ...]:
-    """Return what failed at the last start that the log of an engine has; nothing where it can't be read."""
+    """Return the packs that failed at the last start in an engine's log. An unreadable log has none."""
     try:
         data = log.read_bytes()
     except OSError:
@@ -78,44 +80,49 @@ def read_failed_packs(log: Path) -> tuple[FailedPack, ...]:
     imports = read_imports(data.rpartition(START)[2][:MOST_LOG].decode(errors="replace"))
     return tuple(
         FailedPack(
-            found.name,
-            (found.prestartup if found.imported else found.cause)[:LONGEST_REASON].rstrip(" :."),
-            PackStage.PRESTARTUP if found.imported else PackStage.IMPORT,
-            Path(found.path) if found.path else None,
+            imported_pack.name,
+            (imported_pack.prestartup if imported_pack.imported else imported_pack.cause)[:LONGEST_REASON].rstrip(
+                " :."
+            ),
+            PackStage.PRESTARTUP if imported_pack.imported else PackStage.IMPORT,
+            Path(imported_pack.path) if imported_pack.path else None,
         )
-        for found in sorted(imports.values(), key=lambda item: item.name)
-        if found.prestartup or not found.imported
+        for imported_pack in sorted(imports.values(), key=lambda item: item.name)
+        if imported_pack.prestartup or not imported_pack.imported
     )
 
 
 async def name_failed_packs(
     items: Sequence[Item], failed: Sequence[FailedPack], saved: object, missing: Callable[[Item], bool]
 ) -> tuple[Item, ...]:
-    """Return the problems; those of `missing` classes say which pack failed to import, and why.
+    """Return the problems, those of `missing` classes with the pack that failed to import and the reason.
 
-    `saved` is what the editor saved of the workflow: it names the packs of the nodes.
+    `saved` is the editor's file of the workflow, which names the packs of its nodes.
     """
     class_types = {item.class_type for item in items if item.class_type and missing(item)}
     if not class_types or not failed:
         return tuple(items)
     packs = pack_ids(saved)
-    classes = {class_type: _names(class_type, packs) for class_type in class_types}
+    classes = {class_type: _pack_names(class_type, packs) for class_type in class_types}
     owners = await asyncio.to_thread(find_packs, failed, classes)
     names = ", ".join(pack.name for pack in failed if pack.stage is PackStage.IMPORT)
     return tuple(
-        _explained(item, owners.get(item.class_type or ""), names) if missing(item) else item for item in items
+        _with_reason(item, owners.get(item.class_type or ""), names) if missing(item) else item for item in items
     )
 
 
-def _names(class_type: str, packs: PackIds) -> list[str]:
-    """Names of the pack of a class: of the workflow's file, and the last part of the module in the bundled catalog."""
-    known = bundled_catalog()
-    module = known[class_type].pack.rpartition(".")[2] if class_type in known else ""
+def _pack_names(class_type: str, packs: PackIds) -> list[str]:
+    """Return the names of a class's pack: those in the workflow's file, and the one in the bundled catalog."""
+    bundled = bundled_catalog()
+    module = bundled[class_type].pack.rpartition(".")[2] if class_type in bundled else ""
     return [*(packs[class_type].names if class_type in packs else ()), *filter(None, [module])]
 
 
-def _explained(item: Item, owner: FailedPack | None, failed: str) -> Item:
-    """`failed` names all packs that failed, for a class of which no pack is known."""
+def _with_reason(item: Item, owner: FailedPack | None, failed: str) -> Item:
+    """Return the problem with the failure of its pack.
+
+    `failed` names all packs that failed, for a class whose pack is not known.
+    """
     if owner is not None:
         return replace(item, message=f"{item.message.removesuffix('.')}: {owner}.", suggestion=owner.cure)
     if item.suggestion is None and failed:
@@ -124,49 +131,52 @@ def _explained(item: Item, owner: FailedPack | None, failed: str) -> Item:
 
 
 def find_packs(packs: Sequence[FailedPack], classes: Mapping[str, Collection[str]]) -> dict[str, FailedPack]:
-    """Return the failed pack of each class for which one can be found. It reads the packs' files.
+    """Return the failed pack of each class, as far as one is found. It reads the packs' files.
 
-    `classes` has the names under which the pack of a class is known, of a workflow or of the bundled catalog. A pack
-    without such a name is found by the class's name in its source: as a key or a `node_id`, else as any text, if no
-    other failed pack has it.
+    `classes` has the names under which the pack of each class is known. Other packs are found by the class's name in
+    their source: as a key or a `node_id`, or as any string if only one failed pack contains it.
     """
     failed = [pack for pack in packs if pack.stage is PackStage.IMPORT]
-    found = {name: pack for name, known in classes.items() for pack in failed if _same(pack, known)}
-    left = [name for name in classes if name not in found][:MOST_CLASSES]
-    if not left:
-        return found
-    sources = [(pack, list(_sources(pack))) for pack in failed]
-    for name in left:
-        text = f"[\"']{re.escape(name)}[\"']"
-        registers = re.compile(rf"{text}\s*:|\[\s*{text}\s*\]\s*=[^=]|node_id\s*=\s*{text}")
-        mentions = re.compile(text)
+    pack_by_class = {name: pack for name, names in classes.items() for pack in failed if _has_name(pack, names)}
+    remaining = [name for name in classes if name not in pack_by_class][:MOST_CLASSES]
+    if not remaining:
+        return pack_by_class
+    sources = [(pack, list(_source_texts(pack))) for pack in failed]
+    for name in remaining:
+        quoted = f"[\"']{re.escape(name)}[\"']"
+        registers = re.compile(rf"{quoted}\s*:|\[\s*{quoted}\s*\]\s*=[^=]|node_id\s*=\s*{quoted}")
+        mentions = re.compile(quoted)
         owners = [pack for pack, files in sources if any(map(registers.search, files))]
         owners = owners or [pack for pack, files in sources if any(map(mentions.search, files))]
         if len(owners) == 1:
-            found[name] = owners[0]
-    return found
+            pack_by_class[name] = owners[0]
+    return pack_by_class
 
 
-def _same(pack: FailedPack, names: Iterable[str]) -> bool:
-    """Compare with the pack's folder and with its id in ComfyUI's registry, which its project file has."""
-    wanted = {_folded(name) for name in names}
-    return bool(wanted) and not wanted.isdisjoint({_folded(pack.name.removesuffix(".py")), _folded(_project(pack))})
+def _has_name(pack: FailedPack, names: Iterable[str]) -> bool:
+    """Return whether a pack has one of these names, by its folder or by the id in its pyproject.toml."""
+    normalized_names = {_normalized(name) for name in names}
+    return bool(normalized_names) and not normalized_names.isdisjoint(
+        {_normalized(pack.name.removesuffix(".py")), _normalized(_project(pack))}
+    )
 
 
 def _project(pack: FailedPack) -> str:
+    """Return the pack's id in ComfyUI's registry, from its pyproject.toml."""
     try:
-        found = tomllib.loads((pack.path / PROJECT).read_text("utf-8")) if pack.path else {}
-        return str(found.get("project", {}).get("name", pack.name))
+        project_file = tomllib.loads((pack.path / PROJECT).read_text("utf-8")) if pack.path else {}
+        return str(project_file.get("project", {}).get("name", pack.name))
     except (OSError, ValueError, AttributeError):
         return pack.name
 
 
-def _folded(name: str) -> str:
+def _normalized(name: str) -> str:
+    """Return a name without separators and case."""
     return SEPARATOR.sub("", name).casefold()
 
 
-def _sources(pack: FailedPack) -> Iterator[str]:
-    """Yield the text of the pack's Python files."""
+def _source_texts(pack: FailedPack) -> Iterator[str]:
+    """Yield the texts of the pack's Python files."""
     if pack.path is None:
         return
     paths = [pack.path] if pack.path.is_file() else sorted(pack.path.rglob("*.py"))

@@ -1,4 +1,4 @@
-"""What ComfyUI's log says of the import of its node packs. Pure."""
+"""The results of importing node packs, read from ComfyUI's log. Pure."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
-# ComfyUI's newer log begins its lines with the level.
+# Newer versions of ComfyUI begin each line with the level.
 LEVEL = re.compile(r"^\[(?:INFO|WARNING|ERROR|DEBUG)\] ?", re.MULTILINE)
 TIMED = re.compile(r"^ *(?P<seconds>\d+\.\d) seconds(?P<failed> \(IMPORT FAILED\))?: (?P<path>.+)$", re.MULTILINE)
-# Of ComfyUI's own nodes, those in comfy_extras and comfy_api_nodes.
+# ComfyUI's own nodes, in comfy_extras and comfy_api_nodes.
 OWN = re.compile(r"^IMPORT FAILED: (?P<name>.+)$", re.MULTILINE)
 CANNOT = re.compile(r"^(?:Cannot import|Skip) (?P<path>.+?) module for custom nodes(?P<why>.*)$", re.MULTILINE)
 ENTRY_POINT = re.compile(
@@ -26,10 +26,10 @@ TAIL_LINES = 20
 
 @dataclass(frozen=True, slots=True)
 class PackImport:
-    """Of one pack, or of a file of ComfyUI's own nodes. Without a cause where it was imported.
+    """The import of one pack, or of a file of ComfyUI's own nodes. `cause` is empty when it succeeded.
 
-    `traceback` is what stands below its heading. `prestartup` says why the pack's prestartup script failed, after
-    which ComfyUI imports the pack all the same. `path` is empty for ComfyUI's own nodes.
+    `traceback` is the text after its heading. `prestartup` is the error of the pack's prestartup script, after which
+    ComfyUI still imports the pack. `path` is empty for ComfyUI's own nodes.
     """
 
     name: str
@@ -42,46 +42,46 @@ class PackImport:
 
 
 def read_imports(log: str) -> dict[str, PackImport]:
-    """By the name of the pack's folder; what ComfyUI says nothing of is not there."""
+    """Return the imports by the name of the pack's folder. A pack that the log does not mention is missing."""
     text = plain(log)
     causes = _causes(text)
-    found: dict[str, PackImport] = {}
+    imports: dict[str, PackImport] = {}
     for line in TIMED.finditer(text):
         name = PurePosixPath(line["path"]).name
         cause, trace = causes.get(name, (NOT_IN_LOG, "")) if line["failed"] else ("", "")
-        found[name] = PackImport(name, not line["failed"], float(line["seconds"]), cause, trace, path=line["path"])
+        imports[name] = PackImport(name, not line["failed"], float(line["seconds"]), cause, trace, path=line["path"])
     for line in OWN.finditer(text):
-        found[line["name"]] = PackImport(line["name"], False, 0.0, *causes.get(line["name"], (NOT_IN_LOG, "")))
+        imports[line["name"]] = PackImport(line["name"], False, 0.0, *causes.get(line["name"], (NOT_IN_LOG, "")))
     for line in PRESTARTUP.finditer(text):
         name = PurePosixPath(line["path"]).name
-        if name in found:
-            found[name] = replace(found[name], prestartup=line["why"] or NOT_IN_LOG)
-    return found
+        if name in imports:
+            imports[name] = replace(imports[name], prestartup=line["why"] or NOT_IN_LOG)
+    return imports
 
 
 def _causes(text: str) -> dict[str, tuple[str, str]]:
-    """The sentence and the traceback before it, by the pack's name; the first sentence counts."""
-    found: dict[str, tuple[str, str]] = {}
-    before = 0
-    for said in sorted((*CANNOT.finditer(text), *ENTRY_POINT.finditer(text)), key=lambda match: match.start()):
-        told = text[before : said.start()] if said[0].startswith("Cannot import") else ""
-        trace = told.rpartition(TRACEBACK)[2].strip("\n") if TRACEBACK in told else ""
-        cause = _raised(trace) or said["why"].strip(" :") or NOT_IN_LOG
-        found.setdefault(PurePosixPath(said["path"]).name, (cause, trace))
-        before = said.end()
-    return found
+    """Return the message and the traceback of each failed import, by pack name. The first message counts."""
+    causes: dict[str, tuple[str, str]] = {}
+    previous_end = 0
+    for message in sorted((*CANNOT.finditer(text), *ENTRY_POINT.finditer(text)), key=lambda match: match.start()):
+        output = text[previous_end : message.start()] if message[0].startswith("Cannot import") else ""
+        trace = output.rpartition(TRACEBACK)[2].strip("\n") if TRACEBACK in output else ""
+        cause = _raised(trace) or message["why"].strip(" :") or NOT_IN_LOG
+        causes.setdefault(PurePosixPath(message["path"]).name, (cause, trace))
+        previous_end = message.end()
+    return causes
 
 
 def _raised(trace: str) -> str:
-    """The exception of a traceback with the first line of its message: the first line below the frames."""
+    """Return the exception in a traceback, with the first line of its message."""
     return next((line for line in trace.splitlines() if line and not line.startswith(" ")), "")
 
 
 def plain(log: str) -> str:
-    """Without colours and levels."""
+    """Return the log without colors and levels."""
     return LEVEL.sub("", ANSI.sub("", log))
 
 
 def tail(log: str) -> str:
-    """Its last lines, for a ComfyUI that died."""
+    """Return the last lines of the log of a ComfyUI that ended."""
     return "\n".join([line for line in plain(log).splitlines() if line.strip()][-TAIL_LINES:])

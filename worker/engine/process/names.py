@@ -1,16 +1,16 @@
-"""Names of a worker's engines, and of what each has for itself."""
+"""Names of a worker's engines, and of the files, folders and tasks that belong to one engine."""
 
 from __future__ import annotations
 
 FIRST = "engine-0"
-"""The first or only one. Its files, folders and tasks are named as in a worker that has one engine."""
+"""Name of the first or only engine. Names that belong to it have no number."""
 
 
 def engine_name(number: int) -> str:
-    """Return `engine-0`, `engine-1`, ..."""
+    """Return `engine-0`, `engine-1` and so on."""
     return f"engine-{number}"
 
 
 def per_engine(thing: str, engine: str) -> str:
-    """Return the name of a thing of which each engine has one: `comfyui` of the first, `comfyui-1` of the second."""
+    """Return the name of something that each engine has: `comfyui` for the first engine, `comfyui-1` for the second."""
     return thing if engine == FIRST else f"{thing}{engine.removeprefix('engine')}"

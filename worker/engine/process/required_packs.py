@@ -1,4 +1,4 @@
-"""The node packs of this image, by the record that its build has left: what they have to offer, and what they don't."""
+"""The node packs of an image and the classes they have to provide, from the record of the image's build."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 RECORD = "pins.json"
+"""File in ComfyUI's folder that the build of an image writes."""
 
 
 def needed_classes(comfyui: Path) -> dict[str, list[str]]:
-    """By the name of the pack; nothing where no build has laid down this ComfyUI."""
+    """Return the required classes by pack. Empty for a ComfyUI that no image build has installed."""
     record = comfyui / RECORD
     if not record.is_file():
         return {}
@@ -18,7 +19,7 @@ def needed_classes(comfyui: Path) -> dict[str, list[str]]:
 
 
 def missing_class_messages(needed: Mapping[str, Collection[str]], classes: Collection[str]) -> Iterator[str]:
-    """A sentence for each pack that doesn't offer all of it."""
-    for name, wanted in needed.items():
-        if missing := [one for one in wanted if one not in classes]:
+    """Yield a message for each pack that does not provide all of its required classes."""
+    for name, required in needed.items():
+        if missing := [class_type for class_type in required if class_type not in classes]:
             yield f"node pack {name} lacks {', '.join(missing)}: see ComfyUI's log for its import"

@@ -1,4 +1,4 @@
-"""Keeps one engine's process running: starts it, waits until it answers, starts it again when it ended."""
+"""Keeps the process of one engine running: starts it, waits until it is ready, and restarts it when it has ended."""
 
 from __future__ import annotations
 
@@ -32,25 +32,29 @@ log = logging.getLogger(__name__)
 
 RESTART = Backoff(0.5, 10.0)
 STEADY_S = 60.0
-"""An engine that lived this long starts its back-off anew."""
+"""An engine that ran this long resets the backoff."""
 STOP_S = 5.0
-ASK_S = 0.1
-"""How often a starting engine is asked whether it answers."""
+"""Seconds between SIGTERM and SIGKILL."""
+READY_POLL_S = 0.1
+"""Seconds between two requests to an engine that is starting."""
 ANSWER = aiohttp.ClientTimeout(total=10)
-LOOK_AT_LOG_S = 30.0
+LOG_CHECK_S = 30.0
+"""Seconds between two checks of the log's size."""
 END_S = 2.0
-"""How long a process that no longer listens may take to end."""
+"""Seconds that a process may take to end after it stopped listening."""
 LOG_LIMIT = 16 * 1024 * 1024
+"""Size in bytes from which the log is moved aside."""
 TAIL = 2000
+"""Bytes at the end of the log in which its last line is searched."""
 
 
 @dataclass(frozen=True, slots=True)
 class EngineCommand:
-    """How one engine is started, where it answers then, and how its GPU is probed (empty: it has none).
+    """The command of one engine, its URL and log, and the commands that check its GPU.
 
-    `env` comes on top of what an engine may see of the worker's own environment. `driver` asks NVIDIA's driver for
-    its GPU. One GPU has one engine: more of them are more of these, each with a name, a port, folders and a log of
-    its own. `sandbox` is what the engine may reach; None: all that the worker can.
+    `probe` runs a program on the GPU, and is empty for an engine without one. `driver` asks NVIDIA's driver for the
+    GPU. `env` is added to the variables of the worker that an engine may see. Each engine has its own name, port,
+    folders and log. `sandbox` is what the engine may access, None for everything that the worker can.
     """
 
     arguments: Sequence[str]
@@ -64,13 +68,13 @@ class EngineCommand:
 
     @property
     def label(self) -> str:
-        """The engine in a sentence of the log."""
+        """The engine's name in log messages."""
         return "the engine" if self.name == FIRST else self.name
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessRun:
-    """From a start to its end. `cause` says why it ended, in words that follow the engine's name."""
+    """One run of the process, from start to end. `cause` says how it ended, in words that follow the engine's name."""
 
     answered: bool
     seconds: float
@@ -78,123 +82,132 @@ class ProcessRun:
 
 
 class Supervisor:
-    """Starts the engine of one command, and again each time that it has ended."""
+    """Starts the engine of one command, and starts it again each time it has ended."""
 
     def __init__(self, command: EngineCommand, settings: ComfySettings, notify: Notify = ignore_event) -> None:
         self._command = command
         self._notify = notify
         self._settings = settings
         self._process: asyncio.subprocess.Process | None = None
-        self._why = ""
+        self._restart_reason = ""
         self._check_gpu = False
         self._healthy = False
         self._end: EngineEnd | None = None
-        """Of the last life that ended."""
+        """The end of the last run."""
         self._over = asyncio.Event()
         """Set while no engine runs."""
         self._failed_packs: tuple[FailedPack, ...] | None = None
-        """Of this life of the engine; None until it answers."""
+        """Failed packs of the current run, None until the engine is ready."""
 
     @property
     def url(self) -> str:
-        """Where the engine answers, in all its lives."""
+        """The engine's URL, which stays the same after a restart."""
         return self._command.url
 
     @property
     def failed_packs(self) -> tuple[FailedPack, ...]:
         """Node packs that the engine could not import at its last start."""
-        if self._failed_packs is None:  # clients may reach it a moment before it is seen to answer
+        if self._failed_packs is None:  # a client may reach the engine before the supervisor does
             return read_failed_packs(self._command.logs)
         return self._failed_packs
 
     async def end_since(self, began: float) -> EngineEnd | None:
-        """Return how the engine ended after a time of the monotonic clock; None where it does not end soon."""
+        """Return how the engine ended after a time of the monotonic clock, None if it does not end soon."""
         if self._end is None or self._end.at < began:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._over.wait(), END_S)
         return self._end if self._end is not None and self._end.at >= began else None
 
-    def restart(self, why: str, *, check_gpu: bool = False, healthy: bool = False) -> None:
-        """End the engine at once, whatever it does, so that it is started anew; no effect on one that is starting.
+    def restart(self, reason: str, *, check_gpu: bool = False, healthy: bool = False) -> None:
+        """Kill the engine, so that it is started again. An engine that is starting is not affected.
 
-        `healthy`: it works, and only what runs in it has to end. This makes no later pause longer.
+        `healthy` means that the engine works and only what it runs has to end. The backoff does not grow then. With
+        `check_gpu` the GPU is checked before the next start.
         """
         if self._process is not None:
-            log.error("restarting %s: %s", self._command.label, why)
-            self._why, self._check_gpu, self._healthy = why, check_gpu, healthy
+            log.error("restarting %s: %s", self._command.label, reason)
+            self._restart_reason, self._check_gpu, self._healthy = reason, check_gpu, healthy
             _signal(self._process, signal.SIGKILL)
             self._process = None
 
     async def keep(self) -> None:
-        """Keep the engine running; stop it when cancelled. Raises WorkerFailed once it cannot be started any more."""
-        quick, unanswered = 0, 0
+        """Keep the engine running until the task is cancelled.
+
+        Raises WorkerFailed when it cannot be started any more.
+        """
+        quick_ends, failed_starts = 0, 0
         while True:
-            life = await self._lived()
-            self._notify(EngineLost(self._command.name, self._cause(life)))
-            unanswered = 0 if life.answered else unanswered + 1
-            quick = 0 if life.seconds > STEADY_S or self._healthy else quick + 1
-            why = self._why or f"it {life.cause}"
-            if unanswered >= self._settings.tries:
-                tries = f" in {unanswered} tries" if unanswered > 1 else ""
-                raise WorkerFailed(f"ComfyUI did not start{tries}: {why}; it said last: {self._said()}")
+            run = await self._run_once()
+            self._notify(EngineLost(self._command.name, self._loss_cause(run)))
+            failed_starts = 0 if run.answered else failed_starts + 1
+            quick_ends = 0 if run.seconds > STEADY_S or self._healthy else quick_ends + 1
+            reason = self._restart_reason or f"it {run.cause}"
+            if failed_starts >= self._settings.tries:
+                tries = f" in {failed_starts} tries" if failed_starts > 1 else ""
+                raise WorkerFailed(
+                    f"ComfyUI did not start{tries}: {reason}; last line of its log: {self._last_log_line()}"
+                )
             if self._check_gpu and await self._gpu_is_gone():
-                raise WorkerFailed(f"the GPU is gone: {why}")
-            self._why, self._check_gpu, self._healthy = "", False, False
-            pause, where = RESTART.pause(quick), self._command.logs
-            log.error("%s has to start again in %.1f s: %s (its log: %s)", self._command.label, pause, why, where)
+                raise WorkerFailed(f"the GPU is gone: {reason}")
+            self._restart_reason, self._check_gpu, self._healthy = "", False, False
+            pause, log_path = RESTART.pause(quick_ends), self._command.logs
+            log.error("%s has to start again in %.1f s: %s (its log: %s)", self._command.label, pause, reason, log_path)
             await asyncio.sleep(pause)
 
     async def _gpu_is_gone(self) -> bool:
         return await gpu_is_gone(self._command.probe, self._command.driver, self._command.env)
 
-    def _cause(self, life: ProcessRun) -> LossCause:
+    def _loss_cause(self, life: ProcessRun) -> LossCause:
         if not life.answered:
             return LossCause.NO_ANSWER
-        return LossCause.RESTARTED if self._why else LossCause.ENDED
+        return LossCause.RESTARTED if self._restart_reason else LossCause.ENDED
 
-    async def _lived(self) -> ProcessRun:
-        """Run the engine once. A start that the system refuses (no descriptor, no log) is a try without an answer."""
+    async def _run_once(self) -> ProcessRun:
+        """Run the engine once. An OSError at the start counts as a run that was never ready."""
         try:
-            return await self._live()
+            return await self._run_process()
         except OSError as error:
-            self._why = f"it can't be started: {error}"
-            return ProcessRun(answered=False, seconds=0.0, cause=self._why)
+            self._restart_reason = f"it cannot be started: {error}"
+            return ProcessRun(answered=False, seconds=0.0, cause=self._restart_reason)
 
-    async def _live(self) -> ProcessRun:
+    async def _run_process(self) -> ProcessRun:
+        """Start the process, wait until it is ready, and return how it ended."""
         loop = asyncio.get_running_loop()
-        began, kills = loop.time(), oom_kills()
+        started_at, oom_kills_before = loop.time(), oom_kills()
         process = await _start(self._command)
         self._over.clear()
-        ended = asyncio.create_task(process.wait())
+        end = asyncio.create_task(process.wait())
         try:
-            answered = await self._answers(ended)
-            if answered:
+            is_ready = await self._wait_until_ready(end)
+            if is_ready:
                 self._process = process
-                await self._look_at_packs()
-                log.info("%s answers on %s", self._command.label, self._command.url)
-                self._notify(EngineStarted(self._command.name, loop.time() - began))
-            elif not ended.done():
-                self._why = f"it did not answer within {self._settings.start_s:g} s"
+                await self._report_failed_packs()
+                log.info("%s is ready at %s", self._command.label, self._command.url)
+                self._notify(EngineStarted(self._command.name, loop.time() - started_at))
+            elif not end.done():
+                self._restart_reason = f"it did not respond within {self._settings.start_s:g} s"
                 _signal(process, signal.SIGKILL)
-            while not (await asyncio.wait({ended}, timeout=LOOK_AT_LOG_S))[0]:
+            while not (await asyncio.wait({end}, timeout=LOG_CHECK_S))[0]:
                 await asyncio.to_thread(rotate_log, self._command.logs)
-            cause = exit_cause(ended.result(), kills)
-            self._end = EngineEnd(f"was stopped: {self._why}" if self._why else cause, time.monotonic())
-            return ProcessRun(answered, loop.time() - began, cause)
+            cause = exit_cause(end.result(), oom_kills_before)
+            self._end = EngineEnd(
+                f"was stopped: {self._restart_reason}" if self._restart_reason else cause, time.monotonic()
+            )
+            return ProcessRun(is_ready, loop.time() - started_at, cause)
         finally:
             self._process = self._failed_packs = None
             self._over.set()
-            ended.cancel()
+            end.cancel()
             await _stop(process)
 
-    async def _look_at_packs(self) -> None:
-        """ComfyUI answers once it has imported its packs, so what failed stands in its log by now."""
+    async def _report_failed_packs(self) -> None:
+        """Log the node packs that failed to import. ComfyUI imports all packs before it responds."""
         self._failed_packs = await asyncio.to_thread(read_failed_packs, self._command.logs)
         for pack in self._failed_packs:
             log.error("%s: %s. %s", self._command.label, pack, pack.cure)
 
-    async def _answers(self, ended: asyncio.Task[int]) -> bool:
-        """False when the time is over, or the process."""
+    async def _wait_until_ready(self, ended: asyncio.Task[int]) -> bool:
+        """Return whether the engine responded before it ended and before the timeout."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self._settings.start_s), aiohttp.ClientSession(timeout=ANSWER) as session:
                 while not ended.done():
@@ -202,10 +215,11 @@ class Supervisor:
                         async with session.get(self._command.url + "/prompt") as answer:
                             if answer.status == 200:
                                 return True
-                    await asyncio.wait({ended}, timeout=ASK_S)
+                    await asyncio.wait({ended}, timeout=READY_POLL_S)
         return False
 
-    def _said(self) -> str:
+    def _last_log_line(self) -> str:
+        """Return the last line of the log since the last start."""
         try:
             with self._command.logs.open("rb") as file:
                 file.seek(max(0, self._command.logs.stat().st_size - TAIL))
@@ -216,10 +230,10 @@ class Supervisor:
 
 
 async def _start(command: EngineCommand) -> asyncio.subprocess.Process:
-    """In a session of its own: Ctrl-C is for the worker, which then stops the engine in order."""
+    """Start the process in its own session, so that Ctrl-C reaches the worker only, which then stops the engine."""
     script = launcher.__file__ if command.sandbox else die_with_parent.__file__
     bound_to_parent = [sys.executable, "-I", "-S", script, str(os.getpid())]
-    with command.logs.open("ab") as sink, _given(command.sandbox) as policy:
+    with command.logs.open("ab") as sink, _policy_file(command.sandbox) as policy:
         sink.write(START)
         sink.flush()
         return await asyncio.create_subprocess_exec(
@@ -234,8 +248,11 @@ async def _start(command: EngineCommand) -> asyncio.subprocess.Process:
 
 
 @contextmanager
-def _given(sandbox: SandboxPolicy | None) -> Iterator[int]:
-    """Yield a descriptor with the policy for the launcher: of memory, as a full disk must not keep an engine away."""
+def _policy_file(sandbox: SandboxPolicy | None) -> Iterator[int]:
+    """Yield a descriptor with the sandbox policy for the launcher.
+
+    It is in memory, so that an engine starts on a full disk, too.
+    """
     if sandbox is None:
         yield asyncio.subprocess.DEVNULL
         return
@@ -246,6 +263,7 @@ def _given(sandbox: SandboxPolicy | None) -> Iterator[int]:
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:
+    """Terminate a process, and kill it when that takes too long."""
     if process.returncode is not None:
         return
     _signal(process, signal.SIGTERM)
@@ -258,14 +276,14 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
 
 
 def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
-    """To everything that the engine has started, too."""
+    """Send a signal to the process and to everything that it has started."""
     if process.returncode is None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, number)
 
 
 def rotate_log(logs: Path) -> None:
-    """Move a log that has grown large aside; its writer goes on with an empty file, as it only ever appends."""
+    """Move a large log aside. The engine goes on with an empty file, because it only appends."""
     with suppress(OSError):
         if logs.stat().st_size > LOG_LIMIT:
             shutil.copyfile(logs, logs.with_suffix(".log.1"))

@@ -1,4 +1,4 @@
-"""ComfyUI's HTTP routes, as far as a worker needs them."""
+"""ComfyUI's HTTP API, as far as the worker uses it."""
 
 from __future__ import annotations
 
@@ -40,18 +40,20 @@ from worker.workflow.json_value import JsonObject
 from worker.workflow.prompt import Prompt
 
 CHUNK = 256 * 1024
+"""Bytes that are read from a download at once."""
 LARGE = 1024 * 1024
+"""Size in bytes from which a request body is sent in pieces."""
 
 REFUSED_FILES = {404: OutputMissing, 400: OutputNotAllowed, 403: OutputNotAllowed}
-"""What the statuses of `GET /view` mean for a file that a node has reported."""
+"""Errors for the statuses of `GET /view` for a file that a node has reported."""
 REFUSED_INPUTS = frozenset({400, 403, 413, 500})
-"""By which `POST /upload/image` refuses a file; it answers 500 to a name that its disk does not take."""
+"""Statuses with which `POST /upload/image` rejects a file. It returns 500 for a name that its disk rejects."""
 PAGES = frozenset({"text/html", "application/json"})
-"""Types of what a proxy answers in ComfyUI's place. ComfyUI itself never sends the former for a file."""
+"""Types of responses that a proxy sends instead of a file. ComfyUI itself sends no HTML for a file."""
 
 
 class PromptStatus(StrEnum):
-    """Where a prompt is. ABSENT: ComfyUI doesn't know it (deleted, or forgotten in a restart)."""
+    """State of a prompt in ComfyUI. ABSENT prompts were deleted, or lost in a restart."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -61,15 +63,15 @@ class PromptStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LocatedPrompt:
-    """`history` is the entry of an ended prompt."""
+    """The state of a prompt, with the history entry of one that has ended."""
 
-    place: PromptStatus
+    status: PromptStatus
     history: HistoryEntry | None
 
 
 @dataclass(frozen=True, slots=True)
 class QueueSnapshot:
-    """What runs: its id, the classes of its nodes by node id, and the client that hears its frames. How many wait."""
+    """The running prompt, its nodes' classes by node id and its client, and the number of waiting prompts."""
 
     running: str | None
     classes: Mapping[str, str]
@@ -79,9 +81,9 @@ class QueueSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """What `/system_stats` says of the engine.
+    """Facts of `/system_stats`.
 
-    `embedded` is true for the engine without a GPU, `lenient` where that takes every model for present.
+    `embedded` is true for the engine without a GPU, `lenient` where that engine accepts any model name.
     """
 
     version: str
@@ -92,7 +94,7 @@ class EngineInfo:
 
 @dataclass(frozen=True, slots=True)
 class FileRef:
-    """A file as ComfyUI names it: `folder` is output, temp or input; `subfolder` is relative to it, with slashes."""
+    """A file by ComfyUI's names. `folder` is output, temp or input, and `subfolder` is relative to it, with slashes."""
 
     filename: str
     subfolder: str = ""
@@ -101,10 +103,10 @@ class FileRef:
 
 @dataclass(frozen=True, slots=True)
 class SubmitOptions:
-    """How a prompt is submitted.
+    """Options of a submission.
 
-    `extra_data` is what goes to ComfyUI beside it, with secrets as such. `targets` are the output nodes that run, with
-    what they need; None for all. `first`: before the prompts that wait.
+    `extra_data` goes to ComfyUI with the prompt, with secrets as `SecretStr`. `targets` are the output nodes that run,
+    None for all. With `first` the prompt runs before the waiting ones.
     """
 
     extra_data: Mapping[str, Any] = field(default_factory=dict, repr=False)
@@ -116,15 +118,15 @@ DEFAULT_OPTIONS = SubmitOptions()
 
 
 def read_object_info(data: bytes) -> Catalog:
-    """Parse the answer of `GET /object_info`. Raises UnexpectedShape and JSONDecodeError."""
+    """Return the catalog of a response of `GET /object_info`. Raises UnexpectedShape and JSONDecodeError."""
     if not (classes := require_object(orjson.loads(data))):
-        raise UnexpectedShape("it has no class of nodes")
+        raise UnexpectedShape("it has no node class")
     catalog = Catalog.from_object_info({name: dict(require_object(info)) for name, info in classes.items()})
     return catalog.without_job_folders()
 
 
 class ComfyApi:
-    """Raises EngineUnavailable wherever ComfyUI can't be reached or doesn't answer in time."""
+    """ComfyUI's HTTP API. Each call raises EngineUnavailable when ComfyUI does not respond in time."""
 
     def __init__(self, session: aiohttp.ClientSession, base_url: str) -> None:
         self._session = session
@@ -133,9 +135,9 @@ class ComfyApi:
     async def submit(
         self, prompt: Prompt, prompt_id: str, client_id: str, options: SubmitOptions = DEFAULT_OPTIONS
     ) -> None:
-        """Queue a prompt. Raises PromptRefusedError, also where ComfyUI takes it in part: 200, with outputs dropped.
+        """Queue a prompt. Raises PromptRefusedError, also when ComfyUI accepts only a part of it.
 
-        The secrets in `options` are revealed here, and nowhere before.
+        Only here are the secrets in `options` revealed.
         """
         body: dict[str, Any] = {"prompt": prompt, "prompt_id": prompt_id, "client_id": client_id}
         if options.extra_data:
@@ -146,7 +148,7 @@ class ComfyApi:
             body["front"] = True
         status, answer = await self._post("/prompt", body)
         if status == 500:
-            # Before it queues anything, 0.33 trips over a node without `_meta` whose class it would have replaced.
+            # ComfyUI 0.33 fails before queueing when a node without `_meta` has a class that it replaces.
             nodes = {node_id: {"_meta": {}, **node} for node_id, node in prompt.items()}
             status, answer = await self._post("/prompt", {**body, "prompt": nodes})
             if status == 500:
@@ -157,25 +159,25 @@ class ComfyApi:
             raise PromptRefusedError(refusal.error, refusal.node_errors)
 
     async def cancel(self, prompt_id: str) -> None:
-        """Take exactly this prompt out, queued or running; one that has ended is left alone."""
+        """Remove exactly this prompt, queued or running. A prompt that has ended is left alone."""
         status, _ = await self._post(f"/api/jobs/{prompt_id}/cancel", {})
-        if status in {404, 405}:  # before 0.33: in this order, so that one that starts in between is still caught
+        if status in {404, 405}:  # before 0.33; in this order a prompt that starts in between is interrupted
             await self._post("/queue", {"delete": [prompt_id]})
             await self._post("/interrupt", {"prompt_id": prompt_id})
 
     async def locate(self, prompt_id: str) -> LocatedPrompt:
-        """Queue first, then history: ComfyUI moves a prompt from one to the other in one step, so none is missed."""
+        """Return where a prompt is. ComfyUI moves it from queue to history in one step, so the queue is read first."""
         with checked_shape("GET /queue"):
             running, pending = read_queue(await self._get("/queue"))
-        for place, items in ((PromptStatus.RUNNING, running), (PromptStatus.PENDING, pending)):
+        for status, items in ((PromptStatus.RUNNING, running), (PromptStatus.PENDING, pending)):
             if any(item.prompt_id == prompt_id for item in items):
-                return LocatedPrompt(place, None)
+                return LocatedPrompt(status, None)
         with checked_shape("GET /history"):
             entry = read_history(await self._get(f"/history/{prompt_id}", read=parse_json), prompt_id)
         return LocatedPrompt(PromptStatus.ENDED if entry else PromptStatus.ABSENT, entry)
 
     async def poll_queue(self, timeout_s: float) -> QueueSnapshot | None:
-        """What ComfyUI is doing; None where nobody listens: it has ended, or is starting."""
+        """Return the state of the queue, None when nothing listens because ComfyUI has ended or is starting."""
         timeout = aiohttp.ClientTimeout(total=timeout_s)
         try:
             answer = await self._get("/queue", timeout)
@@ -190,22 +192,19 @@ class ComfyApi:
         return QueueSnapshot(None, {}, "", len(pending))
 
     async def free(self) -> None:
-        """Let go of models and cached results; done between two jobs."""
+        """Unload models and cached results. ComfyUI does it between two prompts."""
         await self._post("/free", {"unload_models": True, "free_memory": True})
 
-    async def gpu_answers(self) -> bool:
-        """False where ComfyUI can't look at its GPU any more: after an illegal access every call raises, for ever.
-
-        Raises EngineUnavailable.
-        """
+    async def gpu_works(self) -> bool:
+        """Return whether ComfyUI can use its GPU. After an illegal memory access every CUDA call fails."""
         try:
             async with self._session.get(self.base_url + "/system_stats", timeout=QUICK) as answer:
                 return answer.status != 500
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise EngineUnavailable("ComfyUI does not answer GET /system_stats") from error
+            raise EngineUnavailable("ComfyUI does not respond to GET /system_stats") from error
 
     async def upload(self, folder: str, name: str, data: bytes | BinaryIO) -> str:
-        """Store an input file; returns the name that nodes must use (ComfyUI may choose another)."""
+        """Store an input file, and return the name that nodes must use, which ComfyUI may choose."""
         # Not quoted: ComfyUI would store a percent-encoded name literally (protocol reference, section 8).
         form = aiohttp.FormData(quote_fields=False)
         form.add_field("image", data, filename=name)
@@ -214,27 +213,26 @@ class ComfyApi:
         try:
             async with self._session.post(self.base_url + "/upload/image", data=form, timeout=FILES) as answer:
                 if answer.status in REFUSED_INPUTS:
-                    raise InvalidInputFile(f"ComfyUI refuses the input file {name!r} (HTTP {answer.status})")
+                    raise InvalidInputFile(f"ComfyUI rejects the input file {name!r} (HTTP {answer.status})")
                 if answer.status != 200:
-                    raise EngineUnavailable(f"POST /upload/image of {name!r} was answered by HTTP {answer.status}")
+                    raise EngineUnavailable(f"POST /upload/image of {name!r} returned HTTP {answer.status}")
                 with checked_shape("POST /upload/image"):
                     return read_upload(orjson.loads(await read_body(answer)))
         except (aiohttp.ClientError, TimeoutError, orjson.JSONDecodeError) as error:
             raise EngineUnavailable(f"ComfyUI did not take the input file {name!r}") from error
 
     async def download(self, file: FileRef, target: Path) -> None:
-        """Stream a file of ComfyUI's to `target`, never whole in memory.
-
-        Raises OutputMissing, OutputNotAllowed and OutputUnreadable.
-        """
+        """Stream a file to `target`. Raises OutputMissing, OutputNotAllowed and OutputUnreadable."""
         params = {"filename": file.filename, "subfolder": file.subfolder, "type": file.folder}
         try:
             async with self._session.get(self.base_url + "/view", params=params, timeout=FILES) as answer:
                 if answer.status != 200:
                     kind = REFUSED_FILES.get(answer.status, OutputUnreadable)
-                    raise kind(f"ComfyUI reported {file.filename!r} and answers GET /view with HTTP {answer.status}")
+                    raise kind(f"ComfyUI reported {file.filename!r}, but GET /view returned HTTP {answer.status}")
                 if answer.content_type in PAGES - {guess_type(file.filename)[0]}:
-                    raise EngineUnavailable(f"a page was sent in place of {file.filename!r}: {answer.content_type}")
+                    raise EngineUnavailable(
+                        f"GET /view returned {answer.content_type} instead of the file {file.filename!r}"
+                    )
                 with target.open("wb") as sink:
                     async for chunk in answer.content.iter_chunked(CHUNK):
                         sink.write(chunk)
@@ -242,19 +240,20 @@ class ComfyApi:
             raise EngineUnavailable(f"ComfyUI did not send {file.filename!r}") from error
 
     async def info(self) -> EngineInfo:
+        """Return the facts of `GET /system_stats`."""
         with checked_shape("GET /system_stats"):
             stats = read_stats(await self._get("/system_stats"))
         embedded = "embedded engine" in stats.device
         return EngineInfo(stats.version, stats.device, embedded, embedded and STRICT_OPTION not in stats.argv)
 
     async def catalog(self, read: Callable[[bytes], Catalog] = read_object_info) -> Catalog:
-        """Every node class. `read` parses the answer; it raises UnexpectedShape and JSONDecodeError."""
+        """Return all node classes. `read` parses the response, and may raise UnexpectedShape and JSONDecodeError."""
         with checked_shape("GET /object_info"):
             catalog: Catalog = await self._get("/object_info", CATALOG, read)
             return catalog
 
     async def node_class(self, name: str) -> JsonObject | None:
-        """One class of the catalog; None where there is none of this name, which may be one that no route takes."""
+        """Return one class of the catalog, None where ComfyUI has no class of this name."""
         try:
             answer = await self._get(f"/object_info/{quote(name, safe='')}")
         except EngineUnavailable as error:
@@ -274,16 +273,16 @@ class ComfyApi:
                 with checked_shape(f"GET {path}"):
                     return read(await read_body(answer))
         except (aiohttp.ClientError, TimeoutError, ValueError, RecursionError) as error:
-            raise EngineUnavailable(f"ComfyUI does not answer GET {path}") from error
+            raise EngineUnavailable(f"ComfyUI does not respond to GET {path}") from error
 
     async def _post(self, path: str, body: object) -> tuple[int, object]:
-        """Status and JSON body; None for a body that is empty or no JSON (most POST routes answer so)."""
+        """Return status and JSON body. The body is None when it is empty or no JSON, as on most POST routes."""
         try:
             async with self._session.post(self.base_url + path, data=_payload(body), timeout=QUICK) as answer:
                 with checked_shape(f"POST {path}"):
                     status, text = answer.status, await read_body(answer)
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise EngineUnavailable(f"ComfyUI does not answer POST {path}") from error
+            raise EngineUnavailable(f"ComfyUI does not respond to POST {path}") from error
         try:
             return status, orjson.loads(text)
         except orjson.JSONDecodeError:
@@ -295,6 +294,6 @@ def _revealed(value: object) -> object:
 
 
 def _payload(body: object) -> bytes | BytesIO:
-    """A large body as a file, which aiohttp sends piece by piece without blocking the loop."""
+    """Return the request body. A large one is a file, which aiohttp sends in pieces without blocking the loop."""
     data = orjson.dumps(body)
     return BytesIO(data) if len(data) > LARGE else data

@@ -1,4 +1,4 @@
-"""ComfyUI's WebSocket frames as frozen facts, checked where they enter; a frame of another shape is skipped. Pure.
+"""ComfyUI's WebSocket frames as immutable data, validated when they are read. Unknown frames are skipped. Pure.
 
 The shapes were recorded from ComfyUI 0.9.1 and 0.33.0.
 """
@@ -14,15 +14,15 @@ from typing import Any
 import orjson
 
 PREVIEW_WITH_METADATA = 4
-"""Binary event code of a preview that says whose it is. The older code 1 names no prompt and can't be told apart."""
+"""Binary event code of a preview that names its prompt. The older code 1 names none, so it is ignored."""
 
 IGNORED = '{"type": "progress_state"'
-"""Cumulative, so large and frequent in big graphs; `progress` and `executing` say the same."""
+"""Start of a frame that is ignored. It is large and frequent, and `progress` and `executing` have the same content."""
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Broadcast to all at each enqueue, dequeue, end and deletion. `sid` only in the first one of a connection."""
+    """State of the queue, broadcast at each change. Only the first one of a connection has `sid`, the client id."""
 
     queue_remaining: int
     sid: str | None = None
@@ -30,7 +30,7 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class ExecutionStart:
-    """`at` is ComfyUI's clock in milliseconds since the epoch, in each message that begins or ends a run."""
+    """Start of a run. `at` is ComfyUI's clock in milliseconds since the epoch, as in each message that ends a run."""
 
     prompt_id: str
     at: float | None = None
@@ -38,13 +38,15 @@ class ExecutionStart:
 
 @dataclass(frozen=True, slots=True)
 class ExecutionCached:
+    """Nodes whose results come from ComfyUI's cache."""
+
     prompt_id: str
     nodes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Executing:
-    """`node` None is the end of the run: only from then on is its history certain to be there."""
+    """Start of a node. With `node` None, the end of the run, after which its history is complete."""
 
     prompt_id: str
     node: str | None
@@ -52,6 +54,8 @@ class Executing:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
+    """Progress of a node: `value` of `maximum` steps."""
+
     prompt_id: str
     node: str | None
     value: float
@@ -60,6 +64,8 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Executed:
+    """Output of a node, in ComfyUI's shape."""
+
     prompt_id: str
     node: str
     output: Mapping[str, Any]
@@ -67,13 +73,15 @@ class Executed:
 
 @dataclass(frozen=True, slots=True)
 class ExecutionSuccess:
+    """Success of a run."""
+
     prompt_id: str
     at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ExecutionError:
-    """`exception_type` is the one field to classify by: the message may hold text that a client wrote."""
+    """Failure of a run. Only `exception_type` classifies it, because the message may hold a client's text."""
 
     prompt_id: str
     node_id: str
@@ -85,12 +93,16 @@ class ExecutionError:
 
 @dataclass(frozen=True, slots=True)
 class ExecutionInterrupted:
+    """Interruption of a run."""
+
     prompt_id: str
     at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
+    """Preview image of a node."""
+
     prompt_id: str
     node: str
     mime: str
@@ -99,14 +111,14 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class RunsIsolated:
-    """Not ComfyUI's: no other prompt of this worker runs right before this one or right after it."""
+    """Message of the worker: no other prompt of it runs right before or right after this one."""
 
     prompt_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class FramesLost:
-    """Not ComfyUI's: some or all of what it said of this prompt did not arrive."""
+    """Message of the worker: some or all frames of this prompt were lost."""
 
     prompt_id: str
 
@@ -118,40 +130,43 @@ Message = Status | RunMessage
 
 
 class UnexpectedShape(Exception):
-    """What ComfyUI sent, or something in its place, does not have the shape that was expected."""
+    """A response or frame does not have ComfyUI's shape."""
 
 
 def parse_text(text: str) -> Message | None:
-    """None for a frame that tells nothing about a run: newer servers and packs send types of their own."""
+    """Return the message of a text frame, None for a frame without one.
+
+    Newer versions and node packs send frames of types that are unknown here.
+    """
     if text.startswith(IGNORED):
         return None
     try:
         frame = parse_json(text)
-        read = READERS.get(frame["type"])
-        return read(frame["data"]) if read else None
+        reader = READERS.get(frame["type"])
+        return reader(frame["data"]) if reader else None
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, UnexpectedShape):
         return None
 
 
 def is_garbled(frame: str | bytes) -> bool:
-    """Whether a frame that was read as None should have told something about a run."""
+    """Return whether an unreadable frame may have been a message of a run."""
     if isinstance(frame, bytes):
         return len(frame) < 8 or struct.unpack_from(">I", frame)[0] == PREVIEW_WITH_METADATA
     if frame.startswith(IGNORED):
         return False
     try:
-        found = require_object(parse_json(frame))
-        kind, data = require_text(found, "type"), found.get("data")
+        message = require_object(parse_json(frame))
+        kind, data = require_text(message, "type"), message.get("data")
     except (ValueError, RecursionError, UnexpectedShape):
         return True
-    resent = kind == "executing" and isinstance(data, dict) and "prompt_id" not in data
-    return kind in READERS and not resent
+    is_resent = kind == "executing" and isinstance(data, dict) and "prompt_id" not in data
+    return kind in READERS and not is_resent
 
 
 def parse_json(text: str | bytes) -> Any:  # noqa: ANN401 - JSON
-    """Parse what Python's `json` has written: NaN, Infinity and halves of surrogate pairs may be in it.
+    """Parse JSON as Python's `json` writes it, with NaN, Infinity and lone surrogates.
 
-    The halves become question marks, as nothing could write them down again. Raises ValueError and RecursionError.
+    A lone surrogate becomes a question mark, because it cannot be encoded. Raises ValueError and RecursionError.
     """
     try:
         return orjson.loads(text)
@@ -161,7 +176,10 @@ def parse_json(text: str | bytes) -> Any:  # noqa: ANN401 - JSON
 
 
 def parse_binary(data: bytes) -> Preview | None:
-    """Big-endian u32 event, u32 length of a JSON header, the header, the image."""
+    """Return the preview of a binary frame, None for another one.
+
+    The frame is a big-endian u32 event code, the u32 length of a JSON header, the header and the image.
+    """
     if len(data) < 8:
         return None
     event, length = struct.unpack_from(">II", data)
@@ -183,9 +201,10 @@ def require_object(value: object) -> Mapping[str, Any]:
 
 
 def require_text(data: Mapping[str, Any], key: str) -> str:
+    """Return the string under a key. Raises UnexpectedShape for anything else."""
     value = data.get(key)
     if not isinstance(value, str):
-        raise UnexpectedShape(f"{key!r} is no text")
+        raise UnexpectedShape(f"{key!r} is not a string")
     return value
 
 
@@ -197,7 +216,7 @@ def _node(data: Mapping[str, Any]) -> str | None:
 def _number(data: Mapping[str, Any], key: str) -> float:
     value = data.get(key)
     if not isinstance(value, int | float) or isinstance(value, bool):
-        raise UnexpectedShape(f"{key!r} is no number")
+        raise UnexpectedShape(f"{key!r} is not a number")
     return value
 
 
@@ -209,7 +228,7 @@ def _status(data: Mapping[str, Any]) -> Status:
 
 
 def _executing(data: Mapping[str, Any]) -> Executing | None:
-    # After a reconnect ComfyUI sends the running node without the prompt it belongs to.
+    """Return the message, None without a prompt id: after a reconnect ComfyUI sends the running node without one."""
     return Executing(require_text(data, "prompt_id"), _node(data)) if "prompt_id" in data else None
 
 
@@ -222,7 +241,7 @@ def _progress(data: Mapping[str, Any]) -> Progress:
 
 
 def execution_error(data: Mapping[str, Any]) -> ExecutionError:
-    """Also read from the messages of a history entry, which hold the same object."""
+    """Read the error of a frame, or of a message in a history entry, which has the same shape."""
     return ExecutionError(
         require_text(data, "prompt_id"),
         str(data.get("node_id")),
@@ -234,7 +253,7 @@ def execution_error(data: Mapping[str, Any]) -> ExecutionError:
 
 
 def read_timestamp(data: Mapping[str, Any]) -> float | None:
-    """Return the `timestamp` of a message; None where an older ComfyUI sends none."""
+    """Return the `timestamp` of a message, None where an older ComfyUI sends none."""
     return _number(data, "timestamp") if "timestamp" in data else None
 
 

@@ -1,7 +1,7 @@
-"""ComfyUI's HTTP answers as frozen facts, checked where they enter. Pure.
+"""ComfyUI's HTTP responses as immutable data, validated when they are read. Pure.
 
 The shapes were recorded from ComfyUI 0.9.1 and 0.33.0. Another shape raises UnexpectedShape, which the caller reports
-as an engine that does not answer.
+as an engine that does not respond.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ class QueueItem:
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """A prompt that has ended: what its nodes reported, and how it failed, if it did.
+    """A prompt that has ended: the outputs of its nodes, and its error if it failed.
 
-    `cached` are the nodes that ComfyUI did not run; `started_at` and `ended_at` are its clock, in milliseconds since
-    the epoch.
+    `cached` are the nodes that ComfyUI did not run. `started_at` and `ended_at` are ComfyUI's clock in milliseconds
+    since the epoch.
     """
 
     outputs: dict[str, dict[str, Any]]
@@ -47,7 +47,7 @@ class HistoryEntry:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """ComfyUI's own words on a prompt that it does not run, or not all of it."""
+    """ComfyUI's messages about a prompt that it rejects, completely or in part."""
 
     error: Mapping[str, Any]
     node_errors: Mapping[str, Any]
@@ -55,7 +55,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class EngineStats:
-    """`argv` is the command line that ComfyUI was started with."""
+    """ComfyUI's version, device and command line (`argv`)."""
 
     version: str
     device: str
@@ -63,14 +63,14 @@ class EngineStats:
 
 
 def read_queue(answer: object) -> tuple[list[QueueItem], list[QueueItem]]:
-    """Read `GET /queue`: what runs, and what waits. Raises UnexpectedShape."""
+    """Return the running and the waiting prompts of `GET /queue`. Raises UnexpectedShape."""
     queue = require_object(answer)
     running, pending = ([_queue_item(item) for item in _list(queue, key)] for key in ("queue_running", "queue_pending"))
     return running, pending
 
 
 def _queue_item(item: object) -> QueueItem:
-    """Read `[number, prompt_id, prompt, extra_data, outputs, ...]`."""
+    """Read an item of the form `[number, prompt_id, prompt, extra_data, outputs, ...]`."""
     match item:
         case [_, str(prompt_id), dict(prompt), *more]:
             extra = more[0] if more and isinstance(more[0], dict) else {}
@@ -80,12 +80,12 @@ def _queue_item(item: object) -> QueueItem:
 
 
 def read_history(answer: object, prompt_id: str) -> HistoryEntry | None:
-    """Read `GET /history/{prompt_id}`; None where the prompt has not ended. Raises UnexpectedShape."""
+    """Return the entry of `GET /history/{prompt_id}`, None for a prompt that has not ended. Raises UnexpectedShape."""
     entry = require_object(answer).get(prompt_id)
     if not entry:
         return None
     outputs = require_object(require_object(entry).get("outputs") or {})
-    messages = _listed(require_object(require_object(entry).get("status") or {}).get("messages"))
+    messages = _optional_list(require_object(require_object(entry).get("status") or {}).get("messages"))
     ends = dict(map(_message, messages))
     failed = ends.get("execution_error")
     last = failed or ends.get("execution_interrupted") or ends.get("execution_success") or {}
@@ -93,7 +93,7 @@ def read_history(answer: object, prompt_id: str) -> HistoryEntry | None:
         {str(node): dict(require_object(output or {})) for node, output in outputs.items()},
         execution_error(failed) if failed is not None else None,
         "execution_interrupted" in ends,
-        tuple(map(str, _listed(ends.get("execution_cached", {}).get("nodes")))),
+        tuple(map(str, _optional_list(ends.get("execution_cached", {}).get("nodes")))),
         read_timestamp(ends.get("execution_start", {})),
         read_timestamp(last),
     )
@@ -107,10 +107,10 @@ def _message(item: object) -> tuple[str, Mapping[str, Any]]:
 
 
 def read_submission(status: int, answer: object) -> Refusal | None:
-    """Read `POST /prompt`; None where the whole prompt was accepted.
+    """Return the refusal in a response of `POST /prompt`, None when the whole prompt was accepted.
 
-    ComfyUI may accept a part: 200, with the outputs that it dropped. Raises UnexpectedShape for an answer that tells
-    neither.
+    ComfyUI accepts a prompt in part with status 200 and the outputs that it dropped. Raises UnexpectedShape for a
+    response that is neither.
     """
     body = require_object(answer)
     problems = body.get("node_errors") or {}
@@ -123,12 +123,12 @@ def read_submission(status: int, answer: object) -> Refusal | None:
         require_text(body, "prompt_id")
         return None
     if status not in {200, 400} and not (problems or error):
-        raise UnexpectedShape(f"a prompt was answered by HTTP {status}")
+        raise UnexpectedShape(f"POST /prompt returned HTTP {status}")
     return Refusal(error, problems)
 
 
 def read_stats(answer: object) -> EngineStats:
-    """Read `GET /system_stats`. Raises UnexpectedShape."""
+    """Return the facts of `GET /system_stats`. Raises UnexpectedShape."""
     stats = require_object(answer)
     system = require_object(stats.get("system"))
     devices = stats.get("devices") or []
@@ -138,13 +138,13 @@ def read_stats(answer: object) -> EngineStats:
 
 
 def read_upload(answer: object) -> str:
-    """Read `POST /upload/image`: the name that nodes must use. Raises UnexpectedShape."""
+    """Return the name that nodes must use, from `POST /upload/image`. Raises UnexpectedShape."""
     stored = require_object(answer)
     return "/".join(part for part in (require_text(stored, "subfolder"), require_text(stored, "name")) if part)
 
 
-def _listed(value: object) -> list[Any]:
-    """Return a list that may be left out."""
+def _optional_list(value: object) -> list[Any]:
+    """Return a list, an empty one for a missing value. Raises UnexpectedShape for anything else."""
     if not isinstance(value or [], list):
         raise UnexpectedShape(f"{type(value).__name__} instead of a list")
     return value if isinstance(value, list) else []
@@ -153,5 +153,5 @@ def _listed(value: object) -> list[Any]:
 def _list(data: Mapping[str, Any], key: str) -> list[Any]:
     value = data.get(key)
     if not isinstance(value, list):
-        raise UnexpectedShape(f"{key!r} is no list")
+        raise UnexpectedShape(f"{key!r} is not a list")
     return value

@@ -1,4 +1,4 @@
-"""The one long-lived WebSocket to an engine: opens it again when it breaks, and sorts its frames by prompt."""
+"""The WebSocket to one ComfyUI: reconnects when it breaks, and distributes its frames by prompt."""
 
 from __future__ import annotations
 
@@ -25,56 +25,62 @@ from worker.supervision import Tasks, stop
 log = logging.getLogger(__name__)
 
 FLAGS = orjson.dumps({"type": "feature_flags", "data": {"supports_preview_metadata": True}}).decode()
+"""Message after the handshake that requests previews with metadata, which name their prompt."""
 HEARTBEAT_S = 30.0
-"""A half-dead TCP connection shows by a missing pong; ComfyUI itself never pings."""
+"""Seconds between pings. A missing pong shows a half-open TCP connection, and ComfyUI itself never pings."""
 RECONNECT = Backoff(0.05, 1.0)
+"""Pauses between connection attempts."""
 
 
 @dataclass(frozen=True, slots=True)
 class SocketLost:
-    """The socket that a run was submitted under is gone: the rest of its frames will never come."""
+    """Notice that the connection of a run's submission is gone, so no more of its frames can arrive."""
 
 
 @dataclass(frozen=True, slots=True)
 class PromptHung:
-    """The prompt makes no progress and is being stopped: its end is none that somebody asked for."""
+    """Notice that the prompt makes no progress and that the worker interrupts it."""
 
 
 @dataclass(frozen=True, slots=True)
 class EngineUnusable:
-    """This ComfyUI runs nothing any more, and nobody here can restart it."""
+    """Notice that this ComfyUI runs nothing any more and that this worker cannot restart it."""
 
     why: str
 
 
 @dataclass(frozen=True, slots=True)
 class PromptEvicted:
-    """A stuck node blocks ComfyUI, and the prompts behind it run again: it is killed, or another engine is free."""
+    """Notice that a stuck node blocks ComfyUI.
+
+    The waiting prompts run again, after ComfyUI is killed or on another engine.
+    """
 
 
 RunNotice = SocketLost | PromptHung | EngineUnusable | PromptEvicted
-"""What is not said by ComfyUI, but about it."""
+"""Messages to a run that come from the worker, not from ComfyUI."""
 
 
 @dataclass(slots=True)
 class Subscription:
-    """What one prompt hears: its own frames, every `Status`, and notes."""
+    """The messages of one prompt: its own frames, every `Status` and the worker's notices."""
 
     client_id: str
     messages: asyncio.Queue[RunMessage | Status | RunNotice] = field(default_factory=asyncio.Queue)
 
 
 class EngineSocket:
-    """Each connection has a fresh client id.
+    """The long-lived WebSocket. Each connection has a new client id.
 
-    With the old id a new socket turns deaf when the server notices the old one's end late (protocol reference,
-    section 9), so the frames of running prompts are given up instead: they hear `SocketLost` and ask over HTTP.
+    A reconnect with the old id would receive nothing if the server noticed the end of the old connection late (protocol
+    reference, section 9). The frames of running prompts are lost instead: their runs receive `SocketLost` and poll over
+    HTTP.
     """
 
     def __init__(
         self, session: aiohttp.ClientSession, base_url: str, tasks: Tasks, name: str, notify: Notify = ignore_event
     ) -> None:
-        """`name` is the engine's."""
+        """`name` is the engine's name."""
         self._session = session
         self.name = name
         self._notify = notify
@@ -87,19 +93,19 @@ class EngineSocket:
         self._closed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._lost_at: float | None = None
-        """When the last socket was lost; None before the first one."""
+        """Time at which the last connection was lost, None before the first one."""
         self.refused_at = -1.0
-        """When nobody listened there: whatever ComfyUI knew before is lost."""
+        """Time of the last refused connection. ComfyUI has lost all earlier prompts then."""
         self.on_message: Callable[[RunMessage], None] = lambda _: None
-        """Hears the frames of every prompt, also of those without a subscription."""
+        """Called with the frames of every prompt, subscribed or not."""
         self.changed: Callable[[], None] = lambda: None
-        """Called when a socket was opened or lost."""
+        """Called when a connection was opened or lost."""
         self.connections = 0
-        """How many sockets were opened: behind each there may be another life of ComfyUI."""
-        self.heard_at = 0.0
-        """When the last frame of any kind came, on the monotonic clock."""
+        """Number of connections so far. ComfyUI may have been restarted between two of them."""
+        self.last_frame_at = 0.0
+        """Time of the last frame of any kind, on the monotonic clock."""
         self.garbled = 0
-        """How many frames had another shape than ComfyUI's: each may have told something of any prompt."""
+        """Number of unreadable frames. Each may have belonged to any prompt."""
 
     async def __aenter__(self) -> Self:
         self._task = self._tasks.start(per_engine("comfyui-websocket", self.name), self._keep_open)
@@ -113,33 +119,37 @@ class EngineSocket:
 
     @property
     def client_id(self) -> str:
-        """Of the socket that is open, or was: the frames of prompts submitted under another one are lost."""
+        """Client id of the current or last connection. The frames of prompts with another client id are lost."""
         return self._client_id
 
     @property
     def connected(self) -> bool:
+        """Whether a connection is open."""
         return self._open.is_set()
 
     @property
     def away_s(self) -> float:
-        """Seconds without a socket: 0 while one is open, infinite before the first."""
+        """Seconds without a connection. 0 while one is open, infinite before the first."""
         if self.connected:
             return 0.0
         return math.inf if self._lost_at is None else time.monotonic() - self._lost_at
 
     async def opened(self, timeout_s: float) -> None:
-        """Wait for an open socket. Raises TimeoutError."""
+        """Wait for an open connection. Raises TimeoutError."""
         async with asyncio.timeout(timeout_s):
             await self._open.wait()
 
     async def closed(self, timeout_s: float) -> None:
-        """Wait for the end of the socket that is open. Raises TimeoutError."""
+        """Wait for the end of the current connection. Raises TimeoutError."""
         async with asyncio.timeout(timeout_s):
             await self._closed.wait()
 
     @contextmanager
     def subscription(self, prompt_id: str) -> Iterator[Subscription]:
-        """Listen for a prompt, from before it is posted (its first frames may overtake the answer) until the end."""
+        """Receive the messages of a prompt inside the context.
+
+        Enter it before the prompt is posted, because its first frames may arrive before the response.
+        """
         subscription = self._subscriptions[prompt_id] = Subscription(self._client_id)
         if not self.connected:
             subscription.messages.put_nowait(SocketLost())
@@ -149,12 +159,13 @@ class EngineSocket:
             del self._subscriptions[prompt_id]
 
     async def reopen(self, client_id: str) -> None:
-        """Drop the socket of `client_id` because it turned out to be deaf; another one takes its place."""
+        """Close the connection with this client id, because it receives nothing. A new one is opened."""
         if self._socket is not None and client_id == self._client_id:
             log.warning("the WebSocket to ComfyUI is open but silent; opening another")
             await self._socket.close()
 
     async def _keep_open(self) -> None:
+        """Open a connection whenever there is none."""
         failures = 0
         while True:
             try:
@@ -164,19 +175,19 @@ class EngineSocket:
                 if isinstance(error, aiohttp.ClientConnectorError):
                     self.refused_at = time.monotonic()
                 log.debug("no WebSocket to ComfyUI: %s", error)
-            self._lose()
+            self._record_loss()
             failures += 1
             await asyncio.sleep(RECONNECT.pause(failures))
 
     async def _listen(self) -> None:
-        """One connection, from its handshake to its end. Raises what aiohttp raises when there is none to be had."""
+        """Open one connection and distribute its frames until it ends. Raises aiohttp's errors."""
         client_id = uuid.uuid4().hex
         async with self._session.ws_connect(
             self._url, params={"clientId": client_id}, heartbeat=HEARTBEAT_S, max_msg_size=0
         ) as socket:
             await socket.send_str(FLAGS)
             async for frame in socket:
-                self.heard_at = time.monotonic()
+                self.last_frame_at = time.monotonic()
                 message = _read(frame)
                 if isinstance(message, Status) and message.sid:
                     self._socket, self._client_id = socket, client_id
@@ -192,10 +203,11 @@ class EngineSocket:
 
     def _count_garbled(self) -> None:
         if self.garbled == 0:
-            log.warning("ComfyUI sent a frame of another shape than its own; what a run has lost by it is asked for")
+            log.warning("ComfyUI sent an unreadable frame; each affected run reads its history")
         self.garbled += 1
 
     def _deliver(self, message: Message) -> None:
+        """Pass a message to the run that it belongs to, or a `Status` to all runs."""
         if isinstance(message, Status):
             for subscription in self._subscriptions.values():
                 subscription.messages.put_nowait(message)
@@ -205,22 +217,23 @@ class EngineSocket:
             self._subscriptions[message.prompt_id].messages.put_nowait(message)
 
     def notify_run(self, prompt_id: str, notice: RunNotice) -> None:
+        """Send a notice to the run of a prompt, if there is one."""
         if subscription := self._subscriptions.get(prompt_id):
             subscription.messages.put_nowait(notice)
 
     def notify_runs(self, notice: RunNotice) -> None:
+        """Send a notice to all runs."""
         for subscription in self._subscriptions.values():
             subscription.messages.put_nowait(notice)
 
-    def _lose(self) -> None:
+    def _record_loss(self) -> None:
+        """Record that there is no connection, and notify the runs the first time."""
         changed = self.connected
         if changed:
             log.info("lost the WebSocket to ComfyUI with %d prompts under way", len(self._subscriptions))
             self._lost_at = time.monotonic()
             self._notify(EngineLost(self.name, LossCause.DISCONNECTED))
-            self.notify_runs(
-                SocketLost()
-            )  # once: a note with each failed try would put off the clock of those that wait
+            self.notify_runs(SocketLost())  # only once, because each notice restarts the timeout of a run
         self._open.clear()
         self._closed.set()
         self._socket = None

@@ -1,1 +1,1 @@
-"""Paths that stand in a workflow as texts, and links that carry them."""
+"""Checks of the paths in a workflow, given as texts or by links."""

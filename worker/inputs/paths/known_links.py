@@ -1,4 +1,4 @@
-"""Links into inputs that take a path: their values, where these are known before the prompt runs."""
+"""Replacement of links into path inputs with their values, if the values are known before the prompt runs."""
 
 from __future__ import annotations
 
@@ -9,17 +9,20 @@ from worker.workflow.linked_values import LinkedValues, link_of
 from worker.workflow.prompt import Prompt
 
 
-def with_known_paths(prompt: Prompt, places: Iterable[FileInput]) -> Prompt:
-    """Return the prompt with the value in place of each link into `places` whose value is known.
+def with_known_paths(prompt: Prompt, node_inputs: Iterable[FileInput]) -> Prompt:
+    """Return the prompt with each link into `node_inputs` replaced with its value, if that is known.
 
-    The node gets what was checked, whatever the nodes before it do when they run.
+    So the node gets the checked value, whatever the linked nodes return when they run.
     """
-    linked = [(place, link) for place in places if (link := link_of(place.value)) and place.follows_links]
+    linked = [(item, link) for item in node_inputs if (link := link_of(item.value)) and item.follows_links]
     if not linked:
         return prompt
     values = LinkedValues(prompt)
-    known = {place.key: value for place, link in linked if (value := values.value(link)) is not None}
+    values_by_input = {item.key: value for item, link in linked if (value := values.value(link)) is not None}
     return {
-        node_id: {**node, "inputs": {name: known.get((node_id, name), was) for name, was in node["inputs"].items()}}
+        node_id: {
+            **node,
+            "inputs": {name: values_by_input.get((node_id, name), old) for name, old in node["inputs"].items()},
+        }
         for node_id, node in prompt.items()
     }

@@ -1,4 +1,4 @@
-"""Whether a prompt may have the files and paths that it names: what is refused, why, and what to do instead."""
+"""Check that a prompt names only files and paths that it may use."""
 
 from __future__ import annotations
 
@@ -15,63 +15,59 @@ from worker.workflow.catalog.path_inputs import PathUse
 from worker.workflow.linked_values import link_of
 from worker.workflow.prompt import Prompt, title
 
-OTHERWISE = "or write its URL there; an operator opens folders by WORKER_INPUT_FOLDERS"
+OTHERWISE = "or write its URL there; an operator can open folders with WORKER_INPUT_FOLDERS"
 CURE = f"send the file in `inputs`, {OTHERWISE}"
 BASE64_CURE = "write a data URI (`data:image/png;base64,...`), or send the file in `inputs` under a name"
-ALONE = "is a part of a path whose folder is not given"
+FOLDER_MISSING = "is a part of a path, and the node's folder is missing"
 MODEL_PATHS = frozenset({"DiffusionModelSelector"})
-"""Classes that put out the path of a model that the operator has: they find it by its name in ComfyUI's folders."""
+"""Classes that return the path of one of the operator's models, which they find by its name."""
 LINK_CURE = "write the path into the node itself, or link a node that holds a text, such as PrimitiveString"
 LONGEST = 80
-"""Characters of a name that an error repeats."""
-NOTHING = frozenset({"", "none", "None", "No History", "[none]", "#DATA"})
-"""What loaders take for no file at all."""
+"""Most characters of a name in an error message."""
+NO_FILE = frozenset({"", "none", "None", "No History", "[none]", "#DATA"})
+"""Values by which loaders mean no file."""
 
 
 def check_names(
     prompt: Prompt,
-    places: Sequence[FileInput],
-    own: Container[str],
+    node_inputs: Sequence[FileInput],
+    own_texts: Container[str],
     opened: OpenFolders,
     *,
     folders: Collection[str] = (),
     any_link: bool = False,
 ) -> None:
-    """Raise FileNotAllowed with everything that a prompt names and may not have. `own` names the job's own files.
+    """Raise FileNotAllowed with one detail for every file or path that the prompt names and may not use.
 
-    `folders` are the nodes of which an input names a folder of the job's. With `any_link` an input may be linked to
-    what only the run shows.
+    `own_texts` contains the texts that name the job's own files. `folders` are the ids of nodes that name a folder of
+    the job. With `any_link` a link is accepted even if its value is known only when the prompt runs.
     """
-    details = [
-        _detail(prompt, place.node_id, place.input, f"{place.label} {problem}", cure)
-        for place in places
-        for problem, cure in (
-            _link_problems(prompt, place, any_link) if link_of(place.value) else _problems(place, own, opened)
-        )
-    ]
-    details += [
-        _detail(prompt, place.node_id, place.input, f"{place.label} {ALONE}", PART_CURE)
-        for place in _alone(places, folders)
-    ]
-    details += [
-        _detail(prompt, node_id, name, f"{name!r} of node {node_id} names the folder of a job", CURE)
-        for node_id, name in foreign(prompt)
-    ]
+    details: list[Detail] = []
+    for item in node_inputs:
+        problems = _link_problems(prompt, item, any_link) if link_of(item.value) else _problems(item, own_texts, opened)
+        for problem, cure in problems:
+            details.append(_detail(prompt, item.node_id, item.input, f"{item.label} {problem}", cure))
+    for item in _parts_without_folder(node_inputs, folders):
+        details.append(_detail(prompt, item.node_id, item.input, f"{item.label} {FOLDER_MISSING}", PART_CURE))
+    for node_id, name in inputs_with_job_folders(prompt):
+        message = f"{name!r} of node {node_id} names the folder of a job"
+        details.append(_detail(prompt, node_id, name, message, CURE))
     if details:
         raise FileNotAllowed("; ".join(detail.message for detail in details[:3]), details)
 
 
-def may_lie_inside(place: FileInput, text: str) -> bool:
-    """Tell whether a path, none of the job's files, may be one in its own folder: nodes find nothing there."""
-    if place.use is not PathUse.READ or text in NOTHING or ANNOTATED.fullmatch(text):
+def may_be_in_own_folder(node_input: FileInput, text: str) -> bool:
+    """Return True for a path that is replaced with one in the job's own folder, where the node finds no file."""
+    if node_input.use is not PathUse.READ or text in NO_FILE or ANNOTATED.fullmatch(text):
         return False
-    return path_problem(text, place.use) is None
+    return path_problem(text, node_input.use) is None
 
 
-def foreign(prompt: Prompt) -> Iterator[tuple[str, str]]:
-    """Yield (node id, input) of each text with the folder of a job in it: no client knows its own, so it is another's.
+def inputs_with_job_folders(prompt: Prompt) -> Iterator[tuple[str, str]]:
+    """Yield node id and name of each input with the folder name of a job in it.
 
-    Data URIs are left out: they are no paths, and may be very long.
+    Clients do not know the folder of their own job, so it is the folder of another job. Data URIs are skipped: they are
+    not paths, and may be very long.
     """
     for node_id, node in prompt.items():
         for name, value in node["inputs"].items():
@@ -79,66 +75,70 @@ def foreign(prompt: Prompt) -> Iterator[tuple[str, str]]:
                 yield node_id, name
 
 
-def _link_problems(prompt: Prompt, place: FileInput, any_link: bool) -> Iterator[tuple[str, str]]:
-    node_id, _ = link_of(place.value) or ("", 0)
+def _link_problems(prompt: Prompt, node_input: FileInput, any_link: bool) -> Iterator[tuple[str, str]]:
+    """Yield the problem of a linked input and a suggestion, if the value of the link is known only when it runs."""
+    node_id, _ = link_of(node_input.value) or ("", 0)
     source = prompt[node_id]["class_type"] if node_id in prompt else "no node"
-    if place.needs_known_path and not any_link and source not in MODEL_PATHS:
-        yield f"is linked to node {node_id} ({source}), so that its path is known only when it runs", LINK_CURE
+    if node_input.needs_known_path and not any_link and source not in MODEL_PATHS:
+        yield f"is linked to node {node_id} ({source}), so its path is known only when it runs", LINK_CURE
 
 
-def _problems(place: FileInput, own: Container[str], opened: OpenFolders) -> Iterator[tuple[str, str]]:
-    for text in texts(place.value):
-        if text in own and place.takes_files:
-            if place.path and opened.shared is None:
-                yield "wants a path, and this worker reaches no folder of ComfyUI's", "use a node that takes uploads"
-        elif text not in NOTHING and not (text == place.default and escapes(text)):
-            # A default that leads anywhere is the text of the class itself, for where the input does not count.
-            problem = _upload_problem(place, text, opened) if place.uploads else _text_problem(place, text, opened)
+def _problems(node_input: FileInput, own_texts: Container[str], opened: OpenFolders) -> Iterator[tuple[str, str]]:
+    """Yield each problem of an input that is not linked, and a suggestion."""
+    check = _upload_problem if node_input.uploads else _text_problem
+    for text in texts(node_input.value):
+        if text in own_texts and node_input.takes_files:
+            if node_input.path and opened.shared is None:
+                yield "needs a path, and this worker cannot access ComfyUI's folders", "use a node that accepts uploads"
+        elif text not in NO_FILE and not (text == node_input.default and escapes(text)):
+            # A default value that leads out of the folder comes from the class and is used only if the input is unused.
+            problem = check(node_input, text, opened)
             if problem is not None:
                 yield problem
 
 
-def _upload_problem(place: FileInput, text: str, opened: OpenFolders) -> tuple[str, str] | None:
-    """Return what is wrong with the name of a file that is none of the job's, and the cure."""
+def _upload_problem(node_input: FileInput, text: str, opened: OpenFolders) -> tuple[str, str] | None:
+    """Return the problem of a text in an upload input that names none of the job's files, and a suggestion."""
     if looks_like_base64(text):
-        return f"has base64 of no kind of file that is known ({_short(text)!r})", BASE64_CURE
-    if place.path and opened.have_path(text):
+        return f"has base64 of an unknown kind of file ({_short(text)!r})", BASE64_CURE
+    if node_input.path and opened.contain_path(text):
         return None
-    if opened.shared is not None and may_lie_inside(place, text):
+    if opened.shared is not None and may_be_in_own_folder(node_input, text):
         return None
     if escapes(text):
         return f"names {_short(text)!r}, which leads out of its folder", _cure(text)
-    if place.path or not opened.have(text):
-        return f"names {_short(text)!r}, which is none of this request's files", _cure(text)
+    if node_input.path or not opened.contain_name(text):
+        return f"names {_short(text)!r}, which is not a file of this request", _cure(text)
     return None
 
 
-def _text_problem(place: FileInput, text: str, opened: OpenFolders) -> tuple[str, str] | None:
-    """Return what is wrong with the name of a model, or a path of another use than of a file of the job's."""
-    if place.use is PathUse.OUTPUT:
-        if escapes(text) or not opened.have(f"{text} [output]"):
-            return f"reads {_short(text)!r} of ComfyUI's output folder", "an operator opens it by WORKER_INPUT_FOLDERS"
-    elif place.use is PathUse.WRITE and opened.takes_written(text):
+def _text_problem(node_input: FileInput, text: str, opened: OpenFolders) -> tuple[str, str] | None:
+    """Return the problem of a model name or of a path that is not an upload, and a suggestion."""
+    if node_input.use is PathUse.OUTPUT:
+        if escapes(text) or not opened.contain_name(f"{text} [output]"):
+            cure = "an operator can open the folder with WORKER_INPUT_FOLDERS"
+            return f"reads {_short(text)!r} of ComfyUI's output folder, which is not open", cure
+    elif node_input.use is PathUse.WRITE and opened.allow_writing(text):
         return None
-    elif place.use is not None:
-        if found := path_problem(text, place.use):
-            return f"has {_short(text)!r}, which {found[0]}", found[1]
+    elif node_input.use is not None:
+        if problem := path_problem(text, node_input.use):
+            return f"has {_short(text)!r}, which {problem[0]}", problem[1]
     elif escapes(text):
         return f"names {_short(text)!r}, which leads out of its folder", _cure(text)
     return None
 
 
-def _alone(places: Sequence[FileInput], nodes: Collection[str]) -> Iterator[FileInput]:
-    """Yield the parts of paths whose folder is not given: nodes take them for paths of their own."""
-    given = (place for place in places if place.uploads and not NOTHING.issuperset(texts(place.value)))
-    folders = {*nodes, *(place.node_id for place in given)}
-    for place in places:
-        if place.use is PathUse.PART and place.node_id not in folders and any(map(str.strip, texts(place.value))):
-            yield place
+def _parts_without_folder(node_inputs: Sequence[FileInput], nodes: Collection[str]) -> Iterator[FileInput]:
+    """Yield the inputs with a part of a path whose node names no folder. The node would use the part as a path."""
+    files = (item for item in node_inputs if item.uploads and not NO_FILE.issuperset(texts(item.value)))
+    with_folder = {*nodes, *(item.node_id for item in files)}
+    for item in node_inputs:
+        if item.use is PathUse.PART and item.node_id not in with_folder and any(map(str.strip, texts(item.value))):
+            yield item
 
 
 def _cure(text: str) -> str:
-    """What to do about a name, with the name to send the file by where it can be one."""
+    """Return what to do about a name that is not a file of the request."""
     try:
         name = file_name(text)
     except InvalidInputFile:
@@ -147,6 +147,7 @@ def _cure(text: str) -> str:
 
 
 def _detail(prompt: Prompt, node_id: str, name: str, message: str, cure: str) -> Detail:
+    """Return an error detail. The folder names of jobs are masked in it."""
     shown, suggestion = (JOB_FOLDER.sub("job-...", text) for text in (message, cure))
     return Detail(shown, node_id, title(prompt, node_id), prompt[node_id]["class_type"], name, suggestion)
 

@@ -1,4 +1,4 @@
-"""Relative paths that are none of the job's files: where nodes read and write by them."""
+"""Replacement of relative paths that name none of the job's files."""
 
 from __future__ import annotations
 
@@ -6,37 +6,40 @@ from collections.abc import Container, Iterable
 from pathlib import Path, PurePosixPath
 
 from worker.inputs.file_inputs import FileInput, texts
-from worker.inputs.paths.name_check import may_lie_inside
+from worker.inputs.paths.name_check import may_be_in_own_folder
 from worker.workflow.catalog.path_inputs import PathUse
 
 
-def inside_own_folder(
-    places: Iterable[FileInput], own: Container[str], folder: Path
+def paths_in_own_folder(
+    node_inputs: Iterable[FileInput], own_texts: Container[str], folder: Path
 ) -> dict[tuple[str, str], dict[str, str]]:
-    """Return the path that takes the place of each such text, by its input. Nodes find there what they find nowhere."""
+    """Return replacements for texts in path inputs, by input: each becomes a path in the job's own folder.
+
+    No file exists there, so the node reports a missing file.
+    """
     return {
-        place.key: {
+        node_input.key: {
             text: str(folder / text.replace("\\", "/"))
-            for text in texts(place.value)
-            if text not in own and may_lie_inside(place, text)
+            for text in texts(node_input.value)
+            if text not in own_texts and may_be_in_own_folder(node_input, text)
         }
-        for place in places
-        if place.uploads and place.path
+        for node_input in node_inputs
+        if node_input.uploads and node_input.path
     }
 
 
-def inside_output(places: Iterable[FileInput], output: Path) -> dict[tuple[str, str], dict[str, str]]:
-    """Return the path in the output folder for each relative one that a node writes into, by its input.
+def paths_in_output_folder(node_inputs: Iterable[FileInput], output: Path) -> dict[tuple[str, str], dict[str, str]]:
+    """Return replacements for relative paths that nodes write to, by input: each becomes a path in the output folder.
 
-    Some nodes take a relative path for one in the current folder, where a sandboxed ComfyUI can't write. The name that
-    a class gives such an input by itself may have a meaning of its own (`output` of SaveImageKJ), and stays.
+    Some nodes resolve a relative path in the current folder, where a sandboxed ComfyUI cannot write. The default value
+    of a class is not replaced, because it may have a special meaning (`output` of SaveImageKJ).
     """
     return {
-        place.key: {
+        node_input.key: {
             text: str(output / text.replace("\\", "/"))
-            for text in texts(place.value)
-            if text.strip() and not PurePosixPath(text).is_absolute() and (text != place.default or "/" in text)
+            for text in texts(node_input.value)
+            if text.strip() and not PurePosixPath(text).is_absolute() and (text != node_input.default or "/" in text)
         }
-        for place in places
-        if place.use is PathUse.WRITE
+        for node_input in node_inputs
+        if node_input.use is PathUse.WRITE
     }

@@ -1,7 +1,7 @@
-"""Width, height and length of pictures, video and sound, read from the headers of their files.
+"""Width, height and duration of images, videos and audio files, read from the headers of the files.
 
-The parsers are our own. Of the Python packages that know video containers the light ones are GPL (mutagen) or give no
-width and height (tinytag), and the others are bindings of 6 and 36 MB (pymediainfo, PyAV). None bounds what it reads.
+The parsers are our own. Of the Python packages for media files, mutagen is GPL, tinytag returns no width and height,
+and pymediainfo and PyAV have native libraries of 6 and 36 MB. None of them limits how much it reads.
 """
 
 from worker.outputs.media_facts.read import MediaFacts, media_facts

@@ -1,4 +1,4 @@
-"""MP4, MOV, M4A, AVIF: boxes inside boxes (ISO/IEC 14496-12), of which the few with the facts are read."""
+"""MP4, MOV, M4A and AVIF, which consist of nested boxes (ISO/IEC 14496-12). Only the boxes with facts are read."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from worker.outputs.media_facts.source import Findings, MediaSource
 
 UNKNOWN = frozenset({0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF})
 Box = tuple[bytes, int, int]
-"""Kind, beginning and end of what is inside."""
+"""Kind, start and end of the content of a box."""
 
 
 def iso(source: MediaSource, findings: Findings) -> None:
-    """Read the boxes `moov` of films and `meta` of pictures; a `moov` may stand behind gigabytes of data."""
+    """Read the box `moov` of a video or `meta` of an image. A `moov` may be after gigabytes of data."""
     for kind, start, end in boxes(source, 0, source.size):
         if kind == b"moov":
             _movie(source, start, end, findings)
             return
         if kind == b"meta":
-            _picture(source, start + 4, end, findings)
+            _image(source, start + 4, end, findings)
 
 
 def boxes(source: MediaSource, start: int, end: int) -> Iterator[Box]:
-    """Yield the boxes in a range. Ends at one whose length can't be right."""
+    """Yield the boxes in a range. Stop at a box with an invalid length."""
     while start + 8 <= end:
         length, kind = source.unpack(">I4s", start)
         head = 8
@@ -36,55 +36,56 @@ def boxes(source: MediaSource, start: int, end: int) -> Iterator[Box]:
         start += length
 
 
-def within(source: MediaSource, start: int, end: int, *path: bytes) -> Iterator[tuple[int, int]]:
-    """Yield beginning and end of what is inside the boxes at a path."""
+def boxes_at(source: MediaSource, start: int, end: int, *path: bytes) -> Iterator[tuple[int, int]]:
+    """Yield start and end of the content of each box at a path of nested kinds."""
     for kind, first, last in boxes(source, start, end):
         if kind == path[0] and len(path) == 1:
             yield first, last
         elif kind == path[0]:
-            yield from within(source, first, last, *path[1:])
+            yield from boxes_at(source, first, last, *path[1:])
 
 
 def _movie(source: MediaSource, start: int, end: int, findings: Findings) -> None:
+    """Note the duration of a video, and the size of its first video track."""
     scale = 0
     for kind, first, last in boxes(source, start, end):
         if kind == b"mvhd":
             scale, duration = _movie_header(source, first)
-            findings.lasts(duration, scale)
+            findings.set_duration(duration, scale)
         elif kind == b"trak" and findings.width is None:
             _track(source, first, last, findings)
         elif kind == b"mvex" and findings.duration_s is None:
-            for place, _ in within(source, first, last, b"mehd"):
-                layout = ">4xQ" if source.at(place, 1) == b"\1" else ">4xI"
-                (duration,) = source.unpack(layout, place)
-                findings.lasts(duration, scale)
+            for offset, _ in boxes_at(source, first, last, b"mehd"):
+                layout = ">4xQ" if source.read(offset, 1) == b"\1" else ">4xI"
+                (duration,) = source.unpack(layout, offset)
+                findings.set_duration(duration, scale)
 
 
-def _movie_header(source: MediaSource, place: int) -> tuple[int, int]:
-    """Return units a second and the length in units, 0 where that is not known."""
-    layout = ">4x16xIQ" if source.at(place, 1) == b"\1" else ">4x8xII"
-    scale, duration = source.unpack(layout, place)
+def _movie_header(source: MediaSource, offset: int) -> tuple[int, int]:
+    """Return the units per second, and the duration in units, or 0 if it is not known."""
+    layout = ">4x16xIQ" if source.read(offset, 1) == b"\1" else ">4x8xII"
+    scale, duration = source.unpack(layout, offset)
     return scale, 0 if duration in UNKNOWN else duration
 
 
 def _track(source: MediaSource, start: int, end: int, findings: Findings) -> None:
-    """Note the size that a video track is shown in: a quarter turn, as phones write it, swaps the sides."""
+    """Note the displayed size of a video track. A rotation by 90 degrees, as phones write it, swaps the sides."""
     size = (0, 0)
     for kind, first, last in boxes(source, start, end):
         if kind == b"tkhd":
-            layout = ">52x9i2I" if source.at(first, 1) == b"\1" else ">40x9i2I"
+            layout = ">52x9i2I" if source.read(first, 1) == b"\1" else ">40x9i2I"
             *matrix, width, height = source.unpack(layout, first)
             turned = matrix[0] == matrix[4] == 0 and matrix[1] != 0
             size = (height >> 16, width >> 16) if turned else (width >> 16, height >> 16)
         elif kind == b"mdia" and any(
-            source.at(place + 8, 4) == b"vide" for place, _ in within(source, first, last, b"hdlr")
+            source.read(offset + 8, 4) == b"vide" for offset, _ in boxes_at(source, first, last, b"hdlr")
         ):
-            findings.size(*size)
+            findings.set_size(*size)
 
 
-def _picture(source: MediaSource, start: int, end: int, findings: Findings) -> None:
-    """Note the largest size: tiles, masks and thumbnails have one, too."""
-    for place, _ in within(source, start, end, b"iprp", b"ipco", b"ispe"):
-        width, height = source.unpack(">4xII", place)
+def _image(source: MediaSource, start: int, end: int, findings: Findings) -> None:
+    """Note the largest size, because tiles, masks and thumbnails have sizes, too."""
+    for offset, _ in boxes_at(source, start, end, b"iprp", b"ipco", b"ispe"):
+        width, height = source.unpack(">4xII", offset)
         if width * height > (findings.width or 0) * (findings.height or 0):
-            findings.size(width, height)
+            findings.set_size(width, height)

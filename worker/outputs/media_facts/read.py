@@ -1,4 +1,4 @@
-"""Which parser reads a file: by its first bytes, and by its name only where a format has no mark of its own."""
+"""Selection of the parser for a file: by its first bytes, or by its extension for formats without a signature."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from worker.outputs.media_facts import ogg, sound, still
+from worker.outputs.media_facts import audio, ogg, still
 from worker.outputs.media_facts.animated import gif, png
 from worker.outputs.media_facts.iso import iso
 from worker.outputs.media_facts.matroska import matroska
@@ -17,14 +17,14 @@ from worker.outputs.media_facts.riff import riff
 from worker.outputs.media_facts.source import Findings, MediaSource, Unreadable
 
 Parser = Callable[[MediaSource, Findings], None]
-MARKS: tuple[tuple[int, bytes, Parser], ...] = (
+SIGNATURES: tuple[tuple[int, bytes, Parser], ...] = (
     (0, b"\x89PNG\r\n\x1a\n", png),
     (0, b"GIF8", gif),
     (0, b"RIFF", riff),
     (0, b"RF64", riff),
     (0, b"\x1aE\xdf\xa3", matroska),
     (0, b"OggS", ogg.ogg),
-    (0, b"fLaC", sound.flac),
+    (0, b"fLaC", audio.flac),
     (0, b"v/1\x01", still.exr),
     (0, b"\xff\xd8\xff", still.jpeg),
     (0, b"II*\0", still.tiff),
@@ -32,21 +32,21 @@ MARKS: tuple[tuple[int, bytes, Parser], ...] = (
     (0, b"BM", still.bmp),
     *((4, kind, iso) for kind in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")),
 )
-"""Place and bytes of the mark of a format."""
-NAMES: dict[str, Parser] = {
-    ".mp3": sound.mp3,
-    ".aac": sound.adts,
-    ".flac": sound.flac,
+"""Offset and bytes of the signature of each format, and its parser."""
+BY_EXTENSION: dict[str, Parser] = {
+    ".mp3": audio.mp3,
+    ".aac": audio.adts,
+    ".flac": audio.flac,
     ".svg": still.svg,
 }
 
-FOREIGN = (Unreadable, OSError, ValueError, ArithmeticError, LookupError, struct.error)
-"""What broken bytes raise: a number that fits no type, an index beyond a list."""
+PARSER_ERRORS = (Unreadable, OSError, ValueError, ArithmeticError, LookupError, struct.error)
+"""Exceptions that parsers raise for damaged files, such as an index beyond the end of a list."""
 
 
 @dataclass(frozen=True, slots=True)
 class MediaFacts:
-    """Pixels and seconds, None where they do not apply or are not known."""
+    """Width and height in pixels, and duration in seconds. None means not applicable or not known."""
 
     width: int | None = None
     height: int | None = None
@@ -54,14 +54,15 @@ class MediaFacts:
 
 
 def media_facts(path: Path, head: bytes) -> MediaFacts:
-    """Return what the headers of a file say; `head` is its beginning. Never raises, and reads a bounded part of it.
+    """Return the facts in the headers of a file. `head` is the beginning of the file.
 
-    A still picture has no duration. Where the file is broken or truncated the facts are those that were read before.
+    It never raises, and reads a limited part of the file. A still image has no duration. For a damaged file it returns
+    the facts before the damage.
     """
     findings = Findings()
     parsers = list(_parsers(path, head))
     if parsers:
-        with suppress(*FOREIGN), path.open("rb", buffering=0) as file:
+        with suppress(*PARSER_ERRORS), path.open("rb", buffering=0) as file:
             source = MediaSource(file, head, os.fstat(file.fileno()).st_size)
             for parser in parsers:
                 parser(source, findings)
@@ -71,9 +72,10 @@ def media_facts(path: Path, head: bytes) -> MediaFacts:
 
 
 def _parsers(path: Path, head: bytes) -> Iterator[Parser]:
-    for place, mark, parser in MARKS:
-        if head.startswith(mark, place):
+    """Yield the parsers to try, in order."""
+    for offset, signature, parser in SIGNATURES:
+        if head.startswith(signature, offset):
             yield parser
-    named = NAMES.get(path.suffix.lower())
-    if named is not None:
-        yield named
+    by_extension = BY_EXTENSION.get(path.suffix.lower())
+    if by_extension is not None:
+        yield by_extension

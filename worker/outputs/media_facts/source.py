@@ -1,4 +1,4 @@
-"""A media file as its parsers read it: by place, and never more than a bounded number of bytes and reads."""
+"""Reading of a media file at any offset, with limits on the number of bytes and reads."""
 
 from __future__ import annotations
 
@@ -9,42 +9,42 @@ from functools import lru_cache
 from typing import Any, BinaryIO
 
 MOST_BYTES = 16 * 1024 * 1024
-"""Read of one file, at most. Headers take some KiB; only formats without a length in them are read further."""
+"""Most bytes that are read of one file. Headers have some KiB. Only formats without a duration need more."""
 MOST_READS, FEWEST_READS = 50_000, 1000
 BYTES_A_READ = 64
-"""A file that needs more reads for its size is made to take time."""
+"""File size for each allowed read. A file that needs more reads was made to waste time."""
 WINDOW = 4096
-"""Bytes that are read from the disk at a time: what lies between two headers is skipped."""
+"""Bytes that are read from the disk at a time. Data between two headers is skipped."""
 LONGEST_S = 366 * 86400.0
 MOST_PIXELS = 1 << 24
-"""Of one side. A larger number comes from a broken file."""
+"""Most pixels of one side. A larger number comes from a damaged file."""
 
 
 class Unreadable(Exception):
-    """The file ends early, or is not what it seemed to be, or asks for more reading than it is worth."""
+    """The file is truncated, has another format than expected, or needs more reads than allowed."""
 
 
 @dataclass(slots=True)
 class Findings:
-    """What was found so far: a parser that gives up halfway leaves what it has."""
+    """The facts that a parser has found so far. They are kept if the parser fails later."""
 
     width: int | None = None
     height: int | None = None
     duration_s: float | None = None
 
-    def size(self, width: int, height: int) -> None:
-        """Note a size in pixels, unless it can't be one."""
+    def set_size(self, width: int, height: int) -> None:
+        """Set the size in pixels. An impossible size is ignored."""
         if 0 < width <= MOST_PIXELS and 0 < height <= MOST_PIXELS:
             self.width, self.height = width, height
 
-    def lasts(self, units: float, rate: float) -> None:
-        """Note a length of so many units at `rate` units a second, unless it can't be one."""
+    def set_duration(self, units: float, rate: float) -> None:
+        """Set the duration to `units` at `rate` units per second. An impossible duration is ignored."""
         if rate > 0 and math.isfinite(units) and 0 < units / rate <= LONGEST_S:
             self.duration_s = round(units / rate, 3)
 
 
 class MediaSource:
-    """`head` is the beginning of the file; `size` is in bytes."""
+    """An open media file. `head` is the beginning of the file, `size` its length in bytes."""
 
     def __init__(self, file: BinaryIO, head: bytes, size: int) -> None:
         self.head = head
@@ -54,30 +54,30 @@ class MediaSource:
         self._reads = min(MOST_READS, FEWEST_READS + size // BYTES_A_READ)
         self._window = lru_cache(maxsize=2)(self._read_window)
 
-    def at(self, place: int, count: int) -> bytes:
-        """Return `count` bytes from `place`. Raises Unreadable where the file has none there."""
+    def read(self, offset: int, count: int) -> bytes:
+        """Return `count` bytes from `offset`. Raises Unreadable if the file is too short or a limit is reached."""
         self._reads -= 1
-        if self._reads < 0 or place < 0 or place + count > self.size:
+        if self._reads < 0 or offset < 0 or offset + count > self.size:
             raise Unreadable
-        if place + count <= len(self.head):
-            return self.head[place : place + count]
-        start, pieces = place - place % WINDOW, []
-        while start < place + count:
+        if offset + count <= len(self.head):
+            return self.head[offset : offset + count]
+        start, pieces = offset - offset % WINDOW, []
+        while start < offset + count:
             pieces.append(self._window(start))
             start += WINDOW
-        skipped = place % WINDOW
+        skipped = offset % WINDOW
         data = b"".join(pieces)[skipped : skipped + count]
         if len(data) < count:
             raise Unreadable
         return data
 
-    def some(self, place: int, most: int) -> bytes:
-        """Return at most `most` bytes from `place`, fewer at the end of the file."""
-        return self.at(place, max(0, min(most, self.size - place)))
+    def read_up_to(self, offset: int, most: int) -> bytes:
+        """Return up to `most` bytes from `offset`, fewer at the end of the file."""
+        return self.read(offset, max(0, min(most, self.size - offset)))
 
-    def unpack(self, layout: str, place: int) -> tuple[Any, ...]:
-        """Return the numbers at `place` in a layout of `struct`."""
-        return struct.unpack(layout, self.at(place, struct.calcsize(layout)))
+    def unpack(self, layout: str, offset: int) -> tuple[Any, ...]:
+        """Return the values at `offset` in a layout of the module `struct`."""
+        return struct.unpack(layout, self.read(offset, struct.calcsize(layout)))
 
     def _read_window(self, start: int) -> bytes:
         self._bytes -= WINDOW

@@ -1,4 +1,4 @@
-"""The SDK's web servers, with limits on connections: it opens its ports itself, by aiohttp's own classes."""
+"""Connection limits for the SDK's web servers, which the SDK opens itself with aiohttp's classes."""
 
 from __future__ import annotations
 
@@ -15,28 +15,29 @@ from worker.errors import StartupError
 from worker.supervision import Tasks
 
 READ_AHEAD = 16 * 1024
-"""Half of what aiohttp reads of a body before it is asked for it. A stranger's body lies in memory until then."""
+"""Half of the bytes of a body that aiohttp reads ahead. They are in memory before the sender is authenticated."""
 
 
 @dataclass(frozen=True, slots=True)
 class LimitedWeb:
-    """In the place of `aiohttp.web` in the SDK's module, as far as that uses it."""
+    """Replaces `aiohttp.web` in the SDK's module, with the names that the SDK uses."""
 
     limits: ConnectionLimits
     tasks: Tasks
     Application: type[web.Application] = web.Application
 
     def AppRunner(self, app: web.Application, **options: Any) -> web.AppRunner:  # noqa: N802, ANN401 - aiohttp's name
-        """Bodies are not decompressed: what a stranger sends must not grow."""
+        """Return a runner that does not decompress bodies, so that no sender can make them grow."""
         return web.AppRunner(app, auto_decompress=False, read_bufsize=READ_AHEAD, **HANDLER_OPTIONS, **options)
 
     @property
     def TCPSite(self) -> Callable[..., LimitedSite]:  # noqa: N802 - aiohttp's name
+        """A class of sites with our limits."""
         return partial(LimitedSite, limits=self.limits, tasks=self.tasks)
 
 
 def limit_port(server: ModuleType, limits: ConnectionLimits, tasks: Tasks) -> None:
-    """Give the SDK's server module these. Raises StartupError where it opens its port in another way."""
+    """Make the SDK's server module use the limits. Raises StartupError when it opens its port in another way."""
     if getattr(server, "web", None) is None or not hasattr(server, "start_server_async"):
-        raise StartupError("Vast's SDK opens its port in another way than this worker expects: it would have no limits")
+        raise StartupError("Vast's SDK opens its port in an unknown way, so its connections would have no limits")
     vars(server).update(web=LimitedWeb(limits, tasks))

@@ -1,4 +1,4 @@
-"""`comfy-worker serve --platform vast-local`: a worker as on Vast, with Vast's router simulated in front of it."""
+"""`comfy-worker serve --platform vast-local`: a worker as on Vast, behind a simulated router."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ A workflow through Vast's own client:
 
 
 class VastLocal(Platform):
-    """The worker runs in a process of its own, because Vast's SDK takes its settings from the process's environment."""
+    """Runs the worker in a process of its own, because Vast's SDK reads its settings from the process's environment."""
 
     name = "vast-local"
     traits = Vast.traits
@@ -51,5 +51,5 @@ class VastLocal(Platform):
             vast = local.vast
             sys.stderr.write(HOW_TO_CALL.format(url=vast.url, endpoint=vast.endpoint, key=vast.api_key))
             sys.stderr.flush()
-            member = await local.ended()
-        raise StartupError(f"the worker ended with code {member.process.returncode}")
+            member = await local.wait_for_exit()
+        raise StartupError(f"the worker exited with code {member.process.returncode}")

@@ -1,6 +1,6 @@
-"""RSA signatures in OpenSSL, for the SDK, which checks each request's in Python: that takes most of its time.
+"""Verifies RSA signatures in OpenSSL for the SDK, which otherwise spends most of its time verifying them in Python.
 
-The SDK's check stays as it is. Names and exceptions are those of PyCryptodome, as far as the SDK uses them.
+The SDK's own check stays as it is. The classes have those names and exceptions of PyCryptodome that the SDK uses.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ SHA256 = utils.Prehashed(hashes.SHA256())
 
 
 class Digest(Protocol):
-    """PyCryptodome's SHA256 of a message."""
+    """A SHA-256 hash object of PyCryptodome."""
 
     def digest(self) -> bytes: ...
 
 
 class RsaKeys:
-    """In the place of `Crypto.PublicKey.RSA`."""
+    """Replaces `Crypto.PublicKey.RSA`."""
 
     @staticmethod
     def import_key(text: str) -> rsa.RSAPublicKey:
-        """Raises ValueError."""
+        """Return the RSA key in a PEM. Raises ValueError for anything else."""
         key = load_pem_public_key(text.encode())
         if not isinstance(key, rsa.RSAPublicKey):
             raise ValueError("not an RSA key")
@@ -37,12 +37,12 @@ class RsaKeys:
 
 @dataclass(frozen=True, slots=True)
 class Verifier:
-    """PKCS#1 v1.5 signatures of one key."""
+    """Verifies PKCS#1 v1.5 signatures by one key."""
 
     key: rsa.RSAPublicKey
 
     def verify(self, message: Digest, signature: bytes) -> None:
-        """Raises ValueError for any other signature than the key's of this message."""
+        """Raise ValueError unless the signature is the key's signature of this message."""
         try:
             self.key.verify(signature, message.digest(), padding.PKCS1v15(), SHA256)
         except InvalidSignature as error:
@@ -50,12 +50,12 @@ class Verifier:
 
 
 class Pkcs1v15:
-    """In the place of `Crypto.Signature.pkcs1_15`."""
+    """Replaces `Crypto.Signature.pkcs1_15`."""
 
     new = Verifier
 
 
 def verify_with_openssl(backend: ModuleType) -> None:
-    """Give the SDK's backend module these. One that imports other names checks as it always did."""
+    """Make the SDK's backend module use these classes. A module with other names keeps its own check."""
     if hasattr(backend, "RSA") and hasattr(backend, "pkcs1_15"):
         vars(backend).update(RSA=RsaKeys, pkcs1_15=Pkcs1v15)

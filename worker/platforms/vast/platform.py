@@ -15,15 +15,15 @@ from worker.settings import Settings
 log = logging.getLogger("worker")
 
 MARKS = ("CONTAINER_ID", "PUBLIC_IPADDR")
-"""The SDK cannot work without these two, and no other platform sets both."""
+"""Variables that the SDK needs, and that no other platform sets both of."""
 SYNC_LIMIT_S = 540.0
-"""Vast's client drops a request after 600 s and sends it again, without end; it has to be answered before."""
+"""Vast's client drops a request after 600 s and retries it forever, so the response has to come before that."""
 
 
 class Vast(Platform):
     """A worker of a serverless worker group.
 
-    The gateway listens on this machine only; the ingress, which listens for clients, checks the router's signature.
+    The gateway listens on this machine only. Clients reach the ingress, which checks the router's signature.
     """
 
     name = "vast"
@@ -40,7 +40,7 @@ class Vast(Platform):
     def detect(self, environ: Mapping[str, str]) -> Detection:
         missing = [name for name in MARKS if not environ.get(name)]
         if missing:
-            return Detection(found=False, evidence=f"{' and '.join(missing)} not set, which Vast sets")
+            return Detection(found=False, evidence=f"Vast's {' and '.join(missing)} not set")
         return Detection(found=True, evidence=f"{' and '.join(MARKS)} are set")
 
     async def serve(self, settings: Settings, environ: Mapping[str, str]) -> None:
@@ -63,7 +63,7 @@ class Vast(Platform):
         try:
             vast = VastSettings.from_env(environ)
         except StartupError as error:
-            cure = "a serverless worker group sets them; try it here with --platform vast-local"
+            cure = "a serverless worker group sets them; use --platform vast-local to run it on this machine"
             return [fail(self.name, str(error), cure)]
         instance = f"instance {vast.container_id}, {vast.public_url}, reports to {vast.autoscaler}"
         return [ok(self.name, instance), _benchmark(vast.benchmark)]
@@ -80,7 +80,7 @@ class Vast(Platform):
 def _benchmark(path: Path | None) -> CheckFinding:
     cure = "set WORKER_BENCHMARK to a workflow"
     if path is None:
-        return warn("benchmark", "a model-free workflow: its score says little", cure)
+        return warn("benchmark", "a workflow without models: its score means little", cure)
     if not path.is_file():
-        return fail("benchmark", f"{path} is not there", cure)
+        return fail("benchmark", f"{path} does not exist", cure)
     return ok("benchmark", str(path))

@@ -1,4 +1,4 @@
-"""The one place that imports Vast's SDK, and the part of it that we use, by its public names."""
+"""The only module that imports the worker part of Vast's SDK, and types for the public names that we use of it."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ BENCHMARKED = WORK[0]
 
 
 class SdkMetrics(BackendMetrics, Protocol):
+    """The SDK's metrics."""
+
     async def aclose(self) -> None: ...
 
 
@@ -38,6 +40,8 @@ class ModelSession(Protocol):
 
 
 class Backend(Protocol):
+    """The SDK's backend."""
+
     metrics: SdkMetrics
     report_addr: str
 
@@ -45,6 +49,8 @@ class Backend(Protocol):
 
 
 class SdkWorker(Protocol):
+    """The SDK's `Worker`."""
+
     backend: Backend
     routes: list[web.RouteDef]
 
@@ -53,7 +59,7 @@ class SdkWorker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Callbacks:
-    """What the SDK asks back: the workload of a request, and its answer."""
+    """Functions that the SDK calls: for the workload of a request, for its response, and around its lifetime."""
 
     workload: Callable[[Mapping[str, Any]], float]
     response: Callable[[object, object], Awaitable[web.StreamResponse]]
@@ -61,21 +67,22 @@ class Callbacks:
 
 
 def build_worker(gateway: str, callbacks: Callbacks, benchmark: Mapping[str, Any]) -> SdkWorker:
-    """The SDK's worker in front of the gateway, not yet running. Raises StartupError.
+    """Return the SDK's worker in front of the gateway, not yet running.
 
-    It admits everything (`max_queue_time` None, all requests in parallel): the gateway has the queue. It has no health
-    check: one failed look marks the SDK's worker as broken for life (T9), and the gateway lives in this same process.
-    `benchmark` is never run where the score is handed over; were it, it would measure the same work.
+    It admits all requests in parallel (`max_queue_time` is None), because the gateway has the queue. It has no health
+    check, because one failed check marks the SDK's worker as broken forever (T9), and the gateway is in this process.
+    The SDK reads a score instead of running `benchmark`. Raises StartupError when the SDK cannot be used.
     """
     try:
         # The package itself hides a failed import behind a None (T37).
         from vastai.serverless.server.lib import backend, data_types, metrics, server
         from vastai.serverless.server.worker import BenchmarkConfig, HandlerConfig, Worker, WorkerConfig, log
     except ImportError as error:
-        raise StartupError(f"Vast's SDK can't be imported: {error}; install the extra `vast`") from error
+        raise StartupError(f"Vast's SDK cannot be imported: {error}; install the extra `vast`") from error
     fallback = BenchmarkConfig([dict(benchmark)], runs=1, concurrency=1)
     handlers = [
-        HandlerConfig(route, **_handled(callbacks, fallback if route == BENCHMARKED else None)) for route in WORK
+        HandlerConfig(route, **_handler_options(callbacks, fallback if route == BENCHMARKED else None))
+        for route in WORK
     ]
     url = URL(gateway)
     config = WorkerConfig(
@@ -89,15 +96,16 @@ def build_worker(gateway: str, callbacks: Callbacks, benchmark: Mapping[str, Any
         with preserve_root_logger():
             worker = Worker(config)
     except (KeyError, ValueError) as error:
-        raise StartupError(f"Vast's SDK refuses the environment: {error!r}") from error
+        raise StartupError(f"Vast's SDK rejects the environment: {error!r}") from error
     verify_with_openssl(backend)
-    # Per request the SDK inspects the class of `auth_data` once for each field; Python keeps what it finds here.
+    # For each request the SDK inspects the signature of this class once per field. Python uses this cached one.
     data_types.AuthData.__signature__ = inspect.signature(data_types.AuthData)
     silence([module.log for module in (backend, data_types, metrics, server)] + [log])
     return cast(SdkWorker, worker)
 
 
-def _handled(callbacks: Callbacks, benchmark: object) -> dict[str, Any]:
+def _handler_options(callbacks: Callbacks, benchmark: object) -> dict[str, Any]:
+    """Return the options of one of the SDK's routes."""
     return {
         "allow_parallel_requests": True,
         "max_queue_time": None,
@@ -108,26 +116,26 @@ def _handled(callbacks: Callbacks, benchmark: object) -> dict[str, Any]:
 
 
 def limit_connections(limits: ConnectionLimits, tasks: Tasks) -> None:
-    """Have the SDK open its ports with limits on their connections. Raises StartupError."""
+    """Make the SDK open its ports with limits on their connections. Raises StartupError when it cannot."""
     from vastai.serverless.server.lib import server
 
     limit_port(server, limits, tasks)
 
 
 def point_at_score(path: Path) -> None:
-    """Have the SDK read its benchmark's result from `path`. Raises StartupError.
+    """Make the SDK read its benchmark's result from `path`. Raises StartupError when it cannot.
 
-    Its module names the file relative to the working directory, which is the whole process's and may be read-only.
+    The SDK's own path is relative to the working directory, which may be read-only.
     """
     from vastai.serverless.server.lib import backend
 
     if not isinstance(getattr(backend, "BENCHMARK_INDICATOR_FILE", None), str):
-        raise StartupError("Vast's SDK keeps its benchmark's result elsewhere than this worker expects")
+        raise StartupError("Vast's SDK stores its benchmark's result in an unknown place")
     backend.BENCHMARK_INDICATOR_FILE = str(path)
 
 
 def new_entry(**fields: Any) -> MetricsEntry:  # noqa: ANN401 - the SDK's own dataclass
-    """One request among the SDK's numbers."""
+    """Return a new entry for the SDK's metrics of one request."""
     from vastai.serverless.server.lib.data_types import RequestMetrics
 
     return cast(MetricsEntry, RequestMetrics(**fields))

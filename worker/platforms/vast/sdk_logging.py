@@ -1,4 +1,4 @@
-"""The SDK's logging, kept in its place."""
+"""Undoes the changes that the SDK makes to logging."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def preserve_root_logger() -> Iterator[None]:
-    """Undo what the SDK's `Worker()` does to the root logger: level and every handler to DEBUG, a handler if none."""
+    """Restore the root logger afterwards: the SDK's `Worker()` sets it and its handlers to DEBUG, or adds a handler."""
     root = logging.getLogger()
     level, handlers = root.level, [(handler, handler.level) for handler in root.handlers]
     try:
@@ -23,7 +23,7 @@ def preserve_root_logger() -> Iterator[None]:
 
 
 def silence(loggers: Sequence[logging.Logger]) -> None:
-    """No access log: Vast's client puts its API key into every URL. No dumps of reports with parts of the token."""
+    """Disable the access log, because every URL has the client's API key, and the dumps of reports with the token."""
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
     for logger in loggers:
         logger.setLevel(logging.INFO)

@@ -1,4 +1,4 @@
-"""`comfy-worker serve --platform vast`: from the public key to the last deletion."""
+"""`comfy-worker serve --platform vast`: the life of a worker, from fetching the public key to the last report."""
 
 from __future__ import annotations
 
@@ -44,43 +44,46 @@ from worker.supervision import OnFailure
 log = logging.getLogger(__name__)
 
 LISTENING_S = 15.0
-ANSWERS_S = 5.0
+"""Seconds that the SDK has to open its port."""
+RESPONSES_S = 5.0
+"""Seconds for sending the last responses after draining."""
 
 
 async def serve(app: App, settings: VastSettings) -> None:
-    """Run until cancelled, then drain.
+    """Serve until cancelled, then drain.
 
-    Raises StartupError: a process that can't serve has to end, so that it is started again; the SDK's own would stay
-    and only complain (T38). Who started it tells the autoscaler (`complaint`).
+    Raises StartupError when the worker cannot serve, so that the process exits and is restarted; the SDK's own would
+    keep running and only report errors (T38). The caller reports the error to the autoscaler (`failure_report`).
     """
     set_missing_variables(settings.for_sdk)
     async with ClientSession(timeout=ClientTimeout(total=10)) as session:
         autoscaler = Autoscaler(session, settings)
         check_ports(settings)
-        signed = await ensure_certificate(FIXED, settings, session) if settings.use_ssl else None
+        certificate = await ensure_certificate(FIXED, settings, session) if settings.use_ssl else None
         app.timing.mark("certificate")
         key = await autoscaler.public_key()
         app.timing.mark("key")
-        await VastWorker(app, settings, autoscaler, key, signed).run()
+        await VastWorker(app, settings, autoscaler, key, certificate).run()
 
 
 def check_ports(settings: VastSettings) -> None:
-    """What the SDK would fail on without an end. Raises StartupError."""
+    """Raise StartupError when a port is in use, because the SDK would keep running without its port."""
     for port in (settings.port, settings.http_port):
         try:
             socket.create_server((settings.host, port)).close()
         except OSError as error:
-            raise StartupError(f"port {port} of {settings.host} can't be used: {error.strerror}") from error
+            raise StartupError(f"port {port} of {settings.host} cannot be used: {error.strerror}") from error
 
 
 @dataclass(frozen=True, slots=True)
 class EngineChanges:
-    """An observer that reports to the autoscaler soon after the share of the engines or the load of one has changed."""
+    """An observer that makes the SDK report soon after an engine was connected, lost or blocked."""
 
     report_soon: Callable[[], None]
 
     @property
     def handlers(self) -> Handlers:
+        """The events that lead to a report."""
         return {EngineConnected: self._changed, EngineLost: self._changed, EngineBlocked: self._changed}
 
     def _changed(self, _: EngineEvent) -> None:
@@ -88,7 +91,7 @@ class EngineChanges:
 
 
 class VastWorker:
-    """The SDK's worker with our door before it."""
+    """The SDK's worker behind our ingress, with its reports corrected."""
 
     def __init__(
         self,
@@ -119,7 +122,7 @@ class VastWorker:
         metrics.model_metrics = ModelMetrics(
             self._ledger.report_soon,
             self._give_up,
-            self._reported,
+            self._notify_report,
             share=lambda: app.engines.share,
             leftover=lambda: app.engines.leftover_workload,
         )
@@ -128,7 +131,10 @@ class VastWorker:
         self._ingress = Ingress(app, signature_check, self._ledger, self._give_up)
 
     async def run(self) -> None:
-        """Raises StartupError; CancelledError and RestartRequested after draining."""
+        """Serve until cancelled or until a restart is requested, then drain.
+
+        Raises StartupError when the worker cannot serve, and CancelledError or RestartRequested after draining.
+        """
         async with AsyncExitStack() as stack:
             session = await stack.enter_async_context(ClientSession(timeout=ClientTimeout(total=None)))
             job_routes = JobRoutes(self._ingress, session, self._app.url).routes()
@@ -147,15 +153,16 @@ class VastWorker:
                 raise
 
     async def _run_sdk(self) -> None:
-        """The SDK's own loop: it never ends in a worker that serves. Raises WorkerFailed."""
+        """Run the SDK's own loop. Raises WorkerFailed when it ends, which it never should."""
         await self._worker.run_async(host=self._settings.host)
-        raise WorkerFailed("Vast's SDK gave up: it ended")
+        raise WorkerFailed("Vast's SDK gave up: it stopped")
 
     async def _watch_sdk(self) -> None:
-        """The SDK reports an error for ever and goes on refusing, once it has given up. Raises WorkerFailed."""
+        """Raise WorkerFailed once the SDK has given up, because it would only report errors and reject requests."""
         raise WorkerFailed(f"Vast's SDK gave up: {await self._given_up}")
 
     async def _start(self) -> None:
+        """Wait until the SDK has opened its port and read the score. Raises StartupError."""
         try:
             async with asyncio.timeout(LISTENING_S):
                 await self._readiness.entered.wait()
@@ -166,73 +173,73 @@ class VastWorker:
         await self._app.settled()
         self._ledger.report_soon()
         self._app.timing.mark("benchmark")
-        log.info("ready: %s takes requests, %s", self._settings.public_url, self._app.timing)
+        log.info("ready: %s accepts requests, %s", self._settings.public_url, self._app.timing)
 
     async def _watch(self) -> None:
-        """Wait for a reason to start anew, then drain. Raises RestartRequested."""
-        asked = await self._restart_asked()
+        """Wait for a reason to restart, then drain. Raises RestartRequested."""
+        reason = await self._restart_reason()
         await self._drain()
-        raise RestartRequested(f"drained for {asked}; to be started again")
+        raise RestartRequested(f"drained for {reason}; restarting")
 
-    async def _restart_asked(self) -> str:
-        """By whom, or what for."""
+    async def _restart_reason(self) -> str:
+        """Wait for an update by Vast or for the certificate's renewal, and return which one it was."""
         update = asyncio.create_task(self._update.requested.wait())
-        ends: set[asyncio.Task[Any]] = {update}
+        triggers: set[asyncio.Task[Any]] = {update}
         if self._certificate is not None:
-            ends.add(
+            triggers.add(
                 asyncio.create_task(
                     wait_until_renewal(self._certificate, lambda: not self._app.manager.admission.load.jobs)
                 )
             )
         try:
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(triggers, return_when=asyncio.FIRST_COMPLETED)
             return "an update by Vast" if update.done() else "a new certificate"
         finally:
-            for task in ends:
+            for task in triggers:
                 task.cancel()
 
-    def _give_up(self, why: str) -> None:
+    def _give_up(self, reason: str) -> None:
         if not self._given_up.done():
-            self._given_up.set_result(why)
+            self._given_up.set_result(reason)
 
-    def _reported(self, taken: bool, load_units: float, max_perf_units: float) -> None:
-        self._app.observers.notify(LoadReported(taken, load_units, max_perf_units))
+    def _notify_report(self, accepted: bool, load_units: float, max_perf_units: float) -> None:
+        self._app.observers.notify(LoadReported(accepted, load_units, max_perf_units))
 
-    async def _respond(self, request: object, answer: object) -> web.StreamResponse:
-        return await self._responder(request, answer)
+    async def _respond(self, request: object, response: object) -> web.StreamResponse:
+        return await self._responder(request, response)
 
     def _workload(self, payload: Mapping[str, Any]) -> float:
-        """The SDK's question: the same number as in the ingress, so that what is taken back is what was counted."""
+        """Return a request's workload to the SDK: the number that the ingress uses, so that corrections are exact."""
         context = CONTEXT.get(None)
         return self._app.intake.workload_of(payload) if context is None else context.workload
 
     async def _measure(self) -> float:
-        """The speed of all engines together, as if those that did not start were as fast as the others."""
+        """Return the speed of all engines together, as if those that did not start were as fast as the others."""
         await self._app.ready()
         engines = self._app.engines
         await engines.settled()
         engine, count = await engines.info(), len(engines.engines)
         conditions = (self._settings.image, engine.device, engine.version, *([f"{count} engines"] if count > 1 else ()))
-        scores = ScoreFile(self._state, self._benchmark.key(*conditions))
+        score_file = ScoreFile(self._state, self._benchmark.key(*conditions))
         workload = self._app.intake.workload_of(self._benchmark.payload)
-        score = await self._benchmark.score(self._app.url, workload, scores.known, len(engines.alive), engines.share)
-        scores.keep(score)
+        score = await self._benchmark.score(self._app.url, workload, score_file.read, len(engines.alive), engines.share)
+        score_file.write(score)
         return score
 
     async def _drain(self) -> None:
-        """New requests are refused from here on, running ones are given their time."""
+        """Reject new requests, and wait for the running ones within the time limit."""
         await self._app.drain()
         try:
-            async with asyncio.timeout(ANSWERS_S):
+            async with asyncio.timeout(RESPONSES_S):
                 await self._ingress.wait_until_idle()
         except TimeoutError:
-            log.warning("some answers were not fetched")
+            log.warning("some responses were not fetched")
 
     async def _close(self, running: asyncio.Task[None]) -> None:
-        """What the SDK leaves open, and what it had no time to tell."""
+        """Stop the SDK, send the deletions that it did not send, and close what it leaves open."""
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         if rows := self._ledger.take_deletions():
-            await self._autoscaler.deleted(rows)
+            await self._autoscaler.send_deletions(rows)
         await self._worker.backend.metrics.aclose()
         await self._worker.backend.session.close()

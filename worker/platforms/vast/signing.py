@@ -1,4 +1,4 @@
-"""How a worker comes to its certificate: a good one is kept, else Vast's console signs a new one."""
+"""Gets the worker's certificate: a valid one is kept, otherwise Vast's console signs a new one."""
 
 from __future__ import annotations
 
@@ -24,62 +24,72 @@ log = logging.getLogger(__name__)
 
 RETRY_PAUSES = Backoff(1.0, 15.0)
 TRY_S = 15.0
-LARGEST = 256 * 1024
+"""Seconds for one request to the console."""
+MAX_CERTIFICATE = 256 * 1024
+"""Largest response in bytes that is read."""
 AGAIN_S = 3600.0
-"""How long a worker that kept an old certificate, because nobody signed a new one, serves before it tries again."""
+"""Seconds until a worker that could not renew its certificate tries again."""
 LATEST = datetime.timedelta(minutes=10)
+"""A renewal waits for running jobs until this long before the certificate expires."""
 
 
 def now() -> datetime.datetime:
+    """Return the present time in UTC."""
     return datetime.datetime.now(datetime.UTC)
 
 
 async def ensure_certificate(
     pair: CertificatePair, settings: VastSettings, session: aiohttp.ClientSession
 ) -> Certificate:
-    """The pair's, made if there is none that is good. Raises StartupError."""
+    """Return the certificate in `pair`, after replacing it when it is unusable or due for renewal.
+
+    Raises StartupError when there is no usable certificate.
+    """
     try:
         old: Certificate | None = await asyncio.to_thread(pair.load, settings.public_ip, now())
-    except UnusableCertificate as why:
+    except UnusableCertificate as reason:
         old = None
-        log.info("a new certificate is needed: %s", why)
+        log.info("a new certificate is needed: %s", reason)
     if old is not None and now() < old.renew_at:
-        log.info("the certificate is kept: good until %s", _day(old.ends))
+        log.info("the certificate is kept: valid until %s", _minute(old.ends))
         return old
     try:
         await asyncio.to_thread(pair.check_writable)
-        return await _new(pair, settings, session)
+        return await _new_certificate(pair, settings, session)
     except StartupError as error:
         if old is None:
             raise
-        log.error("the old certificate is used, good until %s: %s", _day(old.ends), error)
+        log.error("the old certificate is kept, valid until %s: %s", _minute(old.ends), error)
         return old
 
 
-async def _new(pair: CertificatePair, settings: VastSettings, session: aiohttp.ClientSession) -> Certificate:
+async def _new_certificate(
+    pair: CertificatePair, settings: VastSettings, session: aiohttp.ClientSession
+) -> Certificate:
+    """Create a key, have it signed and write both, with retries for up to `sign_timeout_s` seconds."""
     key, request = await asyncio.to_thread(new_request)
     url = f"{settings.sign_addr.rstrip('/')}/api/v0/sign_cert/?instance_id={settings.container_id}"
-    why = f"no answer from {url}"
+    reason = f"no response from {url}"
     try:
         async with asyncio.timeout(settings.sign_timeout_s):
             for pause in RETRY_PAUSES.pauses():
                 try:
-                    signed = await _ask(session, url, request)
-                    made = check_certificate(signed, key, settings.public_ip, now())
+                    signed = await _request_signature(session, url, request)
+                    certificate = check_certificate(signed, key, settings.public_ip, now())
                 except (UnusableCertificate, aiohttp.ClientError, TimeoutError) as error:
-                    why = f"{url}: {error or type(error).__name__}"
-                    log.warning("no certificate from %s; asking again in %.1f s", why, pause)
+                    reason = f"{url}: {error or type(error).__name__}"
+                    log.warning("no certificate from %s; retrying in %.1f s", reason, pause)
                     await asyncio.sleep(pause)
                     continue
                 await asyncio.to_thread(pair.write, signed, key)
-                log.info("a new certificate, good until %s", _day(made.ends))
-                return made
+                log.info("a new certificate, valid until %s", _minute(certificate.ends))
+                return certificate
     except TimeoutError:
         pass
-    raise StartupError(f"no certificate within {settings.sign_timeout_s:g} s: {why}")
+    raise StartupError(f"no certificate within {settings.sign_timeout_s:g} s: {reason}")
 
 
-async def _ask(session: aiohttp.ClientSession, url: str, request: bytes) -> bytes:
+async def _request_signature(session: aiohttp.ClientSession, url: str, request: bytes) -> bytes:
     """Send the certificate request to the console, which needs no key, and return the body of its response.
 
     Raises UnusableCertificate when the status is not 200.
@@ -87,25 +97,25 @@ async def _ask(session: aiohttp.ClientSession, url: str, request: bytes) -> byte
     headers = {"Content-Type": "application/octet-stream"}
     limit = aiohttp.ClientTimeout(total=TRY_S)
     async with session.post(url, data=request, headers=headers, timeout=limit, allow_redirects=False) as response:
-        body = await response.content.read(LARGEST)
+        body = await response.content.read(MAX_CERTIFICATE)
         if response.status != 200:
             raise UnusableCertificate(f"HTTP {response.status} {body[:200].decode(errors='replace')}".strip())
         return body
 
 
-async def wait_until_renewal(made: Certificate, quiet: Callable[[], bool], look_s: float = 1.0) -> None:
-    """Return when the certificate should be made anew: from `renew_at` on, as soon as nothing runs.
+async def wait_until_renewal(certificate: Certificate, is_idle: Callable[[], bool], poll_s: float = 1.0) -> None:
+    """Wait until the certificate should be renewed: from `renew_at` on, as soon as no job runs.
 
-    The SDK reads it once, so that only a new process can use another. One that was old at the start is not tried for
-    again at once: nobody signed a new one then.
+    A renewal needs a restart, because the SDK reads the certificate only once. If the certificate was due at the start,
+    renewing it has just failed, so the next try is an hour later. `poll_s` is the interval in seconds for `is_idle`.
     """
-    old = made.renew_at <= now()
-    at = now() + datetime.timedelta(seconds=AGAIN_S) if old else made.renew_at
-    await asyncio.sleep(max(0.0, (at - now()).total_seconds()))
-    while not quiet() and now() < made.ends - LATEST:  # noqa: ASYNC110 - nobody tells when the last job has ended
-        await asyncio.sleep(look_s)
-    log.warning("the certificate is good until %s: it is time for a new one", _day(made.ends))
+    overdue = certificate.renew_at <= now()
+    renew_at = now() + datetime.timedelta(seconds=AGAIN_S) if overdue else certificate.renew_at
+    await asyncio.sleep(max(0.0, (renew_at - now()).total_seconds()))
+    while not is_idle() and now() < certificate.ends - LATEST:  # noqa: ASYNC110 - there is no event for the last job's end
+        await asyncio.sleep(poll_s)
+    log.warning("the certificate is valid until %s and is renewed now", _minute(certificate.ends))
 
 
-def _day(at: datetime.datetime) -> str:
+def _minute(at: datetime.datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M} UTC"

@@ -1,7 +1,7 @@
-"""Vast's REST API for one account, played on this machine for Vast's own client.
+"""A simulation of Vast's REST API for one account, for Vast's own client.
 
-What is known of the real one, and how: `docs/vast.md`. Where nobody outside knows, it does what is worse for the
-caller, and a switch of `AccountFaultConfig` says so.
+`docs/vast.md` lists what is known of the real API and how. Where its behavior is unknown, the simulation does what is
+worse for the caller, and `AccountFaultConfig` has a switch for it.
 """
 
 from worker.simulators.vast_account.call_log import AccountCall, CallLog

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from worker.errors import CannotListen, StartupError
 from worker.simulators.vast_account.server import serve
-from worker.simulators.vast_router.local_fleet import fleet
+from worker.simulators.vast_router.local_fleet import start_fleet
 
 READY_S = 60.0
 
@@ -44,7 +44,7 @@ async def _run(port: int, workers: int) -> None:
                 ["serve", "--platform", "vast", "--comfyui", "embedded", "--port", "0", "--state", str(folder / str(n))]
                 for n in range(1, workers + 1)
             ]
-            members = await stack.enter_async_context(fleet(commands, os.environ, folder))
+            members = await stack.enter_async_context(start_fleet(commands, os.environ, folder))
             await members.ready(READY_S)
             vast = members.vast
         account = await stack.enter_async_context(serve(port=port, vast=vast))

@@ -1,4 +1,4 @@
-"""The workers that the groups have, and the instances under them. No I/O, no clock of its own."""
+"""The workers of the simulated groups and their instances. There is no I/O, and the caller passes the time."""
 
 from __future__ import annotations
 
@@ -14,49 +14,52 @@ from worker.simulators.vast_account.fault_config import AccountFaultConfig, Work
 Row = dict[str, Any]
 
 PLACEHOLDER = 50.0
-"""What stands in for the speed of a worker that isn't ready: a number, so that nobody takes a number for a sign."""
+"""Speed that is listed for a worker that is not ready, so that no caller takes a number as a sign of readiness."""
 
 
 @dataclass(slots=True)
 class AccountWorker:
-    """One worker on one instance, of the same id. `began` is when it was started with its present template."""
+    """One worker and its instance, which has the same id. `started_at` is when it started with its present template."""
 
     id: int
     group_id: int
     endpoint_id: int
     template_hash: str
-    began: float
+    started_at: float
 
 
 class AccountWorkers:
-    """Members by id. Each group has as many as its endpoint's floor asks for, `cold_workers` at least."""
+    """All workers by id. Each group has as many as its endpoint's minimum, which is at least `cold_workers`."""
 
     def __init__(self) -> None:
         self.members: dict[int, AccountWorker] = {}
         self._ids = itertools.count(90_001)
 
     def follow(self, groups: Mapping[int, Row], endpoints: Mapping[int, Row], now: float) -> None:
-        """Rent what is missing. What a removed group rented stays, as Vast's CLI warns."""
+        """Rent the missing workers. Those of a deleted group stay, as Vast's CLI warns."""
         for group in groups.values():
             endpoint = endpoints.get(group["endpoint_id"])
             if endpoint is None or endpoint["endpoint_state"] != "active":
                 continue
             present = sum(member.group_id == group["id"] for member in self.members.values())
-            for _ in range(_wanted(endpoint) - present):
+            for _ in range(_minimum(endpoint) - present):
                 number = next(self._ids)
                 hash_id = group["template_hash"]
                 self.members[number] = AccountWorker(number, group["id"], endpoint["id"], hash_id, now)
 
     def update(self, group: Row, now: float) -> list[int]:
-        """Start those over that have another template than their group; their ids. The real pace is unknown."""
-        late = [one for one in self.members.values() if one.group_id == group["id"]]
-        late = [one for one in late if one.template_hash != group["template_hash"]]
+        """Restart the workers of a group that have another template than the group, and return their ids.
+
+        The pace of the real updates is unknown.
+        """
+        late = [member for member in self.members.values() if member.group_id == group["id"]]
+        late = [member for member in late if member.template_hash != group["template_hash"]]
         for member in late:
-            member.template_hash, member.began = group["template_hash"], now
+            member.template_hash, member.started_at = group["template_hash"], now
         return [member.id for member in late]
 
     def rows(self, endpoint: Row, images: Mapping[str, Row], fault_config: AccountFaultConfig, now: float) -> list[Row]:
-        """What `POST /get_endpoint_workers/` lists."""
+        """Return the rows of `POST /get_endpoint_workers/`."""
         own = [member for member in self.members.values() if member.endpoint_id == endpoint["id"]]
         stopped = endpoint["endpoint_state"] == "stopped"
         rows = []
@@ -70,7 +73,7 @@ class AccountWorkers:
         return rows
 
     def instances(self, images: Mapping[str, Row]) -> list[Row]:
-        """What the list of instances says of them: the template that they were started with, not their group."""
+        """Return the rows of the list of instances, which name the template of each instance but not its group."""
         return [
             {
                 **{"id": member.id, "label": "", "actual_status": "running", "machine_id": 5000 + member.id % 1000},
@@ -84,12 +87,13 @@ class AccountWorkers:
         ]
 
 
-def _wanted(endpoint: Row) -> int:
+def _minimum(endpoint: Row) -> int:
     floor = max(int(endpoint["cold_workers"] or 0), int(float(endpoint["min_load"] or 0.0) > 0))
     return min(floor, int(endpoint["max_workers"]))
 
 
 def lifecycle_of(member: AccountWorker, images: Mapping[str, Row], fault_config: AccountFaultConfig) -> WorkerLifecycle:
+    """Return the lifecycle of a worker, by its template's hash, by its image, or the general one."""
     template = images.get(member.template_hash, {})
     image = f"{template.get('image')}:{template.get('tag')}"
     return (
@@ -100,8 +104,8 @@ def lifecycle_of(member: AccountWorker, images: Mapping[str, Row], fault_config:
 
 
 def status_of(member: AccountWorker, lifecycle: WorkerLifecycle, now: float) -> str:
-    """By how long it has been at it."""
-    age = now - member.began
+    """Return the status of a worker, which depends on the time since its start."""
+    age = now - member.started_at
     if age < lifecycle.creating_s:
         return "creating"
     return "loading" if age < lifecycle.creating_s + lifecycle.loading_s else lifecycle.ends

@@ -1,4 +1,4 @@
-"""What was asked: every call, without the secrets that it carried."""
+"""A log of all calls, without the secrets in them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SECRETS = frozenset({"api_key", "value", "docker_login_pass"})
 
 @dataclass(frozen=True, slots=True)
 class AccountCall:
-    """One request; `status` is the answer's, 0 where there was none."""
+    """One request. `status` is the response's HTTP status, or 0 when there was no response."""
 
     method: str
     path: str
@@ -22,18 +22,20 @@ class AccountCall:
 
 
 class CallLog:
-    """A bounded list, oldest first."""
+    """The latest calls, oldest first."""
 
     def __init__(self) -> None:
         self.calls: deque[AccountCall] = deque(maxlen=KEPT)
 
     def add(self, method: str, path: str, body: Mapping[str, Any], status: int) -> None:
+        """Add a call, with its secrets replaced by `***`."""
         shown = {name: "***" if name in SECRETS else value for name, value in body.items()}
         self.calls.append(AccountCall(method, path, shown, status))
 
     def count(self, method: str = "", path: str = "") -> int:
-        """Calls of that method to paths that begin so."""
+        """Return the number of calls with this method to paths that start with `path`."""
         return sum(call.method == method or not method for call in self.calls if call.path.startswith(path))
 
     def clear(self) -> None:
+        """Remove all calls."""
         self.calls.clear()

@@ -1,4 +1,4 @@
-"""A stand-in of Vast's router behind the account's URL, so that an endpoint of the account has real workers."""
+"""Forwards requests from the account's URL to a simulated router, so that an endpoint can have real workers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from worker.simulators.vast_router import LocalVast
 
 
 class EndpointRouter:
-    """Use it as `async with`."""
+    """A connection to a simulated router. Use it as `async with`."""
 
     def __init__(self, vast: LocalVast) -> None:
         self.endpoint = vast.endpoint
@@ -27,19 +27,20 @@ class EndpointRouter:
         await self._session.close()
 
     async def forward(self, request: web.Request) -> web.Response:
-        """The router's own answer."""
+        """Forward a request to the router and return its response."""
         body = await request.read()
-        async with self._session.request(request.method, request.path_qs, data=body, headers=_type(request)) as answer:
-            return web.Response(
-                body=await answer.read(), status=answer.status, headers={"Content-Type": answer.headers["Content-Type"]}
-            )
+        async with self._session.request(
+            request.method, request.path_qs, data=body, headers=_content_type(request)
+        ) as response:
+            headers = {"Content-Type": response.headers["Content-Type"]}
+            return web.Response(body=await response.read(), status=response.status, headers=headers)
 
     async def workers(self) -> list[dict[str, object]]:
-        """The workers that reported to the router."""
-        async with self._session.post("/get_endpoint_workers/", json={"api_key": self._vast.api_key}) as answer:
-            rows: list[dict[str, object]] = await answer.json()
+        """Return the workers that reported to the router."""
+        async with self._session.post("/get_endpoint_workers/", json={"api_key": self._vast.api_key}) as response:
+            rows: list[dict[str, object]] = await response.json()
             return rows
 
 
-def _type(request: web.Request) -> dict[str, str]:
+def _content_type(request: web.Request) -> dict[str, str]:
     return {"Content-Type": request.headers.get("Content-Type", "application/octet-stream")}

@@ -1,4 +1,4 @@
-"""How the stand-in behaves: every way in which the real API is known to be slow, absent or unfriendly."""
+"""Switches of the simulation: the ways in which the real API is known to be slow, unavailable or inconvenient."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class CallFault(StrEnum):
-    """What happens to one call. `took effect` means that only the answer is lost."""
+    """What happens to one call. `took effect` means that only the response is lost."""
 
     ERROR_500 = "500, nothing happened"
     ERROR_502 = "502, nothing happened"
@@ -20,45 +20,47 @@ class CallFault(StrEnum):
 
     @property
     def takes_effect(self) -> bool:
+        """Whether the call changes the account although its response is lost."""
         return self in (CallFault.LATE, CallFault.DROPPED, CallFault.ERROR_504)
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerLifecycle:
-    """What becomes of a worker: creating, then loading, then `ends`. Times are seconds."""
+    """The states of a worker after its start: creating, then loading, then `ends`. Times are seconds."""
 
     creating_s: float = 0.0
     loading_s: float = 0.0
     ends: str = "idle"
-    """`idle`, `error`, or `loading` for one that never gets ready."""
+    """`idle`, `error`, or `loading` for a worker that never becomes ready."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccountFaultConfig:
-    """One frozen set of switches; `LocalAccount.configure` replaces it while everything runs. Times are seconds."""
+    """The switches, which `LocalAccount.configure` replaces while the simulation runs. Times are seconds."""
 
     faults: Mapping[int, CallFault] = field(default_factory=dict)
-    """By number of the call; the first one is 1."""
+    """Faults by the number of the call; the first call is 1."""
     hang_s: float = 5.0
-    """How long a late answer takes."""
+    """Duration of a late response."""
     interval_s: float = 0.0
-    """Between two calls of the same kind; sooner is 429 in plain text."""
+    """Minimum interval between two calls of the same kind. A call before that gets 429 in plain text."""
     refusals_count: bool = False
-    """Whether a refused call begins a new interval. Unknown of the real one."""
+    """Whether a rejected call starts a new interval. Unknown for the real API."""
     retry_after: bool = False
-    """Whether 429 comes with that header. The real one doesn't, its docs say."""
+    """Whether 429 has a Retry-After header. According to its docs, the real API does not send one."""
     puts_replace: bool = True
-    """What a PUT leaves out or nulls goes back to its default; False keeps it. Unknown of the real one."""
+    """Whether a PUT resets fields that are missing or null, or keeps them. Unknown for the real API."""
     updates_by_itself: bool = False
-    """Whether a group's new template moves its workers without `update_workers`. The docs say yes, the CLI no."""
+    """Whether a group's new template updates its workers without `update_workers`. The docs say yes, the CLI no."""
     plain_values: bool = False
-    """Whether values of variables may have only letters, digits and `_.-`, as one page of the docs says."""
+    """Whether values of variables can only have letters, digits and `_.-`, as one page of the docs says."""
     filters_heeded: bool = True
-    """False gives all visible templates, whatever is asked for."""
+    """False returns all visible templates and ignores the filters."""
     groups_named: bool = False
-    """Whether rows of workers have the id of their group. No source shows one."""
+    """Whether rows of workers have the id of their group. No source shows such a row."""
     lifecycle: WorkerLifecycle = field(default_factory=WorkerLifecycle)
+    """Lifecycle of all other workers."""
     lifecycles: Mapping[str, WorkerLifecycle] = field(default_factory=dict)
-    """Of the workers of some templates, by hash or by `image:tag`."""
+    """Lifecycles of the workers of some templates, by hash or by `image:tag`."""
     measured_perf: float = 100.0
-    """Workload/s of a worker that is ready."""
+    """Speed of a ready worker in workload units per second."""

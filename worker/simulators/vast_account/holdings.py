@@ -1,4 +1,4 @@
-"""What the account holds, and what each call does to it. No I/O, no clock."""
+"""The contents of the simulated account, and the effect of each call on them. There is no I/O and no clock."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ENDPOINT_DEFAULTS: Body = {
     **{"max_workers": 16, "max_queue_time": 30.0, "target_queue_time": 10.0, "inactivity_timeout": None},
     **{"autoscaler_instance": "prod", "endpoint_state": "active"},
 }
-"""By the docs; Vast's own tools send others."""
+"""Defaults according to the docs. Vast's own tools send other values."""
 GROUP_DEFAULTS: Body = {
     **{"launch_args": None, "gpu_ram": 24.0, "template_id": None, "min_cold_load": None, "max_workers": None},
     **{"docker_login_repo": None, "docker_login_user": None, "autoscaler_instance": "prod"},
@@ -29,7 +29,7 @@ GROUP_DEFAULTS: Body = {
 
 
 class Holdings:
-    """Dictionaries by id, in the shape in which they are listed."""
+    """The rows of the account by id, in the form in which the API lists them."""
 
     def __init__(self) -> None:
         self.user_id = 4711
@@ -38,32 +38,34 @@ class Holdings:
         self.endpoints: dict[int, Row] = {}
         self.groups: dict[int, Row] = {}
         self.endpoint_keys: dict[str, str] = {}
-        """Keys that endpoints of these names get; others get new ones."""
+        """Keys for endpoints with these names. Other endpoints get new keys."""
         self._ids = itertools.count(1001)
         self.templates = Templates(self.user_id, self._ids)
 
     def set_variable(self, body: Body, *, new: bool, plain: bool) -> Row:
+        """Create (`new`) or change a variable. `plain` rejects values with special characters."""
         name = str(body["key"]).upper()
         if plain and not PLAIN.fullmatch(str(body["value"])):
-            raise CallRefused(400, "invalid_args", f"value {body['value']} doesn't match {PLAIN.pattern}")
+            raise CallRefused(400, "invalid_args", f"value {body['value']} does not match {PLAIN.pattern}")
         if new and name in self.environment:
-            raise CallRefused(400, "existing_key", f"{name} exists already")
+            raise CallRefused(400, "existing_key", f"{name} already exists")
         if not new and name not in self.environment:
-            raise CallRefused(404, "no_such_key", f"{name} doesn't exist")
+            raise CallRefused(404, "no_such_key", f"{name} does not exist")
         self.environment[name] = str(body["value"])
         return {"success": True, "msg": "saved"}
 
     def remove_variable(self, body: Body) -> Row:
+        """Delete a variable."""
         if self.environment.pop(str(body["key"]).upper(), None) is None:
             raise CallRefused(404, "no_such_key", "no such key")
         return {"success": True, "msg": "removed"}
 
     def create_endpoint(self, body: Body) -> Row:
-        """Whether a second one of the same name is refused is unknown: here it is made."""
+        """Create an endpoint. A second one with the same name is accepted here; for the real API that is unknown."""
         number = next(self._ids)
         name = body.get("endpoint_name") or f"endpoint-{number}"
         self.endpoints[number] = {
-            **_over(ENDPOINT_DEFAULTS, body),
+            **_merged(ENDPOINT_DEFAULTS, body),
             "endpoint_name": name,
             "id": number,
             "user_id": self.user_id,
@@ -73,25 +75,29 @@ class Holdings:
         return {"success": True, "result": number}
 
     def endpoint(self, number: int) -> Row:
-        return _there(self.endpoints, number)
+        """Return an endpoint. Raises CallRefused when it does not exist."""
+        return _existing(self.endpoints, number)
 
     def group(self, number: int) -> Row:
-        return _there(self.groups, number)
+        """Return a group. Raises CallRefused when it does not exist."""
+        return _existing(self.groups, number)
 
     def change_endpoint(self, number: int, body: Body, replace: bool) -> Row:
-        row = _there(self.endpoints, number)
+        """Change an endpoint. `replace` resets fields that are not in the body to their defaults."""
+        row = _existing(self.endpoints, number)
         own = {name: row[name] for name in ("endpoint_name", "id", "user_id", "api_key", "created_at")}
         base = {**ENDPOINT_DEFAULTS, **own, "endpoint_state": row["endpoint_state"]} if replace else row
-        self.endpoints[number] = _over(base, body)
+        self.endpoints[number] = _merged(base, body)
         return {"success": True}
 
     def remove_endpoint(self, number: int) -> Row:
-        """Its groups stay, for nobody to find: whether the real one takes them along is unknown."""
-        _there(self.endpoints, number)
+        """Delete an endpoint. Its groups stay; it is unknown whether the real API deletes them."""
+        _existing(self.endpoints, number)
         del self.endpoints[number]
         return {"success": True}
 
     def create_group(self, body: Body) -> Row:
+        """Create a group in an existing endpoint."""
         endpoint_id = body.get("endpoint_id")
         if endpoint_id not in self.endpoints:
             raise CallRefused(400, "invalid_args", "no such endpoint")
@@ -101,19 +107,21 @@ class Holdings:
         return {"success": True, "id": number}
 
     def change_group(self, number: int, body: Body, replace: bool) -> Row:
-        row = _there(self.groups, number)
+        """Change a group. `replace` resets fields that are not in the body to their defaults."""
+        row = _existing(self.groups, number)
         own = {name: row[name] for name in ("id", "endpoint_id", "api_key")}
         self.groups[number] = self._group({**GROUP_DEFAULTS, "template_hash": None, **own} if replace else row, body)
         return {"success": True}
 
     def remove_group(self, number: int) -> Row:
-        _there(self.groups, number)
+        """Delete a group."""
+        _existing(self.groups, number)
         del self.groups[number]
         return {"success": True}
 
     def _group(self, base: Body, body: Body) -> Row:
-        """The search always replaces the former one, and gets what it doesn't mention."""
-        row = _over(base, body)
+        """Return the changed group. Its search is always replaced, and Vast's defaults are added to it."""
+        row = _merged(base, body)
         if row["template_hash"] not in self.templates.versions:
             raise CallRefused(400, "invalid_args", "no such template")
         row["search_params"] = str(body.get("search_params") or "")
@@ -121,12 +129,12 @@ class Holdings:
         return row
 
 
-def _over(base: Body, body: Body) -> Row:
-    """The base with those fields of the body that it knows and that aren't null."""
+def _merged(base: Body, body: Body) -> Row:
+    """Return `base` updated with the fields of the body that `base` has and that are not null."""
     return {**base, **{name: value for name, value in body.items() if name in base and value is not None}}
 
 
-def _there(rows: Mapping[int, Row], number: int) -> Row:
+def _existing(rows: Mapping[int, Row], number: int) -> Row:
     if number not in rows:
         raise CallRefused(404, "no_such_object", f"no object {number}")
     return rows[number]

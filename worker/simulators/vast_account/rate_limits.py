@@ -10,12 +10,13 @@ NUMBER = re.compile(r"/\d+")
 
 
 class RateLimits:
-    """When each kind of call was last let through. A kind is method and path, whatever the id."""
+    """The time of the last accepted call of each kind. A kind is a method and a path without ids."""
 
     def __init__(self) -> None:
         self._last: dict[str, float] = {}
 
     def allow(self, method: str, path: str, fault_config: AccountFaultConfig, now: float) -> bool:
+        """Return whether a call at the time `now` is accepted, and record it."""
         kind = f"{method} {NUMBER.sub('/N', path)}"
         allowed = now - self._last.get(kind, float("-inf")) >= fault_config.interval_s
         if allowed or fault_config.refusals_count:

@@ -1,10 +1,10 @@
-"""A call that is answered with no."""
+"""The error of a simulated call."""
 
 from __future__ import annotations
 
 
 class CallRefused(Exception):
-    """`status` is HTTP's; `error` is Vast's word for it, or one like Vast's."""
+    """The call is rejected with this HTTP status and error code; the code is Vast's or a similar one."""
 
     def __init__(self, status: int, error: str, message: str) -> None:
         super().__init__(message)

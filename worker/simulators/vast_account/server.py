@@ -1,4 +1,4 @@
-"""The stand-in itself: one loopback port for the console and for the autoscaler."""
+"""The simulated API: one loopback port for the console and the autoscaler."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from vastai.serverless.client.client import Serverless
 
 MAX_BODY = 4 * 2**20
-OPEN = ("/root.pem", "/pubkey/", "/worker_status/", "/delete_requests/", "/route/")
-"""What a joined router answers, to workers and clients with keys of its own."""
+ROUTER_PATHS = ("/root.pem", "/pubkey/", "/worker_status/", "/delete_requests/", "/route/")
+"""Paths that are forwarded to the router, whose workers and clients have its own keys."""
 
 Body = dict[str, Any]
 
 
 class LocalAccount:
-    """One account, empty at first. `holdings` and `crew` are what it holds, `record` what it was asked."""
+    """One account, empty at first: its contents in `holdings` and `workers`, and the calls so far in `record`."""
 
     def __init__(self, fault_config: AccountFaultConfig, vast: LocalVast | None = None) -> None:
         self.url = ""
@@ -43,7 +43,7 @@ class LocalAccount:
         self._fault_config = fault_config
         self._limits = RateLimits()
         self._calls = 0
-        self._joint = EndpointRouter(vast) if vast else None
+        self._router = EndpointRouter(vast) if vast else None
         if vast:
             self.holdings.endpoint_keys[vast.endpoint] = vast.endpoint_key
 
@@ -52,12 +52,12 @@ class LocalAccount:
         return self.holdings.api_key
 
     def configure(self, fault_config: AccountFaultConfig) -> None:
-        """Change how the stand-in behaves from the next call on, which is number 1 of `faults` again."""
+        """Replace the switches from the next call on, which is number 1 of `faults` again."""
         self._fault_config, self._calls = fault_config, 0
         self._limits = RateLimits()
 
     def client(self) -> Serverless:
-        """Vast's own client, unmodified, pointed here; needs a joined router. Use it as `async with`."""
+        """Return Vast's own client for this address. It needs a router. Use it as `async with`."""
         from vastai.serverless.client.client import Serverless
 
         client = Serverless(api_key=self.api_key, autoscaler_url=self.url, webserver_url=self.url)
@@ -66,9 +66,9 @@ class LocalAccount:
 
     @asynccontextmanager
     async def listening(self, host: str, port: int) -> AsyncIterator[None]:
-        """Serve until left. Raises CannotListen."""
+        """Serve while the context lasts. Raises CannotListen."""
         app = web.Application(client_max_size=MAX_BODY)
-        app.router.add_route("*", "/{path:.*}", self._answer)
+        app.router.add_route("*", "/{path:.*}", self._handle)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         try:
@@ -78,41 +78,41 @@ class LocalAccount:
                 raise CannotListen(host, port, error) from error
             self.url = f"http://{host}:{runner.addresses[0][1]}"
             async with AsyncExitStack() as stack:
-                if self._joint:
-                    await stack.enter_async_context(self._joint)
+                if self._router:
+                    await stack.enter_async_context(self._router)
                 yield
         finally:
             await runner.cleanup()
 
-    async def _answer(self, request: web.Request) -> web.StreamResponse:
-        """A call with all that can become of it."""
-        if self._joint and request.path in OPEN:
-            return await self._joint.forward(request)
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        """Handle one call, with its fault if it has one."""
+        if self._router and request.path in ROUTER_PATHS:
+            return await self._router.forward(request)
         text = await request.text()
         body: Body = json.loads(text) if text else {}
         self._calls += 1
         fault_config, fault = self._fault_config, self._fault_config.faults.get(self._calls)
         if not self._limits.allow(request.method, request.path, fault_config, time.monotonic()):
             fault = CallFault.LIMITED
-        answer = None
+        response = None
         if fault is None or fault.takes_effect:
-            answer = await self._effect(request, body)
+            response = await self._effect(request, body)
         if fault is not None:
-            answer = await self._break(request, fault, fault_config)
-        self.record.add(request.method, request.path, body, answer.status if answer is not None else 0)
-        return answer if answer is not None else web.Response()
+            response = await self._fail(request, fault, fault_config)
+        self.record.add(request.method, request.path, body, response.status if response is not None else 0)
+        return response if response is not None else web.Response()
 
-    async def _break(
+    async def _fail(
         self, request: web.Request, fault: CallFault, fault_config: AccountFaultConfig
     ) -> web.Response | None:
-        """The answer that goes wrong; None for none."""
+        """Return the response of a fault, or None when the connection is closed without one."""
         if fault is CallFault.LIMITED:
             headers = {"Retry-After": f"{fault_config.interval_s:g}"} if fault_config.retry_after else {}
             text = f"API requests too frequent endpoint threshold={fault_config.interval_s}"
             return web.Response(status=429, text=text, headers=headers)
         statuses = {CallFault.ERROR_500: 500, CallFault.ERROR_502: 502, CallFault.ERROR_504: 504}
         if fault in statuses:
-            return web.Response(status=statuses[fault], text="<html>upstream trouble</html>", content_type="text/html")
+            return web.Response(status=statuses[fault], text="<html>upstream failure</html>", content_type="text/html")
         if fault is CallFault.LATE:
             await asyncio.sleep(fault_config.hang_s)
         if request.transport:
@@ -120,19 +120,20 @@ class LocalAccount:
         return None
 
     async def _effect(self, request: web.Request, body: Body) -> web.Response:
+        """Check the API key, make the call and return its response."""
         keys = {request.headers.get("Authorization", "").removeprefix("Bearer "), request.query.get("api_key", "")}
         if self.api_key not in keys | {body.get("api_key")}:
             return web.json_response({"success": False, "error": "auth_error", "msg": "invalid user key"}, status=401)
         try:
             result = await self._call(request, body)
             self.workers.follow(self.holdings.groups, self.holdings.endpoints, time.monotonic())
-        except CallRefused as no:
-            said = {"success": False, "error": no.error, "msg": no.message}
-            return web.json_response(said, status=no.status)
+        except CallRefused as error:
+            content = {"success": False, "error": error.error, "msg": error.message}
+            return web.json_response(content, status=error.status)
         return web.json_response(result)
 
     async def _call(self, request: web.Request, body: Body) -> object:
-        """One call's effect and answer: by the kind of thing that its path names."""
+        """Make a call and return its result. The path names the kind of row that the call is about."""
         parts = [part for part in request.path.split("/") if part]
         number = int(parts[-1]) if parts and parts[-1].isdigit() else None
         kind = next((word for word in parts if word not in ("api", "v0", "v1")), "")
@@ -165,7 +166,7 @@ class LocalAccount:
             rows = templates.listed(filters if self._fault_config.filters_heeded else {})
             return {"success": True, "templates_found": len(rows), "templates": rows}
         if request.method == "PUT" and not request.path.startswith("/api/v1/"):
-            raise CallRefused(405, "not_played", "only PUT /api/v1/template/ is played")
+            raise CallRefused(405, "not_simulated", "only PUT /api/v1/template/ is simulated")
         calls = {"POST": templates.create, "PUT": templates.change, "DELETE": templates.remove}
         return calls[request.method](body)
 
@@ -187,10 +188,10 @@ class LocalAccount:
             return own.create_group(body)
         if request.method == "DELETE":
             return own.remove_group(number)
-        answer = own.change_group(number, body, self._fault_config.puts_replace)
+        result = own.change_group(number, body, self._fault_config.puts_replace)
         if self._fault_config.updates_by_itself:
             self.workers.update(own.groups[number], time.monotonic())
-        return answer
+        return result
 
     def _instances(self, request: web.Request, _: Body, number: int | None) -> object:
         if request.method == "DELETE":
@@ -203,7 +204,7 @@ class LocalAccount:
         return {"success": True, "instances": rows[:limit], "next_token": token}
 
     async def _autoscaler(self, kind: str, body: Body) -> object:
-        """The calls that go to another host of Vast's."""
+        """Make a call of the autoscaler, which is another host at Vast."""
         own, now = self.holdings, time.monotonic()
         if kind == "update_workers":
             return {"success": True, "workers_to_update": self.workers.update(own.group(body["workergroup_id"]), now)}
@@ -211,8 +212,8 @@ class LocalAccount:
             endpoint = own.endpoints.get(body["id"])
             if endpoint is None:
                 return {"error_msg": "endpoint not found"}
-            if self._joint and endpoint["endpoint_name"] == self._joint.endpoint:
-                return await self._joint.workers()
+            if self._router and endpoint["endpoint_name"] == self._router.endpoint:
+                return await self._router.workers()
             return self.workers.rows(endpoint, own.templates.versions, self._fault_config, now)
         if kind in ("get_endpoint_logs", "get_autogroup_logs"):
             lines = [f"{kind} {body['id']}: {len(self.workers.members)} workers", "autoscaler: nothing to do"]
@@ -229,8 +230,10 @@ async def serve(
     fault_config: AccountFaultConfig | None = None,
     vast: LocalVast | None = None,
 ) -> AsyncIterator[LocalAccount]:
-    """Play one account on one loopback port (0: a free one). With `vast` the endpoint of that name is its endpoint:
-    its router, its workers and its key are at this URL too."""
+    """Serve one account on one loopback port; 0 picks a free port.
+
+    With `vast`, the account's endpoint of that name is the router's endpoint, with its workers and its key.
+    """
     account = LocalAccount(fault_config or AccountFaultConfig(), vast)
     async with account.listening(host, port):
         yield account
@@ -238,23 +241,23 @@ async def serve(
 
 @contextmanager
 def run_in_thread(fault_config: AccountFaultConfig | None = None) -> Iterator[LocalAccount]:
-    """The same beside code that isn't asynchronous: in a thread."""
-    ready, leave = threading.Event(), asyncio.Event()
+    """Serve one account in a thread, for code that is not asynchronous."""
+    ready, stop = threading.Event(), asyncio.Event()
     loop = asyncio.new_event_loop()
     account = LocalAccount(fault_config or AccountFaultConfig())
 
-    async def play() -> None:
+    async def run() -> None:
         async with account.listening("127.0.0.1", 0):
             ready.set()
-            await leave.wait()
+            await stop.wait()
 
-    thread = threading.Thread(target=lambda: loop.run_until_complete(play()), name="local-account")
+    thread = threading.Thread(target=lambda: loop.run_until_complete(run()), name="local-account")
     thread.start()
     try:
         if not ready.wait(10):
-            raise TimeoutError("the stand-in doesn't come up")
+            raise TimeoutError("the simulated account did not start within 10 s")
         yield account
     finally:
-        loop.call_soon_threadsafe(leave.set)
+        loop.call_soon_threadsafe(stop.set)
         thread.join()
         loop.close()

@@ -1,4 +1,4 @@
-"""Templates: named by what is in them, shared by all accounts, and never lost when they are changed."""
+"""Simulated templates. A hash of the content identifies a version, and old versions stay valid after a change."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
 
 
 class Templates:
-    """Own ones by id; `versions` has every content that there ever was, by hash."""
+    """The present templates by id, and every version that ever existed by hash."""
 
     def __init__(self, user_id: int, ids: Iterator[int]) -> None:
         self._user_id, self._ids = user_id, ids
@@ -35,37 +35,39 @@ class Templates:
         self.versions: dict[str, Row] = {}
 
     def create(self, body: Mapping[str, Any], creator_id: int | None = None) -> Row:
-        """The same content by the same creator is the same template."""
+        """Create a template. The same content by the same creator is the same template."""
         content, owner = _content(body), creator_id or self._user_id
         same = (row for row in self.rows.values() if (row["hash_id"], row["creator_id"]) == (_hash(content), owner))
-        row = next(same, None) or self._keep(next(self._ids), content, owner)
+        row = next(same, None) or self._store(next(self._ids), content, owner)
         return {"success": True, "template": _shown(row)}
 
     def change(self, body: Mapping[str, Any]) -> Row:
-        """A new version: the id stays (unknown of the real one), the former hash stays good for whoever uses it."""
+        """Create a new version. The id stays (unknown for the real API), and the old hash stays valid."""
         row = self._own(body.get("id"))
         if row["hash_id"] != body.get("hash_id"):
             raise CallRefused(404, "no_such_template", "there is no template with this id and hash")
-        return {"success": True, "template": _shown(self._keep(row["id"], _content(body), self._user_id))}
+        return {"success": True, "template": _shown(self._store(row["id"], _content(body), self._user_id))}
 
     def remove(self, body: Mapping[str, Any]) -> Row:
-        """Groups that use it go on."""
+        """Delete a template. Groups that use it keep working."""
         hashed = [row["id"] for row in self.rows.values() if row["hash_id"] == body.get("hash_id")]
         del self.rows[self._own(body.get("template_id") or next(iter(hashed), None))["id"]]
         return {"success": True}
 
     def listed(self, filters: Mapping[str, Mapping[str, Any]]) -> list[Row]:
-        """Own ones and others' public ones. Raises CallRefused for an operator that it doesn't know."""
-        seen = [row for row in self.rows.values() if row["creator_id"] == self._user_id or not row["private"]]
-        return [_shown(row) for row in seen if all(_fits(row.get(name), bounds) for name, bounds in filters.items())]
+        """Return the own templates and the public ones of others. Raises CallRefused for an unknown operator."""
+        visible = [row for row in self.rows.values() if row["creator_id"] == self._user_id or not row["private"]]
+        return [
+            _shown(row) for row in visible if all(_matches(row.get(name), bounds) for name, bounds in filters.items())
+        ]
 
     def _own(self, number: object) -> Row:
         row = self.rows.get(number) if isinstance(number, int) else None
         if row is None or row["creator_id"] != self._user_id:
-            raise CallRefused(404, "no_such_template", "no such template of yours")
+            raise CallRefused(404, "no_such_template", "the account has no such template")
         return row
 
-    def _keep(self, number: int, content: Row, owner: int) -> Row:
+    def _store(self, number: int, content: Row, owner: int) -> Row:
         row = {**content, "id": number, "hash_id": _hash(content), "creator_id": owner, "created_at": 0.0}
         row |= {"count_created": 0, "recommended": False, "default_tag": None}
         self.rows[number] = self.versions[row["hash_id"]] = row
@@ -81,11 +83,11 @@ def _hash(content: Row) -> str:
 
 
 def _shown(row: Row) -> Row:
-    """As it is read back: the filters are text, the password isn't there (unknown of the real one)."""
+    """Return a template as the API lists it: the filters as text, without the password (unknown for the real API)."""
     return {**row, "extra_filters": json.dumps(row["extra_filters"]), "docker_login_pass": None}
 
 
-def _fits(value: object, bounds: Mapping[str, Any]) -> bool:
+def _matches(value: object, bounds: Mapping[str, Any]) -> bool:
     if unknown := bounds.keys() - COMPARISONS:
         raise CallRefused(400, "invalid_args", f"unknown operators {sorted(unknown)}")
     return all(COMPARISONS[op](value, bound) for op, bound in bounds.items())

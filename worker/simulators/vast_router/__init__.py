@@ -1,6 +1,6 @@
-"""Vast's router and autoscaler, played on this machine for Vast's own client and worker.
+"""A simulation of Vast's router and autoscaler, for Vast's own client and SDK worker.
 
-What is known of the real ones, and how: `docs/vast.md`. The rest is guessed and says so where it is.
+`docs/vast.md` lists what is known of the real ones and how. Guesses are marked as such.
 """
 
 from worker.simulators.vast_router.fault_config import RouterFaultConfig

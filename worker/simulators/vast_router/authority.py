@@ -1,4 +1,4 @@
-"""A certificate authority for one run, in the place of Vast's own root."""
+"""A certificate authority for one run, which replaces Vast's own root."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ DAY = datetime.timedelta(days=1)
 
 
 class Authority:
-    """A root and server certificates. Vast's clients check a worker's address, so the real signer must name it too."""
+    """A root certificate and the server certificates that it signs.
+
+    Vast's clients check a worker's address, so the real signer must name it in the certificate too.
+    """
 
     def __init__(self) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
@@ -30,11 +33,11 @@ class Authority:
 
     @property
     def root_pem(self) -> bytes:
-        """What a client downloads before it trusts anything."""
+        """The root certificate, which a client downloads and trusts."""
         return self._root.public_bytes(serialization.Encoding.PEM)
 
     def server_context(self, host: str = "127.0.0.1") -> ssl.SSLContext:
-        """TLS for a server that is called so, with a new key."""
+        """Return the TLS context of a server named `host`, with a new key and certificate."""
         key = ec.generate_private_key(ec.SECP256R1())
         pem = self._leaf(key.public_key(), host, 7 * DAY) + key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -47,22 +50,27 @@ class Authority:
         return context
 
     def sign(self, request: bytes, host: str, life: datetime.timedelta) -> bytes:
-        """A certificate for who asks in PEM, for `host` whatever the request says. Raises ValueError."""
-        asked = x509.load_pem_x509_csr(request)
-        if not asked.is_signature_valid or not isinstance(key := asked.public_key(), rsa.RSAPublicKey):
-            raise ValueError("the request is not signed by the RSA key that it is for")
+        """Return a certificate (PEM) for the key of a signing request. It names `host`, whatever the request names.
+
+        Raises ValueError when the request is not signed by an RSA key.
+        """
+        signing_request = x509.load_pem_x509_csr(request)
+        if not signing_request.is_signature_valid or not isinstance(
+            key := signing_request.public_key(), rsa.RSAPublicKey
+        ):
+            raise ValueError("the request is not signed by the RSA key in it")
         return self._leaf(key, host, life)
 
     def _leaf(self, key: PublicKey, host: str, life: datetime.timedelta) -> bytes:
         builder = _certificate(_name(host), self._name, key, life)
-        builder = builder.add_extension(x509.SubjectAlternativeName([_called(host)]), critical=False)
+        builder = builder.add_extension(x509.SubjectAlternativeName([_general_name(host)]), critical=False)
         builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         builder = builder.add_extension(issuer, critical=False)
         return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
-def _called(host: str) -> x509.GeneralName:
+def _general_name(host: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ipaddress.ip_address(host))
     except ValueError:

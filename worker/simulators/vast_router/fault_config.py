@@ -1,4 +1,4 @@
-"""How the stand-in behaves: every way in which the real router is known to be slow, absent or unfriendly."""
+"""Switches of the simulation: the ways in which the real router is known to be slow, unavailable or inconvenient."""
 
 from __future__ import annotations
 
@@ -7,34 +7,35 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class RouterFaultConfig:
-    """One frozen set of switches; `LocalVast.configure` replaces it while everything runs. Times are seconds."""
+    """The switches, which `LocalVast.configure` replaces while the simulation runs. Times are seconds."""
 
     not_ready_answers: int = 0
-    """How often each new request hears "not ready" before it is given a worker."""
+    """Number of "not ready" responses that each new request gets before it is given a worker."""
     route_status: int = 200
-    """HTTP status of `POST /route/`; the client gives up on anything but 2xx, 429 included."""
+    """HTTP status of `POST /route/`. The client gives up on every status except 2xx, also on 429."""
     pubkey_status: int = 200
     pubkey_answers: int | None = None
-    """After so many answers in all `GET /pubkey/` is 503."""
+    """Number of successful responses of `GET /pubkey/`, after which it returns 503."""
     status_status: int = 200
-    """HTTP status of `POST /worker_status/`; a report that isn't answered 2xx counts as never made."""
+    """HTTP status of `POST /worker_status/`. Without 2xx the report is discarded."""
     status_delay_s: float = 0.0
     delete_status: int = 200
     delete_delay_s: float = 0.0
     report_page: bool = False
-    """Reports and deletions are answered 200 with a page for people, and count as never made."""
+    """Whether reports and deletions get 200 with an HTML page and are discarded."""
     max_queue_time_s: float | None = None
-    """A worker with more work than this ahead gets nothing; the request waits at the router."""
+    """A worker with more waiting work than this gets no request; the request waits at the router."""
     silence_s: float = 30.0
-    """A worker that said nothing for so long gets nothing. The real limit is unknown."""
+    """A worker gets no request when its last report is older than this. The real limit is unknown."""
     true_signature: bool = True
-    """False signs with a key that isn't the published one."""
+    """False signs with another key than the published one."""
     sign_status: int = 200
     """HTTP status of `POST /api/v0/sign_cert/`."""
     sign_failures: int = 0
-    """So many of its first answers are 503."""
+    """Number of first responses of `POST /api/v0/sign_cert/` that are 503."""
     sign_host: str = "127.0.0.1"
-    """Whom its certificates name; the real one is told an instance's number only and has to know its address."""
+    """Host that the certificates name. The real signer gets only an instance's number and must know its address."""
     sign_life_s: float = 7 * 86400.0
+    """Validity of the certificates."""
     sign_page: bool = False
-    """It answers 200 and a page for people."""
+    """Whether `POST /api/v0/sign_cert/` returns 200 with an HTML page."""

@@ -1,4 +1,4 @@
-"""What the autoscaler was told: every status report and every deletion, kept and summed up."""
+"""A log of all status reports and deletions that the autoscaler received, with sums for each worker."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ KEPT = 10_000
 
 @dataclass(frozen=True, slots=True)
 class StatusReport:
-    """One `POST /worker_status/`, fields as the SDK sends them. Loads are workload, `max_perf` is workload/s,
-    `cur_perf` is the workload served since the report before."""
+    """One `POST /worker_status/`, with the SDK's fields.
+
+    Loads are workload units. `max_perf` is workload units per second. `cur_perf` is the workload that was served since
+    the report before.
+    """
 
     id: int
     url: str
@@ -31,7 +34,7 @@ class StatusReport:
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> StatusReport:
-        """Also reads the short form that a start script sends when it fails: id, mtoken, version, error_msg, url."""
+        """Return the report in a body. The short form of a failed start script is accepted too."""
         numbers = ("loadtime", "cur_load", "new_load", "rej_load", "max_perf", "cur_perf")
         return cls(
             id=int(body["id"]),
@@ -44,7 +47,7 @@ class StatusReport:
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """One request that a worker reported as done with."""
+    """One request that a worker reported as done."""
 
     worker_id: int
     request_idx: int
@@ -57,7 +60,7 @@ class Deletion:
 
 @dataclass(frozen=True, slots=True)
 class WorkerSummary:
-    """All that one worker said, in one row. `loads` are the values of `cur_load` in order, repeats left out."""
+    """The sums of one worker's reports. `loads` are the values of `cur_load` in order, without repetitions."""
 
     worker_id: int
     max_perf: float
@@ -69,13 +72,13 @@ class WorkerSummary:
 
 
 class ReportLog:
-    """Bounded lists, oldest first; `until` waits for something to be told."""
+    """The latest reports, oldest first. `until` waits for a condition on them."""
 
     def __init__(self) -> None:
         self.statuses: deque[StatusReport] = deque(maxlen=KEPT)
         self.deletions: deque[Deletion] = deque(maxlen=KEPT)
         self.routed: deque[tuple[int, int]] = deque(maxlen=KEPT)
-        """(request_idx, worker id) of every request that was given a worker."""
+        """Pairs of request_idx and worker id, one for each request that was routed."""
         self._changed = asyncio.Event()
 
     def add(self, *facts: StatusReport | Deletion | tuple[int, int]) -> None:
@@ -90,21 +93,22 @@ class ReportLog:
         self._changed = asyncio.Event()
 
     def clear(self) -> None:
-        """Forget everything told so far."""
+        """Remove all reports."""
         for facts in (self.statuses, self.deletions, self.routed):
             facts.clear()
 
-    async def until(self, true: Callable[[ReportLog], bool], timeout_s: float = 25.0) -> None:
-        """Return once `true(record)`. Raises TimeoutError."""
+    async def until(self, condition: Callable[[ReportLog], bool], timeout_s: float = 25.0) -> None:
+        """Wait until `condition(record)` is true. Raises TimeoutError."""
         async with asyncio.timeout(timeout_s):
-            while not true(self):
+            while not condition(self):
                 await self._changed.wait()
 
     def of(self, worker_id: int) -> list[StatusReport]:
+        """Return the reports of one worker."""
         return [status for status in self.statuses if status.id == worker_id]
 
     def summaries(self) -> list[WorkerSummary]:
-        """One row per worker, by id."""
+        """Return the sums for each worker, in the order of their ids."""
         return [self._summary(worker_id) for worker_id in sorted({status.id for status in self.statuses})]
 
     def _summary(self, worker_id: int) -> WorkerSummary:

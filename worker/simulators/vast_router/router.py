@@ -1,4 +1,4 @@
-"""Requests on their way to a worker: the answers of `POST /route/`, signature aside."""
+"""Assigns requests to workers: the responses of `POST /route/`, without the signature."""
 
 from __future__ import annotations
 
@@ -14,63 +14,67 @@ REMEMBERED = 10_000
 
 
 class Router:
-    """Numbers the requests and finds a worker for each. A poll or a retry comes with the number it was given."""
+    """Numbers the requests and chooses a worker for each. A poll or a retry carries the number of the first try."""
 
     def __init__(self, endpoint: str, record: ReportLog) -> None:
         self.fleet = WorkerPool()
         self._endpoint = endpoint
         self._record = record
         self._next = 0
-        self._asked: OrderedDict[int, int] = OrderedDict()
-        """request_idx -> how often it has asked for a worker."""
+        self._polls: OrderedDict[int, int] = OrderedDict()
+        """Number of polls of each request_idx."""
 
     def route(self, request_idx: int, cost: float, now: float, fault_config: RouterFaultConfig) -> dict[str, object]:
-        """Answer with `url` and the request's number at that worker, or "not ready". `request_idx` 0 is a new one."""
-        request_idx = request_idx or self._number()
-        self.fleet.delete([request_idx])  # asked again: wherever it was sent before, it isn't there any more
-        asked = self._asked[request_idx] = self._asked.get(request_idx, 0) + 1
-        while len(self._asked) > REMEMBERED:
-            self._asked.popitem(last=False)
+        """Return `url` and the request's number at that worker, or a "not ready" status.
+
+        `request_idx` is 0 for a new request.
+        """
+        request_idx = request_idx or self._next_number()
+        self.fleet.delete([request_idx])  # after another poll, the request is no longer at the worker that had it
+        polls = self._polls[request_idx] = self._polls.get(request_idx, 0) + 1
+        while len(self._polls) > REMEMBERED:
+            self._polls.popitem(last=False)
         member = None
-        if asked > fault_config.not_ready_answers:
+        if polls > fault_config.not_ready_answers:
             member = self.fleet.choose(now, fault_config.silence_s, fault_config.max_queue_time_s)
-        answer: dict[str, object] = {
+        response: dict[str, object] = {
             "endpoint": self._endpoint,
             "request_idx": request_idx,
             "__request_id": secrets.token_hex(8),
         }
         if member is None:
-            return answer | {"status": self.fleet.summary(now, fault_config.silence_s)}
+            return response | {"status": self.fleet.summary(now, fault_config.silence_s)}
         reqnum = self.fleet.assign(member, request_idx, cost, now)
         self._record.add((request_idx, member.status.id))
-        return answer | {"url": member.status.url, "cost": cost, "reqnum": reqnum}
+        return response | {"url": member.status.url, "cost": cost, "reqnum": reqnum}
 
     def delete(self, request_idxs: Iterable[int]) -> None:
+        """Forget requests that are done."""
         done = list(request_idxs)
         self.fleet.delete(done)
         for request_idx in done:
-            self._asked.pop(request_idx, None)
+            self._polls.pop(request_idx, None)
 
     def workers(self, now: float, silence_s: float) -> list[dict[str, object]]:
-        """What `POST /get_endpoint_workers/` lists."""
+        """Return the rows of `POST /get_endpoint_workers/`."""
         return [_row(member, now, silence_s) for member in self.fleet.members.values()]
 
-    def _number(self) -> int:
+    def _next_number(self) -> int:
         self._next += 1
         return self._next
 
 
 def _row(member: PoolMember, now: float, silence_s: float) -> dict[str, object]:
-    said = member.status
-    state = "idle" if member.ready(now, silence_s) else "error" if said.error_msg else "model_loading"
+    report = member.status
+    state = "idle" if member.ready(now, silence_s) else "error" if report.error_msg else "model_loading"
     return {
-        "id": said.id,
+        "id": report.id,
         "status": state,
-        "cur_load": said.cur_load,
-        "new_load": said.new_load,
-        "cur_perf": said.cur_perf,
-        "perf": said.max_perf,
-        "measured_perf": said.max_perf,
-        "reqs_working": len(said.working_request_idxs),
-        "loaded_at": said.loadtime,
+        "cur_load": report.cur_load,
+        "new_load": report.new_load,
+        "cur_perf": report.cur_perf,
+        "perf": report.max_perf,
+        "measured_perf": report.max_perf,
+        "reqs_working": len(report.working_request_idxs),
+        "loaded_at": report.loadtime,
     }

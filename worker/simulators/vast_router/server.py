@@ -1,4 +1,4 @@
-"""The stand-in itself: the routes that Vast's client and SDK worker call, on one loopback port."""
+"""The simulated router: the routes that Vast's client and SDK worker call, on one loopback port."""
 
 from __future__ import annotations
 
@@ -28,8 +28,10 @@ MAX_BODY = 16 * 2**20
 
 
 class LocalVast:
-    """One endpoint with any number of workers. Keys are made for the run: `api_key` is the account's,
-    `endpoint_key` the endpoint's, `master_token` the workers'."""
+    """One endpoint with any number of workers.
+
+    The keys are random: `api_key` is the account's, `endpoint_key` the endpoint's, and `master_token` the workers'.
+    """
 
     def __init__(self, endpoint: str, fault_config: RouterFaultConfig, *, tls: bool) -> None:
         self.endpoint = endpoint
@@ -43,21 +45,21 @@ class LocalVast:
         self._signer, self._other_signer = Signer(), Signer()
         self._router = Router(endpoint, self.record)
         self._fault_config = fault_config
-        self._keys_given = 0
+        self._keys_sent = 0
         self.certificate_requests: list[int] = []
-        """The instance of each request for a certificate."""
-        self._fronts = AsyncExitStack()
+        """Instance numbers of the requests for a certificate."""
+        self._proxies = AsyncExitStack()
 
     def configure(self, fault_config: RouterFaultConfig) -> None:
-        """Change how the stand-in behaves from the next request on."""
+        """Replace the switches from the next request on."""
         self._fault_config = fault_config
 
     def sign(self, url: str) -> str:
-        """The signature that the router gives for a worker's URL."""
+        """Return the router's signature of a worker's URL."""
         return self._signer.sign(url)
 
     def client(self) -> Serverless:
-        """Vast's own client, unmodified, pointed here. Use it as `async with`."""
+        """Return Vast's own client for this address. Use it as `async with`."""
         from vastai.serverless.client.client import Serverless
 
         client = Serverless(api_key=self.api_key, autoscaler_url=self.url, webserver_url=self.url)
@@ -65,14 +67,14 @@ class LocalVast:
         return client
 
     async def worker_env(self, container_id: int) -> dict[str, str]:
-        """The environment in which Vast starts a container, for a worker process on this machine.
+        """Return the environment in which Vast starts a container, for a worker process on this machine.
 
-        With TLS the public port is another than the worker's, and ends the TLS: the SDK would want /etc/instance.crt.
+        With TLS, the public port is that of a TLS proxy, because the SDK could only use /etc/instance.crt.
         """
         port, http_port = free_ports(2)
         public = port
         if self._tls:
-            public = await self._fronts.enter_async_context(run_tls_proxy(port, self._authority.server_context()))
+            public = await self._proxies.enter_async_context(run_tls_proxy(port, self._authority.server_context()))
         return {
             "CONTAINER_ID": str(container_id),
             "PUBLIC_IPADDR": "127.0.0.1",
@@ -87,7 +89,7 @@ class LocalVast:
 
     @asynccontextmanager
     async def listening(self, host: str, port: int) -> AsyncIterator[None]:
-        """Serve until left. Raises CannotListen."""
+        """Serve while the context lasts. Raises CannotListen."""
         app = web.Application(client_max_size=MAX_BODY)
         app.add_routes(self._routes())
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
@@ -98,7 +100,7 @@ class LocalVast:
             except (OSError, OverflowError) as error:
                 raise CannotListen(host, port, error) from error
             self.url = f"http://{host}:{runner.addresses[0][1]}"
-            async with self._fronts:
+            async with self._proxies:
                 yield
         finally:
             await runner.cleanup()
@@ -122,13 +124,13 @@ class LocalVast:
     async def _pubkey(self, _: web.Request) -> web.Response:
         if self._fault_config.pubkey_status != 200:
             return _refusal(self._fault_config.pubkey_status)
-        if self._fault_config.pubkey_answers is not None and self._keys_given >= self._fault_config.pubkey_answers:
+        if self._fault_config.pubkey_answers is not None and self._keys_sent >= self._fault_config.pubkey_answers:
             return _refusal(503)
-        self._keys_given += 1
+        self._keys_sent += 1
         return web.Response(text=self._signer.public_pem)
 
     async def _sign_certificate(self, request: web.Request) -> web.Response:
-        """The raw request for a certificate in, the certificate out; who asks is not checked, as far as is known."""
+        """Return a certificate for a raw signing request. As far as is known, Vast does not check the sender."""
         self.certificate_requests.append(int(request.query["instance_id"]))
         fault_config = self._fault_config
         if fault_config.sign_status != 200:
@@ -175,12 +177,12 @@ class LocalVast:
         fault_config = self._fault_config
         if fault_config.route_status != 200:
             return _refusal(fault_config.route_status)
-        answer = self._router.route(int(body["request_idx"]), float(body["cost"]), time.monotonic(), fault_config)
-        if "url" in answer:
+        response = self._router.route(int(body["request_idx"]), float(body["cost"]), time.monotonic(), fault_config)
+        if "url" in response:
             signer = self._signer if fault_config.true_signature else self._other_signer
-            url = str(answer["url"]).replace("http://", "https://") if self._tls else str(answer["url"])
-            answer |= {"url": url, "signature": signer.sign(url)}
-        return web.json_response(answer)
+            url = str(response["url"]).replace("http://", "https://") if self._tls else str(response["url"])
+            response |= {"url": url, "signature": signer.sign(url)}
+        return web.json_response(response)
 
     async def _workers(self, request: web.Request) -> web.Response:
         if (await request.json()).get("api_key") != self.api_key:
@@ -190,12 +192,12 @@ class LocalVast:
     async def _endpoints(self, request: web.Request) -> web.Response:
         if request.query.get("api_key") != self.api_key:
             return _refusal(401)
-        return web.json_response({"success": True, "results": [self._described()]})
+        return web.json_response({"success": True, "results": [self._endpoint_row()]})
 
     async def _endpoint(self, _: web.Request) -> web.Response:
-        return web.json_response({"result": self._described()})
+        return web.json_response({"result": self._endpoint_row()})
 
-    def _described(self) -> dict[str, object]:
+    def _endpoint_row(self) -> dict[str, object]:
         return {
             "id": 1,
             "endpoint_name": self.endpoint,
@@ -206,7 +208,7 @@ class LocalVast:
         }
 
     async def _from_worker(self, request: web.Request) -> dict[str, Any]:
-        """The body, if it carries the token that the worker was started with (whether the real one asks is unknown)."""
+        """Return the body. Raises HTTPUnauthorized without the worker's token; whether Vast does so is unknown."""
         body: dict[str, Any] = await request.json()
         if body.get("mtoken") != self.master_token:
             raise web.HTTPUnauthorized
@@ -222,7 +224,7 @@ async def serve(
     tls: bool = False,
     fault_config: RouterFaultConfig | None = None,
 ) -> AsyncIterator[LocalVast]:
-    """Play Vast on one loopback port (0: a free one). With `tls` clients reach the workers by https."""
+    """Serve one endpoint on one loopback port; 0 picks a free port. With `tls`, the workers are reached by https."""
     vast = LocalVast(endpoint, fault_config or RouterFaultConfig(), tls=tls)
     async with vast.listening(host, port):
         yield vast
@@ -233,4 +235,6 @@ def _page() -> web.Response:
 
 
 def _refusal(status: int) -> web.Response:
-    return web.json_response({"success": False, "error": "refused", "msg": f"stand-in answers {status}"}, status=status)
+    return web.json_response(
+        {"success": False, "error": "refused", "msg": f"the simulated router returns {status}"}, status=status
+    )

@@ -1,4 +1,4 @@
-"""Vast's port mapping in front of a worker: another port, and TLS with a certificate that names the address."""
+"""Simulates Vast's port mapping: a public port in front of a worker, with TLS."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ CHUNK = 64 * 1024
 
 @asynccontextmanager
 async def run_tls_proxy(worker_port: int, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
-    """Listen on a free port of 127.0.0.1 and pass everything to `worker_port`; yields the free port."""
+    """Listen on a free port of 127.0.0.1, forward everything to `worker_port`, and yield the free port."""
 
     async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError, ssl.SSLError):
-            await _join(reader, writer, worker_port)
+            await _forward(reader, writer, worker_port)
 
     server = await asyncio.start_server(connect, "127.0.0.1", 0, ssl=tls)
     try:
@@ -25,16 +25,16 @@ async def run_tls_proxy(worker_port: int, tls: ssl.SSLContext | None = None) -> 
         server.close()
 
 
-async def _join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int) -> None:
-    """Copy both ways until one side ends, then end the other: a client that hangs up is seen by the worker."""
+async def _forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int) -> None:
+    """Copy in both directions until one side closes, then close the other, so that a worker sees a disconnect."""
     try:
         to_reader, to_writer = await asyncio.open_connection("127.0.0.1", port)
         try:
-            ways = [asyncio.create_task(_copy(reader, to_writer)), asyncio.create_task(_copy(to_reader, writer))]
-            _, still = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-            for way in still:
-                way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
+            copies = [asyncio.create_task(_copy(reader, to_writer)), asyncio.create_task(_copy(to_reader, writer))]
+            _, pending = await asyncio.wait(copies, return_when=asyncio.FIRST_COMPLETED)
+            for copy in pending:
+                copy.cancel()
+            await asyncio.gather(*copies, return_exceptions=True)
         finally:
             to_writer.close()
     finally:

@@ -47,13 +47,13 @@ _DEFAULTS_V3: JsonObject = {
 class Catalog(Mapping[str, NodeClass]):
     """Node classes by name. A class is parsed at its first use.
 
-    `written` holds each class as an object or as JSON text. `files` maps a model folder to file names. File inputs
+    `definitions` holds each class as an object or as JSON text. `files` maps a model folder to file names. File inputs
     offer these files in addition to the choices of the class itself.
     """
 
     def __init__(
         self,
-        written: Mapping[str, JsonObject | bytes],
+        definitions: Mapping[str, JsonObject | bytes],
         files: Mapping[str, Sequence[str]],
         saved: SavedModels = NO_SAVED_MODELS,
         *,
@@ -63,11 +63,11 @@ class Catalog(Mapping[str, NodeClass]):
         """Whether choices omit folders of jobs. An input whose choices listed one counts as a file input."""
         self.saved = saved
         """Model files that jobs wrote. The choices omit them."""
-        self._written = dict(written)
+        self._definitions = dict(definitions)
         self._files = dict(files)
         self._parsed: dict[str, NodeClass] = {}
         self._output_types: frozenset[str] | None = None
-        self._listing: dict[str, frozenset[str]] = {}
+        self._job_folder_inputs: dict[str, frozenset[str]] = {}
         """Inputs of each class whose choices listed the folder of a job in an earlier version of the class."""
 
     @classmethod
@@ -98,27 +98,31 @@ class Catalog(Mapping[str, NodeClass]):
 
     def with_files(self, files: Mapping[str, Sequence[str]]) -> Catalog:
         """Return a catalog whose file inputs list these files (names by folder) before their fixed options."""
-        return Catalog(self._written, files, self.saved, hides_job_folders=self.hides_job_folders)
+        return Catalog(self._definitions, files, self.saved, hides_job_folders=self.hides_job_folders)
 
     def without_saved_models(self, saved: SavedModels) -> Catalog:
         """Return a catalog whose choices omit these files."""
         if saved == self.saved:
             return self
-        return Catalog(self._written, self._files, saved, hides_job_folders=self.hides_job_folders)
+        return Catalog(self._definitions, self._files, saved, hides_job_folders=self.hides_job_folders)
 
     def without_job_folders(self) -> Catalog:
         """Return a catalog whose choices omit folders of jobs. Clients only see such a catalog."""
         return (
-            self if self.hides_job_folders else Catalog(self._written, self._files, self.saved, hides_job_folders=True)
+            self
+            if self.hides_job_folders
+            else Catalog(self._definitions, self._files, self.saved, hides_job_folders=True)
         )
 
     def with_classes(self, changed: Mapping[str, JsonObject | None]) -> Catalog:
         """Return a catalog with these classes replaced, or removed if the value is None."""
-        written = {name: info for name, info in self._written.items() if name not in changed}
-        written |= {name: info for name, info in changed.items() if info is not None}
-        other = Catalog(written, self._files, self.saved, hides_job_folders=self.hides_job_folders)
+        definitions = {name: info for name, info in self._definitions.items() if name not in changed}
+        definitions |= {name: info for name, info in changed.items() if info is not None}
+        other = Catalog(definitions, self._files, self.saved, hides_job_folders=self.hides_job_folders)
         if self.hides_job_folders:
-            other._listing = {name: self._listing_of(name) for name in changed if name in self._written}
+            other._job_folder_inputs = {
+                name: self._job_folder_inputs_of(name) for name in changed if name in self._definitions
+            }
         other._parsed.update((name, parsed) for name, parsed in self._parsed.items() if name not in changed)
         return other
 
@@ -129,8 +133,8 @@ class Catalog(Mapping[str, NodeClass]):
 
     def _info(self, name: str) -> JsonObject:
         """Return one class with all default fields, with `files` and without saved models."""
-        written = self._written[name]
-        info: JsonObject = orjson.loads(written) if isinstance(written, bytes) else written
+        definition = self._definitions[name]
+        info: JsonObject = orjson.loads(definition) if isinstance(definition, bytes) else definition
         defaults = {**_DEFAULTS, **_DEFAULTS_V3} if "api_node" in info else _DEFAULTS
         info = {**defaults, **info, "name": name}
         if "input_order" not in info and isinstance(info.get("input"), dict):
@@ -141,32 +145,32 @@ class Catalog(Mapping[str, NodeClass]):
     def output_types(self) -> frozenset[str]:
         """Return the types of all outputs. An input of one of these types can be linked."""
         if self._output_types is None:
-            outputs = (_outputs(written) for written in self._written.values())
+            outputs = (_outputs(definition) for definition in self._definitions.values())
             self._output_types = frozenset(kind for types in outputs for kind in types if isinstance(kind, str))
         return self._output_types
 
     def to_object_info(self) -> dict[str, JsonObject]:
         """Return all classes in the format of `GET /object_info`."""
-        return {name: self.object_info(name) for name in self._written}
+        return {name: self.object_info(name) for name in self._definitions}
 
     def __getitem__(self, name: str) -> NodeClass:
         if name not in self._parsed:
-            listing = self._listing_of(name) if self.hides_job_folders else ()
-            self._parsed[name] = read_node_class(name, self.object_info(name), listing)
+            file_inputs = self._job_folder_inputs_of(name) if self.hides_job_folders else ()
+            self._parsed[name] = read_node_class(name, self.object_info(name), file_inputs)
         return self._parsed[name]
 
     def __contains__(self, name: object) -> bool:
-        return name in self._written
+        return name in self._definitions
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._written)
+        return iter(self._definitions)
 
     def __len__(self) -> int:
-        return len(self._written)
+        return len(self._definitions)
 
-    def _listing_of(self, name: str) -> frozenset[str]:
+    def _job_folder_inputs_of(self, name: str) -> frozenset[str]:
         """Return the inputs of a class whose choices list folders of jobs, or did so earlier."""
-        return class_without_job_folders(self._info(name))[1] | self._listing.get(name, frozenset())
+        return class_without_job_folders(self._info(name))[1] | self._job_folder_inputs.get(name, frozenset())
 
     def _list_files(self, name: str, info: JsonObject) -> JsonObject:
         """Return a class with the catalog's files added to the choices of its file inputs."""
@@ -184,9 +188,9 @@ def bundled_catalog() -> Catalog:
     return Catalog.bundled()
 
 
-def _outputs(written: JsonObject | bytes) -> list[Json]:
+def _outputs(definition: JsonObject | bytes) -> list[Json]:
     """Return the output types of a class."""
-    info = orjson.loads(written) if isinstance(written, bytes) else written
+    info = orjson.loads(definition) if isinstance(definition, bytes) else definition
     outputs = info.get("output")
     return outputs if isinstance(outputs, list) else []
 
@@ -206,9 +210,9 @@ def _with_choices(info: JsonObject, presence: str, name: str, choices: list[Json
         return info
     match section[name]:
         case [list(), *rest]:
-            written: Json = [choices, *rest]
+            definition: Json = [choices, *rest]
         case [kind, dict(options)]:
-            written = [kind, {**options, "options": choices}]
+            definition = [kind, {**options, "options": choices}]
         case other:
-            written = other
-    return {**info, "input": {**inputs, presence: {**section, name: written}}}
+            definition = other
+    return {**info, "input": {**inputs, presence: {**section, name: definition}}}

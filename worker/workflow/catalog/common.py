@@ -42,19 +42,19 @@ def _shared(info: JsonObject, other: JsonObject) -> JsonObject:
 def _section(section: Json, other: Json) -> Json:
     if not isinstance(section, dict) or not isinstance(other, dict):
         return section
-    return {name: _input(written, other.get(name)) for name, written in section.items()}
+    return {name: _input(definition, other.get(name)) for name, definition in section.items()}
 
 
-def _input(written: Json, other: Json) -> Json:
+def _input(definition: Json, other: Json) -> Json:
     """Reduce the choices of one input, which ComfyUI writes in one of two forms."""
-    match written, other:
+    match definition, other:
         case [list(choices), *fields], [list(other_choices), *_]:
             return [_intersection(choices, other_choices), *fields]
         case [kind, dict(config), *fields], [_, dict(other_config), *_]:
             options, other_options = config.get("options"), other_config.get("options")
             if isinstance(options, list) and isinstance(other_options, list):
                 return [kind, {**config, "options": _intersection(options, other_options)}, *fields]
-    return written
+    return definition
 
 
 def _intersection(choices: list[Json], other_choices: list[Json]) -> list[Json]:

@@ -52,8 +52,8 @@ def _expand_combo(spec: InputSpec, values: Mapping[str, Json]) -> Iterator[Input
     for option in options if isinstance(options, list) else []:
         if isinstance(option, dict) and option.get("key") == values[spec.name]:
             for presence, section in sections(option.get("inputs")):
-                for name, written in section.items():
-                    inner = read_input(f"{spec.name}.{name}", presence, written)
+                for name, definition in section.items():
+                    inner = read_input(f"{spec.name}.{name}", presence, definition)
                     if inner:
                         yield from _expand(inner, values)
             yield spec
@@ -66,14 +66,14 @@ def _expand_group(spec: InputSpec, values: Mapping[str, Json]) -> Iterator[Input
     pattern = _template_input(template) if isinstance(template, dict) else None
     if not isinstance(template, dict) or not pattern:
         return
-    presence, written = pattern
+    presence, definition = pattern
     minimum = template.get("min")
     required_count = minimum if presence is Presence.REQUIRED and isinstance(minimum, int) else 0
     for index, name in enumerate(_names(template)):
         full_name = f"{spec.name}.{name}"
         is_required = index < required_count
         if is_required or full_name in values:  # other optional inputs of the group would only cost time
-            inner = read_input(full_name, Presence.REQUIRED if is_required else Presence.OPTIONAL, written)
+            inner = read_input(full_name, Presence.REQUIRED if is_required else Presence.OPTIONAL, definition)
             if inner:
                 yield inner
 
@@ -81,8 +81,8 @@ def _expand_group(spec: InputSpec, values: Mapping[str, Json]) -> Iterator[Input
 def _template_input(template: JsonObject) -> tuple[Presence, Json] | None:
     """Return the input that each member of an autogrow group repeats."""
     for presence, section in sections(template.get("input")):
-        for written in section.values():
-            return presence, written
+        for definition in section.values():
+            return presence, definition
     return None
 
 

@@ -43,16 +43,16 @@ def class_without_job_folders(info: JsonObject) -> tuple[JsonObject, frozenset[s
     inputs = info.get("input")
     if not isinstance(inputs, dict):
         return info, frozenset()
-    listing = {
+    file_inputs = {
         name
         for section in inputs.values()
         if isinstance(section, dict)
-        for name, written in section.items()
-        if _contains_job_folder(written)
+        for name, definition in section.items()
+        if _contains_job_folder(definition)
     }
-    if not listing:
+    if not file_inputs:
         return info, frozenset()
-    return {**info, "input": response_without_job_folders(inputs)}, frozenset(listing)
+    return {**info, "input": response_without_job_folders(inputs)}, frozenset(file_inputs)
 
 
 def _names_job_folder(item: Json) -> bool:
@@ -62,13 +62,13 @@ def _names_job_folder(item: Json) -> bool:
     return isinstance(item, str) and JOB_FOLDER.search(item) is not None
 
 
-def _contains_job_folder(written: Json) -> bool:
+def _contains_job_folder(definition: Json) -> bool:
     """Return whether an input, at any depth, names the folder of a job."""
-    match written:
+    match definition:
         case str():
-            return JOB_FOLDER.search(written) is not None
+            return JOB_FOLDER.search(definition) is not None
         case list():
-            return any(map(_contains_job_folder, written))
+            return any(map(_contains_job_folder, definition))
         case dict():
-            return any(_contains_job_folder(item) for item in written.values())
+            return any(_contains_job_folder(item) for item in definition.values())
     return False

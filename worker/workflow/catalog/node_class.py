@@ -74,16 +74,16 @@ class NodeClass:
     by_name: Mapping[str, InputSpec] = field(repr=False, compare=False)
     has_intermediate_output: bool = False
     """Whether ComfyUI reports the result of a cached node of this class again, even if no output needs the node."""
-    shown: Mapping[str, InputSpec] | None = field(default=None, repr=False, compare=False)
+    static_inputs: Mapping[str, InputSpec] | None = field(default=None, repr=False, compare=False)
     """The inputs by name, without hidden ones. None if they depend on values: `expand` returns them then."""
 
 
-def read_node_class(name: str, info: JsonObject, listing: Collection[str] = ()) -> NodeClass:
+def read_node_class(name: str, info: JsonObject, file_inputs: Collection[str] = ()) -> NodeClass:
     """Read one class of `GET /object_info`. Missing fields get ComfyUI's defaults, malformed ones are skipped.
 
-    `listing` are the inputs that list files of ComfyUI's input folder, in addition to those in `catalog.folders`.
+    `file_inputs` are the inputs that list files of ComfyUI's input folder, in addition to those in `catalog.folders`.
     """
-    inputs = tuple(_read_inputs(name, info, listing))
+    inputs = tuple(_read_inputs(name, info, file_inputs))
     return NodeClass(
         name=name,
         display_name=_text(info, "display_name") or name,
@@ -96,11 +96,12 @@ def read_node_class(name: str, info: JsonObject, listing: Collection[str] = ()) 
         is_v3="api_node" in info,
         by_name=_first_of_each(inputs),
         has_intermediate_output=info.get("has_intermediate_output") is True,
-        shown=_shown(inputs),
+        static_inputs=_static_inputs(inputs),
     )
 
 
-def _shown(inputs: tuple[InputSpec, ...]) -> Mapping[str, InputSpec] | None:
+def _static_inputs(inputs: tuple[InputSpec, ...]) -> Mapping[str, InputSpec] | None:
+    """Return the inputs without hidden ones, or None if some of them depend on values."""
     if any(spec.type in (DYNAMIC_COMBO, AUTOGROW) for spec in inputs):
         return None
     return _first_of_each(spec for spec in inputs if spec.presence is not Presence.HIDDEN)
@@ -114,14 +115,14 @@ def _first_of_each(inputs: Iterable[InputSpec]) -> dict[str, InputSpec]:
     return by_name
 
 
-def read_input(name: str, presence: Presence, written: Json, folders: tuple[str, ...] = ()) -> InputSpec | None:
+def read_input(name: str, presence: Presence, definition: Json, folders: tuple[str, ...] = ()) -> InputSpec | None:
     """Read `[type, options]`, the form of an input in `GET /object_info`. Return None if it is malformed."""
-    if isinstance(written, str):
-        written = [written]  # a hidden input of a class that uses the older API
-    if not isinstance(written, list) or not written:
+    if isinstance(definition, str):
+        definition = [definition]  # a hidden input of a class that uses the older API
+    if not isinstance(definition, list) or not definition:
         return None
-    kind = written[0]
-    extra = written[1] if len(written) > 1 and isinstance(written[1], dict) else {}
+    kind = definition[0]
+    extra = definition[1] if len(definition) > 1 and isinstance(definition[1], dict) else {}
     choices = kind if isinstance(kind, list) else extra.get("options", []) if kind == COMBO else None
     return InputSpec(
         name=name,
@@ -147,7 +148,7 @@ def sections(inputs: Json) -> Iterator[tuple[Presence, JsonObject]]:
                 yield presence, section
 
 
-def _read_inputs(class_name: str, info: JsonObject, listing: Collection[str]) -> Iterator[InputSpec]:
+def _read_inputs(class_name: str, info: JsonObject, file_inputs: Collection[str]) -> Iterator[InputSpec]:
     """Yield the inputs of a class in their declared order."""
     order = info.get("input_order")
     for presence, section in sections(info.get("input")):
@@ -155,7 +156,7 @@ def _read_inputs(class_name: str, info: JsonObject, listing: Collection[str]) ->
         listed = names if isinstance(names, list) else []
         ordered = [name for name in listed if isinstance(name, str) and name in section]
         for name in dict.fromkeys([*ordered, *section]):
-            folders = folders_of(class_name, name) or (("input",) if name in listing else ())
+            folders = folders_of(class_name, name) or (("input",) if name in file_inputs else ())
             spec = read_input(name, presence, section[name], folders)
             if spec:
                 yield spec

@@ -60,11 +60,11 @@ def _reduce_class(name: str, info: JsonObject) -> JsonObject:
 
 def _in_order(name: str, info: JsonObject) -> JsonObject:
     """Return the inputs in their declared order, so that the catalog needs no `input_order`."""
-    written = dict(sections(info.get("input")))
+    definition = dict(sections(info.get("input")))
     specs = read_node_class(name, info).inputs
     return {
         presence.value: {spec.name: section[spec.name] for spec in specs if spec.presence is presence}
-        for presence, section in written.items()
+        for presence, section in definition.items()
     }
 
 
@@ -73,19 +73,19 @@ def _reduce_inputs(inputs: Json, class_name: str) -> JsonObject:
     reduced: JsonObject = {}
     for presence, section in sections(inputs):
         reduced[presence.value] = {
-            name: _reduce_input(written, folders_of(class_name, name)) for name, written in section.items()
+            name: _reduce_input(definition, folders_of(class_name, name)) for name, definition in section.items()
         }
     return reduced
 
 
-def _reduce_input(written: Json, folders: tuple[str, ...]) -> Json:
+def _reduce_input(definition: Json, folders: tuple[str, ...]) -> Json:
     """Reduce one input, in either of its two forms in `GET /object_info`."""
-    match written:
+    match definition:
         case [list(choices), *configs]:
             return [_fixed(choices, folders), *(_reduce_options("COMBO", config, folders) for config in configs)]
         case [str(kind), config]:
             return [kind, _reduce_options(kind, config, folders)]
-    return written
+    return definition
 
 
 def _reduce_options(kind: str, config: Json, folders: tuple[str, ...]) -> Json:

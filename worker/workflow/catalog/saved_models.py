@@ -97,7 +97,7 @@ class SavedModels:
     def _section(self, section: Json, folders: Mapping[str, Collection[str]]) -> Json:
         if not isinstance(section, dict):
             return section
-        return {name: self.without_names(written, folders.get(name, ())) for name, written in section.items()}
+        return {name: self.without_names(definition, folders.get(name, ())) for name, definition in section.items()}
 
     def text_without_names(self, text: str) -> str:
         """Return a message of ComfyUI without the files of jobs in its lists of choices."""

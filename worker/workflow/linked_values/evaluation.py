@@ -17,7 +17,10 @@ MOST_INPUTS = 200
 
 
 def link_of(value: Json) -> Link | None:
-    """Return a value as a link if ComfyUI may treat it as one, wrapped or not, else None."""
+    """Return a value as a link if ComfyUI may treat it as one, wrapped or not, else None.
+
+    A slot that is NaN or too large becomes -1, which no node has.
+    """
     while isinstance(value, dict) and WRAPPED in value:
         value = value[WRAPPED]
     match value:

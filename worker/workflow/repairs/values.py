@@ -69,7 +69,7 @@ class RepairContext:
 def value_changes(node: Node, catalog: Catalog, context: RepairContext) -> Iterator[ValueChange]:
     """Yield the changes that a node of a known class needs."""
     node_class, inputs = catalog[node["class_type"]], node["inputs"]
-    specs = node_class.shown or expand(node_class, inputs)
+    specs = node_class.static_inputs or expand(node_class, inputs)
     for spec in specs.values():
         change: ValueChange | None = None
         value = inputs.get(spec.name)

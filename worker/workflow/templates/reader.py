@@ -81,29 +81,29 @@ class _TemplateBinder:
         self._prompt = prompt
         self._problems: list[str] = []
 
-    def bind(self, written: Template) -> Template:
+    def bind(self, parsed: Template) -> Template:
         """Return the template with node ids. Raises TemplateError if there are problems."""
         bound = replace(
-            written,
+            parsed,
             prompt=self._prompt,
-            outputs=tuple(self._node(node, "outputs") for node in written.outputs),
-            parameters=tuple(self._parameter(parameter) for parameter in written.parameters),
+            outputs=tuple(self._node(node, "outputs") for node in parsed.outputs),
+            parameters=tuple(self._parameter(parameter) for parameter in parsed.parameters),
         )
-        if not written.outputs:
+        if not parsed.outputs:
             self._problems.append("outputs: name the nodes whose files are the result")
         if self._problems:
-            raise TemplateError(written.name, self._problems)
+            raise TemplateError(parsed.name, self._problems)
         return bound
 
-    def _parameter(self, written: Parameter) -> Parameter:
+    def _parameter(self, parsed: Parameter) -> Parameter:
         """Return a parameter with node ids and its default. Records its problems."""
-        path = f"parameters.{written.name}"
+        path = f"parameters.{parsed.name}"
         bound = replace(
-            written,
-            sets=tuple(self._target(target, path) for target in written.sets),
-            without=tuple(self._node(node, path) for node in written.without),
-            chain=written.chain
-            and replace(written.chain, links=tuple(self._link(link, path) for link in written.chain.links)),
+            parsed,
+            sets=tuple(self._target(target, path) for target in parsed.sets),
+            without=tuple(self._node(node, path) for node in parsed.without),
+            chain=parsed.chain
+            and replace(parsed.chain, links=tuple(self._link(link, path) for link in parsed.chain.links)),
         )
         bound = self._with_default(bound)
         self._problems += [f"{path}: {problem}" for problem in _parameter_problems(bound)]

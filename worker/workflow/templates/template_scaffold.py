@@ -26,8 +26,8 @@ NUMBERS = {
     "height": "pixels",
     "length": "frames",
     "steps": "sampling steps",
-    "cfg": "how closely the prompt is followed",
-    "guidance": "how closely the prompt is followed",
+    "cfg": "how closely the model follows the prompt",
+    "guidance": "how closely the model follows the prompt",
     "denoise": "strength of the change, from 0 to 1",
     "batch_size": "images per job",
 }

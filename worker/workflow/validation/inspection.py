@@ -26,7 +26,7 @@ REPORTED_EXCEPTIONS = (
     RecursionError,
     ReferenceError,
 )
-TAKE_EVERYTHING = frozenset({"CustomCombo"})  # classes that receive inputs which they do not declare
+ACCEPT_UNDECLARED = frozenset({"CustomCombo"})  # classes that receive inputs which they do not declare
 LONGEST_LIST = 20  # an error message shows only the length of a longer list of choices
 COERCIONS: dict[str, Callable[[object], Json]] = {
     "INT": lambda value: int(cast(str, value)),
@@ -97,7 +97,7 @@ class Inspection:
         if node_class.name in NEVER_VALID:
             raise TypeError(NEVER_VALID[node_class.name])
         state = _NodeState(node_id, node_class, node["inputs"], NODE_VALIDATORS.get(node_class.name))
-        for spec in (node_class.shown or expand(node_class, state.inputs)).values():
+        for spec in (node_class.static_inputs or expand(node_class, state.inputs)).values():
             value = state.inputs.get(spec.name)
             if spec.name not in state.inputs:
                 state.errors += _missing(spec, node_class)
@@ -187,7 +187,7 @@ def _error(kind: str, message: str, details: str, extra_info: JsonObject) -> Jso
 
 def _arguments(state: _NodeState, validator: NodeValidator) -> dict[str, Json]:
     """Return the arguments that ComfyUI passes to the validator of a class. Linked inputs are None."""
-    declared, accepts_undeclared = state.node_class.by_name, state.node_class.name in TAKE_EVERYTHING
+    declared, accepts_undeclared = state.node_class.by_name, state.node_class.name in ACCEPT_UNDECLARED
     arguments: dict[str, Json] = {
         name: None if _is_followed(value) else value
         for name, value in state.inputs.items()

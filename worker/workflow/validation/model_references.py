@@ -49,7 +49,9 @@ def _folders(node: Node, catalog: Catalog) -> dict[str, tuple[str, ...]]:
     if node["class_type"] not in catalog:
         return {}
     node_class = catalog[node["class_type"]]
-    return {spec.name: spec.folders for spec in (node_class.shown or expand(node_class, node["inputs"])).values()}
+    return {
+        spec.name: spec.folders for spec in (node_class.static_inputs or expand(node_class, node["inputs"])).values()
+    }
 
 
 def _references(name: str, value: Json, folders: Collection[str], saved: SavedModels) -> Iterator[tuple[str, str]]:

@@ -27,7 +27,7 @@ def books() -> tuple[Ledger, ModelMetrics, Metrics]:
     model_metrics = ModelMetrics(lambda: None, errors.append)
     metrics = Metrics(model_metrics, errors=errors)
     ledger = Ledger(metrics, new_entry)
-    model_metrics.more = ledger.report_soon
+    model_metrics.report_again = ledger.report_soon
     return ledger, model_metrics, metrics
 
 
@@ -91,7 +91,7 @@ def test_a_report_that_was_never_answered_takes_nothing_off() -> None:
 def test_a_refused_request_is_rejected_and_given_back() -> None:
     """Its work is in `rej_load`, its number in the next deletions, and a report is due."""
     ledger, model_metrics, metrics = books()
-    ledger.refuse(GRANT, 40.0)
+    ledger.record_rejected(GRANT, 40.0)
     assert told(model_metrics) == (0, 40.0)
     assert metrics.update_pending
     (row,) = ledger.take_deletions()

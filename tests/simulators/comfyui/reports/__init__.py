@@ -1,1 +1,1 @@
-"""What nodes of a real ComfyUI reported and wrote, and the embedded engine's."""
+"""Comparison of the reports and files of nodes with those of a real ComfyUI."""

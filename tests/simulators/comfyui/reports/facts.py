@@ -1,4 +1,4 @@
-"""What a prompt came to, as tests/data/reports.json keeps it of a real ComfyUI."""
+"""The comparable results of a prompt, in the form of tests/data/reports.json."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _RANDOM = re.compile(
 CORNERS = ((0.0, 0.0), (0.5, 0.5), (0.999, 0.999))
 
 
-def listing(base: Path) -> dict[str, Path]:
-    """The files in output and temp by their path below the base."""
+def file_paths(base: Path) -> dict[str, Path]:
+    """Return the files in output and temp by their path relative to the base folder."""
     found = (path for kind in ("output", "temp") for path in (base / kind).rglob("*") if path.is_file())
     return {str(path.relative_to(base)): path for path in found}
 
 
 def fact_of_file(path: Path) -> Any:
-    """Format, mode, size and frames of a picture, three of its pixels, and its texts; the text of a text file."""
+    """Return the format, mode, size, frames, three pixels and texts of an image, or the content of a text file."""
     if path.suffix in (".txt", ".json", ".md", ".csv"):
         return path.read_text("utf-8")
     try:
@@ -36,7 +36,7 @@ def fact_of_file(path: Path) -> Any:
 
 
 def fact_of_frame(frame: Any) -> str:
-    """A frame in short: its kind, and the node or nodes that it is about."""
+    """Return a frame in short: its event, and the node or nodes that it names."""
     if isinstance(frame, bytes):
         return f"BIN{int.from_bytes(frame[:4], 'big')}"
     kind, data = frame["type"], frame["data"]
@@ -48,7 +48,7 @@ def fact_of_frame(frame: Any) -> str:
 
 
 def fact_of_run(frames: list[Any], entry: Any, files: dict[str, Path]) -> dict[str, Any]:
-    """The frames of a prompt, what its history keeps, and the files that are new."""
+    """Return the frames, outputs and error of a prompt, and the files that it wrote."""
     kinds = [fact_of_frame(frame) for frame in frames if isinstance(frame, bytes) or frame["type"] != "status"]
     errors = [data for name, data in entry["status"]["messages"] if name == "execution_error"]
     error = [errors[0]["node_id"], errors[0]["exception_type"], errors[0]["exception_message"]] if errors else None
@@ -57,13 +57,13 @@ def fact_of_run(frames: list[Any], entry: Any, files: dict[str, Path]) -> dict[s
 
 
 def fact_of_refusal(answer: Any) -> dict[str, Any]:
-    """The type of the error, and those of each node."""
+    """Return the type of the error, and the types of each node's errors."""
     nodes = {name: sorted(error["type"] for error in node["errors"]) for name, node in answer["node_errors"].items()}
     return {"refused": answer["error"]["type"], "nodes": nodes}
 
 
-def plain(text: str, base: Path) -> str:
-    """Put fixed letters for what is drawn, and BASE for the folder."""
+def normalize(text: str, base: Path) -> str:
+    """Replace random parts of file names by `RRRRR`, and the base folder by `BASE`."""
     return _RANDOM.sub("RRRRR", text).replace(str(base), "BASE")
 
 

@@ -1,4 +1,4 @@
-"""Input files of every kind, the same each time: those that a real ComfyUI was given for tests/data/reports.json."""
+"""The input files with which a real ComfyUI was run for tests/data/reports.json. They are the same each time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _COLOR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 
 
 def write_pictures(base: Path) -> None:
-    """Write pictures of all modes and formats, and files that are none, into the input folder."""
+    """Write images of all modes and formats, and files that are not images, to the input folder."""
     folder = base / "input"
     folder.mkdir(exist_ok=True)
     grey, color = _ramp("L"), _ramp("RGB")
@@ -48,6 +48,7 @@ def write_pictures(base: Path) -> None:
 
 
 def write_models(base: Path) -> None:
+    """Write two 3D files to the input folder."""
     folder = base / "input" / "3d"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "x.glb").write_bytes(b"glTF1234")
@@ -55,7 +56,7 @@ def write_models(base: Path) -> None:
 
 
 def write_numbered(base: Path) -> None:
-    """Names in output that count for the next number, and some that look like it."""
+    """Write files to output, some of whose names count for the next number."""
     numbered = (
         "o_00007_.png",
         "o_12.txt",
@@ -70,6 +71,7 @@ def write_numbered(base: Path) -> None:
 
 
 def remove_files(base: Path) -> None:
+    """Delete all files in output and temp."""
     for kind in ("output", "temp"):
         for path in (base / kind).rglob("*"):
             if path.is_file():
@@ -77,7 +79,7 @@ def remove_files(base: Path) -> None:
 
 
 def _ramp(mode: str) -> Image.Image:
-    """From 0 at the left to 255 at the right; in colour, green runs the other way and blue stays."""
+    """Return a horizontal gradient. In colour, red rises, green falls, and blue is constant."""
     width, height = SIZE
     values = [255 * x // (width - 1) for x in range(width)]
     grey = Image.new("L", SIZE)
@@ -88,7 +90,7 @@ def _ramp(mode: str) -> Image.Image:
 
 
 def _deep(channels: int) -> bytes:
-    """A PNG of 16 bits a channel, all alike."""
+    """Return a 16-bit PNG file with the same gradient in all channels."""
     width, height = SIZE
     row = b"\0" + b"".join(struct.pack(">H", 65535 * x // (width - 1)) * channels for x in range(width))
     header = struct.pack(">2I5B", width, height, 16, _COLOR_TYPES[channels], 0, 0, 0)

@@ -1,4 +1,4 @@
-"""What nodes report and write, against what a real ComfyUI of the image's commit did with the same prompts."""
+"""Reports and files of nodes, compared with those of a real ComfyUI of the image's commit for the same prompts."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Any
 import pytest
 
 from tests.conformance.recorded.facts import DATA
-from tests.simulators.comfyui.client import Client
-from tests.simulators.comfyui.reports.facts import fact_of_refusal, fact_of_run, listing, plain
+from tests.simulators.comfyui.client import EngineClient
+from tests.simulators.comfyui.reports.facts import fact_of_refusal, fact_of_run, file_paths, normalize
 from tests.simulators.comfyui.reports.pictures import SETUPS
 
 RECORDED: dict[str, list[Any]] = json.loads((DATA / "reports.json").read_text("utf-8"))
 STEP = 1
-"""By how much a value of a pixel may differ: rounding."""
+"""Allowed difference of a pixel's value, because of rounding."""
 STAND_INS = {"LossGraph"}
-"""Cases whose pictures are drawn by another hand here."""
+"""Cases whose images are placeholders in the embedded engine."""
 
 
 @pytest.mark.parametrize("name", RECORDED)
-async def test_a_prompt_comes_to_what_it_does_on_a_real_comfyui(client: Client, name: str) -> None:
-    """The same frames, reports, errors and files, each time that it is sent."""
+async def test_prompt_has_the_results_of_a_real_comfyui(client: EngineClient, name: str) -> None:
+    """The engine sends the frames and reports and writes the files that a real ComfyUI did for the same prompt."""
     for step in RECORDED[name]:
         if isinstance(step, str):
             SETUPS[step](client.base)
@@ -38,20 +38,21 @@ async def test_a_prompt_comes_to_what_it_does_on_a_real_comfyui(client: Client, 
                 )
 
 
-async def _send(client: Client, prompt: Any, extra_data: Any) -> Any:
-    before = listing(client.base)
+async def _send(client: EngineClient, prompt: Any, extra_data: Any) -> Any:
+    """Run a prompt, and return the facts of its run or of its rejection."""
+    before = file_paths(client.base)
     socket = await client.listen("A", modern=True)
     status, answer = await client.post("/prompt", json={"prompt": prompt, "client_id": "A", "extra_data": extra_data})
     if status != 200:
         await socket.raw.close()
         return fact_of_refusal(answer)
     prompt_id = answer["prompt_id"]
-    frames = await socket.until_over(prompt_id)
+    frames = await socket.until_ended(prompt_id)
     await socket.raw.close()
     entry = (await client.get(f"/history/{prompt_id}"))[prompt_id]
-    files = {name: path for name, path in listing(client.base).items() if name not in before}
+    files = {name: path for name, path in file_paths(client.base).items() if name not in before}
     fact = fact_of_run(frames, entry, files)
-    return json.loads(plain(json.dumps(fact), client.base))
+    return json.loads(normalize(json.dumps(fact), client.base))
 
 
 def _pixels(fact: Any) -> list[list[int]]:
@@ -59,6 +60,7 @@ def _pixels(fact: Any) -> list[list[int]]:
 
 
 def _without_pixels(fact: dict[str, Any]) -> dict[str, Any]:
+    """Return the facts without pixels, which are compared with a tolerance."""
     files = fact.get("files", {})
     bare = {name: [*one[:4], one[5]] if isinstance(one, list) else one for name, one in files.items()}
     return fact | {"files": bare}

@@ -1,15 +1,15 @@
-"""Rules that hold for all routes, and the small ones."""
+"""Rules for all routes, and tests of the small routes."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.simulators.comfyui.client import Client, is_event, picture, slow
+from tests.simulators.comfyui.client import EngineClient, is_event, picture, slow
 
 
 @pytest.mark.parametrize("path", ["/prompt", "/queue", "/history", "/free"])
-async def test_a_body_that_is_not_json_is_a_500(client: Client, path: str) -> None:
-    """Not 400: the real server raises."""
+async def test_a_body_that_is_not_json_is_a_500(client: EngineClient, path: str) -> None:
+    """A body that is not JSON gets 500, as from ComfyUI."""
     status, body = await client.post(path, data=b"nonsense")
     assert status == 500
     assert body == b"500 Internal Server Error\n\nServer got itself in trouble"
@@ -35,13 +35,13 @@ async def test_a_body_that_is_not_json_is_a_500(client: Client, path: str) -> No
         ("GET", "/object_info/Nope", 200),
     ],
 )
-async def test_methods_and_paths(client: Client, method: str, path: str, status: int) -> None:
-    """What is there, under which prefix, and how a wrong method or a trailing slash is answered."""
+async def test_methods_and_paths(client: EngineClient, method: str, path: str, status: int) -> None:
+    """Each path and method returns the status that ComfyUI returns."""
     assert await client.status(method, path) == status
 
 
-async def test_pages_of_other_origins_are_refused(client: Client) -> None:
-    """With a loopback Host any other Origin is a 403; `null` passes, cross-site never does."""
+async def test_other_origins_are_rejected(client: EngineClient) -> None:
+    """A request with a foreign Origin gets 403 on a loopback host, and a cross-site request always does."""
     own = client.url
     for headers, status in [
         ({"Origin": "http://evil.example"}, 403),
@@ -55,8 +55,8 @@ async def test_pages_of_other_origins_are_refused(client: Client) -> None:
         assert await client.status("GET", "/prompt", headers=headers) == status, headers
 
 
-async def test_it_never_pretends(client: Client) -> None:
-    """The version is for compatibility; header, device and environment say what this is."""
+async def test_the_engine_identifies_itself(client: EngineClient) -> None:
+    """The Server header, the device and the environment show that this is not a real ComfyUI."""
     async with client.http.get("/system_stats") as answer:
         assert answer.headers["Server"].startswith("comfy-worker-embedded/")
         stats = await answer.json()
@@ -66,15 +66,15 @@ async def test_it_never_pretends(client: Client) -> None:
 
 
 @pytest.mark.parametrize("prompt_id", ["job-1", "", "A" * 32, 5, False, "4B2B5D4E-0000-4000-8000-000000000000"])
-async def test_prompt_id_has_to_be_a_canonical_uuid(client: Client, prompt_id: object) -> None:
-    """Anything else is refused by name; null is as good as none."""
+async def test_prompt_id_must_be_a_canonical_uuid(client: EngineClient, prompt_id: object) -> None:
+    """A `prompt_id` that is not a canonical UUID gets 400. Null counts as missing."""
     status, answer = await client.post("/prompt", json={"prompt": picture(), "prompt_id": prompt_id})
     assert (status, answer["error"]["type"]) == (400, "invalid_prompt_id")
     assert await client.status("POST", "/prompt", json={"prompt": picture(), "prompt_id": None}) == 200
 
 
-async def test_partly_valid_prompts_run_and_say_so(client: Client) -> None:
-    """One good output is enough for 200; the bad one is only in node_errors, and isn't run."""
+async def test_partly_valid_prompts_run(client: EngineClient) -> None:
+    """A prompt with one valid output runs, and the response names the errors of the others."""
     graph = picture()
     graph["3"] = {"class_type": "EmptyImage", "inputs": {"width": 0, "height": 1, "batch_size": 1, "color": 0}}
     graph["4"] = {"class_type": "SaveImage", "inputs": {"images": ["3", 0], "filename_prefix": "bad"}}
@@ -84,8 +84,8 @@ async def test_partly_valid_prompts_run_and_say_so(client: Client) -> None:
     assert (await client.run(graph))["prompt"][4] == ["2"]
 
 
-async def test_options_of_a_submission(client: Client) -> None:
-    """Targets select outputs; the usage header and coerced values show in the history; null extra_data is a 500."""
+async def test_options_of_a_submission(client: EngineClient) -> None:
+    """POST /prompt accepts targets and a usage header, and returns 500 for options of the wrong type."""
     graph = picture() | {"3": {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}}}
     graph["1"]["inputs"]["width"] = "64"
     entry = await client.run(graph, partial_execution_targets=["3"])
@@ -100,8 +100,8 @@ async def test_options_of_a_submission(client: Client) -> None:
         assert await client.status("POST", "/prompt", json={"prompt": graph} | broken) == 500
 
 
-async def test_own_classes_are_in_the_catalog(client: Client) -> None:
-    """The engine's own classes are listed beside ComfyUI's, and LoadImage lists what was uploaded."""
+async def test_own_classes_are_in_the_catalog(client: EngineClient) -> None:
+    """GET /object_info has the engine's own classes, and LoadImage has the uploaded files."""
     (client.base / "input" / "up.png").touch()
     catalog = await client.get("/object_info")
     assert {"EmbeddedSleep", "EmbeddedFail", "EmbeddedBigFile", "KSampler", "ClownsharKSampler_Beta"} <= set(catalog)

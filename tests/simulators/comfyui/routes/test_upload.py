@@ -1,4 +1,4 @@
-"""Files in: names, folders, masks."""
+"""Uploads: names, folders, masks."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import aiohttp
 import pytest
 from PIL import Image
 
-from tests.simulators.comfyui.client import Client, picture
+from tests.simulators.comfyui.client import EngineClient, picture
 
 
-async def upload(client: Client, content: bytes, name: str, path: str = "image", **fields: str) -> tuple[int, Any]:
-    """Post one file with its name as it is."""
+async def upload(
+    client: EngineClient, content: bytes, name: str, path: str = "image", **fields: str
+) -> tuple[int, Any]:
+    """Upload one file, with its name sent unchanged."""
     form = aiohttp.FormData(quote_fields=False)
     form.add_field("image", content, filename=name, content_type="image/png")
     for key, value in fields.items():
@@ -22,8 +24,8 @@ async def upload(client: Client, content: bytes, name: str, path: str = "image",
     return await client.post(f"/upload/{path}", data=form)
 
 
-async def test_taken_names_get_a_number_unless_the_content_is_the_same(client: Client) -> None:
-    """`name (1).ext`, reused for equal bytes; `overwrite` only by `true` and `1`."""
+async def test_used_names_get_a_number(client: EngineClient) -> None:
+    """A file with a used name is stored as `name (1).ext`, unless its content is equal or `overwrite` is set."""
     names = []
     for content, fields in [
         (b"a", {}),
@@ -54,8 +56,8 @@ async def test_taken_names_get_a_number_unless_the_content_is_the_same(client: C
         ("é ñ.png", {}, 200),
     ],
 )
-async def test_where_uploads_may_go(client: Client, name: str, fields: dict[str, str], status: int) -> None:
-    """The subfolder is made and echoed as it was sent; what leaves the folder is refused."""
+async def test_upload_paths(client: EngineClient, name: str, fields: dict[str, str], status: int) -> None:
+    """An upload is stored in its subfolder. A path that leads out of the folder is rejected."""
     got, answer = await upload(client, b"x", name, **fields)
     assert got == status
     if status == 200:
@@ -63,14 +65,14 @@ async def test_where_uploads_may_go(client: Client, name: str, fields: dict[str,
         assert answer == expected
 
 
-async def test_forms_without_a_file_are_refused(client: Client) -> None:
-    """No field, another field and a JSON body are 400."""
+async def test_forms_without_a_file_are_rejected(client: EngineClient) -> None:
+    """A form without the field `image` gets 400."""
     assert await client.status("POST", "/upload/image", data={"type": "input"}) == 400
     assert await client.status("POST", "/upload/image", json={"image": "x"}) == 400
 
 
-async def test_uploaded_picture_is_loaded_and_a_new_one_is_noticed(client: Client) -> None:
-    """LoadImage reads names with folders; overwritten content makes the node run again."""
+async def test_overwritten_upload_is_loaded_again(client: EngineClient) -> None:
+    """LoadImage runs again after its file was overwritten."""
     graph = picture()
     graph["1"] = {"class_type": "LoadImage", "inputs": {"image": "sub/pic.png"}}
     for color in ("red", "blue"):
@@ -82,8 +84,8 @@ async def test_uploaded_picture_is_loaded_and_a_new_one_is_noticed(client: Clien
             assert image.getpixel((0, 0)) == Image.new("RGB", (1, 1), color).getpixel((0, 0))
 
 
-async def test_unreadable_picture_fails_in_the_node(client: Client) -> None:
-    """A corrupt file is accepted as an upload and by the validation, and fails when it is read."""
+async def test_damaged_image_fails_in_the_node(client: EngineClient) -> None:
+    """A damaged image passes upload and validation, and fails in LoadImage."""
     await upload(client, b"no picture", "bad.png")
     graph = picture()
     graph["1"] = {"class_type": "LoadImage", "inputs": {"image": "bad.png"}}
@@ -91,8 +93,8 @@ async def test_unreadable_picture_fails_in_the_node(client: Client) -> None:
     assert (error["node_id"], error["node_type"]) == ("1", "LoadImage")
 
 
-async def test_mask_takes_colours_of_the_original(client: Client) -> None:
-    """Colours and texts of the original, alpha of the upload; without an original 200 and no file."""
+async def test_mask_upload_keeps_the_colours_of_the_original(client: EngineClient) -> None:
+    """POST /upload/mask joins the original's colours and the upload's alpha. A missing original writes no file."""
     Image.new("RGB", (8, 8), "red").save(client.base / "output" / "orig.png")
     body = BytesIO()
     Image.new("RGBA", (8, 8), (0, 0, 0, 77)).save(body, format="PNG")

@@ -1,4 +1,4 @@
-"""Files out: names, folders, ranges, previews."""
+"""Downloads by GET /view: names, folders, ranges, previews."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.simulators.comfyui.client import Client
+from tests.simulators.comfyui.client import EngineClient
 
 
 @pytest.fixture
-def files(client: Client) -> Path:
-    """A transparent picture, a text, a drawing and a file in a subfolder; one more in input."""
+def files(client: EngineClient) -> Path:
+    """Write an image with alpha, texts, an SVG and a file in a subfolder to output, and one image to input."""
     output = client.base / "output"
     Image.new("RGBA", (16, 16), (200, 10, 10, 128)).save(output / "v.png")
     (output / "x.txt").write_text("text")
@@ -52,14 +52,14 @@ def files(client: Client) -> Path:
         ("filename=v.png&filename=nope.png", 200),
     ],
 )
-async def test_which_files_can_be_had(client: Client, files: Path, query: str, status: int) -> None:
-    """Each way to name a file, and how the wrong ones are refused."""
+async def test_statuses_of_view(client: EngineClient, files: Path, query: str, status: int) -> None:
+    """GET /view returns the status of ComfyUI for each way to name a file."""
     assert files.is_dir()
     assert await client.status("GET", f"/view?{query}") == status
 
 
-async def test_plain_files_come_with_ranges_and_conditions(client: Client, files: Path) -> None:
-    """Ranges, ETag and nosniff; no attachment for a picture, an escaped quote in a name."""
+async def test_plain_files_come_with_ranges_and_conditions(client: EngineClient, files: Path) -> None:
+    """GET /view supports ranges and conditional requests, and escapes quotes in file names."""
     length = (files / "v.png").stat().st_size
     async with client.http.get("/view?filename=v.png") as answer:
         assert answer.headers["Content-Disposition"] == 'filename="v.png"'
@@ -74,8 +74,8 @@ async def test_plain_files_come_with_ranges_and_conditions(client: Client, files
         assert answer.headers["Content-Disposition"] == 'filename="q\\"x.txt"'
 
 
-async def test_files_that_a_browser_would_run_are_downloads(client: Client, files: Path) -> None:
-    """SVG is an attachment, except when it is fetched for an image."""
+async def test_dangerous_files_are_downloads(client: EngineClient, files: Path) -> None:
+    """An SVG file is sent as a download, unless a page fetches it as an image."""
     assert files.is_dir()
     async with client.http.get("/view?filename=x.svg") as answer:
         assert answer.headers["Content-Type"] == "application/octet-stream"
@@ -96,8 +96,10 @@ async def test_files_that_a_browser_would_run_are_downloads(client: Client, file
         ("channel=bogus", "PNG", "RGBA"),
     ],
 )
-async def test_encoded_answers(client: Client, files: Path, query: str, form: str, mode: str) -> None:
-    """Previews are WebP unless JPEG is asked for and alpha isn't; a channel is a PNG."""
+async def test_encoded_previews_and_channels(
+    client: EngineClient, files: Path, query: str, form: str, mode: str
+) -> None:
+    """A preview is WebP unless JPEG without alpha is requested. A channel is PNG."""
     assert files.is_dir()
     async with client.http.get(f"/view?filename=v.png&{query}") as answer:
         assert answer.status == 200
@@ -105,8 +107,8 @@ async def test_encoded_answers(client: Client, files: Path, query: str, form: st
     assert (image.format, image.mode) == (form, mode)
 
 
-async def test_listing_of_files(client: Client, files: Path) -> None:
-    """Top-level files only, newest first, with the folder as a suffix."""
+async def test_listing_of_files(client: EngineClient, files: Path) -> None:
+    """GET /internal/files lists the files at the top of a folder."""
     assert files.is_dir()
     assert await client.get("/internal/files/input") == ["in.png [input]"]
     assert await client.status("GET", "/internal/files/bogus") == 400

@@ -1,4 +1,4 @@
-"""Where requests come in: the SDK's own handlers, each behind the questions that the SDK doesn't ask."""
+"""The routes of Vast's port: the SDK's own handlers, each behind checks that the SDK does not make."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ from worker.platforms.vast.reporting.metrics import MetricsEntry
 log = logging.getLogger(__name__)
 
 NOT_SERVED = ("/session/create", "/session/end", "/session/get", "/session/health")
-"""Routes that the SDK adds by itself: its sessions let strangers post through the worker (T24)."""
+"""Routes that the SDK adds: its sessions would let anyone send requests through the worker (T24)."""
 
 
 class Ingress:
-    """Encoding and size, then signature, then whether there is room; only then does the SDK see a request and count it.
+    """Checks each request before the SDK sees and counts it: its encoding, its size, its signature, and the queue.
 
-    `lost_key` is called when the SDK refuses what we found well signed: it has no public key and never will have.
+    `lost_key` is called with the reason when the SDK rejects a valid signature, because it has no public key.
     """
 
     def __init__(
@@ -62,22 +62,25 @@ class Ingress:
         self._reader = EnvelopeReader(signature_check, app.intake.limits, body_s)
         self._ledger = ledger
         self._lost_key = lost_key
-        self._inside = 0
+        self._in_sdk = 0
         self._followers: set[asyncio.Task[None]] = set()
-        self._empty = asyncio.Event()
-        self._empty.set()
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     def routes(self, work: Sequence[web.RouteDef], others: Sequence[web.RouteDef]) -> list[web.RouteDef]:
-        """The whole table: aiohttp takes the first match, so nothing that the SDK adds after it is ever reached."""
+        """Return the route table. aiohttp uses the first match, so routes that the SDK adds later are never reached."""
         return [
-            *(web.route("*", path, _uncompressed(self._forbid)) for path in NOT_SERVED),
-            *(web.post(route.path, _uncompressed(self._guarded(route.path, route.handler))) for route in work),
+            *(web.route("*", path, _uncompressed(self._reject_session)) for path in NOT_SERVED),
+            *(web.post(route.path, _uncompressed(self._checked(route.path, route.handler))) for route in work),
             *(web.route(route.method, route.path, _uncompressed(route.handler)) for route in others),
-            web.route("*", "/{path:.*}", _uncompressed(self._nowhere)),
+            web.route("*", "/{path:.*}", _uncompressed(self._reject_unknown)),
         ]
 
     async def read_payload(self, request: web.Request) -> Mapping[str, Any]:
-        """What is asked by a request that is no work; through the router or not. Raises BodyTooLarge, InvalidJson."""
+        """Return the payload of a request that is not a job, sent through the router or directly.
+
+        A request through the router is reported as done. Raises BodyTooLarge, InvalidJson.
+        """
         async with SpoolFolder(self._app.intake.spool) as folder:
             received = await self._reader.read(request, folder, signed=False)
             if received.auth_data is not None:
@@ -88,57 +91,62 @@ class Ingress:
             return dict(body.value)
 
     async def wait_until_idle(self) -> None:
-        """Wait until every request was answered and every job behind an answer has ended."""
-        await self._empty.wait()
+        """Wait until every request has its response, and every job that goes on after a response has ended."""
+        await self._idle.wait()
         await asyncio.gather(*self._followers)
 
-    def _guarded(self, path: str, handler: Handler) -> Handler:
+    def _checked(self, path: str, handler: Handler) -> Handler:
+        """Return a handler that checks a request and then calls the SDK's `handler`."""
+
         async def handle(request: web.Request) -> web.StreamResponse:
             async with SpoolFolder(self._app.intake.spool) as folder:
                 try:
                     received = await self._reader.read(request, folder, signed=True)
                 except WorkerError as error:
                     self._note_refusal(request, error)
-                    return refusal(error)  # nobody that the router sent: nothing of it may reach the autoscaler
+                    # The router did not send this request, so the autoscaler must not learn of it.
+                    return refusal(error)
                 envelope, auth_data = received.envelope, received.auth_data
-                assert auth_data is not None  # noqa: S101 - asked for by `signed`
+                assert auth_data is not None  # noqa: S101 - because of `signed`
                 context = await self._context(request, GENERATE_ROUTES[path], auth_data, envelope.payload)
                 try:
                     self._admit(envelope, context.workload)
                 except WorkerError as error:
                     self._note_refusal(request, error, envelope.payload.value if envelope.payload else None)
-                    self._turn_away(context, error)
+                    self._report_refusal(context, error)
                     return refusal(error, envelope.payload)
-                return await self._let_in(handler, context, envelope.raw_auth_data)
+                return await self._forward(handler, context, envelope.raw_auth_data)
 
         return handle
 
     async def _context(
-        self, request: web.Request, way: GenerateRoute, auth_data: AuthData, payload: ScannedBody | None
+        self, request: web.Request, route: GenerateRoute, auth_data: AuthData, payload: ScannedBody | None
     ) -> RequestContext:
-        """Read what a request asks for. One that can't be read goes on with the least workload, to be refused."""
+        """Parse a request. The context of an invalid request has the error and the least workload."""
         if payload is None:
-            return RequestContext(request, auth_data, way, InvalidJson("`payload` has to be a JSON object"), FLOOR)
+            return RequestContext(request, auth_data, route, InvalidJson("`payload` has to be a JSON object"), FLOOR)
         try:
-            asked = await self._asked_for(request, way, auth_data, payload)
-            return RequestContext(request, auth_data, way, asked, self._app.intake.workload(asked.request))
+            submission = await self._parse(request, route, auth_data, payload)
+            workload = self._app.intake.workload(submission.request)
+            return RequestContext(request, auth_data, route, submission, workload)
         except WorkerError as error:
-            return RequestContext(request, auth_data, way, error, FLOOR)
+            return RequestContext(request, auth_data, route, error, FLOOR)
         except Exception:
-            log.exception("a request can't be read, in a way nobody expected")
-            return RequestContext(request, auth_data, way, InternalError("an unexpected error in the worker"), FLOOR)
+            log.exception("a request cannot be parsed because of an unexpected error")
+            return RequestContext(request, auth_data, route, InternalError("an unexpected error in the worker"), FLOOR)
 
-    async def _asked_for(
-        self, request: web.Request, way: GenerateRoute, auth_data: AuthData, payload: ScannedBody
+    async def _parse(
+        self, request: web.Request, route: GenerateRoute, auth_data: AuthData, payload: ScannedBody
     ) -> Submission:
         base_url = self._app.settings.server.public_url.rstrip("/")
         key = repeat_key(auth_data, payload)
-        caller = Caller(LOCAL, base_url, repeat_key=key, collectable=way.collectable, api_key=api_key_of(request))
+        caller = Caller(LOCAL, base_url, repeat_key=key, collectable=route.collectable, api_key=api_key_of(request))
         await normalize_body(payload)
         request[DIALECT] = dialect_of(payload.value)
-        return await self._app.intake.read(payload, replace(caller, follows=way.follows))
+        return await self._app.intake.read(payload, replace(caller, follows=route.follows))
 
     def _admit(self, envelope: Envelope, workload: float) -> None:
+        """Raise the error with which a request is rejected before the SDK counts it."""
         if envelope.payload is None:
             raise InvalidJson("`payload` has to be a JSON object")
         if envelope.in_session:
@@ -146,36 +154,39 @@ class Ingress:
         self._app.admit(workload)
 
     def _note_refusal(self, request: web.Request, error: WorkerError, payload: Mapping[str, Any] | None = None) -> None:
-        """Report a refusal to the observers. `payload` tells the dialect."""
+        """Notify the observers of a rejected request. The dialect is detected from `payload`."""
         dialect = NATIVE if payload is None else detect(payload)
         self._app.observers.notify(RequestRefused(request.path, dialect.name, error.code, error.status))
 
-    def _turn_away(self, context: RequestContext, error: WorkerError) -> None:
-        log.debug("request %d: turned away, %s", context.auth_data.request_idx, error.code)
+    def _report_refusal(self, context: RequestContext, error: WorkerError) -> None:
+        """Add a rejected request to the next report: as done when the client is at fault, else as rejected work."""
+        log.debug("request %d: rejected, %s", context.auth_data.request_idx, error.code)
         if isinstance(error, ClientError):
             self._ledger.close(context.auth_data)
         else:
-            self._ledger.refuse(context.auth_data, context.workload)
+            self._ledger.record_rejected(context.auth_data, context.workload)
 
-    async def _let_in(self, handler: Handler, context: RequestContext, auth_data: object) -> web.StreamResponse:
+    async def _forward(self, handler: Handler, context: RequestContext, auth_data: object) -> web.StreamResponse:
+        """Call the SDK's handler, then correct what the SDK counted."""
         CONTEXT.set(context)
-        log.debug("request %d: let in, workload %g", context.auth_data.request_idx, context.workload)
-        with self._counted():
+        log.debug("request %d: accepted, workload %g", context.auth_data.request_idx, context.workload)
+        with self._counting():
             response = await handler(cast(web.Request, HeaderOnly(context.request, auth_data)))
-            # The SDK has just put the request among the deletions; before anything is awaited they are ours.
+            # The SDK has just added the request to its deletions. Correct them before anything is awaited.
             if context.goes_on and context.job is not None:
                 self._hold(context.auth_data, context.job)
             if context.rejected:
-                self._ledger.rejected(context.auth_data)
+                self._ledger.mark_rejected(context.auth_data)
             self._ledger.report_soon()
         if context.status is None and response.status == 401:
             self._lost_key("it has no public key and refuses every request")
-            return refusal(Draining("this worker can't check signatures and ends"))
+            return refusal(Draining("this worker cannot check signatures and is shutting down"))
         if context.status is None and response.status == 500:
-            return refusal(WorkerUnavailable("the gateway did not answer"))
+            return refusal(WorkerUnavailable("the gateway did not respond"))
         return response
 
     def _hold(self, auth_data: AuthData, job: Job) -> None:
+        """Keep a request in the reported load until its job ends."""
         entry = self._ledger.hold(auth_data)
         if entry is not None:
             task = self._app.tasks.spawn(f"follower-{job.id}", self._follow(entry, job))
@@ -183,35 +194,36 @@ class Ingress:
             task.add_done_callback(self._followers.discard)
 
     async def _follow(self, entry: MetricsEntry, job: Job) -> None:
-        """Until the job's end its work counts as load; then it is served, or was for nothing."""
+        """Wait for the end of the job, then report its work as served, or as not served when the job failed."""
         try:
             await self._app.manager.wait_for_end(job)
         finally:
             self._ledger.release(entry, served=job.state is JobState.COMPLETED)
 
     @contextmanager
-    def _counted(self) -> Iterator[None]:
-        self._inside += 1
-        self._empty.clear()
+    def _counting(self) -> Iterator[None]:
+        """Count a request while the SDK handles it."""
+        self._in_sdk += 1
+        self._idle.clear()
         try:
             yield
         finally:
-            self._inside -= 1
-            if not self._inside:
-                self._empty.set()
+            self._in_sdk -= 1
+            if not self._in_sdk:
+                self._idle.set()
 
-    async def _forbid(self, request: web.Request) -> web.StreamResponse:
+    async def _reject_session(self, request: web.Request) -> web.StreamResponse:
         with suppress(WorkerError):
             await self.read_payload(request)
         return refusal(Forbidden(f"{request.path} is not served by this worker"))
 
-    async def _nowhere(self, request: web.Request) -> web.StreamResponse:
-        known = [resource.canonical for resource in request.app.router.resources()]
-        return refusal(NotFound(f"no route {request.path}: {route_hint(request.path, known, job_urls=False)}"))
+    async def _reject_unknown(self, request: web.Request) -> web.StreamResponse:
+        routes = [resource.canonical for resource in request.app.router.resources()]
+        return refusal(NotFound(f"no route {request.path}: {route_hint(request.path, routes, job_urls=False)}"))
 
 
 def _uncompressed(handler: Handler) -> Handler:
-    """Refuse what is compressed before a byte of it is read."""
+    """Return a handler that rejects a compressed body before any of it is read."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         try:

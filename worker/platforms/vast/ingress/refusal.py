@@ -1,4 +1,4 @@
-"""An error as a response, in the shape of the dialect that was asked in. The SDK would send an empty body."""
+"""An error as a response in the dialect of the request. The SDK itself would send an empty body."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from worker.errors import WorkerError
 
 
 def refusal(error: WorkerError, payload: ScannedBody | None = None) -> web.Response:
-    """Status, body and Retry-After of `error`; `payload` tells the dialect."""
+    """Return a response with the error's status, body and Retry-After. The dialect is detected from `payload`."""
     dialect = NATIVE if payload is None else detect(payload.value)
     headers = {"Retry-After": f"{error.retry_after_s:g}"} if error.retry_after_s else None
     return json_response(dialect.failed(None, error), error.status, headers)

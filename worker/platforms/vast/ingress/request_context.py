@@ -1,4 +1,4 @@
-"""One request on its way through the SDK: what we know of it and the SDK's callbacks are not told."""
+"""The context of a request while the SDK handles it, for the callbacks that the SDK calls without it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class RequestContext:
 
     request: web.Request
     auth_data: AuthData
-    way: GenerateRoute
+    route: GenerateRoute
     submission: Submission | WorkerError
     workload: float
     status: int | None = None
@@ -35,14 +35,14 @@ class RequestContext:
 
     @property
     def rejected(self) -> bool:
-        """There was room when the ingress asked, and there was none any more when the job was to be accepted."""
+        """Whether the queue was full when the job was accepted, although it had space when the ingress checked."""
         return self.status in {429, 503}
 
 
 class HeaderOnly:
-    """A request as the SDK sees it: the envelope is there, and the payload, which the SDK does not need, is empty.
+    """A request as the SDK sees it: with the envelope, and with an empty payload, which the SDK does not need.
 
-    So the SDK neither parses the body a second time nor holds it. It reads nothing else of a request than `json`.
+    So the SDK neither parses the body again nor keeps it in memory. The SDK only uses `json` of a request.
     """
 
     def __init__(self, request: web.Request, auth_data: object) -> None:
@@ -58,4 +58,4 @@ class HeaderOnly:
 
 
 CONTEXT: ContextVar[RequestContext] = ContextVar("context")
-"""Set by the ingress; the SDK handles a request in the task that it came in with, or in a child of that."""
+"""The context of the present task. The ingress sets it, and the SDK handles a request in that task or a child of it."""

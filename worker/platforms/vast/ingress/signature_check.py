@@ -1,4 +1,4 @@
-"""What a client of Vast's sends: the router's auth_data, and the payload that is meant for the gateway."""
+"""The body of a request through Vast's client: the router's signed data, and the payload for the gateway."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from worker.errors import BadSignature, InvalidJson, StartupError
 
 @dataclass(frozen=True, slots=True)
 class AuthData:
-    """`auth_data`: the router's word that this worker may be asked. Only `url` is signed; the rest can be made up."""
+    """The fields of `auth_data`, with which the router authorizes a request to a worker. Only `url` is signed."""
 
     url: str
     signature: str
@@ -30,7 +30,10 @@ class AuthData:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """The body of a request through Vast's client. `payload` is None where it is no object."""
+    """The body of a request through Vast's client. `payload` is None when it is not a JSON object.
+
+    `auth_data` is None when `raw_auth_data` lacks a field that the SDK reads.
+    """
 
     body: ScannedBody
     raw_auth_data: object
@@ -40,7 +43,7 @@ class Envelope:
 
 
 def read_envelope(body: ScannedBody) -> Envelope:
-    """Raises InvalidJson for anything but an object."""
+    """Return the parts of a body. Raises InvalidJson when the body is not a JSON object."""
     value = body.value
     if not isinstance(value, dict):
         raise InvalidJson(f"the body has to be a JSON object, not {type(value).__name__}")
@@ -55,7 +58,7 @@ def read_envelope(body: ScannedBody) -> Envelope:
 
 
 def parse_auth_data(data: object) -> AuthData | None:
-    """Return what `auth_data` grants; None unless it has all that the SDK's worker reads. On less that would fail."""
+    """Return the fields of `auth_data`, or None when one is missing that the SDK's worker needs."""
     match data:
         case {
             "url": str(url),
@@ -70,24 +73,27 @@ def parse_auth_data(data: object) -> AuthData | None:
 
 
 def repeat_key(auth_data: AuthData, payload: ScannedBody) -> str:
-    """The same for the same payload under the same numbers of the router's.
+    """Return a key that is equal for the same payload with the same numbers of the router.
 
-    Another payload under them is another request: the numbers are not signed, so to refuse it would protect nothing,
-    and a router that began to count anew would lose requests.
+    A different payload with the same numbers is a different request. The numbers are not signed, so rejecting it would
+    protect nothing, and requests would be lost when the router starts counting again.
     """
     numbered = f"{payload.fingerprint()} {auth_data.request_idx} {auth_data.reqnum}"
     return hashlib.sha256(numbered.encode()).hexdigest()[:32]
 
 
 class SignatureCheck:
-    """Checks a auth_data as the SDK does, and that it was given for this worker, which the SDK doesn't ask."""
+    """Checks a signature as the SDK does, and also that it is for this worker, which the SDK does not check."""
 
     def __init__(self, public_pem: str, own_url: str, *, any_url: bool = False) -> None:
-        """Raises StartupError where the PEM is no RSA key."""
+        """Read the public key. Raises StartupError when the PEM is not an RSA key.
+
+        `any_url` also accepts requests that were signed for another URL.
+        """
         try:
             key = load_pem_public_key(public_pem.encode())
         except ValueError as error:
-            raise StartupError(f"Vast's public key can't be read: {error}") from error
+            raise StartupError(f"Vast's public key cannot be read: {error}") from error
         if not isinstance(key, rsa.RSAPublicKey):
             raise StartupError("Vast's public key is not an RSA key")
         self._key = key
@@ -95,10 +101,10 @@ class SignatureCheck:
         self._any_url = any_url
 
     def check(self, auth_data: AuthData | None) -> AuthData:
-        """Raises BadSignature."""
+        """Return the data if Vast signed it for this worker. Raises BadSignature if not."""
         if auth_data is None:
-            raise BadSignature("this worker is reached through Vast's router, which adds auth_data to the request")
-        # The scheme is left out: whether the router signs the URL exactly as reported is not documented.
+            raise BadSignature("the request has no valid auth_data; send it through Vast's router, which adds it")
+        # The scheme is not compared: it is not documented whether the router signs the URL exactly as reported.
         if not self._any_url and _netloc(auth_data.url) != self._own:
             raise BadSignature("the request was signed for another worker")
         message = f'{{\n    "url": {json.dumps(auth_data.url)}\n}}'.encode()  # as `json.dumps(..., indent=4)` writes it
@@ -106,12 +112,12 @@ class SignatureCheck:
             signature = base64.b64decode(auth_data.signature)
             self._key.verify(signature, message, padding.PKCS1v15(), hashes.SHA256())
         except (InvalidSignature, binascii.Error, ValueError) as error:
-            raise BadSignature("the signature is not Vast's") from error
+            raise BadSignature("the signature is not by Vast") from error
         return auth_data
 
 
 def _netloc(url: str) -> str | None:
     try:
         return urlsplit(url).netloc
-    except ValueError:  # such as an address in brackets that is none
+    except ValueError:  # such as an invalid address in brackets
         return None

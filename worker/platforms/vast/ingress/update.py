@@ -1,4 +1,4 @@
-"""Vast's wish that the worker is started anew: `POST /pyworker/update`, for who has the worker's own token."""
+"""The route `POST /pyworker/update`, with which Vast restarts the worker. It needs the worker's own token."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ PATH = "/pyworker/update"
 
 
 class UpdateRoute:
-    """The SDK's own route writes a file that nobody here reads, and without a MASTER_TOKEN takes it from anyone (T28).
+    """Sets `requested`, upon which the worker drains and exits, and its parent process starts it again.
 
-    Here `requested` is set: the worker drains, ends, and its parent process starts it again.
+    It replaces the SDK's route, which writes a file that nothing here reads, and which anyone can call without a
+    MASTER_TOKEN (T28).
     """
 
     def __init__(self, master_token: str) -> None:
@@ -29,14 +30,15 @@ class UpdateRoute:
         self._token = master_token
 
     def routes(self) -> list[web.RouteDef]:
+        """Return the one route."""
         return [web.post(PATH, self._handle)]
 
     async def _handle(self, request: web.Request) -> web.Response:
         scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-        known = scheme.lower() == "bearer" and hmac.compare_digest(token.strip().encode(), self._token.encode())
-        if not self._token or not known:
-            return refusal(Forbidden(f"{PATH} is for Vast, which sends this worker's MASTER_TOKEN"))
+        authorized = scheme.lower() == "bearer" and hmac.compare_digest(token.strip().encode(), self._token.encode())
+        if not self._token or not authorized:
+            return refusal(Forbidden(f"{PATH} is only for Vast, which sends this worker's MASTER_TOKEN"))
         mark_authenticated(request)
-        log.info("Vast asks for an update: draining, then starting anew")
+        log.info("Vast requested an update: draining, then restarting")
         self.requested.set()
         return json_response({"ok": True})

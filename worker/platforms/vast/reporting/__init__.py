@@ -1,1 +1,1 @@
-"""Reports to Vast's autoscaler."""
+"""The worker's reports to Vast's autoscaler."""

@@ -1,4 +1,4 @@
-"""What we ask and tell Vast's autoscaler ourselves, where the SDK has no way for it."""
+"""Calls of Vast's autoscaler that the SDK does not make, or not reliably enough."""
 
 from __future__ import annotations
 
@@ -24,24 +24,25 @@ def public_key_pem(text: str) -> str:
     try:
         load_pem_public_key(text.encode())
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise ValueError(f"the answer is not a public key: {text[:60]!r}") from error
+        raise ValueError(f"the response is not a public key: {text[:60]!r}") from error
     return text
 
 
 class Autoscaler:
-    """One session, used at the start and at the end of the process."""
+    """A client of the autoscaler, used at the start and at the end of the process."""
 
     def __init__(self, session: aiohttp.ClientSession, settings: VastSettings) -> None:
         self._session = session
         self._settings = settings
 
     async def public_key(self) -> str:
-        """The PEM by which requests are checked; asked for until `pubkey_timeout_s`. Raises StartupError.
+        """Return the PEM of the key that signs requests, with retries for up to `pubkey_timeout_s` seconds.
 
-        The SDK asks by itself five times in 15 s and then takes requests for ever that it can only refuse.
+        Raises StartupError when there is no key by then. The SDK itself tries five times in 15 s, and without a key it
+        accepts and rejects requests forever.
         """
         url = f"{self._settings.autoscaler}/pubkey/"
-        pauses, why = RETRY_PAUSES.pauses(), "no answer"
+        pauses, reason = RETRY_PAUSES.pauses(), "no response"
         try:
             async with asyncio.timeout(self._settings.pubkey_timeout_s):
                 while True:
@@ -49,19 +50,19 @@ class Autoscaler:
                         async with self._session.get(url) as response:
                             if response.ok:
                                 return public_key_pem(await response.text())
-                            why = f"HTTP {response.status}"
+                            reason = f"HTTP {response.status}"
                     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-                        why = str(error) or type(error).__name__
+                        reason = str(error) or type(error).__name__
                     pause = next(pauses)
-                    log.warning("no public key from %s (%s); asking again in %.1f s", url, why, pause)
+                    log.warning("no public key from %s (%s); retrying in %.1f s", url, reason, pause)
                     await asyncio.sleep(pause)
         except TimeoutError:
-            waited = self._settings.pubkey_timeout_s
-            raise StartupError(f"no public key from {url} within {waited:g} s: {why}") from None
+            limit_s = self._settings.pubkey_timeout_s
+            raise StartupError(f"no public key from {url} within {limit_s:g} s: {reason}") from None
 
-    async def deleted(self, requests: Iterable[Mapping[str, object]]) -> None:
-        """The last deletions, when the SDK no longer runs."""
-        await self._tell(
+    async def send_deletions(self, requests: Iterable[Mapping[str, object]]) -> None:
+        """Send the last deletions, after the SDK has stopped."""
+        await self._post(
             "delete_requests",
             {
                 "worker_id": self._settings.container_id,
@@ -70,9 +71,10 @@ class Autoscaler:
             },
         )
 
-    async def _tell(self, route: str, body: Mapping[str, object]) -> None:
+    async def _post(self, route: str, body: Mapping[str, object]) -> None:
+        """Send one report. A failure is only logged."""
         try:
             async with self._session.post(f"{self._settings.autoscaler}/{route}/", json=body) as response:
                 response.raise_for_status()
         except (aiohttp.ClientError, TimeoutError) as error:
-            log.warning("the autoscaler did not take %s: %s", route, error)
+            log.warning("the autoscaler did not accept %s: %s", route, error)

@@ -1,4 +1,4 @@
-"""How fast this worker is, in workload units a second: the number that the autoscaler counts machines by."""
+"""Measures the worker's speed in workload units per second, from which the autoscaler derives how many to rent."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ SCORE = "benchmark.json"
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """One workflow, run through the gateway like any client's, one at a time, its outputs left where they are.
+    """One workflow that is run through the gateway like a client's, several times. Its outputs are not fetched.
 
-    The SDK has a benchmark too: it takes the best of its runs, stops the clock at the response's headers, never gives
-    up and, failing, leaves a worker that counts as loaded. Ours is handed to it as a measured score.
+    It replaces the SDK's own benchmark, which takes the best run, stops the clock at the response's headers, retries
+    forever, and when it fails leaves a worker that counts as loaded. The SDK gets the score of this one.
     """
 
     workflow: Mapping[str, Any]
@@ -40,36 +40,40 @@ class Benchmark:
 
     @classmethod
     def read(cls, settings: VastSettings) -> Benchmark:
-        """The operator's workflow, else the packaged one, which needs no model. Raises StartupError."""
+        """Return the benchmark with the operator's workflow, or else the packaged one, which needs no model.
+
+        Raises StartupError when the workflow cannot be read.
+        """
         path = settings.benchmark
         try:
             text = path.read_bytes() if path else files(__package__).joinpath("benchmark.json").read_bytes()
             workflow = extract_workflow(text)
         except (OSError, CannotConvert) as error:
-            raise StartupError(f"WORKER_BENCHMARK: can't read {path}: {error}") from error
+            raise StartupError(f"WORKER_BENCHMARK: cannot read {path}: {error}") from error
         if not isinstance(workflow, dict):
             raise StartupError(f"WORKER_BENCHMARK: {path} is not a workflow in API format")
         if not path:
-            log.warning("WORKER_BENCHMARK is not set: the score of the model-free workflow says little about a GPU")
+            log.warning("WORKER_BENCHMARK is not set: the score of a workflow without models means little for a GPU")
         return cls(workflow, max(1, settings.benchmark_runs), settings.benchmark_timeout_s)
 
     @property
     def payload(self) -> dict[str, object]:
-        """In the stock template's shape, which can ask for no data at all."""
+        """The request body, in the form of Vast's stock template, which can leave out all outputs."""
         return {"input": {"workflow_json": self.workflow}}
 
     def key(self, *conditions: str) -> str:
-        """What a score is good for: this workflow under these conditions (image, GPU)."""
+        """Return a hash of the workflow and the conditions (image, GPU) that a score is valid for."""
         parts = [orjson.dumps(self.workflow, option=orjson.OPT_SORT_KEYS), *(text.encode() for text in conditions)]
         return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
     async def score(
         self, url: str, workload: float, known: Callable[[], float | None], engines: int = 1, share: float = 1.0
     ) -> float:
-        """Run once to load the models, then measure unless the score is `known`.
+        """Run once to load the models, then measure the speed of all engines, and return it in units per second.
 
-        One request for each of so many `engines` runs at a time, and their speeds add up; these are a `share` of all.
-        Raises StartupError.
+        `workload` is the workload of one run. `known` returns the score of an earlier start, and then nothing is
+        measured. One request for each of the `engines` runs at a time and their speeds add up. `share` is the part of
+        the worker's engines that runs, by which the sum is extrapolated. Raises StartupError when a run fails.
         """
         async with aiohttp.ClientSession() as session:
             await self._runs(session, url, engines)
@@ -86,14 +90,14 @@ class Benchmark:
         return await asyncio.gather(*(self._run(session, url) for _ in range(count)))
 
     async def _run(self, session: aiohttp.ClientSession, url: str) -> float:
-        """Seconds until the whole answer was there."""
+        """Run once and return the seconds until the whole response arrived."""
         started = time.monotonic()
         try:
             async with asyncio.timeout(self.timeout_s):
                 async with session.post(f"{url}/generate/sync", json=self.payload) as response:
                     body = await response.read()
         except TimeoutError:
-            raise StartupError(f"the benchmark workflow did not end within {self.timeout_s:g} s") from None
+            raise StartupError(f"the benchmark workflow was not finished within {self.timeout_s:g} s") from None
         except aiohttp.ClientError as error:
             raise StartupError(f"the benchmark workflow could not be sent: {error}") from error
         if response.status != 200:
@@ -103,32 +107,33 @@ class Benchmark:
 
 @dataclass(frozen=True, slots=True)
 class ScoreFile:
-    """The score of an earlier start, in the state folder; worth nothing for another image, GPU or workflow."""
+    """The score of an earlier start, in the state folder. `key` is `Benchmark.key` of the present conditions."""
 
     folder: Path
     key: str
 
-    def known(self) -> float | None:
+    def read(self) -> float | None:
+        """Return the score, or None when there is none for the present image, GPU and workflow."""
         try:
-            found = orjson.loads((self.folder / SCORE).read_bytes())
-            score = float(found["score"]) if found["key"] == self.key else 0.0
+            content = orjson.loads((self.folder / SCORE).read_bytes())
+            score = float(content["score"]) if content["key"] == self.key else 0.0
             return score if score > 0 and math.isfinite(score) else None
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def keep(self, score: float) -> None:
-        """Store the score; where that fails, the next start measures again."""
+    def write(self, score: float) -> None:
+        """Store the score. If that fails, log it; the next start measures again."""
         text = orjson.dumps({"key": self.key, "score": score})
         new = self.folder / f"{SCORE}.new"
         try:
             new.write_bytes(text)
             new.replace(self.folder / SCORE)
         except OSError as error:
-            log.warning("the score can't be kept: %s", error)
+            log.warning("the score cannot be stored: %s", error)
 
 
 def _reason(body: bytes) -> str:
-    """Our error's message where there is one."""
+    """Return the error's message in a response, or the start of the body."""
     try:
         error = orjson.loads(body)["error"]
         return str(error["message"] if isinstance(error, dict) else error)

@@ -1,4 +1,4 @@
-"""The last word of a worker that won't serve, to Vast's autoscaler; also where half of its environment is missing."""
+"""The report of a worker that cannot serve, for Vast's autoscaler. It works with an incomplete environment."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from worker.platforms.vast.settings import AUTOSCALER, PORT
 log = logging.getLogger(__name__)
 
 TRIES, BACKOFF = 3, Backoff(2.0, 4.0)
-LONGEST = 2000
+MAX_MESSAGE_CHARS = 2000
 
 
 def send_failure_report(environ: Mapping[str, str], message: str) -> None:
-    """One report in the short form of Vast's start script, to the first address of REPORT_ADDR that takes it.
+    """Send one report in the short form of Vast's start script, to the first address of REPORT_ADDR that accepts it.
 
-    Never raises: the worker has something worse to say.
+    Never raises, because the caller is already handling an error.
     """
-    body = report(environ, message)
+    body = report_body(environ, message)
     if body is None:
-        log.warning("the autoscaler is not told: without CONTAINER_ID it would not know of whom")
+        log.warning("no failure report is sent: without CONTAINER_ID the autoscaler could not tell which worker failed")
         return
-    addresses = [one.strip().rstrip("/") for one in (environ.get("REPORT_ADDR") or AUTOSCALER).split(",")]
+    addresses = [text.strip().rstrip("/") for text in (environ.get("REPORT_ADDR") or AUTOSCALER).split(",")]
     asyncio.run(_send([address for address in addresses if address], body))
 
 
-def report(environ: Mapping[str, str], message: str) -> dict[str, object] | None:
-    """Its body, with what is known; None where nobody could tell whose it is."""
+def report_body(environ: Mapping[str, str], message: str) -> dict[str, object] | None:
+    """Return the report's body from the variables that are set, or None without the instance's number."""
     number = environ.get("CONTAINER_ID", "")
     if not number.isdigit():
         return None
@@ -41,7 +41,7 @@ def report(environ: Mapping[str, str], message: str) -> dict[str, object] | None
         "id": int(number),
         "mtoken": environ.get("MASTER_TOKEN", ""),
         "version": "0",
-        "error_msg": message[:LONGEST],
+        "error_msg": message[:MAX_MESSAGE_CHARS],
         "url": f"{scheme}://{host}:{public}" if host and public else "",
     }
 
@@ -55,5 +55,5 @@ async def _send(addresses: Sequence[str], body: Mapping[str, object]) -> None:
                         response.raise_for_status()
                         return
                 except (ClientError, TimeoutError, ValueError) as error:
-                    log.warning("%s did not take the report: %s", address, error)
+                    log.warning("%s did not accept the report: %s", address, error)
             await asyncio.sleep(BACKOFF.pause(failures) if failures < TRIES else 0)

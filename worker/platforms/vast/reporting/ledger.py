@@ -1,4 +1,4 @@
-"""What the SDK tells the autoscaler, put right: it counts every answer as served, and knows no job behind a 202."""
+"""Corrects what the SDK reports to the autoscaler: it counts every response as served, and no job after a 202."""
 
 from __future__ import annotations
 
@@ -18,38 +18,41 @@ class BackendMetrics(Protocol):
 
 
 class Ledger:
-    """Every method is synchronous: the SDK sends its reports between two steps of the event loop."""
+    """Corrects the SDK's metrics. Every method is synchronous, so that no report is sent during a correction."""
 
     def __init__(self, metrics: BackendMetrics, new_entry: Callable[..., MetricsEntry]) -> None:
         self._metrics = metrics
         self._new_entry = new_entry
 
-    def refuse(self, auth_data: AuthData, workload: float) -> None:
-        """Work that this worker can't take now: the autoscaler should find more workers."""
+    def record_rejected(self, auth_data: AuthData, workload: float) -> None:
+        """Count work that this worker rejected for lack of capacity, so that the autoscaler finds more workers."""
         self._metrics.model_metrics.workload_rejected += workload
         self._close(auth_data, workload, "Rejected")
 
     def close(self, auth_data: AuthData) -> None:
-        """A request that was no work: without this the router might count it for ever."""
+        """Report a request that was not a job as done; otherwise the router might count it forever."""
         self._close(auth_data, 0.0, "Success")
 
     def discount(self, workload: float, *, rejected: bool = False) -> None:
-        """Call just before the SDK adds `workload` to what was served: it wasn't, or isn't yet."""
+        """Subtract a workload that was not served, or not yet. Call it just before the SDK counts it as served."""
         metrics = self._metrics.model_metrics
         metrics.workload_served -= workload
         if rejected:
             metrics.workload_received -= workload
             metrics.workload_rejected += workload
 
-    def rejected(self, auth_data: AuthData) -> None:
-        """Call just after the SDK has put the request among the deletions: the gateway had no room for it."""
-        if entry := self._ended(auth_data):
+    def mark_rejected(self, auth_data: AuthData) -> None:
+        """Mark a deletion as rejected because the queue was full. Call it just after the SDK has added the deletion."""
+        if entry := self._deletion(auth_data):
             entry.status, entry.success = "Rejected", False
 
     def hold(self, auth_data: AuthData) -> MetricsEntry | None:
-        """The request was answered, its job goes on: take it back from the deletions, so that it stays in the load."""
+        """Take a request back from the deletions, because its job goes on and still counts as load.
+
+        Return its entry, or None when there is none.
+        """
         metrics = self._metrics.model_metrics
-        entry = self._ended(auth_data)
+        entry = self._deletion(auth_data)
         if entry:
             metrics.requests_deleting.remove(entry)
             entry.status, entry.success = "Started", False
@@ -58,7 +61,7 @@ class Ledger:
         return entry
 
     def release(self, entry: MetricsEntry, *, served: bool) -> None:
-        """The job behind a held request has ended."""
+        """Report a held request as done, because its job has ended. `served` tells whether the job completed."""
         metrics = self._metrics.model_metrics
         if metrics.requests_working.get(entry.reqnum) is entry:
             del metrics.requests_working[entry.reqnum]
@@ -69,11 +72,14 @@ class Ledger:
         self.report_soon()
 
     def report_soon(self) -> None:
-        """Within a second instead of ten. The SDK forgets that it was asked to, if a report is just on its way."""
+        """Make the SDK send its report within one second instead of ten.
+
+        `changed` repeats this after a report that is on its way, because the SDK would forget it then.
+        """
         self._metrics.update_pending = self._metrics.model_metrics.changed = True
 
     def take_deletions(self) -> list[dict[str, object]]:
-        """What the SDK has not sent yet, as rows of `POST /delete_requests/`."""
+        """Remove and return the deletions that the SDK has not sent yet, as rows of `POST /delete_requests/`."""
         entries = self._metrics.model_metrics.requests_deleting
         rows: list[dict[str, object]] = [
             {
@@ -89,13 +95,14 @@ class Ledger:
         entries.clear()
         return rows
 
-    def _ended(self, auth_data: AuthData) -> MetricsEntry | None:
-        """The newest deletion of this request."""
+    def _deletion(self, auth_data: AuthData) -> MetricsEntry | None:
+        """Return the newest deletion of this request."""
         number = (auth_data.request_idx, auth_data.reqnum)
         entries = reversed(self._metrics.model_metrics.requests_deleting)
         return next((entry for entry in entries if (entry.request_idx, entry.reqnum) == number), None)
 
     def _close(self, auth_data: AuthData, workload: float, status: str) -> None:
+        """Add a deletion for a request that the SDK does not know."""
         entry = self._new_entry(
             request_idx=auth_data.request_idx,
             reqnum=auth_data.reqnum,

@@ -1,7 +1,7 @@
-"""The numbers that the SDK writes into and reports from, in the place of its own.
+"""Metrics that replace the SDK's own: the SDK counts in them and reports from them.
 
-The SDK takes its counters as they are, sends them, and sets them to zero when the answer has come: what was counted
-meanwhile is lost, and at a status endpoint that takes a second that is most of it (T18). These lose nothing.
+The SDK sends its own counters and sets them to zero when the response arrives, so everything that was counted in
+between is lost. With a status endpoint that takes a second, that is most of it (T18). These counters lose nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Protocol
 
 
 class MetricsEntry(Protocol):
-    """The SDK's RequestMetrics. `status` is Success, Error, Cancelled or Rejected once it is over."""
+    """The SDK's RequestMetrics. `status` is Success, Error, Cancelled or Rejected once the request is done."""
 
     request_idx: int
     reqnum: int
@@ -26,7 +26,7 @@ class MetricsEntry(Protocol):
 
 
 class RequestCounter:
-    """Counts what it is given and keeps none of it; the SDK's own set of all request numbers never shrinks (T22)."""
+    """Counts request numbers without storing them. It replaces the SDK's set, which never shrinks (T22)."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -43,15 +43,15 @@ RESET = ("workload_served", "workload_received", "workload_cancelled", "workload
 
 @dataclass(slots=True)
 class ModelMetrics:
-    """Every attribute that the SDK's metrics use, by its names and in its units: workload, workload/s, epoch seconds.
+    """All attributes that the SDK's metrics use, with its names and units: workload, workload/s, epoch seconds.
 
-    `more` is called when a report left something untold, `errored` with the SDK's words when it gives up for good,
-    `reported` for each report: whether it was taken, the load in it, and the speed.
+    `report_again` is called when something changed during a report. `on_error` is called with the SDK's message when it
+    gives up for good. `on_report` is called for each report, with whether it was accepted, its load and its speed.
     """
 
-    more: Callable[[], None]
-    errored: Callable[[str], None]
-    reported: Callable[[bool, float, float], None] = lambda *_: None
+    report_again: Callable[[], None]
+    on_error: Callable[[str], None]
+    on_report: Callable[[bool, float, float], None] = lambda *_: None
     workload_served: float = 0.0
     workload_received: float = 0.0
     workload_cancelled: float = 0.0
@@ -60,35 +60,36 @@ class ModelMetrics:
     workload_pending: float = 0.0
     error_msg: str | None = None
     share: Callable[[], float] = lambda: 1.0
-    """The part of the worker's engines that is alive, from 0 to 1."""
+    """Returns the part of the worker's engines that is alive, from 0 to 1."""
     leftover: Callable[[], float] = lambda: 0.0
-    """Workload of requests that were answered while ComfyUI goes on with a node of them."""
+    """Returns the workload of requests that have their response while ComfyUI still runs one of their nodes."""
     measured: float = 0.0
-    """Speed of all its engines together."""
+    """Speed of all engines of the worker together."""
     requests_recieved: RequestCounter = field(default_factory=RequestCounter)
     requests_working: dict[int, MetricsEntry] = field(default_factory=dict)
     requests_deleting: list[MetricsEntry] = field(default_factory=list)
     last_update: float = field(default_factory=time.time)
     changed: bool = False
-    """Something else is to be told; like the counts, it may have come while a report was on its way."""
-    _told: dict[str, float] = field(default_factory=dict)
-    """What the report on its way counts; empty where none is."""
+    """Whether something besides the counters changed, possibly while a report was on its way."""
+    _sent: dict[str, float] = field(default_factory=dict)
+    """Counters in the report that is on its way; empty when there is none."""
 
     @property
     def workload_processing(self) -> float:
-        """The first number that a report takes, and nothing is awaited until it has them all: they are noted here."""
-        if self._told:
-            self.reported(False, self.cur_load, self.max_throughput)  # the SDK says nothing of a report that failed
-        self._told, self.changed = self._counted(), False
+        """The first value that a report reads. All counters are recorded here, because no await comes in between."""
+        if self._sent:
+            self.on_report(False, self.cur_load, self.max_throughput)  # a report failed
+        self._sent, self.changed = self._counted(), False
         return max(self.workload_received - self.workload_cancelled, 0.0)
 
     @property
     def cur_load(self) -> float:
+        """Workload of all requests that are not done."""
         return sum(entry.workload for entry in self.requests_working.values()) + self.leftover()
 
     @property
     def max_throughput(self) -> float:
-        """Speed of the engines that are alive: what the autoscaler is told as `max_perf`."""
+        """Speed of the engines that are alive, reported to the autoscaler as `max_perf`."""
         return self.measured * self.share()
 
     @max_throughput.setter
@@ -97,7 +98,7 @@ class ModelMetrics:
 
     @property
     def wait_time(self) -> float:
-        """Never asked for: the gateway has the queue."""
+        """Seconds of waiting work. Nothing reads it, because the gateway has the queue."""
         return self.cur_load / max(self.max_throughput, 1e-5)
 
     @property
@@ -105,18 +106,19 @@ class ModelMetrics:
         return [entry.request_idx for entry in self.requests_working.values()]
 
     def reset(self) -> None:
-        """A report was answered: take off what it told, and no more."""
-        self.reported(True, self.cur_load, self.max_throughput)
-        for name, told in self._told.items():
-            setattr(self, name, getattr(self, name) - told)
-        self._told = {}
+        """Subtract the counters of a report that was accepted. The SDK calls this."""
+        self.on_report(True, self.cur_load, self.max_throughput)
+        for name, sent in self._sent.items():
+            setattr(self, name, getattr(self, name) - sent)
+        self._sent = {}
         self.last_update = time.time()
         if self.changed or any(self._counted().values()):
-            self.more()
+            self.report_again()
 
     def set_errored(self, error_msg: str) -> None:
+        """Record that the SDK gives up. The SDK calls this."""
         self.error_msg = error_msg
-        self.errored(error_msg)
+        self.on_error(error_msg)
 
     def _counted(self) -> dict[str, float]:
         return {name: getattr(self, name) for name in RESET}

@@ -1,4 +1,4 @@
-"""When this worker counts as loaded: the engine answers, and its speed is known."""
+"""Makes the SDK report the worker as loaded once its engine is ready and its speed is measured."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 from worker.errors import StartupError
 
 SCORE_FOR_SDK = ".has_benchmark"
-"""File in the state folder that the SDK reads instead of running its own benchmark (`sdk.point_at_score`)."""
+"""File in the state folder with the score, which the SDK reads instead of running its own benchmark."""
 
 
 class Readiness:
-    """The SDK's `lifecycle`: entered once its port is open; when that returns, the SDK reads the score and is loaded.
+    """The SDK's `lifecycle`, which it enters when its port is open. After that it reads the score and reports "loaded".
 
-    `measure` returns the score in workload units a second. `loaded` is done once the SDK has taken it; it raises the
-    StartupError that kept the worker from getting there.
+    `measure` returns the score in workload units per second. `loaded` is done once the SDK has read the score, or has
+    the StartupError that prevented it.
     """
 
     def __init__(self, measure: Callable[[], Awaitable[float]], folder: Path) -> None:
@@ -28,7 +28,7 @@ class Readiness:
     async def __aenter__(self) -> Readiness:
         self.entered.set()
         try:
-            self._hand_over(await self._measure())
+            self._write_score(await self._measure())
         except StartupError as error:
             if not self.loaded.done():
                 self.loaded.set_exception(error)
@@ -38,18 +38,18 @@ class Readiness:
     async def __aexit__(self, *_: object) -> None:
         return None
 
-    def _hand_over(self, score: float) -> None:
-        """Leave the file where the SDK looks for it: in the same step of the event loop, right after this returns.
+    def _write_score(self, score: float) -> None:
+        """Write the score file. The SDK reads it right after this returns, in the same step of the event loop.
 
-        Raises StartupError.
+        Raises StartupError when the file cannot be written.
         """
         try:
             (self._folder / SCORE_FOR_SDK).write_text(str(score))
         except OSError as error:
-            raise StartupError(f"Vast's SDK can't be given the score: {error}") from error
-        asyncio.get_running_loop().call_soon(self._handed_over)
+            raise StartupError(f"the score for Vast's SDK cannot be written: {error}") from error
+        asyncio.get_running_loop().call_soon(self._remove_score)
 
-    def _handed_over(self) -> None:
+    def _remove_score(self) -> None:
         (self._folder / SCORE_FOR_SDK).unlink(missing_ok=True)
         if not self.loaded.done():
             self.loaded.set_result(None)

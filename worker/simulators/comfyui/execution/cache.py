@@ -99,6 +99,7 @@ class OutputCache:
             self._stored.popitem(last=False)
 
     def clear(self) -> None:
+        """Remove all cached outputs."""
         self._stored.clear()
 
 
@@ -118,6 +119,7 @@ class NodeInstances:
         return self._suffixes.setdefault((node_id, class_type), temp_suffix())
 
     def clear(self) -> None:
+        """Remove all objects."""
         self._suffixes.clear()
 
 
@@ -136,6 +138,7 @@ def _sign(
     fingerprint: Callable[[str], str | None],
     signed: Mapping[str, Signature],
 ) -> Signature:
+    """Return the signature of a node whose sources are signed."""
     node = prompt[node_id]
     digest = blake2b(node["class_type"].encode(), digest_size=16)
     digest.update(repr(fingerprint(node_id)).encode())

@@ -116,6 +116,7 @@ class Executor:
         )
 
     def _run_nodes(self, run: PromptRun, schedule: Schedule) -> None:
+        """Run the scheduled nodes until all have run, or until one fails or is interrupted."""
         while schedule:
             try:
                 node_id = schedule.next()
@@ -171,6 +172,7 @@ class Executor:
         return [source for source in sources if source not in self._cache]
 
     def _call_node(self, run: PromptRun, node_id: str, inputs: Mapping[str, list[Value]]) -> None:
+        """Call a node, then report and cache its outputs."""
         node_class = self._catalog[run.item.prompt[node_id]["class_type"]]
         call = NodeCall(node_id, node_class, {}, run.context)
         slots, ui = map_over_lists(self.registry.node(node_class), call, inputs)
@@ -222,6 +224,7 @@ class Executor:
         }
 
     def _describe_inputs(self, run: PromptRun, node_id: str) -> dict[str, list[object]]:
+        """Return the inputs of a node as `current_inputs` of `execution_error` shows them."""
         inputs = self._gather_inputs(run, node_id)
         described = {name: [_describe(value) for value in values] for name, values in inputs.items()}
         hidden = {

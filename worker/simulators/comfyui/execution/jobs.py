@@ -148,6 +148,7 @@ def _count(outcome: PromptOutcome) -> dict[str, object]:
 
 
 def _first_text(outcome: PromptOutcome) -> dict[str, object] | None:
+    """Return the first text output, cut to `LONGEST_TEXT` characters."""
     for node_id, output in outcome.outputs.items():
         texts = output.get("text")
         if isinstance(texts, list) and texts:

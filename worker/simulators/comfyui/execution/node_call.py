@@ -186,6 +186,7 @@ def _call_arguments(is_input_list: bool, inputs: Mapping[str, list[Value]]) -> l
 
 
 def _collect_slots(node_class: NodeClass, results: Sequence[NodeResult]) -> tuple[list[Value], ...]:
+    """Return, for each output slot, the values of all calls."""
     slots: tuple[list[Value], ...] = tuple([] for _ in node_class.outputs)
     for result in results:
         for slot, spec, value in zip(slots, node_class.outputs, result.values, strict=False):

@@ -33,6 +33,7 @@ class PromptWorker:
             self._thread.join(timeout_s)
 
     def _work(self) -> None:
+        """Run prompts, and carry out requests to free memory, until the queue is closed."""
         engine = self._engine
         _ = engine.executor.registry  # loads the node functions before the first prompt
         while not engine.queue.closed and not engine.fault_injector.prompt_thread_ends:
@@ -47,8 +48,8 @@ class PromptWorker:
                 engine.executor.clear_results()
 
     def _run(self, item: QueuedPrompt) -> None:
-        engine = self._engine
         """Run one prompt, store its outcome in the history, and report its end."""
+        engine = self._engine
         started = time.perf_counter()
         outcome = engine.executor.run(item)
         if delay_s := engine.fault_injector.take_history_delay_s():

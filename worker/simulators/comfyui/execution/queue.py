@@ -147,6 +147,7 @@ class PromptQueue:
         return self._closed
 
     def _remove(self, index: int) -> None:
+        """Remove one pending prompt, and report the change as ComfyUI does."""
         if len(self._pending) == 1:
             self.clear()
         else:

@@ -49,6 +49,7 @@ def write_exr(image: Image, texts: Mapping[str, str]) -> bytes:
 
 
 def _header(width: int, height: int, channels: list[str], texts: Mapping[str, str]) -> bytes:
+    """Return the OpenEXR magic number, version and attributes."""
     window = struct.pack("<4i", 0, 0, width - 1, height - 1)
     channel_list = b"".join(name.encode() + b"\0" + struct.pack("<iB3x2i", _FLOAT, 0, 1, 1) for name in channels)
     attributes = [

@@ -68,6 +68,7 @@ def _crc(data: bytes) -> int:
 
 @cache
 def _table() -> list[int]:
+    """Return the CRC of each byte value, the lookup table of `_crc`."""
     table = []
     for byte in range(256):
         value = byte << 24

@@ -26,20 +26,23 @@ def save_captioned_images(call: NodeCall) -> NodeResult:
 
 
 def _write_images(call: NodeCall) -> list[Path]:
+    """Write the images of the input list, and return their paths."""
     folder = _folder(call)
-    prefix, overwrite = _first(call, "filename_prefix", "image"), _first(call, "mode", "overwrite") == "overwrite"
-    inside_output = str(folder.relative_to(call.context.folders.path("output")) / prefix)
+    prefix = _first(call, "filename_prefix", "image")
+    overwrites = _first(call, "mode", "overwrite") == "overwrite"
+    prefix_in_output = str(folder.relative_to(call.context.folders.path("output")) / prefix)
     paths = []
     for index, batch in enumerate(_list(call, "images")):
         if not isinstance(batch, Images) or len(batch.frames) != 1:
             raise _unsupported_data(batch)
-        counted = prefix if overwrite else output_slots(call, inside_output).next("png", tail="")[0].stem
-        paths.append(folder / f"{counted}_{index:05}.png")
+        stem = prefix if overwrites else output_slots(call, prefix_in_output).next("png", tail="")[0].stem
+        paths.append(folder / f"{stem}_{index:05}.png")
         batch.frames[0].save(paths[-1], format="PNG")
     return paths
 
 
 def _folder(call: NodeCall) -> Path:
+    """Return the folder of the dataset, and create it. Raises NodeError for a name that leads out of output."""
     name, output = _first(call, "folder_name", "dataset"), call.context.folders.path("output")
     try:
         folder = inside(output, name)

@@ -114,6 +114,7 @@ def workflow_metadata(context: PromptContext) -> dict[str, str]:
 
 
 def png_texts(context: PromptContext) -> PngInfo:
+    """Return the metadata of the prompt as PNG text chunks."""
     texts = PngInfo()
     for key, text in workflow_metadata(context).items():
         texts.add_text(key, text)
@@ -136,6 +137,7 @@ def write_pngs(images: Images, slots: SaveSlots, texts: PngInfo | None, compress
 
 
 def save_png(frame: Image.Image, path: Path, texts: PngInfo | None, compression: int) -> None:
+    """Write one image as PNG."""
     frame.save(path, format="PNG", pnginfo=texts, compress_level=compression)
 
 

@@ -44,18 +44,22 @@ def last_routes() -> list[web.RouteDef]:
 
 
 async def empty_list(request: web.Request) -> web.Response:
+    """Return an empty list."""
     return json_response([])
 
 
 async def empty_object(request: web.Request) -> web.Response:
+    """Return an empty object."""
     return json_response({})
 
 
 async def users(request: web.Request) -> web.Response:
+    """Return that the server stores user data and has no users of its own."""
     return json_response({"storage": "server", "migrated": False})
 
 
 async def userdata(request: web.Request) -> web.Response:
+    """Return 404, because there is no user data."""
     return web.Response(status=404, text="Directory not found")
 
 

@@ -33,6 +33,7 @@ def routes() -> list[web.RouteDef]:
 
 
 async def features(request: web.Request) -> web.Response:
+    """Return the feature flags of the server."""
     return json_response(FEATURES)
 
 

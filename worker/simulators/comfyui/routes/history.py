@@ -44,6 +44,7 @@ async def edit_history(request: web.Request) -> web.Response:
 
 
 def _integer(request: web.Request, name: str) -> int | None:
+    """Return a query parameter as an integer, or None when it is missing. An invalid one fails the request."""
     text = request.query.get(name)
     if text is None:
         return None

@@ -146,6 +146,7 @@ def _statuses(request: web.Request) -> frozenset[JobStatus]:
 
 
 def _integer(request: web.Request, name: str) -> int | None:
+    """Return a query parameter as an integer, or None when it is missing. Raises `InvalidQuery`."""
     text = request.query.get(name)
     if text is None:
         return None

@@ -126,6 +126,7 @@ class Hub:
 
 
 async def _send(listener: HubClient, frame: Frame) -> None:
+    """Send one frame to a client. A client that does not read it in time is disconnected."""
     try:
         async with asyncio.timeout(STALLED_AFTER_S):
             await listener.socket.send_frame(frame.payload, frame.type)

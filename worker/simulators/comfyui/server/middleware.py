@@ -60,6 +60,7 @@ def _is_foreign(request: web.Request) -> bool:
 
 
 def _is_loopback(host: str) -> bool:
+    """Return whether a Host header names this machine."""
     name = urlsplit(f"//{host}").hostname or ""
     if name == "localhost":
         return True

@@ -109,6 +109,7 @@ def _set_once(stop_signal: asyncio.Future[signal.Signals], number: signal.Signal
 
 
 def _build(settings: EngineSettings, clock: Clock) -> EmbeddedEngine:
+    """Create the engine's parts."""
     catalog = with_embedded_classes(settings.catalog or Catalog.bundled()).with_files(settings.models)
     folders = ComfyFolders(settings.base, settings.folders)
     hub = Hub(asyncio.get_running_loop())
