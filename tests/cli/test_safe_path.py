@@ -46,12 +46,12 @@ async def test_a_worker_serves_in_such_a_folder(folder: Path) -> None:
         async with asyncio.timeout(20):
             while line := await process.stderr.readline():
                 said.append(line.decode())
-                if "engine answers" in said[-1]:
+                if "engine is ready" in said[-1]:
                     break
     finally:
         process.terminate()
         await process.communicate()
-    assert "engine answers" in said[-1], "".join(said)
+    assert "engine is ready" in said[-1], "".join(said)
 
 
 def test_the_probe_of_the_gpu_takes_the_installed_torch(folder: Path) -> None:
