@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import typer
 
@@ -41,7 +44,7 @@ def report_error(error: Exception, arguments: Sequence[str]) -> int | None:
     failure = _failure(error)
     if failure is None:
         return None
-    step = failure.step or next_step(failure, command_path(arguments))
+    step = _with_file(failure.step or next_step(failure, command_path(arguments)), arguments)
     if "--json" in arguments:
         print_json(failure.as_dict(step))
     elif isinstance(error, Failure):
@@ -52,6 +55,16 @@ def report_error(error: Exception, arguments: Sequence[str]) -> int | None:
         sys.stdout.flush()
         typer.echo(f"comfy-worker: {failure.message}\n  → {step}", err=True)
     return failure.exit_code
+
+
+def _with_file(step: str, arguments: Sequence[str]) -> str:
+    """Return the step with the workflow file of the command line in place of FILE."""
+    files = [word for word in arguments[1:] if not word.startswith("-") and Path(word).is_file()]
+    return (
+        re.sub(r"(?<=validate )FILE|(?<=convert )FILE|(?<=fetch )FILE", lambda _: shlex.quote(files[0]), step)
+        if files
+        else step
+    )
 
 
 def _failure(error: Exception) -> Failure | None:
