@@ -1,10 +1,10 @@
-# ComfyUI with pinned node packs, and the worker beside it. docs/image.md has the layers, their sizes and every argument.
-# Only what Docker and Buildah both know: no syntax line, no heredoc, no --link, no --exclude.
+# ComfyUI with pinned node packs, and the worker. docs/image.md describes the layers, their sizes and every argument.
+# It uses only features that Docker and Buildah share: no syntax line, no heredoc, no --link, no --exclude.
 
-# The wheels of torch bring CUDA's libraries, so the small NVIDIA image will do; its driver has to know CUDA 13.0.
+# Torch's wheels contain CUDA's libraries, so the small NVIDIA image is enough. The driver has to support CUDA 13.0.
 ARG BASE_IMAGE=docker.io/nvidia/cuda:13.0.1-base-ubuntu24.04@sha256:f8ef28f579ea42a44b415d2c5d46f788e6a9b395c6c83f2929416e1fc192c143
 
-# ComfyUI and packs from a folder instead of from git: --build-context sources=FOLDER, with FOLDER/ComfyUI, FOLDER/RES4LYF ...
+# To take ComfyUI and packs from a folder instead of git: --build-context sources=FOLDER, with FOLDER/ComfyUI ...
 FROM scratch AS sources
 
 
@@ -19,7 +19,7 @@ RUN apt-get update \
 
 FROM base AS builder
 ARG PYTHON
-# Some packs' requirements have no wheels.
+# Some requirements of packs have no wheels.
 ARG BUILD_PACKAGES="build-essential git"
 WORKDIR /build
 # hadolint ignore=DL3008,SC2086
@@ -32,7 +32,7 @@ ENV PYTHON=${PYTHON} PATH=/build/tools/bin:$PATH \
     PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 
 
-# torch and CUDA's libraries: by far the most of the image, in a layer that no pack and no worker changes.
+# Torch and CUDA's libraries are most of the image. They are in a layer that packs and worker do not change.
 FROM builder AS torch
 ARG TORCH="--require-hashes --requirement locks/torch.lock"
 COPY locks/torch.lock locks/none.lock locks/
@@ -64,7 +64,7 @@ RUN PYTHONPATH=/build python -P -m worker.node_packs.sources --pins comfyui_node
     && python -P -m compileall -q /opt/ComfyUI
 
 
-# What the worker needs. The import shows that Vast's SDK works under this Python: it would else be None at run time.
+# The worker's packages. The import checks that Vast's SDK works with this Python, because it would else be None later.
 FROM builder AS worker-environment
 COPY locks/worker.lock locks/
 RUN "${PYTHON}" -P -m venv --without-pip /opt/comfy-worker/env \
@@ -83,7 +83,7 @@ RUN pip --python /opt/comfy-worker/env/bin/python install --quiet --no-deps --no
         --prefix /opt/comfy-worker .
 
 
-# Models of the templates that are named, where anybody asks for it; else an empty folder.
+# The models of the templates in MODELS, or an empty folder.
 FROM worker AS models
 ARG MODELS=
 # hadolint ignore=DL3013,SC2086
@@ -92,7 +92,7 @@ RUN mkdir /models \
 
 
 FROM base AS runtime
-# The SDK's paths of the certificate are fixed: links into the one folder that is written to.
+# The SDK's paths of the certificate are fixed, so they are links into the one writable folder.
 RUN groupadd --gid 10001 worker \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/comfy-worker --shell /usr/sbin/nologin worker \
     && install -d -o worker -g worker -m 0750 /var/lib/comfy-worker /var/lib/comfy-worker/tls \
@@ -104,8 +104,8 @@ COPY --from=models /models /opt/ComfyUI/models
 COPY --from=worker-environment /opt/comfy-worker/env /opt/comfy-worker/env
 COPY --from=worker /opt/comfy-worker/bin /opt/comfy-worker/bin
 COPY --from=worker /opt/comfy-worker/lib /opt/comfy-worker/lib
-# PYTHONSAFEPATH: no Python that is started here by hand imports what lies in the state folder.
-# The last two: what NVIDIA's images set, for a plain base.
+# PYTHONSAFEPATH keeps a Python that is started by hand here from importing files of the state folder.
+# NVIDIA's images set the last two variables; other bases do not.
 ENV PATH=/opt/comfy-worker/bin:$PATH \
     PYTHONSAFEPATH=1 \
     WORKER_PLATFORM=auto \
@@ -118,7 +118,7 @@ WORKDIR /var/lib/comfy-worker
 USER 10001:10001
 
 
-# No image without this: its ComfyUI imports every pack and takes every template whose packs are there.
+# The build fails here unless ComfyUI imports every pack and accepts every template whose packs are installed.
 FROM runtime AS verify
 COPY comfyui_nodes.txt /opt/comfy-worker/
 RUN comfy-worker verify-image --pins /opt/comfy-worker/comfyui_nodes.txt --object-info /tmp/object_info.json.gz
@@ -141,7 +141,7 @@ ARG RUN_AS=10001:10001
 ARG BASE_IMAGE
 ARG VERSION=0
 ARG REVISION=unknown
-# Of all instructions Buildah's cache compares the arguments only of RUN: after this one no stale label or user is taken.
+# Buildah's cache compares build arguments only for RUN. The RUN below keeps it from using a stale label or user.
 USER 0
 RUN mkdir /opt/comfy-worker/share \
     && printf '%s\n' "version ${VERSION}" "revision ${REVISION}" "base ${BASE_IMAGE}" "user ${RUN_AS}" \
@@ -154,10 +154,10 @@ LABEL org.opencontainers.image.title="comfy-worker" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.base.name="${BASE_IMAGE}"
-# By it a kept benchmark's score is known to be of another image.
+# A stored benchmark score is only valid for the same WORKER_IMAGE.
 ENV WORKER_IMAGE=${REVISION} \
     WORKER_CATALOG=/opt/comfy-worker/share/object_info.json.gz
-# In Vast's launch mode ssh the platform's own setup runs in place of the entry point, and as this user: RUN_AS=root there.
+# In Vast's launch mode ssh, the platform's own setup replaces the entry point and runs as this user: use RUN_AS=root.
 USER ${RUN_AS}
 EXPOSE 3000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10m CMD ["comfy-worker", "health"]

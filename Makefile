@@ -1,18 +1,18 @@
-# `make` alone checks everything; `make run` does the main job; each builds the virtual environment it needs.
+# `make` checks everything, and `make run` runs a demo. Each target creates the virtual environment that it needs.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SHARED_DATA ?= ../shared/data
-# locks/worker.lock has what the worker itself needs, and no tools: enough to deploy.
+# locks/worker.lock has only the worker's own packages, without tools, which is enough to deploy.
 LOCK ?= requirements.lock
 
 IMAGE ?= comfy-worker:dev
-# Docker where it is, else Buildah.
+# Docker if it is installed, or else Buildah.
 CONTAINERS ?= $(if $(shell command -v docker),docker,buildah)
 BUILD_ARGS := BASE_IMAGE PYTHON PACK_GROUPS MODELS TORCH REQUIREMENTS RUN_AS
 
-# Where it is set, as in many images, every process of the tests would compile them again.
+# If it were set, as in many images, every process of the tests would compile all modules again.
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: all run serve test test-tools coverage lint types format docs conformance real bench chaos soak fuzz mutants lock wheel clean
@@ -20,27 +20,27 @@ export PYTHONDONTWRITEBYTECODE :=
 
 all: lint types test
 
-# --no-deps: the lock is complete, and older pips look for newer releases of what it pins.
+# --no-deps, because the lock is complete, and older versions of pip look for newer releases of pinned packages.
 $(READY): $(LOCK) pyproject.toml setup.py
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(LOCK)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
-run: $(READY) ## local router, two workers, real workflows through Vast's own client; COMFYUI=URL for a real ComfyUI, GPUS=4 for one worker with four engines of which one is killed
+run: $(READY) ## demo: local router, two workers, real workflows through Vast's own client; COMFYUI=URL uses a real ComfyUI, GPUS=4 starts one worker with four engines and kills one
 	$(BIN)/comfy-worker demo $(if $(COMFYUI),--comfyui $(COMFYUI)) $(if $(GPUS),--workers 1 --gpus $(GPUS) --kill-one) \
 	  --out out
 
-serve: $(READY) ## one worker on its own, with the embedded engine
+serve: $(READY) ## start one worker with the embedded engine
 	$(BIN)/comfy-worker serve
 
-test: $(READY) ## needs Python only: a test that needs another tool is skipped where that is not installed
+test: $(READY) ## all tests; needs only Python, and skips tests whose tools are not installed
 	$(BIN)/pytest -n 5 --dist worksteal -q
 
-test-tools: $(READY) ## the tests that need tools which are not Python's; fails where one is missing (ci/tools.sh has them)
+test-tools: $(READY) ## the tests that need other tools than Python; fails if one is missing (ci/tools.sh installs them)
 	$(BIN)/pytest -n 2 -q -m "tools and not image" --require-tools
 
-coverage: $(READY) ## the tests, with branch coverage of the worker in all processes; fails below pyproject.toml's floor
+coverage: $(READY) ## the tests, with branch coverage of the worker in all processes; fails below the limit in pyproject.toml
 	$(BIN)/pytest -n 4 --dist worksteal -q --timeout 60 --cov --cov-report term:skip-covered
 
 lint: $(READY)
@@ -54,7 +54,7 @@ format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(READY) ## writes docs/workflows.md, docs/settings.md and docs/flow.svg, and the help of each command into docs/cli.md
+docs: $(READY) ## write docs/workflows.md, docs/settings.md, docs/flow.svg and the help of each command in docs/cli.md
 	$(BIN)/python docs/make_workflows.py > docs/workflows.md.new
 	mv docs/workflows.md.new docs/workflows.md
 	$(BIN)/python docs/make_settings.py > docs/settings.md.new
@@ -62,68 +62,68 @@ docs: $(READY) ## writes docs/workflows.md, docs/settings.md and docs/flow.svg, 
 	$(BIN)/python docs/draw_flow.py > docs/flow.svg
 	$(BIN)/python docs/make_cli.py
 
-conformance: $(READY) ## the recorded sessions and verdicts of a real ComfyUI, replayed against the embedded engine
+conformance: $(READY) ## replay the recorded sessions and verdicts of a real ComfyUI against the embedded engine
 	SHARED_DATA=$(SHARED_DATA) $(BIN)/pytest -n 3 -q -m conformance tests/conformance
 
-real: $(READY) ## about 120 jobs on a real ComfyUI, COMFYUI=FOLDER with main.py, custom_nodes/ and .venv/; MODELS=FOLDER for more models, ARGS="--cpu"; writes docs/compatibility.md
+real: $(READY) ## run about 120 jobs on a real ComfyUI, COMFYUI=FOLDER with main.py, custom_nodes/ and .venv/; MODELS=FOLDER for more models, ARGS="--cpu"; writes docs/compatibility.md
 	$(BIN)/python -m real $(COMFYUI) $(if $(MODELS),--models $(MODELS)) $(if $(ARGS),--arguments="$(ARGS)") $(if $(ONLY),--only "$(ONLY)") $(if $(RECORD),--record $(RECORD)) $(if $(wildcard $(SHARED_DATA)/wild),--prompts $(SHARED_DATA)/wild)
 	REAL_COMFYUI=$(COMFYUI) $(BIN)/pytest -q tests/real/test_sandbox.py
 
-bench: $(READY) ## writes docs/benchmarks.md
+bench: $(READY) ## measure, and write docs/benchmarks.md
 	$(BIN)/python -m bench
 
-chaos: $(READY) ## every fault with jobs in flight, in four ways to ask
+chaos: $(READY) ## every fault while jobs run, through four kinds of requests
 	$(BIN)/python -m chaos matrix $(if $(SHORT),--short)
 	$(BIN)/python -m chaos extremes $(if $(SHORT),--short)
 
-soak: $(READY) ## thousands of jobs of all kinds on four engines, with faults; nothing lost, nothing grows
+soak: $(READY) ## thousands of jobs of all kinds on four engines, with faults; fails if jobs are lost or memory grows
 	$(BIN)/python -m chaos soak $(if $(SHORT),--short)
 	$(BIN)/python -m chaos sockets $(if $(SHORT),--short)
 
-fuzz: $(READY) ## generated requests on every route
+fuzz: $(READY) ## send generated requests to every route
 	$(BIN)/python -m chaos fuzz $(if $(SHORT),--short)
 
-mutants: $(READY) ## each cure of a trap taken away: its test has to notice
+mutants: $(READY) ## remove each fix in turn, and check that its test fails
 	$(BIN)/python -m chaos.mutants $(if $(SHORT),--every 6)
 
-image: ## builds IMAGE; PACK_GROUPS="base video", MODELS="sdxl", SOURCES=FOLDER: docs/image.md
+image: ## build IMAGE; PACK_GROUPS="base video", MODELS="sdxl", SOURCES=FOLDER: docs/image.md
 	$(CONTAINERS) build --tag $(IMAGE) $(if $(filter buildah,$(CONTAINERS)),--layers --format docker) \
 	  $(foreach name,$(BUILD_ARGS),$(if $($(name)),--build-arg $(name)="$($(name))")) \
 	  $(if $(SOURCES),--build-context sources=$(SOURCES)) \
 	  --build-arg REVISION=$$(git rev-parse HEAD) --build-arg VERSION=$$(git describe --tags --always) .
 
-image-tools: $(READY) ## Buildah, Podman and a base image; ends with 3 where they can't be had
+image-tools: $(READY) ## install Buildah, Podman and a base image; exits with 3 if that is impossible
 	$(BIN)/python -m image.toolbox
 
-image-test: image-tools ## the Dockerfile built and run here, with the embedded engine in ComfyUI's place
-	$(BIN)/pytest -q -m image --require-tools -p no:unraisableexception tests/image  # the clients of Docker and Vast leave sockets open
+image-test: image-tools ## build and run the Dockerfile, with the embedded engine instead of ComfyUI
+	$(BIN)/pytest -q -m image --require-tools -p no:unraisableexception tests/image  # Docker's and Vast's clients leave sockets open
 
-image-sizes: image-tools ## what each layer weighs, and how soon a container is ready
+image-sizes: image-tools ## print the size of each layer and the start time of a container
 	$(BIN)/python -m image.sizes
 
-push: ## IMAGE to its registry; prints the digest
+push: ## push IMAGE to its registry and print the digest
 	$(CONTAINERS) push $(IMAGE)
 
 FLEET ?= vast.toml
 
-deploy: $(READY) ## the fleet of FLEET as it is written there, with IMAGE where that is given; key in VAST_API_KEY
+deploy: $(READY) ## apply the fleet file FLEET, with IMAGE if given; the key is in VAST_API_KEY
 	$(BIN)/comfy-worker deploy apply --file $(FLEET) $(if $(filter-out file,$(origin IMAGE)),--image $(IMAGE))
 
 SMOKE ?= smoke-resize
 
-smoke: $(READY) ## a real request to ENDPOINT on Vast, SMOKE=TEMPLATE or FILE; VAST_URL=URL for a local stand-in
+smoke: $(READY) ## send a real request to ENDPOINT on Vast, SMOKE=TEMPLATE or FILE; VAST_URL=URL uses a local stand-in
 	$(if $(ENDPOINT),,$(error make smoke ENDPOINT=NAME))
 	$(BIN)/comfy-worker run $(SMOKE) --vast-endpoint $(ENDPOINT) $(if $(VAST_URL),--vast-url $(VAST_URL)) --out out
 
 COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-annotate --custom-compile-command "make lock" --quiet
 
-lock: $(READY) ## requirements.lock and locks/worker.lock after a change of pyproject.toml; UPGRADE=1 takes what is newest
+lock: $(READY) ## write requirements.lock and locks/worker.lock after a change of pyproject.toml; UPGRADE=1 takes the newest versions
 	$(COMPILE) --all-extras $(if $(UPGRADE),--upgrade) --output-file requirements.lock
 	$(COMPILE) --extra vast --extra s3 --constraints requirements.lock > locks/worker.lock.new
 	mv locks/worker.lock.new locks/worker.lock
 
-wheel: $(READY) ## the wheel and the source distribution, in dist/
+wheel: $(READY) ## build the wheel and the source distribution in dist/
 	$(BIN)/uv build --quiet --no-build-isolation --python $(BIN)/python
 
 clean:

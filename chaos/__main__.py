@@ -23,21 +23,25 @@ STATE = Path(".state")
 
 
 async def _soak(options: argparse.Namespace, folder: Path) -> Chapter:
+    """Run clients while managed engines are killed."""
     plan = soak.SHORT if options.short else soak.FULL
     return await soak.soak(dataclasses.replace(plan, **_plan_options(options)), folder)
 
 
 async def _sockets(options: argparse.Namespace, folder: Path) -> Chapter:
+    """Run clients while the WebSocket to an external engine is broken."""
     plan = soak.SOCKETS_SHORT if options.short else soak.SOCKETS
     return await soak.soak(dataclasses.replace(plan, **_plan_options(options)), folder)
 
 
 async def _fuzz(options: argparse.Namespace, folder: Path) -> Chapter:
+    """Send generated requests."""
     plan = fuzz.SHORT if options.short else fuzz.FULL
     return await fuzz.fuzz(dataclasses.replace(plan, **_plan_options(options)), folder)
 
 
 async def _matrix(options: argparse.Namespace, folder: Path) -> Chapter:
+    """Run the fault matrix."""
     plan = dataclasses.replace(matrix.SHORT_PLAN if options.short else matrix.FULL_PLAN, only=options.only)
     if options.comfyui:
         comfyui = ExternalComfyUI(options.comfyui.resolve(), options.workflow.resolve())
@@ -46,6 +50,7 @@ async def _matrix(options: argparse.Namespace, folder: Path) -> Chapter:
 
 
 async def _extremes(options: argparse.Namespace, folder: Path) -> Chapter:
+    """Run jobs with very many and very large outputs."""
     plan = extremes.SHORT if options.short else extremes.FULL
     return await extremes.extremes(dataclasses.replace(plan, **_plan_options(options)), folder)
 
@@ -76,6 +81,7 @@ def _plan_options(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(prog="python -m chaos", description=__doc__)
     parser.add_argument("run", choices=RUNS, help="the test to run")
     parser.add_argument("--short", action="store_true", help="run a small version, for every change")

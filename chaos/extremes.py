@@ -101,6 +101,7 @@ async def _large_output(
 
 
 def _memory_finding(name: str, growth_mib: float) -> RunFinding:
+    """Return a finding about the growth of the worker's memory."""
     met = growth_mib <= MAX_GROWTH_MIB
     return RunFinding(f"{name}: memory, MiB", f"{growth_mib:.0f}", f"<= {MAX_GROWTH_MIB}", met=met)
 
@@ -123,4 +124,5 @@ def _large_file(mebibytes: int) -> Prompt:
 
 
 def _empty_image(color: int) -> dict[str, Any]:
+    """Return a node that makes a small image of one color."""
     return {"class_type": "EmptyImage", "inputs": {"width": 8, "height": 8, "batch_size": 1, "color": color}}

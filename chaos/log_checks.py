@@ -10,9 +10,7 @@ from pathlib import Path
 from chaos.finding import RunFinding, expect_none
 from chaos.testbed.worker_testbeds import ExternalEngineTestbed, ManagedEngineTestbed
 
-UNHANDLED = re.compile(
-    "Traceback|in a way nobody expected|never retrieved|was never awaited|Unclosed|Exception ignored|CRITICAL|Warning:"
-)
+UNHANDLED = re.compile("Traceback|never retrieved|was never awaited|Unclosed|Exception ignored|CRITICAL|Warning:")
 RECORD_START = re.compile(r"\d{4}-\d\d-\d\d ")
 ALLOWED = re.compile(
     r"RequestPayloadError|UVProcessTransport is open in __dealloc__"
@@ -34,6 +32,7 @@ def unhandled_exceptions(logs: Sequence[Path]) -> list[RunFinding]:
 
 
 def _is_unhandled(record: str) -> bool:
+    """Return whether a log record is about an unhandled exception of the worker."""
     return bool(UNHANDLED.search(record)) and not ALLOWED.search(record.rstrip())
 
 

@@ -220,4 +220,5 @@ def _row(result: FaultResult) -> tuple[str, ...]:
 
 
 def _seconds(value: float | None) -> str:
+    """Return seconds as a table cell."""
     return "" if value is None else f"{value:.1f}"

@@ -51,4 +51,5 @@ def table(header: Row, rows: Iterable[Row]) -> str:
 
 
 def _cell(text: str) -> str:
+    """Return a text that is safe in a Markdown table."""
     return text.replace("|", "\\|").replace("\n", " ")

@@ -31,7 +31,7 @@ class ResourceMonitor:
     pid: int
     samples: list[ResourceSample] = field(default_factory=list)
 
-    async def watch(self, progress: Callable[[], float]) -> None:
+    async def run(self, progress: Callable[[], float]) -> None:
         """Take a sample every EVERY_S until cancelled."""
         while True:
             self.samples.append(_sample(self.pid, progress()))
@@ -70,6 +70,7 @@ def _growth(name: str, early: Sequence[float], late: Sequence[float]) -> RunFind
 
 
 def _sample(pid: int, progress: float) -> ResourceSample:
+    """Measure memory and open files of a process."""
     return ResourceSample(progress, rss_mib(pid), sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir()))
 
 

@@ -82,7 +82,7 @@ async def soak(plan: SoakPlan, folder: Path) -> Chapter:
         runs = RunCounter(http, testbed.engine_urls())
         monitor = ResourceMonitor(testbed.worker.child.pid)
         faults = _cause_faults(plan, testbed, ledger, runs)
-        async with _in_background(monitor.watch(lambda: ledger.ended / plan.jobs), runs.watch(), faults):
+        async with _in_background(monitor.run(lambda: ledger.ended / plan.jobs), runs.run(), faults):
             await _run_clients(plan, SimulatedClient(http, testbed.worker.url, ledger))
         seconds = time.monotonic() - started
         await runs.read()
@@ -106,6 +106,7 @@ async def soak(plan: SoakPlan, folder: Path) -> Chapter:
 
 
 def _testbed(plan: SoakPlan, folder: Path) -> AbstractAsyncContextManager[ExternalEngineTestbed | ManagedEngineTestbed]:
+    """Return the testbed of the plan."""
     if plan.engines:
         return managed_engine_testbed(folder, SETTINGS, plan.engines)
     return external_engine_testbed(folder, SETTINGS)
@@ -123,6 +124,7 @@ async def _run_clients(plan: SoakPlan, client: SimulatedClient) -> None:
     scenarios = iter([draw_scenario(number, random) for number in range(1, plan.jobs + 1)])
 
     async def run_scenarios() -> None:
+        """Run scenarios until none is left."""
         for scenario in scenarios:
             await client.run(scenario)
 
@@ -166,6 +168,7 @@ async def _in_background(*coroutines: Coroutine[Any, Any, None]) -> AsyncIterato
 
 
 def _session() -> aiohttp.ClientSession:
+    """Return an HTTP session without a limit of connections."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=None, sock_read=60)
     )

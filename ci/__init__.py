@@ -1,1 +1,1 @@
-"""What the workflows in `.github` run besides `make` and `comfy-worker`, with the standard library alone."""
+"""Scripts that the workflows in `.github` run besides `make` and `comfy-worker`. They use only the standard library."""

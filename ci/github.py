@@ -1,4 +1,4 @@
-"""GitHub's API as far as the workflows need it, with the token and the repository that a runner's environment names."""
+"""A client of GitHub's API for the workflows, with the token and the repository from a runner's environment."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """One repository, with the rights of one token."""
+    """One repository, accessed with one token."""
 
     url: str
     token: str
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Repository:
-        """Raises KeyError where it isn't a runner's environment."""
+        """Return the runner's repository. Raises KeyError outside a runner."""
         api = environ.get("GITHUB_API_URL", "https://api.github.com")
         return cls(f"{api}/repos/{environ['GITHUB_REPOSITORY']}", environ["GITHUB_TOKEN"])
 
     def all(self, path: str) -> Iterator[Json]:
-        """Everything of a list, page by page. Raises HTTPError."""
+        """Yield all items of a list, page by page. Raises HTTPError."""
         for number in range(1, 101):
-            found: list[Json] = self.get(f"{path}{'&' if '?' in path else '?'}per_page={PAGE}&page={number}")
-            yield from found
-            if len(found) < PAGE:
+            items: list[Json] = self.get(f"{path}{'&' if '?' in path else '?'}per_page={PAGE}&page={number}")
+            yield from items
+            if len(items) < PAGE:
                 return
 
     def get(self, path: str) -> Any:  # noqa: ANN401 - JSON
-        """Raises HTTPError."""
+        """Return the JSON of a GET. Raises HTTPError."""
         return self._send("GET", path)
 
     def write(self, method: str, path: str, body: Mapping[str, Any]) -> Json:
-        """Raises HTTPError."""
-        answer: Json = self._send(method, path, body)
-        return answer
+        """Send a body and return the JSON of the response. Raises HTTPError."""
+        response: Json = self._send(method, path, body)
+        return response
 
     def _send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:  # noqa: ANN401 - JSON
         headers = {
@@ -50,5 +50,5 @@ class Repository:
             "X-GitHub-Api-Version": "2022-11-28",
         }
         data = None if body is None else json.dumps(body).encode()
-        with urlopen(Request(f"{self.url}/{path}", data, headers, method=method), timeout=30) as answer:
-            return json.load(answer)
+        with urlopen(Request(f"{self.url}/{path}", data, headers, method=method), timeout=30) as response:
+            return json.load(response)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Prints `image=` and the image of this checkout: by its digest where it was built, else by the name that it would get.
+# Prints `image=` and the image of this checkout: its digest if it was built, or else the name that it would get.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 name="ghcr.io/${GITHUB_REPOSITORY,,}"

@@ -1,6 +1,6 @@
-"""`python3 -m ci.newest deploy.yml` prints `yes` or `no`: is this run the newest of that workflow on main?
+"""`python3 -m ci.newest deploy.yml` prints `yes` if this run is the newest of that workflow on main, and else `no`.
 
-A commit whose image took longer than its successor's would else be deployed over it.
+Without this check, a commit whose image took longer would replace the image of its successor.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ci.github import Repository
 
 
 def is_newest(number: int, runs: dict[str, Any]) -> bool:
-    """`runs` is GitHub's answer, newest first; a run that isn't listed yet is taken for the newest."""
+    """Return whether no run in GitHub's list has a higher number. A run that is not listed yet counts as newest."""
     return all(number >= run["run_number"] for run in runs["workflow_runs"])
 
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# tools.sh: installs what `make test-tools` needs and is not Python's, from Debian's packages.
-# Ends with 3 where this machine can't be given it.
+# tools.sh: installs the programs that `make test-tools` needs besides Python, from Debian's packages.
+# Exits with 3 if they cannot be installed on this machine.
 set -euo pipefail
-# The names that tests are marked with, and the package that has each.
+# The names in the tests' marks, and the package of each.
 declare -A packages=([chromium]=chromium [faketime]=faketime [promtool]=prometheus [node]=nodejs [tsc]=node-typescript)
 
 missing=()
@@ -16,6 +16,6 @@ if [ "$(id -u)" != 0 ] || ! command -v apt-get > /dev/null; then
 fi
 export DEBIAN_FRONTEND=noninteractive
 if ! { apt-get --quiet update && apt-get --quiet install --yes --no-install-recommends "${missing[@]}"; } > /dev/null; then
-  echo "test-tools CANNOT RUN HERE: apt-get can't install ${missing[*]}" >&2
+  echo "test-tools CANNOT RUN HERE: apt-get cannot install ${missing[*]}" >&2
   exit 3
 fi

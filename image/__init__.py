@@ -1,4 +1,4 @@
-"""The image, built and looked at on a machine without registry, daemon or GPU.
+"""Tools for building and testing the image on a machine without a registry, a daemon or a GPU.
 
-`toolbox` has the tools, `standin` what takes ComfyUI's place, `sizes` measures; `sbom` runs inside the build.
+`toolbox` has Buildah and Podman, `standin` replaces ComfyUI, and `sizes` measures. `sbom` runs inside the build.
 """

@@ -1,7 +1,7 @@
 """Writes the image's bill of materials (CycloneDX 1.6, JSON) to standard output.
 
-What is in it: the packages of the system, those of ComfyUI's and of the worker's Python environment, ComfyUI itself and
-its node packs. It runs in the image, with cyclonedx-bom in an environment of its own.
+It lists the packages of the system, of ComfyUI's and of the worker's Python environment, ComfyUI itself and its node
+packs. It runs in the image, with cyclonedx-bom in a separate environment.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Component = dict[str, Any]
 
 
 def main() -> None:
-    """Raises nothing that is caught: without its bill the image isn't built."""
+    """Print the bill of materials. Any error ends the build of the image."""
     components = [*system_packages(), *sources()]
     dependencies: list[Component] = []
     for name, folder in ENVIRONMENTS.items():
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def system_packages() -> Iterator[Component]:
-    """By dpkg's own list."""
+    """Yield the packages that dpkg lists."""
     distribution = platform.freedesktop_os_release()["ID"]
     query = ["dpkg-query", "--show", "--showformat", "${Package} ${Version} ${Architecture}\n"]
     for line in subprocess.run(query, check=True, capture_output=True, text=True).stdout.splitlines():
@@ -58,7 +58,7 @@ def system_packages() -> Iterator[Component]:
 
 
 def sources() -> Iterator[Component]:
-    """ComfyUI and its packs, as `worker.node_packs.sources` wrote them down."""
+    """Yield ComfyUI and its packs from the record that `worker.node_packs.sources` wrote."""
     for name, pin in json.loads((COMFYUI / "pins.json").read_text("utf-8")).items():
         commit, url = pin["commit"], pin["url"]
         path = url.removeprefix(FROM_GITHUB)
@@ -74,7 +74,7 @@ def sources() -> Iterator[Component]:
 
 
 def python_environment(name: str, folder: Path) -> Component:
-    """Its packages with what each depends on; references are told apart by the environment's name."""
+    """Return the packages of an environment and their dependencies. References start with the environment's name."""
     tool, python = Path(sys.executable).with_name("cyclonedx-py"), folder / "bin" / "python"
     command = [str(tool), "environment", str(python), "--output-reproducible", "--sv", "1.6"]
     bill = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)

@@ -1,4 +1,4 @@
-"""`python -m image.sizes [IMAGE]`: what each layer weighs, unpacked and compressed, and how soon a container is up."""
+"""`python -m image.sizes [IMAGE]`: prints the size of each layer, unpacked and compressed, and the start time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PORT = 18288
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """Sizes in bytes; `made_by` is the instruction of the Dockerfile."""
+    """One layer with its sizes in bytes. `made_by` is the instruction of the Dockerfile."""
 
     made_by: str
     unpacked: int
@@ -35,30 +35,30 @@ class Layer:
 
     @property
     def name(self) -> str:
-        """Where its files lie, or what the step does."""
-        places = [word for word in self.made_by.split() if word.startswith("/opt/")]
+        """The folder of its files, or a description of the step."""
+        folders = [word for word in self.made_by.split() if word.startswith("/opt/")]
         steps = {"apt-get": "packages of the system", "useradd": "user and links"}
         return (
-            f"`{places[-1]}`"
-            if places
+            f"`{folders[-1]}`"
+            if folders
             else next((name for word, name in steps.items() if word in self.made_by), "base")
         )
 
 
 def main() -> None:
-    """Ends with 1 where the worker's part or its start is above what was promised."""
+    """Print the sizes and the start time. The exit code is 1 if the worker exceeds one of its limits."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("image", nargs="?", help="without one the stand-in is built")
+    parser.add_argument("image", nargs="?", help="name of an image; the default builds the stand-in")
     image = parser.parse_args().image
     toolbox = Toolbox.prepared()
     if image is None:
         image, _ = build(toolbox)
-    found = layers(toolbox, image)
-    print(table(found))
-    own = [layer for layer in found if WORKER in layer.name]
+    all_layers = layers(toolbox, image)
+    print(table(all_layers))
+    own = [layer for layer in all_layers if WORKER in layer.name]
     unpacked, compressed = sum(layer.unpacked for layer in own) / MB, sum(layer.compressed for layer in own) / MB
-    allowed = f"of {WORKER_UNPACKED_MB} MB unpacked, {compressed:.0f} of {WORKER_COMPRESSED_MB} MB compressed"
-    print(f"\nthe worker: {unpacked:.0f} {allowed}")
+    limits = f"of {WORKER_UNPACKED_MB} MB unpacked, {compressed:.0f} of {WORKER_COMPRESSED_MB} MB compressed"
+    print(f"\nthe worker: {unpacked:.0f} {limits}")
     starts = [start(toolbox, image) for _ in range(STARTS)]
     median = statistics.median(starts)
     print(f"container start to gateway: {median:.2f} s of {START_S:g} ({min(starts):.2f} to {max(starts):.2f})")
@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def layers(toolbox: Toolbox, image: str) -> list[Layer]:
-    """Of every instruction that left files, the base's first; compressed as a registry gets them, by gzip."""
+    """Return the layers of all instructions with files, the base first. Compression is gzip, as for a registry."""
     unpacked = [int(row["size"]) for row in json.loads(toolbox.podman("history", "--format", "json", image))][::-1]
     with TemporaryDirectory(dir=toolbox.folder) as folder:
         toolbox.podman("push", "--quiet", "--compress", "--format", "v2s2", image, f"dir:{folder}")
@@ -80,34 +80,34 @@ def layers(toolbox: Toolbox, image: str) -> list[Layer]:
     ]
 
 
-def table(found: list[Layer]) -> str:
-    """Markdown, in the order in which a pull gets them."""
-    rows = [f"| {layer.name} | {layer.unpacked / MB:,.1f} | {layer.compressed / MB:,.1f} |" for layer in found]
-    total = (
-        f"| all | {sum(one.unpacked for one in found) / MB:,.0f} | {sum(one.compressed for one in found) / MB:,.0f} |"
-    )
+def table(all_layers: list[Layer]) -> str:
+    """Return a Markdown table, in the order of a pull."""
+    rows = [f"| {layer.name} | {layer.unpacked / MB:,.1f} | {layer.compressed / MB:,.1f} |" for layer in all_layers]
+    unpacked = sum(layer.unpacked for layer in all_layers) / MB
+    compressed = sum(layer.compressed for layer in all_layers) / MB
+    total = f"| all | {unpacked:,.0f} | {compressed:,.0f} |"
     return "\n".join(["| layer | MB unpacked | MB compressed |", "|---|---|---|", *rows, total])
 
 
 def start(toolbox: Toolbox, image: str) -> float:
-    """Seconds from `podman run` to the gateway's first answer, Podman's own work among them."""
-    began = time.monotonic()
+    """Return the seconds from `podman run` to the gateway's first response, including Podman's own work."""
+    started = time.monotonic()
     options = ["--read-only", "--tmpfs=/tmp", "--volume=/var/lib/comfy-worker", "--no-healthcheck"]
     container = toolbox.podman("run", "--detach", *options, image).strip()
     try:
-        while not _answers():
-            if time.monotonic() - began > LONGEST_START_S:
-                sys.exit(f"the gateway does not answer:\n{toolbox.podman('logs', container)}")
+        while not _is_ready():
+            if time.monotonic() - started > LONGEST_START_S:
+                sys.exit(f"the gateway does not respond:\n{toolbox.podman('logs', container)}")
             time.sleep(0.01)
-        return time.monotonic() - began
+        return time.monotonic() - started
     finally:
         toolbox.podman("rm", "--force", "--volumes", "--time", "5", container)
 
 
-def _answers() -> bool:
+def _is_ready() -> bool:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/health", timeout=1) as answer:
-            return bool(answer.status == 200)
+        with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/health", timeout=1) as response:
+            return bool(response.status == 200)
     except (urllib.error.URLError, OSError):
         return False
 

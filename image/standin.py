@@ -1,4 +1,4 @@
-"""ComfyUI's source, stood in by the embedded engine that the worker brings along; packs are empty folders."""
+"""A stand-in for ComfyUI's source, which starts the worker's embedded engine. Its packs are empty."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from image.toolbox import BASE, Toolbox
 PACKS = ("RES4LYF", "ControlAltAI-Nodes")
 
 MAIN = '''\
-"""Started as ComfyUI is; becomes the embedded engine of the worker in this image."""
+"""Starts like ComfyUI, and then replaces itself by the embedded engine of the worker in this image."""
 
 import argparse
 import os
@@ -19,21 +19,21 @@ parser = argparse.ArgumentParser()
 parser.add_argument("--listen")
 parser.add_argument("--port")
 parser.add_argument("--output-directory", type=pathlib.Path)
-given, _ = parser.parse_known_args()
+options, _ = parser.parse_known_args()
 print("Import times for custom nodes:")
 for pack in sorted(pathlib.Path(__file__).parent.glob("custom_nodes/*/")):
     print(f"   0.0 seconds: {pack}", flush=True)
 python = "/opt/comfy-worker/env/bin/python"
-base = str(given.output_directory.parent)
-command = [python, "-P", "-m", "worker", "engine", "--host", given.listen, "--port", given.port, "--base", base]
+base = str(options.output_directory.parent)
+command = [python, "-P", "-m", "worker", "engine", "--host", options.listen, "--port", options.port, "--base", base]
 os.execv(python, command)
 '''
 
 
 def write_sources(folder: Path) -> Path:
-    """What `--build-context sources=` gets."""
+    """Write the sources for `--build-context sources=` and return their folder."""
     files = {"ComfyUI/main.py": MAIN, "ComfyUI/models/checkpoints/.keep": ""}
-    files |= {"RES4LYF/example_workflows/one.json": "{}"}  # which its line leaves out
+    files |= {"RES4LYF/example_workflows/one.json": "{}"}  # left out by the pack's line
     files |= {f"{pack}/__init__.py": "NODE_CLASS_MAPPINGS = {}\n" for pack in PACKS}
     for name, text in files.items():
         path = folder / name
@@ -46,19 +46,19 @@ def write_sources(folder: Path) -> Path:
 TAG = "localhost/comfy-worker:standin"
 
 
-def build(toolbox: Toolbox, tag: str = TAG, **more: str) -> tuple[str, float]:
-    """The real Dockerfile on a small Debian, without torch; the image's name, and the seconds it took.
+def build(toolbox: Toolbox, tag: str = TAG, **arguments: str) -> tuple[str, float]:
+    """Build the real Dockerfile on a small Debian, without torch, and return the image's name and the seconds it took.
 
-    `more`: arguments of the Dockerfile. Raises BuildError.
+    `arguments` are build arguments. Raises BuildError.
     """
     nothing = "--requirement locks/none.lock"
-    arguments = {
+    all_arguments = {
         "BASE_IMAGE": BASE,
         "PYTHON": "python3.11",
         "BUILD_PACKAGES": "git",
         "TORCH": nothing,
         "REQUIREMENTS": nothing,
-        **more,
+        **arguments,
     }
     sources = write_sources(toolbox.folder / "sources")
-    return tag, toolbox.build(tag, contexts={"sources": sources}, arguments=arguments)
+    return tag, toolbox.build(tag, contexts={"sources": sources}, arguments=all_arguments)

@@ -1,4 +1,4 @@
-"""Buildah and Podman with a storage of their own, installed from Debian's packages where they are missing."""
+"""Buildah and Podman with their own storage. Missing programs are installed from Debian's packages."""
 
 from __future__ import annotations
 
@@ -24,29 +24,30 @@ BASE = f"localhost/base:{SUITE}"
 APT_SOURCES = Path("/etc/apt/sources.list.d/debian.sources")
 CERTIFICATES = "/usr/local/share/ca-certificates"
 CANNOT = 3
-"""This machine can't be given the tools; says nothing about the image."""
+"""Exit code when the tools cannot be installed on this machine."""
 
 
 class NoToolsError(Exception):
-    """Says what is missing here."""
+    """The tools cannot be installed; the message names what is missing."""
 
 
 class BuildError(Exception):
-    """Says how the build ended."""
+    """The build failed; the message has the end of its log."""
 
 
 @dataclass(frozen=True, slots=True)
 class Toolbox:
-    """Everything that is built lies in one folder; nothing of the machine's own containers is seen or touched."""
+    """The tools with all their data in one folder, separate from the machine's own containers."""
 
     folder: Path
 
     @property
     def environment(self) -> dict[str, str]:
+        """The environment of the tools' processes."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("DOCKER_")}
         return kept | {
             "TMPDIR": str(self.folder / "tmp"),
-            "BUILDAH_FORMAT": "docker",  # the other one drops HEALTHCHECK
+            "BUILDAH_FORMAT": "docker",  # the format oci has no HEALTHCHECK
             "BUILDAH_ISOLATION": "chroot",
             "CONTAINERS_STORAGE_CONF": str(self.folder / "storage.conf"),
             "CONTAINERS_CONF": str(self.folder / "containers.conf"),
@@ -54,7 +55,7 @@ class Toolbox:
 
     @classmethod
     def prepared(cls, folder: Path = STORE) -> Toolbox:
-        """With the tools installed and the base image there. Raises NoToolsError."""
+        """Return a toolbox with its tools installed and its base image imported. Raises NoToolsError."""
         if missing := [name for name in PROGRAMS if shutil.which(name) is None]:
             install(missing)
         toolbox = cls(folder)
@@ -63,23 +64,23 @@ class Toolbox:
         return toolbox
 
     def build(self, tag: str, *, contexts: Mapping[str, Path], arguments: Mapping[str, str]) -> float:
-        """Builds the Dockerfile with every unchanged layer kept; the log lies beside. Seconds it took.
+        """Build the Dockerfile, reusing unchanged layers, and return the seconds it took.
 
-        Raises BuildError with the end of the log.
+        The log is written into the folder. Raises BuildError with the end of the log.
         """
         command = ["buildah", "build", "--layers", "--pull-never", "--tag", tag]
         command += [f"--build-context={name}={path}" for name, path in contexts.items()]
         command += [f"--build-arg={name}={value}" for name, value in arguments.items()]
         log = self.folder / f"{tag.rpartition('/')[2].replace(':', '-')}.log"
-        began = time.monotonic()
+        started = time.monotonic()
         with log.open("w") as output:
-            built = subprocess.call([*command, str(ROOT)], env=self.environment, stdout=output, stderr=output)
-        if built:
+            exit_code = subprocess.call([*command, str(ROOT)], env=self.environment, stdout=output, stderr=output)
+        if exit_code:
             raise BuildError(f"{log}:\n" + "\n".join(log.read_text().splitlines()[-40:]))
-        return time.monotonic() - began
+        return time.monotonic() - started
 
     def podman(self, *arguments: str) -> str:
-        """Its standard output. Raises CalledProcessError."""
+        """Run Podman and return its standard output. Raises CalledProcessError."""
         done = subprocess.run(
             ["podman", *arguments], env=self.environment, check=True, stdout=subprocess.PIPE, text=True
         )
@@ -87,8 +88,8 @@ class Toolbox:
 
     @contextmanager
     def engine(self) -> Iterator[docker.DockerClient]:
-        """Docker's own client, at Podman's socket."""
-        with tempfile.TemporaryDirectory() as folder:  # a socket's path has to be short
+        """Yield Docker's own client, connected to Podman's socket."""
+        with tempfile.TemporaryDirectory() as folder:  # because a socket's path has to be short
             address = f"unix://{folder}/podman.sock"
             command = ["podman", "system", "service", "--time=0", address]
             service = subprocess.Popen(command, env=self.environment, stderr=subprocess.DEVNULL)
@@ -106,14 +107,14 @@ class Toolbox:
         (self.folder / "storage.conf").write_text(
             f'[storage]\ndriver = "overlay"\ngraphroot = "{self.folder}/store"\nrunroot = "{self.folder}/run"\n'
         )
-        # Limits that need no right to raise them; runc, because crun can't do with every layout of cgroups.
+        # Limits that need no privileges, and runc, because crun does not support every layout of cgroups.
         (self.folder / "containers.conf").write_text(
             f'[containers]\nnetns = "host"\ndefault_ulimits = ["nofile={files}:{files}", "nproc=4096:4096"]\n'
             '[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\nruntime = "runc"\n'
         )
 
     def _import_base(self) -> None:
-        """A small Debian that trusts whom this machine trusts and installs from where this machine does."""
+        """Import a small Debian with this machine's trusted certificates and package sources."""
         if subprocess.call(["podman", "image", "exists", BASE], env=self.environment) == 0:
             return
         archive = self.folder / "base.tar"
@@ -129,7 +130,7 @@ class Toolbox:
 
 
 def install(missing: list[str]) -> None:
-    """From Debian's packages, quietly. Raises NoToolsError."""
+    """Install programs from Debian's packages. Raises NoToolsError."""
     if os.geteuid() != 0 or shutil.which("apt-get") is None or not APT_SOURCES.is_file():
         raise NoToolsError(f"{', '.join(missing)} missing, and only root on a Debian can install them here")
     quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
@@ -138,7 +139,7 @@ def install(missing: list[str]) -> None:
 
 
 def _prepare(command: list[str], environment: Mapping[str, str]) -> None:
-    """Raises NoToolsError with the end of what it said."""
+    """Run a command. Raises NoToolsError with the end of its output when it fails."""
     done = subprocess.run(
         command, check=False, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -147,6 +148,7 @@ def _prepare(command: list[str], environment: Mapping[str, str]) -> None:
 
 
 def _connected(address: str) -> docker.DockerClient:
+    """Return a client once the service accepts connections, within 10 s."""
     until = time.monotonic() + 10
     while True:
         try:

@@ -112,6 +112,7 @@ def _kind_differences(expected: Sequence[ExpectedOutput], outputs: Sequence[Deli
 
 
 def _counts_text(counter: Counter[tuple[str, str]]) -> str:
+    """Return counts by node and kind as text."""
     return ", ".join(f"{count} {kind} of node {node}" for (node, kind), count in sorted(counter.items()))
 
 
@@ -128,6 +129,7 @@ def _fact_differences(expected: Sequence[ExpectedOutput], outputs: Sequence[Deli
 
 
 def _field_differences(expected: ExpectedOutput, output: DeliveredOutput) -> Iterator[str]:
+    """Compare the fields of one output with the expected facts."""
     for name, expected_value in expected.facts.items():
         value = output.fields.get(name)
         is_close = name == "duration_s" and value is not None and abs(value - expected_value) <= DURATION_SLACK_S
@@ -171,12 +173,14 @@ def _missing_files(job: RealJob, outputs: Sequence[DeliveredOutput], log: Engine
 
 
 def _must_be_delivered(file: WrittenFile, job: RealJob) -> bool:
+    """Return whether the job must deliver a saved file."""
     if file.is_model and not job.deliver_models:
         return False
     return not any(fnmatchcase(file.path, pattern) for pattern in job.companions)
 
 
 def _problem_differences(job: RealJob, answer: JobAnswer) -> Iterator[str]:
+    """Compare the problems of the response with the expectation."""
     if job.problem and not answer.problems:
         yield "the response names no problem, but one was expected"
     if answer.problems and not job.problem:

@@ -138,29 +138,35 @@ def _results_of(pack: PackJobs, suite: SuiteResult, mode: RequestMode) -> list[J
 
 
 def _outputs(result: JobResult) -> str:
+    """Return the number of outputs of each kind, as text."""
     counts = Counter(kind for _, kind in result.outputs)
     return ", ".join(f"{count} {kind}" for kind, count in counts.items()) or NONE
 
 
 def _difference_lines(suite: SuiteResult) -> Iterator[str]:
+    """Yield the differences as a Markdown list."""
     lines = [f"- {line}" for line in failures(suite)]
     yield from lines or ["None."]
 
 
 def _notes(packs: Iterable[PackJobs]) -> Iterator[str]:
+    """Yield the notes of the jobs as a Markdown list."""
     notes = [f"- {job.title}: {job.note}" for pack in packs for job in pack.jobs if job.note]
     yield from notes or ["None."]
 
 
 def _embedded_engine(suite: SuiteResult) -> str:
+    """Return the section about the embedded engine."""
     rows = [(job.title, line, job.twin) for job, line in suite.diverging]
     return f"{EMBEDDED_ENGINE}\n\n" + (_table(("job", "the embedded engine", "reason"), rows) if rows else "None.")
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table."""
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     return "\n".join([*lines, *(f"| {' | '.join(map(_cell, row))} |" for row in rows)])
 
 
 def _cell(text: str) -> str:
+    """Escape the text of a table cell."""
     return text.replace("|", "\\|").replace("\n", " ")

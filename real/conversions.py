@@ -27,6 +27,7 @@ def conversion_differences(job: RealJob, run: RecordedRun) -> Iterator[str]:
 
 
 def _inputs(job: RealJob, node_id: str, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[str]:
+    """Compare the inputs of one node."""
     for name, value in theirs.items():
         may_differ = name in job.drawn or (isinstance(value, str) and value in job.inputs)
         if not may_differ and (name not in ours or ours[name] != value):

@@ -81,5 +81,6 @@ def _kind(item: object) -> str:
 
 
 def _outputs_text(outputs: Sequence[Sequence[str]]) -> str:
+    """Return the number of outputs by node and kind as text."""
     counts = Counter((node, kind) for node, kind in outputs)
     return ", ".join(f"{count} {kind} of node {node}" for (node, kind), count in sorted(counts.items())) or "nothing"

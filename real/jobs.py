@@ -130,6 +130,7 @@ def read_packs(folder: Path = FOLDER) -> list[PackJobs]:
 
 
 def _pack(data: Mapping[str, Any]) -> PackJobs:
+    """Read one job file."""
     title = data["pack"]
     jobs = [_job(title, row) for row in data["jobs"]]
     return PackJobs(title, data["module"], jobs, data.get("not_tried", {}))

@@ -84,6 +84,7 @@ class EngineInventory:
         }
 
     def _content(self, source: str) -> bytes:
+        """Return the content of an input file."""
         if source.startswith(EARLIER):
             return self._delivered[source.removeprefix(EARLIER)]
         return MEDIA[source]()

@@ -104,6 +104,7 @@ class Suite:
             self.result.verdicts = await self._compare_verdicts(worker, http)
 
     async def _compare_verdicts(self, worker: RunningWorker, http: aiohttp.ClientSession) -> VerdictComparison:
+        """Compare the verdicts on all prompts."""
         folders = {"input": worker.output.parent / "input", "output": worker.output, "temp": worker.temp}
         put_files(folders)
         url = f"http://127.0.0.1:{worker.log.port}"

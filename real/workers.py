@@ -165,6 +165,7 @@ async def behind_vast(
 
 
 def _running_worker(url: str, state: Path) -> RunningWorker:
+    """Return a worker whose state is in this folder."""
     root = state / "comfyui"
     return RunningWorker(url, RecorderLog(root / "user" / "recorder.jsonl"), root / "output", root / "temp")
 

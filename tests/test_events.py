@@ -11,7 +11,7 @@ from typing import Union, get_args, get_origin, get_type_hints
 
 import pytest
 
-from tests.observers.recorder import Recorder
+from tests.observers.recorder import EventRecorder
 from worker.events import Event, Handlers, JobAccepted, JobFinished, JobRemoved, Observers
 from worker.job import Job, JobRequest
 
@@ -68,7 +68,7 @@ def test_live_objects_in_an_event_would_be_found() -> None:
 
 def test_a_failing_observer_is_logged_and_the_others_go_on(caplog: pytest.LogCaptureFixture) -> None:
     """An observer that raises neither stops the others nor reaches the job."""
-    recorder = Recorder()
+    recorder = EventRecorder()
     event = JobAccepted(Job("a", JobRequest(prompt={})).ref, 1.0, "native", None)
     with caplog.at_level(logging.ERROR):
         Observers([Broken(), recorder]).notify(event)
@@ -78,7 +78,7 @@ def test_a_failing_observer_is_logged_and_the_others_go_on(caplog: pytest.LogCap
 
 def test_observers_can_be_added_later() -> None:
     """A platform adds its own."""
-    recorder = Recorder()
+    recorder = EventRecorder()
     observers = Observers()
     observers.add(recorder)
     observers.notify(JobFinished.of(Job("a", JobRequest(prompt={}))))
@@ -87,7 +87,7 @@ def test_observers_can_be_added_later() -> None:
 
 def test_an_observer_gets_the_events_that_it_takes() -> None:
     """An event of a class that an observer has no handler for does not reach it."""
-    ends, recorder, job = Ends(), Recorder(), Job("a", JobRequest(prompt={}))
+    ends, recorder, job = Ends(), EventRecorder(), Job("a", JobRequest(prompt={}))
     observers = Observers([ends, recorder])
     events: list[Event] = [JobAccepted(job.ref, 1.0, "native", None), JobFinished.of(job), JobRemoved(job.ref)]
     for event in events:

@@ -64,6 +64,9 @@ ALLOWED = {
     **dict.fromkeys(("link", "link_or_copy", "link_targets", "hard_links"), OF_FILES),
     **dict.fromkeys(("registry", "NodeRegistry"), OF_KINDS),
     "RegistryLogin": OF_IMAGES,
+    **dict.fromkeys(
+        ("TcpRelay", "tcp_relay", "RecordingRelay", "recording_relay"), "a TCP or HTTP relay before a server"
+    ),
     "ChainLink": "one LoRA node of a chain",
     "SlowLink": "a network link of limited speed",
     "PinnedPack": "a node pack at a pinned commit",

@@ -181,7 +181,7 @@ async def _assembled(settings: Settings, options: BuildOptions, tasks: Tasks, st
     access, library = Auth.from_settings(settings.server, traits), read_library(settings.templates)
     metrics, notify, enter = Metrics(library), observers.notify, stack.enter_async_context
     observers.add(replay, metrics, RunMetrics(metrics))
-    tasks.start("event-loop-lag", metrics.watch_loop)
+    tasks.start("event-loop-lag", metrics.measure_loop_delay)
     folder, configs = worker_models(settings), await engine_configs(settings)
     engines = await enter(EnginePool(configs, settings.engine, limits, tasks, notify, ModelSizes(folder).of))
     fetcher = ModelFetcher(settings.fetch, folder) if folder else None
@@ -223,7 +223,7 @@ async def _pipeline(
         one.name: OutputSource(one.api, one.config.output, one.config.temp, one.managed) for one in engines.engines
     }
     outputs = Outputs(sources, state / "outputs")
-    tasks.start("output-folders", outputs.watch)
+    tasks.start("output-folders", outputs.sweep_periodically)
     for one in engines.engines:
         one.needs_isolation = partial(outputs.may_write_unreported, one.name)
     earlier = EarlierOutputs(jobs, outputs, configs).find if len(configs) > 1 else None

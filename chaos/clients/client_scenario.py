@@ -168,4 +168,5 @@ def _random_image(random: Random) -> str:
 
 
 def _choose(random: Random, weights: Mapping[Kind, int]) -> Kind:
+    """Return a random key, with the probabilities given by the weights."""
     return random.choices(list(weights), list(weights.values()))[0]

@@ -92,6 +92,7 @@ class JobLedger:
         ]
 
     def _overlaps_a_kill(self, number: int) -> bool:
+        """Return whether an engine was killed during the life of a job."""
         return any(entry.scenario.number == number and entry.overlaps(self.kills) for entry in self.entries)
 
     def _successes_without_run(self, runs: Mapping[int, int]) -> list[int]:

@@ -26,13 +26,13 @@ class RunCounter:
 
     http: aiohttp.ClientSession
     urls: Sequence[str]
-    seen: set[str] = field(default_factory=set)
+    counted: set[str] = field(default_factory=set)
     numbers: Counter[int] = field(default_factory=Counter)
     completed: Counter[int] = field(default_factory=Counter)
     """Successful runs. A second one is always wasted."""
     every_s: float = EVERY_S
 
-    async def watch(self) -> None:
+    async def run(self) -> None:
         """Read the histories repeatedly until cancelled."""
         while True:
             await asyncio.sleep(self.every_s)
@@ -50,12 +50,12 @@ class RunCounter:
                 history = await self._history(url, window)
             except (aiohttp.ClientError, ConnectionError, TimeoutError):
                 return
-            new = [prompt_id for prompt_id in history if prompt_id not in self.seen]
+            new = [prompt_id for prompt_id in history if prompt_id not in self.counted]
             if len(new) < len(history) or len(history) < window:
                 break
             window *= 4  # every entry is new, so there may be more
         for prompt_id in new:
-            self.seen.add(prompt_id)
+            self.counted.add(prompt_id)
             self._count(history[prompt_id])
 
     def _count(self, entry: dict[str, Any]) -> None:

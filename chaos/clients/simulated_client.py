@@ -59,6 +59,7 @@ class SimulatedClient:
         entry.ended_at = time.monotonic()
 
     async def _behave(self, entry: LedgerEntry, handle: ClientHandle) -> None:
+        """Play the scenario's behavior."""
         match entry.scenario.behavior:
             case Behavior.CANCELS:
                 await self._cancel(entry, handle)

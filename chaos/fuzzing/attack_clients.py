@@ -25,39 +25,48 @@ RESPONSE_S = 60.0
 
 
 def _objects(size: int) -> bytes:
+    """Return a list of empty objects."""
     return b'{"a":[' + b"{}," * (size // 3) + b"0]}"
 
 
 def _nested(size: int) -> bytes:
+    """Return opening brackets that are never closed."""
     return b"[" * size
 
 
 def _objects_nested(size: int) -> bytes:
+    """Return nested objects that are never closed."""
     return b'{"a":' * (size // 5)
 
 
 def _text(size: int) -> bytes:
+    """Return one long string."""
     return b'{"a":"' + b"x" * size + b'"}'
 
 
 def _numbers(size: int) -> bytes:
+    """Return a signed request without a signature, with a long list of numbers."""
     return b'{"payload":[' + b"1," * (size // 2) + b'0],"auth_data":{}}'
 
 
 def _forged(size: int) -> bytes:
+    """Return a request with a wrong signature."""
     auth = b'{"url":"http://x","signature":"AAAA","request_idx":1,"reqnum":1,"cost":1,"endpoint":"x"}'
     return b'{"auth_data":' + auth + b',"payload":{"a":"' + b"x" * size + b'"}}'
 
 
 def _unsigned_lookalike(size: int) -> bytes:
+    """Return JSON that contains the words of a signed request at wrong positions."""
     return b'{"a":["auth_data",' + b'{"auth_data":{}},' * (size // 17) + b'"auth_data"],"x":"\\"auth_data\\":'
 
 
 def _escapes(size: int) -> bytes:
+    """Return a key of escape sequences."""
     return b'{"' + b"\\u0061" * (size // 6) + b'":"' + b"\\\\" * 9 + b'"}'
 
 
 def _noise(size: int) -> bytes:
+    """Return random bytes."""
     return Random(size).randbytes(size)
 
 
@@ -67,6 +76,7 @@ BODY_MAKERS: Sequence[Callable[[int], bytes]] = (
 
 
 def _gzipped(body: bytes) -> bytes:
+    """Return the body compressed with gzip."""
     compressor = zlib.compressobj(9, wbits=31)
     return compressor.compress(body) + compressor.flush()
 
@@ -102,12 +112,12 @@ PARTIAL_REQUESTS = (
 class AttackClients:
     """Clients that attack one port of this machine.
 
-    `answers` counts the statuses of responses. `closed` counts the half-open connections that the worker closed.
+    `statuses` counts the statuses of responses. `closed` counts the half-open connections that the worker closed.
     """
 
     port: int
     seed: int
-    answers: Counter[int] = field(default_factory=Counter)
+    statuses: Counter[int] = field(default_factory=Counter)
     closed: int = 0
 
     async def half_open(self, count: int, until: asyncio.Event) -> None:
@@ -160,7 +170,7 @@ class AttackClients:
                     status = int((await reader.readline()).split()[1])
             finally:
                 writer.close()
-        self.answers[status] += 1
+        self.statuses[status] += 1
 
 
 def _request(random: Random, number: int) -> tuple[bytes, bytes, bool]:

@@ -54,10 +54,10 @@ async def measure_attack(http: aiohttp.ClientSession, testbed: SdkTestbed, attac
         await asyncio.gather(*clients)
     probes, failed, pause_s, latency_s = probe.result
     growth = await peak - before
-    codes = ", ".join(f"{status or 'none'}: {count:,}" for status, count in sorted(attackers.answers.items()))
-    served = {status: count for status, count in attackers.answers.items() if 200 <= status < 400 or status == 500}
+    codes = ", ".join(f"{status or 'none'}: {count:,}" for status, count in sorted(attackers.statuses.items()))
+    served = {status: count for status, count in attackers.statuses.items() if 200 <= status < 400 or status == 500}
     return [
-        at_least("unsigned bodies", attackers.answers.total(), attack.bodies),
+        at_least("unsigned bodies", attackers.statuses.total(), attack.bodies),
         fact(
             "half-open connections, and how many of them the worker closed",
             f"{attack.half_open:,}, {attackers.closed:,}",

@@ -38,9 +38,11 @@ async def flood(sender: FuzzSender, document: Mapping[str, Any], plan: FloodPlan
     loop = asyncio.get_running_loop()
 
     def put(request: FuzzRequest | None) -> None:
+        """Put a request into the queue from the drawing thread, and wait while the queue is full."""
         asyncio.run_coroutine_threadsafe(queue.put(request), loop).result()
 
     async def send() -> None:
+        """Send requests from the queue until it ends."""
         while (request := await queue.get()) is not None:
             await sender.send(plan.wrap(request))
         await queue.put(None)  # ends the next sender
@@ -68,6 +70,7 @@ def _draw_requests(
     )
     @given(bodies(document, WorkflowGrammar(Catalog.bundled())), st.integers(0, 2**32))
     def draw(body: dict[str, Any], number: int) -> None:
+        """Queue the variants of one drawn body, and from time to time a request for every route."""
         nonlocal remaining, drawn
         if remaining <= 0:
             return

@@ -59,6 +59,7 @@ class FuzzSender:
         self._record_job(response)
 
     async def _request(self, request: FuzzRequest) -> FuzzResponse:
+        """Send a request and return its response."""
         async with self.http.request(
             request.method,
             self.url + request.path,
@@ -73,6 +74,7 @@ class FuzzSender:
             return FuzzResponse(http_response.status, http_response.content_type, body)
 
     def _record_failure(self, request: FuzzRequest, error: BaseException) -> None:
+        """Record a request without a response, or one that the HTTP client refuses to send."""
         if isinstance(error, aiohttp.InvalidURL | ValueError):  # the HTTP client refuses to send such a request
             self.tally.unsendable += 1
             return
@@ -80,10 +82,12 @@ class FuzzSender:
         self._add_problem(f"no response: {type(error).__name__}", request)
 
     def _add_problem(self, problem: str, request: FuzzRequest) -> None:
+        """Record a problem, unless there are too many already."""
         if len(self.tally.problems) < MAX_PROBLEMS:
             self.tally.problems.append((problem, request))
 
     def _record_job(self, response: FuzzResponse) -> None:
+        """Add the job of a response to the state."""
         for job in _accepted_jobs(response):
             self.state.add_job(*job)
 

@@ -45,6 +45,7 @@ class Pauses:
 
 
 def main() -> None:
+    """Probe the server until stdin is closed, and print the measurements."""
     port, pid = int(sys.argv[1]), sys.argv[2]
     pauses = Pauses()
     with socket.create_connection(("127.0.0.1", port), timeout=RESPONSE_S) as connection:

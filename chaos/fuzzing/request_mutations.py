@@ -76,24 +76,29 @@ def _mutate(body: Body, random: Random, urls: tuple[str, ...]) -> None:
 
 
 def _replace(container: Any, key: Any, random: Random, _: tuple[str, ...]) -> None:  # noqa: ANN401 - JSON
+    """Replace a value by junk."""
     container[key] = deepcopy(random.choice(JUNK))  # or the next mutation might insert it into itself
 
 
 def _remove(container: Any, key: Any, *_: object) -> None:  # noqa: ANN401
+    """Remove a value."""
     del container[key]
 
 
 def _redirect(container: Any, key: Any, random: Random, urls: tuple[str, ...]) -> None:  # noqa: ANN401
+    """Replace a value by a forbidden path or URL."""
     container[key] = random.choice((*PATHS, *urls))
 
 
 def _rename(container: Any, key: Any, random: Random, _: tuple[str, ...]) -> None:  # noqa: ANN401
+    """Rename a key."""
     if isinstance(container, dict):
         names = (*PATHS, *DIGITS, "workflow", "inputs", "class_type", "id", "1", long_name(random))
         container[random.choice(names)] = container.pop(key)
 
 
 def _enlarge(container: Any, key: Any, random: Random, _: tuple[str, ...]) -> None:  # noqa: ANN401
+    """Repeat a text or list, or change a number."""
     value = container[key]
     if isinstance(value, str):
         container[key] = value * random.choice((2, 100))
@@ -104,10 +109,12 @@ def _enlarge(container: Any, key: Any, random: Random, _: tuple[str, ...]) -> No
 
 
 def _nest(container: Any, key: Any, random: Random, _: tuple[str, ...]) -> None:  # noqa: ANN401
+    """Replace a value by a deeply nested one."""
     container[key] = nested(random)
 
 
 def _set_limit_value(container: Any, key: Any, random: Random, _: tuple[str, ...]) -> None:  # noqa: ANN401
+    """Replace a value by unusual digits or a long filename."""
     container[key] = random.choice((*DIGITS, *(long_name(random) for _ in range(4))))
 
 

@@ -127,8 +127,8 @@ def bodies(document: Mapping[str, Any], grammar: WorkflowGrammar) -> Strategy:
         },
         always=("workflow", "workflow_json", "inputs", "images"),
     )
-    known = {"workflow": workflow, "workflow_json": workflow, "modifier": st.just(""), **NO_TEMPLATE}
-    unrestricted = Schemas(document["components"]["schemas"], known, always=("workflow", "workflow_json"))
+    overrides = {"workflow": workflow, "workflow_json": workflow, "modifier": st.just(""), **NO_TEMPLATE}
+    unrestricted = Schemas(document["components"]["schemas"], overrides, always=("workflow", "workflow_json"))
     names = ("NativeRequest", "NativeRequest", "VastRequest", "RunpodRequest")
     usual_bodies = [schemas.named(name).map(_with_file) for name in names]
     return st.one_of(*usual_bodies * 5, *(unrestricted.named(name) for name in names[1:]))
@@ -192,6 +192,7 @@ def _route_request(method: str, path: str, random: Random, state: FuzzState, bod
 
 
 def _wrong_id(random: Random) -> str:
+    """Return text that is not the id of a job."""
     return str(random.choice((*PATHS, *JUNK)))[:200] or "x"
 
 

@@ -25,16 +25,16 @@ ANYTHING = st.recursive(
 class Schemas:
     """Strategies for the schemas of one document.
 
-    `definitions` is its `components.schemas`. `known` has the strategies of fields by name, in place of their schemas.
+    `definitions` is its `components.schemas`. `overrides` has strategies by field name, in place of the schemas.
     Fields in `always` are never omitted.
     """
 
     def __init__(
-        self, definitions: Mapping[str, Schema], known: Mapping[str, Strategy], always: Collection[str] = ()
+        self, definitions: Mapping[str, Schema], overrides: Mapping[str, Strategy], always: Collection[str] = ()
     ) -> None:
         self._always = always
         self._definitions = definitions
-        self._known = known
+        self._overrides = overrides
         self._strategies: dict[str, Strategy] = {}
 
     def named(self, name: str) -> Strategy:
@@ -55,6 +55,7 @@ class Schemas:
         return self._typed(schema) if "type" in schema else ANYTHING
 
     def _typed(self, schema: Schema) -> Strategy:
+        """Return the strategy for a schema with a type."""
         match schema["type"]:
             case "object":
                 return self._object(schema)
@@ -69,13 +70,15 @@ class Schemas:
                 return {"boolean": st.booleans(), "null": st.none()}[kind]
 
     def _object(self, schema: Schema) -> Strategy:
+        """Return the strategy for an object with declared or with arbitrary properties."""
         properties = schema.get("properties")
         if properties is None:
             value_schema = schema.get("additionalProperties", True)
             values = ANYTHING if value_schema is True else self.of(value_schema)
             return st.dictionaries(st.text(max_size=12), values, max_size=MAX_ITEMS)
         fields = {
-            name: self._known[name] if name in self._known else self.of(field) for name, field in properties.items()
+            name: self._overrides[name] if name in self._overrides else self.of(field)
+            for name, field in properties.items()
         }
         required = {*schema.get("required", ()), *self._always}
         return st.fixed_dictionaries(
@@ -86,11 +89,13 @@ class Schemas:
 
 @cache
 def _text(pattern: str | None, min_length: int, max_length: int) -> Strategy:
+    """Return a strategy for strings of a pattern or length."""
     if pattern:
         return st.from_regex(pattern, fullmatch=True)
     return st.text(min_size=min_length, max_size=min(max_length, MAX_LENGTH))
 
 
 def _number(schema: Schema, *, whole: bool) -> Strategy:
+    """Return a strategy for numbers within the limits of a schema."""
     low, high = schema.get("minimum", schema.get("exclusiveMinimum", -(2**31))), schema.get("maximum", 2**31)
     return st.integers(low, high) if whole else st.floats(low, high, exclude_min="exclusiveMinimum" in schema)

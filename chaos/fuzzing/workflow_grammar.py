@@ -131,16 +131,19 @@ def values(spec: InputSpec) -> st.SearchStrategy[Any]:
 
 
 def _small_integers(spec: InputSpec) -> st.SearchStrategy[int]:
+    """Return a strategy for integers near the minimum of a field."""
     low = int(max(spec.min or 0, -MAX_RANGE))
     return st.integers(low, max(low, int(min(MAX_RANGE if spec.max is None else spec.max, low + MAX_RANGE))))
 
 
 def _small_floats(spec: InputSpec) -> st.SearchStrategy[float]:
+    """Return a strategy for floats near the minimum of a field."""
     low = max(spec.min or 0.0, -2.0)
     return st.floats(low, max(low, min(2.0 if spec.max is None else spec.max, low + 2.0)))
 
 
 def _choices(spec: InputSpec) -> st.SearchStrategy[Any]:
+    """Return a strategy for the choices of a combo. Files are the request's image or a fixed model."""
     if "input" in spec.folders or "image" in spec.folders:
         return st.just(INPUT_FILE)
     if spec.folders:

@@ -27,4 +27,5 @@ def set_clock(folder: Path, offset_s: int) -> None:
 
 
 def _clock_file(folder: Path) -> Path:
+    """Return the file from which libfaketime reads the offset."""
     return folder / "clock"

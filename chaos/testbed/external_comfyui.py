@@ -56,5 +56,6 @@ class ExternalComfyUI:
 
     @cached_property
     def _prompt(self) -> Prompt:
+        """The prompt in the workflow file."""
         prompt: Prompt = orjson.loads(self.workflow.read_bytes())
         return prompt

@@ -243,10 +243,12 @@ class FaultProxy:
 
 
 async def _send(socket: web.WebSocketResponse, frame: Frame) -> None:
+    """Send a text or binary frame."""
     await (socket.send_bytes(frame) if isinstance(frame, bytes) else socket.send_str(frame))
 
 
 async def _copy_frames(source: web.WebSocketResponse, target: aiohttp.ClientWebSocketResponse) -> None:
+    """Forward frames from a client to the server until the client closes."""
     async for frame in source:
         if frame.type is aiohttp.WSMsgType.TEXT:
             await target.send_str(frame.data)

@@ -159,7 +159,7 @@ async def run_fault_case(
     started = time.time()
     clients = FaultClients(case, testbed, http, plan.prompt)
     runs = RunCounter(http, testbed.engine_urls(), every_s=0.2)
-    watching = asyncio.create_task(runs.watch())
+    watching = asyncio.create_task(runs.run())
     blocker = await _send_trigger(case, clients, testbed, http) if case.trigger else None
     for _ in range(plan.jobs):
         for method in RequestMethod:

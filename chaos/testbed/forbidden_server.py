@@ -23,6 +23,7 @@ class ForbiddenServer:
         await self._server.wait_closed()
 
     def _accept(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Count a connection and close it."""
         self.connections += 1
         writer.close()
 

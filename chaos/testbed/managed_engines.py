@@ -17,6 +17,7 @@ class ManagedEngine:
 
     @property
     def url(self) -> str:
+        """The URL of the engine."""
         return f"http://127.0.0.1:{self.port}"
 
 

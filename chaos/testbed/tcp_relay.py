@@ -54,6 +54,7 @@ class TcpRelay:
         return len(self._websockets)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Relay a new connection in a task."""
         task = asyncio.create_task(self._relay_connection(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -75,18 +75,21 @@ class GraphBuilder:
         return node_id
 
     def _provider(self, kind: str) -> tuple[str, int] | None:
+        """Return the class and the output slot that make a type, or None."""
         if kind in ("*", "COMFY_MATCHTYPE_V3"):
             return "EmptyImage", 0
         return next((self._providers[name] for name in kind.split(",") if name in self._providers), None)
 
 
 def _required_inputs(node_class: NodeClass, inputs: Mapping[str, Any]) -> Iterator[InputSpec]:
+    """Yield the required inputs of a class, without dynamic ones."""
     for spec in expand(node_class, inputs).values():
         if spec.presence is Presence.REQUIRED and spec.type not in (DYNAMIC_COMBO, AUTOGROW):
             yield spec
 
 
 def _has_value(spec: InputSpec) -> bool:
+    """Return whether an input can have a value instead of a link."""
     return spec.type == COMBO or spec.type in VALUES or spec.default is not None
 
 
@@ -101,6 +104,7 @@ def _value(spec: InputSpec) -> Any:  # noqa: ANN401 - JSON
 
 
 def _first_key(spec: InputSpec) -> Any:  # noqa: ANN401 - JSON
+    """Return the first option of a dynamic combo."""
     match spec.config[1].get("options"):
         case [{"key": key}, *_]:
             return key

@@ -51,10 +51,12 @@ def file_mutant(prompt: Nodes, node_id: str, name: str, rng: Random) -> Nodes:
 
 
 def _is_complete(node: Any) -> bool:  # noqa: ANN401 - JSON
+    """Return whether a node has a class and inputs."""
     return isinstance(node, dict) and isinstance(node.get("class_type"), str) and isinstance(node.get("inputs"), dict)
 
 
 def _specs(nodes: Nodes, node_id: str, catalog: Catalog) -> dict[str, InputSpec]:
+    """Return the inputs that the class of a node has, by name."""
     node = nodes[node_id]
     return dict(expand(catalog[node["class_type"]], node["inputs"])) if node["class_type"] in catalog else {}
 

@@ -19,7 +19,7 @@ PAGE = b"<!doctype html><title>page</title><script>document.title='ran'</script>
 FILES = {"drawing.svg": SVG, "page.html": PAGE}
 
 
-def reporting(engine: EngineHandle, folder: str, files: dict[str, bytes]) -> Workflow:
+def reporting_job(engine: EngineHandle, folder: str, files: dict[str, bytes]) -> Workflow:
     """Return a job that saves an image, and reports these files and a text that looks like a page."""
     where = Path(engine.output) / folder
     where.mkdir(parents=True, exist_ok=True)
@@ -30,7 +30,7 @@ def reporting(engine: EngineHandle, folder: str, files: dict[str, bytes]) -> Wor
     return picture() | {"9": {"class_type": "EmbeddedReport", "inputs": {"json": reported}}}
 
 
-def harmless(headers: Any, kind: str = "") -> bool:
+def has_safe_headers(headers: Any, kind: str = "") -> bool:
     """Return whether the headers prevent running and loading, and have this disposition."""
     policy = [part.strip() for part in headers.get("Content-Security-Policy", "").split(";")]
     disposition = headers.get("Content-Disposition", "").split(";")[0]
@@ -41,10 +41,10 @@ def harmless(headers: Any, kind: str = "") -> bool:
 async def test_every_answer_with_a_jobs_bytes_is_harmless(client: Client, engine: EngineHandle) -> None:
     """Files, texts, raw responses, JSON, errors and events have the headers."""
     url = client.app.url
-    body = {"workflow": reporting(engine, "active", FILES), "id": "active", "output_format": "url"}
+    body = {"workflow": reporting_job(engine, "active", FILES), "id": "active", "output_format": "url"}
     async with client.http.post(f"{url}/generate/sync", json=body) as answer:
         job = await answer.json()
-        assert harmless(answer.headers)
+        assert has_safe_headers(answer.headers)
     seen = {}
     for output in job["outputs"]:
         async with client.http.get(
@@ -53,14 +53,14 @@ async def test_every_answer_with_a_jobs_bytes_is_harmless(client: Client, engine
             content, kind = await answer.read(), answer.headers["Content-Type"].split(";")[0]
             seen[output["filename"] or "text"] = kind
             saved = kind in {"image/svg+xml", "text/html"}
-            assert harmless(answer.headers, "attachment" if saved else "inline"), output
+            assert has_safe_headers(answer.headers, "attachment" if saved else "inline"), output
             assert content == FILES.get(output["filename"], content)
     assert {"drawing.svg": "image/svg+xml", "page.html": "text/html", "text": "text/plain"}.items() <= seen.items()
 
 
 async def test_raw_answers_and_events_are_harmless(client: Client, engine: EngineHandle) -> None:
     """Raw files, ranges, events and 404 responses have the headers."""
-    url, body = client.app.url, {"workflow": reporting(engine, "raw", {"a.svg": SVG})}
+    url, body = client.app.url, {"workflow": reporting_job(engine, "raw", {"a.svg": SVG})}
     for accept, kind in (
         ("image/svg+xml", "attachment"),
         ("image/png", "inline"),
@@ -68,7 +68,7 @@ async def test_raw_answers_and_events_are_harmless(client: Client, engine: Engin
     ):
         async with client.http.post(f"{url}/generate/sync", json=body, headers={"Accept": accept}) as answer:
             assert (answer.status, answer.headers["Content-Type"]) == (200, accept)
-            assert harmless(answer.headers, kind)
+            assert has_safe_headers(answer.headers, kind)
             token, job = answer.headers["X-Job-Token"], answer.headers["X-Job-Id"]
             index = answer.headers["X-Output-Index"]
     for path, kind in (
@@ -79,11 +79,12 @@ async def test_raw_answers_and_events_are_harmless(client: Client, engine: Engin
         (f"/jobs/{job}/outputs/77", ""),
     ):
         async with client.http.get(url + path, headers=bearer(token)) as answer:
-            assert harmless(answer.headers, kind), path
+            assert has_safe_headers(answer.headers, kind), path
     ranged = bearer(token) | {"Range": "bytes=0-3"}
     async with client.http.get(f"{url}/jobs/{job}/outputs/{index}", headers=ranged) as answer:
         assert answer.status == 206
-        assert harmless(answer.headers, "inline" if answer.headers["Content-Type"] == "image/png" else "attachment")
+        is_image = answer.headers["Content-Type"] == "image/png"
+        assert has_safe_headers(answer.headers, "inline" if is_image else "attachment")
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ client = shared_client
 DATA = safetensors(7000)
 
 
-def wrong() -> dict[str, Any]:
+def workflow_with_errors() -> dict[str, Any]:
     """Return a workflow with three errors in three nodes, one of them behind another."""
     workflow: dict[str, Any] = {**sampled(steps=0, width=1)}
     workflow["8"]["inputs"]["vae"] = link("4", 1)
@@ -41,7 +41,7 @@ def wrong() -> dict[str, Any]:
 
 async def test_everything_is_told_at_once(client: Client) -> None:
     """The report has place, expectation, remedy and ComfyUI's type of each problem, and ComfyUI's own verdict."""
-    status, body = await client.post("/validate", {"workflow": wrong()})
+    status, body = await client.post("/validate", {"workflow": workflow_with_errors()})
     assert (status, body["valid"], body["doubtful"]) == (200, False, [])
     assert {(one["node_id"], one["input"], one["comfyui_type"]) for one in body["problems"]} == {
         ("3", "steps", "value_smaller_than_min"),
@@ -71,7 +71,7 @@ async def test_the_body_of_a_job_is_taken_too(client: Client) -> None:
     """Any body of a job is accepted: a template with parameters, or another dialect."""
     _, body = await client.post("/validate", {"template": "sd15", "params": {"prompt": "a harbour"}})
     assert body["valid"], body
-    _, body = await client.post("/validate", {"input": {"workflow_json": wrong()}})
+    _, body = await client.post("/validate", {"input": {"workflow_json": workflow_with_errors()}})
     assert len(body["problems"]) == 3
 
 
@@ -93,7 +93,7 @@ async def test_without_an_engine_nobody_can_say(tmp_path: Path) -> None:
 async def test_a_bad_workflow_is_refused_before_it_is_queued(client: Client) -> None:
     """Every route rejects an invalid workflow with all its problems, and creates no job."""
     for path in ("/generate/sync", "/generate", "/generate/stream"):
-        status, body = await client.post(path, {"workflow": wrong()})
+        status, body = await client.post(path, {"workflow": workflow_with_errors()})
         assert (status, body["error"]["code"], body["id"]) == (422, "invalid_workflow", None)
         assert {detail["node_id"] for detail in body["error"]["details"]} == {"3", "5", "8"}
         assert all(detail["comfyui_type"] for detail in body["error"]["details"])
@@ -116,7 +116,7 @@ async def strict(folder: Path, **given: Any) -> AsyncIterator[tuple[EngineHandle
             yield handle, client
 
 
-def put(handle: EngineHandle, name: str = "m.safetensors") -> None:
+def create_model(handle: EngineHandle, name: str = "m.safetensors") -> None:
     """Create a model file."""
     folder = handle.base / "models" / "checkpoints"
     folder.mkdir(parents=True, exist_ok=True)
@@ -130,19 +130,19 @@ async def test_a_missing_model_is_named_until_it_is_there(tmp_path: Path) -> Non
         (detail,) = body["error"]["details"]
         assert (status, body["error"]["code"], body["error"]["retryable_elsewhere"]) == (422, "models_missing", True)
         assert detail["message"] == "models/checkpoints has no file 'm.safetensors'."
-        put(handle)
+        create_model(handle)
         assert (await client.post("/generate/sync", {"workflow": sampled()}))[0] == 200
 
 
 async def test_the_catalog_of_a_new_life_counts(tmp_path: Path) -> None:
     """After a restart of the engine its new catalog is used."""
     async with strict(tmp_path) as (handle, client):
-        put(handle)
+        create_model(handle)
         assert (await client.post("/validate", {"workflow": sampled()}))[1]["models"][0]["here"]
         before = client.app.engines.first.socket.connections
         handle.kill()
         shutil.rmtree(handle.base / "models")
-        put(handle, "other.safetensors")
+        create_model(handle, "other.safetensors")
         handle.restart()
         async with asyncio.timeout(8):
             while client.app.engines.first.socket.connections == before:

@@ -29,7 +29,7 @@ ALMOST = st.text(alphabet="AQZ09+/=\n -_é", max_size=24) | st.from_regex(r"[AQ+
 STANDARD = str.maketrans({"-": "+", "_": "/", " ": None, "\n": None})
 
 
-class Request(BaseModel):
+class ContentModel(BaseModel):
     inputs: dict[str, Content]
     id: str = ""
 
@@ -160,17 +160,17 @@ async def test_a_field_says_whether_it_takes_long_strings(tmp_path: Path) -> Non
     """`Content` accepts a long string and has the schema and errors of `str`. A plain field rejects it."""
     async with SpoolFolder(tmp_path) as folder:
         scan = await scanned([orjson.dumps({"inputs": {"a": LONG, "b": "short"}})], folder)
-        request = Request.model_validate(scan.value)
+        request = ContentModel.model_validate(scan.value)
         assert request.inputs == {"a": scan.spooled[0], "b": "short"}
         with pytest.raises(ValidationError, match="Input should be a valid string"):
-            Request.model_validate({"inputs": {}, "id": scan.spooled[0]})
+            ContentModel.model_validate({"inputs": {}, "id": scan.spooled[0]})
         for dumps in (orjson.dumps, json.dumps):
             with pytest.raises(TypeError):
                 dumps(scan.spooled)
     with pytest.raises(ValidationError) as caught:
-        Request.model_validate({"inputs": {"a": 3}})
+        ContentModel.model_validate({"inputs": {"a": 3}})
     assert [error["loc"] for error in caught.value.errors()] == [("inputs", "a")]
-    assert Request.model_json_schema()["properties"]["inputs"]["additionalProperties"] == {"type": "string"}
+    assert ContentModel.model_json_schema()["properties"]["inputs"]["additionalProperties"] == {"type": "string"}
 
 
 async def printed(folder: SpoolFolder, body: str | bytes, limits: BodyLimits = SMALL) -> str:

@@ -1,4 +1,4 @@
-"""As much of GitHub's API as the scripts use, on this machine: comments and issues that stay, lists in pages."""
+"""A simulation of the parts of GitHub's API that the scripts use."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ REPOSITORY = "/repos/us/fleet"
 
 @dataclass
 class GitHubApi:
-    """`notes` are comments of pull request 7 and issues at once; `answers` is what other paths say.
+    """A simulated API.
 
-    Other POSTs are kept in `posts`, and answered with the status of that path in `answers`, else 202.
+    `notes` are comments and issues, `answers` the responses of other paths, `posts` the other POSTs.
     """
 
     url: str = ""
@@ -57,7 +57,7 @@ class GitHubApi:
         return web.json_response(self.answers[request.path_qs.removeprefix(f"{REPOSITORY}/")])
 
     async def script(self, module: str, *arguments: str, **env: str) -> str:
-        """What `python -m module` prints, run as on a runner. Raises AssertionError where it fails."""
+        """Return the output of `python -m module`, run as on a runner. Raises AssertionError when it fails."""
         given = {"GITHUB_API_URL": self.url, "GITHUB_REPOSITORY": "us/fleet", "GITHUB_TOKEN": "secret", **env}
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", module, *arguments),

@@ -1,4 +1,4 @@
-"""What the workflows and the Makefile call is there, with the options that they give it."""
+"""Commands that the workflows and the Makefile call exist, with their options."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LINES = [line for text in (*SCRIPTS, MAKEFILE.replace("\\\n", " ")) for line in 
 
 
 def called() -> dict[str, set[str]]:
-    """The options by the command, of all its calls."""
+    """Return the options of all calls by command."""
     found: dict[str, set[str]] = {}
     for line in LINES:
         for arguments in re.findall(r"/comfy-worker ([^|>;]+)", line):
@@ -32,14 +32,14 @@ CALLED = called()
 
 
 def test_the_calls_are_found() -> None:
-    """Else nothing below would be tested."""
+    """The calls are found, so that the other tests have something to check."""
     assert {"nodes check", "deploy plan", "deploy apply", "deploy rollback", "run"} <= set(CALLED)
     assert {"--file", "--image", "--markdown", "--out", "--snapshot"} <= CALLED["deploy plan"]
 
 
 @pytest.mark.parametrize("command", CALLED)
 def test_every_command_is_there_with_its_options(command: str, tmp_path: Path) -> None:
-    """As its own help says."""
+    """Every command that is called has these options in its help."""
     if command.startswith("deploy ") and not (ROOT / "worker" / "cli" / "commands" / "deploy" / "group.py").exists():
         pytest.skip("comfy-worker deploy isn't there yet")
     assert command in COMMANDS
@@ -48,7 +48,7 @@ def test_every_command_is_there_with_its_options(command: str, tmp_path: Path) -
 
 
 def test_every_target_is_there() -> None:
-    """What `make` is told to make, in workflows and the gate."""
+    """Every `make` target that is called exists."""
     gate = (ROOT / ".ci" / "run").read_text("utf-8")
     wanted = {
         word
@@ -62,7 +62,7 @@ def test_every_target_is_there() -> None:
 
 
 def test_every_script_is_there() -> None:
-    """Python modules and shell scripts of ours, the latter executable."""
+    """Every Python module and executable script that is called exists."""
     modules = {name for text in SCRIPTS for name in re.findall(r"python3? -m ([\w.]+)", text)}
     files = {name for text in SCRIPTS for name in re.findall(r"\bci/\w+\.sh", text)}
     assert {"ci.note", "ci.newest", "ci.times", "ci.waiting", "image.toolbox"} == modules

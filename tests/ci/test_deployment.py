@@ -1,4 +1,4 @@
-"""The scripts of deploy.yml and rollback.yml, run as they stand there, with an account at Vast that is played here."""
+"""The scripts of deploy.yml and rollback.yml, run unchanged with a simulated Vast account."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ limit_s = 20
 
 @dataclass
 class Checkout:
-    """A folder as a runner has it; `comfy-worker` is ours, told where the account is."""
+    """A folder as on a runner, with a `comfy-worker` that uses the simulated account."""
 
     folder: Path
     local: LocalAccount
 
     def step(self, job: str, name: str, image: str = "") -> str:
-        """The outputs that it has written. Raises CalledProcessError where it fails."""
+        """Run a step and return its outputs. Raises CalledProcessError when it fails."""
         file, _, job = job.partition(".")
         (script,) = (step["run"] for step in WORKFLOWS[file]["jobs"][job]["steps"] if step.get("name") == name)
         output = self.folder / "output"
@@ -65,14 +65,14 @@ class Checkout:
 
     @property
     def image(self) -> str:
-        """What the group's containers run."""
+        """Return the image of the groups' containers."""
         (group,) = self.local.holdings.groups.values()
         return str(self.local.holdings.templates.versions[group["template_hash"]]["image"])
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Iterator[Checkout]:
-    """With a fleet in it that nobody has deployed."""
+    """Yield a folder with a fleet that is not deployed."""
     (tmp_path / "vast.toml").write_text(FLEET)
     command = tmp_path / ".venv" / "bin" / "comfy-worker"
     command.parent.mkdir(parents=True)
@@ -84,7 +84,7 @@ def checkout(tmp_path: Path) -> Iterator[Checkout]:
 
 
 def test_a_push_to_main_changes_the_fleet_once(checkout: Checkout) -> None:
-    """What the plan shows is applied; for the same image there is nothing left to allow."""
+    """The shown plan is applied, and the same image then has no changes."""
     checkout.deploy(FIRST)
     assert checkout.image == FIRST
     assert f"+     image                   {FIRST}" in (checkout.folder / "summary.md").read_text()
@@ -92,7 +92,7 @@ def test_a_push_to_main_changes_the_fleet_once(checkout: Checkout) -> None:
 
 
 def test_a_plan_that_was_allowed_too_late_is_refused(checkout: Checkout) -> None:
-    """The step fails, and the fleet stays as somebody else has made it meanwhile."""
+    """The apply of a stale plan fails and does not change the fleet."""
     checkout.step("deploy.plan", "plan", SECOND)
     late = (checkout.folder / "plan.json").read_bytes()
     checkout.deploy(FIRST)
@@ -103,8 +103,8 @@ def test_a_plan_that_was_allowed_too_late_is_refused(checkout: Checkout) -> None
     assert checkout.image == FIRST
 
 
-def test_a_rollback_brings_the_former_image_back(checkout: Checkout) -> None:
-    """By the step that is told no commit."""
+def test_a_rollback_restores_the_previous_image(checkout: Checkout) -> None:
+    """A rollback without a commit restores the previous image."""
     checkout.deploy(FIRST)
     checkout.deploy(SECOND)
     checkout.step("rollback.rollback", "to what the fleet ran before")
@@ -112,7 +112,7 @@ def test_a_rollback_brings_the_former_image_back(checkout: Checkout) -> None:
 
 
 def test_what_is_kept_of_a_deployment_has_no_key_in_it(checkout: Checkout) -> None:
-    """The snapshot for forks, the logs of a failure, and the summary."""
+    """Snapshot, logs and summary have no key."""
     checkout.deploy(FIRST)
     checkout.step("deploy.apply", "the fleet as it is now, for plans without a key")
     checkout.step("deploy.apply", "what the fleet says")

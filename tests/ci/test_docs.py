@@ -1,4 +1,4 @@
-"""docs/ci.md tells of everything that has to be set up."""
+"""docs/ci.md agrees with the workflows."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ DOCS = (ROOT / "docs" / "ci.md").read_text("utf-8")
 
 @pytest.mark.parametrize("name", WORKFLOWS)
 def test_every_workflow_has_its_row(name: str) -> None:
-    """What it does and when."""
+    """Every workflow has a row."""
     assert f"| `{name}.yml` |" in DOCS
 
 
 def test_every_name_that_has_to_be_set_up_is_told() -> None:
-    """Environments, secrets and variables."""
+    """Every environment, secret and variable is named."""
     text = "".join(TEXTS.values())
     names = set(re.findall(r"\b(?:secrets|vars)\.(\w+)", text)) | {job.body.get("environment") for job in jobs()}
     assert {"VAST_API_KEY", "DEPLOY", "plan", "production"} == names - {None}
@@ -26,7 +26,7 @@ def test_every_name_that_has_to_be_set_up_is_told() -> None:
 
 
 def test_every_required_check_is_a_job() -> None:
-    """A check that no job reports is waited for for ever."""
+    """Every required check is the name of a job."""
     _, _, rule = DOCS.partition("required checks ")
     required = {" ".join(name.split()) for name in re.findall(r"`([^`]+)`", rule.partition(". So")[0])}
     found: set[str] = set()

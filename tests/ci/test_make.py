@@ -1,4 +1,4 @@
-"""What `make deploy` and `make smoke` hand to the command."""
+"""The commands of `make deploy` and `make smoke`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.ci.workflows import ROOT
 
 
 def make(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """What would be run, with the virtual environment taken for ready, and whoever runs the tests unseen."""
+    """Return the commands that a target would run, with a ready virtual environment."""
     command = ("make", "--no-print-directory", "--dry-run", "--old-file=.venv/.ready", *arguments)
     env = {
         name: value for name, value in os.environ.items() if name not in {"IMAGE", "MAKEFLAGS", "MAKELEVEL", "MFLAGS"}
@@ -31,13 +31,13 @@ def make(*arguments: str) -> subprocess.CompletedProcess[str]:
         ),
     ],
 )
-def test_the_command_is_what_was_asked_for(arguments: tuple[str, ...], command: str) -> None:
-    """An image is named only where somebody named one: the default is for builds on this machine."""
+def test_make_deploy_passes_an_image_only_if_given(arguments: tuple[str, ...], command: str) -> None:
+    """The command has an image only if one was given."""
     assert make(*arguments).stdout.split() == [".venv/bin/comfy-worker", *command.split()]
 
 
-def test_a_request_to_nobody_is_refused() -> None:
-    """Before anything is sent."""
+def test_smoke_needs_an_endpoint() -> None:
+    """`make smoke` without an endpoint is an error."""
     done = make("smoke")
     assert done.returncode != 0
     assert "make smoke ENDPOINT=NAME" in done.stderr

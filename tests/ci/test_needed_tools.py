@@ -1,4 +1,4 @@
-"""Tests that need programs which are not Python's."""
+"""Tests that need other programs than Python."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ CLOCK = "tests/chaos/test_clock.py"
 
 
 def run(*options: str, path: Path) -> subprocess.CompletedProcess[str]:
-    """A test that needs a tool, where `path` has all the programs that there are."""
+    """Run a test that needs a tool, with only the programs in `path`."""
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist", CLOCK, *options]
     env = {**os.environ, "PATH": str(path)}
     return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
 
 
 def test_a_test_is_skipped_by_the_name_of_its_tool(tmp_path: Path) -> None:
-    """Where the tool isn't installed, `make test` is none the worse."""
+    """A test without its tool is skipped."""
     done = run(path=tmp_path)
     assert done.returncode == 0, done.stdout
     assert "SKIPPED [1]" in done.stdout
@@ -29,14 +29,14 @@ def test_a_test_is_skipped_by_the_name_of_its_tool(tmp_path: Path) -> None:
 
 
 def test_where_tools_are_required_it_fails(tmp_path: Path) -> None:
-    """As `make test-tools` asks."""
+    """With --require-tools, a test without its tool fails."""
     done = run("--require-tools", path=tmp_path)
     assert done.returncode == 1
     assert "not installed: faketime" in done.stdout
 
 
 def test_every_tool_that_a_test_names_is_installed_by_the_gate() -> None:
-    """By ci/tools.sh, by the image's own toolbox, or in a venv of its own, which has a slash in its name."""
+    """Every named tool is installed by ci/tools.sh, by the image's toolbox, or in a venv."""
     marks = [
         mark
         for path in (ROOT / "tests").rglob("test_*.py")
@@ -49,6 +49,6 @@ def test_every_tool_that_a_test_names_is_installed_by_the_gate() -> None:
 
 
 def test_the_gate_runs_them() -> None:
-    """After it has installed them."""
+    """The checks install the tools and then run these tests."""
     gate = (ROOT / ".ci" / "run").read_text("utf-8")
     assert gate.index("ci/tools.sh") < gate.index("make test-tools")

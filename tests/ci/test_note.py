@@ -1,4 +1,4 @@
-"""One comment, one issue: written once, changed afterwards."""
+"""One comment or issue, which is written once and then changed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def written(folder: Path, text: str) -> str:
 
 
 async def test_a_second_plan_replaces_the_first(tmp_path: Path) -> None:
-    """Behind more comments than one page has, and with nobody else's text touched that carries the same mark."""
+    """A second plan replaces the first comment on any page, and no text of other users."""
     async with hub() as found:
         found.note(f"{MARK}\nmine", login="somebody")
         for number in range(120):
@@ -30,7 +30,7 @@ async def test_a_second_plan_replaces_the_first(tmp_path: Path) -> None:
 
 
 async def test_an_issue_is_opened_once(tmp_path: Path) -> None:
-    """The next week's failure goes into the same one."""
+    """A second failure changes the open issue."""
     async with hub() as found:
         say = ("ci.note", "issue", "--title", "Pins", "--mark", "pins", "--file")
         assert await found.script(*say, written(tmp_path, "RES4LYF is gone")) == "#1"
@@ -39,7 +39,7 @@ async def test_an_issue_is_opened_once(tmp_path: Path) -> None:
 
 
 async def test_a_plan_that_github_would_refuse_is_cut(tmp_path: Path) -> None:
-    """It takes 65,536 characters."""
+    """A body that is too long for GitHub is cut."""
     async with hub() as found:
         await found.script(
             *("ci.note", "comment", "--number", "7", "--mark", "plan", "--file", written(tmp_path, "x" * 99_999))

@@ -1,4 +1,4 @@
-"""Rules of this project that no tool knows."""
+"""Rules of this project for the workflows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ EACH_JOB = pytest.mark.parametrize("job", jobs(), ids=str)
 
 
 def test_every_action_is_pinned_to_a_commit_whose_version_stands_beside_it() -> None:
-    """A tag can be moved; only GitHub's and Docker's own actions are used, each at one version."""
+    """Every action is GitHub's or Docker's, pinned to one commit with its version."""
     found = [line for text in TEXTS.values() for line in re.findall(r"uses: (.+)", text)]
     outside = {line for line in found if not line.startswith("./.github/")}
     assert [line for line in outside if not PINNED.fullmatch(line)] == []
@@ -22,26 +22,26 @@ def test_every_action_is_pinned_to_a_commit_whose_version_stands_beside_it() -> 
 
 @pytest.mark.parametrize("name", WORKFLOWS)
 def test_no_workflow_runs_foreign_code_with_rights(name: str) -> None:
-    """What a fork may start has neither secrets nor a token that writes."""
+    """A workflow that a fork can start has no secrets and no writing token."""
     assert not {"pull_request_target", "workflow_run", "issue_comment"} & set(WORKFLOWS[name]["on"])
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)
 def test_no_right_is_given_to_all_jobs(name: str) -> None:
-    """Each job says what it needs."""
+    """Permissions are set for each job."""
     assert WORKFLOWS[name]["permissions"] == {}
 
 
 @EACH_JOB
 def test_every_job_has_its_rights_and_an_end(job: WorkflowJob) -> None:
-    """A job that hangs is ended within two hours; one that calls a workflow has that one's limits."""
+    """Every job has permissions and a time limit of at most two hours."""
     assert job.body["permissions"]
     assert job.calls or 0 < job.body["timeout-minutes"] <= 90
 
 
 @pytest.mark.parametrize("job", [job for job in jobs() if job.calls], ids=str)
 def test_a_called_workflow_gets_the_rights_that_its_jobs_ask_for(job: WorkflowJob) -> None:
-    """GitHub starts nothing of a run where one of them, even one that is left out, asks for more."""
+    """A called workflow gets all permissions of its jobs."""
     file = job.body["uses"].rpartition("/")[2].removesuffix(".yml")
     order = {"none": 0, "read": 1, "write": 2}
     for called in WORKFLOWS[file]["jobs"].values():
@@ -50,7 +50,7 @@ def test_a_called_workflow_gets_the_rights_that_its_jobs_ask_for(job: WorkflowJo
 
 
 def test_a_rollback_waits_for_no_approval_of_another() -> None:
-    """What waits is cancelled first, by a job that has no key; where that fails, the rollback goes on."""
+    """A rollback first cancels waiting deployments, and continues if that fails."""
     found = WORKFLOWS["rollback"]["jobs"]
     assert found["rollback"]["needs"] == "clear"
     assert "!cancelled()" in found["rollback"]["if"]
@@ -60,20 +60,20 @@ def test_a_rollback_waits_for_no_approval_of_another() -> None:
 
 @EACH_JOB
 def test_scripts_take_what_they_are_given_from_the_environment(job: WorkflowJob) -> None:
-    """An expression inside a script is text that somebody else may write."""
+    """Scripts contain no expressions."""
     assert [step["run"] for step in job.steps if "${{" in step.get("run", "")] == []
 
 
 @EACH_JOB
 def test_a_checkout_leaves_no_token_behind(job: WorkflowJob) -> None:
-    """What runs later in the job can't push."""
+    """A checkout does not persist its token."""
     checkouts = [step["with"] for step in job.steps if step.get("uses", "").startswith("actions/checkout@")]
     assert all(given["persist-credentials"] is False for given in checkouts)
 
 
 @EACH_JOB
 def test_the_key_is_kept_in_an_environment_and_given_to_single_steps(job: WorkflowJob) -> None:
-    """VAST_API_KEY is the only secret; a job that has it can write nothing in the repository."""
+    """VAST_API_KEY is the only secret, in single steps of jobs without write permissions."""
     with_secret = [step for step in job.steps if "secrets." in str(step)]
     assert "secrets." not in str({name: value for name, value in job.body.items() if name != "steps"})
     assert all(re.findall(r"secrets\.(\w+)", str(step)) == ["VAST_API_KEY"] for step in with_secret)
@@ -84,7 +84,7 @@ def test_the_key_is_kept_in_an_environment_and_given_to_single_steps(job: Workfl
 
 
 def test_whatever_changes_the_fleet_waits_its_turn() -> None:
-    """One at a time, and none is cut off; only these two are let into `production`."""
+    """Only apply and rollback use `production`, one at a time and never cancelled."""
     changing = {str(job): job.body for job in jobs() if job.body.get("environment") == "production"}
     assert set(changing) == {"deploy.apply", "rollback.rollback"}
     for body in changing.values():
@@ -92,7 +92,7 @@ def test_whatever_changes_the_fleet_waits_its_turn() -> None:
 
 
 def test_a_plan_for_a_pull_request_has_no_key_where_it_comes_from_a_fork() -> None:
-    """The job with the key asks where the branch is; the other one runs where that one doesn't."""
+    """A plan for a fork runs in a job without the key."""
     found = WORKFLOWS["deploy"]["jobs"]
     assert "head.repo.full_name == github.repository" in found["propose"]["if"]
     assert "dependabot[bot]" in found["propose"]["if"]
@@ -101,7 +101,7 @@ def test_a_plan_for_a_pull_request_has_no_key_where_it_comes_from_a_fork() -> No
 
 
 def test_whatever_the_image_is_made_of_starts_a_build() -> None:
-    """`paths` of both workflows, and the folders that .dockerignore lets into a build."""
+    """The `paths` of the workflows include every folder in .dockerignore."""
     ignored = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
     made_of = {line[1:] for line in ignored if line.startswith("!")} | {"Dockerfile", ".dockerignore"}
     paths = WORKFLOWS["image"]["on"]["pull_request"]["paths"]

@@ -1,4 +1,4 @@
-"""What a run finds out of itself: whether a newer one is there, and where its time went."""
+"""What a run reads about itself: newer runs, waiting runs and its times."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ RUNS = "actions/workflows/deploy.yml/runs?branch=main&event=push&per_page=5"
 
 @pytest.mark.parametrize(("number", "said"), [("12", "yes"), ("11", "no"), ("13", "yes")])
 async def test_a_run_knows_whether_it_is_the_newest(number: str, said: str) -> None:
-    """An older commit isn't deployed over a newer one; a run that GitHub doesn't list yet is the newest."""
+    """A run is the newest unless GitHub lists a newer one."""
     async with hub() as found:
         found.answers[RUNS] = {"workflow_runs": [{"run_number": 12}, {"run_number": 11}]}
         assert await found.script("ci.newest", "deploy.yml", GITHUB_RUN_NUMBER=number) == said
 
 
 async def test_deployments_that_wait_make_way_for_a_rollback() -> None:
-    """The next in line first; one that has ended meanwhile is no failure, and nothing else is touched."""
+    """Waiting deployments are cancelled, the pending ones first; one that has ended is no error."""
     listed = "actions/workflows/deploy.yml/runs?branch=main&event=push&status={}"
     async with hub() as found:
         found.answers[listed.format("waiting")] = {"workflow_runs": [{"id": 1, "html_url": "/1"}]}
@@ -37,7 +37,7 @@ def part(name: str, began: str | None, ended: str | None, conclusion: str | None
 
 
 async def test_the_time_of_a_run_is_told_by_step() -> None:
-    """In order of their starts, counted from the push; without what was skipped, goes on, or took no second."""
+    """The table has the steps by start time, without skipped, running and short ones."""
     image = part("image / build", "00:10", "02:00")
     image["steps"] = [
         part("room", "00:12", "00:12"),

@@ -1,4 +1,4 @@
-"""The shell scripts of the workflows, run for real."""
+"""The shell scripts of the workflows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ IDENTITY = ("-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=f
 
 
 def commit(repository: Path, name: str, text: str) -> str:
-    """The commit's name."""
+    """Make a commit and return its hash."""
     file = repository / name
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text)
@@ -22,7 +22,7 @@ def commit(repository: Path, name: str, text: str) -> str:
 
 
 def checkout(folder: Path) -> Path:
-    """A repository of its own with the scripts in it."""
+    """Return a repository with the scripts."""
     subprocess.run(["git", "init", "--quiet", folder], check=True)
     shutil.copytree(ROOT / "ci", folder / "ci")
     shutil.copy(ROOT / ".dockerignore", folder)
@@ -34,7 +34,7 @@ def said(repository: Path, script: str, **env: str) -> str:
 
 
 def test_commits_that_leave_the_image_alone_share_one(tmp_path: Path) -> None:
-    """Docs, tests and the fleet's file don't; a pin and the worker do."""
+    """Docs, tests and vast.toml do not change the revision; a pin and the worker do."""
     repository = checkout(tmp_path / "repository")
     commit(repository, "worker/app.py", "1")
     first = commit(repository, "comfyui_nodes.txt", "2")
@@ -47,7 +47,7 @@ def test_commits_that_leave_the_image_alone_share_one(tmp_path: Path) -> None:
 
 
 def test_an_image_that_is_not_built_goes_by_its_name(tmp_path: Path) -> None:
-    """Here without Docker; the owner's capitals are no good for a registry."""
+    """An image that is not built is named by its tag, in lower case."""
     repository = checkout(tmp_path / "repository")
     head = commit(repository, "worker/app.py", "1")
     programs = tmp_path / "bin"
@@ -58,12 +58,12 @@ def test_an_image_that_is_not_built_goes_by_its_name(tmp_path: Path) -> None:
     assert image == f"image=ghcr.io/us/fleet:rev-{head}"
 
 
-def test_room_is_made_only_where_it_is_needed(tmp_path: Path) -> None:
-    """In the order that is given, and no further than necessary."""
+def test_space_is_freed_only_if_needed(tmp_path: Path) -> None:
+    """Folders are removed in order, and only until enough space is free."""
     folders = [tmp_path / name for name in ("first", "second")]
     for folder in folders:
         folder.mkdir()
-    call = [ROOT / "ci" / "room.sh"]
+    call = [ROOT / "ci" / "free_space.sh"]
     subprocess.run([*call, "0", *folders], cwd=tmp_path, check=True, capture_output=True)
     assert all(folder.exists() for folder in folders)
     done = subprocess.run([*call, "9999999", *folders], cwd=tmp_path, check=True, capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""The workflows, read by tools that know GitHub's rules; none of them asks anybody."""
+"""The workflows, checked offline by tools for GitHub's rules."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TOOLS = Path(sysconfig.get_path("scripts"))
 
 
 def said(tool: str, *arguments: object) -> str:
-    """What the tool has to complain about; nothing where it is content."""
+    """Return the tool's findings, empty when there are none."""
     done = subprocess.run([TOOLS / tool, *map(str, arguments)], check=False, capture_output=True, text=True)
     return done.stdout + done.stderr if done.returncode else ""
 
@@ -24,19 +24,19 @@ def said(tool: str, *arguments: object) -> str:
     [("vendor.github-workflows", FILES), ("vendor.dependabot", [ROOT / ".github" / "dependabot.yml"])],
 )
 def test_the_files_have_the_form_that_github_reads(schema: str, files: list[Path]) -> None:
-    """Against the schemas that the tool brings along."""
+    """The files match the schemas of check-jsonschema."""
     assert said("check-jsonschema", "--builtin-schema", schema, *files) == ""
 
 
 def test_a_workflow_of_the_wrong_form_is_noticed(tmp_path: Path) -> None:
-    """The schema isn't one that takes everything."""
+    """The schema rejects an invalid workflow."""
     wrong = tmp_path / "wrong.yml"
     wrong.write_text(FILES[0].read_text("utf-8").replace("runs-on:", "run-on:", 1))
     assert "run-on" in said("check-jsonschema", "--verbose", "--builtin-schema", "vendor.github-workflows", wrong)
 
 
 def test_zizmor_finds_nothing() -> None:
-    """Injected expressions, kept credentials, too many rights, poisoned caches and the like; strictly, and offline."""
+    """zizmor finds no problem in its strictest mode, offline."""
     assert (
         said("zizmor", "--offline", "--no-progress", "--persona=pedantic", "--strict-collection", ROOT / ".github")
         == ""
@@ -44,7 +44,7 @@ def test_zizmor_finds_nothing() -> None:
 
 
 def test_zizmor_would_find_something(tmp_path: Path) -> None:
-    """The same call fails where an expression stands in a script."""
+    """zizmor finds an expression in a script."""
     wrong = tmp_path / "wrong.yml"
     run = "make .venv/.ready LOCK=locks/worker.lock"
     text = (ROOT / ".github" / "workflows" / "rollback.yml").read_text("utf-8")
@@ -52,8 +52,8 @@ def test_zizmor_would_find_something(tmp_path: Path) -> None:
     assert "template-injection" in said("zizmor", "--offline", "--no-progress", "--persona=pedantic", wrong)
 
 
-def test_shellcheck_has_nothing_to_say(tmp_path: Path) -> None:
-    """About the scripts in the workflows, those beside them, and the gate."""
+def test_shellcheck_finds_nothing(tmp_path: Path) -> None:
+    """shellcheck finds no problem in any script."""
     files = [*(ROOT / "ci").glob("*.sh"), ROOT / ".ci" / "run"]
     for number, (name, text) in enumerate(scripts()):
         file = tmp_path / f"{name}-{number}.sh"

@@ -1,4 +1,4 @@
-"""The workflows as they are written, job by job and step by step."""
+"""The workflows by job and step."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TEXTS = {path.stem: path.read_text("utf-8") for path in FILES}
 
 @dataclass(frozen=True, slots=True)
 class WorkflowJob:
-    """`calls` is whether it is another workflow, which has limits of its own."""
+    """One job; `calls` is True when it is another workflow, which has its own limits."""
 
     name: str
     body: dict[str, Any]
@@ -41,7 +41,7 @@ def jobs() -> list[WorkflowJob]:
 
 
 def scripts() -> Iterator[tuple[str, str]]:
-    """Name and text of every script, as often as its job's matrix has values for a variable in it."""
+    """Yield the name and the text of every script, for each value of its job's matrix."""
     for job in jobs():
         for number, step in enumerate(job.steps):
             if "run" in step:

@@ -39,7 +39,7 @@ def test_accepted_prompts_are_not_repaired() -> None:
     assert len(accepted) > 190
     for catalog in (recorded_catalog(), reduced_catalog()):
         repairs = {name: repair(prompt, catalog).repairs for name, prompt in prompts.items()}
-        assert {name: found for name, found in repairs.items() if found} == {}
+        assert {name: repaired_codes for name, repaired_codes in repairs.items() if repaired_codes} == {}
 
 
 def test_repaired_prompts_are_valid() -> None:
@@ -47,7 +47,7 @@ def test_repaired_prompts_are_valid() -> None:
     catalog = recorded_catalog()
     name = "hand__11_control_after_generate"
     prompt = read(f"ui-workflows/api/{name}.json")
-    assert [one.code for one in repair(prompt, catalog).repairs] == ["seed_out_of_range"]
+    assert [change.code for change in repair(prompt, catalog).repairs] == ["seed_out_of_range"]
     assert not validate(prompt, catalog, PlaceholderFiles()).accepted
     assert validate(repair(prompt, catalog).prompt, catalog, PlaceholderFiles()).accepted
 

@@ -51,8 +51,8 @@ def test_scaffolded_templates_keep_the_prompt() -> None:
         prompt = parse_prompt(workflow)
         template = read_template(name, workflow, tomllib.loads(scaffold_template(name, prompt, recorded_catalog())))
         files = {one.name: "x.png" for one in template.parameters if one.required}
-        made = fill(template, files, lambda below: 0).prompt
-        changed = {node_id for node_id in prompt if made[node_id] != prompt[node_id]}
+        filled = fill(template, files, lambda below: 0).prompt
+        changed = {node_id for node_id in prompt if filled[node_id] != prompt[node_id]}
         allowed = {
             target.node for one in template.parameters if one.type.is_file or one.type == "seed" for target in one.sets
         }

@@ -83,8 +83,8 @@ async def test_replays_as_recorded(name: str, tmp_path: Path, session: aiohttp.C
     transcript = load(SHARED / FOLDER / f"{name}.json")
     async with EngineUnderTest(COMMAND, tmp_path, (*OPTIONS, *FLAGS.get(name, ()))) as engine:
         outcome = await SessionReplay(transcript, engine, session, PATIENCE_S).run()
-    found = compare(transcript, outcome)
-    unknown = [each for each in found if not kept(name, each.place, embedded=COMMAND == EMBEDDED)]
+    differences = compare(transcript, outcome)
+    unknown = [each for each in differences if not kept(name, each.place, embedded=COMMAND == EMBEDDED)]
     assert not unknown, "\n" + "\n".join(map(str, unknown))
 
 

@@ -41,9 +41,9 @@ def saved_files() -> list[Path]:
 def compared(catalog: Catalog) -> Iterator[tuple[str, bool, bool]]:
     """Yield the name of each workflow, whether the graphs are equal, and whether the node ids are equal too."""
     for path in saved_files():
-        wanted = orjson.loads((path.parent.parent / "api" / path.name).read_bytes())
-        found = convert(orjson.loads(path.read_bytes()), catalog, ConversionContext(Random(0))).prompt
-        one, other = nodes_of(found, recorded_catalog()), nodes_of(wanted, recorded_catalog())
+        expected = orjson.loads((path.parent.parent / "api" / path.name).read_bytes())
+        converted_prompt = convert(orjson.loads(path.read_bytes()), catalog, ConversionContext(Random(0))).prompt
+        one, other = nodes_of(converted_prompt, recorded_catalog()), nodes_of(expected, recorded_catalog())
         yield path.stem, are_isomorphic(one, other), one == other
 
 

@@ -80,11 +80,11 @@ def test_the_editors_prompts(kind: str) -> None:
     """Each of the editor's 214 prompts gets ComfyUI's verdict, with either catalog."""
     catalog = recorded_catalog() if kind == "recorded" else reduced_catalog()
     expected = read("verdicts-0.33.0.json")["ui_workflows"]
-    found = {
+    actual = {
         name: summary(validate(read(f"ui-workflows/api/{name}.json"), catalog, PlaceholderFiles())) for name in expected
     }
     assert len(expected) == 214
-    assert {name: found[name] for name in expected if found[name] != expected[name]} == {}
+    assert {name: actual[name] for name in expected if actual[name] != expected[name]} == {}
 
 
 def submissions(recording: str) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
@@ -126,10 +126,10 @@ def test_recorded_submissions(recording: str) -> None:
         count += 1
         verdict = validate_submission(body)
         answer = response.get("json") or {}
-        found = (verdict.status, verdict.error, comparable(verdict.node_errors))
+        actual = (verdict.status, verdict.error, comparable(verdict.node_errors))
         expected = (response["status"], answer.get("error"), comparable(answer.get("node_errors", {})))
-        if found != expected:
-            differing[name] = found, expected
+        if actual != expected:
+            differing[name] = actual, expected
     assert count > 0
     assert differing == {}
 
@@ -153,11 +153,11 @@ def test_accepted_prompts_run_as_recorded(recording: str) -> None:
 
 def error_types(checked: CheckResult) -> dict[str, list[str]]:
     """Return the types of ComfyUI's errors by node from a check result."""
-    found: dict[str, list[str]] = {}
+    types_by_node: dict[str, list[str]] = {}
     for problem in checked.problems:
         if problem.node_id is not None and problem.comfyui_type is not None:
-            found.setdefault(problem.node_id, []).append(problem.comfyui_type)
-    return {node_id: sorted(kinds) for node_id, kinds in found.items()}
+            types_by_node.setdefault(problem.node_id, []).append(problem.comfyui_type)
+    return {node_id: sorted(kinds) for node_id, kinds in types_by_node.items()}
 
 
 def test_reports_of_the_editors_prompts() -> None:

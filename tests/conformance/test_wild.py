@@ -52,9 +52,9 @@ def catalog() -> Catalog:
 @cache
 def files(folder: Path) -> list[Path]:
     """Return the workflow files with a recorded prompt. Raises AssertionError when the data is incomplete."""
-    found = sorted(path for path in folder.glob("*.json") if truth_of(path).exists())
-    assert len(found) == (RULES if folder.name == "min" else SHARED)
-    return found
+    paths = sorted(path for path in folder.glob("*.json") if truth_of(path).exists())
+    assert len(paths) == (RULES if folder.name == "min" else SHARED)
+    return paths
 
 
 def truth_of(path: Path) -> Path:
@@ -64,9 +64,9 @@ def truth_of(path: Path) -> Path:
 
 def differences(path: Path) -> list[tuple[Json, ...]]:
     """Return the differences from the editor's prompt. Random values and different ids are none."""
-    wanted = orjson.loads(truth_of(path).read_bytes())["output"]
-    found = orjson.loads(orjson.dumps(convert(orjson.loads(path.read_bytes()), catalog()).prompt))
-    cleaned = [score().clean(prompt, object_info(), "undeclared") for prompt in (wanted, found)]
+    expected = orjson.loads(truth_of(path).read_bytes())["output"]
+    actual = orjson.loads(orjson.dumps(convert(orjson.loads(path.read_bytes()), catalog()).prompt))
+    cleaned = [score().clean(prompt, object_info(), "undeclared") for prompt in (expected, actual)]
     real = [one for one in score().diff(*cleaned) if not score().noise(one)]
     return [] if score().canon(cleaned[0]) == score().canon(cleaned[1]) else real
 
@@ -115,5 +115,5 @@ def test_warnings_are_rare() -> None:
         left = [one for one in warnings if "no input takes" in one.message]
         if left:
             warned[path.stem] = {(one.class_type, one.message) for one in left}
-    print("\n" + "\n".join(f"{name}: {found}" for name, found in warned.items()))
+    print("\n" + "\n".join(f"{name}: {warnings}" for name, warnings in warned.items()))
     assert len(warned) <= 6

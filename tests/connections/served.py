@@ -18,7 +18,7 @@ from worker.connections import HANDLER_OPTIONS, ConnectionLimits, LimitedSite, m
 from worker.supervision import Tasks
 
 
-async def proven(request: web.Request) -> web.Response:
+async def authenticated_handler(request: web.Request) -> web.Response:
     mark_authenticated(request)
     return web.Response(text="known")
 
@@ -37,7 +37,7 @@ def context(pem: str = "") -> ssl.SSLContext | None:
 
 async def main() -> None:
     app = web.Application()
-    app.add_routes([web.get("/prove", proven), web.get("/file", file)])
+    app.add_routes([web.get("/prove", authenticated_handler), web.get("/file", file)])
     runner = web.AppRunner(app, access_log=None, **HANDLER_OPTIONS)
     async with Tasks() as tasks:
         await runner.setup()

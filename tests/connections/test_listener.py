@@ -23,7 +23,7 @@ async def read(request: web.Request) -> web.Response:
     return web.Response(text=str(len(await request.read())))
 
 
-async def proven(request: web.Request) -> web.Response:
+async def authenticated_handler(request: web.Request) -> web.Response:
     mark_authenticated(request)
     return web.Response(text="known")
 
@@ -39,7 +39,7 @@ async def server(**limits: float) -> AsyncIterator[tuple[int, asyncio.Event]]:
     """Start a server. Yield its port, and the event for which `/held` waits."""
     app = web.Application()
     app[RELEASE] = asyncio.Event()
-    app.add_routes([web.post("/read", read), web.get("/prove", proven), web.get("/held", held)])
+    app.add_routes([web.post("/read", read), web.get("/prove", authenticated_handler), web.get("/held", held)])
     runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1, **HANDLER_OPTIONS)
     async with Tasks() as tasks:
         await runner.setup()
@@ -97,7 +97,7 @@ async def test_clients_that_are_known_do_not_count(opened: Open) -> None:
         held = []
         for _ in range(30):
             held.append(await opened(port, get))
-            await known(held[-1])
+            await wait_until_authenticated(held[-1])
         strangers = [await opened(port, POST) for _ in range(20)]
         gone = await asyncio.wait_for(strangers[0][0].read(), 20)
         assert gone == b""
@@ -105,7 +105,7 @@ async def test_clients_that_are_known_do_not_count(opened: Open) -> None:
         assert [await status(stream) for stream in held] == [200] * 30
 
 
-async def known(stream: Stream) -> None:
+async def wait_until_authenticated(stream: Stream) -> None:
     """Wait until the server has marked the connections as authenticated."""
     await stream[1].drain()
     await asyncio.sleep(0.02)

@@ -12,7 +12,7 @@ from worker.connections.descriptors import reserve, reserve_in_use
 from worker.connections.table import ConnectionTable, eviction_candidate
 
 
-class Standing(Connection):
+class FakeConnection(Connection):
     """A connection in a given phase, without a socket."""
 
     def __init__(self, client: str, phase: Phase = Phase.WAITING) -> None:
@@ -29,10 +29,10 @@ def test_the_oldest_that_waits_goes_first() -> None:
 
     One with a complete request is never evicted.
     """
-    answer, body, waiting = (Standing("a", phase) for phase in (Phase.RESPONSE, Phase.BODY, Phase.WAITING))
-    assert eviction_candidate([answer, body, waiting, Standing("a")]) is waiting
-    assert eviction_candidate([answer, body, Standing("a", Phase.BODY)]) is body
-    assert eviction_candidate([answer]) is None
+    complete, body, waiting = (FakeConnection("a", phase) for phase in (Phase.RESPONSE, Phase.BODY, Phase.WAITING))
+    assert eviction_candidate([complete, body, waiting, FakeConnection("a")]) is waiting
+    assert eviction_candidate([complete, body, FakeConnection("a", Phase.BODY)]) is body
+    assert eviction_candidate([complete]) is None
 
 
 def test_a_client_with_many_makes_room_itself() -> None:
@@ -41,13 +41,13 @@ def test_a_client_with_many_makes_room_itself() -> None:
     Above the total limit, one of the largest client is evicted.
     """
     table = ConnectionTable(ConnectionLimits(max_unauthenticated=6))
-    many = [Standing("many") for _ in range(3)]
+    many = [FakeConnection("many") for _ in range(3)]
     for connection in many:
         assert table.eviction_group("few") == ()
         table.add(connection)
     assert list(table.eviction_group("many")) == many
     assert table.eviction_group("few") == ()
-    others = [Standing("few"), Standing("few"), Standing("other")]
+    others = [FakeConnection("few"), FakeConnection("few"), FakeConnection("other")]
     for connection in others:
         table.add(connection)
     assert list(table.eviction_group("new")) == many

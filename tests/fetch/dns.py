@@ -1,4 +1,4 @@
-"""A real DNS server on loopback whose answers change as a test says."""
+"""A real DNS server on loopback whose responses change as a test defines."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ A, CNAME, AAAA = 1, 5, 28
 
 
 class NameServer(asyncio.DatagramProtocol):
-    """`answers` maps a name to what it stands for, question after question; the last answer stays."""
+    """A DNS server. `answers` maps a name to the addresses of each response in order, and the last one is repeated."""
 
     def __init__(self, answers: dict[str, list[list[str]]]) -> None:
         self.answers = {name: list(turns) for name, turns in answers.items()}
@@ -50,7 +50,7 @@ class NameServer(asyncio.DatagramProtocol):
 
 @asynccontextmanager
 async def naming(**answers: list[list[str]]) -> AsyncIterator[tuple[NameServer, AsyncResolver]]:
-    """A server and a resolver that asks it; names in keywords have `_` for a dot."""
+    """Yield a server and a resolver that uses it. Keywords are names with `_` in place of a dot."""
     loop = asyncio.get_running_loop()
     turns = {name.replace("_", "."): one for name, one in answers.items()}
     transport, server = await loop.create_datagram_endpoint(lambda: NameServer(turns), ("127.0.0.1", 0))

@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that behaves as a test says, and remembers what it was asked."""
+"""A real HTTP server on loopback that behaves as a test defines, and records its requests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass
 class Origin:
-    """`answers` by path; `*` answers the rest."""
+    """A server with a handler for each path in `answers`. `*` handles all other paths."""
 
     host: str
     port: int = 0
@@ -47,7 +47,7 @@ class Origin:
 async def serving(
     host: str = "127.0.0.1", tls: ssl.SSLContext | None = None, port: int = 0, **answers: Answer
 ) -> AsyncIterator[Origin]:
-    """An origin; keywords are answers by path, without its slash."""
+    """Yield an origin. Keywords are handlers by path, without its slash."""
     origin = Origin(
         host,
         scheme="https" if tls else "http",
@@ -67,7 +67,7 @@ async def serving(
 
 
 def content(data: bytes, **headers: str) -> Answer:
-    """The whole file, each time."""
+    """Return a handler that sends the complete file each time."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         return web.Response(body=data, headers={name.replace("_", "-"): value for name, value in headers.items()})
@@ -83,7 +83,7 @@ def redirect(location: str, status: int = 302) -> Answer:
 
 
 def broken(data: bytes, at: int, **headers: str) -> Answer:
-    """Promises all of it, sends some, drops the connection."""
+    """Return a handler that announces the complete file, sends a part of it, and closes the connection."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={name.replace("_", "-"): value for name, value in headers.items()})
@@ -99,7 +99,7 @@ def broken(data: bytes, at: int, **headers: str) -> Answer:
 
 
 def in_turn(*answers: Answer) -> Answer:
-    """Each once, the last one for ever."""
+    """Return a handler that uses each of these once, and repeats the last one."""
     left = list(answers)
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -109,7 +109,7 @@ def in_turn(*answers: Answer) -> Answer:
 
 
 def ranged(data: bytes, **headers: str) -> Answer:
-    """Honours `Range`."""
+    """Return a handler that supports `Range`."""
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -126,17 +126,17 @@ def ranged(data: bytes, **headers: str) -> Answer:
 async def fetching(
     folder: Path, resolver: object = None, trust: object = None, **given: object
 ) -> AsyncIterator[Fetcher]:
-    """A fetcher with settings of the test's own."""
+    """Yield a fetcher with the test's settings."""
     settings = Settings.of(**given)
     async with Fetcher(settings.fetch, folder / "fetched", resolver, trust) as fetcher:  # type: ignore[arg-type]
         yield fetcher
 
 
 def opened(*origins: Origin) -> str:
-    """An allow-list with exactly these."""
+    """Return an allow-list with exactly these hosts."""
     return ", ".join(f"[{one.host}]:{one.port}" if ":" in one.host else f"{one.host}:{one.port}" for one in origins)
 
 
 def at_once(fetcher: Fetcher) -> DownloadLimits:
-    """The fetcher's own limits, without pauses between tries."""
+    """Return the fetcher's limits without pauses between retries."""
     return replace(fetcher.limits, backoff=Backoff(0, 0))

@@ -1,4 +1,4 @@
-"""Servers that break off, dawdle, lie or pack: what arrives is the whole file or an error that says what happened."""
+"""Downloads from servers that interrupt, delay, lie or compress."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ async def fetched(folder: Path, origin: Origin, path: str = "/file", **given: ob
 
 
 async def failure(folder: Path, origin: Origin, path: str = "/file", **given: object) -> WorkerError:
-    """What a fetch ends with; nothing of it may be left on disk."""
+    """Return the error of a fetch, after a check that no file is left on disk."""
     with pytest.raises(WorkerError) as failed:
         await fetched(folder, origin, path, **given)
     assert [path for path in (folder / "fetched").rglob("*") if path.is_file()] == []
     return failed.value
 
 
-async def test_a_dropped_connection_is_taken_up_where_it_broke(tmp_path: Path) -> None:
-    """With a tag of the file's version the rest is asked for, and only the rest."""
+async def test_an_interrupted_download_is_resumed(tmp_path: Path) -> None:
+    """After an interruption only the missing part is requested if the server sends an `ETag`."""
     answer = in_turn(broken(FILE, 1000, ETag='"a"'), ranged(FILE, ETag='"a"'))
     async with serving(file=answer) as origin:
         assert await fetched(tmp_path, origin) == FILE
@@ -52,8 +52,8 @@ async def test_a_dropped_connection_is_taken_up_where_it_broke(tmp_path: Path) -
     assert (second.headers["Range"], second.headers["If-Range"]) == ("bytes=1000-", '"a"')
 
 
-async def test_progress_counts(tmp_path: Path) -> None:
-    """A server that breaks off more often than failures are allowed, but each time later, is followed to the end."""
+async def test_progress_resets_the_count_of_failures(tmp_path: Path) -> None:
+    """A download that makes progress each time is continued beyond the limit of failures."""
     parts = [ranged_but_broken(FILE, at) for at in range(10_000, 70_000, 10_000)]
     async with serving(file=in_turn(broken(FILE, 5000, ETag='"a"'), *parts, ranged(FILE, ETag='"a"'))) as origin:
         assert await fetched(tmp_path, origin) == FILE
@@ -61,24 +61,24 @@ async def test_progress_counts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("headers", [{}, {"ETag": 'W/"a"'}], ids=["no tag", "weak tag"])
-async def test_without_proof_it_starts_anew(tmp_path: Path, headers: dict[str, str]) -> None:
-    """Where nothing says that it is the same file, no two halves are put together."""
+async def test_without_a_version_it_starts_again(tmp_path: Path, headers: dict[str, str]) -> None:
+    """Without an `ETag` or a date the download starts from the beginning."""
     answer = in_turn(broken(b"x" * len(FILE), 1000, **headers), content(FILE, **headers))
     async with serving(file=answer) as origin:
         assert await fetched(tmp_path, origin) == FILE
     assert "Range" not in origin.requests[1].headers
 
 
-async def test_a_file_that_changed_meanwhile_starts_anew(tmp_path: Path) -> None:
-    """The server answers a request for the rest with the whole new file: nothing of the old one stays."""
+async def test_a_changed_file_starts_again(tmp_path: Path) -> None:
+    """A complete response to a range request replaces the downloaded part."""
     answer = in_turn(broken(b"old" * len(FILE), 1000, ETag='"a"'), content(FILE, ETag='"b"'))
     async with serving(file=answer) as origin:
         assert await fetched(tmp_path, origin) == FILE
 
 
 @pytest.mark.parametrize("span", ["bytes 0-9/10", "bytes 999-1999/2000", "bytes */2000", "nonsense", ""])
-async def test_another_part_than_asked_for_is_not_appended(tmp_path: Path, span: str) -> None:
-    """A 206 that starts elsewhere, or doesn't say where, is thrown away and all is asked for."""
+async def test_another_part_is_not_appended(tmp_path: Path, span: str) -> None:
+    """A 206 with another range, or none, is discarded, and the complete file is requested."""
 
     async def wrong(request: web.Request) -> web.StreamResponse:
         return web.Response(status=206, body=b"wrong", headers={"Content-Range": span})
@@ -88,8 +88,8 @@ async def test_another_part_than_asked_for_is_not_appended(tmp_path: Path, span:
     assert ["Range" in request.headers for request in origin.requests] == [False, True, False]
 
 
-async def test_a_part_nobody_asked_for_is_refused(tmp_path: Path) -> None:
-    """206 to a plain request is not the file."""
+async def test_an_unrequested_part_is_refused(tmp_path: Path) -> None:
+    """A 206 to a request without `Range` is an error."""
 
     async def partial(request: web.Request) -> web.StreamResponse:
         return web.Response(status=206, body=FILE[:10], headers={"Content-Range": f"bytes 0-9/{len(FILE)}"})
@@ -98,8 +98,8 @@ async def test_a_part_nobody_asked_for_is_refused(tmp_path: Path) -> None:
         assert "returned 206" in (await failure(tmp_path, origin)).message
 
 
-async def test_a_server_that_always_breaks_off(tmp_path: Path) -> None:
-    """After four tries without progress it is an error that says so, and nothing stays on disk."""
+async def test_a_server_that_always_interrupts(tmp_path: Path) -> None:
+    """After four attempts without progress fetch raises FetchFailed, and no file is left."""
     async with serving(file=broken(FILE, 1000)) as origin:
         error = await failure(tmp_path, origin)
     assert isinstance(error, FetchFailed)
@@ -107,8 +107,8 @@ async def test_a_server_that_always_breaks_off(tmp_path: Path) -> None:
     assert len(origin.requests) == 4
 
 
-async def test_a_passing_trouble_is_waited_out(tmp_path: Path) -> None:
-    """503 and 429 are tried again."""
+async def test_temporary_errors_are_retried(tmp_path: Path) -> None:
+    """503 and 429 are retried."""
     async with serving(file=in_turn(status(503), status(429), content(FILE))) as origin:
         assert await fetched(tmp_path, origin) == FILE
 
@@ -116,8 +116,8 @@ async def test_a_passing_trouble_is_waited_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("code", "cure"), [(404, "check the URL"), (403, "WORKER_FETCH_AUTH"), (400, "from elsewhere")]
 )
-async def test_an_answer_that_will_not_change(tmp_path: Path, code: int, cure: str) -> None:
-    """Asked once, told with the status and what to do."""
+async def test_final_errors_are_not_retried(tmp_path: Path, code: int, cure: str) -> None:
+    """A final status is requested once, and the error contains it and a suggestion."""
     async with serving(file=status(code)) as origin:
         error = await failure(tmp_path, origin)
     assert f"returned {code}" in error.message
@@ -125,37 +125,37 @@ async def test_an_answer_that_will_not_change(tmp_path: Path, code: int, cure: s
     assert len(origin.requests) == 1
 
 
-async def test_a_silent_server_is_given_up(tmp_path: Path) -> None:
-    """The time without a byte is limited, in the middle of a body too."""
+async def test_a_server_that_sends_no_data_fails(tmp_path: Path) -> None:
+    """fetch raises FetchFailed if no byte arrives for the idle limit, also inside a body."""
     async with serving(file=stalling(FILE, 100)) as origin:
         error = await failure(tmp_path, origin, fetch_idle_s=0.05)
     assert "sent no data" in error.message
 
 
-async def test_a_slow_server_is_given_up(tmp_path: Path) -> None:
-    """A byte now and then is not silence; the time for all of it is limited too."""
+async def test_a_slow_server_fails(tmp_path: Path) -> None:
+    """fetch raises FetchFailed if the download exceeds the total limit."""
     async with serving(file=dripping()) as origin:
         error = await failure(tmp_path, origin, fetch_timeout_s=0.3)
     assert "longer than 0.3 s" in error.message
 
 
 async def test_a_file_above_the_limit_is_not_begun(tmp_path: Path) -> None:
-    """By its announced length."""
+    """fetch raises InputTooLarge by the announced length."""
     async with serving(file=announcing(3 * MIB)) as origin:
         error = await failure(tmp_path, origin, fetch_max=2)
     assert isinstance(error, InputTooLarge)
     assert "WORKER_FETCH_MAX_MIB" in str(error.details[0].suggestion)
 
 
-async def test_a_file_that_grows_above_the_limit_is_cut_off(tmp_path: Path) -> None:
-    """A server that announces no length, and never ends, is counted."""
+async def test_a_file_that_grows_above_the_limit_fails(tmp_path: Path) -> None:
+    """fetch raises InputTooLarge for an endless body without a length."""
     async with serving(file=endless()) as origin:
         assert isinstance(await failure(tmp_path, origin, fetch_max=2), InputTooLarge)
 
 
 @pytest.mark.parametrize("packing", ["gzip", "deflate", "br", "zstd", "GZIP", "gzip, identity"])
-async def test_packed_answers_are_refused(tmp_path: Path, packing: str) -> None:
-    """A small body that unpacks to a disk full of zeros is never unpacked: not even asked for."""
+async def test_compressed_responses_are_refused(tmp_path: Path, packing: str) -> None:
+    """fetch requests no compression, and refuses a compressed body without decompressing it."""
     bomb = gzip.compress(b"\0" * 8 * MIB)
     async with serving(file=content(bomb, Content_Encoding=packing)) as origin:
         assert isinstance(await failure(tmp_path, origin, fetch_max=1), UrlRefused)
@@ -163,7 +163,7 @@ async def test_packed_answers_are_refused(tmp_path: Path, packing: str) -> None:
 
 
 async def test_redirects_are_followed_and_counted(tmp_path: Path) -> None:
-    """Five are, in every way that a Location can be written; a sixth is not."""
+    """Five redirects are followed, in every form of `Location`, and a sixth is refused."""
     async with serving(b=redirect("c?x", 301), c=redirect("/d/e", 303), **{"f": content(FILE)}) as origin:
         origin.answers["/d/e"] = redirect("../d/f", 307)
         origin.answers["/d/f"] = redirect(origin.url("/f"), 308)
@@ -174,8 +174,8 @@ async def test_redirects_are_followed_and_counted(tmp_path: Path) -> None:
         assert isinstance(await failure(tmp_path / "other", origin, "/0"), UrlRefused)
 
 
-async def test_what_does_not_speak_http(tmp_path: Path) -> None:
-    """A port that answers something else is told as that."""
+async def test_a_server_without_http(tmp_path: Path) -> None:
+    """The error for another protocol names HTTP."""
 
     async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"-ERR unknown command\r\n\r\n")
@@ -187,7 +187,7 @@ async def test_what_does_not_speak_http(tmp_path: Path) -> None:
 
 
 def ranged_but_broken(data: bytes, at: int) -> Answer:
-    """Honours `Range`, up to a byte."""
+    """Return a handler that supports `Range`, and closes the connection before the last byte."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         start = request.http_range.start

@@ -1,4 +1,4 @@
-"""One download for all who ask at once, another one only for what has changed, credentials for whom they are meant."""
+"""Shared downloads, revalidation, credentials, proxies and TLS of the fetcher."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ TOKEN = "Bearer hf_do-not-tell"
 async def origin_and_fetcher(
     folder: Path, tls: ssl.SSLContext | None = None, **answers: Answer
 ) -> AsyncIterator[tuple[Origin, Fetcher]]:
-    """A server that is open to the fetcher."""
+    """Yield a server, and a fetcher that may fetch from it."""
     async with serving(tls=tls, **answers) as origin, fetching(folder, fetch_allow=opened(origin)) as fetcher:
         yield origin, fetcher
 
 
-class HeldAnswer:
-    """An answer that is begun, and goes on when the test says so."""
+class PausedResponse:
+    """A response that starts, and continues when the test says so."""
 
     def __init__(self, data: bytes) -> None:
         self.begun, self.open, self.left = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -56,47 +56,47 @@ class HeldAnswer:
         return response
 
 
-async def test_many_who_ask_at_once_share_one_download(tmp_path: Path) -> None:
-    """One request for twenty, and every one holds the file."""
-    gate = HeldAnswer(FILE)
-    async with origin_and_fetcher(tmp_path, file=gate) as (origin, fetcher):
+async def test_simultaneous_fetches_share_one_download(tmp_path: Path) -> None:
+    """Twenty simultaneous fetches of one URL send one request, and each gets the file."""
+    paused = PausedResponse(FILE)
+    async with origin_and_fetcher(tmp_path, file=paused) as (origin, fetcher):
         tasks = [asyncio.create_task(fetcher.fetch(origin.url())) for _ in range(20)]
-        await gate.begun.wait()
-        gate.open.set()
+        await paused.begun.wait()
+        paused.open.set()
         held = await asyncio.gather(*tasks)
-        assert {one.path.read_bytes() for one in held} == {FILE}
+        assert {item.path.read_bytes() for item in held} == {FILE}
         assert len(origin.requests) == 1
 
 
-async def test_one_who_leaves_takes_nothing_from_the_others(tmp_path: Path) -> None:
-    """Cancelling one of two leaves the download to the other."""
-    gate = HeldAnswer(FILE)
-    async with origin_and_fetcher(tmp_path, file=gate) as (origin, fetcher):
+async def test_a_cancelled_fetch_does_not_affect_others(tmp_path: Path) -> None:
+    """Cancelling one of two fetches keeps the download for the other."""
+    paused = PausedResponse(FILE)
+    async with origin_and_fetcher(tmp_path, file=paused) as (origin, fetcher):
         leaving, staying = (asyncio.create_task(fetcher.fetch(origin.url())) for _ in range(2))
-        await gate.begun.wait()
+        await paused.begun.wait()
         leaving.cancel()
         with pytest.raises(asyncio.CancelledError):
             await leaving
-        gate.open.set()
+        paused.open.set()
         with await staying as held:
             assert held.path.read_bytes() == FILE
 
 
-async def test_the_last_who_leaves_ends_the_download(tmp_path: Path) -> None:
-    """Nothing goes on for nobody, and nothing of it stays on disk."""
-    gate = HeldAnswer(FILE)
-    async with origin_and_fetcher(tmp_path, file=gate) as (origin, fetcher):
+async def test_the_last_cancelled_fetch_ends_the_download(tmp_path: Path) -> None:
+    """Cancelling the last fetch cancels the download, and leaves no file."""
+    paused = PausedResponse(FILE)
+    async with origin_and_fetcher(tmp_path, file=paused) as (origin, fetcher):
         task = asyncio.create_task(fetcher.fetch(origin.url()))
-        await gate.begun.wait()
+        await paused.begun.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await gate.left.wait()
+        await paused.left.wait()
         assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
-async def test_all_who_wait_hear_of_a_failure(tmp_path: Path) -> None:
-    """And the next one who asks starts anew."""
+async def test_all_fetches_get_the_error(tmp_path: Path) -> None:
+    """All simultaneous fetches raise the error, and the next fetch starts again."""
     async with origin_and_fetcher(tmp_path) as (origin, fetcher):
         failures = await asyncio.gather(*(fetcher.fetch(origin.url()) for _ in range(3)), return_exceptions=True)
         assert [type(failure) for failure in failures] == [FetchFailed] * 3
@@ -104,8 +104,8 @@ async def test_all_who_wait_hear_of_a_failure(tmp_path: Path) -> None:
         (await fetcher.fetch(origin.url())).release()
 
 
-async def test_what_has_not_changed_is_not_sent_again(tmp_path: Path) -> None:
-    """The second fetch asks with what the server said of the first; 304 means the file that is here."""
+async def test_an_unchanged_file_is_not_sent_again(tmp_path: Path) -> None:
+    """The second fetch is conditional, and a 304 returns the cached file."""
 
     async def revalidated(request: web.Request) -> web.StreamResponse:
         same = request.headers.get("If-None-Match") == '"a"'
@@ -118,16 +118,16 @@ async def test_what_has_not_changed_is_not_sent_again(tmp_path: Path) -> None:
         assert len(origin.requests) == 2
 
 
-async def test_what_has_changed_is_another_file(tmp_path: Path) -> None:
-    """A job that holds the old content keeps it."""
+async def test_a_changed_file_is_fetched(tmp_path: Path) -> None:
+    """A changed file is fetched, and a job that holds the old content keeps it."""
     answer = in_turn(content(b"old", ETag='"a"'), content(b"new", ETag='"b"'))
     async with origin_and_fetcher(tmp_path, file=answer) as (origin, fetcher):
         old, new = await fetcher.fetch(origin.url()), await fetcher.fetch(origin.url())
         assert (old.path.read_bytes(), new.path.read_bytes()) == (b"old", b"new")
 
 
-async def test_a_304_nobody_asked_for_is_no_file(tmp_path: Path) -> None:
-    """A first request that is answered "not modified" has nothing to go back to."""
+async def test_an_unrequested_304_is_an_error(tmp_path: Path) -> None:
+    """fetch raises FetchFailed for a 304 to an unconditional request."""
 
     async def unchanged(request: web.Request) -> web.StreamResponse:
         return web.Response(status=304)
@@ -138,14 +138,14 @@ async def test_a_304_nobody_asked_for_is_no_file(tmp_path: Path) -> None:
 
 
 async def test_the_same_content_is_stored_once(tmp_path: Path) -> None:
-    """Two URLs, one file."""
+    """Two URLs with the same content are one cached file."""
     async with origin_and_fetcher(tmp_path, a=content(FILE), b=content(FILE)) as (origin, fetcher):
-        one, two = await fetcher.fetch(origin.url("/a")), await fetcher.fetch(origin.url("/b"))
-        assert one.path == two.path
+        item, two = await fetcher.fetch(origin.url("/a")), await fetcher.fetch(origin.url("/b"))
+        assert item.path == two.path
 
 
-async def test_a_known_hash_needs_no_network_and_takes_no_other_file(tmp_path: Path) -> None:
-    """A file that is here by its sha256 is not asked for; one that turns out to be another is refused."""
+async def test_a_known_hash_needs_no_request(tmp_path: Path) -> None:
+    """fetch with a sha256 uses the cached file without a request, and refuses another file."""
     async with origin_and_fetcher(tmp_path, file=content(FILE), other=content(b"other")) as (origin, fetcher):
         held = await fetcher.fetch(origin.url())
         (await fetcher.fetch(origin.url("/moved"), held.sha256)).release()
@@ -154,8 +154,8 @@ async def test_a_known_hash_needs_no_network_and_takes_no_other_file(tmp_path: P
             await fetcher.fetch(origin.url("/other"), "0" * 64)
 
 
-async def test_environment_proxies_are_not_asked(tmp_path: Path) -> None:
-    """A proxy would connect to what was never checked."""
+async def test_environment_proxies_are_not_used(tmp_path: Path) -> None:
+    """fetch ignores the proxy variables of the environment."""
     code = (
         "import asyncio, sys, pathlib\n"
         "from worker.fetch.fetcher import Fetcher\n"
@@ -173,12 +173,12 @@ async def test_environment_proxies_are_not_asked(tmp_path: Path) -> None:
             env=environment,
             stdout=asyncio.subprocess.PIPE,
         )
-        said, _ = await process.communicate()
-    assert (said, proxy.requests) == (b"True\n", [])
+        message, _ = await process.communicate()
+    assert (message, proxy.requests) == (b"True\n", [])
 
 
-async def test_credentials_go_to_their_host_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Sent to the host they are for; not to where it redirects, not back from there, and told to nobody."""
+async def test_credentials_are_sent_to_their_host_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Credentials are sent to their host, and not to or after a redirect to another host."""
     caplog.set_level(logging.DEBUG)
     async with serving(file=content(FILE)) as other, serving(plain=content(FILE)) as origin:
         origin.answers["/here"] = redirect("/plain")
@@ -204,8 +204,8 @@ async def test_credentials_go_to_their_host_only(tmp_path: Path, caplog: pytest.
     assert [request.headers.get("Authorization") for request in other.requests] == [None, None]
 
 
-def test_credentials_are_not_sent_in_the_clear() -> None:
-    """Over http only to hosts that the operator opened; to a host that only ends alike never."""
+def test_credentials_are_not_sent_over_http() -> None:
+    """Credentials are sent over http only to hosts that the operator opened."""
     credentials = Credentials.read('{"*.example.com": {"X-Key": "k"}, "example.org": "Bearer t"}')
     assert credentials.headers(read_target("https://a.example.com/"), trusted=False) == {"X-Key": "k"}
     assert credentials.headers(read_target("http://a.example.com/"), trusted=True) == {"X-Key": "k"}
@@ -217,8 +217,8 @@ def test_credentials_are_not_sent_in_the_clear() -> None:
 @pytest.mark.parametrize(
     "text", ["hf_secret", "[]", '{"a": 1}', '{"a": {"X": "\\n"}}', '{"a b": "hf_secret"}', '"hf_secret"']
 )
-def test_bad_credentials_stop_the_start_without_being_told(text: str) -> None:
-    """The error names the setting and its form, not its value."""
+def test_bad_credentials_are_not_in_the_error(text: str) -> None:
+    """Fetcher raises StartupError with the name and form of the setting, without its value."""
     with pytest.raises(StartupError, match="WORKER_FETCH_AUTH") as refused:
         Credentials.read(text)
     assert "hf_secret" not in str(refused.value)
@@ -226,7 +226,7 @@ def test_bad_credentials_stop_the_start_without_being_told(text: str) -> None:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A certificate for 127.0.0.1 that nobody but a test trusts."""
+    """Return a certificate for 127.0.0.1 that only the test trusts."""
     folder = tmp_path_factory.mktemp("tls")
     key, cert = folder / "key.pem", folder / "cert.pem"
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
@@ -242,8 +242,8 @@ def encrypted(certificate: tuple[Path, Path]) -> ssl.SSLContext:
     return context
 
 
-async def test_encryption_is_not_given_up(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
-    """A redirect from https to http is refused, to a host that is open, too."""
+async def test_a_redirect_from_https_to_http_is_refused(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
+    """fetch refuses a redirect from https to http, also to an opened host."""
     trust = ssl.create_default_context(cafile=certificate[1])
     async with serving(file=content(FILE)) as plain, serving(tls=encrypted(certificate), good=content(FILE)) as origin:
         origin.answers["/down"] = redirect(plain.url())
@@ -254,8 +254,8 @@ async def test_encryption_is_not_given_up(tmp_path: Path, certificate: tuple[Pat
     assert plain.requests == []
 
 
-async def test_a_certificate_that_nobody_vouches_for(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
-    """Is an error that says so, at once."""
+async def test_an_untrusted_certificate(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
+    """fetch raises FetchFailed at once for an untrusted certificate."""
     async with origin_and_fetcher(tmp_path, tls=encrypted(certificate), file=content(FILE)) as (origin, fetcher):
         with pytest.raises(FetchFailed, match="certificate"):
             await fetcher.fetch(origin.url())

@@ -1,4 +1,4 @@
-"""What an operator opens is open, and nothing beside it."""
+"""Hosts and networks that the operator opens."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from worker.fetch.target import FetchTarget, read_target
 ALLOW = "minio:9000, *.corp.example, 10.1.0.0/16, 10.2.0.1:8080, [fd00::/8]:81, files.example.com:8443, 169.254.7.7"
 
 
-def ask(policy: Policy, target: FetchTarget, address: str) -> None:
-    """Both questions that a request asks: about its URL, and about what the name stands for."""
+def check(policy: Policy, target: FetchTarget, address: str) -> None:
+    """Check the URL, and the address that its name resolves to."""
     policy.check(target)
     policy.check_addresses(target.host, target.port, [ip_address(address)])
 
@@ -35,9 +35,9 @@ def ask(policy: Policy, target: FetchTarget, address: str) -> None:
     ],
 )
 def test_opened(url: str, address: str) -> None:
-    """Names open what they stand for, networks what lies in them, both at their own ports."""
+    """Policy allows the addresses of an opened name, and the addresses of an opened network, at their own ports."""
     policy, target = Policy.read(ALLOW, "80, 443"), read_target(url)
-    ask(policy, target, address)
+    check(policy, target, address)
 
 
 @pytest.mark.parametrize(
@@ -61,23 +61,23 @@ def test_opened(url: str, address: str) -> None:
     ],
 )
 def test_not_opened(url: str, address: str) -> None:
-    """Another port, another name that ends alike, link-local behind an opened name: all refused."""
+    """Policy refuses other ports, names that only end alike, and link-local addresses of an opened name."""
     policy, target = Policy.read(ALLOW, "80, 443"), read_target(url)
     with pytest.raises(UrlRefused):
-        ask(policy, target, address)
+        check(policy, target, address)
 
 
 @pytest.mark.parametrize(
     "allow", ["10.0.0.1/8", "a b", "http://x", "fd00::/8", "[fd00::", "*", "x:port", "*.*.x", "10.0.0"]
 )
 def test_a_bad_entry_stops_the_start(allow: str) -> None:
-    """An entry that can't be read is named; it is not taken for something else."""
+    """Policy.read raises StartupError with the bad entry of WORKER_FETCH_ALLOW."""
     with pytest.raises(StartupError, match="WORKER_FETCH_ALLOW"):
         Policy.read(f"good.example, {allow}", "80")
 
 
 @pytest.mark.parametrize("ports", ["http", "0", "65536", "-1"])
 def test_a_bad_port_stops_the_start(ports: str) -> None:
-    """As above, for ports."""
+    """Policy.read raises StartupError with the bad entry of WORKER_FETCH_PORTS."""
     with pytest.raises(StartupError, match="WORKER_FETCH_PORTS"):
         Policy.read("", ports)

@@ -1,4 +1,4 @@
-"""Names that stand for one address when they are checked and for another a moment later, from a real DNS server."""
+"""DNS rebinding: names whose address changes after the check, with a real DNS server."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ FILE = b"good" * 1000
         ["2606:4700::1", "10.0.0.1"],
     ],
 )
-async def test_a_name_is_what_it_stands_for(tmp_path: Path, answers: list[str]) -> None:
-    """One bad address among good ones is enough, and the error doesn't tell which it was."""
+async def test_all_addresses_of_a_name_are_checked(tmp_path: Path, answers: list[str]) -> None:
+    """fetch refuses a name with one bad address, and the error does not contain the address."""
     async with AsyncExitStack() as stack:
         inner = await stack.enter_async_context(serving(BAD, file=content(FILE)))
         server, resolver = await stack.enter_async_context(naming(evil_example=[answers]))
@@ -52,8 +52,8 @@ async def test_a_name_is_what_it_stands_for(tmp_path: Path, answers: list[str]) 
 
 
 @dataclass(frozen=True)
-class TwoFaced:
-    """`evil.example` stands for `outer`, and from the second question on for `inner`, on the same port."""
+class RebindingName:
+    """A fetcher and a name that resolves to `outer` first and to `inner` afterwards, on the same port."""
 
     outer: Origin
     inner: Origin
@@ -65,19 +65,19 @@ class TwoFaced:
 
 
 @asynccontextmanager
-async def two_faced(folder: Path, answer: Answer) -> AsyncIterator[TwoFaced]:
+async def two_faced(folder: Path, answer: Answer) -> AsyncIterator[RebindingName]:
     async with AsyncExitStack() as stack:
         outer = await stack.enter_async_context(serving(GOOD, file=answer))
         inner = await stack.enter_async_context(serving(BAD, port=outer.port, **{"*": content(b"bad")}))
         server, resolver = await stack.enter_async_context(naming(evil_example=[[GOOD], [BAD]]))
         allow = f"{GOOD}:{outer.port}"
         fetcher = await stack.enter_async_context(fetching(folder, resolver, fetch_allow=allow))
-        yield TwoFaced(outer, inner, server, fetcher)
+        yield RebindingName(outer, inner, server, fetcher)
         assert inner.requests == []
 
 
-async def test_the_address_that_was_checked_is_the_one_that_is_used(tmp_path: Path) -> None:
-    """A name that turns bad right after its first answer: one question, one connection, to the good address."""
+async def test_the_checked_address_is_used(tmp_path: Path) -> None:
+    """fetch resolves a name once, and connects to the checked address."""
     async with two_faced(tmp_path, content(FILE)) as evil:
         with await evil.fetch() as held:
             assert held.path.read_bytes() == FILE
@@ -87,16 +87,16 @@ async def test_the_address_that_was_checked_is_the_one_that_is_used(tmp_path: Pa
         assert len(evil.outer.requests) == 1
 
 
-async def test_a_redirect_to_the_same_name_is_checked_anew(tmp_path: Path) -> None:
-    """The second hop asks again, and gets the bad address: refused, though the URL has not changed its host."""
+async def test_a_redirect_to_the_same_name_is_checked_again(tmp_path: Path) -> None:
+    """fetch resolves the name again after a redirect, and refuses the bad address."""
     async with two_faced(tmp_path, redirect("/other")) as evil:
         with pytest.raises(UrlRefused):
             await evil.fetch()
         assert evil.outer.paths == ["/file"]
 
 
-async def test_resuming_a_download_is_checked_anew(tmp_path: Path) -> None:
-    """The connection breaks off, the name turns bad: the rest is not fetched from there."""
+async def test_resuming_a_download_is_checked_again(tmp_path: Path) -> None:
+    """fetch resolves the name again to resume a download, and refuses the bad address."""
     async with two_faced(tmp_path, broken(FILE, 100, ETag='"1"')) as evil:
         with pytest.raises(UrlRefused):
             await evil.fetch()
@@ -104,14 +104,14 @@ async def test_resuming_a_download_is_checked_anew(tmp_path: Path) -> None:
 
 
 async def test_a_name_that_does_not_exist(tmp_path: Path) -> None:
-    """No answer is a failed download, not a refusal."""
+    """fetch raises FetchFailed for a name without an address."""
     async with naming(gone_example=[[]]) as (_, resolver), fetching(tmp_path, resolver) as fetcher:
         with pytest.raises(FetchFailed, match="name cannot be resolved"):
             await fetcher.fetch("http://gone.example/file", limits=at_once(fetcher))
 
 
 async def test_an_opened_name_reaches_an_internal_address(tmp_path: Path) -> None:
-    """The control: the resolver's answer is what is connected to."""
+    """fetch connects to an internal address if the operator opened the name."""
     async with AsyncExitStack() as stack:
         origin = await stack.enter_async_context(serving(GOOD, file=content(FILE)))
         _, resolver = await stack.enter_async_context(naming(nas_corp_example=[[GOOD]]))

@@ -1,4 +1,4 @@
-"""Addresses that nobody outside may reach through a worker, in every form that a URL can hide them in."""
+"""Internal and special addresses are refused in every form of a URL."""
 
 from __future__ import annotations
 
@@ -142,8 +142,8 @@ REDIRECTS = [
 
 
 @pytest.mark.parametrize("url", LOOPBACK)
-async def test_this_machine_can_not_be_fetched_from(tmp_path: Path, url: str) -> None:
-    """No form of a loopback address reaches a server that listens on every one of them."""
+async def test_this_machine_is_refused(tmp_path: Path, url: str) -> None:
+    """fetch refuses every form of a loopback address."""
     async with AsyncExitStack() as stack:
         origin = await stack.enter_async_context(serving(EVERY_ADDRESS, **{"*": content(SECRET)}))
         fetcher = await stack.enter_async_context(fetching(tmp_path, fetch_ports=f"80, 443, {origin.port}"))
@@ -154,8 +154,8 @@ async def test_this_machine_can_not_be_fetched_from(tmp_path: Path, url: str) ->
 
 
 @pytest.mark.parametrize("url", ELSEWHERE)
-async def test_what_is_not_the_public_internet_is_not_asked(tmp_path: Path, url: str) -> None:
-    """Networks behind the worker, metadata, ports and schemes that serve no files: refused without a packet."""
+async def test_only_the_public_internet_is_allowed(tmp_path: Path, url: str) -> None:
+    """fetch refuses internal networks, metadata addresses, other ports and other schemes without a connection."""
     async with fetching(tmp_path) as fetcher:
         with pytest.raises(UrlRefused) as refusal:
             await fetcher.fetch(url)
@@ -163,8 +163,8 @@ async def test_what_is_not_the_public_internet_is_not_asked(tmp_path: Path, url:
 
 
 @pytest.mark.parametrize("location", REDIRECTS)
-async def test_a_redirect_opens_nothing(tmp_path: Path, location: str) -> None:
-    """A server that may be fetched from can't send the worker to one that may not."""
+async def test_a_redirect_is_checked(tmp_path: Path, location: str) -> None:
+    """fetch refuses a redirect from an allowed server to an address that is not allowed."""
     async with AsyncExitStack() as stack:
         inner = await stack.enter_async_context(serving(EVERY_ADDRESS, **{"*": content(SECRET)}))
         origin = await stack.enter_async_context(serving(file=redirect(location.format(port=inner.port))))
@@ -175,8 +175,8 @@ async def test_a_redirect_opens_nothing(tmp_path: Path, location: str) -> None:
     assert (origin.paths, inner.requests) == (["/file"], [])
 
 
-async def test_the_same_address_is_reached_once_it_is_opened(tmp_path: Path) -> None:
-    """The refusals above are the guard's: an operator who opens the host and the port gets the file."""
+async def test_an_opened_address_is_fetched(tmp_path: Path) -> None:
+    """fetch gets a file from a loopback address that the operator opened."""
     async with serving(file=content(SECRET)) as origin, fetching(tmp_path, fetch_allow=opened(origin)) as fetcher:
         with await fetcher.fetch(origin.url()) as held:
             assert held.path.read_bytes() == SECRET
@@ -193,8 +193,8 @@ async def test_the_same_address_is_reached_once_it_is_opened(tmp_path: Path) -> 
         ("http://8.8.8.8/", "8.8.8.8", "/"),
     ],
 )
-def test_honest_urls_are_read_as_they_are(url: str, host: str, path: str) -> None:
-    """Hosts are normalised; nothing of a path or a query is written in another way, which would break signatures."""
+def test_valid_urls_are_not_changed(url: str, host: str, path: str) -> None:
+    """read_target normalises the host, and keeps path and query exactly, because they may be signed."""
     target = read_target(url)
     assert (target.host, target.url.raw_path_qs) == (host, path)
     assert target.url.host_port_subcomponent.strip("[]") == host

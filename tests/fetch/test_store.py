@@ -1,4 +1,4 @@
-"""Fetched files take so much disk and no more; what a job holds stays, what nobody needs goes first."""
+"""The cache of fetched files: quota, eviction and holds."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def piece(letter: str, kib: int = 4) -> bytes:
     return letter.encode() * kib * KIB
 
 
-async def test_the_least_recently_used_file_makes_room(tmp_path: Path) -> None:
-    """Using a file again counts as use."""
+async def test_the_least_recently_used_file_is_evicted(tmp_path: Path) -> None:
+    """keep evicts the least recently used file, and hold counts as use."""
     store = opened_store(tmp_path)
     for letter in "ab":
         (await keep(store, piece(letter))).release()
@@ -48,8 +48,8 @@ async def test_the_least_recently_used_file_makes_room(tmp_path: Path) -> None:
     assert content_of(tmp_path) == {piece("a"), piece("c")}
 
 
-async def test_what_a_job_holds_is_never_evicted(tmp_path: Path) -> None:
-    """Though it is the oldest; once released it may go."""
+async def test_a_held_file_is_not_evicted(tmp_path: Path) -> None:
+    """keep does not evict a file before its hold is released."""
     store = opened_store(tmp_path)
     held = await keep(store, piece("a"))
     (await keep(store, piece("b"))).release()
@@ -61,7 +61,7 @@ async def test_what_a_job_holds_is_never_evicted(tmp_path: Path) -> None:
 
 
 async def test_two_jobs_that_hold_a_file(tmp_path: Path) -> None:
-    """It is free when the second one has let go, and letting go twice counts once."""
+    """A file with two holds can be evicted after both are released, and a double release counts once."""
     store = opened_store(tmp_path)
     first = await keep(store, piece("a"))
     second = first.copy()
@@ -73,8 +73,8 @@ async def test_two_jobs_that_hold_a_file(tmp_path: Path) -> None:
     (await keep(store, piece("b", 8))).release()
 
 
-async def test_full_of_what_jobs_hold(tmp_path: Path) -> None:
-    """An error that another worker may not have, and nothing half-written stays."""
+async def test_held_files_that_fill_the_quota(tmp_path: Path) -> None:
+    """keep raises CacheFull if held files fill the quota, and leaves no partial file."""
     store = opened_store(tmp_path)
     with await keep(store, piece("a", 8)):
         with pytest.raises(CacheFull):
@@ -83,8 +83,8 @@ async def test_full_of_what_jobs_hold(tmp_path: Path) -> None:
     (await keep(store, piece("b"))).release()
 
 
-async def test_what_is_being_written_counts(tmp_path: Path) -> None:
-    """Two files that fit one after the other don't fit at the same time."""
+async def test_partial_files_count(tmp_path: Path) -> None:
+    """Two partial files that exceed the quota together cannot be written at the same time."""
     store = opened_store(tmp_path)
     with store.incoming() as one, store.incoming() as other:
         await one.write(piece("a", 8))
@@ -93,8 +93,8 @@ async def test_what_is_being_written_counts(tmp_path: Path) -> None:
     (await keep(store, piece("b", 8))).release()
 
 
-async def test_larger_than_everything(tmp_path: Path) -> None:
-    """What could never fit evicts nothing, and is the client's to mend."""
+async def test_a_file_larger_than_the_quota(tmp_path: Path) -> None:
+    """A file above the quota raises InputTooLarge, and evicts nothing."""
     store = opened_store(tmp_path)
     (await keep(store, piece("a"))).release()
     with store.incoming() as partial, pytest.raises(InputTooLarge):
@@ -102,8 +102,8 @@ async def test_larger_than_everything(tmp_path: Path) -> None:
     assert content_of(tmp_path) == {piece("a")}
 
 
-async def test_files_of_an_earlier_life_count_and_are_found(tmp_path: Path) -> None:
-    """Whole ones by their content; halves are gone, strange files are left alone."""
+async def test_files_of_an_earlier_process_are_found(tmp_path: Path) -> None:
+    """open reads complete files, deletes partial files, and ignores other files."""
     before = opened_store(tmp_path)
     held = await keep(before, piece("a", 8))
     (tmp_path / "partial" / "half").write_bytes(b"half")
@@ -118,8 +118,8 @@ async def test_files_of_an_earlier_life_count_and_are_found(tmp_path: Path) -> N
     assert content_of(tmp_path) == {piece("b"), b"notes"}
 
 
-async def test_a_file_that_somebody_deleted_is_not_there(tmp_path: Path) -> None:
-    """It is not handed out, and its place is free."""
+async def test_a_deleted_file_is_not_returned(tmp_path: Path) -> None:
+    """hold returns None for a file that another program deleted, and its space is free."""
     store = opened_store(tmp_path)
     held = await keep(store, piece("a", 8))
     held.path.unlink()
@@ -127,14 +127,14 @@ async def test_a_file_that_somebody_deleted_is_not_there(tmp_path: Path) -> None
     (await keep(store, piece("b", 8))).release()
 
 
-async def test_stored_files_are_not_written_to(tmp_path: Path) -> None:
-    """Jobs share them by hard link: who may not change one may not change it for the others."""
+async def test_stored_files_are_read_only(tmp_path: Path) -> None:
+    """Cached files are read-only, because jobs share them by hard link."""
     held = await keep(opened_store(tmp_path), b"x")
     assert held.path.stat().st_mode & 0o777 == 0o444
 
 
-async def test_a_broken_download_gives_its_room_back(tmp_path: Path) -> None:
-    """Failed downloads don't fill the quota."""
+async def test_a_failed_download_releases_its_space(tmp_path: Path) -> None:
+    """Failed downloads do not use up the quota."""
     data = b"x" * 700 * KIB
     async with AsyncExitStack() as stack:
         origin = await stack.enter_async_context(serving(bad=broken(data, 1000), good=content(data)))
@@ -146,8 +146,8 @@ async def test_a_broken_download_gives_its_room_back(tmp_path: Path) -> None:
     assert content_of(tmp_path) == {data}
 
 
-async def test_a_full_disk_is_told_as_that() -> None:
-    """No room on the disk is this worker's trouble, not the client's."""
+async def test_a_full_disk_raises_cache_full() -> None:
+    """A full disk raises CacheFull."""
     with Path("/dev/full").open("wb", buffering=0) as full:
         partial = Partial(full, lambda size: None)
         with pytest.raises(CacheFull, match="disk of this worker is full"):

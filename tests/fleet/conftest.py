@@ -1,4 +1,4 @@
-"""An account at Vast, played beside the test, and what a fleet puts into it."""
+"""A simulated account at Vast, and a client of it."""
 
 from __future__ import annotations
 
@@ -20,6 +20,6 @@ def local() -> Iterator[LocalAccount]:
 
 @pytest.fixture
 def account(local: LocalAccount) -> Iterator[Account]:
-    """Our side of it, with less patience than in earnest."""
+    """A client of the account with short retries."""
     with quick(local) as account:
         yield account

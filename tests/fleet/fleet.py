@@ -1,4 +1,4 @@
-"""A small fleet, as it is sent."""
+"""A small fleet as request bodies."""
 
 from __future__ import annotations
 
@@ -26,5 +26,5 @@ def group(template_hash: str, search: str = SEARCH) -> dict[str, Any]:
 
 
 def quick(local: LocalAccount, limit_s: float = 8.0) -> Account:
-    """Our side of a played account, with pauses that a test can wait for."""
+    """Return an account object with pauses that are short enough for a test."""
     return Account(local.api_key, local.url, timeout_s=0.2, limit_s=limit_s, pause_s=0.02)

@@ -1,4 +1,4 @@
-"""An account of several people: fleets of other files, things that were made by hand, and who owns which row."""
+"""An account with several owners: other fleets, resources made by hand, and the owner of each row."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BY_HAND: dict[str, Any] = {"image": "somebody/else", "tag": "1", "env": "-e A=b"
 
 
 def fleet_of(fleet_id: str, endpoint: str, template: str = "comfy-worker", image: str | None = None) -> Fleet:
-    """The tests' fleet under another id and other names."""
+    """Return the tests' fleet with another id and other names."""
     plain = fleet(image) if image else fleet()
     return plain.model_copy(
         update={
@@ -32,7 +32,7 @@ def fleet_of(fleet_id: str, endpoint: str, template: str = "comfy-worker", image
 
 
 def rows(local: LocalAccount) -> dict[tuple[str, int], dict[str, Any]]:
-    """Every row of the account by kind and id, copied."""
+    """Return a copy of every row of the account by kind and id."""
     own = local.holdings
     members = {number: vars_of(member) for number, member in local.workers.members.items()}
     kinds = {"template": own.templates.rows, "endpoint": own.endpoints, "group": own.groups, "instance": members}
@@ -45,7 +45,7 @@ def vars_of(member: AccountWorker) -> dict[str, Any]:
 
 @dataclass
 class Neighbourhood:
-    """`others` are the rows that are not the first fleet's."""
+    """An account with the first fleet and rows of others, which `others` lists."""
 
     local: LocalAccount
     account: Account
@@ -53,7 +53,7 @@ class Neighbourhood:
     others: set[tuple[str, int]] = field(default_factory=set)
 
     def make(self, random: Random) -> None:
-        """The first fleet, and a random choice of everything that may live beside it, in a random order."""
+        """Create the first fleet and a random selection of other resources, in a random order."""
         makers = [self._another_fleet, self._by_hand, self._borrower, self._guest, self._instance, self._old_release]
         chosen = [maker for maker in makers if random.random() < 0.7]
         random.shuffle(chosen)
@@ -68,7 +68,7 @@ class Neighbourhood:
             self._as_other(maker, random)
 
     def untouched(self) -> dict[tuple[str, int], dict[str, Any]]:
-        """The rows of others, as they are now; one that is gone is missing."""
+        """Return the present rows of others; a deleted one is missing."""
         return {key: row for key, row in rows(self.local).items() if key in self.others}
 
     def _as_other(self, maker: Any, random: Random) -> None:
@@ -82,7 +82,7 @@ class Neighbourhood:
         carry_out(self.account, fleet_of("another-fleet", "staging", template))
 
     def _old_release(self, _: Random) -> None:
-        """Of a release that set no mark, with the template name of the shipped file."""
+        """Create a fleet of a release without a mark, with the template name of the shipped file."""
         template = self.account.save_template({**BY_HAND, "name": "comfy-worker", "desc": "comfy-worker"}, None)
         self._endpoint_with("old", template.hash)
 
@@ -91,17 +91,17 @@ class Neighbourhood:
         self._endpoint_with("tool", template.hash)
 
     def _borrower(self, _: Random) -> None:
-        """A group of somebody else that uses the first fleet's template."""
+        """Create a group of others that uses the first fleet's template."""
         self._endpoint_with("borrower", self._own_hash())
 
     def _guest(self, _: Random) -> None:
-        """A group of somebody else in the first fleet's endpoint."""
+        """Create a group of others in the first fleet's endpoint."""
         template = self.account.save_template({**BY_HAND, "name": "guest"}, None)
         (endpoint,) = (one for one in self.account.read().endpoints if one.name == self.mine.endpoint.name)
         self.account.create_group(endpoint, {"template_hash": template.hash, "search_params": SEARCH})
 
     def _instance(self, _: Random) -> None:
-        """A machine that somebody rented without an endpoint."""
+        """Create an instance that was rented without an endpoint."""
         template = self.account.save_template({**BY_HAND, "name": "single"}, None)
         self.local.workers.members[80_001] = AccountWorker(80_001, 0, 0, template.hash, 0.0)
 
@@ -116,7 +116,7 @@ class Neighbourhood:
 
 
 def roll_back_by_hand(account: Account, mine: Fleet) -> None:
-    """As the command does it."""
+    """Roll back as the command does."""
     there = fleet_resources(mine, account.read())
     groups = {group.id: group for group in there.groups}
     roll_back(account, dict.fromkeys(groups, target_of(there, None)), groups, lambda _: None)

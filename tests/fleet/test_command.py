@@ -1,4 +1,4 @@
-"""`comfy-worker deploy` as a person and a pipeline use it, against a played account."""
+"""`comfy-worker deploy` for people and pipelines, on a simulated account."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from worker.simulators.vast_account import AccountFaultConfig, LocalAccount, Wor
 
 
 class DeployUser:
-    """Somebody with a `vast.toml`, a key and values in the environment."""
+    """A user with a `vast.toml`, a key and values in the environment."""
 
     def __init__(self, home: Path, local: LocalAccount) -> None:
         self.home = home
@@ -26,7 +26,7 @@ class DeployUser:
         (home / "vast.toml").write_text(FLEET, "utf-8")
 
     def deploy(self, name: str, *arguments: str, code: int = 0, image: str | None = IMAGE, **env: str) -> str:
-        """Standard output; everything is remembered."""
+        """Run `comfy-worker deploy` and return its standard output."""
         image_option = ("--image", image) if image and name in ("plan", "apply") else ()
         given = {"VAST_API_KEY": self.local.api_key, **VALUES, **env}
         arguments = ("deploy", name, *arguments, *image_option, "--server-url", self.local.url)
@@ -53,13 +53,13 @@ def person(tmp_path: Path) -> Iterator[DeployUser]:
 
 @pytest.fixture
 def applied(person: DeployUser) -> DeployUser:
-    """The first version is there."""
+    """A user who has applied the first version."""
     person.has(IMAGE)
     return person
 
 
-def test_plan_says_2_and_apply_does_it(person: DeployUser) -> None:
-    """What is to be made is listed; then it is there, in twelve calls at most, and no value was said."""
+def test_plan_exits_with_2_and_apply_makes_the_changes(person: DeployUser) -> None:
+    """`plan` lists the steps with exit code 2, and `apply` makes them in at most twelve calls."""
     assert "+ create endpoint comfy" in person.deploy("plan", code=2)
     done = json.loads(person.deploy("apply", "--json"))
     assert (done["ok"], done["steps"], done["ready"]) == (True, 5, 2)
@@ -67,8 +67,8 @@ def test_plan_says_2_and_apply_does_it(person: DeployUser) -> None:
     person.tells_no_secret(person.said)
 
 
-def test_without_changes_plan_says_0(applied: DeployUser) -> None:
-    """And with another image 2, and from what to what."""
+def test_plan_without_changes_exits_with_0(applied: DeployUser) -> None:
+    """`plan` exits with 0 without changes, and with 2 for another image, which it shows."""
     assert applied.deploy("plan").startswith("no changes")
     assert "~     image  ghcr.io/acme/comfy-worker:1 -> ghcr.io/acme/comfy-worker:2" in applied.deploy(
         "plan", code=2, image=NEXT
@@ -76,7 +76,7 @@ def test_without_changes_plan_says_0(applied: DeployUser) -> None:
 
 
 def test_status_and_logs(applied: DeployUser) -> None:
-    """Groups by their names, what all costs, and what the autoscaler wrote."""
+    """`status` and `logs` show groups by their names, the total price, and the autoscaler's text."""
     status = json.loads(applied.deploy("status", "--json"))
     assert [row["name"] for row in status["groups"]] == ["fast", "cheap"]
     assert status["dollars_per_hour"] == 0.5
@@ -85,7 +85,7 @@ def test_status_and_logs(applied: DeployUser) -> None:
 
 
 def test_destroy_asks_and_leaves_nothing(applied: DeployUser) -> None:
-    """Nobody there to say yes: nothing happens. Said beforehand: all is gone, instances included."""
+    """`destroy` without confirmation changes nothing, and with `--yes` deletes everything."""
     applied.deploy("destroy", code=1)
     assert len(applied.local.holdings.groups) == 2
     applied.deploy("destroy", "--yes", "--environment")
@@ -94,20 +94,20 @@ def test_destroy_asks_and_leaves_nothing(applied: DeployUser) -> None:
     assert own.templates.listed({"creator_id": {"eq": own.user_id}}) == []
 
 
-def test_what_is_not_there_is_not_destroyed(person: DeployUser) -> None:
-    """That is no error."""
+def test_destroy_without_a_fleet_is_no_error(person: DeployUser) -> None:
+    """`destroy` without a fleet is not an error."""
     assert "the account has nothing of this fleet" in person.deploy("destroy")
 
 
 def test_a_plan_in_a_file_is_applied_once(person: DeployUser) -> None:
-    """With the image that it was made with."""
+    """`apply --plan` applies a stored plan with the image that it was made with."""
     person.deploy("plan", "--out", "plan.json", code=2)
     person.tells_no_secret((person.home / "plan.json").read_text("utf-8"))
     assert "5 changes" in person.deploy("apply", "--plan", "plan.json", image=None)
 
 
-def test_a_plan_that_cannot_work_is_warned_of(person: DeployUser) -> None:
-    """In each form of the plan; a warning changes neither the plan nor the exit code."""
+def test_every_form_of_a_plan_has_its_warnings(person: DeployUser) -> None:
+    """Warnings appear in each form of the plan, and change neither the plan nor the exit code."""
     (person.home / "vast.toml").write_text(FLEET.replace("disk_gb = 60", "disk_gb = 16"), "utf-8")
     assert "! template: disk_gb = 16 is too small" in person.deploy("plan", code=2)
     assert "- **Warning** template: disk_gb" in person.deploy("plan", "--markdown", code=2)
@@ -115,7 +115,7 @@ def test_a_plan_that_cannot_work_is_warned_of(person: DeployUser) -> None:
 
 
 def test_a_stale_plan_is_refused(person: DeployUser) -> None:
-    """The account has changed since it was made."""
+    """`apply --plan` refuses a plan when the account has changed."""
     with Account(person.local.api_key, person.local.url) as account:
         plan = as_dict(make_plan(fleet(), account.read()))
     (person.home / "plan.json").write_text(json.dumps(plan), "utf-8")
@@ -124,8 +124,8 @@ def test_a_stale_plan_is_refused(person: DeployUser) -> None:
     assert "the account has changed since this plan was made" in person.said
 
 
-def test_a_stranger_can_plan(applied: DeployUser) -> None:
-    """Against a stored snapshot, without any key, as a comment."""
+def test_a_plan_against_a_snapshot_needs_no_key(applied: DeployUser) -> None:
+    """`plan --snapshot` works without a key and prints Markdown."""
     held = applied.deploy("snapshot")
     applied.tells_no_secret(held)
     (applied.home / "snapshot.json").write_text(held, "utf-8")
@@ -137,7 +137,7 @@ def test_a_stranger_can_plan(applied: DeployUser) -> None:
 
 
 def test_a_bad_version_goes_back(applied: DeployUser) -> None:
-    """Apply ends with 1 and says so; then a rollback has nothing to move."""
+    """`apply` of a bad version exits with 1 and rolls back, so that a rollback has nothing to do."""
     applied.local.configure(AccountFaultConfig(lifecycles={NEXT: WorkerLifecycle(ends="error")}))
     applied.deploy("apply", image=NEXT, code=1)
     assert "rolled back to the previous version: fast, cheap" in applied.said
@@ -145,7 +145,7 @@ def test_a_bad_version_goes_back(applied: DeployUser) -> None:
 
 
 def test_a_rollback_by_hand(applied: DeployUser) -> None:
-    """A first version remembers none; then groups and workers have the one before."""
+    """`rollback` is an error for a first version, and otherwise restores groups and workers."""
     applied.deploy("rollback", code=1)
     assert "the template names no previous version; give one with --to HASH" in applied.said
     (first,) = {row["template_hash"] for row in applied.local.holdings.groups.values()}
@@ -155,8 +155,8 @@ def test_a_rollback_by_hand(applied: DeployUser) -> None:
     assert {member.template_hash for member in applied.local.workers.members.values()} == {first}
 
 
-def test_what_can_not_be_read_is_said(person: DeployUser) -> None:
-    """The file's problems with their places; no key."""
+def test_an_invalid_file_and_a_missing_key_are_reported(person: DeployUser) -> None:
+    """Problems of the file, with their keys, and a missing API key are reported."""
     (person.home / "bad.toml").write_text("endpint = 1\n", "utf-8")
     person.deploy("plan", "--file", "bad.toml", code=1)
     assert "  endpint: unknown key. Did you mean 'endpoint'?" in person.said
@@ -165,7 +165,7 @@ def test_what_can_not_be_read_is_said(person: DeployUser) -> None:
 
 
 def test_a_wrong_key_is_not_repeated(person: DeployUser) -> None:
-    """Vast's no is."""
+    """The message for a wrong key has Vast's reason and not the key."""
     person.deploy("plan", code=1, VAST_API_KEY="wrong-key")
     assert "invalid user key" in person.said
     assert "wrong-key" not in person.said

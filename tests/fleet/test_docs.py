@@ -1,4 +1,4 @@
-"""`docs/deploy.md` says what the code says."""
+"""`docs/deploy.md` agrees with the code."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def default_text(value: object) -> str:
 
 
 def test_every_key_has_its_row() -> None:
-    """Table, key, default and meaning, in the order of the code; and no row says more."""
+    """The table has one row for each key, in the order of the code, and no others."""
     table = DOCS.partition("\n## `vast.toml`")[2].partition("\n## ")[0].replace("`", "")
     rows = [tuple(map(str.strip, row)) for row in re.findall(r"^\|(.+?)\| (\w+) \|(.*?)\|(.+)\|$", table, re.M)]
     wanted = [
@@ -44,13 +44,13 @@ def test_every_key_has_its_row() -> None:
 
 
 def test_the_plan_is_what_the_command_prints() -> None:
-    """For the shipped file with an id, and an empty account."""
+    """The page has the plan of the shipped file with an id on an empty account."""
     plan = make_plan(read_fleet(with_id((ROOT / "vast.toml").read_text("utf-8"), "3f9c2a7e81d04b56"), IMAGE), EMPTY)
     assert "\n".join(lines(plan)) in DOCS
 
 
 def test_the_times_follow_from_the_inputs() -> None:
-    """The worked table is computed from the table of inputs by the formula beside it."""
+    """The table of times follows from the inputs and the formula."""
     values = {name: float(value) for name, value in re.findall(r"^\| `(\w+)` \| ([\d.]+) \|", DOCS, re.M)}
     for name, models, prove in (("SDXL", "M_sdxl", "B_sdxl"), ("FLUX fp8", "M_flux", "B_flux")):
         for rate in (500, 2000):
@@ -63,6 +63,6 @@ def test_the_times_follow_from_the_inputs() -> None:
 
 
 def time(v: dict[str, float], models: float, prove: float, rate: float) -> float:
-    """Seconds from the plan's last call to a ready worker."""
+    """Return the seconds from the plan's last call to a ready worker."""
     through = 8000 / (rate * v["e"])
     return round(v["A"] + v["I"] * through + v["U"] / v["u"] + v["S"] + models * through + prove)

@@ -1,4 +1,4 @@
-"""A refusal of Vast's ends the command with an exit code that a pipeline stops at (T41)."""
+"""A command that Vast rejects exits with a code that stops a pipeline (T41)."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ SUBCOMMANDS.remove("init")
 """It only writes the file."""
 
 
-def test_vasts_own_command_line_says_that_all_is_well(local: LocalAccount, tmp_path: Path) -> None:
-    """What ours guards against: it is refused, nothing is made, and it exits with 0."""
+def test_vasts_own_command_exits_with_0_on_errors(local: LocalAccount, tmp_path: Path) -> None:
+    """Vast's own command is rejected, creates nothing, and exits with 0."""
     create = ("create", "endpoint", "--endpoint_name", "comfy", "--url", local.url, "--api-key", WRONG)
     home = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path), "VASTAI_NO_UPDATE_CHECK": "1"}
     done = subprocess.run(
@@ -40,7 +40,7 @@ def test_vasts_own_command_line_says_that_all_is_well(local: LocalAccount, tmp_p
 
 @pytest.mark.parametrize("name", SUBCOMMANDS)
 def test_a_refusal_is_an_exit_code(name: str, local: LocalAccount, tmp_path: Path) -> None:
-    """Every command asks Vast, is refused, says so and exits with 1."""
+    """Every command that Vast rejects prints the reason and exits with 1."""
     (tmp_path / "vast.toml").write_text(FLEET, "utf-8")
     given = {**VALUES, "VAST_API_KEY": WRONG}
     done = cli("deploy", name, *NEEDED.get(name, ()), "--server-url", local.url, cwd=tmp_path, **given)

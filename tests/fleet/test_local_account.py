@@ -1,4 +1,4 @@
-"""The stand-in under Vast's own clients, unmodified."""
+"""The simulated account with Vast's own clients, unmodified."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from worker.simulators.vast_account import AccountFaultConfig, CallFault, LocalA
 
 
 def test_vasts_own_client_builds_a_fleet(local: LocalAccount) -> None:
-    """Every call of the SDK that a fleet needs finds what it looks for in the answer."""
+    """Every call of the SDK that a fleet needs works on the simulated account."""
     vast = VastAI(local.api_key, local.url, retry=1)
     made = vast.create_template(name="comfy", image="example/worker", search_params="gpu_ram>=24")
     hash_id = made["template"]["hash_id"]
@@ -48,15 +48,15 @@ def test_vasts_own_client_builds_a_fleet(local: LocalAccount) -> None:
     assert (local.holdings.endpoints, local.holdings.groups, local.holdings.templates.rows) == ({}, {}, {})
 
 
-def test_vasts_own_client_makes_two_of_one(local: LocalAccount) -> None:
-    """What ours guards against: its retries send a POST again that took effect (T45)."""
+def test_vasts_own_client_creates_duplicates(local: LocalAccount) -> None:
+    """The retries of Vast's client repeat a POST that took effect (T45)."""
     local.configure(AccountFaultConfig(faults={1: CallFault.DROPPED}))
     VastAI(local.api_key, local.url).create_endpoint(endpoint_name="comfy")
     assert [row["endpoint_name"] for row in local.holdings.endpoints.values()] == ["comfy", "comfy"]
 
 
-def test_limits_are_told_in_plain_text(local: LocalAccount) -> None:
-    """By kind of call, whatever the id; no Retry-After unless it is switched on."""
+def test_rate_limits_are_plain_text(local: LocalAccount) -> None:
+    """A rate limit applies to each kind of call, and has Retry-After only when switched on."""
     local.configure(AccountFaultConfig(interval_s=5))
     headers = {"Authorization": f"Bearer {local.api_key}"}
     answers = [requests.get(f"{local.url}/api/v0/{kind}/", headers=headers, timeout=5) for kind in ("secrets",) * 2]
@@ -66,7 +66,7 @@ def test_limits_are_told_in_plain_text(local: LocalAccount) -> None:
 
 
 async def test_an_endpoint_of_the_account_has_real_workers(tmp_path: Path) -> None:
-    """Made through the account, it is found by Vast's client at the same URL, and a worker that reported answers."""
+    """Vast's client finds an endpoint of the account at its URL, and a real worker responds."""
     async with (
         vast_router.serve() as vast,
         vast_account.serve(vast=vast) as local,
@@ -88,7 +88,7 @@ def make(local: LocalAccount) -> None:
 
 
 def test_a_person_can_start_it() -> None:
-    """Says where it is and with which key, works, and ends on Ctrl-C."""
+    """The command prints URL and key, serves the account, and exits on Ctrl-C."""
     command = [sys.executable, "-m", "worker.simulators.vast_account"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

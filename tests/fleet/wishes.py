@@ -1,4 +1,4 @@
-"""A fleet as a file, and what an apply makes of an account."""
+"""A fleet as a file, and the state of an account after an apply."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ limit_s = 0.4
 
 
 def fleet(image: str = IMAGE, **replaced: str) -> Fleet:
-    """`replaced` are texts of the file by what they become; a key's `__` stands for ` = `."""
+    """Return the fleet; `replaced` maps texts of the file to new ones, with `__` for ` = `."""
     text = FLEET
     for old, new in replaced.items():
         key, _, value = old.partition("__")
@@ -71,7 +71,7 @@ def fleet(image: str = IMAGE, **replaced: str) -> Fleet:
 
 @dataclass
 class RecordedApply:
-    """What an apply said meanwhile."""
+    """Records the messages of an apply."""
 
     steps: list[Step] = field(default_factory=list)
     looks: list[ReadinessProgress] = field(default_factory=list)
@@ -94,7 +94,7 @@ def carry_out(
     smoke: Callable[[], SmokeResult] | None = None,
     heard: RecordedApply | None = None,
 ) -> ApplyResult:
-    """As the command does it: read, plan, apply."""
+    """Read, plan and apply, as the command does."""
     actual = account.read()
     plan = make_plan(wanted, actual, rotate)
     execution = Execution(account, wanted, fleet_resources(wanted, actual), values_for(wanted, plan, VALUES))
@@ -102,7 +102,7 @@ def carry_out(
 
 
 def state(local: LocalAccount) -> dict[str, Any]:
-    """What the account holds, without numbers and keys: equal for two accounts that hold the same."""
+    """Return the contents of the account without ids and keys, for comparisons."""
     own, gone = local.holdings, ("id", "api_key", "user_id", "endpoint_id", "created_at")
     mine = list(own.templates.listed({"creator_id": {"eq": own.user_id}}))
     return {

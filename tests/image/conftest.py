@@ -18,7 +18,7 @@ def toolbox() -> Toolbox:
 
 @pytest.fixture(scope="session")
 def image(toolbox: Toolbox) -> str:
-    """Its name; unchanged layers are kept from run to run."""
+    """Return the image's name; unchanged layers are reused between runs."""
     name, seconds = build(toolbox)
     print(f"built in {seconds:.1f} s")
     return name

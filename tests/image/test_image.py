@@ -1,4 +1,4 @@
-"""A container of the image, run as a fleet would: read-only, without root, without any capability, TLS on."""
+"""A container of the image as a fleet runs it: read-only, without root and capabilities, with TLS."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ STATE = "/var/lib/comfy-worker"
 
 @contextmanager
 def container(engine: docker.DockerClient, image: str, environment: Mapping[str, str]) -> Iterator[Container]:
-    """Running, and gone on leaving; pytest shows what it said where a test fails."""
+    """Run a container while the context lasts, and print its log."""
     running = engine.containers.run(
         image,
         detach=True,
@@ -49,7 +49,7 @@ def container(engine: docker.DockerClient, image: str, environment: Mapping[str,
 
 @asynccontextmanager
 async def on_vast(engine: docker.DockerClient, image: str) -> AsyncIterator[tuple[Container, LocalVast, Any]]:
-    """A container with what Vast sets, and where Vast is; ready. The last is the SDK's own handle of its endpoint."""
+    """Run a container with Vast's variables and a simulated Vast, and yield it with the SDK's endpoint."""
     async with vast_router.serve() as vast:
         environment = await vast.worker_env(1)
         environment |= {
@@ -66,7 +66,7 @@ async def on_vast(engine: docker.DockerClient, image: str) -> AsyncIterator[tupl
 
 
 def run(container: Container, *command: str) -> tuple[int, str]:
-    """Exit code and output of a command inside."""
+    """Return the exit code and the output of a command in the container."""
     code, output = container.exec_run(list(command))
     return code, output.decode()
 
@@ -74,7 +74,7 @@ def run(container: Container, *command: str) -> tuple[int, str]:
 async def test_a_job_through_the_router_brings_a_picture(
     engine: docker.DockerClient, image: str, toolbox: Toolbox
 ) -> None:
-    """Signed certificate, TLS, Vast's own client, router, worker, picture; then healthy; then drained and 0."""
+    """A job through the router returns an image, the container is healthy, and it drains on stop."""
     async with on_vast(engine, image) as (running, vast, endpoint):
         assert vast.record.statuses[-1].url.startswith("https://")
         answer = await endpoint.request("/generate/sync", {"workflow": workflows.picture(color=4242)}, cost=1)
@@ -94,7 +94,7 @@ async def test_a_job_through_the_router_brings_a_picture(
 
 
 def test_it_runs_as_nobody_and_writes_in_one_place(engine: docker.DockerClient, image: str) -> None:
-    """No root, no capability, nothing writable but its state and /tmp; a plain host needs no setting."""
+    """The container has no root and no capability, and writes only to its state and /tmp."""
     with container(engine, image, {"WORKER_GATEWAY_PORT": str(free_port())}) as running:
         _, ids = run(running, "id", "-u")
         assert ids.strip() == "10001"
@@ -107,7 +107,7 @@ def test_it_runs_as_nobody_and_writes_in_one_place(engine: docker.DockerClient, 
 
 
 def test_nothing_is_shipped_that_only_the_build_needs(toolbox: Toolbox, image: str) -> None:
-    """No compiler, no git, no pip, no cache, no certificate, no score of a benchmark."""
+    """The image has no compiler, git, pip, cache, certificate or score."""
     look = """
         for program in gcc cc git pip pip3 make; do command -v "$program"; done
         find /root/.cache /var/lib/apt/lists /build -type f 2>/dev/null
@@ -118,8 +118,8 @@ def test_nothing_is_shipped_that_only_the_build_needs(toolbox: Toolbox, image: s
     assert found.split() == []
 
 
-def test_it_says_what_it_is_made_of(toolbox: Toolbox, image: str) -> None:
-    """Bill of materials, catalog of node classes, labels."""
+def test_the_image_describes_itself(toolbox: Toolbox, image: str) -> None:
+    """The image has a bill of materials, a catalog of node classes, and labels."""
     cat = ("run", "--rm", "--no-healthcheck", "--entrypoint=cat", image)
     bill = json.loads(toolbox.podman(*cat, "/opt/comfy-worker/share/sbom.cdx.json"))
     names = {component["name"] for component in bill["components"]}
@@ -129,7 +129,7 @@ def test_it_says_what_it_is_made_of(toolbox: Toolbox, image: str) -> None:
 
 
 def test_an_argument_counts_whatever_is_cached(toolbox: Toolbox, image: str) -> None:
-    """Another revision is another label and another benchmark's score, another user another user."""
+    """Another revision or user changes label, score and user in spite of the cache."""
     name, _ = build(toolbox, f"{image}-root", REVISION="abc", RUN_AS="root")
     config = json.loads(toolbox.podman("image", "inspect", name))[0]["Config"]
     assert (config["User"], config["Labels"]["org.opencontainers.image.revision"]) == ("root", "abc")

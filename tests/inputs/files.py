@@ -1,4 +1,4 @@
-"""Pictures, films and workflows that a request may bring."""
+"""Images, videos and workflows for requests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def png(width: int = 40, height: int = 30, color: str = "red", **options: Any) -
 
 
 def noise(side: int = 200) -> bytes:
-    """A picture whose base64 is a long string."""
+    """Return a PNG whose base64 is longer than 64 KiB."""
     image = Image.frombytes("RGB", (side, side), random.Random(side).randbytes(side * side * 3))
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
@@ -28,7 +28,7 @@ def noise(side: int = 200) -> bytes:
 
 
 def loading(value: object, class_type: str = "LoadImage", name: str = "image") -> Workflow:
-    """A workflow that opens one file and saves it."""
+    """Return a workflow that loads one file and saves it."""
     return {
         "1": {"class_type": class_type, "inputs": {name: value}, "_meta": {"title": "Photo"}},
         "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "inputs"}},
@@ -36,7 +36,7 @@ def loading(value: object, class_type: str = "LoadImage", name: str = "image") -
 
 
 def huge_png(width: int, height: int) -> bytes:
-    """A picture of 100 bytes that unpacks to gigabytes."""
+    """Return a PNG of 100 bytes that decodes to gigabytes."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
@@ -46,7 +46,7 @@ def huge_png(width: int, height: int) -> bytes:
 
 
 def many_frames() -> bytes:
-    """A film of a few kilobytes with as many pixels as a very large picture."""
+    """Return a GIF of a few kilobytes whose frames have as many pixels as a very large image."""
     buffer = io.BytesIO()
     frames = [Image.new("1", (1000, 1000), number % 2) for number in range(100)]
     frames[0].save(buffer, "PNG", save_all=True, append_images=frames[1:])

@@ -1,4 +1,4 @@
-"""Base64 in place of a file's name, where it certainly is a file."""
+"""Base64 in place of a file name in a file input."""
 
 from __future__ import annotations
 
@@ -47,16 +47,16 @@ def width(body: dict[str, Any]) -> int:
 
 @pytest.mark.parametrize("dialect", [native, runpod, vast], ids=lambda dialect: dialect.__name__)
 @pytest.mark.parametrize("data", [png(), noise(200)], ids=["in memory", "in a file"])
-async def test_it_is_read_in_every_dialect(client: Client, dialect: Any, data: bytes) -> None:
-    """A short text, and one of more than 64 KiB, which goes to a file as it arrives."""
+async def test_base64_is_read_in_every_dialect(client: Client, dialect: Any, data: bytes) -> None:
+    """Short base64, and base64 of more than 64 KiB, is read as a file in each dialect."""
     status, body = await client.post("/generate/sync", dialect(loading(text_of(data))))
     assert (status, width(body)) == (200, 40 if len(data) < 9999 else 200), body
 
 
 @pytest.mark.parametrize("data", [png(), noise(200)], ids=["short", "long"])
 @pytest.mark.parametrize("form", ["wrapped", "unpadded", "URL-safe", "escaped twice"])
-async def test_it_may_be_written_in_any_way(client: Client, data: bytes, form: str) -> None:
-    """With line breaks, without padding, in the alphabet for URLs, or in JSON that was escaped twice."""
+async def test_base64_may_have_any_form(client: Client, data: bytes, form: str) -> None:
+    """Base64 is accepted with line breaks, without padding, in the URL alphabet, and escaped twice."""
     data += b"\0" * (4 - len(data) % 3)  # so that there is padding to leave out
     text = {
         "wrapped": base64.encodebytes(data).decode().replace("\n", "\r\n"),
@@ -69,14 +69,14 @@ async def test_it_may_be_written_in_any_way(client: Client, data: bytes, form: s
 
 
 @pytest.mark.parametrize("name", ["PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF"])
-async def test_every_format_is_known(client: Client, name: str) -> None:
-    """By the first bytes of the picture."""
+async def test_every_image_format_is_recognised(client: Client, name: str) -> None:
+    """Base64 of each image format is recognised by its first bytes."""
     status, body = await client.post("/generate/sync", native(loading(text_of(saved(name)))))
     assert (status, width(body)) == (200, 40), body
 
 
-async def test_two_nodes_have_each_their_own(client: Client) -> None:
-    """And one picture in two nodes is one file."""
+async def test_two_nodes_get_their_own_images(client: Client) -> None:
+    """Two nodes with different base64 get different files, and two nodes with the same base64 get one file."""
     workflow = loading(text_of(png(41)))
     workflow["3"] = {"class_type": "LoadImage", "inputs": {"image": text_of(png(42))}}
     workflow["4"] = {"class_type": "SaveImage", "inputs": {"images": ["3", 0], "filename_prefix": "b"}}
@@ -87,7 +87,7 @@ async def test_two_nodes_have_each_their_own(client: Client) -> None:
 
 @pytest.mark.parametrize("data", [b"no file of any kind " * 30, b"no file of any kind " * 5000], ids=["short", "long"])
 async def test_base64_of_something_else_is_refused(client: Client, data: bytes) -> None:
-    """The error says that it is base64, and what to write."""
+    """Base64 of an unknown format is refused with a message that says what to send."""
     status, body = await client.post("/generate/sync", native(loading(text_of(data))))
     assert (status, body["error"]["code"]) == (422, "file_not_allowed")
     assert "base64" in body["error"]["message"]
@@ -96,7 +96,7 @@ async def test_base64_of_something_else_is_refused(client: Client, data: bytes) 
 
 @pytest.mark.parametrize("data", [noise(30), noise(200)], ids=["short", "long"])
 async def test_damaged_base64_is_refused(client: Client, data: bytes) -> None:
-    """By the node that has it."""
+    """Damaged base64 is refused with an error that names the node."""
     text = text_of(data)
     status, body = await client.post("/generate/sync", native(loading(text[:1000] + "?!" + text[1000:])))
     assert (status, body["error"]["code"]) in {(400, "invalid_input_file"), (422, "file_not_allowed")}
@@ -104,8 +104,8 @@ async def test_damaged_base64_is_refused(client: Client, data: bytes) -> None:
 
 
 @pytest.mark.parametrize("data", [png(), noise(200)], ids=["short", "long"])
-async def test_elsewhere_base64_is_text(client: Client, data: bytes) -> None:
-    """A node that takes base64 gets it as it was sent."""
+async def test_base64_in_a_text_input_is_text(client: Client, data: bytes) -> None:
+    """A node with a text input gets base64 as it was sent."""
     text = text_of(data)
     workflow = picture() | {"7": {"class_type": "PrimitiveString", "inputs": {"value": text}}}
     workflow["8"] = {"class_type": "PreviewAny", "inputs": {"source": ["7", 0]}}
@@ -115,7 +115,7 @@ async def test_elsewhere_base64_is_text(client: Client, data: bytes) -> None:
 
 
 async def test_a_missing_file_of_the_mask_editor_is_named(client: Client) -> None:
-    """The error names the file to send."""
+    """The error for a missing file of the mask editor names the file to send."""
     status, body = await client.post("/generate/sync", native(loading("clipspace/clipspace-mask-7.png [input]")))
     assert (status, body["error"]["code"]) == (422, "file_not_allowed")
     assert "as 'clipspace/clipspace-mask-7.png'" in body["error"]["details"][0]["suggestion"]
@@ -138,8 +138,8 @@ async def test_a_missing_file_of_the_mask_editor_is_named(client: Client) -> Non
         (b"the quick brown fox " * 4, None),
     ],
 )
-async def test_a_file_is_known_by_its_first_bytes(head: bytes, kind: str | None) -> None:
-    """As it is, and as base64 of any alphabet, wrapped or without its padding."""
+async def test_a_file_is_recognised_by_its_first_bytes(head: bytes, kind: str | None) -> None:
+    """base64_media returns the media type for any alphabet, with line breaks and without padding."""
     assert media_type(head) == kind
     text = text_of(head)
     for written in (text, text.rstrip("="), base64.urlsafe_b64encode(head).decode(), f"{text[:20]}\r\n{text[20:]}"):
@@ -149,13 +149,13 @@ async def test_a_file_is_known_by_its_first_bytes(head: bytes, kind: str | None)
 @pytest.mark.parametrize(
     "name", ["photo.png", "a/b/c.png", "iVBORw0KGgo.png", "iVBORw0KGgo", "frames", "GIF89a", "", "ü" * 300, "x" * 64]
 )
-async def test_a_name_is_no_base64(name: str) -> None:
-    """However it begins."""
+async def test_a_name_is_not_base64(name: str) -> None:
+    """base64_media returns None for a file name."""
     assert base64_media(name) is None
     assert not looks_like_base64(name)
 
 
-async def test_a_long_text_that_is_no_base64_takes_no_time() -> None:
-    """The text is read once, however many blanks it has."""
+async def test_a_long_text_is_checked_quickly() -> None:
+    """looks_like_base64 reads a text with many spaces only once."""
     assert not looks_like_base64(" " * 1_000_000 + "!")
     assert not looks_like_base64("\\" * 1_000_000 + "!")

@@ -1,4 +1,4 @@
-"""What is in a file is known before ComfyUI opens it."""
+"""The content of a file is checked before ComfyUI opens it."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from worker.inputs.image_types import FORMATS
         (FileKind.AUDIO, png()),
     ],
 )
-def test_what_the_node_wants_is_what_it_gets(kind: FileKind, data: bytes, tmp_path: Path) -> None:
-    """An error page, half a picture, a film for a picture, a picture for a sound; in memory and on disk alike."""
+def test_a_file_of_the_wrong_kind_is_refused(kind: FileKind, data: bytes, tmp_path: Path) -> None:
+    """check_content refuses error pages, damaged images and other kinds of files, in memory and on disk."""
     path = tmp_path / "file"
     path.write_bytes(data)
     for file in (io.BytesIO(data), path):
@@ -52,13 +52,13 @@ def test_what_the_node_wants_is_what_it_gets(kind: FileKind, data: bytes, tmp_pa
     ],
 )
 def test_a_format_that_pillow_lacks_is_named(data: bytes, name: str) -> None:
-    """The message has the format, and those that can be opened here."""
+    """check_content names the unsupported format and the supported ones."""
     with pytest.raises(InvalidInputFile, match=rf"cannot open {name} files: send PNG, JPEG.* or TGA"):
         check_content(io.BytesIO(data), {FileKind.IMAGE}, 89)
 
 
-def test_a_broken_picture_of_a_known_format_is_damaged() -> None:
-    """Half a picture is not one of another format."""
+def test_a_damaged_image_of_a_known_format_is_named() -> None:
+    """check_content reports a truncated image as damaged, not as an unknown format."""
     with pytest.raises(InvalidInputFile, match=r"this PNG file cannot be read.*incomplete"):
         check_content(io.BytesIO(png()[:20]), {FileKind.IMAGE}, 89)
 
@@ -73,14 +73,14 @@ def test_a_broken_picture_of_a_known_format_is_damaged() -> None:
         (FileKind.AUDIO, b"ID3\4\0\0"),
     ],
 )
-def test_what_is_as_it_should_be_passes(kind: FileKind, data: bytes) -> None:
-    """The control; a film in a picture's format is a film."""
+def test_a_file_of_the_right_kind_passes(kind: FileKind, data: bytes) -> None:
+    """check_content accepts files of the right kind, and a video in an image format for a video input."""
     check_content(io.BytesIO(data), {kind}, 1000)
 
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_format_is_measured(name: str) -> None:
-    """Each that a loader may open, by all of its frames."""
+    """image_pixels returns the pixels of all frames for each format that a loader may open."""
     buffer = io.BytesIO()
     Image.new("RGB", (32, 32)).save(buffer, name)
     assert image_pixels(buffer) == 32 * 32
@@ -92,8 +92,8 @@ def test_every_format_is_measured(name: str) -> None:
 
 
 @pytest.mark.parametrize("damage", range(0, 60, 3))
-def test_damaged_pictures_raise_nothing(damage: int) -> None:
-    """Whatever a file does to Pillow, it is a picture or it isn't."""
+def test_damaged_images_raise_no_other_error(damage: int) -> None:
+    """image_pixels returns a number or None for damaged bytes of each format."""
     for whole in (png(), BOMBS["frames"], BOMBS["above the limit"]):
         broken = bytearray(whole)
         broken[damage : damage + 3] = b"\xff\xff\xff"
@@ -116,16 +116,16 @@ ENDLESS = {
 
 
 @pytest.mark.parametrize("data", [pytest.param(data, id=name) for name, data in ENDLESS.items()])
-def test_headers_without_end_are_given_up(data: bytes, tmp_path: Path) -> None:
-    """Pillow would read them byte by byte; the file is refused by name after so many pieces, on disk and in memory."""
+def test_endless_headers_are_refused(data: bytes, tmp_path: Path) -> None:
+    """check_content refuses an image with too many headers, on disk and in memory."""
     (tmp_path / "file").write_bytes(data)
     for file in (BytesIO(data), tmp_path / "file"):
         with pytest.raises(InvalidInputFile, match="too many comments and headers"):
             check_content(file, {FileKind.IMAGE}, 89)
 
 
-def test_pictures_with_many_pieces_are_read() -> None:
-    """A long GIF and a picture with some texts are no bombs."""
+def test_images_with_many_chunks_are_read() -> None:
+    """check_content accepts a long GIF and an image with a thousand texts."""
     frames = [Image.effect_noise((200, 200), 80 + number) for number in range(40)]
     data = BytesIO()
     frames[0].save(data, "GIF", save_all=True, append_images=frames[1:])

@@ -1,4 +1,4 @@
-"""An input that names an earlier output, where several engines have output folders of their own."""
+"""Earlier outputs as inputs, with several engines that have their own output folders."""
 
 from __future__ import annotations
 
@@ -18,36 +18,38 @@ OPENED = {"gpus": "2", "input_folders": "output/shared, temp"}
 
 
 def sized(width: int) -> Workflow:
-    """A picture of this width that takes a while, so that two run on two engines."""
+    """Return a workflow for an image of this width that runs long enough to overlap with another."""
     workflow = slow(0.4)
     workflow["1"]["inputs"]["width"] = width
     workflow["2"]["inputs"]["filename_prefix"] = "shared/mine"
     return workflow
 
 
-async def made(worker: Supervised, workflow: Workflow, who: str) -> tuple[int, object]:
-    """Status and width of the first picture, or the error's code."""
+async def first_image_width(worker: Supervised, workflow: Workflow, who: str) -> tuple[int, object]:
+    """Return the status and the width of the first image, or the error code."""
     status, body = await worker.post("/generate/sync", {"workflow": workflow}, **bearer(TOKENS[who]))
     return status, body["outputs"][0]["width"] if status == 200 else body["error"]["code"]
 
 
-async def test_it_is_the_callers_own_file_wherever_the_job_runs(tmp_path: Path) -> None:
-    """Two engines have given two callers' files one name; each gets its own, on either engine."""
+async def test_the_callers_own_file_is_found_on_any_engine(tmp_path: Path) -> None:
+    """Each of two callers gets their own file of the same name, on either engine."""
     tokens = SecretStr(",".join(f"{name}={token}" for name, token in TOKENS.items()))
     async with supervised(tmp_path, tokens=tokens, **OPENED) as worker:
         await worker.app.engines.settled()
-        both = await asyncio.gather(made(worker, sized(72), "ann"), made(worker, sized(88), "bob"))
+        both = await asyncio.gather(
+            first_image_width(worker, sized(72), "ann"), first_image_width(worker, sized(88), "bob")
+        )
         assert both == [(200, 72), (200, 88)]
         folders = [engine.config.output for engine in worker.app.engines.engines]
         assert all((folder / "shared" / "mine_00001_.png").is_file() for folder in folders if folder)
         for _ in range(2):
-            asked = [made(worker, loading(NAME), who) for who in ("ann", "bob", "ann", "bob")]
-            assert await asyncio.gather(*asked) == [(200, 72), (200, 88)] * 2
+            jobs = [first_image_width(worker, loading(NAME), who) for who in ("ann", "bob", "ann", "bob")]
+            assert await asyncio.gather(*jobs) == [(200, 72), (200, 88)] * 2
     assert not list((tmp_path / "engine" / "input").iterdir())
 
 
-async def test_what_the_operator_opened_is_found_in_every_engines_folder(tmp_path: Path) -> None:
-    """Of two the newer one; a name that leads elsewhere, or to nothing, is refused as with one engine."""
+async def test_an_opened_file_is_found_in_every_engines_folder(tmp_path: Path) -> None:
+    """The newest file of an opened folder is found. A name that leads out of the folder, or to no file, is refused."""
     async with supervised(tmp_path, **OPENED) as worker:
         await worker.app.engines.settled()
         folders = [engine.config.output for engine in worker.app.engines.engines]

@@ -1,4 +1,4 @@
-"""What a workflow may not name: everything but the job's own files and what the operator opened."""
+"""A workflow may name only the job's own files and files that the operator opened."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ TRAVERSAL = [
 
 @pytest.mark.parametrize("value", TRAVERSAL, ids=repr)
 def test_a_workflow_names_only_its_own_files(value: object) -> None:
-    """Names beside, above, absolute, in other folders, of other jobs, and those known only at run time."""
+    """check_names refuses relative, absolute and linked names of files that are not in the request."""
     workflow = loading(value) | {"3": {"class_type": "PrimitiveString", "inputs": {"value": "other.png"}}}
     with pytest.raises(FileNotAllowed) as refused:
         check(workflow)
@@ -94,7 +94,7 @@ OTHER_CLASSES = [
 
 @pytest.mark.parametrize(("class_type", "name", "value"), OTHER_CLASSES)
 def test_every_class_that_opens_files(class_type: str, name: str, value: str) -> None:
-    """Loaders of every kind, paths of the machine's, model names and whatever else names a job's folder."""
+    """check_names checks loaders, path inputs, model names, and any input that names a job's folder."""
     with pytest.raises(FileNotAllowed) as refused:
         check(picture() | {"9": loading(value, class_type, name)["1"]})
     assert refused.value.details[0].class_type == class_type
@@ -111,13 +111,13 @@ def test_every_class_that_opens_files(class_type: str, name: str, value: str) ->
         ("SaveImage", "filename_prefix", "a/b"),
     ],
 )
-def test_what_is_no_file_of_anybodys_passes(class_type: str, name: str, value: str) -> None:
-    """The control: no file at all, models in folders, and texts that only look like paths."""
+def test_texts_that_name_no_file_pass(class_type: str, name: str, value: str) -> None:
+    """check_names accepts empty values, models in folders, and texts that only look like paths."""
     check(picture() | {"9": loading(value, class_type, name)["1"]})
 
 
-def test_a_file_of_the_same_name_opens_nobody_elses() -> None:
-    """A path with another job's folder is refused even where its last part is one of the request's own files."""
+def test_a_file_of_the_same_name_opens_no_other_file() -> None:
+    """check_names refuses a path with another job's folder, even if the request has a file of that name."""
     workflow = loading(f"{JOB}/photo.png") | {"9": loading(f"{JOB}/photo.png", "SomePack", "path")["1"]}
     places = list(file_inputs(workflow, Catalog.bundled()))  # type: ignore[arg-type]
     request = JobRequest(workflow, inputs=(InputFile("photo.png", Path("photo.png"), 1, ""),))
@@ -126,8 +126,8 @@ def test_a_file_of_the_same_name_opens_nobody_elses() -> None:
     assert [detail.node_id for detail in refused.value.details] == ["1", "9"]
 
 
-def test_everything_is_told_at_once() -> None:
-    """Each bad name is a detail of its own."""
+def test_all_bad_names_are_reported_at_once() -> None:
+    """check_names raises one error with a detail for each bad name."""
     with pytest.raises(FileNotAllowed) as refused:
         check(loading("/a.png") | {"8": loading("b.png")["1"], "9": loading(f"{JOB}/c.png")["1"]})
     assert [detail.node_id for detail in refused.value.details] == ["1", "8", "9", "9"]
@@ -135,13 +135,13 @@ def test_everything_is_told_at_once() -> None:
 
 @pytest.mark.parametrize("entry", ["../x", "/etc", "models", "input/../..", "~"])
 def test_a_folder_that_can_not_be_opened_stops_the_start(entry: str) -> None:
-    """Only folders that workflows can name."""
+    """OpenFolders.read raises StartupError for a folder that workflows cannot name."""
     with pytest.raises(StartupError, match="WORKER_INPUT_FOLDERS"):
         OpenFolders.read(f"input/a, {entry}", None)
 
 
 def test_the_catalog_says_which_inputs_are_files() -> None:
-    """By the folders that it knows, and by the marks that classes of any pack carry."""
+    """file_inputs finds inputs by their folders and by the upload marks of any pack."""
     catalog = Catalog.from_object_info(
         {"Pack": orjson.loads('{"input": {"required": {"a": [["x"], {"image_upload": true}], "b": ["STRING", {}]}}}')}
     )

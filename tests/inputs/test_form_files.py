@@ -1,4 +1,4 @@
-"""Files of a form: by the part's name, else by the name that the file has on the client's machine."""
+"""Files of a form, named by the part or by its filename."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ async def sent(client: Client, route: str, workflow: Any, parts: list[Part], **f
         form.add_field(name, data, filename=filename, content_type="image/png")
     for name, text in fields.items():
         form.add_field(name, text)
-    async with client.http.post(client.app.url + route, data=form) as answer:
-        return answer.status, await answer.json()
+    async with client.http.post(client.app.url + route, data=form) as response:
+        return response.status, await response.json()
 
 
 def width(body: dict[str, Any]) -> int:
@@ -63,7 +63,7 @@ NAMED = {
 
 @pytest.mark.parametrize("case", NAMED)
 async def test_a_node_names_the_part_or_the_file(client: Client, case: str) -> None:
-    """curl, pages and no-code tools name a part as they like: the file's own name counts where a node has it."""
+    """A file of a form is found by the name of its part, or by its filename."""
     workflow, parts, expected = NAMED[case]
     status, body = await sent(client, "/generate/sync", workflow, parts)
     assert (status, status == 200 and width(body)) == (200, expected), body
@@ -75,14 +75,14 @@ def files(*names: tuple[str, str]) -> list[SentFile]:
     return [SentFile(name, b"data", (filename,)) for name, filename in names]
 
 
-async def test_two_parts_with_one_filename_are_refused_where_a_node_names_it() -> None:
-    """No one can say which of them is meant; where no node names the file, they stay what they are."""
+async def test_two_parts_with_one_filename_are_refused_if_a_node_names_it() -> None:
+    """with_filenames refuses two parts with one filename only if a node names it."""
     prompt: Prompt = {"1": node("LoadImage", image="blob.png")}
     parts = files(("one", "blob.png"), ("two", "blob.png"))
     with pytest.raises(InvalidInputFile, match="two parts"):
         with_filenames(parts, (), prompt, CATALOG)
-    found = with_filenames(parts, (), {"1": node("LoadImage", image="one")}, CATALOG)
-    assert [file.name for file in found] == ["one", "two"]
+    renamed = with_filenames(parts, (), {"1": node("LoadImage", image="one")}, CATALOG)
+    assert [file.name for file in renamed] == ["one", "two"]
 
 
 @pytest.mark.parametrize(
@@ -95,16 +95,16 @@ async def test_two_parts_with_one_filename_are_refused_where_a_node_names_it() -
         ({"1": node("LoadImage", image="other/a.png")}, "a.png"),
     ],
 )
-async def test_only_inputs_that_take_files_name_one(prompt: Prompt, name: str) -> None:
-    """The word `image` beside a file, or a name inside a sentence, means no part; an unknown class may mean any."""
-    [found] = with_filenames(files(("image", "a.png")), (), prompt, CATALOG)
-    assert found.name == name
+async def test_only_file_inputs_name_a_file(prompt: Prompt, name: str) -> None:
+    """with_filenames ignores names in text inputs of known classes."""
+    [renamed] = with_filenames(files(("image", "a.png")), (), prompt, CATALOG)
+    assert renamed.name == name
 
 
 async def test_a_file_of_the_request_keeps_its_name(client: Client) -> None:
-    """What stands in `inputs` under the name goes before a part whose file is called so."""
-    [found] = with_filenames(files(("image", "a.png")), {"a.png"}, {"1": node("LoadImage", image="a.png")}, CATALOG)
-    assert found.name == "image"
+    """A file in `inputs` takes precedence over a part with the same filename."""
+    [renamed] = with_filenames(files(("image", "a.png")), {"a.png"}, {"1": node("LoadImage", image="a.png")}, CATALOG)
+    assert renamed.name == "image"
     inputs = json.dumps({"a.png": base64.b64encode(png(61)).decode()})
     status, body = await sent(client, "/generate/sync", loading("a.png"), [("image", "a.png", png(62))], inputs=inputs)
     assert (status, status == 200 and width(body)) == (200, 61), body
@@ -112,7 +112,7 @@ async def test_a_file_of_the_request_keeps_its_name(client: Client) -> None:
 
 
 async def test_parts_without_a_filename_are_fields(client: Client) -> None:
-    """`curl -F output_format=url -F keep_seeds=true`: they were files that no node used."""
+    """Parts without a filename, as `curl -F output_format=url` sends them, are fields of the request."""
     parts = [("image", "a.png", png())]
     status, body = await sent(
         client, "/generate/sync", loading("a.png"), parts, output_format="url", timeout_s="50", strict="true", id="f-1"
@@ -126,7 +126,7 @@ async def test_parts_without_a_filename_are_fields(client: Client) -> None:
 
 
 async def test_validate_warns_of_files_that_no_node_uses(client: Client) -> None:
-    """As the answer of the job would, in each way to send one."""
+    """`POST /validate` warns about unused files in each dialect and in a form."""
     picture = base64.b64encode(png()).decode()
     workflow = loading("a.png")
     bodies: list[dict[str, Any]] = [
@@ -135,11 +135,11 @@ async def test_validate_warns_of_files_that_no_node_uses(client: Client) -> None
         {"input": {"workflow": workflow, "images": [{"name": name, "image": picture} for name in ("a.png", "b.png")]}},
     ]
     for body in bodies:
-        status, answer = await client.post("/validate", body)
-        assert status == 200, answer
-        [warning] = answer["warnings"]
+        status, response = await client.post("/validate", body)
+        assert status == 200, response
+        [warning] = response["warnings"]
         assert "'b.png', and no node uses it" in warning["message"]
-    status, answer = await sent(client, "/validate", workflow, [("image", "a.png", png()), ("more", "b.png", png())])
-    assert [warning["message"].split(",")[0] for warning in answer["warnings"]] == [
+    status, response = await sent(client, "/validate", workflow, [("image", "a.png", png()), ("more", "b.png", png())])
+    assert [warning["message"].split(",")[0] for warning in response["warnings"]] == [
         "The request contains the file 'more'"
     ]

@@ -1,4 +1,4 @@
-"""Files of a request through the gateway: by URL, in the workflow, by name; and what a workflow may not name."""
+"""Files of a request through the gateway: by URL, in the workflow, and by name."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def sizes(body: dict[str, Any]) -> list[tuple[int, int]]:
 async def worker_and_origin(
     engine: EngineHandle, state: Path, *, shared: bool = True, **given: object
 ) -> AsyncIterator[tuple[Client, Origin]]:
-    """A worker to which a server with `/cat.png` is open."""
+    """Yield a client of a worker, and a server with `/cat.png` that the worker may fetch from."""
     folders = {} if shared else {"comfyui_output": None, "comfyui_input": None}
     async with AsyncExitStack() as stack:
         origin = await stack.enter_async_context(serving(**{"cat.png": content(png())}))
@@ -51,7 +51,7 @@ async def error_of(client: Client, workflow: Workflow, **more: object) -> tuple[
 
 @pytest.mark.parametrize("shared", [True, False], ids=["shared folders", "over HTTP"])
 async def test_a_url_by_name_and_in_place(engine: EngineHandle, tmp_path: Path, shared: bool) -> None:
-    """A URL is taken in `inputs` and where a file's name would stand; the worker fetches it, ComfyUI opens it."""
+    """A URL in `inputs`, or in place of a file name, is fetched and opened by ComfyUI."""
     workflow = loading("photo") | {f"1{node}": value for node, value in loading("").items()}
     workflow["12"]["inputs"]["images"] = ["11", 0]
     async with worker_and_origin(engine, tmp_path, shared=shared) as (client, origin):
@@ -64,7 +64,7 @@ async def test_a_url_by_name_and_in_place(engine: EngineHandle, tmp_path: Path, 
 
 
 async def test_runpod_images_by_url(engine: EngineHandle, tmp_path: Path) -> None:
-    """worker-comfyui's users asked for it; its dialect takes URLs too."""
+    """The runpod dialect accepts URLs in `images`."""
     async with worker_and_origin(engine, tmp_path) as (client, origin):
         image = {"name": "a.png", "image": origin.url("/cat.png")}
         status, body = await client.post("/generate/sync", {"input": {"workflow": loading("a.png"), "images": [image]}})
@@ -72,7 +72,7 @@ async def test_runpod_images_by_url(engine: EngineHandle, tmp_path: Path) -> Non
 
 
 async def test_a_url_in_a_text_stays_text(engine: EngineHandle, tmp_path: Path) -> None:
-    """Only what the catalog marks as a file is fetched: not what a prompt says, though it is nothing but a URL."""
+    """A URL in a text input is not fetched."""
     workflow = picture()
     async with worker_and_origin(engine, tmp_path) as (client, origin):
         text = origin.url("/cat.png")
@@ -85,7 +85,7 @@ async def test_a_url_in_a_text_stays_text(engine: EngineHandle, tmp_path: Path) 
 
 
 async def test_a_name_as_the_editor_saved_it(engine: EngineHandle, tmp_path: Path) -> None:
-    """`clipspace/x.png [input]` and a path of the author's machine are found under the plain name that is given."""
+    """`clipspace/x.png [input]` and a path of the author's machine mean the file with the plain name."""
     async with worker(engine, tmp_path) as client:
         for text in ("clipspace/x.png [input]", "C:\\Users\\me\\x.png", "/home/me/x.png"):
             request = {"workflow": loading(text), "inputs": {"x.png": base64_of(png())}}
@@ -94,7 +94,7 @@ async def test_a_name_as_the_editor_saved_it(engine: EngineHandle, tmp_path: Pat
 
 
 async def test_links_are_not_names(engine: EngineHandle, tmp_path: Path) -> None:
-    """A file that is named like a node changes no link to that node."""
+    """A file with the name of a node does not change links to that node."""
     async with worker(engine, tmp_path) as client:
         request = {"workflow": loading("1"), "inputs": {"1": base64_of(png())}}
         status, body = await client.post("/generate/sync", request)
@@ -102,7 +102,7 @@ async def test_links_are_not_names(engine: EngineHandle, tmp_path: Path) -> None
 
 
 async def test_fetched_files_are_released_and_removed(engine: EngineHandle, tmp_path: Path) -> None:
-    """After the job nothing is in ComfyUI's folder; the cache has the file once, and may evict it."""
+    """After the job the file is not in ComfyUI's folder, and the cache may evict its copy."""
     before = set(engine.input.iterdir())
     async with worker_and_origin(engine, tmp_path) as (client, origin):
         request = {"workflow": loading("a"), "inputs": {"a": origin.url("/cat.png"), "b": origin.url("/cat.png?2")}}
@@ -120,8 +120,8 @@ REFUSED_URLS = [
 ]
 
 
-async def test_the_files_of_ended_jobs_make_room(engine: EngineHandle, tmp_path: Path) -> None:
-    """Two jobs whose files don't fit together run one after the other; one that needs both at once is told why not."""
+async def test_files_of_ended_jobs_are_evicted(engine: EngineHandle, tmp_path: Path) -> None:
+    """Two jobs whose files do not fit together run one after the other. A job that needs both files fails."""
     async with worker_and_origin(engine, tmp_path, fetch_cache=1) as (client, origin):
         for name in ("a", "b"):
             noise = Image.frombytes("RGB", (500, 500), random.Random(name).randbytes(750_000))
@@ -138,7 +138,7 @@ async def test_the_files_of_ended_jobs_make_room(engine: EngineHandle, tmp_path:
 @pytest.mark.parametrize("url", [*REFUSED_URLS, "http://localhost:22/"])
 @pytest.mark.parametrize("in_place", [True, False])
 async def test_refused_urls_name_the_input(client: Client, url: str, in_place: bool) -> None:
-    """The guard stands behind both ways in; its error names the input and the cure."""
+    """The error for a refused URL names the input and a suggestion."""
     request: dict[str, Any] = {} if in_place else {"inputs": {"photo.png": url}}
     status, code, error = await error_of(client, loading(url if in_place else "photo.png"), **request)
     assert (status, code) == (400, "url_refused")
@@ -147,7 +147,7 @@ async def test_refused_urls_name_the_input(client: Client, url: str, in_place: b
 
 
 async def test_a_redirect_into_the_network_is_refused(engine: EngineHandle, tmp_path: Path) -> None:
-    """Through the gateway as well, and the internal address is in no answer."""
+    """A redirect to an internal address is refused, and the response does not contain the address."""
     async with worker_and_origin(engine, tmp_path) as (client, origin):
         origin.answers["/evil.png"] = redirect("http://169.254.169.254/secret")
         status, code, error = await error_of(client, loading(origin.url("/evil.png")))
@@ -155,8 +155,8 @@ async def test_a_redirect_into_the_network_is_refused(engine: EngineHandle, tmp_
     assert "secret" not in str(error)
 
 
-async def test_failed_downloads_are_the_clients_to_mend(engine: EngineHandle, tmp_path: Path) -> None:
-    """404 at the origin is 422 here, never 5xx, and the query, which may be a signature, is not repeated."""
+async def test_failed_downloads_are_client_errors(engine: EngineHandle, tmp_path: Path) -> None:
+    """A 404 of the origin is 422 `fetch_failed`, and the error does not contain the query of the URL."""
     async with worker_and_origin(engine, tmp_path) as (client, origin):
         url = origin.url("/nothing.png?signature=s3cr3t")
         status, code, error = await error_of(client, loading("a.png"), inputs={"a.png": url})
@@ -167,7 +167,7 @@ async def test_failed_downloads_are_the_clients_to_mend(engine: EngineHandle, tm
 
 @pytest.mark.parametrize("value", ["../outside.png", "other.png", "result.png [output]", {"__value__": "/etc/passwd"}])
 async def test_a_workflow_names_only_its_own_files(client: Client, engine: EngineHandle, value: object) -> None:
-    """Files that are there, beside the job's own, above them and in other folders: refused before ComfyUI is asked."""
+    """A workflow that names existing files of others is refused before ComfyUI gets it."""
     others = (engine.input / "other.png", engine.output / "result.png", engine.base / "outside.png")
     for path in others:
         path.parent.mkdir(exist_ok=True)
@@ -181,7 +181,7 @@ async def test_a_workflow_names_only_its_own_files(client: Client, engine: Engin
 
 @pytest.mark.parametrize("value", ["shelf/a.png", "shelf/a.png [input]", "shelf/deep/a.png"])
 async def test_an_open_folder_may_be_named(engine: EngineHandle, tmp_path: Path, value: str) -> None:
-    """What the operator opened, and all below it."""
+    """A workflow may name files in an opened folder and in folders inside it."""
     for path in (engine.input / "shelf" / "a.png", engine.input / "shelf" / "deep" / "a.png"):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(png())
@@ -194,7 +194,7 @@ async def test_an_open_folder_may_be_named(engine: EngineHandle, tmp_path: Path,
 
 
 async def test_a_link_out_of_an_open_folder_is_not_followed(engine: EngineHandle, tmp_path: Path) -> None:
-    """A symbolic link is what it leads to, a file or a folder."""
+    """A symbolic link in an opened folder counts as its target, for files and folders."""
     shelf = engine.input / "linked"
     shelf.mkdir()
     (tmp_path / "secret.png").write_bytes(png())
@@ -211,21 +211,21 @@ async def test_a_link_out_of_an_open_folder_is_not_followed(engine: EngineHandle
 @pytest.mark.parametrize(
     "name", ["../x.png", "a//b.png", "..", ".", "", "x\x00.png", "a\\..\\b.png", "/etc/passwd", "n" * 201]
 )
-async def test_names_of_fetched_files_are_plain(client: Client, name: str) -> None:
-    """As for files that come with the request."""
+async def test_names_of_fetched_files_are_checked(client: Client, name: str) -> None:
+    """Names of files to fetch follow the same rules as names of sent files."""
     status, code, _ = await error_of(client, picture(), inputs={name: "https://example.com/a.png"})
     assert (status, code) == (400, "invalid_input_file")
 
 
-async def test_a_path_node_gets_the_path_of_a_given_file(engine: EngineHandle, tmp_path: Path) -> None:
-    """A class that wants a path of the machine's is given that of the job's own file; without one it is refused."""
+async def test_a_path_input_gets_the_path_of_the_file(engine: EngineHandle, tmp_path: Path) -> None:
+    """A path input gets the path of the job's file. Without access to the input folder it is refused."""
     workflow = picture() | {"9": loading("clip.mp4", "VHS_LoadVideoPath", "video")["1"]}
     files = {"clip.mp4": base64_of(b"\0\0\0\x18ftypmp42")}
     async with worker(engine, tmp_path / "shared") as client:
         status, body = await client.post("/generate/sync", {"workflow": workflow, "inputs": files})
         assert status == 200, body
-        async with client.http.get(f"{engine.url}/history?max_items=1") as answer:
-            [entry] = (await answer.json()).values()
+        async with client.http.get(f"{engine.url}/history?max_items=1") as response:
+            [entry] = (await response.json()).values()
         path = Path(entry["prompt"][2]["9"]["inputs"]["video"])
         assert (path.parent.parent, path.name) == (engine.input, "clip.mp4")
     async with worker(engine, tmp_path, comfyui_input=None) as client:
@@ -234,29 +234,29 @@ async def test_a_path_node_gets_the_path_of_a_given_file(engine: EngineHandle, t
 
 
 @pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS)
-@pytest.mark.parametrize("way", ["base64", "data URI", "URL"])
-async def test_picture_bombs_never_reach_comfyui(engine: EngineHandle, tmp_path: Path, bomb: bytes, way: str) -> None:
-    """Measured by the header, however they come."""
+@pytest.mark.parametrize("form", ["base64", "data URI", "URL"])
+async def test_image_bombs_never_reach_comfyui(engine: EngineHandle, tmp_path: Path, bomb: bytes, form: str) -> None:
+    """An image that decodes to gigabytes is refused by its header, however it was sent."""
     async with worker_and_origin(engine, tmp_path) as (client, origin):
         origin.answers["/bomb.png"] = content(bomb)
-        given = {"base64": base64_of(bomb), "URL": origin.url("/bomb.png"), "data URI": ""}[way]
-        value = f"data:image/png;base64,{base64_of(bomb)}" if way == "data URI" else "a.png"
+        given = {"base64": base64_of(bomb), "URL": origin.url("/bomb.png"), "data URI": ""}[form]
+        value = f"data:image/png;base64,{base64_of(bomb)}" if form == "data URI" else "a.png"
         inputs = {"inputs": {"a.png": given}} if given else {}
         status, code, error = await error_of(client, loading(value), **inputs)
     assert (status, code) == (400, "invalid_input_file")
     assert "million pixels" in error["message"]
 
 
-async def test_the_limit_of_pictures_is_the_operators(engine: EngineHandle, tmp_path: Path) -> None:
-    """A picture just below passes, one just above doesn't."""
+async def test_the_operator_sets_the_limit_of_images(engine: EngineHandle, tmp_path: Path) -> None:
+    """An image just below WORKER_MAX_MEGAPIXELS passes, and one just above is refused."""
     async with worker(engine, tmp_path, max_megapixels=0.01) as client:
         for side, status in ((100, 200), (101, 400)):
             request = {"workflow": loading("a.png"), "inputs": {"a.png": base64_of(png(side, 100))}}
             assert (await client.post("/generate/sync", request))[0] == status
 
 
-async def test_an_error_page_is_no_picture(engine: EngineHandle, tmp_path: Path) -> None:
-    """What the node wants is checked before ComfyUI sees it, and told of the input."""
+async def test_an_error_page_is_not_an_image(engine: EngineHandle, tmp_path: Path) -> None:
+    """An error page for an image input is refused with an error that names the input."""
     async with worker_and_origin(engine, tmp_path) as (client, origin):
         origin.answers["/page"] = content(b"<html>please log in</html>")
         status, code, error = await error_of(client, loading(origin.url("/page")))

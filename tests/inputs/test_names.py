@@ -1,4 +1,4 @@
-"""How files of a request may be called, and which of them a text of the workflow means."""
+"""Names of a request's files, and matching of texts to them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NFC, NFD = (unicodedata.normalize(form, "é.png") for form in ("NFC", "NFD"))
     ],
 )
 def test_a_name_has_one_form(written: str, name: str) -> None:
-    """Both separators are one, and the annotation of the folder that is meant anyway is left out."""
+    """file_name normalises separators and removes ` [input]`."""
     assert file_name(written) == name
 
 
@@ -40,7 +40,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("name", HOSTILE, ids=ascii)
 def test_a_name_never_leaves_the_jobs_folder(name: str) -> None:
-    """Refused by its name: nothing is made of what could lie elsewhere on any system."""
+    """file_name refuses a name that could leave the job's folder on any system."""
     with pytest.raises(InvalidInputFile, match="cannot be the name"):
         file_name(name)
 
@@ -49,14 +49,14 @@ def test_a_name_never_leaves_the_jobs_folder(name: str) -> None:
     "names",
     [["a", "a/b"], ["a/b/c.png", "a/b"], ["x [output]", "[output]/x"], ["a [output]", "a/b [output]"]],
 )
-def test_two_files_never_need_one_place(names: list[str]) -> None:
-    """A file is not the folder of another one."""
+def test_two_files_never_have_one_path(names: list[str]) -> None:
+    """check_together refuses a file that is the folder of another file."""
     with pytest.raises(InvalidInputFile):
         check_together(names)
 
 
-def test_names_that_differ_lie_in_different_places() -> None:
-    """By folder, ComfyUI's own folders included, by case and by Unicode form."""
+def test_different_names_have_different_paths() -> None:
+    """stored_path returns different paths for names that differ in folder, case or Unicode form."""
     names = ["face.png", "a/face.png", "b/face.png", "face.png [output]", "face.png [temp]", "Face.png", NFC, NFD]
     names += ["a/b [output]", "Face.png/x [temp]"]
     check_together(names)
@@ -69,7 +69,7 @@ SENT = ["a/face.png", "b/face.png", "photo.png", "deep/down/only.png", "out.png 
 
 
 @pytest.mark.parametrize(
-    ("text", "meant"),
+    ("text", "expected"),
     [
         ("a/face.png", ["a/face.png"]),
         ("b\\face.png [input]", ["b/face.png"]),
@@ -91,19 +91,19 @@ SENT = ["a/face.png", "b/face.png", "photo.png", "deep/down/only.png", "out.png 
         ("/", []),
     ],
 )
-def test_a_text_means_the_file_that_it_certainly_names(text: str, meant: list[str]) -> None:
-    """Each of two files of one name is found by its folder, and a text that fits both names both."""
-    assert list(NameIndex(SENT).matches(text)) == meant
+def test_a_text_matches_the_best_name(text: str, expected: list[str]) -> None:
+    """NameIndex.matches returns the best match, or all of several equal ones."""
+    assert list(NameIndex(SENT).matches(text)) == expected
 
 
-def test_of_two_unicode_forms_each_means_itself() -> None:
-    """macOS writes é in another way than other systems do."""
+def test_each_of_two_unicode_forms_matches_itself() -> None:
+    """NameIndex.matches prefers the name in the same Unicode form."""
     index = NameIndex([NFC, NFD])
     assert (index.matches(NFC), index.matches(NFD)) == ((NFC,), (NFD,))
 
 
 def test_thousands_of_files_of_one_name() -> None:
-    """Each text is looked up, and not compared with every file."""
+    """NameIndex.matches looks up each of thousands of names without comparing all of them."""
     index = NameIndex([f"{number}/x.png" for number in range(10_000)])
     assert [index.matches(f"C:/in/{number}/X.png") for number in range(10_000)][-1] == ("9999/x.png",)
     assert [index.matches(f"none-{number}/x.png") for number in range(10_000)][-1] == ()

@@ -1,4 +1,4 @@
-"""An output of an earlier job as an input: by the job's id, or by the worker's own URL of it."""
+"""Outputs of earlier jobs as inputs, by job id or by the worker's own URL."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ TOKENS = {"ann": "a" * 32, "bob": "b" * 32}
 GONE = (422, "output_not_kept")
 
 
-async def made(client: Client, workflow: Workflow | None = None, who: str = "", **more: object) -> dict[str, Any]:
-    """The answer of a job that made a picture 72 pixels wide."""
+async def run_job(client: Client, workflow: Workflow | None = None, who: str = "", **more: object) -> dict[str, Any]:
+    """Run a job with an image of 72 pixels width, and return its response."""
     request = {"workflow": workflow or picture(72, 40), "output_format": "url", **more}
     status, body = await client.post("/generate/sync", request, **bearer(TOKENS.get(who, "")))
     assert status == 200, body
@@ -67,7 +67,7 @@ def editor(source: object) -> dict[str, Any]:
 
 
 def width(body: dict[str, Any]) -> int:
-    """Of the first picture of an answer in any dialect."""
+    """Return the width of the first image in a response of any dialect."""
     first = (body.get("outputs") or body.get("images") or body.get("output"))[0]
     return int.from_bytes(base64.b64decode(first["data"])[16:20])
 
@@ -84,18 +84,18 @@ FORMS = [native, in_place, in_folder, runpod, runpod_in_place, vast, editor]
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.__name__)
 @pytest.mark.parametrize("shared", [True, False], ids=["shared folders", "over HTTP"])
 async def test_by_id_and_by_url_in_every_dialect(engine: EngineHandle, tmp_path: Path, form: Any, shared: bool) -> None:
-    """As the content of an input, and in place of a file's name. The loopback URL is read, not fetched."""
+    """An earlier output is accepted as content and in place of a name. Its loopback URL is not fetched."""
     async with worker(engine, tmp_path, **{} if shared else {"comfyui_input": None}) as client:
-        job = await made(client)
+        job = await run_job(client)
         for source in (named(job), job["outputs"][0]["url"]):
             status, body = await client.post("/generate/sync", form(source))
             assert (status, width(body)) == (200, 72), body
 
 
 async def test_by_the_public_url(engine: EngineHandle, tmp_path: Path) -> None:
-    """Nothing is asked of a public name either, whose proxy may not let the worker in."""
+    """A URL under WORKER_PUBLIC_URL is read from disk without a request."""
     async with worker(engine, tmp_path, public_url="https://gpu.example.com/one") as client:
-        job = await made(client)
+        job = await run_job(client)
         url = job["outputs"][0]["url"]
         assert url.startswith("https://gpu.example.com/one/jobs/")
         for source in (url, url.replace("https://gpu.example.com/one", client.app.url)):
@@ -103,20 +103,20 @@ async def test_by_the_public_url(engine: EngineHandle, tmp_path: Path) -> None:
             assert (status, width(body)) == (200, 72), body
 
 
-async def test_a_template_takes_one(client: Client) -> None:
-    """A parameter that is a file."""
-    job = await made(client)
+async def test_a_template_accepts_an_earlier_output(client: Client) -> None:
+    """A file parameter of a template accepts an earlier output."""
+    job = await run_job(client)
     for source in (named(job), job["outputs"][0]["url"]):
         request = {"template": "sd15-image-to-image", "params": {"image": source, "prompt": "x"}}
         status, body = await client.post("/validate", request)
         assert status == 200, body
 
 
-async def test_only_the_callers_own(engine: EngineHandle, tmp_path: Path) -> None:
-    """Another caller's job looks like none, by id and by a URL without its token; with the token it opens to all."""
+async def test_only_outputs_of_the_caller(engine: EngineHandle, tmp_path: Path) -> None:
+    """Another caller's job is not found, by id or by URL, unless the request has the job's token."""
     tokens = SecretStr(",".join(f"{name}={token}" for name, token in TOKENS.items()))
     async with worker(engine, tmp_path, tokens=tokens) as client:
-        job = await made(client, who="ann", id="step-1")
+        job = await run_job(client, who="ann", id="step-1")
         url = job["outputs"][0]["url"]
         for source in (named(job), url, url.partition("?")[0], {**named(job), "token": job_token(url)}):
             status, body = await client.post("/generate/sync", in_place(source), **bearer(TOKENS["ann"]))
@@ -134,20 +134,20 @@ def job_token(url: str) -> str:
     return url.partition("token=")[2]
 
 
-async def test_what_is_not_there_is_told(client: Client) -> None:
-    """No such job, no such output, a text, a job that runs or failed: each with what to do."""
-    job = await made(client)
+async def test_a_missing_output_is_refused(client: Client) -> None:
+    """A missing job, a missing output, a text, and an unfinished job are refused with a suggestion."""
+    job = await run_job(client)
     for source in ({"job": "nobodys", "output": 0}, client.app.url + "/jobs/nobodys/outputs/0?token=x"):
         status, code, error = await refused(client, in_place(source))
         assert (status, code) == GONE
         assert error["details"][0]["suggestion"]
     status, code, error = await refused(client, native(named(job, 7)))
     assert ((status, code), "has no output 7: it has 1" in error["message"]) == (GONE, True)
-    says = {"1": {"class_type": "PreviewAny", "inputs": {"source": "words"}}}
-    text = await made(client, says)
+    message = {"1": {"class_type": "PreviewAny", "inputs": {"source": "words"}}}
+    text = await run_job(client, message)
     status, code, error = await refused(client, native(named(text)))
     assert (status, code) == (400, "invalid_input_file")
-    assert "is text, and has no file" in error["message"]
+    assert "is text and has no file" in error["message"]
     _, running = await client.post("/generate", {"workflow": slow(5.0, 100)})
     status, code, error = await refused(client, native(named(running)))
     assert ((status, code), "has not ended yet" in error["message"]) == (GONE, True)
@@ -156,19 +156,19 @@ async def test_what_is_not_there_is_told(client: Client) -> None:
     assert ((status, code), "it is cancelled" in error["message"]) == (GONE, True)
 
 
-async def test_one_that_has_expired_is_told(engine: EngineHandle, tmp_path: Path) -> None:
-    """With the result its file goes, and the answer says so instead of asking the network."""
+async def test_an_expired_output_is_refused(engine: EngineHandle, tmp_path: Path) -> None:
+    """An expired output is refused, and its URL is not fetched."""
     async with worker(engine, tmp_path, result_ttl_s=0.3) as client:
-        job = await made(client, id="short")
+        job = await run_job(client, id="short")
         await asyncio.sleep(1.0)
         for source in (named(job), job["outputs"][0]["url"]):
             assert (await refused(client, in_place(source)))[:2] == GONE
 
 
 async def test_a_repeated_request_finds_its_job_when_the_output_is_gone(engine: EngineHandle, tmp_path: Path) -> None:
-    """Under its id; the input is looked for only where a job begins. A job that runs keeps its file."""
+    """A repeated request returns its job even if the output has expired, and a running job keeps the file."""
     async with worker(engine, tmp_path) as client:
-        job = await made(client)
+        job = await run_job(client)
         request = {**in_place(named(job)), "id": "second"}
         assert (await client.post("/generate/sync", request))[0] == 200
         for path in (tmp_path / "outputs").glob("*/0-*"):
@@ -192,16 +192,16 @@ async def test_a_repeated_request_finds_its_job_when_the_output_is_gone(engine: 
     ],
     ids=repr,
 )
-async def test_what_names_no_output_is_refused(client: Client, source: dict[str, Any]) -> None:
-    """By its field, in every place."""
+async def test_a_bad_reference_is_refused(client: Client, source: dict[str, Any]) -> None:
+    """A bad reference is refused with the name of its field, in every place."""
     for form in (native, in_place, runpod, vast):
         status, body = await client.post("/generate/sync", form(source))
         assert status == 400, body
 
 
-async def test_other_inputs_take_no_output(client: Client) -> None:
-    """An object that names one stands only where a file does; a URL elsewhere is text."""
-    job = await made(client)
+async def test_text_inputs_accept_no_reference(client: Client) -> None:
+    """A reference in a text input is refused, and a URL in a text input is a text."""
+    job = await run_job(client)
     workflow = picture() | {"9": {"class_type": "PrimitiveString", "inputs": {"value": named(job)}}}
     status, code, error = await refused(client, {"workflow": workflow})
     assert (status, code, error["details"][0]["node_id"]) == (422, "file_not_allowed", "9")
@@ -209,24 +209,24 @@ async def test_other_inputs_take_no_output(client: Client) -> None:
     assert (await client.post("/generate/sync", {"workflow": workflow}))[0] == 200
 
 
-async def test_it_can_be_validated(client: Client) -> None:
-    """`POST /validate` takes the same bodies, and says what the job would do."""
-    job = await made(client)
+async def test_a_reference_can_be_validated(client: Client) -> None:
+    """`POST /validate` accepts references, and returns what the job would do."""
+    job = await run_job(client)
     for form in (native, in_place, vast, editor):
         status, body = await client.post("/validate", form(named(job)))
         assert (status, body["valid"]) == (200, True), body
 
 
-async def test_the_kept_file_is_what_counts(engine: EngineHandle, tmp_path: Path) -> None:
-    """After a restart the output of a job of the earlier process is an input, and an output of that one again."""
+async def test_an_output_of_an_earlier_process_is_an_input(engine: EngineHandle, tmp_path: Path) -> None:
+    """After a restart the output of an earlier job is an input, and the new output can be one as well."""
     async with worker(engine, tmp_path) as client:
-        job = await made(client, id="first")
+        job = await run_job(client, id="first")
     async with worker(engine, tmp_path) as client:
-        second = await made(client, loading(named(job)), id="second")  # type: ignore[arg-type]
+        second = await run_job(client, loading(named(job)), id="second")  # type: ignore[arg-type]
         status, body = await client.post("/generate/sync", native(named(second)))
         assert (status, width(body)) == (200, 72), body
 
 
-async def test_deep_lists_are_looked_through() -> None:
-    """A reference is found however deep it lies, as deep as JSON can be read."""
+async def test_deep_lists_are_searched() -> None:
+    """has_reference finds a reference at any depth that JSON can have."""
     assert has_reference(orjson.loads("[" * 1000 + '{"job": "a", "output": 0}' + "]" * 1000))

@@ -1,4 +1,4 @@
-"""When the files of a job are in ComfyUI's input folder, where every other job can list them."""
+"""When the files of a job are in ComfyUI's input folder."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 def reading(seconds: float, steps: int = 0) -> Workflow:
-    """A picture of the request's, and then a pause."""
+    """Return a workflow that loads an image of the request and then waits."""
     workflow = slow(seconds, steps)
     workflow["1"] = {"class_type": "LoadImage", "inputs": {"image": "in.png"}}
     return workflow
@@ -47,7 +47,7 @@ async def sent(worker: Supervised, workflow: Workflow, **more: object) -> dict:
 
 
 async def test_files_wait_outside_until_their_job_is_next(tmp_path: Path) -> None:
-    """Of five jobs only the one that runs and the one that waits in ComfyUI have files there; the others end well."""
+    """Of five jobs only the running one and the next one have files in the input folder."""
     shared = tmp_path / "engine" / "input"
     async with supervised(tmp_path, queue_ahead=1) as worker:
         jobs = [await sent(worker, reading(60, steps=600) if first else reading(0.1)) for first in (1, 0, 0, 0, 0)]
@@ -66,8 +66,8 @@ async def test_files_wait_outside_until_their_job_is_next(tmp_path: Path) -> Non
 
 
 @dataclass
-class PatientStorage:
-    """Takes a file once ComfyUI's input folder has none of the job's any more."""
+class WaitingStorage:
+    """A storage that accepts a file when the job's files have left ComfyUI's input folder."""
 
     shared: Path
     external = True
@@ -78,9 +78,9 @@ class PatientStorage:
 
 
 async def test_files_leave_when_comfyui_is_done_not_after_delivery(tmp_path: Path) -> None:
-    """The delivery of a job waits for its files to leave, and ends."""
+    """A job's files are removed when ComfyUI has ended the prompt, before the delivery."""
     settings = Settings.of(comfyui="embedded", port=0, state=tmp_path)
-    storage = PatientStorage(tmp_path / "engine" / "input")
+    storage = WaitingStorage(tmp_path / "engine" / "input")
     async with build(settings, storage=storage) as app, aiohttp.ClientSession() as http:
         await app.ready()
         worker = Supervised(app, http, tmp_path)
@@ -89,7 +89,7 @@ async def test_files_leave_when_comfyui_is_done_not_after_delivery(tmp_path: Pat
 
 
 async def test_files_come_back_with_a_job_that_is_sent_again(tmp_path: Path) -> None:
-    """ComfyUI is killed while a job and one behind it wait for their turn: both find their files in its next life."""
+    """After a kill of ComfyUI the running job and the next one find their files again."""
     shared = tmp_path / "engine" / "input"
     async with supervised(tmp_path) as worker:
         jobs = [await sent(worker, reading(0.6, steps=6)) for _ in range(2)]
@@ -99,8 +99,8 @@ async def test_files_come_back_with_a_job_that_is_sent_again(tmp_path: Path) -> 
         await until(lambda: not job_folders(shared))
 
 
-async def test_a_node_that_goes_on_keeps_its_files(tmp_path: Path) -> None:
-    """A job that was cancelled has its files in ComfyUI's folder until the node that ignores it has ended."""
+async def test_a_running_node_of_a_cancelled_job_keeps_its_files(tmp_path: Path) -> None:
+    """The files of a cancelled job stay until the node that ignores the cancellation has ended."""
     shared = tmp_path / "engine" / "input"
     async with supervised(tmp_path, node_stop_s=60.0) as worker:
         job = await sent(worker, reading(5.0))
@@ -116,8 +116,8 @@ async def test_a_node_that_goes_on_keeps_its_files(tmp_path: Path) -> None:
         await until(lambda: not job_folders(shared))
 
 
-async def test_files_of_an_earlier_life_are_removed(tmp_path: Path) -> None:
-    """What a worker that was killed left in its own input folder goes at the next start; an operator's files stay."""
+async def test_files_of_a_killed_worker_are_removed(tmp_path: Path) -> None:
+    """The next start removes job folders that a killed worker left, and keeps the operator's files."""
     shared = tmp_path / "engine" / "input"
     for name in (FOLDER, "job-of-the-operator", "shelf"):
         (shared / name).mkdir(parents=True)
@@ -126,7 +126,7 @@ async def test_files_of_an_earlier_life_are_removed(tmp_path: Path) -> None:
 
 
 async def test_short_data_in_a_workflow_waits_too(tmp_path: Path) -> None:
-    """A data URI that stands in the workflow becomes a file of the worker's state first."""
+    """The content of a short data URI waits in the worker's state folder as well."""
     with start_engine(tmp_path / "engine") as engine:
         async with worker_on(engine, tmp_path / "state") as client:
             uri = f"data:image/png;base64,{base64.b64encode(png(20, 10)).decode()}"
@@ -136,33 +136,33 @@ async def test_short_data_in_a_workflow_waits_too(tmp_path: Path) -> None:
 
 
 async def test_a_folder_stays_while_another_prompt_of_the_job_needs_it(tmp_path: Path) -> None:
-    """A prompt that a stuck ComfyUI still has and one that another got share the folder; the last one removes it."""
+    """release removes a job's folder only after the last of its prompts."""
     placed, source = PlacedInputs(tmp_path / "input", tmp_path / "staged"), tmp_path / "source"
     source.write_bytes(b"picture")
     placed.stage(FOLDER, "a/in.png", source)
     await placed.place(FOLDER)
     await placed.place(FOLDER)
-    there = tmp_path / "input" / FOLDER / "a" / "in.png"
-    assert there.samefile(source)
+    existing = tmp_path / "input" / FOLDER / "a" / "in.png"
+    assert existing.samefile(source)
     await placed.release(FOLDER)
     await placed.forget(FOLDER)
-    assert there.exists()
+    assert existing.exists()
     await placed.release(FOLDER)
-    assert not there.exists()
+    assert not existing.exists()
     assert not placed.has_files(FOLDER)
     await placed.place(FOLDER)
     await placed.release(FOLDER)
-    assert not there.exists()
+    assert not existing.exists()
 
 
 @pytest.mark.parametrize("before", ["a file", "a link"])
-async def test_what_stood_there_before_is_replaced(tmp_path: Path, before: str) -> None:
-    """A file of an earlier life of the job is not written through, wherever it leads."""
+async def test_existing_files_are_replaced(tmp_path: Path, before: str) -> None:
+    """place replaces an existing file or link instead of writing through it."""
     placed, other = PlacedInputs(tmp_path / "input", tmp_path / "staged"), tmp_path / "other"
     other.write_bytes(b"other")
-    there = tmp_path / "input" / FOLDER / "in.png"
-    there.parent.mkdir(parents=True)
-    there.write_bytes(b"old") if before == "a file" else there.symlink_to(other)
+    existing = tmp_path / "input" / FOLDER / "in.png"
+    existing.parent.mkdir(parents=True)
+    existing.write_bytes(b"old") if before == "a file" else existing.symlink_to(other)
     await placed.stage_data(FOLDER, "in.png", b"new")
     await placed.place(FOLDER)
-    assert (there.read_bytes(), there.is_symlink(), other.read_bytes()) == (b"new", False, b"other")
+    assert (existing.read_bytes(), existing.is_symlink(), other.read_bytes()) == (b"new", False, b"other")

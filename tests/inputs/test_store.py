@@ -1,4 +1,4 @@
-"""The input files of jobs: where they lie, and when they go."""
+"""Input files of jobs on disk: where they are stored, and when they are removed."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ async def long_text(folder: SpoolFolder, text: bytes) -> SpooledText:
     return body.value[0]
 
 
-async def test_files_are_described_and_taken(tmp_path: Path) -> None:
-    """Small ones, long base64 and files of a form lie under their names, and a restart finds them the same."""
+async def test_files_are_stored_and_claimed(tmp_path: Path) -> None:
+    """receive stores small files, long base64 and form files under their names, and read_files finds them again."""
     store = InputStore(tmp_path / "inputs")
     async with SpoolFolder(tmp_path / "bodies") as folder:
         text = await long_text(folder, b"data:image/png;base64," + base64.b64encode(DATA))
@@ -51,8 +51,8 @@ async def test_files_are_described_and_taken(tmp_path: Path) -> None:
     assert not list((tmp_path / "bodies").iterdir())
 
 
-async def test_files_that_no_job_takes_are_removed(tmp_path: Path) -> None:
-    """A job that was found, not made, needs none of them, and neither does one that was refused."""
+async def test_files_that_no_job_claims_are_removed(tmp_path: Path) -> None:
+    """receive removes the files on exit if no job has claimed them, also after an error."""
     store = InputStore(tmp_path / "inputs")
     async with store.receive([SentFile("a", b"1")]) as arrived:
         assert arrived.files[0].path.read_bytes() == b"1"
@@ -64,21 +64,21 @@ async def test_files_that_no_job_takes_are_removed(tmp_path: Path) -> None:
 
 
 async def test_a_request_without_files_does_not_touch_the_disk(tmp_path: Path) -> None:
-    """It gets the name of a folder and no folder."""
+    """receive creates no folder for a request without files."""
     async with InputStore(tmp_path / "inputs").receive([]) as arrived:
         assert arrived.files == ()
     assert not (tmp_path / "inputs").exists()
 
 
 async def test_the_last_of_two_files_with_one_name_counts(tmp_path: Path) -> None:
-    """As in the part of a form that has the name of one in the JSON."""
+    """receive stores the last of two files with one name."""
     async with InputStore(tmp_path / "inputs").receive([SentFile("a", b"1"), SentFile("a", b"22")]) as arrived:
         assert [(file.size, file.path.read_bytes()) for file in arrived.files] == [(2, b"22")]
 
 
 @pytest.mark.parametrize("text", [b"no base64!" * 10_000, b"data:image/png;base64," + b"=" * 80_000])
 async def test_long_text_that_is_no_file_is_refused(tmp_path: Path, text: bytes) -> None:
-    """By the name of the input, and nothing is left."""
+    """receive refuses a long text that is not base64 with the name of the input, and leaves no files."""
     async with SpoolFolder(tmp_path / "bodies") as folder:
         sent = [SentFile("a.png", await long_text(folder, text))]
         with pytest.raises(InvalidInputFile, match=r"a\.png"):
@@ -87,8 +87,8 @@ async def test_long_text_that_is_no_file_is_refused(tmp_path: Path, text: bytes)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
-def test_files_of_jobs_that_died_are_removed_at_the_start(tmp_path: Path) -> None:
-    """A job without a row in the journal died with its process: its folder is a stray, and no other is."""
+def test_folders_of_lost_jobs_are_stale(tmp_path: Path) -> None:
+    """stale_folders returns the folders of jobs that are not in the journal."""
     for name in ("job-a", "job-b"):
         (tmp_path / "inputs" / name).mkdir(parents=True)
         (tmp_path / "inputs" / name / "x.png").write_bytes(b"x")

@@ -1,4 +1,4 @@
-"""A file that came with a request and that no node names is a warning."""
+"""Warnings for files of a request that no node uses."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ PICTURE = base64.b64encode(png()).decode()
     ],
 )
 async def test_any_mention_is_a_use(name: str, text: str, used: bool) -> None:
-    """Also in a class that nobody knows, and in any spelling of the name; a part of another name is none."""
+    """unused_files gives no warning for a file that any text mentions, in any spelling."""
     prompt: Prompt = {"1": node("Unknown Class", anything={"__value__": [text]})}
     assert (list(unused_files({name}, prompt, CATALOG)) == []) is used
 
 
 async def test_the_warning_names_what_nodes_use(client: Client) -> None:
-    """In the answer of a job that runs; with the name that was probably meant."""
+    """The warning in the response lists the files that nodes name, and a similar name."""
     workflow = loading("portrait.png")
     files = {"portrait.png": PICTURE, "portrate.png": PICTURE}
     status, body = await client.post("/generate/sync", {"workflow": workflow, "inputs": files})
@@ -56,20 +56,20 @@ async def test_the_warning_names_what_nodes_use(client: Client) -> None:
     assert warning["suggestion"] == "Did you mean 'portrait.png'?"
 
 
-async def test_where_no_node_names_a_file_that_is_said(client: Client) -> None:
-    """In the shape of RunPod, too; what is used is no warning."""
+async def test_the_warning_says_that_no_node_names_a_file(client: Client) -> None:
+    """The warning says that no node names a file, also in the runpod dialect."""
     workflow: dict[str, Any] = {"1": empty(), "2": saved("1")}
     body: dict[str, Any] = {"input": {"workflow": workflow, "images": [{"name": "x.png", "image": PICTURE}]}}
-    status, answer = await client.post("/generate/sync", body)
-    assert (status, "No node names a file" in str(answer)) == (200, True), answer
+    status, response = await client.post("/generate/sync", body)
+    assert (status, "No node names a file" in str(response)) == (200, True), response
     body["input"]["workflow"] = {"1": node("LoadImage", image="x.png"), "2": node("SaveImage", images=link("1"))}
     body["input"]["workflow"]["2"]["inputs"]["filename_prefix"] = "x"
-    status, answer = await client.post("/generate/sync", body)
-    assert (status, "No node" in str(answer)) == (200, False)
+    status, response = await client.post("/generate/sync", body)
+    assert (status, "No node" in str(response)) == (200, False)
 
 
 async def test_thousands_of_files_and_of_texts() -> None:
-    """It takes no time, and the answer does not list them all."""
+    """unused_files is fast for thousands of files and texts, and limits the number of warnings."""
     prompt: Prompt = {
         str(number): node("Unknown", text=f"see {number}.png, a {number}.png") for number in range(20_000)
     }

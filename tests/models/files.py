@@ -1,4 +1,4 @@
-"""Model files: good ones, and the ways in which they are damaged."""
+"""Model files, intact and damaged."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsiz
 
 
 def safetensors(size: int = 1000) -> bytes:
-    """A file with one tensor of so many bytes."""
+    """Return a safetensors file with one tensor of this many bytes."""
     header = json.dumps({"a": {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}, "__metadata__": {}}).encode()
     return len(header).to_bytes(8, "little") + header + b"w" * size
 
 
 def archive() -> bytes:
-    """A zip archive, as torch writes its checkpoints."""
+    """Return a zip archive, as torch writes checkpoints."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as found:
         found.writestr("archive/data.pkl", b"\x80\x02}q\x00." * 100)

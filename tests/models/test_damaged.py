@@ -1,4 +1,4 @@
-"""A damaged model file is named, set aside and fetched again; a healthy one stays, whatever a node raises."""
+"""Detection of damaged model files after a node has failed."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ SAFETENSORS = "SafetensorError: Error while deserializing header: "
 
 
 @pytest.mark.parametrize("name", DAMAGED)
-def test_a_damaged_file_is_noticed(tmp_path: Path, name: str) -> None:
-    """By its header, its length or what it is instead."""
+def test_a_damaged_file_is_detected(tmp_path: Path, name: str) -> None:
+    """damage returns a reason for a bad header, a wrong length, or another format."""
     (tmp_path / name).write_bytes(DAMAGED[name])
     assert damage(tmp_path / name)
 
 
 @pytest.mark.parametrize("name", HEALTHY)
-def test_a_healthy_file_is_left_alone(tmp_path: Path, name: str) -> None:
-    """So is one whose format is not known."""
+def test_an_intact_file_has_no_damage(tmp_path: Path, name: str) -> None:
+    """damage returns None for an intact file, and for an unknown format."""
     (tmp_path / name).write_bytes(HEALTHY[name])
     assert damage(tmp_path / name) is None
 
 
-def test_a_file_of_another_format_is_damaged_only_where_it_can_not_be_loaded(tmp_path: Path) -> None:
-    """A node of a pack may keep data of its own in a `.pt`, and fail for another reason."""
+def test_another_format_is_damage_only_after_a_failed_load(tmp_path: Path) -> None:
+    """damage accepts other data in a `.pt`, unless a loader failed to read the file."""
     (tmp_path / "own.pt").write_bytes(b"own format" * 20)
     assert damage(tmp_path / "own.pt", failed_to_load=False) is None
     assert damage(tmp_path / "own.pt") == "it is neither a zip archive nor a pickle"
 
 
-def test_what_the_library_says_of_each_fault(tmp_path: Path) -> None:
-    """In the words of safetensors itself, as a real ComfyUI reported them."""
+def test_errors_of_safetensors_are_recognised(tmp_path: Path) -> None:
+    """The embedded engine raises the messages of safetensors, as recorded from a real ComfyUI."""
     expected = {
         "cut.safetensors": "incomplete metadata, file not fully covered",
         "header.safetensors": "invalid header length",
@@ -62,12 +62,12 @@ def test_what_the_library_says_of_each_fault(tmp_path: Path) -> None:
 
 
 @asynccontextmanager
-async def serving_models(root: Path, **given: object) -> AsyncIterator[tuple[EngineHandle, Client]]:
-    """A strict engine with a folder of checkpoints, and a worker that knows it."""
+async def serving_models(root: Path, **more_settings: object) -> AsyncIterator[tuple[EngineHandle, Client]]:
+    """Yield a strict engine with a folder of checkpoints, and a worker that knows the folder."""
     with start_engine(root / "engine", "--strict") as handle:
         models = handle.base / "models"
         (models / "checkpoints").mkdir(parents=True)
-        async with worker(handle, root / "state", models_folder=models, **given) as client:
+        async with worker(handle, root / "state", models_folder=models, **more_settings) as client:
             yield handle, client
 
 
@@ -93,8 +93,8 @@ def naming(name: str) -> dict[str, Any]:
         ("text.pth", "UnpicklingError: Weights only load failed"),
     ],
 )
-async def test_the_embedded_engine_refuses_it_as_comfyui_does(tmp_path: Path, name: str, raised: str) -> None:
-    """With the same exception at the loader; the worker that knows no models folder names the file by it."""
+async def test_a_damaged_file_in_an_unknown_folder_is_named(tmp_path: Path, name: str, raised: str) -> None:
+    """The loader fails as in ComfyUI, and a worker without a folder of models names the file."""
     with start_engine(tmp_path / "engine") as handle:
         path = handle.base / "models" / "checkpoints" / name
         path.parent.mkdir(parents=True)
@@ -112,8 +112,8 @@ async def test_the_embedded_engine_refuses_it_as_comfyui_does(tmp_path: Path, na
     assert path.exists()
 
 
-async def test_it_is_set_aside(tmp_path: Path) -> None:
-    """The file is renamed, so that the next job is refused before it runs. The error names the loader."""
+async def test_a_damaged_file_is_set_aside(tmp_path: Path) -> None:
+    """explain renames a damaged file, so that the next job is refused before it runs."""
     async with serving_models(tmp_path) as (handle, client):
         for number in ("", "1"):
             path = put(handle, "a.safetensors", DAMAGED["cut.safetensors"])
@@ -127,8 +127,8 @@ async def test_it_is_set_aside(tmp_path: Path) -> None:
             assert (body["error"]["code"], "damaged" in str(body)) == ("models_missing", False)
 
 
-async def test_it_is_fetched_again(tmp_path: Path) -> None:
-    """Where a template knows it; the same job runs then, though no job may bring models here."""
+async def test_a_damaged_file_is_fetched_again(tmp_path: Path) -> None:
+    """explain fetches a damaged file again if a template has its URL, and the same job then runs."""
     async with serving(m=content(GOOD)) as origin:
         (tmp_path / "templates").mkdir()
         (tmp_path / "templates" / "small.json").write_text(json.dumps(sampled()))
@@ -136,8 +136,8 @@ async def test_it_is_fetched_again(tmp_path: Path) -> None:
             'title = "Small"\nabout = "A."\noutputs = ["9"]\n[[models]]\nfile = "m.safetensors"\n'
             f'folder = "checkpoints"\nurl = "{origin.url("/m")}"\nsha256 = "{hashlib.sha256(GOOD).hexdigest()}"\n'
         )
-        given = {"templates": str(tmp_path / "templates"), "fetch_allow": opened(origin)}
-        async with serving_models(tmp_path, **given) as (handle, client):
+        more_settings = {"templates": str(tmp_path / "templates"), "fetch_allow": opened(origin)}
+        async with serving_models(tmp_path, **more_settings) as (handle, client):
             path = put(handle, "m.safetensors", PAGE)
             status, body = await client.post("/generate/sync", {"workflow": naming(path.name)})
             assert (status, body["error"]["code"]) == (422, "model_damaged")
@@ -150,8 +150,8 @@ async def test_it_is_fetched_again(tmp_path: Path) -> None:
             assert path.read_bytes() == GOOD
 
 
-async def test_a_healthy_file_stays_whatever_its_node_raises(tmp_path: Path) -> None:
-    """The text of an error proves nothing where the file is here and shows no damage."""
+async def test_an_intact_file_stays_whatever_its_node_raises(tmp_path: Path) -> None:
+    """explain does not rename an intact file because of the text of an error."""
     raised = NodeFailed("failed", [Detail(SAFETENSORS + "header too small", "4", "Load", "CheckpointLoaderSimple")])
     async with serving_models(tmp_path) as (handle, client):
         path = put(handle, "good.safetensors", GOOD)
@@ -161,7 +161,7 @@ async def test_a_healthy_file_stays_whatever_its_node_raises(tmp_path: Path) -> 
 
 
 async def test_a_file_that_can_not_be_checked_is_named_and_stays(tmp_path: Path) -> None:
-    """The older format of torch does not say how long it is: only the loader notices that it was cut off."""
+    """explain names a file in torch's older format that cannot be loaded, and does not rename it."""
     text = "RuntimeError: unexpected EOF, expected 200 more bytes. The file might be corrupted."
     raised = NodeFailed("failed", [Detail(text, "4", "Load", "CheckpointLoaderSimple")])
     async with serving_models(tmp_path) as (handle, client):
@@ -177,8 +177,8 @@ def unloaded() -> NodeFailed:
     return NodeFailed("failed", [Detail(text, "4", "Load", "CheckpointLoaderSimple")])
 
 
-async def test_a_file_that_an_image_baked_in_is_set_aside(tmp_path: Path) -> None:
-    """It lies in the models of the ComfyUI that the worker starts, not in the folder that the worker writes to."""
+async def test_a_baked_file_is_set_aside(tmp_path: Path) -> None:
+    """explain renames a damaged file in the models of the ComfyUI that the worker starts."""
     async with serving_models(tmp_path) as (handle, client):
         baked = handle.base / "models"
         path = put(handle, "page.safetensors", PAGE)
@@ -189,7 +189,7 @@ async def test_a_file_that_an_image_baked_in_is_set_aside(tmp_path: Path) -> Non
 
 
 async def test_a_file_that_is_still_being_written_stays(tmp_path: Path) -> None:
-    """A copy that runs beside the worker ends under the name that it began with."""
+    """explain does not rename a file that changes."""
     async with serving_models(tmp_path) as (handle, client):
         path = put(handle, "cut.safetensors", DAMAGED["cut.safetensors"])
         doctor = DamageCheck(client.app.models, ModelsFolder(handle.base / "models"), settle=0.5)
@@ -206,7 +206,7 @@ async def test_a_file_that_is_still_being_written_stays(tmp_path: Path) -> None:
 
 
 async def test_a_file_that_can_not_be_read_is_named_and_stays(tmp_path: Path) -> None:
-    """Too many open files, as one reason: the file itself may be whole."""
+    """explain names a file that cannot be opened, and does not rename it."""
     async with serving_models(tmp_path) as (handle, client):
         path = put(handle, "good.safetensors", GOOD)
         doctor = DamageCheck(client.app.models, ModelsFolder(handle.base / "models"), settle=0)
@@ -219,7 +219,7 @@ async def test_a_file_that_can_not_be_read_is_named_and_stays(tmp_path: Path) ->
 
 @contextmanager
 def no_more_files() -> Iterator[None]:
-    """Let this process open none; those that are open stay so."""
+    """Prevent this process from opening further files."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
     try:
@@ -228,8 +228,8 @@ def no_more_files() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-async def test_a_file_of_the_client_is_never_touched(tmp_path: Path) -> None:
-    """An input is not a model, also where its node can't read it."""
+async def test_a_file_of_the_client_is_not_checked(tmp_path: Path) -> None:
+    """explain does not check input files."""
     prompt = {"1": node("LoadImage", image="a.png"), "2": node("SaveImage", images=link("1"), filename_prefix="x")}
     async with serving_models(tmp_path) as (handle, client):
         (handle.input / "own.png").write_bytes(b"")

@@ -1,4 +1,4 @@
-"""Model files brought from a server that drops, lies and dawdles."""
+"""Downloads of model files from unreliable servers."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ def described(origin: Origin, name: str, data: bytes = DATA, folder: str = "chec
 
 
 @asynccontextmanager
-async def fetching(root: Path, *origins: Origin, **given: object) -> AsyncIterator[ModelFetcher]:
-    """A fetcher without pauses between its tries."""
-    settings = Settings.of(fetch_allow=opened(*origins), **given)
+async def fetching(root: Path, *origins: Origin, **more_settings: object) -> AsyncIterator[ModelFetcher]:
+    """Yield a fetcher without pauses between retries."""
+    settings = Settings.of(fetch_allow=opened(*origins), **more_settings)
     async with ModelFetcher(settings.fetch, ModelsFolder(root), backoff=Backoff(0, 0)) as fetcher:
         yield fetcher
 
 
 def files(root: Path) -> dict[str, bytes]:
-    """What ComfyUI would list."""
-    found = (path for path in root.rglob("*") if path.is_file() and OWN not in path.parts)
-    return {str(path.relative_to(root)): path.read_bytes() for path in found}
+    """Return the files that ComfyUI would list."""
+    paths = (path for path in root.rglob("*") if path.is_file() and OWN not in path.parts)
+    return {str(path.relative_to(root)): path.read_bytes() for path in paths}
 
 
 def slow(data: bytes, pieces: int = 20) -> Answer:
@@ -57,8 +57,8 @@ def slow(data: bytes, pieces: int = 20) -> Answer:
     return answer
 
 
-async def test_many_at_once_from_a_bad_server(tmp_path: Path) -> None:
-    """Drops, silence about ranges, a wrong file first, a slow link: every file is right, and nothing else is there."""
+async def test_many_files_from_an_unreliable_server(tmp_path: Path) -> None:
+    """fetch_all gets every file right despite interruptions, missing ranges, a wrong file and a slow connection."""
     names = ["plain", "resumes", "restarts", "wrong_first", "slow", "busy"]
     async with serving(
         plain=content(DATA),
@@ -68,9 +68,9 @@ async def test_many_at_once_from_a_bad_server(tmp_path: Path) -> None:
         slow=slow(DATA),
         busy=in_turn(status(503), status(429), content(DATA)),
     ) as origin:
-        wanted = [described(origin, name) for name in names]
+        model = [described(origin, name) for name in names]
         async with fetching(tmp_path, origin) as fetcher:
-            outcomes = await fetcher.fetch_all(wanted)
+            outcomes = await fetcher.fetch_all(model)
     assert [outcome.error for outcome in outcomes] == [None] * len(names)
     assert files(tmp_path) == {f"checkpoints/{name}.safetensors": DATA for name in names}
     assert list((tmp_path / OWN / "partial").iterdir()) == []
@@ -94,16 +94,16 @@ def status(code: int) -> Answer:
         (redirect("http://127.0.0.1:1/x"), "url_refused"),
     ],
 )
-async def test_what_is_wrong_never_gets_its_name(tmp_path: Path, answer: Answer, code: str) -> None:
-    """Another content, size or place: the error says so, other files still come, and ComfyUI sees nothing of it."""
+async def test_a_wrong_file_is_not_put_into_place(tmp_path: Path, answer: Answer, code: str) -> None:
+    """fetch_all reports wrong content, size or place, fetches the other files, and leaves nothing for ComfyUI."""
     async with serving(bad=answer, good=content(DATA)) as origin, fetching(tmp_path, origin) as fetcher:
         outcomes = await fetcher.fetch_all([described(origin, "bad"), described(origin, "good")])
     assert [outcome.error and outcome.error.code for outcome in outcomes] == [code, None]
     assert list(files(tmp_path)) == ["checkpoints/good.safetensors"]
 
 
-async def test_a_page_is_no_model(tmp_path: Path) -> None:
-    """A host that answers with its login page is found out, even where neither size nor hash is known."""
+async def test_a_page_is_not_a_model(tmp_path: Path) -> None:
+    """fetch raises ModelMismatch for an HTML page, even without size and hash."""
     async with (
         serving(page=content(b"\n<!DOCTYPE html><title>Log in")) as origin,
         fetching(tmp_path, origin) as fetcher,
@@ -113,13 +113,13 @@ async def test_a_page_is_no_model(tmp_path: Path) -> None:
     assert files(tmp_path) == {}
 
 
-async def test_the_next_process_goes_on(tmp_path: Path) -> None:
-    """What came before a cancellation is not asked for again: the rest is, if the server proves that it is the same."""
-    asked: list[str | None] = []
+async def test_the_next_process_resumes(tmp_path: Path) -> None:
+    """fetch resumes a cancelled download if the server proves that the file is the same."""
+    ranges: list[str | None] = []
 
     async def answer(request: web.Request) -> web.StreamResponse:
-        asked.append(request.headers.get("Range"))
-        if len(asked) > 1:
+        ranges.append(request.headers.get("Range"))
+        if len(ranges) > 1:
             return await ranged(DATA, ETag='"1"')(request)
         response = web.StreamResponse(headers={"ETag": '"1"'})
         response.content_length = len(DATA)
@@ -129,36 +129,36 @@ async def test_the_next_process_goes_on(tmp_path: Path) -> None:
         return response
 
     async with serving(big=answer) as origin:
-        wanted = described(origin, "big")
+        model = described(origin, "big")
         half = asyncio.Event()
         async with fetching(tmp_path, origin) as fetcher:
-            task = asyncio.create_task(fetcher.fetch(wanted, lambda _, size: half.set() if size == 200_000 else None))
+            task = asyncio.create_task(fetcher.fetch(model, lambda _, size: half.set() if size == 200_000 else None))
             await asyncio.wait_for(half.wait(), 5)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
         assert files(tmp_path) == {}
         async with fetching(tmp_path, origin) as fetcher:
-            await fetcher.fetch(wanted)
-    assert asked == [None, "bytes=200000-"]
+            await fetcher.fetch(model)
+    assert ranges == [None, "bytes=200000-"]
     assert files(tmp_path) == {"checkpoints/big.safetensors": DATA}
 
 
-async def test_two_who_want_the_same_fetch_it_once(tmp_path: Path) -> None:
-    """The second waits for the first, also where that is another process with a lock of its own."""
+async def test_two_fetchers_download_a_file_once(tmp_path: Path) -> None:
+    """A second fetcher waits for the first, also in another process."""
     async with (
         serving(one=slow(DATA)) as origin,
         fetching(tmp_path, origin) as first,
         fetching(tmp_path, origin) as second,
     ):
-        wanted = described(origin, "one")
-        await asyncio.gather(first.fetch(wanted), second.fetch(wanted), first.fetch(wanted))
-        await first.fetch(wanted)
+        model = described(origin, "one")
+        await asyncio.gather(first.fetch(model), second.fetch(model), first.fetch(model))
+        await first.fetch(model)
         assert len(origin.requests) == 1
     assert files(tmp_path) == {"checkpoints/one.safetensors": DATA}
 
 
-async def test_the_operators_token_goes_to_its_host_only(tmp_path: Path) -> None:
-    """A gated host gets the credentials of its pattern; the storage that it redirects to does not."""
+async def test_the_token_is_sent_to_its_host_only(tmp_path: Path) -> None:
+    """Credentials are sent to their host, and not to the storage that it redirects to."""
     async with serving(store=content(DATA)) as storage, serving(gated=redirect(storage.url("/store"))) as hub:
         auth = f'{{"{hub.host}:{hub.port}": "Bearer secret"}}'
         async with fetching(tmp_path, hub, storage, fetch_auth=SecretStr(auth)) as fetcher:
@@ -167,8 +167,8 @@ async def test_the_operators_token_goes_to_its_host_only(tmp_path: Path) -> None
         assert "Authorization" not in storage.requests[0].headers
 
 
-async def test_the_longest_unused_make_room(tmp_path: Path) -> None:
-    """Of files that were brought here, unchanged and not needed now; a used one stays longer."""
+async def test_the_least_recently_used_models_are_evicted(tmp_path: Path) -> None:
+    """fetch evicts fetched, unchanged and unneeded files, least recently used first."""
     (tmp_path / "vae").mkdir(parents=True)
     (tmp_path / "vae" / "mine.safetensors").write_bytes(DATA)
     async with serving(**{"*": content(DATA)}) as origin:
@@ -197,7 +197,7 @@ def named(*names: str) -> list[str]:
 
 
 def use(root: Path, folder: ModelsFolder, *names: str) -> None:
-    """As if each were used a minute after the one before."""
+    """Mark each of these files as used, a minute after the one before."""
     records = {record.file: record for record in folder.fetched()}
     for minute, name in enumerate(names):
         record: ModelRecord = records[f"{name}.safetensors"]
@@ -207,7 +207,7 @@ def use(root: Path, folder: ModelsFolder, *names: str) -> None:
 
 @pytest.mark.parametrize("file", ["../x", "/etc/passwd", "a/../../x", "C:\\x", "~x", "", "a\0b"])
 async def test_no_name_leads_out_of_the_folder(tmp_path: Path, file: str) -> None:
-    """A template's slip, or somebody's malice, writes nothing outside."""
+    """fetch refuses a name in a template that leads out of the folder."""
     async with serving(**{"*": content(DATA)}) as origin, fetching(tmp_path / "models", origin) as fetcher:
         for folder, name in (("vae", file), (f"../{file}", "x"), (OWN, "x")):
             (outcome,) = await fetcher.fetch_all([ModelFile(name, folder, origin.url())])
@@ -217,7 +217,7 @@ async def test_no_name_leads_out_of_the_folder(tmp_path: Path, file: str) -> Non
 
 
 async def test_a_file_larger_than_the_disk_is_not_begun(tmp_path: Path) -> None:
-    """The announced size is held against what is free before a byte is written."""
+    """fetch raises CacheFull for an announced size above the free space."""
     async with serving(huge=content(DATA)) as origin, fetching(tmp_path, origin) as fetcher:
         with pytest.raises(CacheFull):
             await fetcher.fetch(ModelFile("huge", "vae", origin.url("/huge"), size=10**18))

@@ -1,4 +1,4 @@
-"""A model file that a job saved is in no catalog, answer or suggestion, and no other job can use it."""
+"""Models that jobs save are hidden from other jobs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ OTHERS: dict[str, dict[str, Any]] = {
 
 
 def naming(folder: str, name: str) -> Workflow:
-    """A picture, and a loader whose model is looked at."""
+    """Return a prompt with an image and a loader of this model."""
     class_type, field = LOADERS[folder]
     workflow = picture()
     workflow["4"] = {"class_type": class_type, "inputs": {field: name, **OTHERS.get(class_type, {})}}
@@ -43,7 +43,7 @@ def naming(folder: str, name: str) -> Workflow:
 
 
 def save(folder: Path, name: str = SAVED) -> Path:
-    """What CheckpointSave and its like do."""
+    """Save a file as CheckpointSave does."""
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"\x02\0\0\0\0\0\0\0{}")
@@ -52,7 +52,7 @@ def save(folder: Path, name: str = SAVED) -> Path:
 
 @pytest.fixture(params=["strict", "lenient"])
 def engine(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[EngineHandle]:
-    """An engine of its own, with a model of the operator's; the lenient one takes any name for a file that is there."""
+    """Yield an engine with one model of the operator. The lenient one accepts any name."""
     save(tmp_path / "engine" / "models" / "checkpoints", "own.safetensors")
     with start_engine(tmp_path / "engine", *(["--strict"] if request.param == "strict" else [])) as handle:
         yield handle
@@ -60,28 +60,28 @@ def engine(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[EngineHan
 
 @pytest.fixture
 async def client(engine: EngineHandle, tmp_path: Path) -> AsyncIterator[Client]:
-    """A worker that knows both the engine's output folder and its models."""
-    async with worker(engine, tmp_path / "state", models_folder=engine.base / "models") as found:
-        yield found
+    """Yield a worker that knows the engine's output folder and its models."""
+    async with worker(engine, tmp_path / "state", models_folder=engine.base / "models") as cleaned:
+        yield cleaned
 
 
 async def listed(client: Client, engine: EngineHandle, class_type: str) -> str:
-    async with client.http.get(f"{engine.url}/object_info/{class_type}") as answer:
-        return await answer.text()
+    async with client.http.get(f"{engine.url}/object_info/{class_type}") as response:
+        return await response.text()
 
 
-async def test_no_job_names_a_model_that_another_one_saved(client: Client, engine: EngineHandle) -> None:
-    """ComfyUI lists the file and would load it; the worker knows nothing of it, whenever it read its catalog."""
+async def test_a_saved_model_cannot_be_named(client: Client, engine: EngineHandle) -> None:
+    """A job that names another job's model is refused, although ComfyUI lists it."""
     await client.app.engines.catalog()
     for folder, (class_type, field) in LOADERS.items():
         save(engine.output / folder)
         assert SAVED in await listed(client, engine, class_type)
         status, body = await client.post("/generate/sync", {"workflow": naming(folder, SAVED)})
         assert (status, body["error"]["code"]) == (422, "models_missing"), body
-        assert [(one["node_id"], one["input"]) for one in body["error"]["details"]] == [("4", field)]
+        assert [(item["node_id"], item["input"]) for item in body["error"]["details"]] == [("4", field)]
         assert "has no file" in body["error"]["message"]
         _, report = await client.post("/validate", {"workflow": naming(folder, SAVED)})
-        assert (report["valid"], [one["input"] for one in report["problems"]]) == (False, [field])
+        assert (report["valid"], [item["input"] for item in report["problems"]]) == (False, [field])
         assert not any(model["here"] for model in report["models"] if model["file"] == SAVED)
     client.app.engines.catalogs.invalidate()
     assert SAVED not in str((await client.app.engines.catalogs.current()).to_object_info())
@@ -89,8 +89,8 @@ async def test_no_job_names_a_model_that_another_one_saved(client: Client, engin
     assert (status, body["error"]["code"]) == (422, "models_missing"), body
 
 
-async def test_no_suggestion_names_it(client: Client, engine: EngineHandle) -> None:
-    """A name that is nearly right is answered as if nothing were near."""
+async def test_no_suggestion_names_a_saved_model(client: Client, engine: EngineHandle) -> None:
+    """The error for a similar name does not suggest the saved model."""
     save(engine.output / "checkpoints")
     _, report = await client.post("/validate", {"workflow": naming("checkpoints", "secret_00002_.safetensors")})
     assert SAVED not in str(report)
@@ -99,8 +99,8 @@ async def test_no_suggestion_names_it(client: Client, engine: EngineHandle) -> N
     assert lenient or "'own.safetensors'" in report["problems"][0]["suggestion"]
 
 
-async def test_the_operators_file_of_the_same_name_stays(client: Client, engine: EngineHandle) -> None:
-    """ComfyUI takes the one in the folder of models first: it is the one that is meant."""
+async def test_the_operators_file_of_the_same_name_is_used(client: Client, engine: EngineHandle) -> None:
+    """A name that the operator's folder contains means the operator's file."""
     save(engine.output / "checkpoints", "sub/both.safetensors")
     save(engine.base / "models" / "checkpoints", "sub/both.safetensors")
     status, body = await client.post("/generate/sync", {"workflow": naming("checkpoints", "sub/both.safetensors")})
@@ -109,8 +109,8 @@ async def test_the_operators_file_of_the_same_name_stays(client: Client, engine:
     assert "sub/both.safetensors" in str(catalog.object_info("CheckpointLoaderSimple"))
 
 
-async def test_a_file_that_comes_while_the_job_waits_is_refused_too(engine: EngineHandle, tmp_path: Path) -> None:
-    """The prompt is looked at once more just before ComfyUI gets it; ComfyUI never does."""
+async def test_a_model_that_is_saved_while_the_job_waits_is_refused(engine: EngineHandle, tmp_path: Path) -> None:
+    """The prompt is checked again just before ComfyUI gets it."""
     options = {"models_folder": engine.base / "models", "queue_ahead": 0}
     async with worker(engine, tmp_path / "state", **options) as client:
         late = save(engine.base / "models" / "checkpoints", "late.safetensors")
@@ -125,12 +125,12 @@ async def test_a_file_that_comes_while_the_job_waits_is_refused_too(engine: Engi
         )
         status, body = await client.get(f"/jobs/{second['id']}", second["token"])
         assert (status, body["error"]["code"]) == (422, "models_missing"), body
-        async with client.http.get(f"{engine.url}/history") as answer:
-            assert len(await answer.json()) == 1
+        async with client.http.get(f"{engine.url}/history") as response:
+            assert len(await response.json()) == 1
 
 
-async def test_what_is_no_model_is_no_secret(client: Client, engine: EngineHandle) -> None:
-    """A picture with the prefix `loras/x` is a picture: ComfyUI lists it nowhere, and the same name is free."""
+async def test_other_saved_files_are_not_hidden(client: Client, engine: EngineHandle) -> None:
+    """An image with the prefix `loras/x` is not a model, and its name may be used."""
     save(engine.output / "loras", "x_00001_.png")
     workflow = picture(prefix="loras/x")
     workflow["7"] = {"class_type": "PreviewAny", "inputs": {"source": "x_00001_.png"}}
@@ -158,8 +158,8 @@ REFERENCES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("inputs", REFERENCES.values(), ids=REFERENCES)
-def test_a_pack_of_which_nothing_is_known_can_not_name_it(inputs: dict[str, Any]) -> None:
-    """Packs take names without folders or extensions, in tags, in objects and as paths."""
+def test_an_unknown_pack_cannot_name_a_saved_model(inputs: dict[str, Any]) -> None:
+    """An unknown class cannot name a saved model without its folder or extension, in tags, objects or paths."""
     prompt: Any = {"1": {"class_type": "Power Lora Loader (somebody)", "inputs": inputs}}
     [problem] = saved_model_problems(prompt, CATALOG, ONE)
     assert (problem.node_id, problem.input, problem.kind) == ("1", next(iter(inputs)), "value_not_in_list")
@@ -178,8 +178,8 @@ def test_a_pack_of_which_nothing_is_known_can_not_name_it(inputs: dict[str, Any]
         ("Somebodys", {"lora": "sub/mine_00001_.png", "model": ["4", 0], "path": "models/mine_00001_.safetensors"}),
     ],
 )
-def test_what_only_looks_like_it_is_left_alone(class_type: str, inputs: dict[str, Any]) -> None:
-    """Words, prefixes, uploads, and files of the same name in folders where ComfyUI does not look for it."""
+def test_similar_texts_are_not_refused(class_type: str, inputs: dict[str, Any]) -> None:
+    """Words, prefixes, uploads, and files in other folders are not refused."""
     assert list(saved_model_problems({"1": {"class_type": class_type, "inputs": inputs}}, CATALOG, ONE)) == []
 
 
@@ -195,28 +195,28 @@ def test_what_only_looks_like_it_is_left_alone(class_type: str, inputs: dict[str
         ],
     ],
 )
-def test_no_form_of_a_choice_lists_it(written: Any) -> None:
-    """Lists of both kinds, objects in the place of names, choices inside of choices, and defaults."""
+def test_no_list_of_choices_contains_a_saved_model(written: Any) -> None:
+    """The catalog hides the model in all forms of choices and in defaults."""
     saved = SavedModels({"checkpoints": frozenset({SAVED})})
     info: Any = {"input": {"required": {"name": written}}}
-    found = str(saved.class_without_names(info, {}))
-    assert SAVED not in found
-    assert "a.safetensors" in found
+    cleaned = str(saved.class_without_names(info, {}))
+    assert SAVED not in cleaned
+    assert "a.safetensors" in cleaned
 
 
-def test_comfyuis_own_refusal_does_not_name_it() -> None:
-    """It lists what there is, in a sentence and in the configuration of the input."""
+def test_comfyuis_error_does_not_name_a_saved_model() -> None:
+    """The model is removed from ComfyUI's messages and input configurations."""
     saved = SavedModels({"checkpoints": frozenset({SAVED, "b.safetensors"})})
     details = f"ckpt_name: 'x' not in ['a.safetensors', '{SAVED}', 'b.safetensors']"
     config = [["a.safetensors", SAVED, "b.safetensors"], {"tooltip": "x"}]
     error = {"type": "value_not_in_list", "details": details, "extra_info": {"input_config": config}}
-    found = saved.response_without_names({"4": {"errors": [error]}})
-    assert found["4"]["errors"][0]["details"] == "ckpt_name: 'x' not in ['a.safetensors']"
-    assert found["4"]["errors"][0]["extra_info"]["input_config"][0] == ["a.safetensors"]
+    cleaned = saved.response_without_names({"4": {"errors": [error]}})
+    assert cleaned["4"]["errors"][0]["details"] == "ckpt_name: 'x' not in ['a.safetensors']"
+    assert cleaned["4"]["errors"][0]["extra_info"]["input_config"][0] == ["a.safetensors"]
 
 
-async def test_folders_are_looked_at_as_comfyui_does(tmp_path: Path) -> None:
-    """`clip` adds to text encoders, an operator's file counts in older folders, too, an unseen folder has nothing."""
+async def test_folders_are_searched_as_in_comfyui(tmp_path: Path) -> None:
+    """`clip` also means text encoders, the operator's older folders count, and an inaccessible folder is empty."""
     save(tmp_path / "output" / "clip", "a.safetensors")
     save(tmp_path / "output" / "diffusion_models", "b.safetensors")
     save(tmp_path / "output" / "elsewhere", "c.safetensors")

@@ -1,4 +1,4 @@
-"""What a worker keeps of its models, and for whom."""
+"""Eviction and protection of a worker's models."""
 
 from __future__ import annotations
 
@@ -41,34 +41,34 @@ def prompt_with(name: str) -> Prompt:
     return prompt
 
 
-def there(root: Path) -> set[str]:
+def present_files(root: Path) -> set[str]:
     return {path.stem for path in (root / "checkpoints").iterdir()}
 
 
-def settings(root: Path, origin: Origin, **given: object) -> Settings:
-    """With room for two of the three files."""
+def settings(root: Path, origin: Origin, **worker_settings: object) -> Settings:
+    """Return settings with a quota for two of the three files."""
     quota = 2.5 * SIZE / 1024**3
     return Settings.of(
-        models_folder=root, models_on_demand=True, models_quota=quota, fetch_allow=opened(origin), **given
+        models_folder=root, models_on_demand=True, models_quota=quota, fetch_allow=opened(origin), **worker_settings
     )
 
 
 def models_of(
-    given: Settings,
+    worker_settings: Settings,
     library: Library,
     jobs: JobIndex,
     arrived: Callable[[], None],
     tasks: Tasks,
     notify: Notify = ignore_event,
 ) -> Models:
-    folder = worker_models(given)
-    fetcher = ModelFetcher(given.fetch, folder) if folder else None
-    return Models(TemplateModels.of(given.models, library), fetcher, jobs, arrived, tasks, notify)
+    folder = worker_models(worker_settings)
+    fetcher = ModelFetcher(worker_settings.fetch, folder) if folder else None
+    return Models(TemplateModels.of(worker_settings.models, library), fetcher, jobs, arrived, tasks, notify)
 
 
 @asynccontextmanager
 async def serving_models(root: Path) -> AsyncIterator[tuple[Origin, Models, JobIndex]]:
-    """An origin that has the three files, and the models of a worker without templates."""
+    """Yield an origin with the three files, and the models of a worker without templates."""
     jobs = JobIndex()
     async with (
         serving(**{name: content(data) for name, data in DATA.items()}) as origin,
@@ -78,8 +78,8 @@ async def serving_models(root: Path) -> AsyncIterator[tuple[Origin, Models, JobI
         yield origin, models, jobs
 
 
-async def test_what_a_job_names_stays_until_it_has_ended(tmp_path: Path) -> None:
-    """The file of a running job is never deleted, though it was used least recently; after the job's end it may be."""
+async def test_a_model_of_a_running_job_is_not_evicted(tmp_path: Path) -> None:
+    """A model that a running job names is not evicted, and can be evicted after the job."""
     async with serving_models(tmp_path) as (origin, models, jobs):
         for name in "ab":
             await models.fetch(needs(origin, name))
@@ -90,14 +90,14 @@ async def test_what_a_job_names_stays_until_it_has_ended(tmp_path: Path) -> None
         for record in folder.fetched():
             os.utime(tmp_path / OWN / "records" / f"{record.key}.json", (1, 1 if record.file[0] == "a" else 2))
         await models.fetch(needs(origin, "c"))
-        assert there(tmp_path) == {"a", "c"}
+        assert present_files(tmp_path) == {"a", "c"}
         job.advance(JobState.FAILED)
         await models.fetch(needs(origin, "b"))
-        assert there(tmp_path) == {"c", "b"}
+        assert present_files(tmp_path) == {"c", "b"}
 
 
-async def test_a_new_job_makes_its_model_the_last_to_go(tmp_path: Path) -> None:
-    """Use counts from the acceptance of a job that names the file."""
+async def test_a_new_job_marks_its_model_as_used(tmp_path: Path) -> None:
+    """A model counts as used when a job that names it is accepted."""
     async with serving_models(tmp_path) as (origin, models, jobs):
         for name in "ab":
             await models.fetch(needs(origin, name))
@@ -108,20 +108,20 @@ async def test_a_new_job_makes_its_model_the_last_to_go(tmp_path: Path) -> None:
         Observers([models]).notify(JobAccepted(job.ref, 1.0, "native", None))
         job.advance(JobState.FAILED)
         await models.fetch(needs(origin, "c"))
-        assert there(tmp_path) == {"a", "c"}
+        assert present_files(tmp_path) == {"a", "c"}
 
 
-async def test_what_is_pinned_or_waited_for_stays(tmp_path: Path) -> None:
-    """A template of WORKER_MODELS keeps its files; so does a request that has become no job yet."""
+async def test_pinned_and_protected_models_are_not_evicted(tmp_path: Path) -> None:
+    """Models of WORKER_MODELS, and models in `protect`, are not evicted."""
     async with serving(**{name: content(data) for name, data in DATA.items()}) as origin:
         pinned = needs(origin, "a")[0].source
         assert pinned is not None
         library: Library = {"mine": Template("mine", "Mine", "A.", (), ("9",), models=(pinned,))}
         arrivals: list[None] = []
-        given = settings(tmp_path, origin, models="mine")
+        worker_settings = settings(tmp_path, origin, models="mine")
         async with (
             Tasks() as tasks,
-            models_of(given, library, JobIndex(), lambda: arrivals.append(None), tasks) as models,
+            models_of(worker_settings, library, JobIndex(), lambda: arrivals.append(None), tasks) as models,
         ):
             await models.wait_until_ready()
             waited = needs(origin, "b")
@@ -130,7 +130,7 @@ async def test_what_is_pinned_or_waited_for_stays(tmp_path: Path) -> None:
                 with pytest.raises(ModelsMissing, match="fill the space"):
                     await models.fetch(needs(origin, "c"))
             await models.fetch(needs(origin, "c"))
-            assert there(tmp_path) == {"a", "c"}
+            assert present_files(tmp_path) == {"a", "c"}
         assert len(arrivals) == 3
 
 
@@ -140,7 +140,7 @@ async def test_what_is_pinned_or_waited_for_stays(tmp_path: Path) -> None:
 async def test_only_a_worker_that_fetches_models_follows_their_use(
     tmp_path: Path, with_folder: bool, on_demand: bool, fetches: bool
 ) -> None:
-    """A worker that is to fetch no models, with or without a folder of them, needs no events of jobs."""
-    given = Settings.of(models_folder=tmp_path if with_folder else None, models_on_demand=on_demand)
-    async with Tasks() as tasks, models_of(given, {}, JobIndex(), lambda: None, tasks) as models:
+    """fetches_models is False without templates and on-demand downloads."""
+    worker_settings = Settings.of(models_folder=tmp_path if with_folder else None, models_on_demand=on_demand)
+    async with Tasks() as tasks, models_of(worker_settings, {}, JobIndex(), lambda: None, tasks) as models:
         assert models.fetches_models is fetches

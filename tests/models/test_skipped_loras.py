@@ -1,4 +1,4 @@
-"""LoRAs that a node would leave out without an error."""
+"""LoRAs that a node would skip without an error."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def with_lora(name: str = "styles/new.safetensors", **changed: Any) -> Prompt:
 
 
 @asynccontextmanager
-async def serving_packs(folder: Path, **given: Any) -> AsyncIterator[tuple[EngineHandle, Client]]:
-    """A worker on an engine that has rgthree's class and one checkpoint, and refuses models that it does not have."""
+async def serving_packs(folder: Path, **more_settings: Any) -> AsyncIterator[tuple[EngineHandle, Client]]:
+    """Yield a worker with an engine that has rgthree's class and one checkpoint."""
     catalog = Catalog.bundled().to_object_info() | {POWER: CLASS, "CR Load LoRA": STACK}
     (folder / "catalog.json").write_text(json.dumps(catalog))
     put(folder / "engine", "checkpoints", "m.safetensors")
     with start_engine(folder / "engine", "--strict", "--catalog", str(folder / "catalog.json")) as handle:
-        async with worker(handle, folder / "state", models_folder=handle.base / "models", **given) as client:
+        async with worker(handle, folder / "state", models_folder=handle.base / "models", **more_settings) as client:
             yield handle, client
 
 
@@ -54,8 +54,8 @@ def put(base: Path, folder: str, name: str) -> None:
     path.write_bytes(DATA)
 
 
-async def test_a_lora_in_an_entry_is_looked_for_before_the_job_runs(tmp_path: Path) -> None:
-    """Node, entry and file are named as for a core loader; it runs when the file has come, or by a part of its name."""
+async def test_a_missing_lora_in_an_entry_is_refused(tmp_path: Path) -> None:
+    """The error names node, entry and file. The job runs when the file is present, also by a part of its name."""
     async with serving_packs(tmp_path) as (handle, client):
         status, body = await client.post("/generate/sync", {"workflow": with_lora()})
         (detail,) = body["error"]["details"]
@@ -69,17 +69,17 @@ async def test_a_lora_in_an_entry_is_looked_for_before_the_job_runs(tmp_path: Pa
             assert (await client.post("/generate/sync", {"workflow": with_lora(name)}))[0] == 200
 
 
-async def test_a_lora_in_an_entry_is_named_as_on_windows(tmp_path: Path) -> None:
-    """The entry is repaired and listed in `repairs`; the job is refused if the file is missing."""
+async def test_a_backslash_in_an_entry_is_repaired(tmp_path: Path) -> None:
+    """A name with a backslash is repaired and listed in `repairs`, and a missing file is refused."""
     async with serving_packs(tmp_path) as (handle, client):
         put(handle.base, "loras", "styles/new.safetensors")
         status, body = await client.post("/generate/sync", {"workflow": with_lora("styles\\new.safetensors")})
-        assert (status, [one["runs"]["lora"] for one in body["repairs"]]) == (200, ["styles/new.safetensors"])
+        assert (status, [item["runs"]["lora"] for item in body["repairs"]]) == (200, ["styles/new.safetensors"])
         assert (await client.post("/generate/sync", {"workflow": with_lora("styles\\other.safetensors")}))[0] == 422
 
 
 async def test_a_missing_file_of_a_packs_loader_is_a_missing_model(tmp_path: Path) -> None:
-    """ComfyUI refuses the choice, which it alone can be sure of; folder and file are told as for a core loader."""
+    """A choice that ComfyUI refuses is `models_missing` with folder and file."""
     async with serving_packs(tmp_path) as (_, client):
         prompt = with_lora(on=False)
         prompt["11"] = node("CR Load LoRA", model=link("7"), clip=link("4", 1), lora_name="new.safetensors")
@@ -90,19 +90,19 @@ async def test_a_missing_file_of_a_packs_loader_is_a_missing_model(tmp_path: Pat
 
 
 async def test_strict_leaves_the_verdict_to_comfyui(tmp_path: Path) -> None:
-    """ComfyUI takes the prompt: with `strict` the finding is doubtful, and the job runs."""
+    """With `strict` a missing LoRA is a doubtful problem, and the job runs."""
     async with serving_packs(tmp_path) as (_, client):
         _, body = await client.post("/validate", {"workflow": with_lora()})
-        assert (body["valid"], [one["code"] for one in body["problems"]]) == (False, ["model_skipped"])
+        assert (body["valid"], [item["code"] for item in body["problems"]]) == (False, ["model_skipped"])
         assert body["comfyui"]["status"] == 200
         assert [model["file"] for model in body["models"] if not model["here"]] == ["styles/new.safetensors"]
         _, body = await client.post("/validate?strict=true", {"workflow": with_lora()})
-        assert (body["valid"], [one["code"] for one in body["doubtful"]]) == (True, ["model_skipped"])
+        assert (body["valid"], [item["code"] for item in body["doubtful"]]) == (True, ["model_skipped"])
         assert (await client.post("/generate/sync", {"workflow": with_lora(), "strict": True}))[0] == 200
 
 
 async def test_a_lora_in_an_entry_is_fetched_for_a_job(tmp_path: Path) -> None:
-    """Where that is allowed and a template knows the file."""
+    """A missing LoRA is fetched on demand if a template has its URL."""
     async with serving(new=content(DATA)) as origin:
         templates = tmp_path / "templates"
         templates.mkdir()
@@ -112,7 +112,7 @@ async def test_a_lora_in_an_entry_is_fetched_for_a_job(tmp_path: Path) -> None:
             f'folder = "loras"\nurl = "{origin.url("/new")}"\nsize = {len(DATA)}\n'
             f'sha256 = "{hashlib.sha256(DATA).hexdigest()}"\n'
         )
-        given = {"templates": str(templates), "fetch_allow": opened(origin), "models_on_demand": True}
-        async with serving_packs(tmp_path, **given) as (handle, client):
+        more_settings = {"templates": str(templates), "fetch_allow": opened(origin), "models_on_demand": True}
+        async with serving_packs(tmp_path, **more_settings) as (handle, client):
             assert (await client.post("/generate/sync", {"workflow": with_lora("styles/new")}))[0] == 200
             assert (handle.base / "models" / "loras" / "styles" / "new.safetensors").read_bytes() == DATA

@@ -1,4 +1,4 @@
-"""A ComfyUI folder whose main.py says what it is told to say, and then becomes the embedded engine, or ends."""
+"""A ComfyUI folder whose main.py prints a given log, and then runs the embedded engine or exits."""
 
 from __future__ import annotations
 
@@ -37,7 +37,10 @@ def write(
     classes: Mapping[str, object] | None = None,
     code: int | None = None,
 ) -> Path:
-    """`HERE` in the log is ComfyUI's folder; `classes` are other than the catalog's, None for those that it lacks."""
+    """Write the folder.
+
+    `HERE` in the log is the folder; `classes` replaces classes of the catalog, None removes one.
+    """
     folder.mkdir()
     (folder / "main.py").write_text(MAIN)
     for pack in packs:
@@ -51,6 +54,6 @@ def write(
 
 
 def imported(*packs: str) -> str:
-    """What ComfyUI 0.33 says of packs that it has imported."""
+    """Return ComfyUI 0.33's log about imported packs."""
     lines = "".join(f"\x1b[32m[INFO]\x1b[0m    0.1 seconds: HERE/custom_nodes/{pack}\n" for pack in packs)
     return f"\x1b[32m[INFO]\x1b[0m \nImport times for custom nodes:\n{lines}"

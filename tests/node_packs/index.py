@@ -1,4 +1,4 @@
-"""A package index in a folder: wheels with nothing in them but what they want of others."""
+"""A package index in a folder, with wheels that have only requirements."""
 
 from __future__ import annotations
 
@@ -18,5 +18,5 @@ def add_wheel(folder: Path, name: str, version: str, *wants: str) -> None:
 
 
 def only(folder: Path) -> dict[str, str]:
-    """What makes uv ask this index and no other."""
+    """Return the arguments that make uv use only this index."""
     return {"UV_OFFLINE": "1", "UV_FIND_LINKS": str(folder), "UV_NO_CACHE": "1", "UV_NO_CONFIG": "1"}

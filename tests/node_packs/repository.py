@@ -1,4 +1,4 @@
-"""Real git repositories on disk, which git fetches over file://."""
+"""Git repositories on disk, which git fetches over file://."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class Repository:
-    """`Repository.new(folder)` makes one with the branch `main`."""
+    """A git repository; `Repository.new(folder)` creates one with the branch `main`."""
 
     folder: Path
 
@@ -41,7 +41,7 @@ class Repository:
         return done.stdout.strip()
 
     def commit(self, files: Mapping[str, str]) -> str:
-        """The new commit."""
+        """Make a commit and return it."""
         for name, text in files.items():
             (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
             (self.folder / name).write_text(text, "utf-8")

@@ -1,4 +1,4 @@
-"""Changing `comfyui_nodes.txt`."""
+"""Editing `comfyui_nodes.txt`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Three    https://x.org/b/Three@{OLD}      more
 
 
 def test_a_pack_joins_its_group_in_its_columns() -> None:
-    """Below the last of the group; every other line stays as it was."""
+    """A new pack comes after the last of its group, and other lines do not change."""
     text = add_pack(TEXT, PinnedPack("Four", "https://x.org/a/Four", NEW), "v2")
     line = f"Four     https://x.org/a/Four@{NEW}       base  # v2"
     assert text.splitlines()[6] == line
@@ -29,19 +29,19 @@ def test_a_pack_joins_its_group_in_its_columns() -> None:
 
 
 def test_a_pack_of_a_new_group_comes_last() -> None:
-    """After a blank line."""
+    """A pack of a new group comes last, after a blank line."""
     text = add_pack(TEXT, PinnedPack("Four", "https://x.org/a/Four", NEW, "other"), None)
     assert text == f"{TEXT}\nFour  https://x.org/a/Four@{NEW}  other\n"
 
 
 def test_a_pack_is_not_added_twice() -> None:
-    """In whatever case: file systems differ."""
+    """A pack cannot be added twice, in any case of letters."""
     with pytest.raises(PacksError, match="nodes update one"):
         add_pack(TEXT, PinnedPack("one", "https://x.org/a/One", NEW), None)
 
 
 def test_a_pack_moves_with_the_name_of_its_commit() -> None:
-    """The branch or tag in the comment is the new one, or none; what else was said about the pack stays."""
+    """An update replaces the branch or tag in the comment and keeps the rest of the line."""
     by_tag = set_commit(TEXT, "ComfyUI", NEW, "v1.1")
     assert by_tag == TEXT.replace(f"ComfyUI@{OLD}  # v1.0", f"ComfyUI@{NEW}  # v1.1")
     newest = set_commit(TEXT, "One", NEW, None)

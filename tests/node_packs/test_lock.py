@@ -33,7 +33,7 @@ print(json.dumps(made))
 
 
 class Home:
-    """Sources in plain folders, an index, and the locks that were made last."""
+    """Sources in folders, an index, and the last locks."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -85,7 +85,7 @@ def home(tmp_path: Path) -> Home:
 
 
 def test_all_packs_are_resolved_together(home: Home) -> None:
-    """A pack of another group decides, too, so that every image has the same versions; torch stands apart."""
+    """Packs of all groups determine the versions, and torch has a file of its own."""
     done = home.lock()
     assert done.returncode == 0, done.stderr
     assert home.versions("comfyui.lock") == ["numpy==2.0"]
@@ -96,14 +96,14 @@ def test_all_packs_are_resolved_together(home: Home) -> None:
 
 
 def test_constraints_hold(home: Home) -> None:
-    """They say what was seen working."""
+    """Constraints limit the versions."""
     (home.root / "locks" / "constraints.txt").write_text("torch==2.11  # seen\n")
     assert home.lock().returncode == 0
     assert "torch==2.11" in home.versions("torch.lock")
 
 
 def test_versions_stay_until_newer_ones_are_asked_for(home: Home) -> None:
-    """A pack more is no reason to change all others' ground."""
+    """A new pack does not change locked versions."""
     (home.root / "locks" / "comfyui.lock").write_text("# made before 2.0.1 came\nnumpy==2.0\n")
     add_wheel(home.index, "numpy", "2.0.1")
     assert home.lock().returncode == 0
@@ -113,7 +113,7 @@ def test_versions_stay_until_newer_ones_are_asked_for(home: Home) -> None:
 
 
 def test_packs_that_collide_are_named(home: Home) -> None:
-    """Both, and what each wants; not those that have nothing to do with it, and no folder of this machine."""
+    """A conflict names the packs involved and their requirements, and no folder of this machine."""
     home.add("Old_Pack", "numpy<2\n", "base")
     done = home.lock()
     assert done.returncode == 1

@@ -1,4 +1,4 @@
-"""The text of locks."""
+"""The text of lock files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OURS = {path.name: path.read_text("utf-8") for path in (ROOT / "locks").iterdir(
 
 
 def test_what_uv_writes_is_read_and_written_again() -> None:
-    """With its hashes; what every line says of the platform is left out, other conditions are kept."""
+    """Entries keep their hashes and markers, without the marker of the platform."""
     text = f"a==1 ; {LINUX} \\\n    {HASH} \\\n    {HASH}\n"
     text += f"b==2.0 ; python_full_version < '3.12' and {LINUX} \\\n    {HASH}\n"
     first, second = read_entries(text)
@@ -39,13 +39,13 @@ def test_what_uv_writes_is_read_and_written_again() -> None:
     ],
 )
 def test_a_line_that_only_this_machine_could_use_is_refused(text: str, said: str) -> None:
-    """No path, no index, no build of one's own gets into a lock."""
+    """Paths, indexes and local builds are rejected."""
     with pytest.raises(LockError, match=said):
         read_entries(text)
 
 
 def test_torch_and_groups_have_files_of_their_own() -> None:
-    """So that an image can take torch from elsewhere, and leaves out what only other groups want."""
+    """Torch and each group have their own files."""
     names = ("a", "torch", "torchsde", "nvidia-nccl-cu13", "cuda-toolkit", "triton")
     base = read_entries("".join(f"{name}==1 \\\n    {HASH}\n" for name in names))
     more = (*base, *read_entries(f"b==1 \\\n    {HASH}\n"))
@@ -62,13 +62,13 @@ def test_torch_and_groups_have_files_of_their_own() -> None:
 
 
 def test_torch_stays_the_same_file_while_packs_change() -> None:
-    """Nothing of the pins is in it, or each new pack would make its 3 GB another layer of the image."""
+    """The file of torch does not depend on the pins."""
     base = read_entries(f"torch==1 \\\n    {HASH}\n")
     assert lock_files(base, {}, "# these pins\n")["torch.lock"] == lock_files(base, {}, "# other pins\n")["torch.lock"]
 
 
 def test_a_lock_of_other_pins_is_stale() -> None:
-    """By the commits and the constraints in its head; comments in the constraints change nothing."""
+    """A lock is stale for other commits or constraints, but not for other comments."""
     names = ("comfyui.lock", "torch.lock", "comfyui-more.lock")
     made = {name: f"{lock_header(PINS, 'torch==2')}a==1" for name in names}
     assert list(stale_locks(made, PINS, "# why\ntorch==2  # so\n")) == []
@@ -79,7 +79,7 @@ def test_a_lock_of_other_pins_is_stale() -> None:
 
 
 def test_our_locks_are_of_our_pins() -> None:
-    """Every file that is in the repository, each line of which any machine can use."""
+    """The locks in the repository fit its pins, and any machine can use them."""
     pins = read_pins((ROOT / "comfyui_nodes.txt").read_text("utf-8"))
     assert list(stale_locks(OURS, pins, OURS["constraints.txt"])) == []
     found = {name: {entry.name for entry in read_entries(OURS[name])} for name in OURS if name.endswith(".lock")}

@@ -1,4 +1,4 @@
-"""`comfyui_nodes.txt`."""
+"""Reading `comfyui_nodes.txt`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OURS = read_pins((ROOT / "comfyui_nodes.txt").read_text("utf-8"))
 
 
 def test_a_line_is_a_pack() -> None:
-    """Columns are apart by any blanks, comments and blank lines are none, and quotes hold names with blanks."""
+    """Columns, comments, blank lines and quoted names are parsed."""
     text = f"""# head
 ComfyUI  https://x.org/c/ComfyUI@{COMMIT}   # v1
 
@@ -42,7 +42,7 @@ Two\tssh://git@x.org:22/b/Two@{COMMIT} more needs="A b,C"  gpu-import writes=a.j
 
 
 def test_a_group_is_chosen_on_top_of_the_base() -> None:
-    """What is in every image needs no naming, and a group that isn't there is a mistake."""
+    """Packs of `base` are always chosen, and an unknown group is an error."""
     pins = read_pins(f"{HEAD}One https://x.org/One@{COMMIT}\nTwo https://x.org/Two@{COMMIT} more\n")
     assert [pack.name for pack in pins.chosen(())] == ["One"]
     assert [pack.name for pack in pins.chosen(["more"])] == ["One", "Two"]
@@ -75,27 +75,27 @@ def test_a_group_is_chosen_on_top_of_the_base() -> None:
         (f"comfyui https://x.org/a/One@{COMMIT}", "has two lines"),
     ],
 )
-def test_a_line_that_is_not_understood_is_refused(line: str, said: str) -> None:
-    """With its number and what to write; a branch would be another pack tomorrow."""
+def test_an_invalid_line_is_rejected(line: str, said: str) -> None:
+    """An invalid line is rejected with its number and the right form."""
     with pytest.raises(PacksError, match=f"line 2: .*{said}"):
         read_pins(f"{HEAD}{line}\n")
 
 
 def test_comfyui_has_to_be_pinned() -> None:
-    """An image with packs at their commits and a floating ComfyUI is another one tomorrow."""
+    """A file without ComfyUI is rejected."""
     with pytest.raises(PacksError, match="ComfyUI itself is not pinned"):
         read_pins(f"One https://x.org/a/One@{COMMIT}\n")
 
 
 def test_the_bundled_catalog_has_the_classes_of_every_pack() -> None:
-    """What is validated against is what an image with all groups would have, each needed class in its own pack."""
+    """The bundled catalog has all needed classes of every pack."""
     catalog = Catalog.bundled()
     for pack in OURS.packs:
         assert {catalog[name].pack for name in pack.needs} == {f"custom_nodes.{pack.name}"}
 
 
 def test_the_bundled_catalog_is_of_the_pinned_commits() -> None:
-    """Moving a pin needs a new catalog: `python -m worker.workflow.catalog.reduce` makes both of its files."""
+    """The bundled catalog was made for the pinned commits."""
     data = ROOT / "worker" / "workflow" / "catalog" / "data"
     made_from = orjson.loads((data / MADE_FROM).read_bytes())
     pinned = {pack.name: pack.commit for pack in (OURS.comfyui, *OURS.packs)}

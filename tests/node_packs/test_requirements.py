@@ -1,4 +1,4 @@
-"""What a pack wants of PyPI."""
+"""Reading the Python requirements of a pack."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def tree(files: Mapping[str, str]) -> Callable[[str], str | None]:
 
 
 def test_requirements_are_read_from_where_pip_would() -> None:
-    """requirements.txt with what it includes, else pyproject.toml, else there are none."""
+    """Requirements come from requirements.txt with its includes, or else from pyproject.toml."""
     text = "numpy>=1.26  # why\n\n# none\n-r more.txt\nb==1 \\\n  --hash=sha256:00\n"
     files = {"requirements.txt": text, "more.txt": "c[x]~=2 ; sys_platform == 'linux'\n", "pyproject.toml": "broken"}
     assert requirements("One", tree(files)) == ("numpy>=1.26", "c[x]~=2 ; sys_platform == 'linux'", "b==1")
@@ -42,15 +42,15 @@ def test_requirements_are_read_from_where_pip_would() -> None:
         ({"pyproject.toml": "broken"}, "pyproject.toml cannot be read"),
     ],
 )
-def test_what_no_lock_can_hold_is_refused(files: Mapping[str, str], said: str) -> None:
-    """By the name of the pack."""
+def test_a_requirement_that_cannot_be_locked_is_rejected(files: Mapping[str, str], said: str) -> None:
+    """A requirement that cannot be locked is rejected with the pack's name."""
     with pytest.raises(RequirementsError, match=said):
         requirements("One", tree(files))
 
 
 @pytest.mark.parametrize("place", ["git", "repository", "folder"])
 def test_they_are_those_of_the_pinned_commit(tmp_path: Path, place: str) -> None:
-    """Fetched, in a repository that has moved on since, or in a plain folder."""
+    """Requirements are those of the pinned commit, fetched, in a newer repository, or in a folder."""
     origin = Repository.new(tmp_path / "One")
     pack = PinnedPack("One", origin.url, origin.commit({"requirements.txt": "a==1\n"}))
     if place != "folder":
@@ -73,5 +73,5 @@ def test_they_are_those_of_the_pinned_commit(tmp_path: Path, place: str) -> None
     ],
 )
 def test_opencv_is_taken_without_its_windows(wanted: str, locked: str) -> None:
-    """Both are the module cv2; the other one wants the libraries of a desktop."""
+    """OpenCV is replaced by its headless package."""
     assert requirements("One", tree({"requirements.txt": wanted})) == (locked,)

@@ -1,4 +1,4 @@
-"""Laying sources down, as an image's build does it: two files of ours, and nothing that was installed."""
+"""Installing sources as an image's build does, with two files and no installed package."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CUT = "0123456789abcdef0123456789abcdef01234567"
 
 @dataclass
 class Build:
-    """A build's folder: the two files, the pins, the folder of sources, and where all is to go."""
+    """A build's folder: the two files, the pins, the folder of sources, and the target."""
 
     home: Path
     comfyui: Repository
@@ -60,7 +60,7 @@ START = (
 
 @pytest.fixture
 def build(tmp_path: Path) -> Build:
-    """ComfyUI and a pack of the group `more`, in repositories that the pins name; no folder of sources has them."""
+    """ComfyUI and a pack of the group `more` in repositories that the pins name, without a folder of sources."""
     made = tmp_path / "build" / "worker" / "node_packs"
     made.mkdir(parents=True)
     for name in ("pins.py", "sources.py"):
@@ -73,8 +73,8 @@ def build(tmp_path: Path) -> Build:
     return Build(tmp_path / "build", comfyui, pack, pins)
 
 
-def test_what_no_folder_has_is_fetched(build: Build) -> None:
-    """At its commit, not the newest; without git's own folder and compiled files; and it is recorded."""
+def test_a_source_without_a_folder_is_fetched(build: Build) -> None:
+    """A source without a folder is fetched at its commit, without git's folder, and recorded."""
     done = build.run("--groups", "base more")
     assert done.returncode == 0, done.stderr
     assert (build.to / "main.py").read_text() == "one"
@@ -86,14 +86,14 @@ def test_what_no_folder_has_is_fetched(build: Build) -> None:
 
 
 def test_a_group_that_was_not_chosen_stays_away(build: Build) -> None:
-    """Only the packs of `base` need no naming."""
+    """Only chosen groups and `base` are installed."""
     assert build.run().returncode == 0
     assert set(build.record) == {"ComfyUI"}
     assert not (build.to / "custom_nodes" / "Pack").exists()
 
 
 def test_a_repository_gives_its_commits_files(build: Build) -> None:
-    """Neither what was changed in it since, nor what lies beside it, gets into the image."""
+    """A repository provides the files of the commit, without changes or other files."""
     build.comfyui.git("checkout", "--quiet", "HEAD~1")
     shutil.copytree(build.comfyui.folder, build.sources / "ComfyUI")
     (build.sources / "ComfyUI" / "main.py").write_text("changed")
@@ -106,14 +106,14 @@ def test_a_repository_gives_its_commits_files(build: Build) -> None:
 
 
 def test_a_repository_at_another_commit_that_has_the_pinned_one_will_do(build: Build) -> None:
-    """It is read from git, whatever is checked out."""
+    """The pinned commit is read from a repository that has another one checked out."""
     shutil.copytree(build.comfyui.folder, build.sources / "ComfyUI")
     assert build.run().returncode == 0
     assert ((build.to / "main.py").read_text(), build.record["ComfyUI"]["verified"]) == ("one", True)
 
 
 def test_a_repository_without_the_commit_is_refused(build: Build) -> None:
-    """Unless the operator says that any commit will do, which is told and recorded."""
+    """A repository without the commit is rejected, unless any commit is allowed."""
     shutil.copytree(build.comfyui.folder, build.sources / "ComfyUI")
     head = build.comfyui.git("rev-parse", "HEAD")
     build.pins["ComfyUI"] = f"{build.comfyui.url}@{CUT}"
@@ -131,7 +131,7 @@ def test_a_repository_without_the_commit_is_refused(build: Build) -> None:
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_without_git_the_head_is_still_looked_at(build: Build, packed: bool) -> None:
-    """In git's own files, loose or packed: the wrong one is refused, the right one taken but not called verified."""
+    """Without git, HEAD is read from files; the right commit is used but unverified."""
     if packed:
         build.comfyui.git("pack-refs", "--all")
     shutil.copytree(build.comfyui.folder, build.sources / "ComfyUI")
@@ -144,7 +144,7 @@ def test_without_git_the_head_is_still_looked_at(build: Build, packed: bool) -> 
 
 
 def test_a_plain_folder_is_taken_as_unverified(build: Build) -> None:
-    """Packs that lie in its custom_nodes are not: nobody pinned them."""
+    """A folder without git is copied as unverified, without the packs in its custom_nodes."""
     folder = build.sources / "ComfyUI"
     for name in ("main.py", "custom_nodes/stranger/__init__.py", "custom_nodes/one.py", "comfy/__pycache__/a.pyc"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -156,8 +156,8 @@ def test_a_plain_folder_is_taken_as_unverified(build: Build) -> None:
     assert not build.record["ComfyUI"]["verified"]
 
 
-def test_what_a_line_leaves_out_stays_out(build: Build) -> None:
-    """Wherever the pack comes from; and a path that isn't there is a mistake, or the pack has moved it."""
+def test_without_removes_paths(build: Build) -> None:
+    """Paths of `without=` are removed, and a missing path is an error."""
     commit = build.pack.commit({"examples/a.png": "picture", "docs/b.png": "picture", "docs/c.md": "text"})
     build.pins["One"] = f"{build.pack.url}@{commit} without=examples,docs/b.png"
     assert build.run().returncode == 0
@@ -173,7 +173,7 @@ def test_what_a_line_leaves_out_stays_out(build: Build) -> None:
 
 
 def test_what_a_pack_writes_is_a_link_into_the_state_folder(build: Build) -> None:
-    """An image is read-only; the link leads to nothing yet, and a file that came along makes way for it."""
+    """Files of `writes=` become links into the state folder."""
     build.pins["Pack"] += " writes=config.json,__init__.py"
     assert build.run("--groups", "more", "--state", "/var/lib/state").returncode == 0
     pack = build.to / "custom_nodes" / "Pack"
@@ -182,7 +182,7 @@ def test_what_a_pack_writes_is_a_link_into_the_state_folder(build: Build) -> Non
 
 
 def test_submodules_come_along(build: Build) -> None:
-    """Those that are checked out in a folder; git can't tell whether they are as pinned."""
+    """Checked-out submodules are copied as unverified."""
     inner = Repository.new(build.home.parent / "inner")
     inner.commit({"inner.py": ""})
     allow = ("-c", "protocol.file.allow=always")
@@ -204,8 +204,8 @@ def test_submodules_come_along(build: Build) -> None:
         (f"https://x.org/a/One@{CUT[:-1]}", "comfyui_nodes.txt: line 1: '"),
     ],
 )
-def test_what_fails_is_said_in_a_sentence(build: Build, source: str, said: str) -> None:
-    """Exit code 1, one line, and no half of a ComfyUI is left."""
+def test_a_failure_prints_one_line(build: Build, source: str, said: str) -> None:
+    """A failure prints one line, exits with 1 and leaves no partial ComfyUI."""
     build.pins["ComfyUI"] = source
     done = build.run()
     assert done.returncode == 1
@@ -214,8 +214,8 @@ def test_what_fails_is_said_in_a_sentence(build: Build, source: str, said: str) 
     assert not build.to.exists()
 
 
-def test_what_is_there_is_not_written_over(build: Build) -> None:
-    """A second run into the same folder would mix two ComfyUIs."""
+def test_an_existing_folder_is_rejected(build: Build) -> None:
+    """An existing target folder is rejected."""
     assert build.run().returncode == 0
     again = build.run()
     assert (again.returncode, "is not empty" in again.stderr) == (1, True)

@@ -1,4 +1,4 @@
-"""Empty files in place of models."""
+"""Empty files instead of models."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from worker.workflow.templates.template import ModelFile
 MODELS = [ModelFile("a.safetensors", "vae"), ModelFile("sub/b.safetensors", "controlnet")]
 
 
-def test_every_model_stands_in_and_comfyui_is_told_where(tmp_path: Path) -> None:
-    """In the folder that its name has among ComfyUI's; nothing is written but in one place."""
+def test_every_model_has_a_standin(tmp_path: Path) -> None:
+    """Each model gets an empty file in its folder, and ComfyUI's arguments name the folders."""
     arguments = standins.write_standins(tmp_path, MODELS)
     told = dict(zip(arguments[::2], arguments[1::2], strict=True))
     more = json.loads(Path(told["--extra-model-paths-config"]).read_text())["standins"]
@@ -25,8 +25,8 @@ def test_every_model_stands_in_and_comfyui_is_told_where(tmp_path: Path) -> None
     assert all(str(tmp_path) in value for value in told.values())
 
 
-def test_what_stood_in_is_not_in_the_catalog_that_is_kept() -> None:
-    """Else models would be taken for present that are not: in choices of either form, below other files."""
+def test_the_stored_catalog_has_no_standins() -> None:
+    """The stored catalog does not have the stand-ins as choices."""
     names = ["a.safetensors", "real.safetensors", "sub/b.safetensors"]
     old = {"required": {"vae_name": [names, {"default": "real.safetensors"}]}}
     new = {"required": {"image": ["COMBO", {"options": [*names, "stand-in.png"]}]}}
@@ -37,7 +37,7 @@ def test_what_stood_in_is_not_in_the_catalog_that_is_kept() -> None:
     assert Catalog.from_object_info(kept)["Old"].by_name["vae_name"].options == ("real.safetensors",)
 
 
-def test_a_template_gets_what_it_can_not_do_without() -> None:
-    """Its required files; all else has a default."""
+def test_a_template_gets_its_required_files() -> None:
+    """A template gets stand-ins for its required files only."""
     assert standins.standin_params(read_library("shipped")["seedvr2-upscale-video"]) == {"video": "stand-in.mp4"}
     assert standins.standin_params(read_library("shipped")["sdxl"]) == {}

@@ -1,4 +1,4 @@
-"""`locks/worker.lock`, which an image installs the worker's environment from."""
+"""`locks/worker.lock`, from which an image installs the worker's environment."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ TESTED = read_entries((ROOT / "requirements.lock").read_text("utf-8"))
 
 
 def test_an_image_has_the_versions_that_are_tested() -> None:
-    """Each package of the image's lock is in the lock of the tests, with the same version and the same hashes."""
+    """Each package of the worker's lock is in the tests' lock with the same version and hashes."""
     tested = {(entry.name, entry.version, entry.hashes) for entry in TESTED}
     assert {(entry.name, entry.version, entry.hashes) for entry in WORKER} <= tested
     assert {"aiohttp", "vastai", "boto3"} <= {entry.name for entry in WORKER}
 
 
 def test_an_image_has_none_of_the_tools() -> None:
-    """They would make it larger, and give whoever breaks in more to work with."""
+    """The worker's lock has no development tools."""
     assert not {"pytest", "mypy", "uv", "moto"} & {entry.name for entry in WORKER}

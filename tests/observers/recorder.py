@@ -12,7 +12,7 @@ Kind = TypeVar("Kind")
 
 
 @dataclass
-class Recorder:
+class EventRecorder:
     """All events, in order."""
 
     events: list[Event] = field(default_factory=list)

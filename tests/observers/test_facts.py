@@ -14,7 +14,7 @@ from tests.engines import EngineHandle
 from tests.fetch.origin import content, opened, serving
 from tests.models.test_service import DATA, SIZE, models_of, needs, settings
 from tests.observers.receiver import receiver
-from tests.observers.recorder import Recorder
+from tests.observers.recorder import EventRecorder
 from tests.workflows import failing, picture
 from worker.errors import ModelsMissing, WorkerError
 from worker.events import (
@@ -47,8 +47,8 @@ from worker.settings import FetchSettings
 from worker.supervision import Tasks
 
 
-def recorded(client: Client) -> Recorder:
-    recorder = Recorder()
+def recorded(client: Client) -> EventRecorder:
+    recorder = EventRecorder()
     client.app.observers.add(recorder)
     return recorder
 
@@ -127,7 +127,7 @@ async def test_webhook_tries(engine: EngineHandle, tmp_path: Path) -> None:
 
 async def test_input_fetches_and_what_was_here_already(tmp_path: Path) -> None:
     """Downloads, cache hits and failures of input files are events."""
-    recorder, data = Recorder(), b"file" * 100
+    recorder, data = EventRecorder(), b"file" * 100
     async with (
         serving(file=content(data, ETag='"a"')) as origin,
         Fetcher(FetchSettings(allow=opened(origin)), tmp_path, notify=recorder.notify) as fetcher,
@@ -145,7 +145,7 @@ async def test_input_fetches_and_what_was_here_already(tmp_path: Path) -> None:
 
 async def test_model_fetches(tmp_path: Path) -> None:
     """Downloads and failures of model files are events."""
-    recorder = Recorder()
+    recorder = EventRecorder()
     async with (
         serving(a=content(DATA["a"])) as origin,
         Tasks() as tasks,
@@ -165,7 +165,7 @@ async def test_model_fetches(tmp_path: Path) -> None:
 
 async def test_engine_starts_and_losses(tmp_path: Path) -> None:
     """Loss, start and connection of an engine are events."""
-    recorder = Recorder()
+    recorder = EventRecorder()
     async with supervised(tmp_path, recorder, engine_silence_s=10.0) as found:
         await recorder.until(EngineStarted)
         found.signal(signal.SIGKILL)

@@ -29,7 +29,7 @@ SECRET = "whsec_" + base64.b64encode(b"client's own key, 24 bytes").decode()
 OPERATORS = "whsec_" + base64.b64encode(b"the operator's own key here").decode()
 
 
-def hooked(server: Receiver, **more: object) -> dict:
+def with_webhook(server: Receiver, **more: object) -> dict:
     """Return a request with a webhook."""
     return {"workflow": picture(), "webhook": {"url": server.url, "secret": SECRET}, **more}
 
@@ -37,7 +37,7 @@ def hooked(server: Receiver, **more: object) -> dict:
 async def test_success_is_told_and_signed(engine: EngineHandle, tmp_path: Path) -> None:
     """The message of a completed job is the response of the synchronous route, with a valid signature."""
     async with receiver() as server, worker(engine, tmp_path, fetch_allow=server.opened) as client:
-        status, answered = await client.post("/generate/sync", hooked(server))
+        status, answered = await client.post("/generate/sync", with_webhook(server))
         [message] = await server.messages(1)
         assert status == 200
         assert Verifier(SECRET).verify(message.body, message.headers) == message.json
@@ -48,7 +48,7 @@ async def test_success_is_told_and_signed(engine: EngineHandle, tmp_path: Path) 
 async def test_a_changed_message_does_not_verify(engine: EngineHandle, tmp_path: Path) -> None:
     """A changed body fails the check of the signature."""
     async with receiver() as server, worker(engine, tmp_path, fetch_allow=server.opened) as client:
-        await client.post("/generate/sync", hooked(server))
+        await client.post("/generate/sync", with_webhook(server))
         [message] = await server.messages(1)
         with pytest.raises(Exception, match="No matching signature"):
             Verifier(SECRET).verify(message.body + b" ", message.headers)
@@ -62,7 +62,7 @@ async def test_a_message_may_be_large(engine: EngineHandle, tmp_path: Path) -> N
     workflow["1"] = {"class_type": "LoadImage", "inputs": {"image": "noise.png"}}
     async with receiver() as server, worker(engine, tmp_path, fetch_allow=server.opened) as client:
         inputs = {"noise.png": base64.b64encode(noise.getvalue()).decode()}
-        body = io.BytesIO(orjson.dumps(hooked(server, workflow=workflow, inputs=inputs)))
+        body = io.BytesIO(orjson.dumps(with_webhook(server, workflow=workflow, inputs=inputs)))
         async with client.http.post(client.app.url + "/generate/sync", data=body) as answer:
             answered = await answer.json()
         [message] = await server.messages(1)
@@ -74,8 +74,8 @@ async def test_a_message_may_be_large(engine: EngineHandle, tmp_path: Path) -> N
 async def test_failure_and_cancellation_are_told(engine: EngineHandle, tmp_path: Path) -> None:
     """Failed and cancelled jobs send a message."""
     async with receiver() as server, worker(engine, tmp_path, fetch_allow=server.opened) as client:
-        await client.post("/generate/sync", hooked(server, workflow=failing()))
-        _, job = await client.post("/generate", hooked(server, workflow=slow(30, steps=300)))
+        await client.post("/generate/sync", with_webhook(server, workflow=failing()))
+        _, job = await client.post("/generate", with_webhook(server, workflow=slow(30, steps=300)))
         await client.state(job, "generating")
         await client.delete(f"/jobs/{job['id']}", job["token"])
         failed, cancelled = (message.json for message in await server.messages(2))
@@ -118,7 +118,7 @@ async def test_it_is_sent_again_until_it_is_heard(engine: EngineHandle, tmp_path
     settings = {"webhook_pause_s": 0.05, "webhook_timeout_s": 0.5, "webhook_tries": 4}
     async with receiver(statuses=[500, 302], hangs=1) as server:
         async with worker(engine, tmp_path, fetch_allow=server.opened, **settings) as client:
-            await client.post("/generate/sync", hooked(server))
+            await client.post("/generate/sync", with_webhook(server))
             messages = await server.messages(4)
         assert len({message.headers["webhook-id"] for message in messages}) == 1
         assert len({message.body for message in messages}) == 1
@@ -136,7 +136,7 @@ async def test_it_is_given_up_after_so_many_tries(
     async with receiver(statuses=[500] * 9) as server:
         settings = {"webhook_pause_s": 0.02, "webhook_tries": 3}
         async with worker(engine, tmp_path, fetch_allow=server.opened, **settings) as client:
-            await client.post("/generate/sync", hooked(server))
+            await client.post("/generate/sync", with_webhook(server))
             await server.messages(3)
         assert len(server.heard) == 3
     assert "gave up after 3 attempts" in caplog.text
@@ -148,7 +148,7 @@ async def test_a_receiver_that_wants_no_more_gets_no_more(engine: EngineHandle, 
     """A 410 response ends the attempts."""
     async with receiver(statuses=[410]) as server:
         async with worker(engine, tmp_path, fetch_allow=server.opened, webhook_pause_s=0.01) as client:
-            await client.post("/generate/sync", hooked(server))
+            await client.post("/generate/sync", with_webhook(server))
             await server.messages(1)
             await asyncio.sleep(0.2)
         assert len(server.heard) == 1
@@ -163,7 +163,7 @@ async def test_a_deaf_receiver_delays_nobody(engine: EngineHandle, tmp_path: Pat
     ):
         started = time.monotonic()
         for _ in range(6):
-            assert (await client.post("/generate/sync", hooked(server)))[0] == 200
+            assert (await client.post("/generate/sync", with_webhook(server)))[0] == 200
         assert time.monotonic() - started < 4
         await server.messages(4)
 
@@ -171,7 +171,7 @@ async def test_a_deaf_receiver_delays_nobody(engine: EngineHandle, tmp_path: Pat
 async def test_hanging_up_does_not_cancel_a_job_with_a_webhook(engine: EngineHandle, tmp_path: Path) -> None:
     """A job with a webhook continues after its client has disconnected."""
     async with receiver() as server, worker(engine, tmp_path, fetch_allow=server.opened, hangup_grace_s=0.1) as client:
-        await leave_early(client, hooked(server, workflow=slow(0.8)))
+        await leave_early(client, with_webhook(server, workflow=slow(0.8)))
         [message] = await server.messages(1)
         assert message.json["type"] == "job.completed"
 

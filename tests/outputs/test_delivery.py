@@ -1,4 +1,4 @@
-"""Results reach the place that was asked for; or they are kept, and delivered again without a second run."""
+"""Delivery to the requested storage, and repeated delivery without a second run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from tests.conftest import Client, worker
 from tests.engines import EngineHandle
 from tests.observers.receiver import receiver
-from tests.storage.buckets import KEY_ID, SECRET, Scripted, WholeBucket, scripted, whole_bucket
+from tests.storage.buckets import KEY_ID, SECRET, ScriptedServer, WholeBucket, scripted, whole_bucket
 from tests.workflows import picture, slow
 from worker.events import Handlers, JobFinished
 from worker.platforms.base import Traits
@@ -33,30 +33,30 @@ def bucket() -> Iterator[WholeBucket]:
         yield found
 
 
-def operators(found: WholeBucket | Scripted) -> dict:
-    """Settings of a worker with this bucket."""
+def operators(found: WholeBucket | ScriptedServer) -> dict:
+    """Return the settings of a worker with this bucket."""
     keys = {"s3_access_key_id": KEY_ID, "s3_secret_access_key": SecretStr(SECRET)}
     return {"s3_bucket": "pictures", "s3_endpoint": found.url, **keys}
 
 
-def own(found: WholeBucket | Scripted, **more: str) -> dict:
-    """The native section for a bucket of the client's."""
+def own(found: WholeBucket | ScriptedServer, **more: str) -> dict:
+    """Return the native section for the client's own bucket."""
     keys = {"access_key_id": KEY_ID, "secret_access_key": SECRET}
     return {"bucket": "pictures", "endpoint_url": found.url, **keys, **more}
 
 
-def opened(found: WholeBucket | Scripted) -> str:
+def opened(found: WholeBucket | ScriptedServer) -> str:
     return found.url.removeprefix("http://")
 
 
 @asynccontextmanager
 async def failing_worker(
-    engine: EngineHandle, folder: Path, failures: int, **given: object
-) -> AsyncIterator[tuple[Client, Scripted]]:
-    """A worker whose bucket answers so many times 500."""
+    engine: EngineHandle, folder: Path, failures: int, **more_settings: object
+) -> AsyncIterator[tuple[Client, ScriptedServer]]:
+    """Yield a worker whose bucket returns 500 a number of times."""
     async with (
         scripted(statuses=[500] * failures) as server,
-        worker(engine, folder, **operators(server), **given) as client,
+        worker(engine, folder, **operators(server), **more_settings) as client,
     ):
         yield client, server
 
@@ -66,14 +66,14 @@ def traits_of(platform: str) -> Traits:
 
 
 async def runs(client: Client, engine: EngineHandle) -> int:
-    async with client.http.get(engine.url + "/history") as answer:
-        return len(await answer.json())
+    async with client.http.get(engine.url + "/history") as response:
+        return len(await response.json())
 
 
 async def fetched(client: Client, url: str) -> bytes:
-    async with client.http.get(url) as answer:
-        assert answer.status == 200
-        return await answer.read()
+    async with client.http.get(url) as response:
+        assert response.status == 200
+        return await response.read()
 
 
 PNG = b"\x89PNG"
@@ -83,7 +83,7 @@ PNG = b"\x89PNG"
 async def test_url_means_the_operators_bucket(
     engine: EngineHandle, bucket: WholeBucket, tmp_path: Path, platform: str
 ) -> None:
-    """Where a bucket is configured a URL leads there, also behind Vast, where nobody reaches this worker."""
+    """`output_format: url` returns a URL in the operator's bucket, also behind Vast."""
     async with worker(engine, tmp_path, traits_of(platform), **operators(bucket)) as client:
         status, body = await client.post("/generate/sync", {"workflow": picture(), "output_format": "url"})
         assert (status, body["image"]) == (200, body["outputs"][0]["url"])
@@ -95,7 +95,7 @@ async def test_url_means_the_operators_bucket(
 async def test_the_stock_dialect_uses_the_operators_bucket(
     engine: EngineHandle, bucket: WholeBucket, tmp_path: Path
 ) -> None:
-    """As the stock template does with its `S3_*` variables: `url` beside each file."""
+    """The stock dialect returns `url` for each file if a bucket is configured."""
     async with worker(engine, tmp_path, Vast.traits, **operators(bucket)) as client:
         _, body = await client.post("/generate/sync", {"input": {"workflow_json": picture()}})
         [output] = body["output"]
@@ -104,7 +104,7 @@ async def test_the_stock_dialect_uses_the_operators_bucket(
 
 
 async def test_the_stock_dialects_own_bucket(engine: EngineHandle, bucket: WholeBucket, tmp_path: Path) -> None:
-    """The template's section, and base64 beside it where both are asked for."""
+    """The stock dialect's `s3` section is used, with base64 as well if both are requested."""
     section = own(bucket) | {"region": "us-east-1", "connect_timeout": 60, "bucket_name": "pictures"}
     del section["bucket"]
     request = {"workflow_json": picture(), "s3": section, "return_outputs_as_base64": True}
@@ -116,7 +116,7 @@ async def test_the_stock_dialects_own_bucket(engine: EngineHandle, bucket: Whole
 
 
 async def test_the_stock_dialects_empty_sections_mean_none(client: Client) -> None:
-    """Stock clients send these with empty strings."""
+    """An `s3` or `webhook` section of empty strings is ignored in the stock dialect."""
     sections = {
         "s3": {"access_key_id": "", "secret_access_key": "", "endpoint_url": "", "bucket_name": "", "region": ""},
         "webhook": {"url": "", "extra_params": {}},
@@ -126,7 +126,7 @@ async def test_the_stock_dialects_empty_sections_mean_none(client: Client) -> No
 
 
 async def test_the_runpod_dialect_with_a_bucket(engine: EngineHandle, bucket: WholeBucket, tmp_path: Path) -> None:
-    """Where the operator has one, its clients get `s3_url` as from worker-comfyui, and the URL opens the picture."""
+    """The runpod dialect returns `s3_url` if a bucket is configured, and the URL opens the image."""
     async with worker(engine, tmp_path, **operators(bucket)) as client:
         _, body = await client.post("/generate/sync", {"input": {"workflow": picture()}})
         assert body["images"][0]["type"] == "s3_url"
@@ -134,7 +134,7 @@ async def test_the_runpod_dialect_with_a_bucket(engine: EngineHandle, bucket: Wh
 
 
 async def test_the_runpod_dialects_own_bucket(engine: EngineHandle, bucket: WholeBucket, tmp_path: Path) -> None:
-    """RunPod's `s3Config` is the client's bucket, where the operator allows its host; it is never dropped."""
+    """RunPod's `s3Config` is used if the operator allows its host, and is never ignored."""
     section = {"accessId": KEY_ID, "accessSecret": SECRET, "bucketName": bucket.name, "endpointUrl": bucket.url}
     request = {"input": {"workflow": picture()}, "s3Config": section}
     async with worker(engine, tmp_path / "closed") as client:
@@ -152,7 +152,7 @@ async def test_the_runpod_dialects_own_bucket(engine: EngineHandle, bucket: Whol
 
 
 async def test_a_bucket_of_the_clients_own(engine: EngineHandle, bucket: WholeBucket, tmp_path: Path) -> None:
-    """The file lies under the prefix that was asked for, and the answer's URL opens it."""
+    """A file is stored under the requested prefix, and the URL in the response opens it."""
     request = {"workflow": picture(), "s3": own(bucket, prefix="team/a"), "output": {"format": "webp"}}
     async with worker(engine, tmp_path, s3_allowed_hosts=opened(bucket)) as client:
         status, body = await client.post("/generate/sync", request)
@@ -162,8 +162,8 @@ async def test_a_bucket_of_the_clients_own(engine: EngineHandle, bucket: WholeBu
     assert any(name.startswith("team/a/") and name.endswith(".webp") for name in bucket.names())
 
 
-async def test_presigned_addresses(engine: EngineHandle, bucket: WholeBucket, tmp_path: Path) -> None:
-    """Two files go to two addresses, in the answer's order."""
+async def test_presigned_urls(engine: EngineHandle, bucket: WholeBucket, tmp_path: Path) -> None:
+    """Two files are sent to two presigned URLs, in the order of the response."""
     urls = [
         bucket.client().generate_presigned_url("put_object", Params={"Bucket": "pictures", "Key": f"mine/{n}.png"})  # type: ignore[attr-defined]
         for n in (0, 1)
@@ -210,16 +210,16 @@ ENDPOINTS = [
 
 
 @pytest.mark.parametrize(("fields", "status", "code"), NOT_ALLOWED)
-async def test_places_that_are_refused(client: Client, fields: dict, status: int, code: str) -> None:
-    """Before anything is queued; a bucket or an endpoint without its own keys is never opened with the worker's."""
+async def test_bad_targets_are_refused(client: Client, fields: dict, status: int, code: str) -> None:
+    """A bad target is refused before the job is queued, and never opened with the operator's credentials."""
     found, body = await client.post("/generate/sync", {"workflow": picture(), **fields})
     assert (found, body["error"]["code"]) == (status, code)
     assert client.app.manager.admission.load.jobs == 0
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
-async def test_endpoints_that_are_refused(engine: EngineHandle, tmp_path: Path, endpoint: str) -> None:
-    """Whatever is written to look like the opened host."""
+async def test_bad_endpoints_are_refused(engine: EngineHandle, tmp_path: Path, endpoint: str) -> None:
+    """An endpoint that only looks like the allowed host is refused."""
     async with worker(engine, tmp_path, s3_allowed_hosts="s3.example.com, *.amazonaws.com") as client:
         section = {"bucket": "b-1", "access_key_id": KEY_ID, "secret_access_key": SECRET, "endpoint_url": endpoint}
         stock = section | {"bucket_name": "b-1"}
@@ -232,7 +232,7 @@ async def test_endpoints_that_are_refused(engine: EngineHandle, tmp_path: Path, 
 
 @pytest.mark.parametrize("region", ["x@evil.example.com/#", "us-east-1.evil.example.com", "../..", "a b"])
 async def test_a_region_can_not_name_a_host(client: Client, region: str) -> None:
-    """AWS's hosts are made of it."""
+    """A region with the characters of a host name is refused, because AWS's hosts contain the region."""
     section = {"bucket": "b-1", "access_key_id": KEY_ID, "secret_access_key": SECRET, "region": region}
     status, body = await client.post("/generate/sync", {"workflow": picture(), "s3": section})
     assert (status, body["error"]["code"]) == (400, "invalid_field")
@@ -242,9 +242,9 @@ async def test_a_region_can_not_name_a_host(client: Client, region: str) -> None
 async def test_a_failed_delivery_is_no_second_run(
     engine: EngineHandle, tmp_path: Path, platform: str, status: int
 ) -> None:
-    """The error says so and opens the result, which is delivered by a second request; ComfyUI ran once.
+    """A failed delivery returns an error that opens the result, and a second request delivers it without a run.
 
-    Never 5xx behind Vast, whose client would have it made again by another worker.
+    Behind Vast the status is never 5xx, because Vast's client would send the job to another worker.
     """
     async with failing_worker(engine, tmp_path, 4, traits=traits_of(platform)) as (client, server):
         before = await runs(client, engine)
@@ -254,17 +254,17 @@ async def test_a_failed_delivery_is_no_second_run(
         job, token = f"/jobs/{body['id']}", body["token"]
         assert (await client.get(job, token))[0] == status
         assert (await fetched(client, f"{client.app.url}{job}/outputs/0?token={token}")).startswith(PNG)
-        async with client.http.post(f"{client.app.url}{job}/deliver?token={token}") as answer:
-            delivered = await answer.json()
-            assert answer.status == 200, delivered
+        async with client.http.post(f"{client.app.url}{job}/deliver?token={token}") as response:
+            delivered = await response.json()
+            assert response.status == 200, delivered
         assert delivered["image"].startswith(server.url)
         assert server.bodies[-1].startswith(PNG)
         assert (await client.get(job, token)) == (200, delivered)
         assert await runs(client, engine) == before + 1
 
 
-async def test_the_same_request_again_delivers_what_is_there(engine: EngineHandle, tmp_path: Path) -> None:
-    """Under an id of the client's own a retry of the request is a retry of the delivery alone."""
+async def test_the_same_request_delivers_again(engine: EngineHandle, tmp_path: Path) -> None:
+    """A repeated request under the same id repeats only the delivery."""
     async with failing_worker(engine, tmp_path, 4) as (client, _):
         before = await runs(client, engine)
         request = {"workflow": picture(), "output_format": "url", "id": "again"}
@@ -273,8 +273,8 @@ async def test_the_same_request_again_delivers_what_is_there(engine: EngineHandl
         assert await runs(client, engine) == before + 1
 
 
-async def test_fresh_keys_for_a_refused_delivery(engine: EngineHandle, bucket: WholeBucket, tmp_path: Path) -> None:
-    """Wrong keys are the client's to mend, in the body of the second delivery."""
+async def test_new_credentials_after_a_refusal(engine: EngineHandle, bucket: WholeBucket, tmp_path: Path) -> None:
+    """A delivery that was refused for wrong credentials succeeds with new ones in the body."""
     async with scripted(statuses=[403]) as server:
         hosts = f"{opened(server)}, {opened(bucket)}"
         async with worker(engine, tmp_path, s3_allowed_hosts=hosts) as client:
@@ -291,8 +291,8 @@ async def test_fresh_keys_for_a_refused_delivery(engine: EngineHandle, bucket: W
             assert (await fetched(client, done["image"])).startswith(PNG)
 
 
-async def test_only_what_waits_can_be_delivered(client: Client) -> None:
-    """Not a completed job, not a running one, not another's."""
+async def test_only_pending_results_can_be_delivered(client: Client) -> None:
+    """`POST /deliver` refuses a completed job, a running job, and another caller's job."""
     _, job = await client.post("/generate", {"workflow": slow(0.3)})
     path, headers = f"/jobs/{job['id']}/deliver", {"Authorization": f"Bearer {job['token']}"}
     assert (await client.post(path, {}, **headers))[1]["error"]["code"] == "nothing_to_deliver"
@@ -302,22 +302,22 @@ async def test_only_what_waits_can_be_delivered(client: Client) -> None:
     assert (await client.post(path, {}))[0] == 404
 
 
-async def test_too_large_for_an_answer(engine: EngineHandle, tmp_path: Path) -> None:
-    """Said clearly, with the file kept: it can be fetched, or the whole result by URL."""
+async def test_too_large_for_a_response(engine: EngineHandle, tmp_path: Path) -> None:
+    """Outputs that are too large for a response are kept, and can be fetched or delivered by URL."""
     workflow = picture(64, 64)
     workflow["1"] = {"class_type": "LoadImage", "inputs": {"image": "noise.png"}}
     async with worker(engine, tmp_path, inline_max=1) as client:
         noise = base64.b64encode(_noise(1200)).decode()
         request = io.BytesIO(orjson.dumps({"workflow": workflow, "inputs": {"noise.png": noise}}))
-        async with client.http.post(client.app.url + "/generate/sync", data=request) as answer:
-            body = await answer.json()
-        assert (answer.status, body["error"]["code"]) == (422, "output_too_large_for_inline")
+        async with client.http.post(client.app.url + "/generate/sync", data=request) as response:
+            body = await response.json()
+        assert (response.status, body["error"]["code"]) == (422, "output_too_large_for_inline")
         assert "output_format" in body["error"]["message"]
         url = f"{client.app.url}/jobs/{body['id']}"
         assert (await fetched(client, f"{url}/outputs/0?token={body['token']}")).startswith(PNG)
-        async with client.http.post(f"{url}/deliver?token={body['token']}", json={"output_format": "url"}) as answer:
-            done = await answer.json()
-            assert answer.status == 200, done
+        async with client.http.post(f"{url}/deliver?token={body['token']}", json={"output_format": "url"}) as response:
+            done = await response.json()
+            assert response.status == 200, done
         assert (await fetched(client, done["image"])).startswith(PNG)
 
 
@@ -327,10 +327,10 @@ def _noise(side: int) -> bytes:
     return buffer.getvalue()
 
 
-async def test_credentials_are_nowhere_afterwards(
+async def test_credentials_are_not_stored(
     engine: EngineHandle, bucket: WholeBucket, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Neither in a log, nor in an answer, an error, the job, or a file of the worker's."""
+    """Credentials are in no log, response, error, job or file of the worker."""
     caplog.set_level(logging.DEBUG)
     async with scripted(statuses=[403]) as server:
         hosts = f"{opened(server)}, {opened(bucket)}"
@@ -353,8 +353,8 @@ def _token(client: Client, id: str) -> str:
     return client.app.manager.find_owned(id, "local").token
 
 
-async def test_an_upload_delays_nobody_and_can_be_cancelled(engine: EngineHandle, tmp_path: Path) -> None:
-    """While a bucket hangs the next job runs and is answered; the hanging one is cancelled like any other."""
+async def test_an_upload_delays_no_other_job_and_can_be_cancelled(engine: EngineHandle, tmp_path: Path) -> None:
+    """While an upload hangs, the next job runs and ends, and the hanging job can be cancelled."""
     async with scripted(hangs=True) as server, worker(engine, tmp_path, **operators(server)) as client:
         _, stuck = await client.post("/generate", {"workflow": picture(), "output_format": "url"})
         await client.state(stuck, "delivering")
@@ -365,7 +365,7 @@ async def test_an_upload_delays_nobody_and_can_be_cancelled(engine: EngineHandle
 
 
 async def test_a_delivery_that_takes_too_long_keeps_the_result(engine: EngineHandle, tmp_path: Path) -> None:
-    """The job's time is over, its pictures are not lost."""
+    """A delivery that exceeds the job's time limit keeps the result."""
     async with scripted(hangs=True) as server, worker(engine, tmp_path, **operators(server)) as client:
         request = {"workflow": picture(), "output_format": "url", "timeout_s": 4.0}
         status, body = await client.post("/generate/sync", request)
@@ -373,22 +373,22 @@ async def test_a_delivery_that_takes_too_long_keeps_the_result(engine: EngineHan
         assert (await fetched(client, f"{body['url']}/outputs/0?token={body['token']}")).startswith(PNG)
 
 
-async def test_webhooks_tell_of_both(engine: EngineHandle, tmp_path: Path) -> None:
-    """That the result waits, with what opens it; and that it was delivered after all."""
+async def test_webhooks_report_a_pending_and_a_completed_delivery(engine: EngineHandle, tmp_path: Path) -> None:
+    """A webhook reports that the result is pending, and later that it was delivered."""
     async with receiver() as server, failing_worker(engine, tmp_path, 4, fetch_allow=server.opened) as (client, _):
         webhook = {"url": server.url}
         await client.post("/generate/sync", {"workflow": picture(), "output_format": "url", "webhook": webhook})
         [waits] = await server.messages(1)
         assert waits.json["type"] == "job.delivery_pending"
         data = waits.json["data"]
-        async with client.http.post(f"{data['url']}/deliver?token={data['token']}") as answer:
-            assert answer.status == 200
+        async with client.http.post(f"{data['url']}/deliver?token={data['token']}") as response:
+            assert response.status == 200
         _, done = await server.messages(2)
         assert (done.json["type"], done.json["data"]["status"]) == ("job.completed", "success")
 
 
-async def test_a_restart_keeps_what_waits(engine: EngineHandle, tmp_path: Path) -> None:
-    """A result that was not delivered is still there after a restart, and is delivered then."""
+async def test_a_restart_keeps_pending_results(engine: EngineHandle, tmp_path: Path) -> None:
+    """A pending result is delivered after a restart."""
     async with scripted(statuses=[500] * 4) as server:
         async with worker(engine, tmp_path, **operators(server)) as client:
             status, body = await client.post("/generate/sync", {"workflow": picture(), "output_format": "url"})
@@ -399,8 +399,8 @@ async def test_a_restart_keeps_what_waits(engine: EngineHandle, tmp_path: Path) 
             assert (await client.post(f"{path}/deliver", {}, **headers))[0] == 200
 
 
-async def test_a_restart_keeps_what_nobody_had_an_id_for(engine: EngineHandle, tmp_path: Path) -> None:
-    """A sync job without an id is not written down; one whose error told its client how to come back is."""
+async def test_a_restart_keeps_pending_results_of_requests_without_an_id(engine: EngineHandle, tmp_path: Path) -> None:
+    """A pending result of a request without an id survives a restart, because its error contained the id."""
     async with worker(engine, tmp_path, inline_max=0) as client:
         status, body = await client.post("/generate/sync", {"workflow": picture()})
         assert (status, body["error"]["code"]) == (422, "output_too_large_for_inline")
@@ -409,10 +409,10 @@ async def test_a_restart_keeps_what_nobody_had_an_id_for(engine: EngineHandle, t
         assert (await client.post(f"{path}/deliver", {}, **headers))[1]["status"] == "success"
 
 
-async def test_after_a_restart_a_client_has_to_send_its_keys_again(
+async def test_after_a_restart_a_client_has_to_send_its_credentials_again(
     engine: EngineHandle, bucket: WholeBucket, tmp_path: Path
 ) -> None:
-    """They are on no disk; the files never go to the operator's bucket instead."""
+    """After a restart a delivery needs the client's credentials again, and never uses the operator's bucket."""
     async with scripted(statuses=[403]) as server:
         settings = {"s3_allowed_hosts": f"{opened(server)}, {opened(bucket)}", **operators(bucket)}
         async with worker(engine, tmp_path, **settings) as client:
@@ -428,8 +428,8 @@ async def test_after_a_restart_a_client_has_to_send_its_keys_again(
     assert any(name.startswith("back/") for name in bucket.names())
 
 
-async def test_ended_jobs_give_room_oldest_first(engine: EngineHandle, tmp_path: Path) -> None:
-    """Above the quota the oldest results go early, with ComfyUI's own files; what is newest stays."""
+async def test_results_are_evicted_oldest_first(engine: EngineHandle, tmp_path: Path) -> None:
+    """Above the quota the oldest results are deleted with ComfyUI's files, and the newest are kept."""
     async with worker(engine, tmp_path, outputs_quota=1) as client:
         jobs = []
         for _ in range(3):
@@ -444,13 +444,13 @@ async def test_ended_jobs_give_room_oldest_first(engine: EngineHandle, tmp_path:
                 await asyncio.sleep(0.02)
         assert (await client.get(f"/jobs/{jobs[2]['id']}", jobs[2]["token"]))[0] == 200
         await client.app.manager.close()
-        left = [path for path in (tmp_path / "outputs").rglob("*") if path.is_file()]
-        assert 1 <= len(left) < 3
-        assert len(list(engine.output.glob("quota*"))) == len(left)
+        kept_files = [path for path in (tmp_path / "outputs").rglob("*") if path.is_file()]
+        assert 1 <= len(kept_files) < 3
+        assert len(list(engine.output.glob("quota*"))) == len(kept_files)
 
 
-async def test_a_file_that_somebody_else_has_stays(engine: EngineHandle, tmp_path: Path) -> None:
-    """ComfyUI's own file goes with the last job that has it, and never if it was there before the job."""
+async def test_a_shared_file_is_kept(engine: EngineHandle, tmp_path: Path) -> None:
+    """ComfyUI's file is deleted with the last job that has it, and never if it existed before the job."""
     async with worker(engine, tmp_path, result_ttl_s=0.3) as client:
         async with aiohttp.ClientSession() as http:  # somebody at the editor, before
             workflow = picture(prefix="shared", color=424242)
@@ -471,7 +471,7 @@ async def test_a_file_that_somebody_else_has_stays(engine: EngineHandle, tmp_pat
 
 
 class DeliversAtOnce:
-    """Asks for another delivery in the very step in which the first one has failed."""
+    """An observer that requests a delivery as soon as the first one has failed."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -487,13 +487,13 @@ class DeliversAtOnce:
             self._client.app.manager.deliver(self._client.app.manager.find_owned(event.job.id, event.job.principal))
 
 
-async def test_a_delivery_may_be_asked_for_as_soon_as_one_has_failed(engine: EngineHandle, tmp_path: Path) -> None:
-    """The job is not at rest yet, and is delivered all the same, once."""
+async def test_a_delivery_may_be_requested_immediately_after_a_failure(engine: EngineHandle, tmp_path: Path) -> None:
+    """A delivery that is requested while the failed one is still being recorded runs once."""
     async with failing_worker(engine, tmp_path, 4) as (client, _):
         impatient = DeliversAtOnce(client)
         client.app.observers.add(impatient)
         _, body = await client.post("/generate", {"workflow": picture(), "output_format": "url", "id": "again"})
         async with asyncio.timeout(15):
-            while (answer := await client.get("/jobs/again", body["token"]))[1]["status"] != "success":
+            while (response := await client.get("/jobs/again", body["token"]))[1]["status"] != "success":
                 await asyncio.sleep(0.05)
-        assert (answer[0], impatient.asked, client.app.manager.admission.load.jobs) == (200, 1, 0)
+        assert (response[0], impatient.asked, client.app.manager.admission.load.jobs) == (200, 1, 0)

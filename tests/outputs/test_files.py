@@ -1,4 +1,4 @@
-"""What nodes report becomes typed outputs, and nothing outside ComfyUI's folder is ever taken."""
+"""Outputs of jobs from what nodes report, limited to files inside ComfyUI's folders."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from worker.outputs.reports import NodeOutput, ReportedText, node_outputs
 
 
 def test_files_are_found_under_any_key() -> None:
-    """Packs use keys of their own (`gifs`, `3d`); a file is what has a filename."""
+    """node_outputs finds an object with a `filename` under any key."""
     output = {
         "gifs": [{"filename": "a.mp4", "subfolder": "s", "type": "output", "fps": 8}],
         "animated": [True],
@@ -44,8 +44,8 @@ def test_files_are_found_under_any_key() -> None:
         ("text", []),
     ],
 )
-def test_texts_are_as_the_node_said_them(reported: object, texts: list[str]) -> None:
-    """Order and duplicates stay. A list of letters is one text, which ComfyUI took apart."""
+def test_texts_are_unchanged(reported: object, texts: list[str]) -> None:
+    """node_outputs keeps order and duplicates of texts, and joins a list of single letters."""
     found = list(node_outputs("5", {"text": reported}))
     assert [report.item.text for report in found if isinstance(report.item, ReportedText)] == texts
     assert len(set(found)) == len(found)
@@ -63,15 +63,15 @@ def test_texts_are_as_the_node_said_them(reported: object, texts: list[str]) -> 
     ],
 )
 def test_kinds_go_by_the_extension(name: str, kind: str) -> None:
-    """ComfyUI reports videos under `images`; the name tells."""
+    """kind_of decides by the extension, because ComfyUI reports videos under `images`."""
     assert kind_of(name) == kind
 
 
 @pytest.mark.parametrize(
     ("filename", "subfolder"), [("secret.txt", ".."), ("../secret.txt", ""), ("link.txt", ""), ("x.png", "/etc")]
 )
-async def test_nothing_outside_the_folder_is_taken(tmp_path: Path, filename: str, subfolder: str) -> None:
-    """A node that reports a path, or a symbolic link, out of the output folder gets nothing."""
+async def test_nothing_outside_the_folder_is_collected(tmp_path: Path, filename: str, subfolder: str) -> None:
+    """A reported path or symbolic link that leads out of the output folder is refused."""
     shared = tmp_path / "output"
     shared.mkdir()
     (tmp_path / "secret.txt").write_text("secret")
@@ -86,7 +86,7 @@ async def test_nothing_outside_the_folder_is_taken(tmp_path: Path, filename: str
 
 
 async def test_a_file_is_linked_not_copied(tmp_path: Path) -> None:
-    """The job's file is the same file on disk, with its size and hash."""
+    """Outputs.take hard-links the file, and returns its size and hash."""
     shared = tmp_path / "output"
     (shared / "sub").mkdir(parents=True)
     (shared / "sub" / "a_00002_.bin").write_bytes(b"abc")
@@ -101,7 +101,7 @@ async def test_a_file_is_linked_not_copied(tmp_path: Path) -> None:
 
 
 async def test_a_file_under_two_keys_is_one_output(tmp_path: Path) -> None:
-    """Some packs report a picture under `images` and again under a key of their own."""
+    """A file that a node reports under two keys is one output."""
     (tmp_path / "output").mkdir()
     (tmp_path / "output" / "a.bin").write_bytes(b"data")
     file = {"filename": "a.bin", "subfolder": "", "type": "output"}
@@ -116,7 +116,7 @@ async def test_a_file_under_two_keys_is_one_output(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("filename", "prefix", "may"),
+    ("filename", "prefix", "expected"),
     [
         ("a_00002_.png", "a", False),
         ("a_00001_.png", "sub/a", False),
@@ -129,22 +129,22 @@ async def test_a_file_under_two_keys_is_one_output(tmp_path: Path) -> None:
         ("a_00002_.png", ["3", 0], False),
     ],
 )
-def test_names_that_a_saver_may_use_again(filename: str, prefix: object, may: bool) -> None:
-    """A counter keeps them apart, unless ComfyUI begins with 1 each time."""
+def test_names_that_may_be_overwritten(filename: str, prefix: object, expected: bool) -> None:
+    """may_be_overwritten returns False for names with a counter, unless ComfyUI starts at 1 each time."""
     prompt = {"5": {"class_type": "SaveImage", "inputs": {"filename_prefix": prefix}}}
-    assert may_be_overwritten(Job("a", JobRequest(prompt=prompt)), "5", filename) is may
+    assert may_be_overwritten(Job("a", JobRequest(prompt=prompt)), "5", filename) is expected
 
 
-def test_previews_give_way_to_a_file_that_is_written_once_more() -> None:
-    """They were all that a cached run had; texts stay, and so do previews where nothing but those is written again."""
+def test_previews_are_dropped_if_a_rerun_saves_a_file() -> None:
+    """without_previews drops previews if the second run saved a file, and keeps texts."""
     preview, text = Output(0, "1", "image", "a.png", folder="temp"), Output(1, "2", "text", "", text="x")
     saved = Output(2, "3", "model", "b.safetensors")
     assert without_previews((preview, text), (saved,)) == (text,)
     assert without_previews((preview, text), (replace(preview, index=2),)) == (preview, text)
 
 
-async def test_what_a_job_left_beside_its_outputs_counts_too(tmp_path: Path) -> None:
-    """The silent film beside a video with sound takes room until the result goes, and goes with it."""
+async def test_other_files_of_a_job_count_in_its_size(tmp_path: Path) -> None:
+    """Outputs.size includes files that are not outputs, and remove deletes them."""
     shared = tmp_path / "output"
     shared.mkdir()
     for name in ("a_00002-audio.mp4", "a_00002.mp4"):

@@ -1,4 +1,4 @@
-"""Pictures in the format that was asked for; their metadata is kept or gone, and nothing else is touched."""
+"""Conversion of images to the requested format, with or without metadata."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ WORKFLOW = {"nodes": [{"id": 1, "title": "süß"}]}
 PROMPT = {"1": {"class_type": "EmptyImage", "inputs": {}}}
 
 
-class JobWithPicture:
-    """A job with one picture in its folder."""
+class JobWithImage:
+    """A job with one image in its folder."""
 
     def __init__(self, folder: Path) -> None:
         api = ComfyApi(aiohttp.ClientSession, "http://127.0.0.1:9")  # type: ignore[arg-type]
@@ -36,20 +36,20 @@ class JobWithPicture:
         image.save(self.outputs.path(self.job, output), **options)  # type: ignore[arg-type]
         return output
 
-    async def convert(self, output: Output, wanted: ImageFormat) -> tuple[Output, Image.Image]:
-        found = await converted(self.outputs, self.job, output, wanted)
-        image = Image.open(self.outputs.path(self.job, found))
+    async def convert(self, output: Output, requested: ImageFormat) -> tuple[Output, Image.Image]:
+        result = await converted(self.outputs, self.job, output, requested)
+        image = Image.open(self.outputs.path(self.job, result))
         image.load()
-        return found, image
+        return result, image
 
 
 @pytest.fixture
-def picture_job(tmp_path: Path) -> JobWithPicture:
-    return JobWithPicture(tmp_path)
+def picture_job(tmp_path: Path) -> JobWithImage:
+    return JobWithImage(tmp_path)
 
 
-def comfy_png(picture_job: JobWithPicture, mode: str = "RGB", color: object = (200, 10, 10)) -> Output:
-    """As ComfyUI writes it: prompt and workflow in text chunks."""
+def comfy_png(picture_job: JobWithImage, mode: str = "RGB", color: object = (200, 10, 10)) -> Output:
+    """Return a PNG as ComfyUI writes it, with prompt and workflow in text chunks."""
     chunks = PngImagePlugin.PngInfo()
     chunks.add_text("prompt", json.dumps(PROMPT))
     chunks.add_text("workflow", json.dumps(WORKFLOW))
@@ -63,23 +63,23 @@ def comfy_png(picture_job: JobWithPicture, mode: str = "RGB", color: object = (2
         (ImageType.WEBP, "a.webp", "image/webp", "WEBP"),
     ],
 )
-async def test_a_png_becomes_another_format(
-    picture_job: JobWithPicture, type: ImageType, name: str, mime: str, format: str
+async def test_a_png_is_converted(
+    picture_job: JobWithImage, type: ImageType, name: str, mime: str, format: str
 ) -> None:
-    """Name, type, size, hash and dimensions are those of the new file; ComfyUI's stays beside it."""
+    """converted returns name, type, size, hash and dimensions of the new file, and keeps ComfyUI's file."""
     output = comfy_png(picture_job)
-    found, image = await picture_job.convert(output, ImageFormat(type))
-    path = picture_job.outputs.path(picture_job.job, found)
-    assert (found.filename, found.mime, image.format, image.size) == (name, mime, format, (32, 16))
-    assert (found.width, found.height, found.size) == (32, 16, path.stat().st_size)
-    assert found.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    result, image = await picture_job.convert(output, ImageFormat(type))
+    path = picture_job.outputs.path(picture_job.job, result)
+    assert (result.filename, result.mime, image.format, image.size) == (name, mime, format, (32, 16))
+    assert (result.width, result.height, result.size) == (32, 16, path.stat().st_size)
+    assert result.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert picture_job.outputs.path(picture_job.job, output).exists()
     assert [file.suffix for file in path.parent.iterdir() if file.suffix == ".partial"] == []
 
 
 @pytest.mark.parametrize("type", [ImageType.JPEG, ImageType.WEBP])
-async def test_kept_metadata_is_where_comfyui_looks_for_it(picture_job: JobWithPicture, type: ImageType) -> None:
-    """Dropped onto ComfyUI's editor the picture still opens its workflow: EXIF `prompt:` and `workflow:`."""
+async def test_kept_metadata_is_where_comfyui_looks_for_it(picture_job: JobWithImage, type: ImageType) -> None:
+    """converted keeps metadata in EXIF as `prompt:` and `workflow:`, where ComfyUI's editor reads it."""
     _, image = await picture_job.convert(comfy_png(picture_job), ImageFormat(type))
     exif = image.getexif()
     assert exif[0x0110] == "prompt:" + json.dumps(PROMPT)
@@ -87,17 +87,17 @@ async def test_kept_metadata_is_where_comfyui_looks_for_it(picture_job: JobWithP
 
 
 @pytest.mark.parametrize("type", list(ImageType))
-async def test_stripped_metadata_is_gone(picture_job: JobWithPicture, type: ImageType) -> None:
-    """Nothing of the workflow is anywhere in the file."""
-    found, image = await picture_job.convert(comfy_png(picture_job), ImageFormat(type, metadata=False))
-    data = picture_job.outputs.path(picture_job.job, found).read_bytes()
+async def test_metadata_is_stripped(picture_job: JobWithImage, type: ImageType) -> None:
+    """converted removes the complete workflow from the file with `metadata: strip`."""
+    result, image = await picture_job.convert(comfy_png(picture_job), ImageFormat(type, metadata=False))
+    data = picture_job.outputs.path(picture_job.job, result).read_bytes()
     assert b"class_type" not in data
     assert b"nodes" not in data
     assert not image.getexif()
 
 
-async def test_metadata_comes_back_from_webp(picture_job: JobWithPicture) -> None:
-    """A WebP that ComfyUI wrote becomes a PNG with text chunks."""
+async def test_metadata_of_webp_is_kept_in_png(picture_job: JobWithImage) -> None:
+    """converted writes the metadata of a WebP of ComfyUI into the text chunks of a PNG."""
     exif = Image.Exif()
     exif[0x0110] = "prompt:" + json.dumps(PROMPT)
     output = picture_job.put(Image.new("RGB", (8, 8)), "a.webp", exif=exif)
@@ -105,8 +105,8 @@ async def test_metadata_comes_back_from_webp(picture_job: JobWithPicture) -> Non
     assert json.loads(image.info["prompt"]) == PROMPT
 
 
-async def test_what_does_not_fit_into_jpeg_is_left_out(picture_job: JobWithPicture) -> None:
-    """JPEG holds 64 KiB of metadata; the picture matters more."""
+async def test_metadata_that_is_too_large_for_jpeg_is_left_out(picture_job: JobWithImage) -> None:
+    """converted leaves out metadata of more than 64 KiB in a JPEG."""
     chunks = PngImagePlugin.PngInfo()
     chunks.add_text("workflow", json.dumps({"nodes": ["x" * 70_000]}))
     output = picture_job.put(Image.new("RGB", (8, 8)), "a.png", pnginfo=chunks)
@@ -114,18 +114,18 @@ async def test_what_does_not_fit_into_jpeg_is_left_out(picture_job: JobWithPictu
     assert (image.format, dict(image.getexif())) == ("JPEG", {})
 
 
-async def test_the_default_touches_nothing(picture_job: JobWithPicture) -> None:
-    """Asked for what it already is, the file stays the same, byte for byte."""
+async def test_the_same_format_changes_nothing(picture_job: JobWithImage) -> None:
+    """converted leaves a file unchanged that already has the requested format."""
     output = comfy_png(picture_job)
     before = picture_job.outputs.path(picture_job.job, output).read_bytes()
-    for wanted in (ImageFormat(), ImageFormat(ImageType.PNG)):
-        found, _ = await picture_job.convert(output, wanted)
-        assert found is output
+    for requested in (ImageFormat(), ImageFormat(ImageType.PNG)):
+        result, _ = await picture_job.convert(output, requested)
+        assert result is output
     assert picture_job.outputs.path(picture_job.job, output).read_bytes() == before
 
 
-async def test_comfyuis_own_file_is_never_written_to(picture_job: JobWithPicture, tmp_path: Path) -> None:
-    """The job's file may be a link to ComfyUI's: stripping makes a new one under the same name."""
+async def test_comfyuis_own_file_is_never_written_to(picture_job: JobWithImage, tmp_path: Path) -> None:
+    """converted does not write to a hard link of ComfyUI's file."""
     output = comfy_png(picture_job)
     path = picture_job.outputs.path(picture_job.job, output)
     os.link(path, tmp_path / "comfyuis.png")
@@ -145,25 +145,25 @@ async def test_comfyuis_own_file_is_never_written_to(picture_job: JobWithPicture
         ("1", 1, (255, 255, 255)),
     ],
 )
-async def test_transparency_lies_on_white_in_jpeg(
-    picture_job: JobWithPicture, mode: str, color: object, expected: tuple
+async def test_transparency_is_white_in_jpeg(
+    picture_job: JobWithImage, mode: str, color: object, expected: tuple
 ) -> None:
-    """JPEG has none; Pillow alone would fail after the GPU's work is done."""
+    """converted puts transparent areas on white in a JPEG."""
     output = picture_job.put(Image.new(mode, (16, 16), color), "a.png")  # type: ignore[arg-type]
     _, image = await picture_job.convert(output, ImageFormat(ImageType.JPEG, quality=95))
     assert image.convert("RGB").getpixel((8, 8)) == pytest.approx(expected, abs=3)
 
 
-async def test_sixteen_bit_greys_keep_their_shades(picture_job: JobWithPicture) -> None:
-    """A depth map in the middle of its range is grey, not white."""
+async def test_sixteen_bit_greys_keep_their_shades(picture_job: JobWithImage) -> None:
+    """converted scales 16-bit greys to 8 bits."""
     output = picture_job.put(Image.new("I;16", (16, 16), 32768), "a.png")
-    for wanted in (ImageType.JPEG, ImageType.WEBP):
-        _, image = await picture_job.convert(output, ImageFormat(wanted))
+    for requested in (ImageType.JPEG, ImageType.WEBP):
+        _, image = await picture_job.convert(output, ImageFormat(requested))
         assert image.convert("L").getpixel((8, 8)) == pytest.approx(128, abs=3)
 
 
-async def test_quality_makes_a_difference(picture_job: JobWithPicture) -> None:
-    """Less quality, fewer bytes; of what is WebP already too."""
+async def test_quality_makes_a_difference(picture_job: JobWithImage) -> None:
+    """converted writes a smaller file for a lower quality, also from WebP to WebP."""
     noise = Image.effect_noise((128, 128), 80).convert("RGB")
     sizes = [
         (await picture_job.convert(picture_job.put(noise, "a.png"), ImageFormat(ImageType.WEBP, quality)))[0].size
@@ -172,8 +172,8 @@ async def test_quality_makes_a_difference(picture_job: JobWithPicture) -> None:
     assert sizes[0] < sizes[1] / 2
 
 
-async def test_animated_pictures_and_other_files_stay_as_they_are(picture_job: JobWithPicture) -> None:
-    """A film is no picture: its other frames would be lost."""
+async def test_animated_images_and_other_files_are_not_converted(picture_job: JobWithImage) -> None:
+    """converted leaves animated images and other files unchanged."""
     frames = [Image.new("RGB", (8, 8), color) for color in ("red", "green", "blue")]
     output = picture_job.put(frames[0], "a.webp", save_all=True, append_images=frames[1:])
     assert await converted(picture_job.outputs, picture_job.job, output, ImageFormat(ImageType.PNG)) is output
@@ -184,8 +184,8 @@ async def test_animated_pictures_and_other_files_stay_as_they_are(picture_job: J
     assert await converted(picture_job.outputs, picture_job.job, text, ImageFormat(ImageType.PNG)) is text
 
 
-async def test_a_broken_picture_is_told_and_kept(picture_job: JobWithPicture) -> None:
-    """What can't be read can't be converted; the file itself can still be fetched."""
+async def test_a_damaged_image_is_reported_and_kept(picture_job: JobWithImage) -> None:
+    """converted raises ConversionFailed for a damaged image, and keeps the file."""
     output = comfy_png(picture_job)
     path = picture_job.outputs.path(picture_job.job, output)
     path.write_bytes(path.read_bytes()[:60])

@@ -1,4 +1,4 @@
-"""A node may report anything: no report fails a job, or takes another node's result from it."""
+"""A node may report any JSON without failing its job or hiding other results."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import pytest
 import pytest_asyncio
 
 from tests.engine.supervised import Supervised, supervised
-from tests.outputs.test_results import node, with_picture
+from tests.outputs.test_results import node, with_image
 from worker.engine.protocol.messages import Executed, parse_json, parse_text
 from worker.outputs.reports import ReportedText, ReportedValue, named_paths, node_outputs
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Supervised]:
-    """A worker with its own engine."""
+    """Yield a client of a worker with its own engine."""
     async with supervised(tmp_path_factory.mktemp("own")) as found:
         yield found
 
@@ -38,25 +38,25 @@ REPORTS = {
     "odd paths": '{"paths": ["a\\u0000.png", "\\ud800.png", "%s.png", "/etc/passwd.png", "../../x.png"]}'
     % ("x" * 3000),
     "thousands": json.dumps(
-        {"x": [{"filename": f"f{one}.png"} for one in range(2000)] + [f"g{one}.png" for one in range(2000)]}
+        {"x": [{"filename": f"f{number}.png"} for number in range(2000)] + [f"g{number}.png" for number in range(2000)]}
     ),
 }
 
 
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("reported", REPORTS.values(), ids=REPORTS)
-async def test_no_report_costs_a_job_its_other_results(client: Supervised, reported: str) -> None:
-    """Alone it may be an output that is missing, and never an error of the worker."""
+async def test_no_report_hides_other_results(client: Supervised, reported: str) -> None:
+    """An odd report never causes an error of the worker, and other nodes' outputs are delivered."""
     odd, saver = node("EmbeddedReport", json=reported), node("SaveImage", images=["1", 0], filename_prefix="good")
-    status, body = await client.post("/generate/sync", {"workflow": with_picture(odd, saver)})
+    status, body = await client.post("/generate/sync", {"workflow": with_image(odd, saver)})
     assert status == 200, body
-    assert [one["kind"] for one in body["outputs"] if one["node_id"] == "6"] == ["image"]
-    status, body = await client.post("/generate/sync", {"workflow": with_picture(odd)})
+    assert [item["kind"] for item in body["outputs"] if item["node_id"] == "6"] == ["image"]
+    status, body = await client.post("/generate/sync", {"workflow": with_image(odd)})
     assert status == 200 or body["error"]["code"] == "output_missing", body
 
 
-def test_what_python_writes_is_read() -> None:
-    """Numbers that are not JSON, and halves of surrogate pairs, in frames and in the history."""
+def test_python_json_is_read() -> None:
+    """Numbers that are not valid JSON, and lone surrogates, are read in frames and in the history."""
     frame = parse_text(
         '{"type": "executed", "data": {"node": "1", "prompt_id": "p", "output": {"a": [NaN], "text": ["\\ud800"]}}}'
     )
@@ -70,16 +70,16 @@ def test_what_python_writes_is_read() -> None:
 
 
 def test_a_frame_that_is_too_deep_is_skipped() -> None:
-    """It must not end the connection."""
+    """A frame that is nested too deeply is skipped without closing the connection."""
     assert parse_text('{"type": "executed", "data": ' + "[" * 100_000 + "]" * 100_000 + "}") is None
 
 
-def test_values_of_any_size_are_written() -> None:
-    """Those inside too many others are no results, nor looked through for paths."""
+def test_values_of_any_size_are_returned() -> None:
+    """node_outputs returns large integers, and skips values that are nested too deeply."""
     deep: object = "a.png"
     for _ in range(2000):
         deep = [deep]
-    found = [one.item for one in node_outputs("1", {"value": [2**70, {"a": 2**70}], "deep": [deep]})]
+    found = [item.item for item in node_outputs("1", {"value": [2**70, {"a": 2**70}], "deep": [deep]})]
     assert found == [ReportedValue(str(2**70), 0), ReportedValue(f'{{"a": {2**70}}}', 1)]
     assert list(named_paths({"deep": [deep]})) == []
-    assert [one.item for one in node_outputs("1", {"text": ["a\0"]})] == [ReportedText("a\0")]
+    assert [item.item for item in node_outputs("1", {"text": ["a\0"]})] == [ReportedText("a\0")]

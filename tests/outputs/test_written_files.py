@@ -1,4 +1,4 @@
-"""Folders of an engine that jobs fill: whatever they write there, the next job's files are found."""
+"""Finding of new files in an engine's folders, whatever jobs write there."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DEPTH = 1500
 
 @contextmanager
 def deep(root: Path) -> Iterator[Path]:
-    """Made in steps, as jobs could do it: each call makes the parents by calling itself. Removed from its end."""
+    """Create a folder inside a thousand others in steps, as jobs could do it, and remove it afterwards."""
     folder = root
     for _ in range(DEPTH // 100):
         folder = Path(f"{folder}{'/a' * 100}")
@@ -28,7 +28,7 @@ def deep(root: Path) -> Iterator[Path]:
 
 
 def test_folders_inside_more_than_a_thousand_others(tmp_path: Path) -> None:
-    """A prefix may name them; the worker starts, and finds what is new at any depth."""
+    """WrittenFiles finds new files at any depth of folders."""
     with deep(tmp_path) as folder:
         files = WrittenFiles({"output": tmp_path}, ours=True)
         window = files.begin_prompt(None, isolated=True)
@@ -37,17 +37,17 @@ def test_folders_inside_more_than_a_thousand_others(tmp_path: Path) -> None:
         assert {found.path.name for found in files.written_by(window)} == {"new.png", "top.png"}
 
 
-def test_a_file_that_was_there_stays_when_it_changes(tmp_path: Path) -> None:
-    """The operator's or a pack's own: it was written anew while no prompt ran, and nobody's job is over with it."""
-    there = tmp_path / "operators.json"
-    there.write_bytes(b"1")
+def test_an_existing_file_is_kept_when_it_changes(tmp_path: Path) -> None:
+    """written_by neither returns nor removes a file that existed before the worker."""
+    existing = tmp_path / "operators.json"
+    existing.write_bytes(b"1")
     files = WrittenFiles({"output": tmp_path}, ours=True)
     files.begin_prompt(None, isolated=True).end = time.time() * 1000 - 50_000
-    there.write_bytes(b"22")
+    existing.write_bytes(b"22")
     old = time.time() - UNCLAIMED_S - 10
-    os.utime(there, (old, old))
+    os.utime(existing, (old, old))
     assert files.written_by(files.begin_prompt(time.time() * 1000 + 60_000, isolated=True), thorough=True) == []
-    assert there.exists()
+    assert existing.exists()
     (tmp_path / "late.png").write_bytes(b"late")
     os.utime(tmp_path / "late.png", (old, old))
     files.sweep()

@@ -1,4 +1,4 @@
-"""What the worker imports is what `pyproject.toml` declares."""
+"""The worker's imports agree with `pyproject.toml`."""
 
 from __future__ import annotations
 
@@ -78,26 +78,26 @@ def test_every_import_is_declared() -> None:
 
 @pytest.mark.parametrize("extra", [None, *sorted(set(EXTRAS.values()))])
 def test_every_declared_package_is_imported(extra: str | None) -> None:
-    """No dependency and no extra outlives the code that needed it."""
+    """Every declared package is imported."""
     used = set().union(*map(third_party, FILES))
     wanted = OPTIONAL[extra] if extra else BASE
     assert wanted - used <= {"setuptools"}, "nothing imports it; Vast's SDK needs setuptools from Python 3.12 on"
 
 
 def test_every_extra_has_code_that_needs_it() -> None:
-    """`dev` is for the tests and tools, every other extra for a folder of the worker."""
+    """Every extra except `dev` belongs to a folder of the worker."""
     assert set(OPTIONAL) == {"dev", *EXTRAS.values()}
 
 
 def run_without(package: str, program: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run a program in a process that can't import this package."""
+    """Run a program in a process that cannot import this package."""
     hidden = f"import sys; sys.modules[{package!r}] = None\n{program}"
     command = [sys.executable, "-P", "-c", hidden]
     return subprocess.run(command, cwd=cwd, env=environment(**env), capture_output=True, text=True, check=False)
 
 
 def test_a_command_names_the_extra_that_it_lacks(tmp_path: Path) -> None:
-    """`deploy` needs Vast's SDK: without it the command prints what to install instead of a traceback."""
+    """`deploy` without Vast's SDK prints which extra to install."""
     program = 'sys.argv[1:] = ["deploy", "status"]; from worker.cli import main; main()'
     done = run_without("vastai", program, tmp_path)
     step = "`pip install 'comfy-worker[vast]'` installs it"
@@ -105,7 +105,7 @@ def test_a_command_names_the_extra_that_it_lacks(tmp_path: Path) -> None:
 
 
 def test_a_bucket_of_the_operators_needs_the_extra_s3(tmp_path: Path) -> None:
-    """A worker with WORKER_S3_BUCKET doesn't start without boto3; one without a bucket never asks for it."""
+    """A worker with WORKER_S3_BUCKET does not start without boto3; one without a bucket does."""
     program = 'sys.argv[1:] = ["run", "smoke-resize"]; from worker.cli import main; main()'
     done = run_without("boto3", program, tmp_path, WORKER_S3_BUCKET="pictures")
     assert done.returncode == 1
@@ -113,7 +113,7 @@ def test_a_bucket_of_the_operators_needs_the_extra_s3(tmp_path: Path) -> None:
 
 
 def test_a_bucket_of_the_clients_needs_the_extra_s3(tmp_path: Path) -> None:
-    """A request that names a bucket is rejected before it is queued, where boto3 is not installed."""
+    """A request with a bucket is rejected before the queue if boto3 is not installed."""
     done = run_without("boto3", POST_WITH_BUCKET, tmp_path, WORKER_S3_ALLOWED_HOSTS="s3.example.com")
     assert done.stdout.startswith("422 target_not_allowed this worker cannot write to buckets"), done.stderr
 

@@ -1,4 +1,4 @@
-"""The wheel, built from a source distribution of this checkout without network, and installed away from it."""
+"""The wheel, built from a source distribution without network and installed elsewhere."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NOT_INSTALLED = f"import sys; sys.modules.update(dict.fromkeys({OF_EXTRAS}))\n"
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder `dist`. The tree is a copy: setuptools would pack what an older build left in `build`."""
+    """Return the folder `dist`, built from a copy of the tree without older build output."""
     tree = tmp_path_factory.mktemp("tree")
     for name in (*BUILT_FROM, *NEIGHBOURS):
         if (ROOT / name).is_dir():
@@ -46,7 +46,7 @@ def files(folder: Path) -> set[str]:
 
 
 def test_the_wheel_has_the_package_and_the_templates_and_nothing_else(built: Path) -> None:
-    """Modules, data files and py.typed are in their places, and the templates in `worker/workflows`."""
+    """The wheel has modules, data files, py.typed and the templates, and nothing else."""
     wanted = {f"worker/{name}" for name in files(ROOT / "worker")}
     wanted |= {f"worker/workflows/{name}" for name in files(ROOT / "workflows")}
     assert {"worker/py.typed", "worker/api/docs.html", "worker/workflows/smoke-resize.toml"} <= wanted
@@ -56,7 +56,7 @@ def test_the_wheel_has_the_package_and_the_templates_and_nothing_else(built: Pat
 
 
 def test_the_source_distribution_has_what_the_wheel_is_built_from(built: Path) -> None:
-    """The templates are in it, and no tests, benchmarks or locks."""
+    """The source distribution has the templates, and no tests, benchmarks or locks."""
     [source] = built.glob("*.tar.gz")
     with tarfile.open(source) as packed:
         names = {name.partition("/")[2] for name in packed.getnames()}
@@ -65,7 +65,7 @@ def test_the_source_distribution_has_what_the_wheel_is_built_from(built: Path) -
 
 
 def test_an_installed_worker_runs_a_template_in_an_empty_folder(built: Path, tmp_path: Path) -> None:
-    """With the dependencies of this environment but no extra, no editable install, and no checkout in sight."""
+    """An installed worker runs a template without extras, an editable install or a checkout."""
     fresh, empty = tmp_path / "venv", tmp_path / "empty"
     empty.mkdir()
     venv.create(fresh, with_pip=False, symlinks=True)

@@ -1,4 +1,4 @@
-"""Workers as child processes: the SDK keeps its state (environment, logging, working directory) per process."""
+"""Workers as child processes, because the SDK keeps its state (environment, logging, folder) per process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Spawn = Callable[[str, Mapping[str, str]], Awaitable[asyncio.subprocess.Process]
 
 @asynccontextmanager
 async def processes(cwd: Path) -> AsyncIterator[Spawn]:
-    """Yields `spawn(script, env)`; ends, on leaving, every process that still runs. Their output goes to `cwd`."""
+    """Yield `spawn(script, env)`, and stop all processes at the end. Their output goes to files in `cwd`."""
     running: list[asyncio.subprocess.Process] = []
 
     async def spawn(script: str, env: Mapping[str, str]) -> asyncio.subprocess.Process:
@@ -59,7 +59,7 @@ async def processes(cwd: Path) -> AsyncIterator[Spawn]:
 async def start_worker(
     spawn: Spawn, vast: LocalVast, engine: EngineHandle, worker_id: int, state: Path, **env: str
 ) -> asyncio.subprocess.Process:
-    """The whole worker behind the SDK, on an engine whose folders it shares."""
+    """Start a whole worker behind the SDK, on an engine with shared folders."""
     fixed = {
         "WORKER_COMFYUI": engine.url,
         "WORKER_COMFYUI_OUTPUT": str(engine.output),
@@ -72,12 +72,12 @@ async def start_worker(
 
 
 def loaded(worker_id: int) -> Callable[[ReportLog], bool]:
-    """True once that worker has reported itself measured."""
+    """Return a condition that is true once the worker has reported its speed."""
     return lambda record: any(status.max_perf > 0 for status in record.of(worker_id))
 
 
 def deleted(request_idx: object) -> Callable[[ReportLog], bool]:
-    """True once the router was told that this request is over."""
+    """Return a condition that is true once the request was reported as done."""
     return lambda record: any(gone.request_idx == request_idx for gone in record.deletions)
 
 

@@ -1,4 +1,4 @@
-"""A pull platform, whole: jobs come from a queue in memory, and each is answered when it has ended."""
+"""A complete pull platform: jobs come from a queue in memory, and each result is sent back."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Body = Mapping[str, Any]
 
 @dataclass
 class PullQueue:
-    """The platform's side: jobs that wait, jobs to stop, and what workers answered and reported."""
+    """The platform's side: waiting jobs, jobs to stop, and the workers' responses and reports."""
 
     jobs: asyncio.Queue[tuple[str, Body]] = field(default_factory=asyncio.Queue)
     stops: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
@@ -41,7 +41,7 @@ class PullQueue:
 
 
 class PullPlatform(Platform):
-    """Clients reach the platform only. It kills a worker three seconds after it asked it to end."""
+    """A platform that clients reach only through its queue. It kills a worker three seconds after a stop request."""
 
     name = "pull"
     traits = Traits(

@@ -1,4 +1,4 @@
-"""No code outside `worker/platforms/` asks which platform it runs on: it asks the platform's traits."""
+"""No code outside `worker/platforms/` depends on which platform it runs on."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def branches(source: str) -> list[str]:
 
 
 def conditions(node: ast.AST) -> Iterator[ast.AST]:
-    """The parts of a node on which depends what runs next."""
+    """Yield the parts of a node that decide which code runs next."""
     match node:
         case ast.If(test=test) | ast.IfExp(test=test) | ast.While(test=test) | ast.Assert(test=test):
             yield test
@@ -47,7 +47,7 @@ def conditions(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def names_platform(node: ast.AST) -> bool:
-    """A platform's name as text, a class of a platform, or an attribute like `behind_vast`."""
+    """Return whether a node is a platform's name, a platform's class, or an attribute like `behind_vast`."""
     match node:
         case ast.Constant(value=str(text)):
             return text in NAMES
@@ -57,7 +57,7 @@ def names_platform(node: ast.AST) -> bool:
 
 
 def selects_by_platform(node: ast.AST) -> bool:
-    """The platform, or its name, is compared, matched, or looked up in a table."""
+    """Return whether a node compares, matches or looks up the platform or its name."""
     match node:
         case ast.Compare(left=left, comparators=right):
             return any(map(is_platform, (left, *right)))
@@ -81,7 +81,7 @@ def is_platform(node: ast.expr) -> bool:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: ".".join(path.relative_to(WORKER).with_suffix("").parts))
 def test_no_module_asks_which_platform_it_is_on(path: Path) -> None:
-    """Only `worker/platforms/` knows them; the rest asks for facts."""
+    """No module outside `worker/platforms/` branches on the platform."""
     assert branches(path.read_text("utf-8")) == []
 
 
@@ -103,7 +103,7 @@ def test_no_module_asks_which_platform_it_is_on(path: Path) -> None:
     ],
 )
 def test_a_branch_on_the_platform_is_found(source: str) -> None:
-    """Comparisons, `in`, `match`, attributes, classes and tables."""
+    """Comparisons, `in`, `match`, attributes, classes and tables are found."""
     assert branches(source) != []
 
 
@@ -119,5 +119,5 @@ def test_a_branch_on_the_platform_is_found(source: str) -> None:
     ],
 )
 def test_facts_and_calls_are_no_branches(source: str) -> None:
-    """A fact may be asked for, and a client may be told where to send a job."""
+    """Uses of facts and texts for clients are not branches."""
     assert branches(source) == []

@@ -1,4 +1,4 @@
-"""A platform that the worker does not know is one file and one line; it pulls jobs, answers, cancels and drains."""
+"""A new platform needs one file and one line: it pulls jobs, responds, cancels and drains."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MOST = PullPlatform.traits.max_response_bytes or 0
 
 @asynccontextmanager
 async def pulling(engine: EngineHandle, state: Path) -> AsyncIterator[tuple[PullQueue, asyncio.Task[None]]]:
-    """A worker on the pull platform, which its environment names; ended as by a signal."""
+    """Run a worker on the pull platform, which its environment selects, and stop it as a signal would."""
     queue = PullQueue()
     platforms = (*PLATFORMS, PullPlatform(queue))
     environ = {ENDPOINT: "e1"}
@@ -43,21 +43,21 @@ async def pulling(engine: EngineHandle, state: Path) -> AsyncIterator[tuple[Pull
 
 
 def noise(side: int) -> str:
-    """A picture that no format makes small, in base64: about 3 bytes a pixel as PNG."""
+    """Return an image of noise in base64, which no format compresses: about 3 bytes per pixel as PNG."""
     buffer = io.BytesIO()
     Image.effect_noise((side, side), 90).convert("RGB").save(buffer, "PNG")
     return base64.b64encode(buffer.getvalue()).decode()
 
 
 def saved(side: int, **more: object) -> dict[str, object]:
-    """A job whose output is a picture of noise."""
+    """Return a job whose output is an image of noise."""
     workflow = picture()
     workflow["1"] = {"class_type": "LoadImage", "inputs": {"image": "noise.png"}}
     return {"workflow": workflow, "inputs": {"noise.png": noise(side)}, **more}
 
 
 async def test_jobs_are_pulled_and_answered_later(engine: EngineHandle, tmp_path: Path) -> None:
-    """Several at once, in two dialects; a request that cannot run is answered with its error."""
+    """Several jobs run at once in two dialects, and an invalid one gets its error."""
     async with pulling(engine, tmp_path) as (queue, _):
         native = [queue.send(f"n{number}", {"workflow": picture(32 + number)}) for number in range(5)]
         other = queue.send("r", {"input": {"workflow": picture()}})
@@ -74,7 +74,7 @@ async def test_jobs_are_pulled_and_answered_later(engine: EngineHandle, tmp_path
 
 
 async def test_a_running_job_is_cancelled(engine: EngineHandle, tmp_path: Path) -> None:
-    """The engine lets go of it, its answer says so, and the next job runs."""
+    """A cancelled job stops in the engine, its response shows it, and the next job runs."""
     async with pulling(engine, tmp_path) as (queue, _), asyncio.timeout(15):
         long = queue.send("long", {"workflow": slow(60, steps=600)})
         assert await queue.running.get() == "long"
@@ -88,7 +88,7 @@ async def test_a_running_job_is_cancelled(engine: EngineHandle, tmp_path: Path) 
 async def test_an_answer_above_the_limit_is_an_error_with_its_cure(
     engine: EngineHandle, tmp_path: Path, side: int
 ) -> None:
-    """It names what the client can do instead, and following it gives the picture."""
+    """A response above the limit is an error with an alternative, which works."""
     async with pulling(engine, tmp_path) as (queue, _), asyncio.timeout(15):
         status, body = await queue.send("large", saved(side))
         assert (status, body["error"]["code"]) == (422, "output_too_large_for_inline")
@@ -100,14 +100,14 @@ async def test_an_answer_above_the_limit_is_an_error_with_its_cure(
 
 
 async def test_no_client_opens_urls_of_this_worker(engine: EngineHandle, tmp_path: Path) -> None:
-    """An output by URL needs a bucket; said before the job runs."""
+    """An output by URL without a bucket is rejected before the job runs."""
     async with pulling(engine, tmp_path) as (queue, _), asyncio.timeout(15):
         status, body = await queue.send("url", {"workflow": picture(), "output_format": "url"})
         assert (status, body["error"]["code"]) == (422, "url_needs_storage")
 
 
 async def test_a_job_that_is_delivered_twice_runs_once(engine: EngineHandle, tmp_path: Path) -> None:
-    """The queue's id marks the repeat."""
+    """A job that the queue delivers twice with one id runs once."""
     async with pulling(engine, tmp_path) as (queue, _), asyncio.timeout(15):
         body = {"workflow": picture()}
         _, first = await queue.send("same", body)
@@ -116,7 +116,7 @@ async def test_a_job_that_is_delivered_twice_runs_once(engine: EngineHandle, tmp
 
 
 async def test_jobs_that_run_are_drained(engine: EngineHandle, tmp_path: Path) -> None:
-    """A short one ends and is answered, a long one goes back into the queue, and one that waits stays there."""
+    """Draining finishes a short job, returns a long one to the queue, and leaves a waiting one there."""
     async with pulling(engine, tmp_path) as (queue, serving), asyncio.timeout(15):
         short = queue.send("short", {"workflow": slow(0.5, steps=5)})
         assert await queue.running.get() == "short"
@@ -132,7 +132,7 @@ async def test_jobs_that_run_are_drained(engine: EngineHandle, tmp_path: Path) -
 
 
 async def test_a_failure_reaches_the_platform(tmp_path: Path) -> None:
-    """The sentence with which `serve` ends is what the platform is told."""
+    """The platform gets the message with which `serve` ends."""
     queue = PullQueue()
     platform = choose("pull", {}, (*PLATFORMS, PullPlatform(queue))).platform
     with pytest.raises(StartupError) as error:
@@ -142,5 +142,5 @@ async def test_a_failure_reaches_the_platform(tmp_path: Path) -> None:
 
 
 def test_a_platform_is_one_short_file() -> None:
-    """At most 120 lines, and none of them outside that file but the registry's."""
+    """A platform has at most 120 lines in its file, and only the registry names it."""
     assert len((Path(__file__).parent / "pull_platform.py").read_text("utf-8").splitlines()) <= 120

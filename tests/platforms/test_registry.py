@@ -1,4 +1,4 @@
-"""Which platform a worker is on: by name, or by what its environment shows."""
+"""The choice of a platform by its name or its environment."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ class Other(Platform):
 
 @pytest.mark.parametrize("name", ["none", "vast", "vast-local"])
 def test_each_platform_has_its_name(name: str) -> None:
-    """A platform that is named is taken, whatever the environment shows."""
+    """A named platform is chosen, whatever the environment is."""
     assert choose(name, {"CONTAINER_ID": "1", "PUBLIC_IPADDR": "192.0.2.1"}).platform.name == name
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    """The message is what the operator reads."""
+    """The error for an unknown name lists the platforms."""
     with pytest.raises(UnknownPlatform, match="The platforms: auto, none, vast, vast-local, other"):
         choose("vest", {}, (*PLATFORMS, Other()))
 
 
 def test_a_new_platform_is_found_by_its_environment() -> None:
-    """One more entry in the registry is all; the evidence of the others is named where none is found."""
+    """A new platform is detected with one entry in the registry, and otherwise all evidence is named."""
     platforms = (*PLATFORMS, Other())
     assert choose(AUTO, {"OTHER_ID": "1"}, platforms).platform.name == "other"
     nothing = choose(AUTO, {}, platforms)
@@ -51,21 +51,21 @@ def test_a_new_platform_is_found_by_its_environment() -> None:
 
 
 def test_what_a_platform_need_not_have() -> None:
-    """A platform with a name and `serve` has no checks, variables or links, and reports nothing."""
+    """A platform with only a name and `serve` has no checks, variables or links, and reports nothing."""
     platform = Other()
     platform.report_failure("why", {})
     assert (list(platform.check({})), list(platform.variables()), platform.sdk) == ([], [], None)
 
 
 def test_a_simulated_platform_has_the_traits_of_the_real_one() -> None:
-    """What works with `vast-local` works on Vast; it is never detected, and nobody listens to its failures."""
+    """`vast-local` has the traits of Vast, and is never detected."""
     real, local = choose("vast", {}).platform, choose("vast-local", {}).platform
     assert local.traits is real.traits
     assert not local.detect({"CONTAINER_ID": "1", "PUBLIC_IPADDR": "192.0.2.1"}).found
 
 
 def test_every_trait_and_method_has_its_row() -> None:
-    """The page about platforms lists what there is, and nothing else."""
+    """The page about platforms has one row for each trait and method."""
     rows = re.findall(r"^\| `(\w+)(?:\([a-z, ]*\))?` \|", PAGE.read_text("utf-8"), re.MULTILINE)
     methods = [name for name, member in vars(Platform).items() if callable(member) and not name.startswith("_")]
     assert sorted(rows) == sorted([field.name for field in dataclasses.fields(Traits)] + methods)

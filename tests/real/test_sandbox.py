@@ -26,7 +26,7 @@ from worker.engine.config import EngineConfig, engine_configs
 from worker.engine.process.supervisor import Supervisor
 from worker.settings import Settings
 
-COMFYUI = str(Path(results).absolute()) if (results := os.environ.get("REAL_COMFYUI")) else ""
+COMFYUI = str(Path(folder).absolute()) if (folder := os.environ.get("REAL_COMFYUI")) else ""
 pytestmark = [
     pytest.mark.skipif(not COMFYUI, reason="needs a real ComfyUI: make real COMFYUI=FOLDER"),
     pytest.mark.timeout(900),
@@ -231,7 +231,9 @@ def _places(foreign_files: ForeignFiles, target: Path) -> dict[str, str]:
 
 def _prompt(case: PathNode, described: dict[str, Any], places: dict[str, str]) -> dict[str, Any]:
     """Return a prompt with the node, its default inputs, and a node that shows each of its outputs."""
-    provided = {name: value.format_map(places) if isinstance(value, str) else value for name, value in case.inputs.items()}
+    provided = {
+        name: value.format_map(places) if isinstance(value, str) else value for name, value in case.inputs.items()
+    }
     inputs = {name: provided.get(name, _default(kind)) for name, kind in described["input"].get("required", {}).items()}
     prompt: dict[str, Any] = {
         "image": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, "batch_size": 1, "color": 1}},

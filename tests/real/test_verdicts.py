@@ -32,10 +32,10 @@ async def test_an_engine_with_our_rules_has_no_differences(engine: EngineHandle)
             catalog = Catalog.from_object_info(await answer.json())
         chosen = [case for case in verdict_cases(catalog, None) if case.group != "files"][::EVERY]
         refused = [case for case in chosen if is_rejected(case, catalog)]
-        found = await compare(refused[:MOST], PromptValidators(engine.url, catalog, AssumeFiles()), http)
-    assert found.differing == []
-    assert found.refused == sum(found.total.values()) > MOST / 3
-    assert found.equal == found.total
+        comparison = await compare(refused[:MOST], PromptValidators(engine.url, catalog, AssumeFiles()), http)
+    assert comparison.differing == []
+    assert comparison.refused == sum(comparison.total.values()) > MOST / 3
+    assert comparison.equal == comparison.total
 
 
 def is_rejected(case: VerdictCase, catalog: Catalog) -> bool:
@@ -46,11 +46,11 @@ def is_rejected(case: VerdictCase, catalog: Catalog) -> bool:
 def test_built_prompts_are_valid() -> None:
     """GraphBuilder builds a prompt for most classes, and more than half of them are valid."""
     builder = GraphBuilder(CATALOG)
-    made = [prompt for name in sorted(CATALOG) if (prompt := builder.prompt(name))]
-    good = [prompt for prompt in made if validate(prompt, CATALOG, AssumeFiles()).accepted]
-    assert len(made) > 0.9 * len(CATALOG)
-    assert len(good) > 0.5 * len(made)
-    assert any(is_link(value) for prompt in good for value in prompt["1"]["inputs"].values())
+    prompts = [prompt for name in sorted(CATALOG) if (prompt := builder.prompt(name))]
+    valid = [prompt for prompt in prompts if validate(prompt, CATALOG, AssumeFiles()).accepted]
+    assert len(prompts) > 0.9 * len(CATALOG)
+    assert len(valid) > 0.5 * len(prompts)
+    assert any(is_link(value) for prompt in valid for value in prompt["1"]["inputs"].values())
 
 
 def test_the_same_catalog_gives_the_same_prompts() -> None:
@@ -111,9 +111,9 @@ def test_random_verdicts_are_equivalent(
 
 def test_page_lists_differences() -> None:
     """The page has the counts by group, and one line for each difference."""
-    found = VerdictComparison()
+    comparison = VerdictComparison()
     case = VerdictCase("a case", "class", {})
-    found.add(case, Judgement(200, None, {}), Judgement(200, None, {}))
-    found.add(case, Judgement(400, "e", {"1": (("kind", "input"),)}), Judgement(200, None, {}))
-    assert [*differences(found)] == ["a case (class): ComfyUI's verdict is `400 e 1: kind input`, ours is `200`"]
-    assert "1 of 2 verdicts are equal. ComfyUI rejected 1" in section(found)
+    comparison.add(case, Judgement(200, None, {}), Judgement(200, None, {}))
+    comparison.add(case, Judgement(400, "e", {"1": (("kind", "input"),)}), Judgement(200, None, {}))
+    assert [*differences(comparison)] == ["a case (class): ComfyUI's verdict is `400 e 1: kind input`, ours is `200`"]
+    assert "1 of 2 verdicts are equal. ComfyUI rejected 1" in section(comparison)

@@ -1,4 +1,4 @@
-"""Servers that speak S3 on loopback: a whole one (moto), and one that fails as it is told."""
+"""S3 servers on loopback: a complete one (moto), and one that returns scripted errors."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ def whole_bucket() -> Iterator[WholeBucket]:
 
 
 @dataclass
-class Scripted:
-    """Answers each request with the next of `statuses`, 200 when they have run out; remembers what was asked."""
+class ScriptedServer:
+    """A server that returns the next of `statuses` for each request, then 200, and records the requests."""
 
     statuses: list[int] = field(default_factory=list)
     code: str = "InvalidAccessKeyId"
     headers: dict[str, str] = field(default_factory=dict)
-    asked: list[tuple[str, str]] = field(default_factory=list)
-    seen: list[dict[str, str]] = field(default_factory=list)
+    requests: list[tuple[str, str]] = field(default_factory=list)
+    request_headers: list[dict[str, str]] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     hangs: bool = False
     page: bool = False
@@ -70,8 +70,8 @@ class Scripted:
     url: str = ""
 
     async def answer(self, request: web.Request) -> web.Response:
-        self.asked.append((request.method, request.path_qs))
-        self.seen.append(dict(request.headers))
+        self.requests.append((request.method, request.path_qs))
+        self.request_headers.append(dict(request.headers))
         self.bodies.append(await request.read())
         if self.hangs:
             await asyncio.Event().wait()
@@ -89,8 +89,8 @@ class Scripted:
 
 
 @asynccontextmanager
-async def scripted(tls: ssl.SSLContext | None = None, **given: object) -> AsyncIterator[Scripted]:
-    server = Scripted(**given)  # type: ignore[arg-type]
+async def scripted(tls: ssl.SSLContext | None = None, **given: object) -> AsyncIterator[ScriptedServer]:
+    server = ScriptedServer(**given)  # type: ignore[arg-type]
     app = web.Application(client_max_size=1 << 30)
     app.router.add_route("*", "/{tail:.*}", server.answer)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)

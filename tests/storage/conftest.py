@@ -1,4 +1,4 @@
-"""One whole S3 server for the tests of storages."""
+"""A complete S3 server for the storage tests."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ from tests.storage.buckets import WholeBucket, whole_bucket
 
 @pytest.fixture(scope="session")
 def bucket() -> Iterator[WholeBucket]:
-    """A bucket that every test may write into, each under keys of its own."""
+    """A bucket that all tests share, each with its own keys."""
     with whole_bucket() as found:
         yield found

@@ -1,7 +1,7 @@
-"""One more kind of storage in one file: a folder on a disk that the worker and its clients share.
+"""An additional kind of storage in one file: a folder on a disk that the worker and its clients share.
 
-Run as a program it serves a request that names a place of this kind, and prints what came of it as JSON. The folder is
-the first argument.
+As a program it runs a request that names such a folder, and prints the response as JSON. The first argument is the
+path of the shared disk.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ SHARE = Path(sys.argv[1]) if __name__ == "__main__" else Path()
 
 
 @dataclass(frozen=True, slots=True)
-class Folder(DeliveryTarget):
-    """A Storage, too."""
+class SharedFolder(DeliveryTarget):
+    """A target that is also its own `Storage`: it copies outputs to a folder of the share."""
 
     name: str
     external = True
@@ -44,28 +44,33 @@ class Folder(DeliveryTarget):
         return target.as_uri()
 
 
-class Folders:
-    """A StorageProvider."""
+class SharedFolders:
+    """The `StorageProvider` for shared folders."""
 
-    def check(self, target: Folder) -> None:
+    def check(self, target: SharedFolder) -> None:
         if not target.name.isalnum():
-            raise TargetNotAllowed(f"{target.name!r} is no name of a folder")
+            raise TargetNotAllowed(f"{target.name!r} is not a valid name of a folder")
 
-    def open(self, target: Folder, _: Sequence[Output]) -> Folder:
+    def open(self, target: SharedFolder, _: Sequence[Output]) -> SharedFolder:
         return target
 
     def operator_storage(self) -> None:
-        """Return None."""
+        """Return None, because the operator has no shared folder."""
 
 
 @asynccontextmanager
-async def provider(_: Settings, __: Guard) -> AsyncIterator[Folders]:
-    yield Folders()
+async def provider(_: Settings, __: Guard) -> AsyncIterator[SharedFolders]:
+    yield SharedFolders()
 
 
 registry.KINDS += (
     StorageKind(
-        "folder", (str, Field(description="In the share.")), Folder, Folder, DeliveryMethod.CLIENT_BUCKET, provider
+        "folder",
+        (str, Field(description="In the share.")),
+        SharedFolder,
+        SharedFolder,
+        DeliveryMethod.CLIENT_BUCKET,
+        provider,
     ),
 )
 

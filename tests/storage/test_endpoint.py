@@ -1,4 +1,4 @@
-"""An endpoint is understood as people write it, and the host that was written is the one that is asked."""
+"""Parsing of endpoints as operators and clients write them."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ from worker.storage.s3 import KIND
         ("http://pics:9000", "http://pics:9000/pics/a.png"),
     ],
 )
-def test_the_bucket_stands_once_in_a_files_url(written: str, url: str) -> None:
-    """In the path or in the host, wherever it was written, and in the path where it was not."""
+def test_the_bucket_is_once_in_the_url_of_a_file(written: str, url: str) -> None:
+    """The URL of a file contains the bucket once, in the path or in the host as in the endpoint."""
     target = S3Target("pics", "AKIDEXAMPLE0000", SecretStr("secret"), endpoint_url=written)
     signed = connect(target, None).generate_presigned_url("get_object", Params={"Bucket": "pics", "Key": "a.png"})
     assert signed.partition("?")[0] == url
@@ -43,21 +43,21 @@ def test_the_bucket_stands_once_in_a_files_url(written: str, url: str) -> None:
 @pytest.mark.parametrize(
     ("written", "bucket"), [("https://minio.example.com", "minio"), ("http://127.0.0.1:9000", "127")]
 )
-def test_a_host_that_is_no_buckets_stays_whole(written: str, bucket: str) -> None:
-    """A bucket may be called as its service is, and an address has no labels."""
+def test_a_host_without_the_bucket_is_unchanged(written: str, bucket: str) -> None:
+    """Endpoint.of keeps a host that only starts like the bucket: a service name or an IP address."""
     assert Endpoint.of(written, bucket) == Endpoint(written)
 
 
 async def test_an_operators_endpoint_without_a_scheme_is_refused_at_the_start() -> None:
-    """The message says what is missing, before the first delivery fails of it."""
+    """The start fails for a WORKER_S3_ENDPOINT without a scheme, with a message that contains the right form."""
     settings = Settings.of(s3_bucket="pics", s3_endpoint="s3.example.com")
     with pytest.raises(StartupError, match=r"write https://s3\.example\.com"):
         async with Guard(storage_policy("")) as guard, KIND.provider(settings, guard):
             pass
 
 
-def test_a_clients_endpoint_without_a_scheme_is_refused_with_the_cure() -> None:
-    """The error names the field and the endpoint as it should be written."""
+def test_a_clients_endpoint_without_a_scheme_is_refused() -> None:
+    """The error for an endpoint without a scheme names the field and the right form."""
     body = {"workflow": {"1": {"class_type": "A", "inputs": {}}}}
     place = {"bucket": "pics", "access_key_id": "a", "secret_access_key": "b", "endpoint_url": "s3.example.com"}
     with pytest.raises(InvalidField, match=r"endpoint_url.*write https://s3\.example\.com"):

@@ -1,4 +1,4 @@
-"""Keys come from a template, and no name that a client or a node chose leads out of the prefix."""
+"""Keys are made from a template, and no name leads out of the prefix."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def key(template: str, *, prefix: str = "p", id: str = "job-1", names: tuple[str
 
 
 def test_the_default_template() -> None:
-    """Prefix, day, the job's id, what is the job's alone, and file."""
+    """The default key has prefix, day, job id, the job's folder, and file name."""
     assert re.fullmatch(r"p/1970-01-02/order-1/job-[0-9a-f]{32}/a\.png", key(DEFAULT, id="order-1"))
 
 
 def test_jobs_with_one_id_never_write_the_same_object_by_default() -> None:
-    """Two callers may choose one id, and so may two workers that share a bucket; each delivery of a job has its key."""
+    """Two jobs with one id have different keys by default, and a repeated delivery has the same key."""
     outputs = (Output(0, "9", "image", "a.png"),)
     jobs = [Job("order-1", JobRequest(prompt={}), name, outputs=outputs) for name in ("alice", "bob", "alice")]
     template = KeyTemplate(DEFAULT)
@@ -37,7 +37,7 @@ def test_jobs_with_one_id_never_write_the_same_object_by_default() -> None:
 
 
 def test_an_empty_prefix_leaves_no_empty_part() -> None:
-    """No key begins with a slash."""
+    """A key with an empty prefix does not begin with a slash."""
     assert key(DEFAULT, prefix="").startswith("1970-01-02/job-1/")
 
 
@@ -57,13 +57,13 @@ def test_an_empty_prefix_leaves_no_empty_part() -> None:
         (".git", "a", ".htaccess"),
     ],
 )
-def test_nothing_leads_out_of_its_place(prefix: str, id: str, name: str) -> None:
-    """No part is empty, is made of dots, or has a character that a server might read as more than a name."""
-    found = key(DEFAULT, prefix=prefix, id=id, names=(name,))
-    parts = found.split("/")
+def test_no_name_leads_out_of_its_part(prefix: str, id: str, name: str) -> None:
+    """KeyTemplate.key makes no part that is empty, consists of dots, or has special characters."""
+    made_key = key(DEFAULT, prefix=prefix, id=id, names=(name,))
+    parts = made_key.split("/")
     assert all(part.strip(".") for part in parts)
-    assert not set(found) & set('\\:%?#&"<>*|;`$ \u2044\u2215\u29f8')
-    assert found.isprintable()
+    assert not set(made_key) & set('\\:%?#&"<>*|;`$ \u2044\u2215\u29f8')
+    assert made_key.isprintable()
     assert not any(part.startswith(".") for part in parts)
     assert all(unicodedata.normalize("NFKC", part) == part for part in parts)
     assert "1970-01-02" in parts
@@ -81,23 +81,23 @@ def test_nothing_leads_out_of_its_place(prefix: str, id: str, name: str) -> None
     ],
 )
 def test_names_stay_readable_in_any_script(name: str, kept: str) -> None:
-    """Letters, marks and symbols are kept in the composed form; a blank becomes an underscore."""
+    """segment keeps letters, marks and symbols in composed form, and replaces a space with an underscore."""
     assert key("{filename}", names=(name,)) == kept
 
 
 def test_two_spellings_of_a_name_do_not_overwrite_each_other() -> None:
-    """A composed and a decomposed letter are one letter in a key, so the files carry their numbers."""
+    """Files whose names are equal in composed form get numbers."""
     assert key("{filename}", names=("o\u0308.png", "\u00f6.png")) == "1-\u00f6.png"
 
 
 def test_files_of_one_name_do_not_overwrite_each_other() -> None:
-    """Two nodes may save `a.png` in different subfolders."""
+    """Files with one name in different subfolders get numbers."""
     assert key("{prefix}/{id}/{filename}", names=("a.png", "a.png")) == "p/job-1/1-a.png"
     assert key("{prefix}/{id}/{filename}", names=("a.png", "b.png")) == "p/job-1/b.png"
 
 
-def test_a_key_fits_into_what_s3_takes() -> None:
-    """However long the names are."""
+def test_a_key_is_short_enough_for_s3() -> None:
+    """KeyTemplate.key returns at most 1,024 bytes for names of any length."""
     long = key(DEFAULT, prefix="p" * 512, id="i" * 128, names=("é" * 300 + ".png",))
     assert len(long.encode()) <= 1024
     assert long.endswith(".png")
@@ -105,13 +105,13 @@ def test_a_key_fits_into_what_s3_takes() -> None:
 
 
 def test_a_template_whose_keys_may_be_too_long_is_refused_at_the_start() -> None:
-    """S3 takes 1,024 bytes: a delivery would fail for the longest names only."""
+    """KeyTemplate raises StartupError for a template whose keys could exceed 1,024 bytes."""
     with pytest.raises(StartupError, match="shorten"):
         KeyTemplate("{prefix}/{prefix}/{filename}/{id}")
 
 
 def test_unique_names_of_a_job_and_its_parts() -> None:
-    """`{job}` is never the same twice; `{node}` and `{index}` say where a file came from."""
+    """`{job}` is unique, and `{node}` and `{index}` identify the output."""
     assert key("{node}/{index}/{filename}") == "9/0/a.png"
     assert key("{job}/{filename}") != key("{job}/{filename}")
 
@@ -129,6 +129,6 @@ def test_unique_names_of_a_job_and_its_parts() -> None:
     ],
 )
 def test_a_template_that_can_not_be_used_is_refused_at_the_start(template: str) -> None:
-    """Unknown parts, tricks, and templates in which files would overwrite each other."""
+    """KeyTemplate raises StartupError for unknown fields, format specifications, and a missing `{filename}`."""
     with pytest.raises(StartupError, match="WORKER_S3_KEY"):
         KeyTemplate(template)

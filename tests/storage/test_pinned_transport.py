@@ -1,4 +1,4 @@
-"""What a request's bucket is called and where its bytes go can't be two things."""
+"""Connections to a client's bucket go to checked addresses only."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ OPENED = "*.amazonaws.com, s3.example.com:9000"
     ["169.254.169.254", "fd00:ec2::254", "100.100.100.200", "0.1.2.3", "::ffff:169.254.169.254", "224.0.0.1"],
 )
 def test_an_opened_name_may_not_lead_to_special_addresses(address: str) -> None:
-    """Whoever runs the DNS of a trusted name must not get at a cloud's credentials."""
+    """PinnedSender refuses an allowed name that resolves to a metadata address."""
     sender = PinnedSender(storage_policy(OPENED), lambda host, port: [address])
     with pytest.raises(UrlRefused):
         sender(AWSRequest("PUT", "https://b.s3.amazonaws.com/key").prepare())
 
 
-def test_one_good_address_among_bad_ones_proves_nothing() -> None:
-    """All answers of the DNS are checked."""
+def test_all_addresses_of_a_name_are_checked() -> None:
+    """PinnedSender refuses a name if any of its addresses is not allowed."""
     sender = PinnedSender(storage_policy(OPENED), lambda host, port: ["52.216.1.1", "169.254.169.254"])
     with pytest.raises(UrlRefused):
         sender(AWSRequest("PUT", "https://b.s3.amazonaws.com/key").prepare())
@@ -49,14 +49,14 @@ def test_one_good_address_among_bad_ones_proves_nothing() -> None:
     ],
 )
 def test_every_request_is_checked_by_its_url(url: str) -> None:
-    """Also where a library made the URL of what a client wrote: nothing is looked up."""
+    """PinnedSender refuses a bad URL without resolving its name."""
     sender = PinnedSender(storage_policy(OPENED), lambda host, port: pytest.fail("looked up"))
     with pytest.raises((TargetNotAllowed, UrlRefused)):
         sender(AWSRequest("PUT", url).prepare())
 
 
-async def test_a_name_is_looked_up_once() -> None:
-    """A second answer of the DNS, which could be another one, is not asked for."""
+async def test_a_name_is_resolved_once() -> None:
+    """PinnedSender resolves a name once and keeps the address."""
     answers = [["127.0.0.1"], ["127.0.0.2"]]
     async with scripted() as server:
         port = server.url.rsplit(":", 1)[1]
@@ -65,13 +65,13 @@ async def test_a_name_is_looked_up_once() -> None:
             request = AWSRequest("GET", f"http://s3.test:{port}/key?a=b").prepare()
             response = await asyncio.to_thread(sender, request)
             assert response.status_code == 200
-        assert server.asked == [("GET", "/key?a=b")] * 2
-        assert server.seen[0]["Host"] == f"s3.test:{port}"
+        assert server.requests == [("GET", "/key?a=b")] * 2
+        assert server.request_headers[0]["Host"] == f"s3.test:{port}"
     assert len(answers) == 1
 
 
-def test_a_name_without_an_address_can_be_tried_again() -> None:
-    """It is told in a way that botocore retries."""
+def test_a_name_without_an_address_is_retried() -> None:
+    """PinnedSender raises an error that botocore retries if a name has no address."""
 
     def nothing(host: str, port: int) -> list[str]:
         raise OSError("no such host")
@@ -84,7 +84,7 @@ def test_a_name_without_an_address_can_be_tried_again() -> None:
 async def test_tls_is_checked_against_the_name_at_the_pinned_address(
     tmp_path: Path, called: str, trusted: bool
 ) -> None:
-    """The connection goes to the address that was checked, and the server has to prove that it is the one named."""
+    """PinnedSender connects to the checked address, and verifies the certificate against the name."""
     authority, roots = Authority(), tmp_path / "roots.pem"
     roots.write_bytes(authority.root_pem)
     async with scripted(tls=authority.server_context(called)) as server:
@@ -97,6 +97,6 @@ async def test_tls_is_checked_against_the_name_at_the_pinned_address(
                 await asyncio.to_thread(sender, request)
             return
         answer = await asyncio.to_thread(sender, request)
-        assert (answer.status_code, server.seen[0]["Host"], server.bodies) == (200, host, [b"picture"])
+        assert (answer.status_code, server.request_headers[0]["Host"], server.bodies) == (200, host, [b"picture"])
         with pytest.raises(HTTPClientError, match="CERTIFICATE_VERIFY_FAILED"):
             await asyncio.to_thread(PinnedSender(storage_policy(host), lambda *_: ["127.0.0.1"]), request)

@@ -1,4 +1,4 @@
-"""A kind of storage is one file and one line of the registry."""
+"""A kind of storage is one module and one line in the registry."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from worker.storage.registry import KINDS
 
 
 def test_one_more_kind_needs_nothing_else(tmp_path: Path) -> None:
-    """Requests name a place of it, the description of the API has its field, and outputs arrive there."""
+    """A new kind has a field in requests and in the OpenAPI description, and its outputs are delivered."""
     command = [sys.executable, "-m", "tests.storage.one_more_kind", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
     assert done.returncode == 0, done.stderr
@@ -28,5 +28,5 @@ def test_one_more_kind_needs_nothing_else(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", KINDS, ids=[kind.name for kind in KINDS])
 def test_a_kind_has_a_target_of_its_own(kind: StorageKind) -> None:
-    """Targets tell the kinds apart."""
+    """Each kind has its own class of targets."""
     assert [other.name for other in KINDS if other.target_type is kind.target_type] == [kind.name]

@@ -89,7 +89,9 @@ class Auth:
             bucket = self._buckets.setdefault(principal, TokenBucket(self.per_minute))
             wait_s = bucket.take(monotonic())
             if wait_s:
-                raise RateLimited(f"more than {self.per_minute} requests a minute", retry_after_s=wait_s)
+                raise RateLimited(
+                    f"this token sent more than {self.per_minute} requests in a minute", retry_after_s=wait_s
+                )
 
 
 @dataclass(slots=True)

@@ -76,7 +76,7 @@ class EventSerializer:
                 return "accepted", ResponseBody({"id": job.id, "token": job.token, "url": url})
             case OutputReady(output=output):
                 output = await self.services.outputs.hashed(job, output)
-                response, large_files = await responses.facts(job, self.base_url, (output,))
+                response, large_files = await responses.response_data(job, self.base_url, (output,))
                 return "output", ResponseBody(
                     native_output(response, output).model_dump(exclude_none=True), large_files.files
                 )

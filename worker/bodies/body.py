@@ -131,6 +131,9 @@ class ScannedBody:
 
 
 def _encode_long_string(value: object) -> None:
-    """Encode a long string as null. Its hash is added to the fingerprint with its location."""
+    """Encode a long string as null: orjson uses the returned None.
+
+    The hash of the string is added to the fingerprint with its location.
+    """
     if not isinstance(value, SpooledText):
         raise TypeError(f"{type(value).__name__} is not JSON")

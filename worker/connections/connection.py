@@ -62,7 +62,9 @@ class Connection(asyncio.BufferedProtocol):
         self._headers_since: float | None = now
         """Time since which the headers of a request are awaited, or None between two requests."""
         self._window_at = now
+        """Start of the current measuring window of `body_s` seconds."""
         self._window_bytes = 0
+        """Bytes that arrived in the window."""
         self._loop = asyncio.get_running_loop()
         self._abort: Callable[[], object] | None = None
         self._closing = False

@@ -24,19 +24,19 @@ def detect(body: Mapping[str, Any]) -> Dialect:
 
     The native one matches any body, because its errors explain most.
     """
-    return next(dialect for dialect in DIALECTS if _has(body, dialect.marks))
+    return next(dialect for dialect in DIALECTS if _has(body, dialect.identifying_keys))
 
 
-def _has(body: object, marks: JsonPath) -> bool:
+def _has(body: object, identifying_keys: JsonPath) -> bool:
     """Return whether the keys exist, each inside the one before.
 
     All values but the last, or a single one, have to be objects.
     """
-    for key in marks:
+    for key in identifying_keys:
         if not isinstance(body, Mapping) or key not in body:
             return False
         body = body[key]
-    return len(marks) != 1 or isinstance(body, Mapping)
+    return len(identifying_keys) != 1 or isinstance(body, Mapping)
 
 
 __all__ = ["BY_NAME", "DIALECTS", "NATIVE", "VAST", "Body", "Dialect", "JobResponse", "ParsedRequest", "detect"]

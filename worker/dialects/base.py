@@ -135,7 +135,7 @@ class Dialect:
     """
 
     name: str
-    marks: JsonPath
+    identifying_keys: JsonPath
     """Keys, one inside the other, that identify a body of this dialect. Empty means any body."""
     read: Callable[[Mapping[str, Any], Library], ParsedRequest]
     completed: Callable[[JobResponse], Body]

@@ -246,7 +246,7 @@ def failed(job_id: str | None, error: WorkerError) -> Body:
 
 DIALECT = Dialect(
     name="native",
-    marks=(),
+    identifying_keys=(),
     read=read,
     completed=completed,
     pending=pending,

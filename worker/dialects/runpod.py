@@ -157,7 +157,7 @@ def event(job: Job, webhook: Webhook, response_body: Body) -> Body:
 
 DIALECT = Dialect(
     name="runpod",
-    marks=("input", "workflow"),
+    identifying_keys=("input", "workflow"),
     read=read,
     completed=completed,
     pending=pending,

@@ -203,7 +203,7 @@ def event(job: Job, webhook: Webhook, response_body: Body) -> Body:
 
 DIALECT = Dialect(
     name="vast",
-    marks=("input",),
+    identifying_keys=("input",),
     read=read,
     completed=completed,
     pending=pending,

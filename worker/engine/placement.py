@@ -88,9 +88,9 @@ def plan(jobs: Sequence[P], engines: Sequence[EngineLoad], seconds: Seconds[P], 
     if len(engines) == 1:
         return [engines[0].name] * len(jobs)
     times = _Times(seconds, load_seconds)
-    plans = [_Plan(0.0, 0.0, tuple(engines), ())]
+    plans = [_Assignment(0.0, 0.0, tuple(engines), ())]
     for job in jobs:
-        best_by_loads: dict[tuple[EngineLoad, ...], _Plan] = {}
+        best_by_loads: dict[tuple[EngineLoad, ...], _Assignment] = {}
         for shorter in plans:
             for index, load in enumerate(shorter.loads):
                 candidate = _extended(shorter, index, times.after(job, load), len(jobs))
@@ -102,7 +102,7 @@ def plan(jobs: Sequence[P], engines: Sequence[EngineLoad], seconds: Seconds[P], 
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
+class _Assignment:
     """An assignment of the first jobs.
 
     `engines` are the indices of their engines. `ends_s` is the sum of the times at which they end.
@@ -114,7 +114,7 @@ class _Plan:
     engines: tuple[int, ...]
 
 
-def _extended(shorter: _Plan, index: int, load: EngineLoad, jobs: int) -> _Plan:
+def _extended(shorter: _Assignment, index: int, load: EngineLoad, jobs: int) -> _Assignment:
     """Return a plan with one more job.
 
     The end of the last job counts as often as there are jobs. The sum of the ends alone would load models too often.
@@ -122,7 +122,7 @@ def _extended(shorter: _Plan, index: int, load: EngineLoad, jobs: int) -> _Plan:
     loads = (*shorter.loads[:index], load, *shorter.loads[index + 1 :])
     ends_s = shorter.ends_s + load.queued_s
     last_s = max(engine.queued_s for engine in loads)
-    return _Plan(last_s * jobs + ends_s, ends_s, loads, (*shorter.engines, index))
+    return _Assignment(last_s * jobs + ends_s, ends_s, loads, (*shorter.engines, index))
 
 
 class _Times(Generic[P]):

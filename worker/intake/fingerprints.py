@@ -32,13 +32,13 @@ async def fingerprints(body: ScannedBody, files: Sequence[SentFile], *, first_re
     With `first_release`, the fingerprint of the release before v0.2.0 is included. It requires reading all files again.
     """
     json = body.fingerprint()
-    former = [_of_v020(json, files)]
+    former = [_v020_fingerprint(json, files)]
     if first_release:
-        former.append(await _of_first_release(body, files))
-    return Fingerprints(_newest(json, files), tuple(former))
+        former.append(await _first_release_fingerprint(body, files))
+    return Fingerprints(_newest_fingerprint(json, files), tuple(former))
 
 
-def _newest(json: str, files: Sequence[SentFile]) -> str:
+def _newest_fingerprint(json: str, files: Sequence[SentFile]) -> str:
     """Return a hash of the JSON value and of name, filename and contents of each file, in order."""
     file_facts = [
         [file.name, file.other_names, file.content.sha256] for file in files if isinstance(file.content, SpooledFile)
@@ -46,13 +46,13 @@ def _newest(json: str, files: Sequence[SentFile]) -> str:
     return hashlib.sha256(json.encode() + orjson.dumps(file_facts)).hexdigest() if file_facts else json
 
 
-def _of_v020(json: str, files: Sequence[SentFile]) -> str:
+def _v020_fingerprint(json: str, files: Sequence[SentFile]) -> str:
     """Return the fingerprint of v0.2.0."""
     file_facts = [f"{file.name}\n{file.content.sha256}" for file in files if isinstance(file.content, SpooledFile)]
     return hashlib.sha256("\n".join([json, *file_facts]).encode()).hexdigest() if file_facts else json
 
 
-async def _of_first_release(body: ScannedBody, files: Sequence[SentFile]) -> str:
+async def _first_release_fingerprint(body: ScannedBody, files: Sequence[SentFile]) -> str:
     """Return the fingerprint of the first release.
 
     It covers the JSON with its long strings, and the contents of the files without their names.

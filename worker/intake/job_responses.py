@@ -42,7 +42,7 @@ class JobResponses:
         except OutputTooLargeForInline as too_large:
             return self.withheld(job, too_large, base_url, dialect)
         job.outputs = tuple([await self.outputs.hashed(job, output) for output in job.outputs])
-        data, large_files = await self.facts(job, base_url, job.outputs)
+        data, large_files = await self.response_data(job, base_url, job.outputs)
         response, limit = ResponseBody(dialect.completed(data), large_files.files), self.traits.max_response_bytes
         if limit is not None and response.size > limit:
             error = OutputTooLargeForInline(
@@ -63,7 +63,9 @@ class JobResponses:
         body |= {"token": job.token, "url": self.job_url(job, base_url)}
         return status_of(error, self.traits), ResponseBody(body)
 
-    async def facts(self, job: Job, base_url: str, outputs: tuple[Output, ...]) -> tuple[JobResponse, LargeFiles]:
+    async def response_data(
+        self, job: Job, base_url: str, outputs: tuple[Output, ...]
+    ) -> tuple[JobResponse, LargeFiles]:
         """Return the data for a response, and the files that are encoded while it is sent.
 
         Small files are in the data as base64. Raises NotFound if a file is gone.
@@ -78,7 +80,7 @@ class JobResponses:
                         encode_base64(path.read_bytes()).decode() if small else large_files.add(path, output.size)
                     )
             except FileNotFoundError:
-                raise NotFound(f"outputs of job {job.id!r} are gone") from None
+                raise NotFound(f"the outputs of job {job.id!r} no longer exist") from None
         try:
             engine = await self.engines.info(job.engine)
         except EngineUnavailable:

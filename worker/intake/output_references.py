@@ -33,6 +33,14 @@ REMEDY = "send the file itself, or run that job again"
 
 
 @dataclass(frozen=True, slots=True)
+class _KeptOutput:
+    """An output of an earlier job, and its file."""
+
+    output: Output
+    file: KeptFile
+
+
+@dataclass(frozen=True, slots=True)
 class OutputResolver:
     """Finds kept outputs for callers that may open them at `GET /jobs/{id}/outputs/{n}`."""
 
@@ -46,30 +54,45 @@ class OutputResolver:
 
         A URL of another host does not change. Raises OutputNotKept, InvalidInputFile or FileNotAllowed.
         """
-        files: list[SentFile] = []
-        urls = dict(request.urls)
-        for name, text in request.urls.items():
-            kept = await self._kept(text, request.base_url, principal, f"input {name!r}")
-            if kept is not None:
-                del urls[name]
-                files.append(SentFile(name, kept[1]))
-        used_names = {*request.urls, *(file.name for file in request.inputs)}
-        new_stems = (stem for number in count() if (stem := f"earlier-output-{number}") not in used_names)
-        by_text: dict[str, str] = {}
+        urls, url_files = await self._resolve_urls(request, principal)
         file_places = {
             file_input.key: file_input for file_input in file_inputs(request.prompt, catalog) if file_input.uploads
         }
-        for file_input, text in _texts_of(file_places):
-            if text not in by_text:
-                kept = await self._kept(text, request.base_url, principal, file_input.label)
-                if kept is not None:
-                    by_text[text] = next(new_stems) + PurePosixPath(kept[0].filename).suffix
-                    files.append(SentFile(by_text[text], kept[1]))
-        prompt = _with_file_names(request.prompt, file_places, by_text) if by_text else request.prompt
+        file_names, prompt_files = await self._resolve_prompt(request, principal, file_places)
+        prompt = _with_file_names(request.prompt, file_places, file_names) if file_names else request.prompt
         _check_no_reference_left(prompt)
-        return replace(request, urls=urls, prompt=prompt), tuple(files)
+        return replace(request, urls=urls, prompt=prompt), (*url_files, *prompt_files)
 
-    async def _kept(self, text: str, base_url: str, principal: str, label: str) -> tuple[Output, KeptFile] | None:
+    async def _resolve_urls(self, request: JobRequest, principal: str) -> tuple[dict[str, str], list[SentFile]]:
+        """Return the URLs that are no outputs of this worker, and the files of those that are."""
+        urls: dict[str, str] = {}
+        files = []
+        for name, url in request.urls.items():
+            kept = await self._kept(url, request.base_url, principal, f"input {name!r}")
+            if kept is None:
+                urls[name] = url
+            else:
+                files.append(SentFile(name, kept.file))
+        return urls, files
+
+    async def _resolve_prompt(
+        self, request: JobRequest, principal: str, file_places: Mapping[tuple[str, str], FileInput]
+    ) -> tuple[dict[str, str], list[SentFile]]:
+        """Return a new file name for each reference in these inputs, and the files."""
+        used_names = {*request.urls, *(file.name for file in request.inputs)}
+        new_stems = (stem for number in count() if (stem := f"earlier-output-{number}") not in used_names)
+        file_names: dict[str, str] = {}
+        files = []
+        for file_input, text in _texts_of(file_places):
+            if text in file_names:
+                continue
+            kept = await self._kept(text, request.base_url, principal, file_input.label)
+            if kept is not None:
+                file_names[text] = next(new_stems) + PurePosixPath(kept.output.filename).suffix
+                files.append(SentFile(file_names[text], kept.file))
+        return file_names, files
+
+    async def _kept(self, text: str, base_url: str, principal: str, label: str) -> _KeptOutput | None:
         """Return the output that a text names with its file, or None if it names none of this worker's."""
         reference = parse_reference(text, base_url)
         if reference is None:
@@ -87,7 +110,7 @@ class OutputResolver:
             size = (await asyncio.to_thread(path.stat)).st_size
         except OSError:
             raise _not_kept(label, f"output {output.index} of job {job.id!r} is no longer kept") from None
-        return output, KeptFile(path, size, output.sha256)
+        return _KeptOutput(output, KeptFile(path, size, output.sha256))
 
     def _job(self, reference: OutputReference, principal: str) -> Job:
         """Return the job. Raises NotFound, with the same message for an unknown job and for one of another caller."""

@@ -30,10 +30,9 @@ class LongTexts:
 
 
 async def replace_data_uris(body: ScannedBody, dialect: Dialect) -> LongTexts:
-    """Make all long texts of the body strings, except at the location where the dialect has files.
+    """Replace long data URIs outside the location of files by placeholders, and read other long texts back.
 
-    A long data URI is replaced by a placeholder. Any other long text is read back. Raises BodyTooLarge if those are too
-    long together.
+    Raises BodyTooLarge if the texts that are read back are too long together.
     """
     long_texts = LongTexts({}, body.limits.restored)
     for text in body.spooled:

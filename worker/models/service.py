@@ -51,7 +51,7 @@ class TemplateModels:
     def of(cls, settings: ModelSettings, library: Library) -> TemplateModels:
         """Return the models of a library. Raises StartupError if the settings name a template that does not exist."""
         return cls(
-            {(file.folder, file.file): file for file in pinned(settings, library)},
+            {(file.folder, file.file): file for file in configured_models(settings, library)},
             downloads_by_file(file for template in library.values() for file in template.models),
             settings.on_demand,
         )
@@ -274,7 +274,7 @@ class Models:
             await asyncio.sleep(RETRY.pause(1))
 
 
-def pinned(settings: ModelSettings, library: Library) -> Iterator[ModelFile]:
+def configured_models(settings: ModelSettings, library: Library) -> Iterator[ModelFile]:
     """Yield the models of the templates in WORKER_MODELS. Raises StartupError if a template does not exist."""
     for name in filter(None, map(str.strip, settings.templates.split(","))):
         if name not in library:

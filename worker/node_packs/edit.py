@@ -48,6 +48,7 @@ def set_commit(text: str, name: str, commit: str, ref: str | None) -> str:
 
 
 def _with_comment(line: str, ref: str | None) -> str:
+    """Return a line with the branch or tag as its comment."""
     bare = REF.sub("", line)
     return f"{bare}  # {ref}" if ref else bare
 

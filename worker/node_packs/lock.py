@@ -92,10 +92,12 @@ def _write_projects(folder: Path, packs: Iterable[PinnedPack], requirements: Req
 
 
 def _alias(pack: PinnedPack) -> str:
+    """Return the package name of a pack in the resolution."""
     return f"pack-{re.sub('[-_.]+', '-', pack.name).lower()}"
 
 
 def _command(packs: Iterable[PinnedPack]) -> list[str]:
+    """Return uv's command line."""
     hidden = [word for pack in packs for word in ("--no-emit-package", _alias(pack))]
     return [
         *(find_uv(), "pip", "compile", "pyproject.toml", "--quiet", "--color", "never"),

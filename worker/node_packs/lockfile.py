@@ -65,6 +65,7 @@ def _grouped(lines: Iterable[str]) -> Iterator[list[str]]:
 
 
 def _entry(lines: list[str]) -> LockEntry:
+    """Return the entry in the lines of one package. Raises LockError."""
     match = ENTRY.fullmatch(lines[0])
     if match is None:
         raise LockError(f"{lines[0]!r} is not a pinned version of a package from an index")

@@ -136,6 +136,7 @@ def _options(words: Iterable[str]) -> tuple[str, tuple[str, ...], bool, tuple[st
 
 
 def _names(word: str, key: str) -> Iterator[str]:
+    """Yield the names in a word such as `needs=A,B`. Raises PacksError for an empty name."""
     for name in word.removeprefix(key).split(","):
         if not name.strip():
             raise PacksError(f'{word!r} has an empty name; write {key}One,Other or {key}"One,With Blanks"')

@@ -46,6 +46,7 @@ def unavailable_commits(packs: Sequence[PinnedPack]) -> dict[str, str]:
 
 
 def _fetch_failure(pack: PinnedPack) -> str | None:
+    """Return why the pack's commit cannot be fetched, or None."""
     try:
         with tempfile.TemporaryDirectory() as scratch:
             fetch_commit(pack, Path(scratch))

@@ -109,6 +109,7 @@ def _link_written_files(pack: PinnedPack, target: Path, state: Path) -> None:
 
 
 def _fetch(pack: PinnedPack, to: Path) -> None:
+    """Fetch the pinned commit, with its submodules, into `to`."""
     if shutil.which("git") is None:
         raise SourceError(f"{pack.name} has to be fetched, but git is not installed")
     to.mkdir(parents=True, exist_ok=True)
@@ -279,6 +280,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _origin(pack: PinnedPack, source: InstalledSource) -> str:
+    """Return where a source came from, for the command's output."""
     if source.commit != pack.commit:
         return f"from a folder, NOT the pinned {pack.commit[:12]}"
     return f"from {'git' if source.origin == GIT else 'a folder'}{'' if source.verified else ', unverified'}"

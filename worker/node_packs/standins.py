@@ -56,6 +56,7 @@ def without_standins(catalog: Catalog, models: Iterable[ModelFile]) -> dict[str,
 
 
 def _without(value: Any, names: set[str]) -> Any:  # noqa: ANN401 - JSON
+    """Return JSON without these names in any list."""
     if isinstance(value, dict):
         return {key: _without(inner, names) for key, inner in value.items()}
     if isinstance(value, list):

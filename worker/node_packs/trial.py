@@ -63,7 +63,7 @@ async def run_trial(folder: Path, templates: Sequence[Template], settings: Setti
             if catalog is None:
                 return Trial(_read(command.logs), failure=str(keeping.exception() or "it exited"))
             problems = {template.name: await _problems(api, template, catalog) for template in templates}
-            refused = {name: found for name, found in problems.items() if found}
+            refused = {name: rows for name, rows in problems.items() if rows}
             version = (await api.info()).version
             return Trial(_read(command.logs), "", version, catalog, refused)
 

@@ -64,6 +64,7 @@ def check_image(trial: Trial, packs: Collection[PinnedPack], library: Library) -
 
 
 def _pack(pack: PinnedPack, imports: Mapping[str, PackImport], classes: Collection[str]) -> ImageFinding:
+    """Return the finding about a pinned pack."""
     attempt = imports.get(pack.name)
     missing = [name for name in pack.needs if name not in classes]
     if attempt is not None and attempt.imported and not missing:
@@ -82,9 +83,9 @@ def _pack(pack: PinnedPack, imports: Mapping[str, PackImport], classes: Collecti
 
 def _others(imports: Mapping[str, PackImport], packs: Collection[PinnedPack]) -> Iterator[ImageFinding]:
     """Yield a finding for each other failed import: ComfyUI's own nodes and packs that are not pinned."""
-    known = {pack.name for pack in packs}
+    pinned_names = {pack.name for pack in packs}
     for attempt in imports.values():
-        if not attempt.imported and attempt.name not in known:
+        if not attempt.imported and attempt.name not in pinned_names:
             reason = f"is not imported: {attempt.cause}".rstrip(": ")
             details = tuple(attempt.traceback.splitlines())
             yield ImageFinding("pack", attempt.name, FindingState.FAILED, reason, details)

@@ -73,7 +73,7 @@ class Metrics:
             TaskFailed: lambda event: self._count(specs.TASK_FAILURES, self.bounded_label("task", event.task)),
         }
 
-    async def watch_loop(self) -> None:
+    async def measure_loop_delay(self) -> None:
         """Measure the delay of the event loop, until cancelled."""
         while True:
             due = time.monotonic() + TICK_S

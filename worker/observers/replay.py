@@ -62,7 +62,8 @@ class Replay:
     async def follow(self, job: Job, after: int = 0) -> AsyncIterator[tuple[int, StreamedEvent]]:
         """Yield every event with a number above `after`, then new ones as they occur, up to and including JobFinished.
 
-        After a restart of the worker only newer events are known, and numbers start at 1 again.
+        After a restart of the worker only newer events are known, and numbers start at 1 again. A larger `after` then
+        means all events.
         """
         track = self._tracks[job.folder]
         after = after if after <= track.count else 0

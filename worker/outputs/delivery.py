@@ -23,7 +23,7 @@ from worker.storage.local import LocalStorage
 from worker.storage.registry import KINDS
 
 MIB = 1024 * 1024
-WAYS: Mapping[type[DeliveryTarget], DeliveryMethod] = {kind.target_type: kind.way for kind in KINDS}
+METHODS: Mapping[type[DeliveryTarget], DeliveryMethod] = {kind.target_type: kind.method for kind in KINDS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Delivery:
     def method(self, request: JobRequest) -> DeliveryMethod:
         """Return how the files of a request are delivered."""
         if request.target is not None:
-            return WAYS[type(request.target)]
+            return METHODS[type(request.target)]
         if request.own_target:
             return DeliveryMethod.CLIENT_BUCKET
         if request.output_mode is OutputMode.URL:

@@ -78,7 +78,7 @@ class Outputs:
         uncertain = (classes - files.reporting_classes) | (classes & files.unreporting_classes)
         return bool(files.roots) and any(is_output_class(name, catalog) for name in uncertain)
 
-    async def watch(self) -> None:
+    async def sweep_periodically(self) -> None:
         """Call `sweep` every SWEEP_S seconds, without end."""
         while True:
             await asyncio.sleep(SWEEP_S)

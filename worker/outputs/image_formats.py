@@ -42,7 +42,7 @@ async def converted(outputs: Outputs, job: Job, output: Output, requested: Image
 
 
 def _convert(outputs: Outputs, job: Job, output: Output, requested: ImageFormat) -> Output:
-    """Convert an output in place, and return it with its new name, size and hash. Blocks. Raises ConversionFailed."""
+    """Write the converted image next to the original, and return its output. Blocks. Raises ConversionFailed."""
     source = outputs.path(job, output)
     name = Path(output.filename).with_suffix(EXTENSIONS[requested.type or ImageType.PNG]).name
     result = replace(output, filename=name, mime=mime_of(name))

@@ -136,10 +136,10 @@ class RunFiles:
         self._end(None)
         for _, ref in self.log.refs:
             self._files.record_report(ref)
-        found, unreported = self._find_unreported(self._files, self._window)
+        new_files, unreported = self._find_unreported(self._files, self._window)
         self._window.collecting = False  # later files are too late
         self._learn(unreported)
-        added = [file for file in found if not self._files.existed_before(file.path)]
+        added = [file for file in new_files if not self._files.existed_before(file.path)]
         files = tuple(file.file for file in added) + self._reported_files()
         return WrittenByRun(tuple(unreported), files, tuple(self._unknown_paths(unreported)))
 
@@ -153,14 +153,14 @@ class RunFiles:
         all_reported = not self._nodes_without_result([]) and not any(self._unknown_paths([]))
         if all_reported and classes <= files.complete_classes:
             return [], []
-        found = files.written_by(window)
-        unreported = self._outputs_among(found)
+        new_files = files.written_by(window)
+        unreported = self._outputs_among(new_files)
         if self._nodes_without_result(unreported) or any(self._unknown_paths(unreported)):
             more = files.written_by(window, thorough=True)
-            found, unreported = found + more, unreported + self._outputs_among(more)
-        if not found and not self._nodes_without_result([]):
+            new_files, unreported = new_files + more, unreported + self._outputs_among(more)
+        if not new_files and not self._nodes_without_result([]):
             files.complete_classes |= classes
-        return found, unreported
+        return new_files, unreported
 
     def lost_from_cache(self) -> set[str]:
         """Return cached output nodes whose class writes files without reporting them. The cache lacks their files."""
@@ -199,10 +199,10 @@ class RunFiles:
         if self._window is not None and self._window.end is None:
             self._window.end = time.time() * 1000 if at_ms is None else at_ms
 
-    def _outputs_among(self, found: list[FoundFile]) -> list[NodeOutput]:
+    def _outputs_among(self, new_files: list[FoundFile]) -> list[NodeOutput]:
         """Return the unreported files that are outputs, each with its node."""
         outputs = []
-        for file, file_owner in self.log.owners(found):
+        for file, file_owner in self.log.owners(new_files):
             if file_owner is not None and (file_owner.certain or not self._may_be_late(file)):
                 outputs.append(NodeOutput(file_owner.node_id, file_owner.key, file.ref))
             elif file_owner is not None:
@@ -214,10 +214,10 @@ class RunFiles:
 
         Texts that the workflow itself contains are skipped.
         """
-        found = {report.node_id for report in unreported}
+        nodes_with_files = {report.node_id for report in unreported}
         inputs = {text for node in self._prompt.values() for text in node["inputs"].values() if isinstance(text, str)}
         for node, output in self.log.reported.items():
-            if node in found | self.log.with_files | self.log.cached:
+            if node in nodes_with_files | self.log.with_files | self.log.cached:
                 continue
             for key, text in named_paths(output):
                 if names_a_result(key, text) and text not in inputs:

@@ -67,7 +67,7 @@ class WrittenFiles:
     def __init__(self, roots: Mapping[str, Path], *, ours: bool) -> None:
         self.roots = {name: root.resolve() for name, root in roots.items()}
         self._ours = ours
-        self._known: dict[Path, KnownFolder] = {}
+        self._listings: dict[Path, KnownFolder] = {}
         self._unclaimed: dict[Path, FoundFile] = {}
         self._windows: deque[Window] = deque(maxlen=WINDOWS)
         self._writers: OrderedDict[FileRef, tuple[bytes, Identity]] = OrderedDict()
@@ -80,14 +80,14 @@ class WrittenFiles:
         if self.roots:
             self._update()  # existing files belong to no job and are never removed
             self._unclaimed.clear()
-            for known in self._known.values():
-                known.preexisting.update(known.files)
+            for listing in self._listings.values():
+                listing.preexisting.update(listing.files)
 
     def release(self, file: FileRef) -> None:
         """Mark a reported file as unclaimed again, because its job will not collect it."""
-        found = self.find(file)
-        if found is not None:
-            self._unclaimed[found.path] = found
+        current = self.find(file)
+        if current is not None:
+            self._unclaimed[current.path] = current
 
     def may_be_late(self, window: Window, changed_ms: float) -> bool:
         """Return True if a file may belong to a recent earlier prompt that did not write an expected file."""
@@ -123,23 +123,23 @@ class WrittenFiles:
 
         Return True if the file is new, so that it did not exist at the last update.
         """
-        found = self.find(file)
-        if found is None:
+        current = self.find(file)
+        if current is None:
             return False
-        identity = found.file.inode, found.file.mtime_ns
+        identity = current.file.inode, current.file.mtime_ns
         self._writers[file] = signature, identity
         self._writers.move_to_end(file)
         if len(self._writers) > MOST_WRITERS:
             self._writers.popitem(last=False)
-        known = self._known.get(found.path.parent, KnownFolder()).files.get(found.path.name)
-        return found.path in self._unclaimed or known != identity
+        last_identity = self._listings.get(current.path.parent, KnownFolder()).files.get(current.path.name)
+        return current.path in self._unclaimed or last_identity != identity
 
     def may_be_replaced(self, signature: bytes, file: FileRef) -> bool:
         """Return True if another job may have replaced the file that a node with this signature wrote."""
         if self._path(file) is None:
             return False
-        found = self.find(file)
-        return found is None or self._writers.get(file) != (signature, (found.file.inode, found.file.mtime_ns))
+        current = self.find(file)
+        return current is None or self._writers.get(file) != (signature, (current.file.inode, current.file.mtime_ns))
 
     def find(self, file: FileRef) -> FoundFile | None:
         """Return the current state of a reported file, or None if it does not exist or is outside of the folders."""
@@ -156,7 +156,7 @@ class WrittenFiles:
             self._update_changed_files()
         oldest = min((file.changed_ms for file in self._unclaimed.values()), default=0.0)
         windows = [candidate for candidate in self._windows if not candidate.ended_before(oldest)]
-        found = []
+        written = []
         for path, file in list(self._unclaimed.items()):
             recent = time.time() - file.file.mtime_ns / 1e9 < UNCLAIMED_S
             if recent and (window is None or not window.contains(file.changed_ms)):
@@ -169,10 +169,10 @@ class WrittenFiles:
             writer = owner(current.changed_ms, windows)
             if writer is not None and writer is window:
                 self._claim(path)
-                found.append(current)
+                written.append(current)
             elif writer is None or not writer.collecting:
                 self._remove_unclaimed(path, current, writer)
-        return found
+        return written
 
     def sweep(self) -> None:
         """Remove files that belong to no job, if this worker starts the engine."""
@@ -195,7 +195,7 @@ class WrittenFiles:
         """Treat the next file with this name as a new file."""
         if (root := self.roots.get(file.folder)) is not None:
             path = root / file.path
-            self._known.get(path.parent, KnownFolder()).files.pop(path.name, None)
+            self._listings.get(path.parent, KnownFolder()).files.pop(path.name, None)
 
     def is_only_copy(self, file: EngineFile) -> bool:
         """Return True if a file exists and the job has no hard link to it, so that it uses disk space of its own."""
@@ -207,14 +207,14 @@ class WrittenFiles:
 
     def existed_before(self, path: Path) -> bool:
         """Return True if a file of this name existed before the worker started. No job owns it, even after a change."""
-        return path.name in self._known.get(path.parent, KnownFolder()).preexisting
+        return path.name in self._listings.get(path.parent, KnownFolder()).preexisting
 
     def engine_file(self, path: Path) -> EngineFile | None:
         """Return the current state of a file inside the folders, or None if it does not exist."""
         for name, root in self.roots.items():
             if path.is_relative_to(root):
-                found = self._stat(path, name)
-                return found.file if found else None
+                current = self._stat(path, name)
+                return current.file if current else None
         return None
 
     def _remove_unclaimed(self, path: Path, file: FoundFile, writer: Window | None) -> None:
@@ -231,7 +231,7 @@ class WrittenFiles:
     def _claim(self, path: Path) -> None:
         """Mark a file as claimed by a job."""
         self._unclaimed.pop(path, None)
-        folder = self._known.setdefault(path.parent, KnownFolder())
+        folder = self._listings.setdefault(path.parent, KnownFolder())
         with suppress(OSError, ValueError):
             current = path.lstat()
             folder.files[path.name] = (current.st_ino, current.st_mtime_ns)
@@ -252,37 +252,37 @@ class WrittenFiles:
         """List the folders that have changed, and mark new files as unclaimed."""
         for name, root in self.roots.items():
             for path in self._new_files(root):
-                found = self._stat(path, name)
-                if found is not None:
-                    self._known[path.parent].files[path.name] = (found.file.inode, found.file.mtime_ns)
-                    self._unclaimed[path] = found
+                current = self._stat(path, name)
+                if current is not None:
+                    self._listings[path.parent].files[path.name] = (current.file.inode, current.file.mtime_ns)
+                    self._unclaimed[path] = current
 
     def _update_changed_files(self) -> None:
         """Examine every known file, and mark those that were overwritten in place as unclaimed."""
         for name, root in self.roots.items():
-            for folder, known in self._known.items():
-                for file in known.changed(folder) if folder.is_relative_to(root) else ():
-                    found = self._stat(folder / file, name)
-                    if found is not None:
-                        known.files[file] = (found.file.inode, found.file.mtime_ns)
-                        self._unclaimed[folder / file] = found
+            for folder, listing in self._listings.items():
+                for file in listing.changed(folder) if folder.is_relative_to(root) else ():
+                    current = self._stat(folder / file, name)
+                    if current is not None:
+                        listing.files[file] = (current.file.inode, current.file.mtime_ns)
+                        self._unclaimed[folder / file] = current
 
     def _new_files(self, root: Path) -> Iterator[Path]:
         """Yield the new files in a folder and in all folders inside it."""
         pending = [root]
         while pending:
             folder = pending.pop()
-            known = self._known.setdefault(folder, KnownFolder())
+            listing = self._listings.setdefault(folder, KnownFolder())
             try:
                 mtime_ns = folder.stat().st_mtime_ns
-                if not known.settled(mtime_ns):
-                    yield from self._listed(folder, known, mtime_ns)
+                if not listing.settled(mtime_ns):
+                    yield from self._listed(folder, listing, mtime_ns)
             except OSError:  # the folder was deleted
-                del self._known[folder]
+                del self._listings[folder]
                 continue
-            pending += [folder / inside for inside in known.folders]
+            pending += [folder / inside for inside in listing.folders]
 
-    def _listed(self, folder: Path, known: KnownFolder, mtime_ns: int) -> Iterator[Path]:
+    def _listed(self, folder: Path, listing: KnownFolder, mtime_ns: int) -> Iterator[Path]:
         """List a folder, update what is known of it, and yield its new files."""
         listed_at_ns = time.time_ns()
         files, folders = set(), []
@@ -292,8 +292,8 @@ class WrittenFiles:
                     folders.append(entry.name)
                 else:
                     files.add(entry.name)
-        known.mtime_ns, known.listed_at_ns, known.folders = mtime_ns, listed_at_ns, folders
-        new = files - known.files.keys()
-        known.files = {name: identity for name, identity in known.files.items() if name in files}
-        known.preexisting &= files
+        listing.mtime_ns, listing.listed_at_ns, listing.folders = mtime_ns, listed_at_ns, folders
+        new = files - listing.files.keys()
+        listing.files = {name: identity for name, identity in listing.files.items() if name in files}
+        listing.preexisting &= files
         yield from (folder / name for name in new)

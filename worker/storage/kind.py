@@ -47,6 +47,6 @@ class StorageKind:
     field: tuple[Any, Any]
     target: Callable[[Any], DeliveryTarget]
     target_type: type[DeliveryTarget]
-    way: DeliveryMethod
+    method: DeliveryMethod
     provider: Callable[[Settings, Guard], AbstractAsyncContextManager[StorageProvider]]
     """Opens the provider. The guard connects only to hosts that WORKER_S3_ALLOWED_HOSTS allows."""

@@ -115,6 +115,6 @@ KIND = StorageKind(
     ),
     target=PutUrls.of,
     target_type=PutUrls,
-    way=DeliveryMethod.PRESIGNED,
+    method=DeliveryMethod.PRESIGNED,
     provider=_provider,
 )

@@ -121,6 +121,6 @@ KIND = StorageKind(
     field=(S3Fields, Field()),
     target=S3Fields.target,
     target_type=S3Target,
-    way=DeliveryMethod.CLIENT_BUCKET,
+    method=DeliveryMethod.CLIENT_BUCKET,
     provider=_provider,
 )

@@ -30,9 +30,9 @@ def subgraph() -> dict[str, Any]:
     """Return a file of the editor with a subgraph, a group, a seed and a note."""
     inside = WorkflowBuilder("11111111-1111-4111-8111-111111111111")
     inside.node(5, "ImageScale", ["area", 32, 32, "disabled"])
-    inside.port("image", "IMAGE", (5, "image"))
-    inside.port("width", "INT", (5, "width"), widget=True)
-    inside.result("IMAGE", "IMAGE", 5)
+    inside.add_input("image", "IMAGE", (5, "image"))
+    inside.add_input("width", "INT", (5, "width"), widget=True)
+    inside.add_output("IMAGE", "IMAGE", 5)
     drawing = WorkflowBuilder()
     drawing.definitions = [inside]
     drawing.node(1, "EmptyImage", [64, 64, 1, 5])

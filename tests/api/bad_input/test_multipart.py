@@ -109,7 +109,7 @@ async def send(
     return int(head.split()[1]), json.loads(text)
 
 
-def fine(status: int, answer: dict) -> bool:
+def is_expected_response(status: int, answer: dict) -> bool:
     """Return whether the status is below 500, and an error has the error object."""
     return status < 500 and (status < 400 or "code" in (answer.get("error") or answer))
 
@@ -120,9 +120,9 @@ async def test_names_of_raw_bytes(client: Client, path: str) -> None:
     for name in NAMES:
         for request in (REQUEST, LOADING):
             answered = await send(client, form(named(b"request", request), named(name)), path)
-            assert fine(*answered), (name, answered)
+            assert is_expected_response(*answered), (name, answered)
         twice = form(named(name), named(name), named(b"request", REQUEST))
-        assert fine(*await send(client, twice, path)), name
+        assert is_expected_response(*await send(client, twice, path)), name
 
 
 @pytest.mark.parametrize("path", ["/generate/sync", "/validate", "/convert"])
@@ -132,11 +132,11 @@ async def test_headers_of_parts(client: Client, path: str) -> None:
         for name, data in ((b"request", REQUEST), (b"a.png", b"x"), (b"strict", b"\xff")):
             body = form(named(name, data, header), *([] if name == b"request" else [named(b"request", REQUEST)]))
             answered = await send(client, body, path)
-            assert fine(*answered), (header, answered)
+            assert is_expected_response(*answered), (header, answered)
     for disposition in DISPOSITIONS:
         body = form(named(b"request", REQUEST), part(b"Content-Disposition: " + disposition, b"x"))
         answered = await send(client, body, path)
-        assert fine(*answered), (disposition, answered)
+        assert is_expected_response(*answered), (disposition, answered)
 
 
 @pytest.mark.parametrize("path", ["/generate/sync", "/validate", "/convert"])
@@ -164,4 +164,4 @@ async def test_broken_forms(client: Client, path: str) -> None:
             b"\xff=\xff",
         ):
             answered = await send(client, body, path, kind)
-            assert fine(*answered), (kind, body[:60], answered)
+            assert is_expected_response(*answered), (kind, body[:60], answered)

@@ -9,14 +9,14 @@ from tests.conftest import Client
 
 
 @dataclass(frozen=True)
-class RawAnswer:
+class SocketResponse:
     """Status, headers and body of a response."""
 
     status: int
     body: bytes
 
 
-async def sent(client: Client, target: str, *lines: str, version: str = "1.1", body: bytes = b"") -> RawAnswer:
+async def sent(client: Client, target: str, *lines: str, version: str = "1.1", body: bytes = b"") -> SocketResponse:
     """Send raw bytes on a connection of their own, and return the response."""
     method = "POST" if body else "GET"
     port = int(client.app.url.rsplit(":", 1)[1])
@@ -26,4 +26,4 @@ async def sent(client: Client, target: str, *lines: str, version: str = "1.1", b
     async with asyncio.timeout(20):
         answer = await reader.read()
     writer.close()
-    return RawAnswer(int(answer.split(b" ")[1]), answer.partition(b"\r\n\r\n")[2])
+    return SocketResponse(int(answer.split(b" ")[1]), answer.partition(b"\r\n\r\n")[2])

@@ -95,7 +95,7 @@ async def chromium(profile: Path, url: str, *options: str) -> AsyncIterator[asyn
         await process.communicate()
 
 
-async def shown(profile: Path, url: str) -> str:
+async def page_content(profile: Path, url: str) -> str:
     """Return the content of a loaded page."""
     async with asyncio.timeout(50), chromium(profile, url, "--dump-dom") as process:
         return (await process.communicate())[0].decode()
@@ -118,10 +118,10 @@ async def test_a_page_of_another_origin_can_do_nothing(client: Client, tmp_path:
 async def test_a_rebound_name_can_do_nothing(client: Client, tmp_path: Path) -> None:
     """A page whose DNS name leads to the worker cannot read its responses."""
     port = client.app.url.rpartition(":")[2]
-    found = await shown(tmp_path / "profile", f"http://evil.test:{port}/capabilities")
+    found = await page_content(tmp_path / "profile", f"http://evil.test:{port}/capabilities")
     assert "host_not_allowed" in found
     assert "node_classes" not in found
-    assert "node_classes" in await shown(tmp_path / "profile", f"http://localhost:{port}/capabilities")
+    assert "node_classes" in await page_content(tmp_path / "profile", f"http://localhost:{port}/capabilities")
 
 
 @pytest.mark.parametrize(("content", "kind"), [(PAGE, "text/html"), (SVG, "image/svg+xml")])
@@ -130,7 +130,7 @@ async def test_an_output_runs_nothing(tmp_path: Path, content: str, kind: str) -
     headers = {"Content-Type": kind}
     async with pages(plain=(content, headers), safe=(content, headers | SAFE_HEADERS)) as server:
         url = f"http://localhost:{server.port}"
-        assert "ran" in await shown(tmp_path / "profile", f"{url}/plain")
-        found = await shown(tmp_path / "profile", f"{url}/safe")
+        assert "ran" in await page_content(tmp_path / "profile", f"{url}/plain")
+        found = await page_content(tmp_path / "profile", f"{url}/safe")
         assert "<script>" in found
         assert "ran" not in found

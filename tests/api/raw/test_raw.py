@@ -21,7 +21,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass(frozen=True)
-class Answer:
+class RawResponse:
     """Status, headers and body of a response."""
 
     status: int
@@ -35,11 +35,11 @@ class Answer:
         return found
 
 
-async def ask(client: Client, body: object, accept: str, query: str = "") -> Answer:
+async def ask(client: Client, body: object, accept: str, query: str = "") -> RawResponse:
     """Send a request and return the response."""
     url = f"{client.app.url}/generate/sync{query}"
     async with client.http.post(url, json=body, headers={"Accept": accept}) as answer:
-        return Answer(answer.status, answer.headers, await answer.read())
+        return RawResponse(answer.status, answer.headers, await answer.read())
 
 
 def several() -> Workflow:

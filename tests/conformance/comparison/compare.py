@@ -55,100 +55,106 @@ class Difference:
 
 def compare(transcript: Transcript, outcome: ReplayOutcome) -> list[Difference]:
     """Return every difference: first those of the responses, then those of each client's frames."""
-    found: list[Difference] = []
-    for index, (event, answer) in enumerate(outcome.answers):
+    differences: list[Difference] = []
+    for index, (event, response) in enumerate(outcome.answers):
         place = f"{index:03} {event.request.method} {UUID.sub('<id>', event.request.path)}"
-        found += _answer(place, event, answer, outcome.names)
-    heard = _heard(transcript)
-    crowded = any(overlapping(frames) for frames in heard.values())
-    for client, frames in heard.items():
-        found += _client(f"ws {client}", (frames, outcome.frames.get(client, [])), outcome.names, crowded=crowded)
+        differences += _response_differences(place, event, response, outcome.names)
+    frames_by_client = _recorded_frames(transcript)
+    overlaps = any(overlapping(frames) for frames in frames_by_client.values())
+    for client, frames in frames_by_client.items():
+        differences += _client_differences(
+            f"ws {client}", (frames, outcome.frames.get(client, [])), outcome.names, overlaps=overlaps
+        )
     for client, mark in outcome.missed_frames.items():
-        found.append(Difference(f"ws {client} waited in vain", mark, "<nothing>"))
+        differences.append(Difference(f"ws {client} missed a frame", mark, "<nothing>"))
     for lost in (event for event in transcript.events if isinstance(event, ConnectionLost)):
         if outcome.lost.get(lost.client) != lost.code:
-            found.append(Difference(f"ws {lost.client} lost", str(lost.code), str(outcome.lost.get(lost.client))))
-    return found
+            differences.append(Difference(f"ws {lost.client} lost", str(lost.code), str(outcome.lost.get(lost.client))))
+    return differences
 
 
-def _heard(transcript: Transcript) -> Mapping[str, list[Frame]]:
+def _recorded_frames(transcript: Transcript) -> Mapping[str, list[Frame]]:
     """Return the recorded frames by client."""
-    heard: dict[str, list[Frame]] = {
+    frames_by_client: dict[str, list[Frame]] = {
         event.client: [] for event in transcript.events if isinstance(event, ClientConnects)
     }
     for event in transcript.events:
         if isinstance(event, ReceivedFrame):
-            heard[event.client].append(event.frame)
-    return heard
+            frames_by_client[event.client].append(event.frame)
+    return frames_by_client
 
 
-def _answer(
-    place: str, event: HttpExchange, answer: RecordedResponse | None, names: ReplayNames
+def _response_differences(
+    place: str, event: HttpExchange, response: RecordedResponse | None, names: ReplayNames
 ) -> Iterator[Difference]:
     """Compare one response."""
     recorded = event.response
-    if recorded is None or answer is None:
-        if recorded is not answer:
-            yield Difference(f"{place} answered", str(recorded is not None), str(answer is not None))
+    if recorded is None or response is None:
+        if recorded is not response:
+            yield Difference(f"{place} answered", str(recorded is not None), str(response is not None))
         return
-    if recorded.status != answer.status:
-        body = (answer.body.content or b"").decode(errors="replace")
-        yield Difference(f"{place} status", str(recorded.status), f"{answer.status} {body}")
+    if recorded.status != response.status:
+        body = (response.body.content or b"").decode(errors="replace")
+        yield Difference(f"{place} status", str(recorded.status), f"{response.status} {body}")
         return
     for header in HEADERS:
-        old, new = recorded.headers.get(header, ""), answer.headers.get(header, "")
+        old, new = recorded.headers.get(header, ""), response.headers.get(header, "")
         if names.replayed(old) != new:
             yield Difference(f"{place} header {header}", old, new)
     for header in PRESENT:
-        if (header in recorded.headers) != (header in answer.headers):
+        if (header in recorded.headers) != (header in response.headers):
             yield Difference(
-                f"{place} header {header}", recorded.headers.get(header, "-"), answer.headers.get(header, "-")
+                f"{place} header {header}", recorded.headers.get(header, "-"), response.headers.get(header, "-")
             )
-    yield from _body(f"{place} body", (recorded, answer), names)
+    yield from _body_differences(f"{place} body", (recorded, response), names)
 
 
-def _body(place: str, pair: tuple[RecordedResponse, RecordedResponse], names: ReplayNames) -> Iterator[Difference]:
+def _body_differences(
+    place: str, pair: tuple[RecordedResponse, RecordedResponse], names: ReplayNames
+) -> Iterator[Difference]:
     """Compare the bodies of two responses."""
-    recorded, answer = pair
+    recorded, response = pair
     if recorded.body.content is None:
-        length = _length(answer)
+        length = _length(response)
         if abs(recorded.body.length - length) > LENGTH_TOLERANCE * recorded.body.length:
             yield Difference(f"{place} length", str(recorded.body.length), str(length))
-    elif recorded.is_json and answer.is_json:
-        for found in mismatches(expected(recorded.body.json, names), normal(answer.body.json)):
-            yield _difference(place, found)
-    elif recorded.body.content != answer.body.content:
-        yield from _content(place, recorded.body, answer.body, names)
+    elif recorded.is_json and response.is_json:
+        for mismatch in mismatches(expected(recorded.body.json, names), normal(response.body.json)):
+            yield _difference(place, mismatch)
+    elif recorded.body.content != response.body.content:
+        yield from _content_difference(place, recorded.body, response.body, names)
 
 
-def _length(answer: RecordedResponse) -> int:
+def _length(response: RecordedResponse) -> int:
     """Return the length in bytes. JSON is measured as Python writes it, with spaces."""
-    return len(json.dumps(answer.body.json)) if answer.is_json else answer.body.length
+    return len(json.dumps(response.body.json)) if response.is_json else response.body.length
 
 
-def _content(place: str, recorded: RecordedBody, answer: RecordedBody, names: ReplayNames) -> Iterator[Difference]:
-    old, new = names.replayed(describe(recorded.content or b"")), describe(answer.content or b"")
+def _content_difference(
+    place: str, recorded: RecordedBody, response: RecordedBody, names: ReplayNames
+) -> Iterator[Difference]:
+    old, new = names.replayed(describe(recorded.content or b"")), describe(response.content or b"")
     if old != new:
         yield Difference(place, old, new)
 
 
-def _client(
-    place: str, heard: tuple[Sequence[Frame], Sequence[Frame]], names: ReplayNames, *, crowded: bool
+def _client_differences(
+    place: str, frames: tuple[Sequence[Frame], Sequence[Frame]], names: ReplayNames, *, overlaps: bool
 ) -> Iterator[Difference]:
     """Compare the frames of one client."""
-    recorded, replayed = heard
+    recorded, replayed = frames
     partly = partial(recorded)
-    old = arranged(recorded, partly, statuses=not crowded)
-    new = arranged(replayed, {names.replayed(prompt) for prompt in partly}, statuses=not crowded)
-    yield from _order(place, [entry.key for entry in old], [entry.key for entry in new])
-    if crowded and _statuses(recorded) != _statuses(replayed):
+    old = arranged(recorded, partly, statuses=not overlaps)
+    new = arranged(replayed, {names.replayed(prompt) for prompt in partly}, statuses=not overlaps)
+    yield from _order_difference(place, [entry.key for entry in old], [entry.key for entry in new])
+    if overlaps and _statuses(recorded) != _statuses(replayed):
         yield Difference(f"{place} statuses", str(_statuses(recorded)), str(_statuses(replayed)))
     if len(old) == len(new):
         for before, after in zip(old, new, strict=True):
-            yield from _carried(f"{place} {before.key}", before, after, names)
+            yield from _data_differences(f"{place} {before.key}", before, after, names)
 
 
-def _order(place: str, old: list[str], new: list[str]) -> Iterator[Difference]:
+def _order_difference(place: str, old: list[str], new: list[str]) -> Iterator[Difference]:
     """Yield a difference for the first frame at which two sequences differ."""
     if old == new:
         return
@@ -157,12 +163,12 @@ def _order(place: str, old: list[str], new: list[str]) -> Iterator[Difference]:
     yield Difference(f"{place} order at {at}", " | ".join(old[around]), " | ".join(new[around]))
 
 
-def _carried(place: str, before: FrameEntry, after: FrameEntry, names: ReplayNames) -> Iterator[Difference]:
+def _data_differences(place: str, before: FrameEntry, after: FrameEntry, names: ReplayNames) -> Iterator[Difference]:
     """Compare the data of two frames with the same key."""
     if before.key != after.key:
         return
-    for found in mismatches(expected(before.data, names), normal(after.data)):
-        yield _difference(place, found)
+    for mismatch in mismatches(expected(before.data, names), normal(after.data)):
+        yield _difference(place, mismatch)
 
 
 def _statuses(frames: Sequence[Frame]) -> tuple[int, Json]:
@@ -171,6 +177,6 @@ def _statuses(frames: Sequence[Frame]) -> tuple[int, Json]:
     return len(statuses), statuses[-1].data["status"] if statuses else None
 
 
-def _difference(place: str, found: Mismatch) -> Difference:
-    where = UUID.sub("<id>", found.place)
-    return Difference(f"{place} {where} {found.kind}", str(found.recorded), str(found.replayed))
+def _difference(place: str, mismatch: Mismatch) -> Difference:
+    where = UUID.sub("<id>", mismatch.place)
+    return Difference(f"{place} {where} {mismatch.kind}", str(mismatch.recorded), str(mismatch.replayed))

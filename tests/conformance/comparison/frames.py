@@ -55,7 +55,7 @@ def partial(frames: Sequence[Frame]) -> set[str]:
         if isinstance(frame, TextFrame) and prompt_of(frame):
             ends = frame.kind == "executing" and frame.data["node"] is None
             kinds.setdefault(prompt_of(frame), set()).add(ENDS if ends else frame.kind)
-    return {prompt for prompt, seen in kinds.items() if _is_partial(seen)}
+    return {prompt for prompt, kinds_seen in kinds.items() if _is_partial(kinds_seen)}
 
 
 def arranged(frames: Sequence[Frame], partly: set[str], *, statuses: bool) -> list[FrameEntry]:
@@ -81,11 +81,11 @@ def arranged(frames: Sequence[Frame], partly: set[str], *, statuses: bool) -> li
     return entries + job.drain(partly=prompt in partly)
 
 
-def _is_partial(seen: set[str]) -> bool:
-    if "execution_interrupted" in seen:
+def _is_partial(kinds_seen: set[str]) -> bool:
+    if "execution_interrupted" in kinds_seen:
         return True
-    owned = "executing" in seen or "execution_start" in seen
-    return owned and not {"execution_start", ENDS} <= seen
+    owned = "executing" in kinds_seen or "execution_start" in kinds_seen
+    return owned and not {"execution_start", ENDS} <= kinds_seen
 
 
 def _remaining(frame: Frame) -> int:

@@ -57,12 +57,12 @@ def excerpt(folder: Path, name: str) -> JsonObject:
     return {"recorded": chosen.scenario, "clients": clients, "posts": posts, "frames": facts(frames)}
 
 
-def facts(heard: Mapping[str, Sequence[Frame]]) -> JsonObject:
+def facts(frames_by_client: Mapping[str, Sequence[Frame]]) -> JsonObject:
     """Return each client's frames by kind and node, in an order that does not depend on chance."""
-    crowded = any(overlapping(frames) for frames in heard.values())
+    crowded = any(overlapping(frames) for frames in frames_by_client.values())
     return {
         client: [entry.key for entry in arranged(frames, partial(frames), statuses=not crowded)]
-        for client, frames in heard.items()
+        for client, frames in frames_by_client.items()
     }
 
 

@@ -68,8 +68,8 @@ def _with_jobs(moments: list[Moment]) -> Iterator[Moment]:
 def _overtaken(moments: list[Moment], index: int) -> str:
     """Return the prompt submitted just before one with a chosen number, if it started first nevertheless."""
     event = moments[index].event
-    asked = event.request.json if isinstance(event, HttpExchange) and event.request.posts_prompt else None
-    if not isinstance(asked, dict) or not asked.keys() & {"number", "front"}:
+    body = event.request.json if isinstance(event, HttpExchange) and event.request.posts_prompt else None
+    if not isinstance(body, dict) or not body.keys() & {"number", "front"}:
         return ""
     before = [prompt for moment in moments[:index] for prompt in _accepted(moment.event)]
     starts = (moment.event.frame for moment in moments[index:] if isinstance(moment.event, ReceivedFrame))
@@ -79,8 +79,8 @@ def _overtaken(moments: list[Moment], index: int) -> str:
 
 def _is_idle(client: str, moments: list[Moment]) -> bool:
     """Return whether the queue was empty when the client connected, by its first status."""
-    heard = (moment.event for moment in moments if isinstance(moment.event, ReceivedFrame))
-    first = next((event.frame for event in heard if event.client == client), None)
+    received = (moment.event for moment in moments if isinstance(moment.event, ReceivedFrame))
+    first = next((event.frame for event in received if event.client == client), None)
     return isinstance(first, TextFrame) and first.data["status"] == {"exec_info": {"queue_remaining": 0}}
 
 

@@ -37,20 +37,20 @@ class Landmarks:
         if naming:
             self._unnamed.append((naming, frame))
 
-    def add_replayed(self, heard: Sequence[Frame]) -> None:
+    def add_replayed(self, frames: Sequence[Frame]) -> None:
         """Count the frames of the replay that are new."""
-        for frame in heard[self._read :]:
+        for frame in frames[self._read :]:
             mark, naming = _mark(frame), _names(frame)
             if mark:
                 self._replayed[mark] += 1
             if naming:
                 self._naming[naming] = frame
-        self._read = len(heard)
+        self._read = len(frames)
 
     def missing(self, names: ReplayNames) -> Mapping[Landmark, int]:
         """Return the latest recorded frame of each prompt, and of other kinds, that the replay does not have yet."""
-        wanted = {(*mark[:3], names.prompt(mark[3])): self._recorded[mark] for mark in self._latest.values()}
-        return {mark: count for mark, count in wanted.items() if self._replayed[mark] < count}
+        expected = {(*mark[:3], names.prompt(mark[3])): self._recorded[mark] for mark in self._latest.values()}
+        return {mark: count for mark, count in expected.items() if self._replayed[mark] < count}
 
     def learn_names(self, names: ReplayNames) -> None:
         """Learn names from corresponding frames: the first status of a connection, and outputs of nodes."""

@@ -168,8 +168,8 @@ class SessionReplay:
                 allow_redirects=False,
             ) as response:
                 content = await response.read()
-                found = {name.lower(): value for name, value in response.headers.items()}
-                return RecordedResponse(response.status, found, RecordedBody(len(content), content))
+                response_headers = {name.lower(): value for name, value in response.headers.items()}
+                return RecordedResponse(response.status, response_headers, RecordedBody(len(content), content))
         except aiohttp.ClientError:
             return None
 

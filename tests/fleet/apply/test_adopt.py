@@ -1,4 +1,4 @@
-"""A fleet without the file's mark or names, taken over."""
+"""Adoption of a fleet without the file's mark or names."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ CALLS = 8
 
 
 def unmarked(wanted: Fleet) -> dict[str, Any]:
-    """The template as releases before the mark wrote it."""
+    """Return the template body that releases without a mark wrote."""
     body = template_body(wanted)
     return {**body, "env": body["env"].replace(f"-e COMFY_WORKER_FLEET={wanted.id} ", "")}
 
 
 def old_release(account: Account, wanted: Fleet, shared: TemplateRow | None = None) -> TemplateRow:
-    """What an apply of such a release left; `shared` is a template that another fleet has already."""
+    """Make the account as an apply of such a release left it; `shared` is a template of another fleet."""
     account.set_environment("HF_TOKEN", VALUES["HF_TOKEN"])
     template = shared or account.save_template(unmarked(wanted), None)
     endpoint = account.create_endpoint(endpoint_body(wanted))
@@ -47,7 +47,7 @@ def take_over(account: Account, wanted: Fleet, name: str = "comfy") -> Adoption:
 
 
 def test_a_fleet_of_an_older_release_is_taken_over(local: LocalAccount, account: Account) -> None:
-    """The template gets the mark; groups and workers stay as they are, and the next plan moves them."""
+    """An adoption marks the template and leaves groups and workers as they are; the next plan updates them."""
     template = old_release(account, fleet())
     assert make_plan(fleet(), account.read()).steps == ()
     before = rows(local)
@@ -64,8 +64,8 @@ def test_a_fleet_of_an_older_release_is_taken_over(local: LocalAccount, account:
     assert not rows(local)
 
 
-def test_taken_over_twice_nothing_more_happens(local: LocalAccount, account: Account) -> None:
-    """A repeat finds that it is the fleet's."""
+def test_a_second_adoption_changes_nothing(local: LocalAccount, account: Account) -> None:
+    """A second adoption finds that the endpoint already belongs to the fleet."""
     old_release(account, fleet())
     take_over(account, fleet())
     before = rows(local)
@@ -76,8 +76,8 @@ def test_taken_over_twice_nothing_more_happens(local: LocalAccount, account: Acc
 
 @pytest.mark.parametrize("fault", [CallFault.CLOSED, CallFault.LATE, CallFault.ERROR_504], ids=lambda one: one.name)
 @pytest.mark.parametrize("number", range(1, CALLS + 2))
-def test_any_lost_answer_is_harmless(number: int, fault: CallFault) -> None:
-    """Whichever call goes wrong, there is one template with the mark in the end."""
+def test_an_adoption_survives_any_lost_response(number: int, fault: CallFault) -> None:
+    """Whichever call fails, the account ends with one template that has the mark."""
     with run_in_thread() as local, quick(local) as account:
         old_release(account, fleet())
         local.configure(AccountFaultConfig(faults={number: fault}, hang_s=0.5))
@@ -86,8 +86,8 @@ def test_any_lost_answer_is_harmless(number: int, fault: CallFault) -> None:
         assert len(fleet_resources(fleet(), account.read()).groups) == 2
 
 
-def test_cut_off_before_the_rename_it_goes_on(account: Account) -> None:
-    """The template has the mark, and the endpoint still the other name: the next run renames it."""
+def test_an_interrupted_adoption_is_completed(account: Account) -> None:
+    """After an adoption that was interrupted before the rename, the next one renames the endpoint."""
     old_release(account, fleet_of("unused", "before"))
     adoption = plan_adoption(account, fleet(), account.read(), "before")
     assert "is renamed to comfy: clients find it by its name" in adoption.changes[1]
@@ -98,7 +98,7 @@ def test_cut_off_before_the_rename_it_goes_on(account: Account) -> None:
 
 
 def test_two_old_fleets_of_one_template_are_taken_over_one_by_one(local: LocalAccount, account: Account) -> None:
-    """Each gets a template of its own, and the shared one stays as it is."""
+    """Each of two fleets with one template gets its own template, and the shared one does not change."""
     production, staging = fleet(), fleet_of("staging-fleet", "staging")
     shared = old_release(account, production)
     old_release(account, staging, shared)
@@ -114,8 +114,8 @@ def test_two_old_fleets_of_one_template_are_taken_over_one_by_one(local: LocalAc
     assert carry_out(account, production).ok
 
 
-def test_an_edited_template_is_taken_back(account: Account) -> None:
-    """With the mark taken out in the console, and with a content that the groups use and no list shows."""
+def test_an_edited_template_is_adopted_again(account: Account) -> None:
+    """An adoption works when the mark was removed in the console and the groups use an unlisted version."""
     carry_out(account, fleet())
     template = account.read().templates[0]
     bare = account.save_template({**template.body, "env": "-p 3000:3000"}, template)
@@ -131,8 +131,8 @@ def test_an_edited_template_is_taken_back(account: Account) -> None:
     assert len(fleet_resources(fleet(), account.read()).groups) == 2
 
 
-def test_names_that_changed_in_the_file_or_the_console_are_put_right(account: Account) -> None:
-    """The template and the endpoint under other names, the same id."""
+def test_an_adoption_restores_changed_names(account: Account) -> None:
+    """An adoption renames the template and the endpoint when they have the id and other names."""
     carry_out(account, fleet())
     renamed = fleet_of(fleet().id, "pictures", "picture-worker")
     assert make_plan(renamed, account.read()).steps == ()
@@ -143,8 +143,8 @@ def test_names_that_changed_in_the_file_or_the_console_are_put_right(account: Ac
     assert [one.name for one in account.read().templates] == ["picture-worker"]
 
 
-def test_what_is_another_fleets_is_not_taken(local: LocalAccount, account: Account) -> None:
-    """Neither an endpoint with its mark, nor after a rollback, nor a second endpoint, nor a name that is in use."""
+def test_another_fleets_endpoint_is_not_adopted(local: LocalAccount, account: Account) -> None:
+    """An adoption is refused for another fleet's endpoint, for a second endpoint, and for a name in use."""
     other = fleet_of("another-fleet", "staging")
     carry_out(account, other)
     carry_out(account, other.model_copy(update={"template": fleet(NEXT).template}))
@@ -168,8 +168,8 @@ def test_what_is_another_fleets_is_not_taken(local: LocalAccount, account: Accou
     }
 
 
-def test_of_two_of_one_name_one_is_named_by_its_id(account: Account) -> None:
-    """Vast takes two endpoints of one name."""
+def test_an_id_selects_one_of_two_equal_names(account: Account) -> None:
+    """Of two endpoints with one name, which Vast allows, the id selects one."""
     old_release(account, fleet())
     template = account.save_template({**BY_HAND, "name": "tool"}, None)
     twin = account.create_endpoint({"endpoint_name": "comfy", "cold_workers": 0})
@@ -178,8 +178,8 @@ def test_of_two_of_one_name_one_is_named_by_its_id(account: Account) -> None:
         take_over(account, fleet())
 
 
-def test_what_was_confirmed_is_what_is_taken(account: Account) -> None:
-    """Another group has appeared while a person read the list."""
+def test_an_adoption_is_refused_after_a_change(account: Account) -> None:
+    """An adoption is refused when another group appeared after the list was shown."""
     old_release(account, fleet())
     listed = plan_adoption(account, fleet(), account.read(), "comfy")
     actual = account.read()
@@ -188,15 +188,15 @@ def test_what_was_confirmed_is_what_is_taken(account: Account) -> None:
         check_unchanged(listed, plan_adoption(account, fleet(), account.read(), "comfy"))
 
 
-def test_a_login_is_needed_again(account: Account) -> None:
-    """Vast doesn't give it back: a template written without it could not pull its image."""
+def test_an_adoption_needs_the_registry_login(account: Account) -> None:
+    """A template with a registry needs its login again, because Vast does not return it."""
     old_release(account, fleet())
     with pytest.raises(MissingValues, match="set REGISTRY_USER, REGISTRY_TOKEN"):
         check_login(fleet(), {})
 
 
 def test_an_endpoint_without_groups_gets_the_files_parameters(account: Account) -> None:
-    """Nothing else could carry the mark."""
+    """An adopted endpoint without groups, which carries no mark, gets the file's parameters."""
     carry_out(account, fleet())
     actual = account.read()
     for group in actual.groups:
@@ -208,7 +208,7 @@ def test_an_endpoint_without_groups_gets_the_files_parameters(account: Account) 
 
 
 def test_a_destroy_that_was_cut_off_needs_no_adoption() -> None:
-    """Also where the file's parameters are not the account's: the endpoint without groups is known as the fleet's."""
+    """After an interrupted destroy, the endpoint without groups still belongs to the fleet."""
     with run_in_thread() as local:
         with quick(local) as account:
             carry_out(account, fleet())

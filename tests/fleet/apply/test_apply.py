@@ -1,4 +1,4 @@
-"""A file made true in an account, whatever goes wrong on the way."""
+"""An apply, with a fault in every possible call."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def failed() -> SmokeResult:
 
 @pytest.fixture(scope="module")
 def wanted_state() -> dict[str, object]:
-    """Of an account in which nothing went wrong, after the first version and after the second."""
+    """Return the state of an account without faults, after the first version and after the second."""
     with run_in_thread() as local, quick(local) as account:
         carry_out(account, fleet())
         first = state(local)
@@ -43,7 +43,7 @@ def wanted_state() -> dict[str, object]:
 
 
 def test_applied_twice_the_second_plan_is_empty(local: LocalAccount, account: Account) -> None:
-    """All is made once, in twelve calls at most, and then nothing is left to do."""
+    """An apply creates everything in at most twelve calls, and the plan after it is empty."""
     done = carry_out(account, fleet())
     assert done.ok
     assert done.steps == 5
@@ -59,7 +59,7 @@ def test_applied_twice_the_second_plan_is_empty(local: LocalAccount, account: Ac
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 @pytest.mark.parametrize("number", range(1, FIRST_CALLS + 2))
 def test_a_first_apply_survives_any_call(number: int, fault: CallFault, wanted_state: dict[str, object]) -> None:
-    """Whichever call goes wrong once, in whichever way, the account ends as it should, with nothing doubled."""
+    """Whichever call of a first apply fails once, the account ends in the right state, without duplicates."""
     with run_in_thread(AccountFaultConfig(faults={number: fault}, hang_s=0.5)) as local, quick(local) as account:
         assert carry_out(account, fleet()).ok
         assert state(local) == wanted_state["first"]
@@ -68,7 +68,7 @@ def test_a_first_apply_survives_any_call(number: int, fault: CallFault, wanted_s
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 @pytest.mark.parametrize("number", range(1, NEXT_CALLS + 2))
 def test_an_update_survives_any_call(number: int, fault: CallFault, wanted_state: dict[str, object]) -> None:
-    """The same for a new image: all workers get it."""
+    """Whichever call of an update fails once, all workers get the new image."""
     with run_in_thread() as local, quick(local) as account:
         carry_out(account, fleet())
         local.configure(AccountFaultConfig(faults={number: fault}, hang_s=0.5))
@@ -79,7 +79,7 @@ def test_an_update_survives_any_call(number: int, fault: CallFault, wanted_state
 @pytest.mark.parametrize("fault", [CallFault.CLOSED, CallFault.ERROR_504], ids=lambda fault: fault.name)
 @pytest.mark.parametrize("number", range(1, FIRST_CALLS + NEXT_CALLS))
 def test_an_apply_that_was_cut_off_is_run_again(number: int, fault: CallFault, wanted_state: dict[str, object]) -> None:
-    """From some call on there is no answer any more; the next apply goes on from wherever that was."""
+    """After an apply that lost its connection at any call, the next apply completes it."""
     first = number <= FIRST_CALLS
     with run_in_thread() as local:
         if not first:
@@ -96,8 +96,8 @@ def test_an_apply_that_was_cut_off_is_run_again(number: int, fault: CallFault, w
         assert state(local) == wanted_state["first" if first else "next"]
 
 
-def test_workers_that_do_not_get_ready_are_taken_back(local: LocalAccount, account: Account) -> None:
-    """A version that never answers is left: every group and every worker has the former one again."""
+def test_workers_that_do_not_get_ready_are_rolled_back(local: LocalAccount, account: Account) -> None:
+    """When the new version never becomes ready, every group and worker returns to the previous one."""
     carry_out(account, fleet())
     before = state(local)
     local.configure(AccountFaultConfig(lifecycles={NEXT: WorkerLifecycle(ends="loading")}))
@@ -110,8 +110,8 @@ def test_workers_that_do_not_get_ready_are_taken_back(local: LocalAccount, accou
     assert after["workers"] == before["workers"]
 
 
-def test_a_smoke_job_that_fails_takes_it_back(local: LocalAccount, account: Account) -> None:
-    """Ready workers are not enough: the job has to come back."""
+def test_a_failed_smoke_job_rolls_back(local: LocalAccount, account: Account) -> None:
+    """When the smoke job fails, the groups roll back although their workers are ready."""
     carry_out(account, fleet(), smoke=worked)
     before = state(local)
     done = carry_out(account, fleet(NEXT), smoke=failed)
@@ -121,7 +121,7 @@ def test_a_smoke_job_that_fails_takes_it_back(local: LocalAccount, account: Acco
 
 
 def test_a_first_version_has_nothing_to_go_back_to(local: LocalAccount, account: Account) -> None:
-    """It is told, and what was made stays to be looked at."""
+    """A failed first version is reported and stays for inspection."""
     local.configure(AccountFaultConfig(lifecycle=WorkerLifecycle(ends="error")))
     done = carry_out(account, fleet())
     assert not done.ok
@@ -131,7 +131,7 @@ def test_a_first_version_has_nothing_to_go_back_to(local: LocalAccount, account:
 
 
 def test_workers_of_the_former_version_are_not_counted(local: LocalAccount, account: Account) -> None:
-    """They are idle and measured, and yet the wait goes on until they have gone over."""
+    """The wait goes on until workers run the new version, although old ones are idle and measured."""
     carry_out(account, fleet())
     local.configure(AccountFaultConfig(lifecycles={NEXT: WorkerLifecycle(loading_s=0.3)}))
     heard = RecordedApply()
@@ -140,7 +140,7 @@ def test_workers_of_the_former_version_are_not_counted(local: LocalAccount, acco
 
 
 def test_a_rotated_variable_is_written_again(local: LocalAccount, account: Account) -> None:
-    """Values can't be compared, so a new one is written only when that is said; a login makes a new version."""
+    """A variable is written again only when it is rotated; a rotated login makes a new version."""
     carry_out(account, fleet())
     local.holdings.environment["HF_TOKEN"] = "old"
     assert make_plan(fleet(), account.read()).empty
@@ -153,14 +153,14 @@ def test_a_rotated_variable_is_written_again(local: LocalAccount, account: Accou
 
 
 def test_values_that_are_missing_are_named_before_anything_is_done(account: Account) -> None:
-    """All of them at once."""
+    """All missing values are named before the first step."""
     plan = make_plan(fleet(), account.read())
     with pytest.raises(MissingValues, match="set HF_TOKEN, REGISTRY_USER, REGISTRY_TOKEN in the environment"):
         values_for(fleet(), plan, {})
 
 
-def test_what_was_changed_by_hand_is_put_right(local: LocalAccount, account: Account) -> None:
-    """Another price, another floor, a stopped endpoint, a group too many."""
+def test_an_apply_restores_manual_changes(local: LocalAccount, account: Account) -> None:
+    """An apply restores a changed price and minimum, a stopped endpoint, and removes an extra group."""
     carry_out(account, fleet())
     before = state(local)
     actual = account.read()
@@ -178,8 +178,8 @@ def test_what_was_changed_by_hand_is_put_right(local: LocalAccount, account: Acc
     assert {**after, "workers": 0} == {**before, "workers": 0}
 
 
-def test_a_fleet_that_sleeps_is_not_woken(local: LocalAccount, account: Account) -> None:
-    """Where nothing has changed, stopped workers are ready enough, and no job is sent."""
+def test_a_stopped_fleet_without_changes_gets_no_job(local: LocalAccount, account: Account) -> None:
+    """Without changes, stopped workers count as ready, and no job is sent."""
     carry_out(account, fleet())
     local.configure(AccountFaultConfig(lifecycle=WorkerLifecycle(ends="stopped")))
     done = carry_out(account, fleet(), smoke=failed)
@@ -187,8 +187,8 @@ def test_a_fleet_that_sleeps_is_not_woken(local: LocalAccount, account: Account)
     assert done.smoke is None
 
 
-def test_no_value_is_ever_said(local: LocalAccount, account: Account) -> None:
-    """Neither what is heard nor a refusal has a value of the environment."""
+def test_no_value_of_the_environment_is_printed(local: LocalAccount, account: Account) -> None:
+    """Neither progress messages nor errors contain a value of the environment."""
     heard = RecordedApply()
     carry_out(account, fleet(), heard=heard)
     said = f"{heard}{make_plan(fleet(NEXT), account.read())}"

@@ -1,4 +1,4 @@
-"""Nothing is left, whatever goes wrong on the way."""
+"""A destroy, with a fault in every possible call."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ CALLS = 16
 """Looking 8, endpoint 2, groups 2, instances 3, template."""
 
 
-def take_away(account: Account) -> None:
+def destroy_fleet(account: Account) -> None:
     actual: Actual = account.read()
     destroy(account, plan_destroy(account, fleet(), actual, environment=True), lambda _: None)
 
 
-def left(local: LocalAccount) -> list[object]:
+def remaining(local: LocalAccount) -> list[object]:
     own = local.holdings
     mine = own.templates.listed({"creator_id": {"eq": own.user_id}})
     return [one for one in (own.environment, own.endpoints, own.groups, local.workers.members, mine) if one]
@@ -32,31 +32,31 @@ def left(local: LocalAccount) -> list[object]:
 )
 @pytest.mark.parametrize("number", range(1, CALLS + 2))
 def test_nothing_is_left_whichever_call_goes_wrong(number: int, fault: CallFault) -> None:
-    """Once, in whichever way: the rest is taken away all the same."""
+    """Whichever call fails once, a destroy leaves nothing behind."""
     with run_in_thread() as local, quick(local) as account:
         carry_out(account, fleet())
         local.configure(AccountFaultConfig(faults={number: fault}, hang_s=0.5))
-        take_away(account)
-        assert left(local) == []
+        destroy_fleet(account)
+        assert remaining(local) == []
 
 
 @pytest.mark.parametrize("number", range(1, CALLS))
 def test_a_destroy_that_was_cut_off_is_run_again(number: int) -> None:
-    """From some call on answers are lost; the next one finds what is left, leftover instances too."""
+    """A second destroy after an interrupted one deletes the rest, including leftover instances."""
     with run_in_thread() as local:
         with quick(local) as account:
             carry_out(account, fleet())
         local.configure(AccountFaultConfig(faults=dict.fromkeys(range(number, number + 500), CallFault.ERROR_504)))
         with quick(local, 0.1) as account, pytest.raises(VastUnreachable):
-            take_away(account)
+            destroy_fleet(account)
         local.configure(AccountFaultConfig())
         with quick(local) as account:
-            take_away(account)
-        assert left(local) == []
+            destroy_fleet(account)
+        assert remaining(local) == []
 
 
 def test_other_things_stay(local: LocalAccount, account: Account) -> None:
-    """Only what has the fleet's names, and the variables only when that is said."""
+    """A destroy deletes only what has the fleet's names, and variables only on request."""
     account.set_environment("OTHER", "x")
     carry_out(account, fleet())
     other = account.create_endpoint({"endpoint_name": "other", "cold_workers": 0})

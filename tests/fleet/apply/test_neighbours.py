@@ -1,4 +1,4 @@
-"""What is not the fleet's is never touched, whatever else is in the account."""
+"""No command changes rows that do not belong to the fleet."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from worker.fleet.vast.status import status_of
 from worker.simulators.vast_account import LocalAccount, run_in_thread
 
 
-def take_away(account: Account, mine: Fleet) -> DestroyPlan:
+def destroy_fleet(account: Account, mine: Fleet) -> DestroyPlan:
     plan = plan_destroy(account, mine, account.read(), environment=True)
     destroy(account, plan, lambda _: None)
     return plan
@@ -32,7 +32,7 @@ def take_away(account: Account, mine: Fleet) -> DestroyPlan:
 
 @pytest.mark.parametrize("seed", range(8))
 def test_every_command_leaves_the_rows_of_others_equal(seed: int) -> None:
-    """Apply, update, rollback, status, logs, destroy, and an apply after it, beside a random set of neighbours."""
+    """Every command leaves the rows of a random set of other fleets and resources unchanged."""
     mine = fleet()
     with run_in_thread() as local, quick(local) as account:
         place = Neighbourhood(local, account, mine)
@@ -44,13 +44,13 @@ def test_every_command_leaves_the_rows_of_others_equal(seed: int) -> None:
         status_of(account, mine, account.read())
         list(logs_of(account, mine, account.read(), None, (1, 5)))
         assert place.untouched() == before
-        take_away(account, mine)
+        destroy_fleet(account, mine)
         assert place.untouched() == before
         check_nothing_of_mine(local, place)
 
 
 def check_nothing_of_mine(local: LocalAccount, place: Neighbourhood) -> None:
-    """The endpoint stays for a guest and the template for a borrower; everything else is gone."""
+    """Check that only rows that others use remain of the fleet."""
     left = {kind for kind, number in rows(local) if (kind, number) not in place.others}
     names = {row["endpoint_name"] for row in local.holdings.endpoints.values()}
     guest = any(row["name"] == "guest" for row in local.holdings.templates.rows.values())
@@ -60,20 +60,20 @@ def check_nothing_of_mine(local: LocalAccount, place: Neighbourhood) -> None:
 def test_destroying_one_of_two_fleets_with_a_template_name_leaves_the_other(
     local: LocalAccount, account: Account
 ) -> None:
-    """Both files were copied from the shipped one: the names of the templates are equal, the ids are not."""
+    """Destroying one of two fleets with the same template name leaves the other one."""
     production, staging = fleet(), fleet_of("staging-fleet", "staging")
     carry_out(account, production)
     before = rows(local)
     carry_out(account, staging)
-    plan = take_away(account, staging)
+    plan = destroy_fleet(account, staging)
     assert (len(plan.groups), len(plan.instances), len(plan.templates)) == (2, 2, 1)
     assert plan.environment == ()
     assert rows(local) == before
     assert make_plan(production, account.read()).empty
 
 
-def test_what_another_tool_made_is_not_planned_over(account: Account) -> None:
-    """An endpoint of the file's name without the mark: no steps, a reason that names it, and an apply is refused."""
+def test_an_unmarked_endpoint_blocks_the_plan(account: Account) -> None:
+    """An endpoint with the file's name and without the mark blocks the plan with a reason."""
     template = account.save_template({**BY_HAND, "name": "somebody-elses"}, None)
     endpoint = account.create_endpoint({"endpoint_name": "comfy", "cold_workers": 3})
     group = account.create_group(endpoint, {"template_hash": template.hash, "search_params": SEARCH})
@@ -87,7 +87,7 @@ def test_what_another_tool_made_is_not_planned_over(account: Account) -> None:
 
 
 def test_a_copied_id_is_noticed(local: LocalAccount, account: Account) -> None:
-    """The same id under another endpoint's or template's name: nothing is planned and nothing is destroyed."""
+    """The same id with another endpoint or template name blocks plan and destroy."""
     carry_out(account, fleet())
     before = rows(local)
     id_ = fleet().id
@@ -95,22 +95,22 @@ def test_a_copied_id_is_noticed(local: LocalAccount, account: Account) -> None:
         plan = make_plan(copied, account.read())
         assert plan.steps == ()
         assert any("deploy init --new" in reason or "deploy adopt comfy" in reason for reason in plan.blocked)
-        removal = take_away(account, copied)
+        removal = destroy_fleet(account, copied)
         assert removal.empty
         assert removal.conflicts
         assert rows(local) == before
 
 
 def test_a_fleet_of_another_id_is_named_by_it(account: Account) -> None:
-    """Whoever has lost the id finds it in the reason; the fleet is not offered for adoption."""
+    """The reason names the id of the other fleet, and does not suggest an adoption."""
     carry_out(account, fleet())
     (reason,) = make_plan(fleet_of("my-new-id", "comfy"), account.read()).blocked
     assert 'write its id into the file: id = "0123456789abcdef"' in reason
     assert "adopt" not in reason
 
 
-def test_a_mark_that_was_taken_out_in_the_console_is_explained(local: LocalAccount, account: Account) -> None:
-    """A person edited the template: plan, apply and rollback stop, and destroy leaves the workers."""
+def test_a_removed_mark_is_explained(local: LocalAccount, account: Account) -> None:
+    """Without the mark, plan, apply and rollback refuse, and destroy leaves the workers."""
     carry_out(account, fleet())
     template = account.read().templates[0]
     account.save_template({**template.body, "env": "-p 3000:3000"}, template)
@@ -120,23 +120,23 @@ def test_a_mark_that_was_taken_out_in_the_console_is_explained(local: LocalAccou
     assert "changed in Vast's console" in plan.blocked[0]
     with pytest.raises(NotThisFleet):
         fleet_resources(fleet(), account.read())
-    assert take_away(account, fleet()).empty
+    assert destroy_fleet(account, fleet()).empty
     assert rows(local) == before
 
 
 def test_a_second_endpoint_of_the_name_stops_an_apply_and_not_a_destroy(local: LocalAccount, account: Account) -> None:
-    """Between plan and apply somebody makes an endpoint of the same name; clients would find either."""
+    """A second endpoint with the name, made between plan and apply, stops the apply."""
     carry_out(account, fleet())
     theirs = account.create_endpoint({"endpoint_name": "comfy", "cold_workers": 0, "max_workers": 1})
     plan = make_plan(fleet(NEXT), account.read())
     assert plan.steps == ()
     assert f"endpoint comfy ({theirs.id}) is not this fleet's" in plan.blocked[0]
-    take_away(account, fleet())
+    destroy_fleet(account, fleet())
     assert list(local.holdings.endpoints) == [theirs.id]
 
 
 def test_a_renamed_endpoint_is_not_made_again(account: Account) -> None:
-    """Renamed in the console or in the file: a second fleet beside the first would cost twice."""
+    """A renamed endpoint blocks the plan, because a second fleet would double the cost."""
     carry_out(account, fleet())
     endpoint = account.read().endpoints[0]
     account.update_endpoint(endpoint, {**endpoint.body, "endpoint_name": "other"})
@@ -146,7 +146,7 @@ def test_a_renamed_endpoint_is_not_made_again(account: Account) -> None:
 
 
 def test_a_group_that_was_moved_stays_where_it_is(local: LocalAccount, account: Account) -> None:
-    """Somebody gave it to an endpoint of theirs: it is theirs, and the fleet makes its own anew."""
+    """A group that was moved to another endpoint stays there, and the fleet creates its own."""
     carry_out(account, fleet())
     theirs = account.create_endpoint({"endpoint_name": "theirs", "cold_workers": 0, "max_workers": 1})
     moved = account.read().groups[0]
@@ -154,12 +154,12 @@ def test_a_group_that_was_moved_stays_where_it_is(local: LocalAccount, account: 
     plan = make_plan(fleet(), account.read())
     assert [step.action.value for step in plan.steps] == ["create group"]
     assert f"group {moved.id} of endpoint theirs ({theirs.id}) uses this fleet's template" in plan.left_alone[0]
-    take_away(account, fleet())
+    destroy_fleet(account, fleet())
     assert list(local.holdings.groups) == [moved.id]
 
 
 def test_groups_after_a_rollback_are_still_known(account: Account) -> None:
-    """They use a hash that Vast lists no more; the template's description has it, and those before it."""
+    """Groups with an unlisted hash belong to the fleet by the template's description."""
     for number in range(1, 5):
         assert carry_out(account, fleet(f"{IMAGE}{number}")).ok
         if number > 1:
@@ -171,8 +171,8 @@ def test_groups_after_a_rollback_are_still_known(account: Account) -> None:
         target_of(there, "0" * 32)
 
 
-def test_a_list_that_was_confirmed_is_not_added_to(account: Account) -> None:
-    """What appears while a person reads the list is not taken away unseen."""
+def test_a_destroy_is_refused_after_a_change(account: Account) -> None:
+    """A destroy is refused when something appeared after the list was shown."""
     carry_out(account, fleet())
     listed = plan_destroy(account, fleet(), account.read(), environment=False)
     actual = account.read()
@@ -182,8 +182,8 @@ def test_a_list_that_was_confirmed_is_not_added_to(account: Account) -> None:
     check_unchanged(listed, replace(listed, instances=()))
 
 
-def test_instances_are_told_apart_where_a_template_is_shared(local: LocalAccount, account: Account) -> None:
-    """Workers of a borrower have the fleet's template and mark; after its group is gone they stay, and are named."""
+def test_instances_of_a_shared_template_stay(local: LocalAccount, account: Account) -> None:
+    """Workers of others with the fleet's template and mark stay, and are named."""
     carry_out(account, fleet())
     place = Neighbourhood(local, account, fleet())
     place._as_other(place._borrower, Random(0))
@@ -196,7 +196,7 @@ def test_instances_are_told_apart_where_a_template_is_shared(local: LocalAccount
 
 
 def test_a_copy_of_the_template_is_left_alone(local: LocalAccount, account: Account) -> None:
-    """A clone under another name, private or public, has the mark too: it is named, and neither used nor removed."""
+    """A copy of the template with another name has the mark, but is neither used nor deleted."""
     carry_out(account, fleet())
     template = account.read().templates[0]
     copies = [
@@ -205,20 +205,20 @@ def test_a_copy_of_the_template_is_left_alone(local: LocalAccount, account: Acco
     plan = make_plan(fleet(), account.read())
     assert plan.empty
     assert [f"template copy ({one.id})" in text for one, text in zip(copies, plan.left_alone, strict=True)]
-    take_away(account, fleet())
+    destroy_fleet(account, fleet())
     assert sorted(local.holdings.templates.rows) == [one.id for one in copies]
 
 
 def test_marks_are_read_and_written_in_any_form_of_options() -> None:
-    """Quotes, double spaces, other variables of a similar name; the old mark goes."""
+    """Marks are read with quotes, double spaces and similar names, and old marks are removed."""
     env = "-p 1:1  -e COMFY_WORKER_FLEET='old' -e A=b"
     assert with_mark(env, "new") == "-p 1:1  -e A=b -e COMFY_WORKER_FLEET=new"
     assert with_mark("-e MY_COMFY_WORKER_FLEET=x", "new") == "-e MY_COMFY_WORKER_FLEET=x -e COMFY_WORKER_FLEET=new"
     assert with_mark("", "new") == "-e COMFY_WORKER_FLEET=new"
 
 
-def test_a_worker_of_another_endpoint_is_not_ours() -> None:
-    """Not even one that was started with the fleet's template before its group got another one."""
+def test_a_worker_of_another_endpoint_is_not_owned() -> None:
+    """A worker of another endpoint is not the fleet's, even with the fleet's template."""
     claims = InstanceClaims("ours", {}, frozenset({7}), frozenset(), frozenset({"aaa"}), frozenset())
     assert not claims.owns(Instance(7, "", "running", 0.2, "aaa"))
     assert claims.is_unclear(Instance(7, "", "running", 0.2, "aaa"))
@@ -226,8 +226,8 @@ def test_a_worker_of_another_endpoint_is_not_ours() -> None:
     assert not claims.owns(Instance(8, "", "running", 0.2, "aaa", "", {"COMFY_WORKER_FLEET": "theirs"}))
 
 
-def test_a_shared_hash_alone_makes_no_instance_ours() -> None:
-    """Nor does the mark that comes with it: a group of others starts workers from the same template."""
+def test_a_shared_hash_alone_does_not_own_an_instance() -> None:
+    """A hash and mark that a group of others uses too do not make an instance the fleet's."""
     claims = InstanceClaims("ours", {9: 1}, frozenset(), frozenset(), frozenset({"aaa", "bbb"}), frozenset({"aaa"}))
     assert not claims.owns(Instance(8, "", "running", 0.2, "aaa"))
     assert not claims.owns(Instance(8, "", "running", 0.2, "aaa", "", {"COMFY_WORKER_FLEET": "ours"}))

@@ -20,7 +20,7 @@ SMOKE = '\n[smoke]\ntemplate = "smoke-resize"\nparams = { width = 64, height = 6
 
 
 def test_a_job_that_can_not_be_sent_is_found_before() -> None:
-    """A template that isn't there, with the nearest one; a parameter that isn't its."""
+    """An unknown template, with a suggestion, and an unknown parameter are errors before the apply."""
     library = read_library(SHIPPED)
     with pytest.raises(DeployError, match=r"there is no template 'smoke-resiz'. Did you mean 'smoke-resize'\?"):
         job_of(SmokeSpec(template="smoke-resiz"), library)
@@ -29,7 +29,7 @@ def test_a_job_that_can_not_be_sent_is_found_before() -> None:
 
 
 async def test_apply_sends_a_job_to_a_real_worker(tmp_path: Path) -> None:
-    """Endpoint and worker are found at the same URL, the job goes through router and worker, a picture comes back."""
+    """A smoke job goes through router and worker at the account's URL, and returns an image."""
     (tmp_path / "vast.toml").write_text(FLEET.replace("limit_s = 0.4", "limit_s = 10") + SMOKE, "utf-8")
     command = ["serve", "--platform", "vast", "--comfyui", "embedded", "--port", "0", "--state", str(tmp_path / "w")]
     async with (

@@ -1,4 +1,4 @@
-"""What is refused in `vast.toml`, and how it is said."""
+"""Errors in `vast.toml`, and their messages."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def problems(text: str, image: str | None = IMAGE) -> list[str]:
 
 
 def test_the_shipped_file_needs_an_id_and_an_image() -> None:
-    """Each is refused with its cure, so that no two fleets share an id by accident; with both it is a fleet."""
+    """The shipped file is valid once it has an id and an image; each missing one is an error with its cure."""
     text = (ROOT / "vast.toml").read_text("utf-8")
     (problem,) = problems(text, DIGEST)
     assert problem.startswith(
@@ -40,8 +40,8 @@ def test_the_shipped_file_needs_an_id_and_an_image() -> None:
     assert found.most_per_hour == pytest.approx(4 * 0.8 + 2 * 0.35)
 
 
-def test_everything_wrong_is_said_at_once() -> None:
-    """Each problem names table and key; an unknown key the nearest one; a missing one what it is."""
+def test_all_problems_are_reported_together() -> None:
+    """All problems are reported together, with table, key, and a suggestion for an unknown key."""
     said = problems(
         """
 enviroment = []
@@ -87,7 +87,7 @@ templat = "x"
     ],
 )
 def test_secrets_are_refused_and_not_repeated(name: str, value: str) -> None:
-    """By the variable's name, and by what the value looks like, wherever it stands."""
+    """A secret is detected by its name or value and is not repeated in the message."""
     (problem,) = problems(FLEET.replace('WORKER_MODELS = "sdxl"', f'{name} = "{value}"'))
     assert problem.startswith(f"[template.env] {name}: ")
     assert value not in problem
@@ -97,8 +97,8 @@ def test_secrets_are_refused_and_not_repeated(name: str, value: str) -> None:
     ("name", "value"),
     [("WORKER_S3_KEY", "{prefix}/{id}"), ("WORKER_FETCH_ALLOW", "minio:9000"), ("IMAGE", "x@sha256:" + "ab12" * 16)],
 )
-def test_what_only_sounds_like_a_secret_is_taken(name: str, value: str) -> None:
-    """A setting called KEY that is a pattern, a host, a digest."""
+def test_values_that_only_look_like_secrets_are_accepted(name: str, value: str) -> None:
+    """A setting called KEY that is a pattern, a host and a digest are accepted."""
     assert read_fleet(FLEET.replace('WORKER_MODELS = "sdxl"', f'{name} = "{value}"'), IMAGE).template.env[name] == value
 
 
@@ -111,14 +111,14 @@ def test_what_only_sounds_like_a_secret_is_taken(name: str, value: str) -> None:
         ("Not An Image", "is not the name of an image"),
     ],
 )
-def test_an_image_has_to_be_one(image: str, said: str) -> None:
-    """What floats is refused, so that a new image is always a new version."""
+def test_an_image_needs_a_fixed_tag_or_digest(image: str, said: str) -> None:
+    """An image without a fixed tag or digest is rejected."""
     (problem,) = problems(FLEET, image)
     assert said in problem
 
 
-def test_what_contradicts_itself_is_refused() -> None:
-    """Each key is right and the whole isn't."""
+def test_contradictions_are_rejected() -> None:
+    """Keys that are valid one by one but contradict each other are rejected."""
     text = FLEET.replace("disk_gb = 60", 'disk_gb = 60\nonstart = "x"').replace(
         "min_vram_gb = 24\n", "min_disk_gb = 9\n"
     )
@@ -132,7 +132,7 @@ def test_what_contradicts_itself_is_refused() -> None:
 
 
 def test_a_search_is_read_back_as_it_was_sent() -> None:
-    """The keys become terms that Vast's own parser takes, and its query becomes the same terms."""
+    """A search survives the way through Vast's own parser and back."""
     text = search_text(fleet().groups["cheap"], 60)
     query = parse(text)
     assert query["gpu_ram"] == {"gte": 24000.0}
@@ -143,8 +143,8 @@ def test_a_search_is_read_back_as_it_was_sent() -> None:
     assert parse(query_text(query)) == query
 
 
-def test_an_unreadable_file_says_where() -> None:
-    """TOML's own words."""
+def test_an_invalid_file_names_the_line() -> None:
+    """An invalid TOML file is reported with TOML's own message."""
     (problem,) = problems("[template\n")
     assert problem.startswith("TOML: ")
     assert "line 1" in problem

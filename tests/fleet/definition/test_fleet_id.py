@@ -1,4 +1,4 @@
-"""How a fleet file gets its id, and what else in it stays as it is."""
+"""Writing the id into a fleet file."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ OLD = FLEET.replace('id = "0123456789abcdef"\n', "")
     ],
 )
 def test_an_id_is_written_and_nothing_else_changes(before: str, after: str) -> None:
-    """Under the comments at the top, or in place of the one that is there; never into a table or a text."""
+    """The id is written below the top comments or replaces the old one, and nothing else changes."""
     assert with_id(before, "abcd") == after
     assert tomllib.loads(after) == {**tomllib.loads(before), "id": "abcd"}
 
 
-def test_where_there_is_no_place_the_line_is_named() -> None:
-    """An id whose value takes several lines is left to a person; so is a file that is not TOML."""
-    with pytest.raises(DeployError, match='write the line id = "abcd" at the top'):
+def test_an_id_that_cannot_be_written_is_an_error() -> None:
+    """An id on several lines and a file that is not TOML are errors."""
+    with pytest.raises(DeployError, match='add the line id = "abcd" at its top'):
         with_id('id = """\nold"""\n', "abcd")
     with pytest.raises(DeployError, match="the file is not TOML"):
         id_of("[")
 
 
 def test_a_file_of_an_older_release_names_the_command() -> None:
-    """With a line to copy, and another id each time."""
+    """A file without an id is an error with a line to copy, which has a new id each time."""
     seen = set()
     for _ in range(2):
         with pytest.raises(FleetError) as raised:
@@ -55,13 +55,13 @@ def test_a_file_of_an_older_release_names_the_command() -> None:
 
 @pytest.mark.parametrize("bad", ["ab", "a b c d", "x" * 65, "ab\\u0007cd", "a'b'c"])
 def test_an_id_has_to_fit_into_a_variable(bad: str) -> None:
-    """Vast splits a container's options at blanks and takes quotes off."""
+    """An id with blanks or quotes is rejected, because Vast would change it."""
     with pytest.raises(FleetError, match="id: "):
         read_fleet(f'id = "{bad}"\n{OLD}', IMAGE)
 
 
 def test_the_mark_is_not_set_by_hand() -> None:
-    """Neither in the template nor as a variable of the account, which would mark every container."""
+    """The mark is rejected in the template's and in the account's variables."""
     text = FLEET.replace('WORKER_MODELS = "sdxl"', 'COMFY_WORKER_FLEET = "x"').replace(
         '["HF_TOKEN"]', '["COMFY_WORKER_FLEET"]'
     )

@@ -1,4 +1,4 @@
-"""Plans: what is wanted against what is there, without an account."""
+"""Plans from the desired and the present state, without an account."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EMPTY = Actual(7, (), (), (), frozenset())
 
 
 def holding(wanted: Fleet, hash_: str = "aaa") -> Actual:
-    """An account that holds just that."""
+    """Return an account with just these rows."""
     template = TemplateRow(1, wanted.template.name, hash_, template_body(wanted, "before"))
     body = endpoint_body(wanted)
     endpoint = EndpointRow(2, wanted.endpoint.name, "active", body, SecretStr("endpoint-key"))
@@ -44,7 +44,7 @@ def actions(wanted: Fleet, actual: Actual) -> list[tuple[str, str]]:
 
 
 def test_an_empty_account_gets_everything_in_order() -> None:
-    """Variables, then template, endpoint and groups: each needs the one before."""
+    """The steps for an empty account are variables, template, endpoint and groups, in this order."""
     assert actions(fleet(), EMPTY) == [
         ("set variable", "HF_TOKEN"),
         ("create template", "comfy-worker"),
@@ -54,13 +54,13 @@ def test_an_empty_account_gets_everything_in_order() -> None:
     ]
 
 
-def test_what_is_there_needs_nothing() -> None:
-    """Whatever Vast has added to the rows, and whatever the template remembers."""
+def test_a_matching_account_needs_no_steps() -> None:
+    """A matching account needs no steps, whatever fields Vast has added."""
     assert make_plan(fleet(), holding(fleet())).empty
 
 
 def test_another_image_reaches_every_group() -> None:
-    """And says from what to what."""
+    """Another image changes every group, and the plan shows the old and the new one."""
     plan = make_plan(fleet(NEXT), holding(fleet()))
     assert [step.action for step in plan.steps] == [
         *(Action.CHANGE_TEMPLATE, Action.CHANGE_GROUP, Action.CHANGE_GROUP),
@@ -71,15 +71,15 @@ def test_another_image_reaches_every_group() -> None:
 
 
 def test_another_price_changes_one_group_and_no_worker() -> None:
-    """The search of the group, nothing else."""
+    """Another price changes the search of one group and nothing else."""
     plan = make_plan(fleet(**{"max_price__0.35": "max_price = 0.4"}), holding(fleet()))
     (step,) = plan.steps
     assert (step.action, step.name, step.id) == (Action.CHANGE_GROUP, "cheap", 4)
     assert step.changes == (Change("dph_total <=", 0.35, 0.4),)
 
 
-def test_groups_are_told_apart_by_what_they_are() -> None:
-    """Whatever order Vast lists them in; one that no name is left for is deleted."""
+def test_groups_are_matched_by_their_facts() -> None:
+    """Groups are matched in any order, and a group that matches no name is deleted."""
     actual = holding(fleet())
     turned = replace(actual, groups=tuple(reversed(actual.groups)))
     assert make_plan(fleet(), turned).empty
@@ -92,7 +92,7 @@ def test_groups_are_told_apart_by_what_they_are() -> None:
 
 
 def test_what_vast_does_not_show_of_a_group_is_not_compared() -> None:
-    """Whether rows of groups have max_workers is not known for certain."""
+    """A missing max_workers in a group's row is not a difference."""
     actual = holding(fleet())
     bare = tuple(replace(group, body={"template_hash": group.template_hash}) for group in actual.groups)
     assert "max_workers" not in group_facts(bare[0].body, bare[0].search)
@@ -100,13 +100,13 @@ def test_what_vast_does_not_show_of_a_group_is_not_compared() -> None:
 
 
 def test_a_bound_that_was_taken_out_is_noticed() -> None:
-    """Also one that the account has and the file doesn't."""
+    """A bound that only the account has is a difference."""
     (step,) = make_plan(fleet(**{'regions__["NL", "DE"]': ""}), holding(fleet())).steps
     assert step.changes == (Change("geolocation in", ["DE", "NL"], None),)
 
 
-def test_two_of_one_name_are_not_guessed_at() -> None:
-    """Somebody has to say which one is meant, where both have the fleet's mark."""
+def test_two_marked_endpoints_of_one_name_are_an_error() -> None:
+    """Two endpoints with one name and the fleet's mark are an error."""
     actual = holding(fleet())
     twice = replace(
         actual,
@@ -118,7 +118,7 @@ def test_two_of_one_name_are_not_guessed_at() -> None:
 
 
 def test_a_plan_is_the_same_after_its_file() -> None:
-    """Written and read, and good for the account that it was made for."""
+    """A plan that was written and read again is equal, and valid for its account."""
     plan = make_plan(fleet(NEXT), holding(fleet()))
     found = load(json.dumps(as_dict(plan)))
     check_fresh(found, plan)
@@ -128,7 +128,7 @@ def test_a_plan_is_the_same_after_its_file() -> None:
 
 
 def test_a_stale_plan_is_refused() -> None:
-    """Where the account, the file or the image is another one, and where it was made without the account."""
+    """A plan is rejected when the account, the file or the image changed, or when it is offline."""
     actual = holding(fleet())
     plan = make_plan(fleet(NEXT), actual)
     moved = replace(actual, endpoints=(replace(actual.endpoints[0], state="stopped"),))
@@ -143,7 +143,7 @@ def test_a_stale_plan_is_refused() -> None:
 
 
 def test_other_things_of_the_account_do_not_matter() -> None:
-    """Neither to a plan's freshness nor to a snapshot."""
+    """Rows of others do not affect a plan's freshness or a snapshot."""
     actual = holding(fleet())
     others = replace(
         actual,
@@ -156,7 +156,7 @@ def test_other_things_of_the_account_do_not_matter() -> None:
 
 
 def test_a_snapshot_plans_the_same_and_has_no_secrets() -> None:
-    """Not even one that somebody wrote into the template by hand, nor the endpoint's key, nor the login."""
+    """A snapshot gives the same plan, and has no secrets, keys or logins."""
     actual = holding(fleet())
     by_hand = {**actual.templates[0].body, "env": "-p 3000:3000 -e HF_TOKEN=hf_by_hand", "docker_login_user": "robot"}
     actual = replace(actual, templates=(replace(actual.templates[0], body=by_hand),))
@@ -171,7 +171,7 @@ def test_a_snapshot_plans_the_same_and_has_no_secrets() -> None:
 
 
 def test_markdown_can_not_be_broken_out_of() -> None:
-    """Values in a pull request are anybody's: the fence is longer than any run of backticks."""
+    """The fence in Markdown is longer than any run of backticks in a value."""
     wanted = fleet(**{'WORKER_MODELS__"sdxl"': 'WORKER_MODELS = "````</pre>"'})
     text = markdown(make_plan(wanted, EMPTY))
     fence = text.splitlines()[4]

@@ -1,4 +1,4 @@
-"""Plans that cannot work."""
+"""Warnings about fleets that cannot work."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def warned(*changes: tuple[str, str]) -> list[str]:
 
 
 def test_a_fleet_that_works_has_no_warnings() -> None:
-    """One of the tests, and the shipped one."""
+    """The fleet of the tests and the shipped one have no warnings."""
     shipped = with_id((Path(__file__).parents[3] / "vast.toml").read_text("utf-8"), new_id())
     assert warned() == list(warnings(read_fleet(shipped, IMAGE), LIBRARY)) == []
 
@@ -57,19 +57,19 @@ MODELS = 'WORKER_MODELS = "sdxl"'
         ('"RTX 4090"', '"A100 80GB"', "did you mean 'A100 PCIE' or 'A100 SXM4'?"),
     ],
 )
-def test_what_cannot_work_is_told(old: str, new: str, says: str) -> None:
-    """With the numbers and the key to change."""
+def test_a_fleet_that_cannot_work_gets_a_warning(old: str, new: str, says: str) -> None:
+    """Each warning has the numbers and the key to change."""
     (warning,) = warned((old, new))
     assert says in warning
 
 
 @pytest.mark.parametrize("name", ["RTX_4090", "RTX 9090", "A100 SXM4", "Some new one"])
 def test_a_gpu_may_be_a_new_one(name: str) -> None:
-    """Only another spelling of a known name is doubted."""
+    """Only another spelling of a known GPU gets a warning."""
     assert warned(('"RTX 4090"', f'"{name}"')) == []
 
 
 def test_models_that_two_templates_share_count_once() -> None:
-    """And templates of a folder of the image's own are not known here."""
+    """A model in two templates counts once, and templates in the image's own folder are unknown here."""
     changed: list[Any] = [(MODELS, 'WORKER_MODELS = "sd15,sd15-res4lyf,own"\nWORKER_TEMPLATES = "/t"')]
     assert warned(*changed, ("disk_gb = 60", "disk_gb = 14")) == []

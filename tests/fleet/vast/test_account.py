@@ -1,4 +1,4 @@
-"""Every change, under everything that can happen to a call."""
+"""Every change of an account, with every fault of a call."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from worker.simulators.vast_account import AccountFaultConfig, CallFault, LocalA
 
 @dataclass(frozen=True)
 class Ground:
-    """One of each; the template has a newer version that nothing uses yet."""
+    """One row of each kind; the template has a newer version that nothing uses yet."""
 
     old: TemplateRow
     template: TemplateRow
@@ -73,7 +73,7 @@ def delete_endpoint(account: Account, ground: Ground) -> None:
 
 
 def create_group(account: Account, ground: Ground) -> None:
-    """Of the same template as the one that is there, and the caller is told which is the new one."""
+    """Create a group with the template of the existing one, and check which one is new."""
     made = account.create_group(ground.endpoint, group(ground.old.hash, "num_gpus=2 " + SEARCH))
     assert made.id != ground.group.id
 
@@ -104,8 +104,8 @@ CHANGES: dict[Change, int] = {
 """What is done, and which call of it changes something."""
 
 
-def held(local: LocalAccount) -> dict[str, Any]:
-    """All that the account holds, keys and times aside."""
+def contents(local: LocalAccount) -> dict[str, Any]:
+    """Return the contents of the account without keys and times."""
     own = local.holdings
     templates = [{name: value for name, value in row.items() if name != "id"} for row in own.templates.rows.values()]
     rows = [*own.endpoints.values(), *own.groups.values()]
@@ -123,31 +123,31 @@ def expected(change: Change) -> dict[str, Any]:
 
 
 def after(change: Change, faults: dict[int, CallFault]) -> dict[str, Any]:
-    """What an account holds after the change, if these calls of it go wrong."""
+    """Return the contents of an account after the change with these faults."""
     with run_in_thread() as local, quick(local) as account:
         ground = fill(account)
         local.configure(AccountFaultConfig(faults=faults, hang_s=0.3))
         change(account, ground)
-        return held(local)
+        return contents(local)
 
 
 @pytest.mark.parametrize("fault", CallFault, ids=lambda fault: fault.name.lower())
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
-def test_a_call_that_goes_wrong_changes_nothing_in_the_end(change: Change, fault: CallFault) -> None:
-    """Whatever becomes of the call, the account holds the same as without trouble, and nothing twice."""
+def test_a_fault_does_not_change_the_result(change: Change, fault: CallFault) -> None:
+    """With any fault, the account ends as without it, and nothing is duplicated."""
     assert after(change, {CHANGES[change]: fault}) == expected(change)
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
-def test_the_looking_afterwards_may_go_wrong_too(change: Change) -> None:
-    """The answer is lost, the look at what happened fails twice, and still nothing is there twice."""
+def test_the_check_after_a_lost_response_can_fail_too(change: Change) -> None:
+    """Nothing is duplicated when the check after a lost response fails twice."""
     number = CHANGES[change]
     trouble = {number: CallFault.DROPPED, number + 1: CallFault.ERROR_500, number + 2: CallFault.CLOSED}
     assert after(change, trouble) == expected(change)
 
 
-def test_what_is_removed_may_be_gone_already(local: LocalAccount, account: Account) -> None:
-    """Removing twice is no error, and takes one call where the answer is clear."""
+def test_deleting_twice_is_no_error(local: LocalAccount, account: Account) -> None:
+    """Deleting twice is not an error, and takes one call when the response is clear."""
     ground = fill(account)
     instance = account.instances()[0]
     before = account.calls
@@ -163,7 +163,7 @@ def test_what_is_removed_may_be_gone_already(local: LocalAccount, account: Accou
 
 
 def test_a_first_fleet_takes_nine_calls(account: Account) -> None:
-    """Four to look, one for each variable, template and group, two for the endpoint."""
+    """A first fleet takes four calls to read, two for the endpoint, and one for each other row."""
     account.read()
     account.set_environment("HF_TOKEN", "secret-token")
     template = account.save_template(TEMPLATE, None)
@@ -171,8 +171,8 @@ def test_a_first_fleet_takes_nine_calls(account: Account) -> None:
     assert account.calls == 9
 
 
-def test_updates_send_the_whole(local: LocalAccount, account: Account) -> None:
-    """Where a PUT puts what it leaves out back to its default, only what was meant to change does; no null is sent."""
+def test_updates_send_all_fields(local: LocalAccount, account: Account) -> None:
+    """An update sends all fields and no nulls, so that a PUT resets nothing."""
     ground = fill(account)
     endpoint = account.set_state(ground.endpoint, "suspended")
     endpoint = account.update_endpoint(endpoint, ENDPOINT | {"max_workers": 9, "autoscaler_instance": None})
@@ -185,7 +185,7 @@ def test_updates_send_the_whole(local: LocalAccount, account: Account) -> None:
 
 
 def test_a_changed_template_leaves_the_old_one_to_go_back_to(account: Account) -> None:
-    """A new version has another hash, and a group takes the old one still."""
+    """A new version has another hash, and a group can still use the old one."""
     ground = fill(account)
     assert ground.template.hash != ground.old.hash
     made = account.update_group(ground.group, group(ground.template.hash))

@@ -1,4 +1,4 @@
-"""What is read of an account, how long it is asked for, and where it is asked."""
+"""Reading an account: its contents, its retries and its servers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from worker.simulators.vast_account import AccountFaultConfig, CallFault, LocalA
 
 
 def test_reading_takes_four_calls_and_changes_nothing(local: LocalAccount, account: Account) -> None:
-    """With and without a fleet, and by GET alone."""
+    """Reading takes four GET calls, with and without a fleet."""
     assert account.read().endpoints == ()
     assert [call.method for call in local.record.calls] == ["GET"] * 4
     template = account.save_template(TEMPLATE, None)
@@ -30,7 +30,7 @@ def test_reading_takes_four_calls_and_changes_nothing(local: LocalAccount, accou
 
 
 def test_what_is_read_can_be_compared_with_what_was_sent(account: Account) -> None:
-    """Filters that come back as text, the server's own fields and nulls make no difference; a search is read parsed."""
+    """Filters as text, the server's own fields and nulls are no differences."""
     template = account.save_template(TEMPLATE, None)
     endpoint = account.create_endpoint(ENDPOINT)
     made = account.create_group(endpoint, group(template.hash))
@@ -56,7 +56,7 @@ def test_what_is_read_can_be_compared_with_what_was_sent(account: Account) -> No
 
 @pytest.mark.parametrize("filters_heeded", [True, False])
 def test_only_own_templates_are_read(local: LocalAccount, account: Account, *, filters_heeded: bool) -> None:
-    """Somebody else's public template of the same name, even of the same content, is not ours to change."""
+    """Public templates of others with the same name and content are not read."""
     local.configure(AccountFaultConfig(filters_heeded=filters_heeded))
     local.holdings.templates.create(TEMPLATE | {"private": False}, creator_id=1)
     assert account.read().templates == ()
@@ -65,7 +65,7 @@ def test_only_own_templates_are_read(local: LocalAccount, account: Account, *, f
 
 
 def test_of_the_environment_only_names_are_read(account: Account) -> None:
-    """In upper case, as Vast keeps them, however they were given."""
+    """Variables are read by their names in upper case."""
     account.set_environment("hf_token", "secret-token")
     assert account.read().environment == {"HF_TOKEN"}
 
@@ -75,7 +75,7 @@ def test_of_the_environment_only_names_are_read(account: Account) -> None:
 def test_reading_survives_each_call_going_wrong(
     local: LocalAccount, account: Account, number: int, fault: CallFault
 ) -> None:
-    """Whichever call and whatever becomes of it, the same is read with one call more."""
+    """Whichever call fails, the same is read with one more call."""
     template = account.save_template(TEMPLATE, None)
     account.create_group(account.create_endpoint(ENDPOINT), group(template.hash))
     expected, before = account.read(), account.calls
@@ -89,7 +89,7 @@ def test_reading_survives_each_call_going_wrong(
 def test_a_rate_limit_is_waited_out(
     local: LocalAccount, account: Account, *, refusals_count: bool, retry_after: bool
 ) -> None:
-    """Also where a refused call begins a new interval: the pauses grow past it."""
+    """Retries succeed after a rate limit, even when a rejected call starts a new interval."""
     local.configure(AccountFaultConfig(interval_s=0.6, refusals_count=refusals_count, retry_after=retry_after))
     account.create_endpoint(ENDPOINT)
     account.create_endpoint(ENDPOINT | {"endpoint_name": "second"})
@@ -105,8 +105,8 @@ def test_a_rate_limit_is_waited_out(
         (CallFault.LIMITED, VastRateLimited),
     ],
 )
-def test_patience_ends(local: LocalAccount, fault: CallFault, kind: type[Exception]) -> None:
-    """A server that never answers well is given up in the time allowed, with the reason."""
+def test_retries_end_at_the_time_limit(local: LocalAccount, fault: CallFault, kind: type[Exception]) -> None:
+    """Retries end within the time limit, with the reason."""
     local.configure(AccountFaultConfig(faults=dict.fromkeys(range(1, 99), fault), hang_s=0.3))
     began = time.monotonic()
     with quick(local, 1) as account, pytest.raises(kind) as caught:
@@ -115,8 +115,8 @@ def test_patience_ends(local: LocalAccount, fault: CallFault, kind: type[Excepti
     assert "POST /api/v0/secrets/" in str(caught.value)
 
 
-def test_nobody_there_is_said(local: LocalAccount) -> None:
-    """A port where nobody listens."""
+def test_a_port_without_a_server_is_reported(local: LocalAccount) -> None:
+    """A port without a server is reported as such."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     with Account("key", f"http://127.0.0.1:{port}", limit_s=0.5) as account, pytest.raises(VastUnreachable) as caught:
@@ -124,8 +124,8 @@ def test_nobody_there_is_said(local: LocalAccount) -> None:
     assert caught.value.code == "vast_unreachable"
 
 
-def test_a_no_is_not_asked_again(local: LocalAccount, account: Account) -> None:
-    """A wrong key and an impossible wish are told at once, in Vast's words."""
+def test_a_rejected_call_is_not_retried(local: LocalAccount, account: Account) -> None:
+    """A wrong key and an invalid request are not retried, and the error has Vast's message."""
     with Account("wrong", local.url) as stranger:
         with pytest.raises(VastKeyRefused, match="invalid user key"):
             stranger.read()
@@ -137,7 +137,7 @@ def test_a_no_is_not_asked_again(local: LocalAccount, account: Account) -> None:
 
 
 def test_no_secret_is_shown(local: LocalAccount, account: Account) -> None:
-    """Neither in what is read, nor in errors, even where Vast repeats it, nor in the stand-in's record."""
+    """No secret is in rows, in errors that repeat Vast's message, or in the simulator's log."""
     local.configure(AccountFaultConfig(plain_values=True))
     with pytest.raises(VastRefused) as caught:
         account.set_environment("TOKEN", "secret/token=")
@@ -151,7 +151,7 @@ def test_no_secret_is_shown(local: LocalAccount, account: Account) -> None:
 
 
 def test_workers_become_ready_by_their_template(local: LocalAccount, account: Account) -> None:
-    """A number stands in for the speed until a worker is idle; a bad template's workers never get there."""
+    """A worker has a placeholder speed until it is idle, and one of a bad template never is."""
     local.configure(
         AccountFaultConfig(
             lifecycle=WorkerLifecycle(loading_s=0.2), lifecycles={"example/worker:2": WorkerLifecycle(ends="error")}
@@ -174,7 +174,7 @@ def test_workers_become_ready_by_their_template(local: LocalAccount, account: Ac
 
 
 def test_logs_and_many_instances(local: LocalAccount, account: Account) -> None:
-    """Logs are the lines of one level, the last ones if asked; instances come from all pages."""
+    """Logs are the last lines of one level, and instances come from all pages."""
     template = account.save_template(TEMPLATE, None)
     endpoint = account.create_endpoint(ENDPOINT | {"cold_workers": 60, "max_workers": 60})
     made = account.create_group(endpoint, group(template.hash))
@@ -197,7 +197,7 @@ with Account(sys.argv[1], sys.argv[2]) as account:
 def test_the_autoscaler_is_the_given_server_whatever_the_environment_says(
     local: LocalAccount, *, elsewhere: bool
 ) -> None:
-    """With VAST_URL set to the same server, where Vast's own functions go to the real autoscaler, and to another."""
+    """The autoscaler is the given server, whatever VAST_URL is."""
     url = "http://127.0.0.1:9" if elsewhere else local.url
     command = [sys.executable, "-c", CALLS, local.api_key, local.url]
     subprocess.run(command, env={**os.environ, "VAST_URL": url}, check=True, timeout=20)
@@ -206,7 +206,7 @@ def test_the_autoscaler_is_the_given_server_whatever_the_environment_says(
 
 
 def test_a_search_without_its_defaults_is_not_what_is_read_back(account: Account) -> None:
-    """The server adds what the text doesn't mention: so a text has to mention it."""
+    """The server adds defaults to a search, so the text has to include them."""
     template, endpoint = account.save_template(TEMPLATE, None), account.create_endpoint(ENDPOINT)
     bare = account.create_group(endpoint, group(template.hash, "num_gpus=1"))
     (read,) = account.read().groups

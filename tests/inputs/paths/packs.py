@@ -1,4 +1,4 @@
-"""Classes of popular packs, as far as their paths go: names and types of inputs."""
+"""Path inputs of popular pack classes: names and types of the inputs."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def node(class_type: str, **inputs: Any) -> dict[str, Any]:
 
 
 def checked(prompt: dict[str, Any], *sent: str, opened: OpenFolders = SHARED, any_link: bool = False) -> dict[str, Any]:
-    """The prompt after its links were followed. Raises FileNotAllowed. `sent` are names of the request's files."""
+    """Return the prompt with known links replaced. Raises FileNotAllowed. `sent` are names of the request's files."""
     prompt = with_known_paths(prompt, file_inputs(prompt, CATALOG))  # type: ignore[arg-type, assignment]
     request = JobRequest(prompt, inputs=tuple(InputFile(name, Path(name), 1, "") for name in sent))
     places = list(file_inputs(prompt, CATALOG))  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Links into inputs that take a path: followed where their value is known, refused where it is not."""
+"""Links into path inputs are followed if their value is known, and refused if it is not."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ UNKNOWN = {"9": node("ShowText", value="photo.png")}
 
 
 def linked(class_type: str, name: str, text: str) -> dict[str, Any]:
-    """A text put together of two, in an input by a link."""
+    """Return a prompt with an input that is linked to the concatenation of two texts."""
     parts = {"string_a": text[:4], "string_b": text[4:], "delimiter": ""}
     return {"1": node(class_type, **{name: ["2", 0]}), "2": node("StringConcatenate", **parts)}
 
 
-def test_a_known_value_takes_the_place_of_the_link() -> None:
-    """The node gets the text that was checked."""
+def test_a_known_value_replaces_the_link() -> None:
+    """with_known_paths replaces a link with its value if the value is known."""
     prompt = checked(linked("Load Text File", "file_path", "photo.png"), "photo.png")
     assert prompt["1"]["inputs"]["file_path"] == "photo.png"
     prompt = checked(linked("CR Load Image List", "input_folder", "frames"), "frames/1.png")
@@ -41,7 +41,7 @@ def test_a_known_value_takes_the_place_of_the_link() -> None:
     ],
 )
 def test_a_known_value_is_checked(class_type: str, name: str, text: str) -> None:
-    """As one that stands in the node itself."""
+    """check_names checks the value of a link like a text in the node itself."""
     with pytest.raises(FileNotAllowed) as refused:
         checked(linked(class_type, name, text))
     assert (refused.value.details[0].node_id, refused.value.details[0].input) == ("1", name)
@@ -56,7 +56,7 @@ def test_a_known_value_is_checked(class_type: str, name: str, text: str) -> None
     ],
 )
 def test_an_unknown_value_is_refused(class_type: str, name: str, link: Any) -> None:
-    """By node and input, unless the operator has one tenant only."""
+    """check_names refuses a link whose value is unknown, unless `any_link` is set, and names node and input."""
     prompt = {"1": node(class_type, **{name: link}), **UNKNOWN}
     with pytest.raises(FileNotAllowed, match="known only when it runs") as refused:
         checked(prompt, "9")
@@ -72,12 +72,12 @@ def test_an_unknown_value_is_refused(class_type: str, name: str, link: Any) -> N
         *(("easy saveText", "file_name"), ("Of No Known Pack", "text")),
     ],
 )
-def test_what_only_names_a_written_file_may_be_linked(class_type: str, name: str) -> None:
-    """To whatever the run shows, as what is no path at all."""
+def test_the_name_of_a_written_file_may_be_linked(class_type: str, name: str) -> None:
+    """check_names accepts any link into an input that only names a file to write."""
     checked({"1": node(class_type, **{name: ["9", 0]}), **UNKNOWN})
 
 
 def test_the_path_of_a_model_may_be_linked() -> None:
-    """The node that puts it out finds it by its name in ComfyUI's own folders."""
+    """check_names accepts a link to a node that returns the path of one of the operator's models."""
     prompt = {"1": node("DiTBlockLoraLoader", opt_lora_path=["2", 0])}
     checked({**prompt, "2": node("DiffusionModelSelector", model_name="listed")})

@@ -1,4 +1,4 @@
-"""A job's folder in ComfyUI's input folder, seen from another tenant while the job runs."""
+"""A job's folder in ComfyUI's input folder is hidden from other tenants while the job runs."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def takes(folder: object) -> dict[str, Any]:
     return {"5": {"class_type": LOADER, "inputs": {"folder": folder}}, "6": saved}
 
 
-def built(folder: str) -> dict[str, Any]:
-    """The folder's name put together by nodes, through a switch that any input takes."""
+def folder_built_by_nodes(folder: str) -> dict[str, Any]:
+    """Return a prompt in which nodes build the folder's name, through a switch that accepts any input."""
     joined = {"string_a": folder[:9], "string_b": folder[9:], "delimiter": ""}
     chosen = {"switch": True, "on_true": ["1", 0], "on_false": ["1", 0]}
     return takes(["2", 0]) | {
@@ -42,8 +42,8 @@ def built(folder: str) -> dict[str, Any]:
     }
 
 
-async def begun(client: Client, engine: EngineHandle) -> str:
-    """The folder of a job of Ann's whose file lies in the input folder. It runs until it is cancelled."""
+async def running_job(client: Client, engine: EngineHandle) -> str:
+    """Start a job of Ann whose file is in the input folder, and yield the job's folder. On exit it is cancelled."""
     workflow = slow(60, steps=600) | {"7": {"class_type": "LoadImage", "inputs": {"image": "private.png"}}}
     workflow["8"] = {"class_type": "SaveImage", "inputs": {"images": ["7", 0], "filename_prefix": "ann"}}
     sent = {"id": "anns", "workflow": workflow, "inputs": {"private.png": base64.b64encode(png()).decode()}}
@@ -54,37 +54,43 @@ async def begun(client: Client, engine: EngineHandle) -> str:
     return found[0]
 
 
-async def test_no_answer_names_it_and_no_link_opens_it(engine: EngineHandle, tmp_path: Path) -> None:
-    """Refusals, the catalog's choices and every other route are without its name, however it is asked for."""
+async def test_no_response_names_the_folder_and_no_link_opens_it(engine: EngineHandle, tmp_path: Path) -> None:
+    """No error, catalog or other response contains the folder's name, and no workflow can read it."""
     tokens = ",".join(f"{name}={token}" for name, token in TOKENS.items())
     async with worker(engine, tmp_path, tokens=SecretStr(tokens)) as client:
-        folder = await begun(client, engine)
-        async with aiohttp.ClientSession() as http, http.get(f"{engine.url}/object_info/{LOADER}") as answer:
-            assert folder in await answer.text(), "the engine lists the folder, as ComfyUI does"
+        folder = await running_job(client, engine)
+        async with aiohttp.ClientSession() as http, http.get(f"{engine.url}/object_info/{LOADER}") as response:
+            assert folder in await response.text(), "the engine lists the folder, as ComfyUI does"
         bob = bearer(TOKENS["bob"])
-        for workflow in (takes("nonsense"), takes("."), takes(folder), built(folder), takes(["2", 0]) | picture()):
+        for workflow in (
+            takes("nonsense"),
+            takes("."),
+            takes(folder),
+            folder_built_by_nodes(folder),
+            takes(["2", 0]) | picture(),
+        ):
             for route in ("/validate", "/validate?strict=true", "/generate/sync"):
                 status, body = await client.post(route, {"workflow": workflow}, **bob)
                 names = set(JOB.findall(str(body))) - set(JOB.findall(str(workflow)))
                 assert not names, (route, workflow, body)
                 assert route != "/generate/sync" or status in {400, 422}, body
         for route in ("/capabilities", "/health", "/ready", "/queue-info", "/templates", "/openapi.json"):
-            async with client.http.get(client.app.url + route, headers=bob) as answer:
-                assert not JOB.search(await answer.text()), route
-        async with client.http.delete(f"{client.app.url}/jobs/anns", headers=bearer(TOKENS["ann"])) as answer:
-            assert answer.status == 200
+            async with client.http.get(client.app.url + route, headers=bob) as response:
+                assert not JOB.search(await response.text()), route
+        async with client.http.delete(f"{client.app.url}/jobs/anns", headers=bearer(TOKENS["ann"])) as response:
+            assert response.status == 200
 
 
-async def test_an_input_that_lists_folders_is_known_before_there_is_a_job(engine: EngineHandle, tmp_path: Path) -> None:
-    """The folder that is there while the catalog is read is gone afterwards, and in no choice."""
+async def test_an_input_that_lists_folders_is_recognised_without_jobs(engine: EngineHandle, tmp_path: Path) -> None:
+    """The folder that the worker creates while it reads the catalog is removed, and is in no list of choices."""
     async with worker(engine, tmp_path) as client:
         status, body = await client.post("/generate/sync", {"workflow": takes("plain")})
         assert (status, body["error"]["code"]) == (422, "file_not_allowed"), body
     assert not [path for path in engine.input.iterdir() if JOB.search(path.name)]
 
 
-async def test_the_catalog_is_without_it(engine: EngineHandle) -> None:
-    """As it is read from a ComfyUI that lists the folder, where the input takes files."""
+async def test_the_catalog_hides_the_folder(engine: EngineHandle) -> None:
+    """The catalog of a ComfyUI that lists the folder does not contain it, in inputs that accept files."""
     folder = engine.input / new_folder()
     folder.mkdir()
     try:
@@ -96,8 +102,8 @@ async def test_the_catalog_is_without_it(engine: EngineHandle) -> None:
         folder.rmdir()
 
 
-def test_what_a_node_raised_is_without_it() -> None:
-    """The path in the message keeps the file's name."""
+def test_the_error_of_a_node_hides_the_folder() -> None:
+    """The error of a node contains the file's name without the folder."""
     message = f"No such file: '/comfy/input/job-{'0' * 32}/private.png'"
     error = failure(ExecutionError("p", "1", "Loader", "FileNotFoundError", message), {}, {})
     assert str(error).endswith("No such file: '/comfy/input/private.png'")

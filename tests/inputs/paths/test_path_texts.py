@@ -1,4 +1,4 @@
-"""Paths that stand in a workflow as texts: those of a job's own files, and those of anything else."""
+"""Paths in a workflow as texts: the job's own files are accepted, and other paths are refused."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ PATHS = [
 
 @pytest.mark.parametrize("text", OUTSIDE, ids=repr)
 @pytest.mark.parametrize(("class_type", "name"), PATHS)
-def test_nothing_outside_is_named(class_type: str, name: str, text: object) -> None:
-    """Whatever is read, written or joined, the refusal names node, input and cure."""
+def test_a_path_outside_is_refused(class_type: str, name: str, text: object) -> None:
+    """check_names refuses a path outside of the folders for any use, and names node, input and suggestion."""
     with pytest.raises(FileNotAllowed) as refused:
         checked({"7": node(class_type, **{name: text})}, "photo.png")
     detail = refused.value.details[0]
@@ -52,8 +52,8 @@ def test_nothing_outside_is_named(class_type: str, name: str, text: object) -> N
 
 
 @pytest.mark.parametrize(("class_type", "name"), [("Save Text File", "path"), ("Of No Known Pack", "image_folder")])
-def test_a_url_of_a_file(class_type: str, name: str) -> None:
-    """Refused where no file is fetched; an input that takes files has every URL fetched, which refuses this one."""
+def test_a_url_in_a_path_input_is_refused(class_type: str, name: str) -> None:
+    """A `file:` URL is refused in an input that fetches nothing, and by the fetcher in an upload input."""
     with pytest.raises(FileNotAllowed, match="is a URL"):
         checked({"7": node(class_type, **{name: "file:///etc/passwd"})})
 
@@ -77,10 +77,10 @@ ALLOWED: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("found", ALLOWED, ids=lambda item: str(item)[:70])
-def test_own_files_and_names(found: dict[str, Any]) -> None:
-    """The job's own files and folders, relative names, defaults of the class, and texts that are no paths."""
-    checked({"7": found}, "photo.png", "frames/1.png")
+@pytest.mark.parametrize("case", ALLOWED, ids=lambda item: str(item)[:70])
+def test_own_files_and_names(case: dict[str, Any]) -> None:
+    """check_names accepts the job's own files and folders, relative names, class defaults, and other texts."""
+    checked({"7": case}, "photo.png", "frames/1.png")
 
 
 REFUSED: list[dict[str, Any]] = [
@@ -100,15 +100,15 @@ REFUSED: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("found", REFUSED, ids=lambda item: str(item)[:70])
-def test_what_is_of_others(found: dict[str, Any]) -> None:
-    """Folders of ComfyUI's, outputs, patterns without their folder, and tokens that would build a path."""
+@pytest.mark.parametrize("case", REFUSED, ids=lambda item: str(item)[:70])
+def test_paths_of_others_are_refused(case: dict[str, Any]) -> None:
+    """check_names refuses ComfyUI's folders, outputs, patterns without a folder, and tokens that build a path."""
     with pytest.raises(FileNotAllowed):
-        checked({"7": found}, "photo.png", "frames/1.png")
+        checked({"7": case}, "photo.png", "frames/1.png")
 
 
-def test_what_the_operator_opened() -> None:
-    """Folders of outputs as well as of inputs."""
+def test_opened_folders_are_accepted() -> None:
+    """check_names accepts files in opened input and output folders."""
     opened = OpenFolders.read("input/shared, output/results", Path("/shared/input"))
     checked({"1": node("CR XY From Folder", image_folder="results/a")}, opened=opened)
     with pytest.raises(FileNotAllowed):
@@ -116,18 +116,18 @@ def test_what_the_operator_opened() -> None:
 
 
 def test_a_path_needs_a_shared_folder() -> None:
-    """Over HTTP no node finds a path of the job's folder, so that no other path is made of it either."""
+    """check_names refuses the path of a file if this process cannot access the input folder."""
     for text in ("photo.png", "not-sent.txt"):
         with pytest.raises(FileNotAllowed):
             checked({"1": node("Load Text File", file_path=text)}, "photo.png", opened=OpenFolders.read("", None))
 
 
-def test_the_table_is_of_the_classes_that_ship() -> None:
-    """Every input of the table that belongs to a class of the shipped catalog is one of it, and all uses occur."""
+def test_the_table_matches_the_shipped_catalog() -> None:
+    """Every input in the table exists in the shipped catalog if its class does, and every use occurs."""
     catalog = bundled_catalog()
-    known = {name: inputs for name, inputs in path_inputs().items() if name in catalog}
-    assert len(known) > 10
-    for name, inputs in known.items():
+    inputs_by_class = {name: inputs for name, inputs in path_inputs().items() if name in catalog}
+    assert len(inputs_by_class) > 10
+    for name, inputs in inputs_by_class.items():
         assert inputs.keys() <= catalog[name].by_name.keys(), name
     uses = {use for inputs in path_inputs().values() for use in inputs.values()}
     assert uses == set(PathUse) - {PathUse.LIKELY}

@@ -1,4 +1,4 @@
-"""Small files of each format, made by the embedded engine's writers, by Pillow and by hand."""
+"""Small media files of each format, made by the embedded engine's writers, by Pillow and by hand."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def mp4() -> bytes:
 
 
 def long_mp4() -> bytes:
-    """Boxes of version 1, with the header in front and a track that is shown turned by 90 degrees."""
+    """Return boxes of version 1, with the header first and a track that is rotated by 90 degrees."""
     moov = box(b"mvhd", struct.pack(">I2QIQ", 1 << 24, 0, 0, 1000, 90_500))
     matrix = struct.pack(">9i", 0, 0x10000, 0, -0x10000, 0, 0, 0, 0, 0x40000000)
     tkhd = struct.pack(">I2Q2IQ", 1 << 24, 0, 0, 1, 0, 90_500) + bytes(16) + matrix
@@ -52,7 +52,7 @@ def long_mp4() -> bytes:
 
 
 def fragmented_mp4() -> bytes:
-    """No length in the header but in `mehd`."""
+    """Return an MP4 whose duration is only in `mehd`."""
     moov = box(b"mvhd", struct.pack(">5I", 0, 0, 0, 1000, 0)) + box(b"mvex", box(b"mehd", struct.pack(">2I", 0, 1250)))
     return box(b"ftyp", b"iso5") + box(b"moov", moov)
 
@@ -68,7 +68,7 @@ def webm() -> bytes:
 
 
 def live_webm() -> bytes:
-    """A segment of unknown length, without a duration, as a recording writes it."""
+    """Return a segment of unknown length without a duration, as a live recording has it."""
     whole = webm()
     segment, duration = whole.index(b"\x18\x53\x80\x67") + 4, whole.index(b"\x44\x89")
     unknown, void = b"\x01" + b"\xff" * 7, b"\xec\x90" + bytes(16)
@@ -86,7 +86,7 @@ def wav() -> bytes:
 
 
 def streamed_wav() -> bytes:
-    """As into a pipe: the lengths were never written."""
+    """Return a WAV that was written to a pipe, so its lengths are missing."""
     data = bytearray(wav())
     struct.pack_into("<I", data, 4, 0xFFFFFFFF)
     struct.pack_into("<I", data, 40, 0xFFFFFFFF)
@@ -101,13 +101,13 @@ def avi() -> bytes:
 
 
 def aac() -> bytes:
-    """ADTS frames of 8 kHz: 1,024 samples each, and a little content."""
+    """Return ADTS frames of 8 kHz with 1,024 samples each."""
     frame = bytes([0xFF, 0xF1, 0x40 | 11 << 2, 0x40, 16 >> 3, (16 & 7) << 5 | 0x1F, 0xFC]) + bytes(9)
     return frame * 100
 
 
 def counted_mp3() -> bytes:
-    """Frames of changing rates, whose number stands in the first one, with what the encoder added."""
+    """Return frames of changing bit rates, with the frame count and the encoder's padding in the first one."""
     first = bytearray(b"\xff\xfb\x90\x00" + bytes(413))
     first[36:48] = b"Info" + struct.pack(">2I", 1, 40)
     first[48:52] = b"LAME"

@@ -1,4 +1,4 @@
-"""Clips and sounds arrive in answers with their size and their length, in each dialect."""
+"""Width, height and duration of videos and audio files in the responses of each dialect."""
 
 from __future__ import annotations
 
@@ -30,11 +30,13 @@ WORKFLOW = {
 }
 
 
-async def test_clips_and_sounds_have_size_and_length(client: Client) -> None:
-    """An animated picture is an image with a length; a sound has no size, a still picture no length."""
+async def test_videos_and_audio_have_size_and_duration(client: Client) -> None:
+    """An animated image has a duration, an audio file has no size, and a still image has no duration."""
     _, body = await client.post("/generate/sync", {"workflow": WORKFLOW})
-    found = [(one["kind"], one.get("width"), one.get("height"), one.get("duration_s")) for one in body["outputs"]]
-    assert found == [
+    facts_by_name = [
+        (item["kind"], item.get("width"), item.get("height"), item.get("duration_s")) for item in body["outputs"]
+    ]
+    assert facts_by_name == [
         ("video", 32, 16, 0.5),
         ("video", 32, 16, 0.5),
         ("image", 32, 16, 1.0),
@@ -44,15 +46,15 @@ async def test_clips_and_sounds_have_size_and_length(client: Client) -> None:
     ]
 
 
-async def test_runpods_dialect_delivers_every_kind(client: Client) -> None:
-    """Clips and sounds are whole under `images`, with their subfolder, and texts under `texts`."""
+async def test_the_runpod_dialect_delivers_every_kind(client: Client) -> None:
+    """The runpod dialect returns videos and audio files under `images`, and texts under `texts`."""
     workflow = {**WORKFLOW, "1": {"class_type": "EmptyImage", "inputs": {**FRAMES, "color": 0xFF00}}}
     workflow["2"] = {"class_type": "EmptyAudio", "inputs": {**SOUND, "duration": 1.25}}
     _, native = await client.post("/generate/sync", {"workflow": workflow})
     _, body = await client.post("/generate/sync", {"input": {"workflow": workflow}})
-    files = [one for one in native["outputs"] if one["kind"] != "text"]
-    assert [kind_of(one["filename"]) for one in body["images"]] == [one["kind"] for one in files]
-    for one, expected in zip(body["images"], files, strict=True):
-        assert (one["type"], len(base64.b64decode(one["data"]))) == ("base64", expected["bytes"])
+    files = [item for item in native["outputs"] if item["kind"] != "text"]
+    assert [kind_of(item["filename"]) for item in body["images"]] == [item["kind"] for item in files]
+    for item, expected in zip(body["images"], files, strict=True):
+        assert (item["type"], len(base64.b64decode(item["data"]))) == ("base64", expected["bytes"])
     assert body["images"][0]["subfolder"] == "clips"
     assert body["texts"] == [{"node_id": "15", "text": "a text"}]

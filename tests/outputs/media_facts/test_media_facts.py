@@ -1,4 +1,4 @@
-"""Width, height and length are what the file says, and no file makes the worker raise, wait or read without end."""
+"""media_facts returns width, height and duration, and never raises, waits or reads without a limit."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def facts(path: Path, data: bytes, head: int = HEAD) -> MediaFacts:
 
 @pytest.mark.parametrize("name", SAMPLES)
 @pytest.mark.parametrize("head", [HEAD, 64])
-def test_what_a_file_is(tmp_path: Path, name: str, head: int) -> None:
-    """Pixels and seconds of each format, whether its headers are in the first bytes or have to be read."""
+def test_facts_of_each_format(tmp_path: Path, name: str, head: int) -> None:
+    """media_facts returns pixels and seconds, whether the headers are in the first bytes or later."""
     make, expected = SAMPLES[name]
     assert astuple(facts(tmp_path / name, make(), head)) == expected
 
 
-def test_a_film_of_four_gigabytes_is_read_at_its_end(tmp_path: Path) -> None:
-    """The data is skipped, however long it is."""
+def test_a_video_of_four_gigabytes_is_read_at_its_end(tmp_path: Path) -> None:
+    """media_facts skips the data of a large MP4 to read its headers at the end."""
     whole = mp4()
     start, size = whole.index(b"moov") - 4, 4 * 1024**3
     path = tmp_path / "long.mp4"
@@ -52,8 +52,8 @@ def test_a_film_of_four_gigabytes_is_read_at_its_end(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_a_broken_file_raises_nothing(tmp_path: Path, name: str) -> None:
-    """Cut off anywhere, or with any of its bytes changed: what can be read is, and the rest is not known."""
+def test_a_damaged_file_raises_nothing(tmp_path: Path, name: str) -> None:
+    """media_facts returns the readable facts of a file that is truncated or has changed bytes."""
     whole, random, path = SAMPLES[name][0](), Random(name), tmp_path / name
     for length in {random.randrange(len(whole)) for _ in range(30)}:
         facts(path, whole[:length], random.choice([HEAD, 32]))
@@ -70,17 +70,17 @@ def test_a_broken_file_raises_nothing(tmp_path: Path, name: str) -> None:
 
 @settings(deadline=None, max_examples=300)
 @given(st.sampled_from(range(len(SIGNATURES) + len(BY_EXTENSION))), st.binary(max_size=300))
-def test_any_bytes_behind_a_mark_raise_nothing(
+def test_any_bytes_after_a_signature_raise_nothing(
     tmp_path_factory: pytest.TempPathFactory, which: int, data: bytes
 ) -> None:
-    """What begins as one of the formats and goes on as anything."""
+    """media_facts does not raise for random bytes after the signature of a format."""
     place, mark = SIGNATURES[which][:2] if which < len(SIGNATURES) else (0, b"")
     name = "a" if which < len(SIGNATURES) else f"a{[*BY_EXTENSION][which - len(SIGNATURES)]}"
     facts(tmp_path_factory.mktemp("any") / name, bytes(place) + mark + data)
 
 
-class Counted(io.RawIOBase):
-    """A file without an end in sight: one pattern again and again. It counts what is read of it."""
+class CountingFile(io.RawIOBase):
+    """A file that repeats one pattern without end, and counts the bytes that are read."""
 
     def __init__(self, pattern: bytes) -> None:
         self._pattern = pattern
@@ -122,10 +122,10 @@ ENDLESS: dict[str, tuple[bytes, bytes]] = {
 
 
 @pytest.mark.parametrize("name", ENDLESS)
-def test_a_file_without_an_end_is_given_up(name: str) -> None:
-    """At most 16 MiB are read, in less than a second, whatever the file makes of itself."""
+def test_an_endless_file_is_not_read_forever(name: str) -> None:
+    """media_facts reads at most 16 MiB of a file, in less than a second."""
     mark, pattern = ENDLESS[name]
-    file = Counted(pattern)
+    file = CountingFile(pattern)
     parsers: list[Parser] = [parser for place, known, parser in SIGNATURES if mark.startswith(known, place)]
     parsers += [BY_EXTENSION[f".{name.split(maxsplit=1)[0]}"]] if not parsers else []
     began = time.process_time()
@@ -137,8 +137,8 @@ def test_a_file_without_an_end_is_given_up(name: str) -> None:
     assert time.process_time() - began < 1
 
 
-def test_a_small_file_is_worth_few_reads(tmp_path: Path) -> None:
-    """It is read on the event loop: 256 KiB of the smallest boxes there are take no more than some milliseconds."""
+def test_a_small_file_allows_few_reads(tmp_path: Path) -> None:
+    """media_facts reads 256 KiB of very small boxes in a few milliseconds, because it runs on the event loop."""
     source = MediaSource(io.BytesIO(), b"", HEAD)
     data = box(b"ftyp", b"isom") + box(b"free", b"") * (HEAD // 8)
     began = time.process_time()
@@ -150,8 +150,8 @@ def test_a_small_file_is_worth_few_reads(tmp_path: Path) -> None:
         source.read(0, 0)
 
 
-def test_nothing_is_said_of_a_size_that_no_picture_has(tmp_path: Path) -> None:
-    """Zero, and what is beyond 16 million pixels a side."""
+def test_an_impossible_size_is_ignored(tmp_path: Path) -> None:
+    """media_facts ignores a size of 0, and one above 16 million pixels a side."""
     for sides in ((0, 32), (1 << 25, 32)):
         data = mp4().replace(struct.pack(">2I", SIZE[0] << 16, SIZE[1] << 16), struct.pack(">2I", 0, sides[1] << 16))
         assert facts(tmp_path / "a.mp4", data).width is None

@@ -1,4 +1,4 @@
-"""The worker's certificate: asked for from a signer on this machine, checked, kept, made anew."""
+"""The worker's certificate: signed by a simulated signer, checked, kept and renewed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def vast() -> AsyncIterator[LocalVast]:
 
 @pytest.fixture
 def pair(tmp_path: Path) -> CertificatePair:
-    """As in the image: what the SDK reads are links into the state folder, which is still empty."""
+    """Return a pair whose paths are links into an empty state folder, as in the image."""
     links = CertificatePair(tmp_path / "etc" / "instance.crt", tmp_path / "etc" / "instance.key")
     (tmp_path / "etc").mkdir()
     for link in (links.certificate, links.key):
@@ -43,7 +43,7 @@ async def signed(pair: CertificatePair, vast: LocalVast, timeout_s: float = 8.0)
 
 
 async def reached(pair: CertificatePair, vast: LocalVast) -> None:
-    """A client that trusts Vast's root, and checks names, gets through to a server with this pair."""
+    """Check that a client which trusts Vast's root reaches a server with this pair."""
     mine = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     mine.load_cert_chain(pair.certificate, pair.key)
     server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=mine)
@@ -57,7 +57,7 @@ async def reached(pair: CertificatePair, vast: LocalVast) -> None:
 
 
 async def test_clients_trust_what_was_signed(vast: LocalVast, pair: CertificatePair) -> None:
-    """Through the links, for this instance, the key for its owner's eyes only, nothing left beside them."""
+    """A signed pair is trusted by clients, is written through links, and has a private key file."""
     await signed(pair, vast)
     await reached(pair, vast)
     assert vast.certificate_requests == [7]
@@ -68,7 +68,7 @@ async def test_clients_trust_what_was_signed(vast: LocalVast, pair: CertificateP
 
 
 async def test_a_good_pair_is_kept_over_restarts(vast: LocalVast, pair: CertificatePair) -> None:
-    """A second start asks nobody."""
+    """A second start keeps a valid pair without a request."""
     await signed(pair, vast)
     before = pair.certificate.read_bytes()
     await signed(pair, vast)
@@ -76,10 +76,8 @@ async def test_a_good_pair_is_kept_over_restarts(vast: LocalVast, pair: Certific
 
 
 @pytest.mark.parametrize("spoil", ["key", "certificate", "other", "address"])
-async def test_a_pair_that_is_no_good_is_made_anew(
-    vast: LocalVast, pair: CertificatePair, tmp_path: Path, spoil: str
-) -> None:
-    """Half of it gone, junk, another key's, or for an address that this instance no longer has."""
+async def test_an_unusable_pair_is_replaced(vast: LocalVast, pair: CertificatePair, tmp_path: Path, spoil: str) -> None:
+    """A pair that is incomplete, invalid, or for another key or address is replaced."""
     vast.configure(RouterFaultConfig(sign_host="203.0.113.9" if spoil == "address" else "127.0.0.1"))
     if spoil == "address":
         with pytest.raises(StartupError):
@@ -102,7 +100,7 @@ async def test_a_pair_that_is_no_good_is_made_anew(
 
 
 async def test_a_signer_that_fails_is_asked_again(vast: LocalVast, pair: CertificatePair) -> None:
-    """Twice refused, the third answer is taken."""
+    """The request is retried after two failures."""
     vast.configure(RouterFaultConfig(sign_failures=2))
     await signed(pair, vast)
     assert vast.certificate_requests == [7, 7, 7]
@@ -112,26 +110,26 @@ async def test_a_signer_that_fails_is_asked_again(vast: LocalVast, pair: Certifi
     ("fault_config", "words"),
     [
         (RouterFaultConfig(sign_status=429), "HTTP 429"),
-        (RouterFaultConfig(sign_page=True), "it is no certificate: '<html>Sign in</html>'"),
+        (RouterFaultConfig(sign_page=True), "it is not a certificate: '<html>Sign in</html>'"),
         (
             RouterFaultConfig(sign_host="203.0.113.9"),
-            r"it is for 203\.0\.113\.9 and not for 127\.0\.0\.1 \(PUBLIC_IPADDR\)",
+            r"it names 203\.0\.113\.9 and not 127\.0\.0\.1 \(PUBLIC_IPADDR\)",
         ),
-        (RouterFaultConfig(sign_life_s=-3600), "it ended at "),
+        (RouterFaultConfig(sign_life_s=-3600), "it expired at "),
     ],
 )
-async def test_an_answer_that_is_no_good_ends_the_start(
+async def test_an_unusable_certificate_ends_the_start(
     vast: LocalVast, pair: CertificatePair, fault_config: RouterFaultConfig, words: str
 ) -> None:
-    """Within the time limit, with the last reason; nothing is written that clients would refuse."""
+    """Without a usable certificate in time, the start fails with the last reason and writes nothing."""
     vast.configure(fault_config)
     with pytest.raises(StartupError, match=f"no certificate within 0.5 s: .*{words}"):
         await signed(pair, vast, 0.5)
     assert not pair.certificate.exists()
 
 
-async def test_an_old_certificate_serves_when_nobody_signs(vast: LocalVast, pair: CertificatePair) -> None:
-    """In the last third of its life a new one is asked for; until its end the old one is better than no worker."""
+async def test_a_certificate_that_cannot_be_renewed_is_kept(vast: LocalVast, pair: CertificatePair) -> None:
+    """A certificate that cannot be renewed is used until its end."""
     vast.configure(RouterFaultConfig(sign_life_s=10_000))  # it began a day before, so little of its life is left
     made = await signed(pair, vast)
     vast.configure(RouterFaultConfig(sign_status=503))
@@ -141,17 +139,17 @@ async def test_an_old_certificate_serves_when_nobody_signs(vast: LocalVast, pair
     assert await signed(pair, vast) != made
 
 
-async def test_no_place_for_it_is_told_before_anybody_is_asked(vast: LocalVast, tmp_path: Path) -> None:
-    """With the path, where it leads, and what can be done."""
+async def test_an_unwritable_path_is_an_error_before_any_request(vast: LocalVast, tmp_path: Path) -> None:
+    """A path that is not writable is an error with its target and a cure, before any request."""
     link = tmp_path / "instance.crt"
     link.symlink_to("/proc/nowhere/instance.crt")
-    with pytest.raises(StartupError, match=r"instance.crt -> /proc/nowhere/instance.crt can't be written .*USE_SSL"):
+    with pytest.raises(StartupError, match=r"written to .*instance.crt -> /proc/nowhere/instance.crt .*USE_SSL"):
         await signed(CertificatePair(link, tmp_path / "instance.key"), vast)
     assert vast.certificate_requests == []
 
 
-async def test_a_worn_certificate_waits_for_a_quiet_moment() -> None:
-    """It is not worth a running job."""
+async def test_a_renewal_waits_for_running_jobs() -> None:
+    """A renewal waits for running jobs."""
     from worker.platforms.vast.certificate import Certificate
 
     busy = asyncio.Event()

@@ -1,4 +1,4 @@
-"""The page about Vast says what is: every setting, every trap, every test by a name that exists."""
+"""docs/vast.md agrees with the code and the tests."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ PAGE = (ROOT / "docs" / "vast.md").read_text("utf-8")
 
 
 def test_every_setting_is_described() -> None:
-    """The table is the settings' own."""
+    """The table has the settings of the code."""
     rows = [f"| `{env}` | {default + ' ' if default else ''}| {text} |" for env, default, text in VastSettings.table()]
     assert [row for row in rows if row not in PAGE] == []
 
 
 def test_every_trap_has_its_row() -> None:
-    """T1 to T47, in order."""
+    """The table has T1 to T47, in order."""
     numbers = [int(number) for number in re.findall(r"^\| T(\d+) \|", PAGE, re.MULTILINE)]
     assert numbers == list(range(1, 48))
 
 
 def test_every_test_that_is_named_exists() -> None:
-    """A guard that was renamed or removed is noticed."""
+    """Every test that the page names exists."""
     folders = (ROOT / "tests" / "platforms", ROOT / "tests" / "fleet", ROOT / "tests" / "simulators")
     tests = "".join(path.read_text("utf-8") for folder in folders for path in folder.rglob("test_*.py"))
     named = set(re.findall(r"`(test_\w+)`", PAGE))

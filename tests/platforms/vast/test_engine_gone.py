@@ -1,4 +1,4 @@
-"""A ComfyUI that does not come back is the autoscaler's business too."""
+"""Reports to the autoscaler when ComfyUI does not come back."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def vast() -> AsyncIterator[LocalVast]:
 
 
 async def test_requests_wait_while_comfyui_starts_again(vast: LocalVast, spawn: Spawn, tmp_path: Path) -> None:
-    """They are load and not refusals, and run once it is back: the router must not take this worker for an idle one."""
+    """Requests wait as load while ComfyUI restarts, and run afterwards."""
     with start_engine(tmp_path / "engine") as own:
         await start_worker(spawn, vast, own, 1, tmp_path / "state")
         await vast.record.until(loaded(1))
@@ -44,7 +44,7 @@ async def test_requests_wait_while_comfyui_starts_again(vast: LocalVast, spawn: 
 
 
 async def test_what_comfyui_said_last_reaches_the_autoscaler(vast: LocalVast, spawn: Spawn, tmp_path: Path) -> None:
-    """The process ends, long before the time of a start is over, and says why in ComfyUI's own words."""
+    """The worker exits early and reports ComfyUI's last message."""
     comfyui = tmp_path / "ComfyUI"
     comfyui.mkdir()
     (comfyui / "main.py").write_text("raise SystemExit('no CUDA device')")
@@ -58,7 +58,7 @@ async def test_what_comfyui_said_last_reaches_the_autoscaler(vast: LocalVast, sp
 async def test_one_of_two_engines_takes_its_half_of_the_speed_away(
     vast: LocalVast, spawn: Spawn, tmp_path: Path
 ) -> None:
-    """The benchmark adds the speeds of both; when one is gone the autoscaler soon reads half, and jobs still run."""
+    """When one of two engines is gone, half of the speed is reported, and jobs still run."""
     state = tmp_path / "state"
     env = {"WORKER_COMFYUI": "embedded", "WORKER_GPUS": "2", "WORKER_STATE": str(state), "WORKER_BENCHMARK_RUNS": "1"}
     await spawn("comfy_worker.py", {**await vast.worker_env(1), "WORKER_VAST_HOST": "127.0.0.1", **env})

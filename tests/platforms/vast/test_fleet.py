@@ -13,7 +13,7 @@ from worker.simulators import vast_router
 
 
 async def test_two_workers_share_the_work(engine: EngineHandle, tmp_path: Path) -> None:
-    """Both answer, each is told of with its own numbers, and together they served everything once."""
+    """Both workers serve requests and report their own numbers, without duplicates."""
     async with AsyncExitStack() as stack:
         vast = await stack.enter_async_context(vast_router.serve())
         spawn = await stack.enter_async_context(processes(tmp_path))

@@ -1,4 +1,4 @@
-"""The SDK's signature check in OpenSSL decides as the SDK's own."""
+"""The signature check in OpenSSL has the results of the SDK's own."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GOOD = base64.b64decode(SIGNER.sign(URL))
 
 
 def accepts(keys: Any, signatures: Any, signature: bytes, url: str) -> bool:
-    """As the SDK asks."""
+    """Return whether a signature is accepted, checked as the SDK does."""
     message = json.dumps({"url": url}, indent=4, sort_keys=True)
     try:
         signatures.new(keys.import_key(SIGNER.public_pem)).verify(SHA256.new(message.encode()), signature)
@@ -49,13 +49,13 @@ def accepts(keys: Any, signatures: Any, signature: bytes, url: str) -> bool:
     ids=["good", "another url", "another key", "a bit", "short", "long", "too large", "zero", "empty"],
 )
 def test_both_decide_the_same(signature: bytes, url: str, good: bool) -> None:
-    """A signature is accepted where PyCryptodome accepts it, and a refusal is an exception that the SDK catches."""
+    """Both checks accept the same signatures, and a rejection is an exception that the SDK catches."""
     assert accepts(RSA, pkcs1_15, signature, url) is good
     assert accepts(RsaKeys, Pkcs1v15, signature, url) is good
 
 
 def test_what_is_no_rsa_key_is_refused() -> None:
-    """The ValueError is what the SDK expects where it fetches the key."""
+    """A key that is not RSA raises ValueError, as the SDK expects."""
     curve = ec.generate_private_key(ec.SECP256R1()).public_key()
     pem = curve.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     for text in (pem, "", "no key"):
@@ -64,7 +64,7 @@ def test_what_is_no_rsa_key_is_refused() -> None:
 
 
 def test_the_sdk_has_the_names_that_are_replaced() -> None:
-    """Its backend module finds key and check under them; another module is left alone."""
+    """The SDK's backend has the replaced names; other modules are not changed."""
     assert {"RSA", "pkcs1_15"} <= vars(backend).keys()
     other = ModuleType("other")
     verify_with_openssl(other)

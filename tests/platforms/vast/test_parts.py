@@ -1,4 +1,4 @@
-"""Small parts of the adapter, each on its own: settings, score file, opening of a stream, logging."""
+"""Parts of the adapter: settings, score file, failure report, logging."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ ENV = {
 }
 
 
-def test_settings_are_what_vast_says() -> None:
-    """The public URL is the mapped port's; of several report addresses the first is asked for the key (T8)."""
+def test_settings_come_from_vasts_variables() -> None:
+    """The public URL has the mapped port, and the key comes from the first address (T8)."""
     settings = VastSettings.from_env(ENV)
     assert settings.public_url == "https://203.0.113.7:41000"
     assert settings.autoscaler == "https://run.vast.ai"
@@ -33,7 +33,7 @@ def test_settings_are_what_vast_says() -> None:
 
 
 def test_what_a_template_need_not_set_has_vasts_defaults() -> None:
-    """Port 3000, Vast's autoscaler and TLS; the SDK, which has other defaults, is handed the same values."""
+    """Unset variables have Vast's defaults, which the SDK gets too."""
     settings = VastSettings.from_env(
         {"CONTAINER_ID": "42", "PUBLIC_IPADDR": "203.0.113.7", "VAST_TCP_PORT_3000": "41000"}
     )
@@ -46,16 +46,16 @@ def test_what_a_template_need_not_set_has_vasts_defaults() -> None:
     }
 
 
-def test_the_environment_decides_where_nobody_does() -> None:
-    """`auto` is Vast where both of its variables are set, and nothing else; a platform that is named stays."""
+def test_auto_selects_vast_by_its_variables() -> None:
+    """`auto` selects Vast only with both variables, and a named platform stays."""
     assert choose("auto", ENV).platform.name == "vast"
     assert choose("none", ENV).platform.name == "none"
     half = choose("auto", {"CONTAINER_ID": "42"})
     assert (half.platform.name, half.reason) == ("none", "Vast's PUBLIC_IPADDR not set")
 
 
-def test_a_report_needs_nothing_but_a_number() -> None:
-    """Half an environment is enough to complain in; without the number nobody would know of whom it is."""
+def test_a_failure_report_needs_only_the_instance_number() -> None:
+    """A failure report needs only the instance's number."""
     assert report_body({"CONTAINER_ID": "7"}, "why") == {
         "id": 7,
         "mtoken": "",
@@ -71,20 +71,20 @@ def test_a_report_needs_nothing_but_a_number() -> None:
 
 @pytest.mark.parametrize(("name", "text"), [("CONTAINER_ID", "x"), ("WORKER_BENCHMARK_TIMEOUT", "soon")])
 def test_a_setting_that_cannot_be_read_is_named(name: str, text: str) -> None:
-    """The message holds the variable and its value."""
+    """The error for an invalid setting has the variable and its value."""
     with pytest.raises(StartupError, match=f"{name}='{text}'"):
         VastSettings.from_env({**ENV, name: text})
 
 
 def test_every_setting_is_in_the_table() -> None:
-    """Each has a sentence for the docs."""
+    """Each setting has a sentence for the docs."""
     rows = list(VastSettings.table())
     assert len(rows) == len(VastSettings.__slots__)
     assert all(help_text for _, _, help_text in rows)
 
 
 def test_a_score_is_good_for_its_image_gpu_and_workflow_only(tmp_path: Path) -> None:
-    """Another of either is measured again; a broken file too."""
+    """A score is invalid for another image, GPU or workflow, and in a damaged file."""
     benchmark = Benchmark.read(VastSettings.from_env(ENV))
     key = benchmark.key("sha256:a", "RTX 4090")
     ScoreFile(tmp_path, key).write(51.5)
@@ -97,8 +97,8 @@ def test_a_score_is_good_for_its_image_gpu_and_workflow_only(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("text", [None, "{", "[]"])
-def test_a_benchmark_file_that_is_none_is_named(tmp_path: Path, text: str | None) -> None:
-    """Missing, broken, not a workflow."""
+def test_an_invalid_benchmark_file_is_named(tmp_path: Path, text: str | None) -> None:
+    """A missing or invalid benchmark file is named in the error."""
     path = tmp_path / "bench.json"
     if text is not None:
         path.write_text(text)
@@ -107,7 +107,7 @@ def test_a_benchmark_file_that_is_none_is_named(tmp_path: Path, text: str | None
 
 
 def test_the_root_logger_stays_as_it_was() -> None:
-    """The SDK sets it and all its handlers to DEBUG, and adds one (T29)."""
+    """The SDK's changes of the root logger are undone (T29)."""
     root = logging.getLogger()
     before = (root.level, [(handler, handler.level) for handler in root.handlers])
     added = logging.NullHandler()

@@ -32,10 +32,10 @@ class FrameSocket:
         self.frames.append(frame)
         return frame
 
-    async def until(self, wanted: Callable[[Any], bool]) -> list[Any]:
+    async def until(self, matches: Callable[[Any], bool]) -> list[Any]:
         """Read until a frame matches, and return all frames read since the call."""
         start = len(self.frames)
-        while not wanted(await self.read()):
+        while not matches(await self.read()):
             pass
         return self.frames[start:]
 

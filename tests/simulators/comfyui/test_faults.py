@@ -187,12 +187,12 @@ async def test_drop_and_deaf_faults_of_websockets(tmp_path: Path) -> None:
         async with engine.socket() as socket:
             prompt_id = await engine.post(faulty("deaf"))
             await engine.ended(prompt_id)
-            heard = []
+            received = []
             with suppress(TimeoutError):
                 while True:
                     frame = (await socket.receive(0.2)).json()
-                    heard.append((frame["type"], frame["data"].get("prompt_id")))
-            assert ("execution_success", prompt_id) not in heard
+                    received.append((frame["type"], frame["data"].get("prompt_id")))
+            assert ("execution_success", prompt_id) not in received
 
 
 async def test_late_fault_delays_the_history(tmp_path: Path) -> None:
@@ -219,6 +219,6 @@ async def test_errors_fault_returns_500(tmp_path: Path) -> None:
 async def test_slow_fault_waits_before_a_node(tmp_path: Path) -> None:
     """`slow` waits the given seconds before a node."""
     async with open_session(tmp_path, "--fault", "slow@EmbeddedSleep;seconds=0.4") as engine:
-        began = asyncio.get_running_loop().time()
+        started = asyncio.get_running_loop().time()
         assert await engine.failed(slow(0)) == ""
-        assert asyncio.get_running_loop().time() - began >= 0.4
+        assert asyncio.get_running_loop().time() - started >= 0.4

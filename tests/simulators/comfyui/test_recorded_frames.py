@@ -49,8 +49,8 @@ async def _listen(sockets: ReplaySockets, clients: dict[str, bool]) -> None:
         if modern:
             await sockets.send(client, FLAGS)
     greetings = {client: 1 + modern for client, modern in clients.items()}
-    heard = sockets.frames
-    await sockets.until(lambda: all(len(heard[client]) >= count for client, count in greetings.items()), PATIENCE_S)
+    received = sockets.frames
+    await sockets.until(lambda: all(len(received[client]) >= count for client, count in greetings.items()), PATIENCE_S)
 
 
 async def _job(sockets: ReplaySockets, session: aiohttp.ClientSession, url: str, number: int, recorded: Any) -> None:

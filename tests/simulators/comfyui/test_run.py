@@ -83,5 +83,5 @@ async def test_text_instead_of_an_image_fails_in_the_node(client: EngineClient) 
     workflow["2"]["inputs"]["images"] = "1"
     entry = await client.run(workflow)
     name, error = entry["status"]["messages"][-1]
-    found = error["exception_type"], error["exception_message"].strip(), error["node_id"]
-    assert (name, *found) == ("execution_error", "AttributeError", "'str' object has no attribute 'shape'", "2")
+    failure = error["exception_type"], error["exception_message"].strip(), error["node_id"]
+    assert (name, *failure) == ("execution_error", "AttributeError", "'str' object has no attribute 'shape'", "2")

@@ -54,16 +54,16 @@ async def test_sampler_reports_each_step_with_a_preview(client: EngineClient, sa
     socket = await client.listen("A", modern=True)
     graph = text_to_image(sampler)
     frames = await socket.until_ended(await client.submit(graph, extra_data={"preview_method": "auto"}))
-    said = order(frames)
-    start = said.index("executing:3") + 1
-    assert said[start : start + 3 * steps] == STEP * steps
+    names = order(frames)
+    start = names.index("executing:3") + 1
+    assert names[start : start + 3 * steps] == STEP * steps
     values = [frame["data"]["value"] for frame in frames if is_event(frame, "progress")]
     assert values == [1, 2, 3, 3][:steps]
-    shown = next(frame for frame in frames if isinstance(frame, bytes))
-    length = int.from_bytes(shown[4:8], "big")
-    metadata = json.loads(shown[8 : 8 + length])
+    preview = next(frame for frame in frames if isinstance(frame, bytes))
+    length = int.from_bytes(preview[4:8], "big")
+    metadata = json.loads(preview[8 : 8 + length])
     assert (metadata["node_id"], metadata["image_type"]) == ("3", "image/jpeg")
-    assert Image.open(BytesIO(shown[8 + length :])).size == (512, 341)
+    assert Image.open(BytesIO(preview[8 + length :])).size == (512, 341)
 
 
 PREVIEW_METHODS = {
@@ -81,12 +81,12 @@ PREVIEW_METHODS = {
 async def test_previews_depend_on_method_and_feature_flag(client: EngineClient, start: EngineFactory) -> None:
     """Previews need a method. Clients without the metadata flag get the old frame after `progress`."""
     socket = await client.listen("A")
-    for seed, (method, wanted) in enumerate(PREVIEW_METHODS.items()):
+    for seed, (method, has_preview) in enumerate(PREVIEW_METHODS.items()):
         prompt_id = await client.submit(text_to_image(seed=seed), extra_data={"preview_method": method})
-        said = order(await socket.until_ended(prompt_id))
-        first = ["progress_state", "progress", "BIN1" if wanted else "progress_state"]
-        assert said[said.index("executing:3") + 1 :][:3] == first, method
-        assert said.count("progress") == 3
+        names = order(await socket.until_ended(prompt_id))
+        first = ["progress_state", "progress", "BIN1" if has_preview else "progress_state"]
+        assert names[names.index("executing:3") + 1 :][:3] == first, method
+        assert names.count("progress") == 3
     async with start(preview_method="auto") as other:
         listening = await other.listen("A")
         assert "BIN1" in order(await listening.until_ended(await other.submit(text_to_image())))
@@ -114,9 +114,9 @@ async def test_simulated_image_has_the_latents_size(client: EngineClient) -> Non
 def test_placeholders_depend_on_the_trace() -> None:
     """Another text gives another placeholder, and the frames of a video differ."""
     trace = Trace(seed=1, steps=2, text="a")
-    (one,) = placeholder.draw((64, 64), trace)
-    (two,) = placeholder.draw((64, 64), Trace(seed=1, steps=2, text="b"))
-    assert one.tobytes() != two.tobytes()
+    (first_image,) = placeholder.draw((64, 64), trace)
+    (second_image,) = placeholder.draw((64, 64), Trace(seed=1, steps=2, text="b"))
+    assert first_image.tobytes() != second_image.tobytes()
     first, second = placeholder.draw((64, 64), trace, 2)
     assert first.tobytes() != second.tobytes()
 
@@ -140,12 +140,12 @@ async def test_simulated_work_takes_time_at_a_finite_speed(start: EngineFactory)
     """At a finite speed a model load takes time, and a sampler can be interrupted."""
     async with start(speed=5.0) as client:
         socket = await client.listen("A")
-        began = time.perf_counter()
+        started = time.perf_counter()
         graph = text_to_image(steps=10_000)
         graph["5"]["inputs"] |= {"width": 1024, "height": 1024}
         prompt_id = await client.submit(graph)
         await socket.until(lambda frame: is_event(frame, "progress"))
-        assert time.perf_counter() - began > 0.3
+        assert time.perf_counter() - started > 0.3
         await client.post("/interrupt")
         async with asyncio.timeout(3):
             frames = await socket.until_ended(prompt_id)

@@ -49,8 +49,8 @@ async def test_a_path_is_reported_as_text(client: EngineClient) -> None:
 
 async def test_any_object_can_be_reported(client: EngineClient) -> None:
     """EmbeddedReport reports any object. As in ComfyUI, a string is split, and a number fails the node."""
-    shown = {"value": [5, True, {"a": 1}], "text": "ab"}
-    entry = await client.run({"2": {"class_type": "EmbeddedReport", "inputs": {"json": json.dumps(shown)}}})
+    reported = {"value": [5, True, {"a": 1}], "text": "ab"}
+    entry = await client.run({"2": {"class_type": "EmbeddedReport", "inputs": {"json": json.dumps(reported)}}})
     assert entry["outputs"] == {"2": {"value": [5, True, {"a": 1}], "text": ["a", "b"]}}
     entry = await client.run({"2": {"class_type": "EmbeddedReport", "inputs": {"json": '{"value": 5}'}}})
     assert entry["status"]["messages"][-1][1]["exception_type"] == "TypeError"

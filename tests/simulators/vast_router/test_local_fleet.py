@@ -1,4 +1,4 @@
-"""Workers behind a local Vast, and Vast's own client as this project calls it."""
+"""Workers behind a simulated Vast, and this project's use of Vast's own client."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def serve(state: Path, comfyui: object) -> list[str]:
     return ["serve", "--platform", "vast", "--comfyui", str(comfyui), *place]
 
 
-async def test_an_answer_that_comes_too_early_is_followed_to_its_result(engine: EngineHandle, tmp_path: Path) -> None:
-    """A worker answers 202 after 0.3 s; the caller waits for the job at that worker, in either shape."""
+async def test_a_202_is_followed_to_its_result(engine: EngineHandle, tmp_path: Path) -> None:
+    """After a 202, the client follows the job at its worker, in either dialect."""
     env = environment(WORKER_SYNC_LIMIT="0.3", WORKER_BENCHMARK_RUNS="1")
     async with start_fleet([serve(tmp_path / "state", engine.url)], env, logs=tmp_path) as found:
         await found.ready(20)
@@ -39,14 +39,14 @@ async def test_an_answer_that_comes_too_early_is_followed_to_its_result(engine: 
 
 
 async def test_a_worker_that_ends_early_is_quoted(tmp_path: Path) -> None:
-    """Its last words are in the error, at once and not after the whole patience."""
+    """The error for a worker that exits early has the end of its log, at once."""
     async with start_fleet([serve(tmp_path / "state", tmp_path)], environment(), logs=tmp_path) as found:
         with pytest.raises(StartupError, match=r"worker 1 exited before it was ready:(?s:.*)has no main\.py"):
             await found.ready(20)
 
 
 def test_every_event_has_a_mark_of_its_own() -> None:
-    """Vast's client drops the names of events: one without a mark would be taken for the result."""
+    """Every event is identified by a field of its data."""
     named = {JobAccepted: "accepted", StateChanged: "state", NodeStarted: "node", StepDone: "step"}
     named |= {PreviewReady: "preview", OutputReady: "output"}
     assert set(named.values()) == set(MARKS)

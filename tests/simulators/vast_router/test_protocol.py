@@ -1,4 +1,4 @@
-"""The stand-in under Vast's own unmodified client and SDK worker: the fidelity list, one switch a test."""
+"""The simulated router with Vast's own client and SDK worker, one switch in each test."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def pair(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalVast]:
-    """Two plain SDK workers behind one stand-in, with TLS as at Vast."""
+    """Two plain SDK workers behind one simulated router, with TLS."""
     async with AsyncExitStack() as stack:
         vast = await stack.enter_async_context(vast_router.serve(tls=True))
         for worker_id in (1, 2):
@@ -35,14 +35,14 @@ async def pair(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalV
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def vast(pair: LocalVast) -> AsyncIterator[LocalVast]:
-    """The pair, behaving well again and at rest after each test."""
+    """The pair, reset and idle after each test."""
     yield pair
     pair.configure(RouterFaultConfig())
     await pair.record.until(at_rest)
 
 
 def at_rest(record: ReportLog) -> bool:
-    """Everything that was given out came back. (The load may be told late: the SDK loses the wish to report, T11.)"""
+    """Return whether all requests are done. A report of the load may be late (T11)."""
     return {idx for idx, _ in record.routed} <= {gone.request_idx for gone in record.deletions}
 
 
@@ -54,7 +54,7 @@ async def ask(vast: LocalVast, payload: dict[str, object] | None = None, **optio
 
 
 async def test_a_request_goes_round_over_tls(vast: LocalVast) -> None:
-    """The client trusts the stand-in's root, reaches the worker at its mapped port, and the request is deleted once."""
+    """A request reaches the worker at its mapped port over TLS and is deleted once."""
     result = await ask(vast)
     assert result["response"] == {"echo": {"a": 1}}
     assert str(result["url"]).startswith("https://127.0.0.1:")
@@ -63,8 +63,8 @@ async def test_a_request_goes_round_over_tls(vast: LocalVast) -> None:
     assert [gone.status for gone in vast.record.deletions if gone.request_idx == number] == ["Success"]
 
 
-async def test_the_certificate_is_no_good_to_who_does_not_know_the_root(vast: LocalVast) -> None:
-    """Nothing is trusted by luck: a client with the system's roots alone refuses the worker."""
+async def test_a_client_without_the_root_rejects_the_worker(vast: LocalVast) -> None:
+    """A client without the simulator's root rejects the worker."""
     result = await ask(vast)
     async with aiohttp.ClientSession() as session:
         with pytest.raises(aiohttp.ClientConnectorCertificateError):
@@ -72,7 +72,7 @@ async def test_the_certificate_is_no_good_to_who_does_not_know_the_root(vast: Lo
 
 
 async def test_the_first_answers_are_not_ready(vast: LocalVast) -> None:
-    """The client polls with the number it was given, until there is a worker."""
+    """A client polls with its number until there is a worker."""
     vast.configure(RouterFaultConfig(not_ready_answers=2))
     started = time.monotonic()
     result = await ask(vast)
@@ -82,7 +82,7 @@ async def test_the_first_answers_are_not_ready(vast: LocalVast) -> None:
 
 
 async def test_requests_spread_over_workers(vast: LocalVast) -> None:
-    """Six requests at once don't all go to one worker."""
+    """Six requests at once are distributed over the workers."""
     before = len(vast.record.routed)
     await asyncio.gather(*(ask(vast, {"sleep_s": 0.3}) for _ in range(6)))
     assert {worker_id for _, worker_id in list(vast.record.routed)[before:]} == {1, 2}
@@ -91,8 +91,8 @@ async def test_requests_spread_over_workers(vast: LocalVast) -> None:
 @pytest.mark.parametrize(
     "closed", [RouterFaultConfig(max_queue_time_s=-1.0), RouterFaultConfig(silence_s=-1.0)], ids=["full", "silent"]
 )
-async def test_requests_wait_at_the_router_while_no_worker_will_do(vast: LocalVast, closed: RouterFaultConfig) -> None:
-    """Every queue too long, or nobody heard of: the client polls, and is served once that is over."""
+async def test_requests_wait_while_no_worker_is_available(vast: LocalVast, closed: RouterFaultConfig) -> None:
+    """A request waits at the router while no worker is available."""
     vast.configure(closed)
     request = asyncio.create_task(ask(vast))
     await asyncio.sleep(0.5)
@@ -105,22 +105,22 @@ async def test_requests_wait_at_the_router_while_no_worker_will_do(vast: LocalVa
 
 @pytest.mark.parametrize("status", [429, 502])
 async def test_the_client_gives_up_when_the_router_refuses(vast: LocalVast, status: int) -> None:
-    """Any refusal of `/route/` fails the caller's request at the first try."""
+    """Any error of `/route/` fails the request at once."""
     vast.configure(RouterFaultConfig(route_status=status))
     with pytest.raises(RuntimeError, match=str(status)):
         await ask(vast)
 
 
 async def test_a_false_signature_is_refused_by_the_sdk(vast: LocalVast) -> None:
-    """The signature has exactly the form that the SDK checks: another key's is no good, the right one is."""
+    """The SDK accepts the router's signature and rejects one by another key."""
     vast.configure(RouterFaultConfig(true_signature=False))
     assert (await ask(vast))["status"] == 401
     vast.configure(RouterFaultConfig())
     assert (await ask(vast))["ok"]
 
 
-async def test_reports_that_fail_are_made_again(vast: LocalVast) -> None:
-    """While `/worker_status/` answers 503 nothing is told; afterwards the worker says it again."""
+async def test_failed_reports_are_repeated(vast: LocalVast) -> None:
+    """A worker repeats its reports after an outage of `/worker_status/`."""
     vast.configure(RouterFaultConfig(status_status=503))
     await ask(vast)
     before = len(vast.record.statuses)  # now, when a report that was on its way has arrived
@@ -131,7 +131,7 @@ async def test_reports_that_fail_are_made_again(vast: LocalVast) -> None:
 
 
 async def test_a_slow_status_endpoint_loses_work(vast: LocalVast) -> None:
-    """The SDK zeroes its counters after a report is answered, with all that was served meanwhile (trap T18)."""
+    """The SDK loses the work that it counts during a report (T18)."""
     vast.configure(RouterFaultConfig(status_delay_s=0.8))
     before = len(vast.record.statuses)
     for _ in range(3):
@@ -142,8 +142,8 @@ async def test_a_slow_status_endpoint_loses_work(vast: LocalVast) -> None:
     assert sum(said.cur_perf for said in list(vast.record.statuses)[before:]) < 1200
 
 
-async def test_deletions_that_fail_are_made_again(vast: LocalVast) -> None:
-    """A deletion is told until it is heard, and then no more."""
+async def test_failed_deletions_are_repeated(vast: LocalVast) -> None:
+    """A deletion is repeated until it is accepted."""
     vast.configure(RouterFaultConfig(delete_status=500))
     number = (await ask(vast))["request_idx"]
     await asyncio.sleep(1.2)
@@ -154,15 +154,15 @@ async def test_deletions_that_fail_are_made_again(vast: LocalVast) -> None:
 
 
 async def test_the_client_can_list_the_workers(vast: LocalVast) -> None:
-    """`get_endpoint_workers` shows both as idle, with their measured speed."""
+    """`get_endpoint_workers` lists both workers as idle, with their speed."""
     async with vast.client() as client:
         workers = await (await client.get_endpoint("comfy")).get_workers()
     assert sorted((worker.id, worker.status) for worker in workers) == [(1, "idle"), (2, "idle")]
     assert all(worker.measured_perf > 0 for worker in workers)
 
 
-async def test_a_stranger_is_not_routed(vast: LocalVast) -> None:
-    """`/route/` wants the endpoint's own key."""
+async def test_route_needs_the_endpoints_key(vast: LocalVast) -> None:
+    """`/route/` needs the endpoint's own key."""
     async with aiohttp.ClientSession() as session:
         body = {"endpoint": "comfy", "api_key": "wrong", "cost": 1, "request_idx": 0}
         async with session.post(f"{vast.url}/route/", params={"api_key": "wrong"}, json=body) as response:
@@ -170,7 +170,7 @@ async def test_a_stranger_is_not_routed(vast: LocalVast) -> None:
 
 
 async def test_a_public_key_that_comes_late_is_asked_for_again(spawn: Spawn) -> None:
-    """A router that is away at boot: the SDK's worker asks again, after 1, 2 and 4 s, and then serves."""
+    """The SDK's worker retries the public key after 1, 2 and 4 s."""
     async with vast_router.serve(fault_config=RouterFaultConfig(pubkey_status=503)) as late:
         await spawn("plain_worker.py", await late.worker_env(1))
         await late.record.until(loaded(1))

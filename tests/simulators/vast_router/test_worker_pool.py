@@ -1,4 +1,4 @@
-"""Who gets the next request, decided without a clock or a socket."""
+"""The choice of a worker for the next request, without a clock or a socket."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ def chosen(fleet: WorkerPool, now: float = 1.0, max_queue_time_s: float | None =
 
 
 def test_the_worker_that_would_be_done_first_is_chosen() -> None:
-    """Load counts in seconds of the worker's own speed."""
+    """The worker that would finish first is chosen, by the seconds of its load."""
     assert chosen(fleet_of(said(1, cur_load=50.0), said(2, cur_load=60.0, max_perf=100.0))) == 2
 
 
 def test_workers_that_are_loading_broken_or_silent_get_nothing() -> None:
-    """Not loaded, not measured, in error, or not heard of for 30 s: none of them is chosen."""
+    """A worker that is not loaded, not measured, in error or silent for 30 s is not chosen."""
     assert chosen(fleet_of(said(1, loadtime=0.0), said(2, max_perf=0.0), said(3, error_msg="down"))) is None
     assert chosen(fleet_of(said(4)), now=31.0) is None
 
 
 def test_requests_on_their_way_count_until_the_worker_counts_them() -> None:
-    """Two requests between two reports go to two workers; a report that lists a request ends its double counting."""
+    """An assigned request counts until the worker reports it."""
     fleet = fleet_of(said(1), said(2))
     assert chosen(fleet) == 1
     fleet.assign(fleet.members[1], request_idx=7, cost=100.0, now=1.0)
@@ -50,7 +50,7 @@ def test_requests_on_their_way_count_until_the_worker_counts_them() -> None:
 
 
 def test_a_request_that_no_worker_mentions_is_forgotten() -> None:
-    """A client that never came to its worker doesn't block it for ever."""
+    """A request that the worker never reports stops counting."""
     fleet = fleet_of(said(1))
     fleet.assign(fleet.members[1], request_idx=7, cost=100.0, now=0.0)
     fleet.report(said(1), now=FORGET_S)
@@ -59,14 +59,14 @@ def test_a_request_that_no_worker_mentions_is_forgotten() -> None:
 
 
 def test_requests_wait_at_the_router_when_every_queue_is_long() -> None:
-    """With `max_queue_time` nobody gets a request while all have more than that ahead."""
+    """No worker is chosen while all have more than `max_queue_time` of work."""
     fleet = fleet_of(said(1, cur_load=301.0), said(2, cur_load=400.0))
     assert chosen(fleet, max_queue_time_s=30.0) is None
     assert chosen(fleet, max_queue_time_s=31.0) == 1
 
 
 def test_reqnums_are_unique_per_worker() -> None:
-    """A worker keys its requests by reqnum, so no two may be equal."""
+    """Every request of a worker has another reqnum."""
     router = Router("comfy", ReportLog())
     router.fleet.report(said(1), now=0.0)
     answers = [router.route(0, 100.0, 1.0, RouterFaultConfig()) for _ in range(5)]
@@ -74,7 +74,7 @@ def test_reqnums_are_unique_per_worker() -> None:
 
 
 def test_a_retry_keeps_its_number_and_frees_its_first_worker() -> None:
-    """Asked again with its number, a request gets a fresh assignment and counts only there."""
+    """A retry keeps its number and counts only at its new worker."""
     router = Router("comfy", ReportLog())
     for worker_id in (1, 2):
         router.fleet.report(said(worker_id), now=0.0)

@@ -1,4 +1,4 @@
-"""Which inputs of a converted workflow get a fresh seed when a job runs."""
+"""Tests of the seed fields of a conversion."""
 
 from __future__ import annotations
 
@@ -11,19 +11,21 @@ from worker.workflow.editor import convert
 LARGEST = 2**64 - 1
 
 
-def seeds(drawing: WorkflowBuilder) -> tuple[SeedField, ...]:
-    return convert(drawing.saved(), CATALOG).seeds
+def seeds(builder: WorkflowBuilder) -> tuple[SeedField, ...]:
+    """Return the seed fields of a workflow."""
+    return convert(builder.saved(), CATALOG).seeds
 
 
 def drawn(mode: str, kind: str = "Sample") -> WorkflowBuilder:
-    drawing = WorkflowBuilder()
-    drawing.node(1, kind, [7, mode, 20, "fit"])
-    return drawing
+    """Return a workflow with one seed field that has this control."""
+    builder = WorkflowBuilder()
+    builder.node(1, kind, [7, mode, 20, "fit"])
+    return builder
 
 
 @pytest.mark.parametrize("kind", ["Sample", "Number"])
-def test_a_field_that_is_randomized(kind: str) -> None:
-    """The saved value stays in the prompt; `increment` and `decrement` change it only once it was sent."""
+def test_randomized_fields_are_seeds(kind: str) -> None:
+    """convert lists a field as a seed when its control is `randomize`, and keeps its saved value in the prompt."""
     [field] = seeds(drawn("randomize", kind))
     assert (field.node_id, field.max) == ("1", LARGEST)
     assert drawn("randomize", kind).inputs_of(1)[field.input] == 7
@@ -31,48 +33,48 @@ def test_a_field_that_is_randomized(kind: str) -> None:
         assert seeds(drawn(mode, kind)) == ()
 
 
-def test_a_field_of_a_node_that_does_not_run() -> None:
-    """A muted node has no seed."""
-    drawing = drawn("randomize")
-    drawing.nodes[0]["mode"] = 2
-    assert seeds(drawing) == ()
+def test_a_muted_node_has_no_seed() -> None:
+    """convert lists no seeds of a muted node."""
+    builder = drawn("randomize")
+    builder.nodes[0]["mode"] = 2
+    assert seeds(builder) == ()
 
 
-def test_a_linked_field() -> None:
-    """The seed of the node that it is linked to counts, and the mode of that one."""
-    drawing = drawn("randomize")
-    drawing.node(2, "Number", [3, "fixed"])
-    drawing.link(2, 0, 1, "seed", "INT", widget=True)
-    assert seeds(drawing) == ()
-    drawing.nodes[1]["widgets_values"] = [3, "randomize"]
-    assert [(field.node_id, field.input) for field in seeds(drawing)] == [("2", "value")]
+def test_a_linked_seed_field() -> None:
+    """convert lists the seed of the node that a field is linked to, by the control of that node."""
+    builder = drawn("randomize")
+    builder.node(2, "Number", [3, "fixed"])
+    builder.link(2, 0, 1, "seed", "INT", widget=True)
+    assert seeds(builder) == ()
+    builder.nodes[1]["widgets_values"] = [3, "randomize"]
+    assert [(field.node_id, field.input) for field in seeds(builder)] == [("2", "value")]
 
 
 @pytest.mark.parametrize(("mode", "count"), [("randomize", 2), ("fixed", 0), ("increment", 0)])
-def test_a_primitive_feeds_one_seed(mode: str, count: int) -> None:
-    """Its own mode counts, not those of the fields, and all of them get the same seed."""
-    drawing = WorkflowBuilder()
-    drawing.node(5, "PrimitiveNode", [7, mode])
+def test_fields_of_a_primitive_share_a_seed(mode: str, count: int) -> None:
+    """convert uses the control of a primitive and gives all fields that it feeds one source."""
+    builder = WorkflowBuilder()
+    builder.node(5, "PrimitiveNode", [7, mode])
     for number, own in ((1, "fixed"), (2, "randomize")):
-        drawing.node(number, "Sample", [1, own, 20, "fit"])
-        drawing.link(5, 0, number, "seed", "INT", widget=True)
-    found = seeds(drawing)
-    assert len(found) == count
-    assert len({field.source for field in found}) == min(count, 1)
+        builder.node(number, "Sample", [1, own, 20, "fit"])
+        builder.link(5, 0, number, "seed", "INT", widget=True)
+    actual = seeds(builder)
+    assert len(actual) == count
+    assert len({field.source for field in actual}) == min(count, 1)
 
 
-def test_seeds_in_a_subgraph() -> None:
-    """Each instance has its own, and the field that an instance shows feeds all that it is linked to."""
+def test_seeds_in_subgraphs() -> None:
+    """convert lists separate seeds for each instance, and one source for the fields that an instance feeds."""
     inside = WorkflowBuilder("sub")
     for number in (1, 2, 3):
         inside.node(number, "Sample", [1, "randomize", 20, "fit"])
-    inside.port("seed", "INT", (1, "seed"), (2, "seed"), widget=True)
-    drawing = WorkflowBuilder()
-    drawing.definitions.append(inside)
+    inside.add_input("seed", "INT", (1, "seed"), (2, "seed"), widget=True)
+    builder = WorkflowBuilder()
+    builder.definitions.append(inside)
     for number in (7, 8):
-        drawing.node(number, "sub", [5])
-        drawing.nodes[-1]["inputs"] = [{"name": "seed", "type": "INT", "widget": {"name": "seed"}, "link": None}]
-    found = {f"{field.node_id}": field.source for field in seeds(drawing)}
-    assert set(found) == {"7:1", "7:2", "7:3", "8:1", "8:2", "8:3"}
-    assert found["7:1"] == found["7:2"] != found["7:3"]
-    assert found["8:1"] == found["8:2"] != found["7:1"]
+        builder.node(number, "sub", [5])
+        builder.nodes[-1]["inputs"] = [{"name": "seed", "type": "INT", "widget": {"name": "seed"}, "link": None}]
+    actual = {f"{field.node_id}": field.source for field in seeds(builder)}
+    assert set(actual) == {"7:1", "7:2", "7:3", "8:1", "8:2", "8:3"}
+    assert actual["7:1"] == actual["7:2"] != actual["7:3"]
+    assert actual["8:1"] == actual["8:2"] != actual["7:1"]

@@ -1,4 +1,4 @@
-"""Texts, as they are when the prompt is made."""
+"""Tests of the texts that the editor changes: choices, comments and placeholders."""
 
 from __future__ import annotations
 
@@ -28,40 +28,40 @@ from worker.workflow.editor.text import expand_choices
         (r"a\b", r"a\b"),
     ],
 )
-def test_what_is_certain(text: str, drawn: str) -> None:
-    """Comments go, braces open, a backslash keeps what is behind it."""
+def test_texts_with_one_result(text: str, drawn: str) -> None:
+    """expand_choices removes comments, expands braces with one choice, and keeps escaped characters."""
     assert expand_choices(text, Random(0)) == drawn
 
 
-def test_choices_are_drawn() -> None:
-    """Each of them comes up, inner ones too, and nothing else."""
+def test_all_choices_are_drawn() -> None:
+    """expand_choices draws every choice, including nested ones, and nothing else."""
     rng = Random(0)
     assert {expand_choices("{a|b{c|d}|}", rng) for _ in range(100)} == {"a", "bc", "bd", ""}
 
 
-def test_only_where_the_class_asks_for_it() -> None:
-    """Other texts are left alone."""
-    drawing = WorkflowBuilder()
-    drawing.node(1, "Say", ["{a}"])
-    drawing.node(2, "Quote", ["{a}"])
-    assert [drawing.inputs_of(number)["text"] for number in (1, 2)] == ["a", "{a}"]
+def test_only_dynamic_prompts_are_expanded() -> None:
+    """convert expands choices only in fields with dynamic prompts."""
+    builder = WorkflowBuilder()
+    builder.node(1, "Say", ["{a}"])
+    builder.node(2, "Quote", ["{a}"])
+    assert [builder.inputs_of(number)["text"] for number in (1, 2)] == ["a", "{a}"]
 
 
 @pytest.mark.parametrize("text", ["{" * 5000, "{a|" * 3000 + "}" * 3000, "|" * 10, "\\" * 4001, "{|}" * 200_000])
-def test_choices_that_nobody_means(text: str) -> None:
-    """Are drawn or refused, soon."""
-    drawing = WorkflowBuilder()
-    drawing.node(1, "Say", [text])
-    prompt, refusal = convert_or_error(drawing.saved())
+def test_extreme_choices_end_quickly(text: str) -> None:
+    """convert expands or rejects texts with thousands of nested choices."""
+    builder = WorkflowBuilder()
+    builder.node(1, "Say", [text])
+    prompt, refusal = convert_or_error(builder.saved())
     assert prompt or "{…|…}" in refusal
 
 
-def test_names_of_files_are_filled_in() -> None:
-    """`%Node.field%` by the name for search and replace, or the title; `%date:…%`; what is unknown stays."""
-    drawing = WorkflowBuilder()
-    drawing.node(1, "Canvas", [64, 48], properties={"Node name for S&R": "Canvas"})
-    drawing.node(2, "Quote", ["a/b:c"], title="My text")
-    drawing.node(3, "SaveImage", ["%Canvas.width%x%Canvas.gone%_%My text.text%_%date:yyyy-MM-dd_hh%_%width%_%no.such%"])
+def test_placeholders_in_filename_prefixes() -> None:
+    """convert replaces `%Node.field%` and `%date:…%` in a filename prefix and keeps unknown placeholders."""
+    builder = WorkflowBuilder()
+    builder.node(1, "Canvas", [64, 48], properties={"Node name for S&R": "Canvas"})
+    builder.node(2, "Quote", ["a/b:c"], title="My text")
+    builder.node(3, "SaveImage", ["%Canvas.width%x%Canvas.gone%_%My text.text%_%date:yyyy-MM-dd_hh%_%width%_%no.such%"])
     around = ConversionContext(Random(0), datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC))
-    prompt = convert(drawing.saved(), CATALOG, around).prompt
+    prompt = convert(builder.saved(), CATALOG, around).prompt
     assert prompt["3"]["inputs"]["filename_prefix"] == "64x%Canvas.gone%_a_b_c_2026-03-04_05_%width%_%no.such%"

@@ -1,4 +1,4 @@
-"""Values of the file that no input takes are named, unless the editor only shows them."""
+"""Tests of warnings about saved values that no field takes."""
 
 from __future__ import annotations
 
@@ -24,28 +24,29 @@ CATALOG = Catalog.from_object_info(
 
 
 def warnings(kind: str, values: Any, mode: int = 0) -> tuple[Detail, ...]:
-    drawing = WorkflowBuilder()
-    drawing.node(1, "Canvas", [64, 64])
-    drawing.node(2, kind, values, mode, title="mine")
-    return convert(drawing.saved(), CATALOG).warnings
+    """Return the warnings of a workflow with one node of a class."""
+    builder = WorkflowBuilder()
+    builder.node(1, "Canvas", [64, 64])
+    builder.node(2, kind, values, mode, title="mine")
+    return convert(builder.saved(), CATALOG).warnings
 
 
-def test_a_value_without_an_input_is_a_warning() -> None:
-    """It names the node and what was left over."""
+def test_an_unused_value_is_a_warning() -> None:
+    """convert warns about values without a field, with the node and the values."""
     warning = warnings("Canvas", [640, 480, 7, "x"])[0]
     assert warning.message == "no input takes these values of the file: 7, 'x'"
     assert (warning.node_id, warning.node_title, warning.class_type) == ("2", "mine", "Canvas")
 
 
-def test_many_and_long_values_are_cut() -> None:
-    """Three are shown, each up to its beginning."""
+def test_the_warning_is_short() -> None:
+    """The warning shows three values, each cut to its beginning."""
     message = warnings("Canvas", [640, 480, "y" * 1000, 1, 2, 3])[0].message
     assert message.endswith("1, 2 and 1 more")
     assert len(message) < 200
 
 
 def test_values_by_name_are_a_warning() -> None:
-    """The editor reads an object by numbers alone."""
+    """convert warns about values by name, because the editor reads an object by numbers only."""
     assert "640" in warnings("Canvas", {"width": 640})[0].message
     assert warnings("Canvas", {"0": 640, "1": 480}) == ()
 
@@ -69,8 +70,8 @@ def test_values_by_name_are_a_warning() -> None:
         ("Animation Builder (mtb)", [12, "frame: 0 / 11", "reset"]),
     ],
 )
-def test_what_the_editor_only_shows_is_none(kind: str, values: Any) -> None:
-    """Buttons, lines, previews, a last value that was saved twice, results, and values that stood for sockets."""
+def test_displayed_values_are_no_warning(kind: str, values: Any) -> None:
+    """convert does not warn about buttons, previews, results, repeated values and values of sockets."""
     assert warnings(kind, values) == ()
 
 
@@ -85,12 +86,12 @@ def test_what_the_editor_only_shows_is_none(kind: str, values: Any) -> None:
         ("Speak", ["hello", "a field that went", True]),
     ],
 )
-def test_what_may_have_been_set_is_a_warning(kind: str, values: Any) -> None:
-    """A choice, a number, more values than sockets or large texts, and a value that moved into another field."""
+def test_possible_inputs_are_a_warning(kind: str, values: Any) -> None:
+    """convert warns about values that a user may have set, and about more values than sockets or multiline texts."""
     assert len(warnings(kind, values)) == 1
 
 
-def test_a_node_that_does_not_run_warns_of_nothing() -> None:
-    """Muted or bypassed, nothing of it is sent."""
+def test_disabled_nodes_have_no_warnings() -> None:
+    """convert does not warn about values of muted or bypassed nodes."""
     assert warnings("Canvas", [640, 480, 7], 2) == ()
     assert warnings("Canvas", [640, 480, 7], 4) == ()

@@ -1,4 +1,4 @@
-"""Which of the saved values belongs to which field."""
+"""Tests of the assignment of saved values to fields."""
 
 from __future__ import annotations
 
@@ -11,57 +11,57 @@ from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.editor import convert
 
 
-def given(kind: str, values: Any, **more: Any) -> Any:
-    """The inputs of one node alone."""
-    drawing = WorkflowBuilder()
-    drawing.node(1, kind, values, **more)
-    return drawing.inputs_of(1)
+def node_inputs(kind: str, values: Any, **more: Any) -> Any:
+    """Return the inputs of a single node."""
+    builder = WorkflowBuilder()
+    builder.node(1, kind, values, **more)
+    return builder.inputs_of(1)
 
 
-def test_values_go_by_the_order_of_the_fields() -> None:
-    """A node's fields take the values one after another; sockets take none."""
-    assert given("Mix", ["fill"]) == {"how": "fill"}
-    assert given("Canvas", [640, 480]) == {"width": 640, "height": 480}
+def test_values_follow_the_order_of_the_fields() -> None:
+    """convert gives the values to the fields in order. Sockets take none."""
+    assert node_inputs("Mix", ["fill"]) == {"how": "fill"}
+    assert node_inputs("Canvas", [640, 480]) == {"width": 640, "height": 480}
 
 
-def test_what_becomes_of_a_seed_has_a_place_of_its_own() -> None:
-    """A field named seed, or flagged, is followed by a value that is not sent."""
-    assert given("Sample", [7, "randomize", 30, "fill"]) == {"seed": 7, "steps": 30, "how": "fill"}
-    assert given("Number", [7, "fixed"]) == {"value": 7}
+def test_the_control_of_a_seed_is_skipped() -> None:
+    """convert skips the control value behind a field named `seed` or with the control flag."""
+    assert node_inputs("Sample", [7, "randomize", 30, "fill"]) == {"seed": 7, "steps": 30, "how": "fill"}
+    assert node_inputs("Number", [7, "fixed"]) == {"value": 7}
 
 
 def test_too_few_and_too_many_values() -> None:
-    """Fields without a value keep their default, values without a field are nobody's."""
-    assert given("Sample", [7]) == {"seed": 7, "steps": 20, "how": "fit"}
-    assert given("Canvas", None) == {"width": 512, "height": 512}
-    assert given("Quote", ["a", "b", "c"]) == {"text": "a"}
+    """convert keeps the defaults of fields without a value and ignores values without a field."""
+    assert node_inputs("Sample", [7]) == {"seed": 7, "steps": 20, "how": "fit"}
+    assert node_inputs("Canvas", None) == {"width": 512, "height": 512}
+    assert node_inputs("Quote", ["a", "b", "c"]) == {"text": "a"}
 
 
 def test_a_combo_without_a_value_gets_its_first_choice() -> None:
-    """Null in a combo is mended, an unknown choice is not."""
-    assert given("Mix", [None]) == {"how": "fit"}
-    assert given("Mix", ["squeeze"]) == {"how": "squeeze"}
+    """convert replaces null in a combo by its first choice, and keeps unknown choices."""
+    assert node_inputs("Mix", [None]) == {"how": "fit"}
+    assert node_inputs("Mix", ["squeeze"]) == {"how": "squeeze"}
 
 
 def test_null_in_a_text() -> None:
-    """One of several lines has nothing in it then; a short one is null."""
-    assert given("Say", [None]) == {"text": ""}
-    assert given("Quote", [None]) == {"text": None}
+    """convert replaces null by an empty text in a multiline field only."""
+    assert node_inputs("Say", [None]) == {"text": ""}
+    assert node_inputs("Quote", [None]) == {"text": None}
 
 
-def test_values_as_an_object_are_read_by_their_places() -> None:
-    """Names count for nothing but in the one pack that saves by name."""
-    assert given("Canvas", {"0": 640, "1": 480}) == {"width": 640, "height": 480}
-    assert given("Canvas", {"width": 640}) == {}
+def test_objects_of_values_are_read_by_number() -> None:
+    """convert reads an object of values by its numeric keys."""
+    assert node_inputs("Canvas", {"0": 640, "1": 480}) == {"width": 640, "height": 480}
+    assert node_inputs("Canvas", {"width": 640}) == {}
 
 
 def test_a_pack_that_saves_by_name() -> None:
-    """Its values are found by name, those of a chosen format included, what only the browser shows is not."""
+    """convert reads the values of VideoHelperSuite by name, including those of the chosen format."""
     video = {
         **node_class({"frames": ["INT", {}], "format": ["COMBO", {}]}),
         "python_module": "custom_nodes.VideoHelperSuite",
     }
-    drawing = WorkflowBuilder()
+    builder = WorkflowBuilder()
     values = {
         "format": "mp4",
         "frames": 9,
@@ -69,45 +69,45 @@ def test_a_pack_that_saves_by_name() -> None:
         "videopreview": {"hidden": False},
         "choose video to upload": "image",
     }
-    drawing.node(1, "VHS_VideoCombine", values)
-    prompt = convert(drawing.saved(), Catalog.from_object_info({"VHS_VideoCombine": video})).prompt
+    builder.node(1, "VHS_VideoCombine", values)
+    prompt = convert(builder.saved(), Catalog.from_object_info({"VHS_VideoCombine": video})).prompt
     assert prompt["1"]["inputs"] == {"frames": 9, "format": "mp4", "crf": 19}
 
 
-def test_values_of_what_is_only_a_socket_now() -> None:
-    """Files of old editors have one for it, told by their number."""
-    assert given("Old", [0.7, "fill"]) == {"how": "fill"}
-    assert given("Old", ["fill"]) == {"how": "fill"}
+def test_values_of_sockets_are_skipped() -> None:
+    """convert skips the values that editors before 1.16 saved for sockets."""
+    assert node_inputs("Old", [0.7, "fill"]) == {"how": "fill"}
+    assert node_inputs("Old", ["fill"]) == {"how": "fill"}
 
 
-def test_a_field_with_fields_around_it() -> None:
-    """A box is one value, and its sides take places behind it."""
+def test_a_bounding_box_occupies_five_values() -> None:
+    """convert sends a bounding box as one value and skips the four values of its sides."""
     box = {"x": 1, "y": 2, "width": 3, "height": 4}
-    assert given("Rect", [box, 1, 2, 3, 4, 5]) == {"box": box, "last": 5}
+    assert node_inputs("Rect", [box, 1, 2, 3, 4, 5]) == {"box": box, "last": 5}
 
 
 def test_lists_are_wrapped() -> None:
-    """So that no server takes one for a link."""
-    assert given("Quote", [["1", 0]]) == {"text": {"__value__": ["1", 0]}}
+    """convert wraps a list, so that ComfyUI does not read it as a link."""
+    assert node_inputs("Quote", [["1", 0]]) == {"text": {"__value__": ["1", 0]}}
 
 
 @pytest.mark.parametrize(
     ("written", "sent"),
     [(8.0, 8), (2.5, 2.5), (-0.0, 0), (9007199254740993, 9007199254740992), (True, True), ("20", "20"), (1e300, 1e300)],
 )
-def test_numbers_have_passed_through_javascript(written: Any, sent: Any) -> None:
-    """Whole ones have no point, large ones lose digits; nothing else is made of a value."""
-    found = given("Quote", [written])["text"]
-    assert (found, type(found)) == (sent, type(sent))
+def test_numbers_follow_javascript(written: Any, sent: Any) -> None:
+    """convert writes whole floats as integers, and large integers lose digits."""
+    actual = node_inputs("Quote", [written])["text"]
+    assert (actual, type(actual)) == (sent, type(sent))
 
 
-def test_dynamic_combos_bring_their_fields() -> None:
-    """The chosen option's come right behind it, under its name; sockets take no value."""
-    assert given("Choose", ["small", 9, 3, "fixed"]) == {"model": "small", "model.steps": 9, "seed": 3}
+def test_dynamic_combos_add_their_fields() -> None:
+    """convert reads the fields of the chosen option directly behind the combo."""
+    assert node_inputs("Choose", ["small", 9, 3, "fixed"]) == {"model": "small", "model.steps": 9, "seed": 3}
     large = {"model": "large", "model.prompt": "x", "model.ratio": 0.5, "seed": 3}
-    assert given("Choose", ["large", "x", 0.5, 3, "fixed"]) == large
-    assert given("Choose", ["none", 3, "fixed"]) == {"model": "none", "seed": 3}
-    assert given("Choose", ["gone", 3, "fixed"]) == {"model": "gone", "seed": 3}
+    assert node_inputs("Choose", ["large", "x", 0.5, 3, "fixed"]) == large
+    assert node_inputs("Choose", ["none", 3, "fixed"]) == {"model": "none", "seed": 3}
+    assert node_inputs("Choose", ["gone", 3, "fixed"]) == {"model": "gone", "seed": 3}
 
 
 SORTED = {
@@ -118,7 +118,8 @@ SORTED = {
 }
 
 
-def sorted_class(name: str) -> Catalog:
+def sorted_catalog(name: str) -> Catalog:
+    """Return a catalog whose class has a dynamic combo with sorted inner inputs."""
     option = {"key": "one", "inputs": {"required": SORTED}}
     return Catalog.from_object_info({name: node_class({"model": ["COMFY_DYNAMICCOMBO_V3", {"options": [option]}]})})
 
@@ -126,37 +127,37 @@ def sorted_class(name: str) -> Catalog:
 EXPECTED = {"model": "one", "model.alpha": 0.5, "model.prompt": "a", "model.quality": "high", "model.seed": 7}
 
 
-def test_an_order_that_a_sorted_catalog_lost_is_read_off_the_slots() -> None:
-    """Where the file names a slot for each field, theirs is the order of the values."""
+def test_lost_order_is_restored_from_slots() -> None:
+    """convert uses the order of the file's slots when the catalog has sorted inputs."""
     names = ("model.quality", "model.prompt", "model.seed", "model.alpha")
     slots = [{"name": name, "type": "*", "widget": {"name": name}} for name in names]
-    drawing = WorkflowBuilder()
-    drawing.node(1, "Unheard", ["one", "high", "a", 7, "fixed", 0.5], inputs=slots)
-    assert drawing.prompt(sorted_class("Unheard"))["1"][1] == EXPECTED
+    builder = WorkflowBuilder()
+    builder.node(1, "Unheard", ["one", "high", "a", 7, "fixed", 0.5], inputs=slots)
+    assert builder.prompt(sorted_catalog("Unheard"))["1"][1] == EXPECTED
 
 
-def test_an_order_that_a_sorted_catalog_lost_is_read_off_the_values() -> None:
-    """Where nothing names it, each value goes to the field that could have held it."""
-    drawing = WorkflowBuilder()
-    drawing.node(1, "Unheard", ["one", "high", "a", 7, "fixed", 0.5])
-    assert drawing.prompt(sorted_class("Unheard"))["1"][1] == EXPECTED
+def test_lost_order_is_restored_from_values() -> None:
+    """convert gives each value to a field that can hold it when the file has no slots."""
+    builder = WorkflowBuilder()
+    builder.node(1, "Unheard", ["one", "high", "a", 7, "fixed", 0.5])
+    assert builder.prompt(sorted_catalog("Unheard"))["1"][1] == EXPECTED
 
 
-def test_a_known_order_beats_the_alphabet() -> None:
-    """Where values tell nothing, the order that ComfyUI 0.33.0 declares is known."""
+def test_lost_order_is_restored_from_declarations() -> None:
+    """convert uses the order that ComfyUI 0.33.0 declares when the values fit every order."""
     inner = {name: ["STRING", {}] for name in ("duration", "negative_prompt", "prompt", "ratio", "resolution")}
     option = {"key": "wan2.7-t2v", "inputs": {"required": inner}}
     info = {"Wan2TextToVideoApi": node_class({"model": ["COMFY_DYNAMICCOMBO_V3", {"options": [option]}]})}
-    drawing = WorkflowBuilder()
-    drawing.node(1, "Wan2TextToVideoApi", ["wan2.7-t2v", "yes", "no", "720P", "16:9", "5"])
-    found = drawing.prompt(Catalog.from_object_info(info))["1"][1]
-    assert (found["model.prompt"], found["model.negative_prompt"], found["model.duration"]) == ("yes", "no", "5")
+    builder = WorkflowBuilder()
+    builder.node(1, "Wan2TextToVideoApi", ["wan2.7-t2v", "yes", "no", "720P", "16:9", "5"])
+    actual = builder.prompt(Catalog.from_object_info(info))["1"][1]
+    assert (actual["model.prompt"], actual["model.negative_prompt"], actual["model.duration"]) == ("yes", "no", "5")
 
 
-def test_a_combo_of_ones_own_choices_sends_which() -> None:
-    """CustomCombo's choices are fields of the node, and the place of the chosen one is counted anew."""
-    drawing = WorkflowBuilder()
-    drawing.node(1, "CustomCombo", ["b", 0, "a", "b", ""])
+def test_custom_combo_sends_its_options() -> None:
+    """convert adds the options of a CustomCombo as fields, and the index of the chosen one."""
+    builder = WorkflowBuilder()
+    builder.node(1, "CustomCombo", ["b", 0, "a", "b", ""])
     info = CLASSES | {"CustomCombo": node_class({"choice": ["COMBO", {"options": []}]}, ["STRING", "INT"])}
-    found = drawing.prompt(Catalog.from_object_info(info))["1"][1]
-    assert found == {"choice": "b", "index": 1, "option1": "a", "option2": "b", "option3": ""}
+    actual = builder.prompt(Catalog.from_object_info(info))["1"][1]
+    assert actual == {"choice": "b", "index": 1, "option1": "a", "option2": "b", "option3": ""}

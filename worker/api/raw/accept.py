@@ -74,10 +74,10 @@ class AcceptHeader:
     def prefers_files(self) -> bool:
         """Whether some type of file has a higher quality than JSON."""
         best = max((media_range.q for media_range in self.ranges if media_range.names_files), default=0.0)
-        return best > self.json
+        return best > self.json_quality
 
     @property
-    def json(self) -> float:
+    def json_quality(self) -> float:
         """Quality of JSON. 0 means that it is not accepted."""
         return _quality(self.ranges, JSON) or 0.0 if self.ranges else 1.0
 
@@ -87,13 +87,13 @@ class AcceptHeader:
         If no file has an accepted type, `application/octet-stream` accepts any file.
         """
         files = [output for output in outputs if output.text is None]
-        best = max(files, key=self._of_file, default=None)
-        if best is not None and self._of_file(best) > 0:
-            return FileChoice(best, best.mime) if self._of_file(best) > self.json else None
+        best = max(files, key=self._file_quality, default=None)
+        if best is not None and self._file_quality(best) > 0:
+            return FileChoice(best, best.mime) if self._file_quality(best) > self.json_quality else None
         any_file = next((media_range.q for media_range in self.ranges if media_range.name == ANY_FILE), 0.0)
-        return FileChoice(files[0], ANY_FILE) if files and any_file > self.json else None
+        return FileChoice(files[0], ANY_FILE) if files and any_file > self.json_quality else None
 
-    def _of_file(self, output: Output) -> float:
+    def _file_quality(self, output: Output) -> float:
         """Return the quality of a file by its type.
 
         If no range includes the type, the top-level type of its kind decides, because `mime` may be generic on this

@@ -70,7 +70,7 @@ async def file_response(
     try:
         outputs = file_request.among(sorted_by_node(job.outputs))
         choice = file_request.accepted.choose(outputs)
-        if choice is None and not file_request.accepted.json:
+        if choice is None and not file_request.accepted.json_quality:
             raise _not_acceptable(outputs)
         if choice is None:
             return await job_response(request, services, job)

@@ -110,6 +110,7 @@ def check_login(fleet: Fleet, environ: Mapping[str, str]) -> None:
 
 
 def _login(fleet: Fleet, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the fields of the registry's login. Raises MissingValues."""
     registry = fleet.template.registry
     if registry is None:
         return {}

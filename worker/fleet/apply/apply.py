@@ -86,9 +86,9 @@ def apply(
 
 @dataclass(frozen=True, slots=True)
 class _Check:
-    """What is checked after the steps.
+    """The check after the steps.
 
-    `since` is the time (epoch seconds) when workers were told to update, or None when no worker was. `fresh` is True
+    `since` is the time (epoch seconds) of the update of the workers, or None without an update. `fresh` is True
     when workers have to start: then stopped workers do not count as ready, and the smoke job is always sent.
     """
 
@@ -129,6 +129,7 @@ def _check_workers(
 
 
 def _with_errors(progress: ReadinessProgress) -> str:
+    """Return the progress as text, with the ids of workers in error."""
     errors = f"; in error: {', '.join(map(str, progress.errors))}" if progress.errors else ""
     return f"{progress}{errors}"
 

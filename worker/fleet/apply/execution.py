@@ -83,6 +83,7 @@ class Execution:
         self.template = self._account.save_template(self._with_login(body), self.template)
 
     def _with_login(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Add the registry's login to a template's body, if the fleet has one."""
         registry = self._fleet.template.registry
         if registry is None:
             return body

@@ -46,7 +46,7 @@ class ReadinessProgress:
 
 
 @dataclass
-class ReadinessWatch:
+class ReadinessTracker:
     """The workers that were ready at any count so far.
 
     A worker that was ready once still counts when it is stopped for lack of work.
@@ -74,7 +74,7 @@ class ReadinessWatch:
 class TemplateVersion:
     """The template version that workers should have.
 
-    `since` is the time in epoch seconds when they were told to update, or infinity when it is not known.
+    `since` is the time in epoch seconds of their update, or infinity when it is not known.
     """
 
     hash: str
@@ -91,6 +91,7 @@ class TemplateVersion:
         return frozenset(row.id for row in rows if row.id in others and not self._loaded_since(row))
 
     def _loaded_since(self, row: WorkerRow) -> bool:
+        """Return whether the worker was loaded after the update."""
         loaded = row.raw.get("loaded_at")
         return isinstance(loaded, int | float) and loaded > max(self.since, EPOCH)
 
@@ -109,10 +110,10 @@ def wait_until_ready(
     Each count is passed to `report`. The pauses are seconds long, because Vast limits the rate of calls. Without a
     `version`, every version counts.
     """
-    watch, started = ReadinessWatch(readiness.workers, stopped_counts), time.monotonic()
+    tracker, started = ReadinessTracker(readiness.workers, stopped_counts), time.monotonic()
     pauses = POLL_PAUSES.pauses()
     while True:
-        progress = _count(account, endpoint, version, watch, time.monotonic() - started)
+        progress = _count(account, endpoint, version, tracker, time.monotonic() - started)
         report(progress)
         remaining_s = readiness.limit_s - (time.monotonic() - started)
         if progress.done or remaining_s <= 0:
@@ -121,16 +122,17 @@ def wait_until_ready(
 
 
 def _count(
-    account: Account, endpoint: EndpointRow, version: TemplateVersion | None, watch: ReadinessWatch, waited_s: float
+    account: Account, endpoint: EndpointRow, version: TemplateVersion | None, tracker: ReadinessTracker, waited_s: float
 ) -> ReadinessProgress:
     """Count once. The instances' versions are requested only when a worker is ready and its version matters."""
     rows = account.workers(endpoint)
-    any_ready = any(watch.is_ready(row) for row in rows)
+    any_ready = any(tracker.is_ready(row) for row in rows)
     late = version.late(account, rows) if version and any_ready else frozenset[int]()
-    return watch.update(rows, late, waited_s)
+    return tracker.update(rows, late, waited_s)
 
 
 def _sleep(seconds: float) -> None:
+    """Sleep in short steps, so that a progress display keeps moving."""
     end = time.monotonic() + seconds
     while (remaining := end - time.monotonic()) > 0:
         time.sleep(min(remaining, TICK_S))

@@ -26,8 +26,8 @@ def target_of(resources: FleetResources, to: str | None) -> str:
     if not target:
         raise NoFormerVersion("the template names no previous version; give one with --to HASH")
     if target not in resources.versions:
-        known = ", ".join(sorted(resources.versions))
-        raise NoFormerVersion(f"{target} is not a known version of this fleet's template. Known versions: {known}")
+        versions = ", ".join(sorted(resources.versions))
+        raise NoFormerVersion(f"{target} is not a known version of this fleet's template. Known versions: {versions}")
     return target
 
 
@@ -38,15 +38,15 @@ def roll_back(
 
     `targets` maps ids of groups to hashes; `groups` has the rows by id.
     """
-    moved = 0
+    changed = 0
     for number, target in targets.items():
         group = groups[number]
         if group.template_hash != target:
             group = account.update_group(group, _body(group, target))
-            moved += 1
+            changed += 1
         account.update_workers(group)
         report(f"group {number} uses {target} again")
-    return moved
+    return changed
 
 
 def _body(group: GroupRow, template_hash: str) -> dict[str, Any]:

@@ -77,6 +77,7 @@ def run_smoke(job: SmokeJob, endpoint_name: str, url: str | None = None) -> Smok
 
 
 async def _send(job: SmokeJob, endpoint_name: str, url: str | None) -> EndpointResponse:
+    """Send the job and return the response. Raises TimeoutError."""
     from worker.platforms.vast.client import open_endpoint
 
     payload = {"workflow": job.prompt, "output_format": "base64"}
@@ -85,6 +86,7 @@ async def _send(job: SmokeJob, endpoint_name: str, url: str | None) -> EndpointR
 
 
 def _failure(response: EndpointResponse) -> str:
+    """Return why a response is not a success."""
     error = response.body.get("error")
     if isinstance(error, dict):
         return f"{error.get('message')} [{error.get('code')}] from {response.worker}"

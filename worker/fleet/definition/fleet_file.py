@@ -83,6 +83,7 @@ def _problem_of(error: Mapping[str, Any]) -> FleetProblem:
 
 
 def _known_keys(name: str, fields: Mapping[str, object]) -> str:
+    """Return a suggestion for an unknown key, or the list of known keys."""
     return did_you_mean(name, fields) or f"Known: {', '.join(fields)}."
 
 
@@ -104,6 +105,7 @@ def _contradictions(fleet: Fleet) -> Iterator[FleetProblem]:
 
 
 def _of_template(template: TemplateSpec) -> Iterator[FleetProblem]:
+    """Yield the problems of the table `[template]`."""
     try:
         read_image(template.image)
     except ImageError as error:
@@ -115,6 +117,7 @@ def _of_template(template: TemplateSpec) -> Iterator[FleetProblem]:
 
 
 def _of_environment(fleet: Fleet) -> Iterator[FleetProblem]:
+    """Yield the problems of the variables of the template and the account."""
     for name, value in fleet.template.env.items():
         if UNSENDABLE & set(value):
             cure = "Vast splits values at blanks and drops quotes; use the account's `environment` for it"

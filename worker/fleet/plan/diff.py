@@ -52,6 +52,7 @@ def markdown(plan: Plan, title: str = "vast.toml") -> str:
 
 
 def _step(step: Step) -> Iterator[str]:
+    """Yield the lines of one step."""
     sign = _sign(step)
     number = f" ({step.id})" if step.id and str(step.id) != step.name else ""
     yield f"{sign} {step.action} {step.name}{number}"
@@ -61,18 +62,21 @@ def _step(step: Step) -> Iterator[str]:
 
 
 def _sign(step: Step) -> str:
+    """Return the sign of a step."""
     if step.action is Action.SET_VARIABLE:
         return "+" if step.changes[0].old is None else "~"
     return SIGNS.get(step.action, "+" if step.action.startswith("create") else "~")
 
 
 def _change_sign(sign: str, change: Change) -> str:
+    """Return the sign of one change in a step."""
     if sign != "~":
         return sign
     return "+" if change.old is None else "-" if change.new is None else "~"
 
 
 def _change_text(change: Change) -> str:
+    """Return a change as `old -> new`, or the one value that exists."""
     if change.old is None or change.new is None:
         return _value(change.new if change.old is None else change.old)
     return f"{_value(change.old)} -> {_value(change.new)}"

@@ -110,31 +110,32 @@ def _is_unfinished(fleet: Fleet, actual: Actual, endpoint: EndpointRow) -> bool:
     return same and not groups_of(actual, endpoint)
 
 
-def _with_sentences(found: Ownership, fleet: Fleet, actual: Actual) -> Ownership:
+def _with_sentences(own: Ownership, fleet: Fleet, actual: Actual) -> Ownership:
     """Return the ownership with its sentences for the user."""
-    ids = {row.id for row in found.endpoints}
+    ids = {row.id for row in own.endpoints}
     strangers = [row for row in actual.endpoints if row.name == fleet.endpoint.name and row.id not in ids]
-    if found.endpoints:
+    if own.endpoints:
         duplicate_endpoints = tuple(
             f"{describe_row('endpoint', row)} is not this fleet's, but has the name of its endpoint. Vast finds"
             " endpoints by name, so clients and the smoke job may get either. Rename or delete one of the two"
             for row in strangers
         )
-        return _with(found, (), duplicate_endpoints, tuple(_notes(found, fleet, actual)))
+        return _with(own, (), duplicate_endpoints, tuple(_notes(own, fleet, actual)))
     conflicts = [
         *(_foreign_endpoint(actual, row) for row in strangers),
-        *_renamed_endpoints(found, fleet, actual),
-        *_renamed_templates(found, fleet, actual),
+        *_renamed_endpoints(own, fleet, actual),
+        *_renamed_templates(own, fleet, actual),
     ]
-    notes = tuple(_notes(found, fleet, actual)) if not conflicts else ()
-    return _with(found, tuple(conflicts), (), notes)
+    notes = tuple(_notes(own, fleet, actual)) if not conflicts else ()
+    return _with(own, tuple(conflicts), (), notes)
 
 
 def _with(
-    found: Ownership, conflicts: Sequence[str], duplicate_endpoints: Sequence[str], notes: Sequence[str]
+    own: Ownership, conflicts: Sequence[str], duplicate_endpoints: Sequence[str], notes: Sequence[str]
 ) -> Ownership:
+    """Return the same rows with these sentences."""
     return Ownership(
-        *(found.templates, found.endpoints, found.groups, found.versions, found.foreign_groups, found.outside_groups),
+        *(own.templates, own.endpoints, own.groups, own.versions, own.foreign_groups, own.outside_groups),
         conflicts=tuple(conflicts),
         duplicate_endpoints=tuple(duplicate_endpoints),
         notes=tuple(notes),
@@ -173,15 +174,16 @@ def _uses(actual: Actual, groups: Sequence[GroupRow]) -> str:
 
 
 def _template(template: TemplateRow | None) -> str:
+    """Return a template and its mark for a message."""
     if template is None:
         return "a template that this account does not list"
     mark = mark_of(template.body)
     return f"{describe_row('template', template)} {f'of the fleet {display_name(mark)}' if mark else f'without {MARK}'}"
 
 
-def _renamed_endpoints(found: Ownership, fleet: Fleet, actual: Actual) -> Iterator[str]:
+def _renamed_endpoints(own: Ownership, fleet: Fleet, actual: Actual) -> Iterator[str]:
     """Yield a sentence for each other endpoint that uses the fleet's template, when the fleet has no endpoint."""
-    ids = {group.endpoint_id for group in found.outside_groups}
+    ids = {group.endpoint_id for group in own.outside_groups}
     for endpoint in actual.endpoints:
         if endpoint.id in ids:
             yield (
@@ -190,9 +192,9 @@ def _renamed_endpoints(found: Ownership, fleet: Fleet, actual: Actual) -> Iterat
             )
 
 
-def _renamed_templates(found: Ownership, fleet: Fleet, actual: Actual) -> Iterator[str]:
+def _renamed_templates(own: Ownership, fleet: Fleet, actual: Actual) -> Iterator[str]:
     """Yield a sentence for each template with the fleet's mark and another name, when none has the file's name."""
-    if found.templates:
+    if own.templates:
         return
     file_name = fleet.template.name
     for template in actual.templates:
@@ -209,18 +211,19 @@ def _renamed_templates(found: Ownership, fleet: Fleet, actual: Actual) -> Iterat
 
 
 def _possible_commands(name: str) -> str:
+    """Return the commands that resolve a renamed endpoint or a copied id."""
     return (
         f"If it was renamed, `comfy-worker deploy adopt {display_name(name)}` gives it the file's names."
         " If another file has the same id, `comfy-worker deploy init --new` gives this file its own id"
     )
 
 
-def _notes(found: Ownership, fleet: Fleet, actual: Actual) -> Iterator[str]:
+def _notes(own: Ownership, fleet: Fleet, actual: Actual) -> Iterator[str]:
     """Yield a sentence for each row that is related to the fleet but left alone."""
     endpoints = {endpoint.id: endpoint for endpoint in actual.endpoints}
-    for group in found.foreign_groups:
+    for group in own.foreign_groups:
         yield f"group {group.id} in the fleet's endpoint uses another template and is not this fleet's"
-    for group in found.outside_groups:
+    for group in own.outside_groups:
         where = (
             describe_row("endpoint", endpoints[group.endpoint_id]) if group.endpoint_id in endpoints else "no endpoint"
         )

@@ -58,7 +58,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The steps, and what else a user has to know.
+    """The steps, and the other facts that a user needs.
 
     `fingerprint` identifies the account's state. `rotated` are the variables that are written again. An `offline` plan
     was made against a stored snapshot and cannot be applied. `blocked` has the reasons why nothing may be changed; then
@@ -76,6 +76,7 @@ class Plan:
 
     @property
     def empty(self) -> bool:
+        """Whether there are no steps."""
         return not self.steps
 
     def check(self) -> None:
@@ -156,6 +157,7 @@ def make_plan(fleet: Fleet, actual: Actual, rotate: Collection[str] = (), *, off
 
 
 def _steps(fleet: Fleet, actual: Actual, resources: FleetResources, rotate: Collection[str]) -> tuple[Step, ...]:
+    """Return all steps, in the order in which they run."""
     registry = fleet.template.registry
     logins = {registry.user_env, registry.password_env} if registry else set()
     steps = (
@@ -179,6 +181,7 @@ def differences(old: Facts, new: Facts) -> tuple[Change, ...]:
 
 
 def _shown(key: str, value: object) -> object:
+    """Return a value for the plan, with secrets masked."""
     return masked(key.removeprefix("env."), value) if isinstance(value, str) else value
 
 
@@ -191,23 +194,25 @@ def _variables(fleet: Fleet, actual: Actual, rotate: Collection[str]) -> Iterato
     for name in fleet.environment:
         exists = name in actual.environment
         if not exists or name in rotate:
-            old = "(kept secret)" if exists else None
-            yield Step(Action.SET_VARIABLE, name, (Change("value", old, "(from here)"),))
+            old = "(hidden)" if exists else None
+            yield Step(Action.SET_VARIABLE, name, (Change("value", old, "(from the environment)"),))
 
 
 def _template(fleet: Fleet, resources: FleetResources, *, login: bool) -> Iterator[Step]:
+    """Yield the step that creates or changes the template."""
     new = template_facts(template_body(fleet))
     if resources.template is None:
         yield Step(Action.CREATE_TEMPLATE, fleet.template.name, differences({}, new))
         return
     changes = differences(template_facts(resources.template.body), new)
     if login:
-        changes += (Change("login", "(kept secret)", "(from here)"),)
+        changes += (Change("login", "(hidden)", "(from the environment)"),)
     if changes:
         yield Step(Action.CHANGE_TEMPLATE, fleet.template.name, changes)
 
 
 def _endpoint(fleet: Fleet, resources: FleetResources) -> Iterator[Step]:
+    """Yield the steps that create or change the endpoint and set its state."""
     new, name = endpoint_facts(endpoint_body(fleet)), fleet.endpoint.name
     if resources.endpoint is None:
         yield Step(Action.CREATE_ENDPOINT, name, differences({}, new))
@@ -219,6 +224,7 @@ def _endpoint(fleet: Fleet, resources: FleetResources) -> Iterator[Step]:
 
 
 def _group_facts(fleet: Fleet) -> dict[str, Facts]:
+    """Return the desired facts of each group of the file."""
     bodies = {name: group_body(fleet, group, "") for name, group in fleet.groups.items()}
     return {name: group_facts(body, parse(str(body["search_params"]))) for name, body in bodies.items()}
 

@@ -131,8 +131,8 @@ def _vast_names(gpu: str) -> list[str]:
     if name in GPUS:
         return []
     plain = _plain(name)
-    names = FAMILIES.get(plain) or [known for known in GPUS if _plain(known) == plain]
-    return [repr(known) for known in names]
+    names = FAMILIES.get(plain) or [gpu_name for gpu_name in GPUS if _plain(gpu_name) == plain]
+    return [repr(gpu_name) for gpu_name in names]
 
 
 def _plain(name: str) -> str:

@@ -181,6 +181,7 @@ class Account(Console):
         )
 
     def _put_endpoint(self, endpoint: EndpointRow, body: Mapping[str, Any], state: str) -> EndpointRow:
+        """Send all fields of an endpoint and return its new row."""
         whole = _without_none({**MINE, **body}, endptjob_id=endpoint.id, endpoint_state=state)
         self._retry(lambda: self._session.put(f"/endptjobs/{endpoint.id}/", json_data=whole))
         name = str(body.get("endpoint_name", endpoint.name))
@@ -188,6 +189,7 @@ class Account(Console):
 
 
 def _without_none(body: Mapping[str, Any], **more: object) -> dict[str, Any]:
+    """Return the fields of a request without those that are None."""
     return {name: value for name, value in {**body, **more}.items() if value is not None}
 
 

@@ -116,6 +116,7 @@ class Console:
             query["after_token"] = page["next_token"]
 
     def _logs(self, path: str, number: int, level: int, tail: int | None) -> str:
+        """Return the lines of one level of a log."""
         body = {"id": number} if tail is None else {"id": number, "tail": tail}
         logs = self._retry(lambda: self._session.call_autoscaler(path, body))
         lines = logs.get(LOG_LEVELS[level]) or "" if isinstance(logs, Mapping) else ""

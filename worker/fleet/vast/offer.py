@@ -69,6 +69,7 @@ def query_text(query: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _terms(search: Search) -> Iterator[str]:
+    """Yield the terms of all bounds of a search."""
     for key, terms in TERMS.items():
         value = getattr(search, key)
         if value is None or value == [] or (key == "datacenter" and not value):
@@ -87,6 +88,7 @@ def _term_value(key: str, value: object) -> str:
 
 
 def _value(value: object, scale: float = 1) -> str:
+    """Return a value in Vast's language; `scale` converts a queried number back into its unit."""
     if isinstance(value, list):
         return f"[{','.join(_value(item, scale) for item in value)}]"
     if isinstance(value, int | float) and not isinstance(value, bool):

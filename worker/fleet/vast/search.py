@@ -41,6 +41,7 @@ def normal(query: object) -> dict[str, dict[str, Any]]:
 
 
 def _value(value: object) -> object:
+    """Return one value in comparable form."""
     if isinstance(value, list):
         return sorted((_value(item) for item in value), key=str)
     if isinstance(value, bool) or value is None:

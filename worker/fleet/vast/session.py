@@ -30,6 +30,7 @@ class Session(VastClient):  # type: ignore[misc]
         self._open = VastSession(server_url)
 
     def close(self) -> None:
+        """Close the connection."""
         self._open.close()
 
     def call_autoscaler(self, path: str, body: Mapping[str, Any]) -> Any:  # noqa: ANN401

@@ -83,6 +83,7 @@ class CertificatePair:
                 raise self._unwritable(path, error) from error
 
     def _unwritable(self, path: Path, error: OSError) -> StartupError:
+        """Return the error for a path that cannot be written."""
         location = str(path) if path.resolve() == path else f"{path} -> {path.resolve()}"
         cure = "make it a link into WORKER_STATE, start as root once (`comfy-worker onstart`), or set USE_SSL=false"
         return StartupError(f"the certificate cannot be written to {location} ({error.strerror}); {cure}")

@@ -100,6 +100,7 @@ class VastEndpoint:
         return await self._post(job, "result")
 
     async def _post(self, job: Mapping[str, Any], part: str) -> EndpointResponse:
+        """Call one of the worker's routes for a job."""
         async with self._session() as session, session.post(f"{job['url']}/{part}", json=_job_handle(job)) as response:
             body = await response.json(content_type=None)
             return EndpointResponse(response.status, body, str(job["url"]))

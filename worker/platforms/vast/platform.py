@@ -78,6 +78,7 @@ class Vast(Platform):
 
 
 def _benchmark(path: Path | None) -> CheckFinding:
+    """Return the finding about the benchmark workflow."""
     cure = "set WORKER_BENCHMARK to a workflow"
     if path is None:
         return warn("benchmark", "a workflow without models: its score means little", cure)

@@ -199,6 +199,7 @@ class VastWorker:
                 task.cancel()
 
     def _give_up(self, reason: str) -> None:
+        """Record why the SDK cannot go on."""
         if not self._given_up.done():
             self._given_up.set_result(reason)
 

@@ -81,6 +81,7 @@ class EngineFiles:
 
 
 def _names(root: Path) -> Iterator[str]:
+    """Yield the paths of all files below a folder, relative to it."""
     return (path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
 
 

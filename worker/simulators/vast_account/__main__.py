@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import signal
 import sys
 import tempfile
@@ -12,6 +11,7 @@ from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 from worker.errors import CannotListen, StartupError
+from worker.settings import environment
 from worker.simulators.vast_account.server import serve
 from worker.simulators.vast_router.local_fleet import start_fleet
 
@@ -44,7 +44,7 @@ async def _run(port: int, workers: int) -> None:
                 ["serve", "--platform", "vast", "--comfyui", "embedded", "--port", "0", "--state", str(folder / str(n))]
                 for n in range(1, workers + 1)
             ]
-            members = await stack.enter_async_context(start_fleet(commands, os.environ, folder))
+            members = await stack.enter_async_context(start_fleet(commands, environment(), folder))
             await members.ready(READY_S)
             vast = members.vast
         account = await stack.enter_async_context(serve(port=port, vast=vast))

@@ -88,6 +88,7 @@ class AccountWorkers:
 
 
 def _minimum(endpoint: Row) -> int:
+    """Return the number of workers that an endpoint keeps without load."""
     floor = max(int(endpoint["cold_workers"] or 0), int(float(endpoint["min_load"] or 0.0) > 0))
     return min(floor, int(endpoint["max_workers"]))
 

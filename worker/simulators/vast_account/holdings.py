@@ -135,6 +135,7 @@ def _merged(base: Body, body: Body) -> Row:
 
 
 def _existing(rows: Mapping[int, Row], number: int) -> Row:
+    """Return a row. Raises CallRefused when it does not exist."""
     if number not in rows:
         raise CallRefused(404, "no_such_object", f"no object {number}")
     return rows[number]

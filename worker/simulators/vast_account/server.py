@@ -150,9 +150,11 @@ class LocalAccount:
         return await self._autoscaler(kind, body)
 
     def _user(self, *_: object) -> object:
+        """Return the account's user."""
         return {"id": self.holdings.user_id, "api_key": self.api_key, "email": "someone@example.com"}
 
     def _secrets(self, request: web.Request, body: Body, _: int | None) -> object:
+        """List, set or delete variables."""
         if request.method == "GET":
             return {"success": True, "secrets": dict.fromkeys(self.holdings.environment, "*****")}
         if request.method == "DELETE":
@@ -160,6 +162,7 @@ class LocalAccount:
         return self.holdings.set_variable(body, new=request.method == "POST", plain=self._fault_config.plain_values)
 
     def _templates(self, request: web.Request, body: Body, _: int | None) -> object:
+        """List, create, change or delete templates."""
         templates = self.holdings.templates
         if request.method == "GET":
             filters = json.loads(request.query.get("select_filters") or "{}")
@@ -171,6 +174,7 @@ class LocalAccount:
         return calls[request.method](body)
 
     def _endpoints(self, request: web.Request, body: Body, number: int | None) -> object:
+        """List, create, change or delete endpoints."""
         own, replace = self.holdings, self._fault_config.puts_replace
         if number is None:
             if request.method == "GET":
@@ -181,6 +185,7 @@ class LocalAccount:
         return own.remove_endpoint(number) if request.method == "DELETE" else own.change_endpoint(number, body, replace)
 
     def _groups(self, request: web.Request, body: Body, number: int | None) -> object:
+        """List, create, change or delete groups."""
         own = self.holdings
         if number is None:
             if request.method == "GET":
@@ -194,6 +199,7 @@ class LocalAccount:
         return result
 
     def _instances(self, request: web.Request, _: Body, number: int | None) -> object:
+        """List one page of instances, or delete an instance."""
         if request.method == "DELETE":
             if number is None or self.workers.members.pop(number, None) is None:
                 raise CallRefused(404, "no_such_instance", "no such instance")

@@ -62,12 +62,14 @@ class Templates:
         ]
 
     def _own(self, number: object) -> Row:
+        """Return one of the account's own templates. Raises CallRefused."""
         row = self.rows.get(number) if isinstance(number, int) else None
         if row is None or row["creator_id"] != self._user_id:
             raise CallRefused(404, "no_such_template", "the account has no such template")
         return row
 
     def _store(self, number: int, content: Row, owner: int) -> Row:
+        """Store a template and its version, and return its row."""
         row = {**content, "id": number, "hash_id": _hash(content), "creator_id": owner, "created_at": 0.0}
         row |= {"count_created": 0, "recommended": False, "default_tag": None}
         self.rows[number] = self.versions[row["hash_id"]] = row
@@ -75,6 +77,7 @@ class Templates:
 
 
 def _content(body: Mapping[str, Any]) -> Row:
+    """Return all fields of a template, with defaults for missing ones."""
     return {name: body[name] if body.get(name) is not None else default for name, default in DEFAULTS.items()}
 
 
@@ -88,6 +91,7 @@ def _shown(row: Row) -> Row:
 
 
 def _matches(value: object, bounds: Mapping[str, Any]) -> bool:
+    """Return whether a value fits all bounds of a filter."""
     if unknown := bounds.keys() - COMPARISONS:
         raise CallRefused(400, "invalid_args", f"unknown operators {sorted(unknown)}")
     return all(COMPARISONS[op](value, bound) for op, bound in bounds.items())

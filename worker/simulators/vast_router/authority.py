@@ -62,6 +62,7 @@ class Authority:
         return self._leaf(key, host, life)
 
     def _leaf(self, key: PublicKey, host: str, life: datetime.timedelta) -> bytes:
+        """Return a server certificate for a host, signed by the root."""
         builder = _certificate(_name(host), self._name, key, life)
         builder = builder.add_extension(x509.SubjectAlternativeName([_general_name(host)]), critical=False)
         builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
@@ -84,6 +85,7 @@ def _name(text: str) -> x509.Name:
 def _certificate(
     subject: x509.Name, issuer: x509.Name, key: PublicKey, life: datetime.timedelta
 ) -> x509.CertificateBuilder:
+    """Return a certificate builder with the common fields."""
     now = datetime.datetime.now(datetime.UTC)
     return (
         x509.CertificateBuilder()

@@ -96,6 +96,7 @@ async def start_fleet(
 async def _start(
     vast: LocalVast, number: int, command: Sequence[str], env: Mapping[str, str], logs: Path | None
 ) -> FleetMember:
+    """Start one worker process."""
     worker_env = {**env, **await vast.worker_env(number), "WORKER_VAST_HOST": "127.0.0.1"}
     log = logs / f"worker-{number}.log" if logs else None
     sink = log.open("wb") if log else None

@@ -82,6 +82,7 @@ class ReportLog:
         self._changed = asyncio.Event()
 
     def add(self, *facts: StatusReport | Deletion | tuple[int, int]) -> None:
+        """Add reports, deletions or routed requests, and wake `until`."""
         for fact in facts:
             if isinstance(fact, StatusReport):
                 self.statuses.append(fact)
@@ -112,6 +113,7 @@ class ReportLog:
         return [self._summary(worker_id) for worker_id in sorted({status.id for status in self.statuses})]
 
     def _summary(self, worker_id: int) -> WorkerSummary:
+        """Return the sums of one worker's reports."""
         statuses = self.of(worker_id)
         loads = [status.cur_load for status in statuses]
         return WorkerSummary(

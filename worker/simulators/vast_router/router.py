@@ -65,6 +65,7 @@ class Router:
 
 
 def _row(member: PoolMember, now: float, silence_s: float) -> dict[str, object]:
+    """Return the row of one worker."""
     report = member.status
     state = "idle" if member.ready(now, silence_s) else "error" if report.error_msg else "model_loading"
     return {

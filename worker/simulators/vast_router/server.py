@@ -119,9 +119,11 @@ class LocalVast:
         ]
 
     async def _root(self, _: web.Request) -> web.Response:
+        """Return the root certificate."""
         return web.Response(body=self._authority.root_pem, content_type="application/x-pem-file")
 
     async def _pubkey(self, _: web.Request) -> web.Response:
+        """Return the public key."""
         if self._fault_config.pubkey_status != 200:
             return _refusal(self._fault_config.pubkey_status)
         if self._fault_config.pubkey_answers is not None and self._keys_sent >= self._fault_config.pubkey_answers:
@@ -143,6 +145,7 @@ class LocalVast:
         return web.Response(body=self._authority.sign(await request.read(), fault_config.sign_host, life))
 
     async def _status(self, request: web.Request) -> web.Response:
+        """Store a worker's status report."""
         body = await self._from_worker(request)
         fault_config = self._fault_config
         await asyncio.sleep(fault_config.status_delay_s)
@@ -156,6 +159,7 @@ class LocalVast:
         return web.json_response({"success": True})
 
     async def _delete(self, request: web.Request) -> web.Response:
+        """Store a worker's deletions."""
         body = await self._from_worker(request)
         fault_config = self._fault_config
         await asyncio.sleep(fault_config.delete_delay_s)
@@ -169,6 +173,7 @@ class LocalVast:
         return web.json_response({"success": True})
 
     async def _route(self, request: web.Request) -> web.Response:
+        """Assign a request to a worker and sign the worker's URL."""
         body: dict[str, Any] = await request.json()
         if body.get("api_key") != self.endpoint_key or request.query.get("api_key") != self.endpoint_key:
             return _refusal(401)
@@ -185,16 +190,19 @@ class LocalVast:
         return web.json_response(response)
 
     async def _workers(self, request: web.Request) -> web.Response:
+        """List the workers of the endpoint."""
         if (await request.json()).get("api_key") != self.api_key:
             return web.json_response({"error_msg": "unknown api_key"})
         return web.json_response(self._router.workers(time.monotonic(), self._fault_config.silence_s))
 
     async def _endpoints(self, request: web.Request) -> web.Response:
+        """List the one endpoint."""
         if request.query.get("api_key") != self.api_key:
             return _refusal(401)
         return web.json_response({"success": True, "results": [self._endpoint_row()]})
 
     async def _endpoint(self, _: web.Request) -> web.Response:
+        """Return the one endpoint."""
         return web.json_response({"result": self._endpoint_row()})
 
     def _endpoint_row(self) -> dict[str, object]:
@@ -231,10 +239,12 @@ async def serve(
 
 
 def _page() -> web.Response:
+    """Return an HTML page instead of a JSON response."""
     return web.Response(text="<html>Sign in</html>", content_type="text/html")
 
 
 def _refusal(status: int) -> web.Response:
+    """Return an error response."""
     return web.json_response(
         {"success": False, "error": "refused", "msg": f"the simulated router returns {status}"}, status=status
     )

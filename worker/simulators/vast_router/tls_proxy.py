@@ -42,6 +42,7 @@ async def _forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, p
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Copy one direction of a connection until it ends."""
     while chunk := await reader.read(CHUNK):
         writer.write(chunk)
         await writer.drain()

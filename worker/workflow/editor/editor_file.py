@@ -105,6 +105,7 @@ def _saved_node(index: int, node: UiNode, output_links: OutputLinks) -> dict[str
 
 
 def _saved_slot(slot: Slot) -> dict[str, Any]:
+    """Return an input slot as the editor saves it."""
     field = {} if slot.widget is None else {"widget": {"name": slot.widget}}
     return {"name": slot.name, "type": slot.type, "link": slot.link, **field}
 
@@ -129,6 +130,7 @@ def _saved_values(node: UiNode) -> Json:
 
 
 def _saved_value(widget: Widget) -> Json:
+    """Return the value of a field as the editor saves it."""
     if widget.kind == "control":
         return "fixed"  # the prompt's value is the one that ran
     return None if widget.value is MISSING else widget.value

@@ -143,6 +143,7 @@ def _scores(spec: InputSpec, values: Sequence[Json]) -> Iterator[float]:
 
 
 def _number_score(spec: InputSpec, kind: str, value: Json) -> float:
+    """Return the score of a value for a number field."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return _IMPOSSIBLE
     if (spec.min is not None and value < spec.min) or (spec.max is not None and value > spec.max):

@@ -95,6 +95,7 @@ class NodeShape:
         self._add_fields(spec)
 
     def _is_field(self, spec: InputSpec) -> bool:
+        """Return whether an input is a field, by its type or because a script of its pack makes it one."""
         return is_field(spec) or spec.name in self._fields
 
     def _add_socket(self, spec: InputSpec) -> None:
@@ -214,6 +215,7 @@ def _inner_specs(combo: str, option: JsonObject) -> Iterator[InputSpec]:
 
 
 def _template(spec: InputSpec) -> JsonObject:
+    """Return the template of an autogrow or match input, or an empty one."""
     template = spec.config[1].get("template")
     return template if isinstance(template, dict) else {}
 
@@ -252,11 +254,13 @@ def _ordinal_of(spec: InputSpec, name: str) -> int | None:
 
 
 def _min_slots(spec: InputSpec) -> int:
+    """Return the number of slots that an autogrow group has at least."""
     minimum = _template(spec).get("min", 1)
     return min(minimum, MAX_GROUP_SLOTS) if isinstance(minimum, int) else 1
 
 
 def _max_slots(spec: InputSpec) -> int:
+    """Return the number of slots that an autogrow group has at most."""
     names = _slot_names(spec)
     maximum = len(names) if names is not None else _template(spec).get("max", 100)
     return min(maximum, MAX_GROUP_SLOTS) if isinstance(maximum, int) else 100
@@ -269,6 +273,7 @@ def _with_allowed_types(spec: InputSpec) -> InputSpec:
 
 
 def _renamed(spec: InputSpec, name: str) -> InputSpec:
+    """Return a copy of an input with another name."""
     return _with_type(spec, name, spec.config[0])
 
 

@@ -88,6 +88,7 @@ def _linked_fields(graph: Graph, primitive: UiNode) -> list[Widget]:
 
 
 def _set_field(field: Widget, value: Value) -> None:
+    """Set a field to a value, rounded as the field does it. MISSING changes nothing."""
     if value is MISSING:
         return
     number = number_field(field.spec)
@@ -137,6 +138,7 @@ def _merge(one: NumberField, other: NumberField | None) -> NumberField | None:
 
 
 def _step_or_one(number: NumberField) -> float:
+    """Return the step of a number field, or 1 without one."""
     step = number.options.get("step")
     return float(step) if isinstance(step, int | float) and step else 1.0
 

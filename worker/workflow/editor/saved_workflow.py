@@ -94,6 +94,7 @@ def _last_node_id(workflow: JsonObject) -> int:
 
 
 def _graph(raw: JsonObject) -> SavedGraph:
+    """Return the parsed workflow or subgraph."""
     return SavedGraph(
         id=_text(raw.get("id")),
         nodes=list(_nodes(raw.get("nodes"))),
@@ -135,6 +136,7 @@ def read_node(node: JsonObject) -> SavedNode:
 
 
 def _slot(raw: JsonObject) -> Slot:
+    """Return a parsed input slot."""
     widget = _object(raw.get("widget")).get("name")
     return Slot(
         name=_text(raw.get("name")),
@@ -146,6 +148,7 @@ def _slot(raw: JsonObject) -> Slot:
 
 
 def _ports(raw: Json) -> Iterator[Port]:
+    """Yield the parsed inputs or outputs of a subgraph."""
     for port in _list(raw):
         if isinstance(port, dict):
             yield Port(_text(port.get("name")), _type(port.get("type")), _ids(port.get("linkIds")))
@@ -167,6 +170,7 @@ def read_links(raw: Json) -> Iterator[Link]:
 
 
 def _ids(raw: Json) -> list[int]:
+    """Return the link ids in a list."""
     return [number for value in _list(raw) if (number := to_integer(value)) is not None]
 
 
@@ -201,12 +205,15 @@ def _type(raw: Json) -> str:
 
 
 def _text(raw: Json) -> str:
+    """Return a text, or an empty one for other types."""
     return raw if isinstance(raw, str) else ""
 
 
 def _list(raw: Json) -> list[Json]:
+    """Return a list, or an empty one for other types."""
     return raw if isinstance(raw, list) else []
 
 
 def _object(raw: Json) -> JsonObject:
+    """Return an object, or an empty one for other types."""
     return raw if isinstance(raw, dict) else {}

@@ -42,6 +42,7 @@ def _directory_texts(data: bytes, order: str, start: int, *, is_first: bool) -> 
 
 
 def _text(body: bytes) -> str:
+    """Return a text without its closing zeros."""
     return body.rstrip(b"\0").decode("utf-8", "replace")
 
 

@@ -22,6 +22,7 @@ def matroska_texts(data: bytes) -> Iterator[tuple[str, str]]:
 
 
 def _text(body: bytes) -> str:
+    """Return a text without its closing zeros."""
     return body.rstrip(b"\0").decode("utf-8", "replace")
 
 

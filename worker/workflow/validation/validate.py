@@ -36,7 +36,7 @@ class Verdict:
         return self.status == 200
 
 
-class _ServerFailure(Exception):
+class _ComfyUIFailure(Exception):
     """The real server would fail with an exception for this value."""
 
 
@@ -60,7 +60,7 @@ def validate(
             replace_classes(nodes, catalog)
         error = _missing_class(nodes, catalog)
         targets = () if error else _targets(nodes, catalog, partial_targets)
-    except (_ServerFailure, ReplacementError):
+    except (_ComfyUIFailure, ReplacementError):
         return Verdict(500, None, {}, (), {})
     if error is None and not targets:
         error = _error("prompt_no_outputs", "Prompt has no outputs")
@@ -95,18 +95,18 @@ def _inspect(nodes: Prompt, targets: Collection[str], inspection: Inspection) ->
 def _copy(prompt: object) -> Prompt:
     """Copy the parts of a prompt that validation changes. Nodes without `class_type` or `inputs` are kept.
 
-    Raises _ServerFailure for a value on which the server fails.
+    Raises _ComfyUIFailure for a value on which the server fails.
     """
     if not isinstance(prompt, dict):
-        raise _ServerFailure
+        raise _ComfyUIFailure
     nodes: Prompt = {}
     for node_id, node in prompt.items():
         if not isinstance(node, dict):
-            raise _ServerFailure
+            raise _ComfyUIFailure
         copy = dict(node)
         if "inputs" in copy:
             if "class_type" in copy and not isinstance(copy["inputs"], dict):
-                raise _ServerFailure
+                raise _ComfyUIFailure
             copy["inputs"] = dict(copy["inputs"]) if isinstance(copy["inputs"], dict) else copy["inputs"]
         nodes[str(node_id)] = cast(Node, copy)
     return nodes
@@ -117,12 +117,12 @@ def _missing_class(nodes: Prompt, catalog: Catalog) -> JsonObject | None:
     for node_id, node in nodes.items():
         class_type: object = node.get("class_type")
         if isinstance(class_type, list | dict):
-            raise _ServerFailure
+            raise _ComfyUIFailure
         if "class_type" in node and class_type in catalog:
             continue
         meta: object = node.get("_meta", {})
         if not isinstance(meta, dict):
-            raise _ServerFailure
+            raise _ComfyUIFailure
         if "class_type" in node:
             title = meta.get("title", class_type)
             message = f"Node '{title}' not found. The custom node may not be installed."
@@ -145,7 +145,7 @@ def _targets(nodes: Prompt, catalog: Catalog, partial: object) -> list[str]:
     if isinstance(partial, str | list | dict):  # `in` also searches a string, as in the server
         return [node_id for node_id in outputs if node_id in partial]
     if outputs:
-        raise _ServerFailure
+        raise _ComfyUIFailure
     return outputs
 
 

@@ -1,4 +1,4 @@
-"""Well signed requests that nobody can run: refused for good, never a 5xx, and their numbers are given back."""
+"""Signed requests that cannot run: rejected without a 5xx, and reported as done."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WORK = ("/generate/sync", "/generate", "/generate/stream")
 
 
 class Signed:
-    """Sends raw payloads to the worker, each under numbers of its own and a true signature."""
+    """Sends raw payloads to the worker, each with its own numbers and a valid signature."""
 
     def __init__(self, local: LocalVast, http: aiohttp.ClientSession) -> None:
         self.local = local
@@ -48,7 +48,7 @@ class Signed:
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def signed(engine: EngineHandle, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Signed]:
-    """One worker behind the SDK."""
+    """Run one worker behind the SDK."""
     folder = tmp_path_factory.mktemp("bad")
     async with AsyncExitStack() as stack:
         local = await stack.enter_async_context(vast_router.serve())
@@ -60,7 +60,7 @@ async def signed(engine: EngineHandle, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.mark.parametrize("name", BODIES)
 async def test_deep_json(signed: Signed, name: str) -> None:
-    """JSON that is nested too deep is 400 at each place of a payload, and the autoscaler gets its number back."""
+    """Deeply nested JSON gets 400 at each place of a payload, and its number is reported as done."""
     for levels, path in itertools.product((150, 254, 300, 950, 2_000), WORK):
         status, answer = await signed.post(path, BODIES[name] % nested(levels, b"[", b"]"))
         assert (status, json.loads(answer)["error"]["code"]) == (400, "invalid_json"), (levels, path)
@@ -71,7 +71,7 @@ async def test_deep_json(signed: Signed, name: str) -> None:
 
 @pytest.mark.parametrize("form", valid_bodies())
 async def test_other_types(signed: Signed, form: str) -> None:
-    """A value of another JSON type anywhere in a payload is answered below 500, in JSON."""
+    """A value of another JSON type anywhere in a payload gets a JSON response below 500."""
     draw, body = random.Random(form), valid_bodies()[form]
     for _ in range(12):
         changed = swapped(body, draw.choice(list(places(body))), draw.choice(OTHER_VALUES))
@@ -80,8 +80,8 @@ async def test_other_types(signed: Signed, form: str) -> None:
         assert isinstance(json.loads(answer), dict)
 
 
-async def test_what_ran_can_be_read(signed: Signed) -> None:
-    """Node ids that are digits for Unicode alone, or that no integer holds, give their pictures."""
+async def test_odd_node_ids_return_their_images(signed: Signed) -> None:
+    """Node ids of Unicode digits or beyond any integer return their images."""
     plain = picture()
     for node_id in ("²", "٣", "９", "9" * 5000, "1:²", "-1", "1e5"):
         workflow = {"1": plain["1"], node_id: plain["2"]}
@@ -91,7 +91,7 @@ async def test_what_ran_can_be_read(signed: Signed) -> None:
 
 @pytest.mark.parametrize("path", ["/result", "/cancel", "/events", "/deliver", "/session/create", "/nowhere"])
 async def test_other_routes(signed: Signed, path: str) -> None:
-    """Routes that are no work answer odd ids, tokens and numbers below 500, too."""
+    """Other routes respond below 500 to odd ids, tokens and numbers."""
     odd = (*OTHER_VALUES, "..", "?x", "%2e%2e", "\r\nX: 1", "a" * 5000)
     for value in odd:
         for key in ("id", "token", "last_event_id", "output"):
@@ -102,8 +102,8 @@ async def test_other_routes(signed: Signed, path: str) -> None:
 
 
 @pytest.mark.parametrize("field", ["request_idx", "reqnum", "cost", "endpoint", "url", "signature", "extra"])
-async def test_odd_grants(signed: Signed, field: str) -> None:
-    """Whatever stands in a field of the grant, the answer is below 500."""
+async def test_odd_auth_data(signed: Signed, field: str) -> None:
+    """Any value in a field of `auth_data` gets a response below 500."""
     body = json.dumps({"workflow": picture()}).encode()
     for value in (*OTHER_VALUES, 2**63, -(2**63), [[]] * 9):
         assert (await signed.post("/generate/sync", body, **{field: value}))[0] < 500, value

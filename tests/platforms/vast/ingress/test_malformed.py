@@ -1,4 +1,4 @@
-"""What strangers send to Vast's port, which is a public one."""
+"""Malformed requests to Vast's public port."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from worker.simulators import vast_router
 
 @pytest.mark.timeout(90)
 async def test_vasts_port_logs_no_traceback(engine: EngineHandle, tmp_path: Path) -> None:
-    """Over TLS and without it, at any log level, a flood is a few lines and a number."""
+    """A flood of malformed requests logs a few lines, with and without TLS, at any level."""
     async with AsyncExitStack() as stack:
         local = await stack.enter_async_context(vast_router.serve(tls=True))
         spawn = await stack.enter_async_context(processes(tmp_path))

@@ -1,4 +1,4 @@
-"""Requests through Vast's own client and SDK worker to the real gateway and back: answers, statuses, streams."""
+"""Requests through Vast's own client and SDK worker: responses, statuses, streams."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SETTINGS = {
 
 
 class Vast:
-    """The stand-in, its client's endpoint, and the log and the own address of the one worker behind it."""
+    """The simulated router, the client's endpoint, and the log and address of the one worker."""
 
     def __init__(self, local: LocalVast, endpoint: Any, log: Path, gateway: str) -> None:
         self.local, self.record, self.endpoint, self.log = local, local.record, endpoint, log
@@ -50,7 +50,7 @@ class Vast:
         return answer
 
     async def signed(self) -> Answer:
-        """What the router would give a client, without asking the worker anything."""
+        """Run one worker behind the SDK."""
         key = self.local.endpoint_key
         body = {"endpoint": "comfy", "api_key": key, "cost": 1.0, "request_idx": 0}
         url = f"{self.local.url}/route/"
@@ -68,7 +68,7 @@ class Vast:
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def vast(engine: EngineHandle, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Vast]:
-    """One worker over TLS whose sync requests are answered after a second at the latest."""
+    """Run one worker over TLS whose synchronous requests return after at most one second."""
     folder = tmp_path_factory.mktemp("vast")
     async with AsyncExitStack() as stack:
         local = await stack.enter_async_context(vast_router.serve(tls=True))
@@ -81,7 +81,7 @@ async def vast(engine: EngineHandle, tmp_path_factory: pytest.TempPathFactory) -
 
 
 async def test_both_dialects_bring_the_same_picture(vast: Vast) -> None:
-    """A native payload and the stock template's get the same bytes of the same workflow."""
+    """A native payload and the stock template's return the same bytes for the same workflow."""
     workflow = workflows.picture(color=4242)
     native = await vast.ask({"workflow": workflow})
     stock = await vast.ask({"input": {"workflow_json": workflow, "return_outputs_as_base64": True}})
@@ -104,13 +104,13 @@ FORMS = {
 
 @pytest.mark.parametrize("form", FORMS)
 async def test_payloads_of_other_clients(vast: Vast, form: str) -> None:
-    """A payload may have the forms that a body of the gateway may have."""
+    """A payload can have all forms of a body of the gateway."""
     answer = await vast.ask(FORMS[form](workflows.picture()))
     assert (answer["status"], answer["ok"]) == (200, True), answer
 
 
 async def test_an_envelope_in_another_encoding(vast: Vast) -> None:
-    """UTF-16 is read here, too, and the signature still counts."""
+    """An envelope in UTF-16 is accepted, and its signature is checked."""
     auth = {**await vast.signed(), "cost": 1.0, "endpoint": "comfy"}
     for signature, expected in ((auth["signature"], 200), ("AAAA", 401)):
         body = {"auth_data": {**auth, "signature": signature}, "payload": {"workflow": workflows.picture()}}
@@ -118,7 +118,7 @@ async def test_an_envelope_in_another_encoding(vast: Vast) -> None:
 
 
 async def test_a_payload_that_cannot_be_read_is_told_why(vast: Vast) -> None:
-    """Text that should be JSON is the client's to mend, and the route of another server names ours."""
+    """Invalid JSON is the client's error, and a route of another server names the right one."""
     answer = await vast.ask({"workflow": "{'1': 2}"})
     assert (answer["status"], answer["response"]["error"]["code"]) == (400, "invalid_json")
     status, body = await vast.post("/history/abc", json={})
@@ -127,15 +127,15 @@ async def test_a_payload_that_cannot_be_read_is_told_why(vast: Vast) -> None:
 
 
 async def test_an_error_arrives_whole(vast: Vast) -> None:
-    """The SDK sends an empty 500 for any error of its own; ours has its status, its code and its node (T31, T32)."""
+    """An error has its status, code and node, where the SDK sends an empty 500 (T31, T32)."""
     answer = await vast.ask({"workflow": workflows.failing()})
     assert answer["status"] == 422
     error = answer["response"]["error"]
     assert (error["code"], error["fault"], error["details"][0]["node_id"]) == ("node_failed", "job", "3")
 
 
-async def test_an_error_has_the_shape_that_was_asked_in(vast: Vast) -> None:
-    """The stock template's clients read `status` and `message`."""
+async def test_an_error_has_the_dialect_of_its_request(vast: Vast) -> None:
+    """The stock template's clients get an error with `status` and `message`."""
     answer = await vast.ask({"input": {"request_id": "no spaces!", "workflow_json": workflows.picture()}})
     assert answer["status"] == 400
     assert answer["response"]["status"] == "failed"
@@ -143,7 +143,7 @@ async def test_an_error_has_the_shape_that_was_asked_in(vast: Vast) -> None:
 
 
 async def test_a_large_answer_arrives_whole(vast: Vast) -> None:
-    """Several MiB pass in pieces, with their length, and are the picture that was made."""
+    """A response of several MiB arrives complete, in chunks and with its length."""
     noise = {"image": ["1", 0], "seed": 1, "strength": 1.0}
     workflow = workflows.picture(1024, 1024) | {"3": {"class_type": "ImageAddNoise", "inputs": noise}}
     workflow["2"]["inputs"]["images"] = ["3", 0]
@@ -154,7 +154,7 @@ async def test_a_large_answer_arrives_whole(vast: Vast) -> None:
 
 
 async def test_an_answer_is_json_whatever_is_accepted(vast: Vast) -> None:
-    """Vast's client reads JSON, so that a request through its router gets nothing else."""
+    """A response through the router is JSON, because Vast's client reads nothing else."""
     auth = {**await vast.signed(), "cost": 1.0, "endpoint": "comfy"}
     body = {"auth_data": auth, "payload": {"workflow": workflows.picture()}}
     status, answer = await vast.post("/generate/sync", json=body, headers={"Accept": "image/*"})
@@ -163,7 +163,7 @@ async def test_an_answer_is_json_whatever_is_accepted(vast: Vast) -> None:
 
 @pytest.mark.parametrize("order", [("payload", "auth_data"), ("auth_data", "payload")])
 async def test_a_large_input_goes_to_a_file(vast: Vast, order: tuple[str, str]) -> None:
-    """Wherever the signature stands in the body; nothing of the request stays on the disk, signed or not."""
+    """A large input is accepted wherever the signature is, and nothing of it stays on disk."""
     text = base64.b64encode(noise()).decode()
     payload = {"workflow": loading("a.png"), "inputs": {"a.png": text}}
     auth = {**await vast.signed(), "cost": 1.0, "endpoint": "comfy"}
@@ -178,7 +178,7 @@ async def test_a_large_input_goes_to_a_file(vast: Vast, order: tuple[str, str]) 
 
 
 async def test_a_stream_is_not_buffered(vast: Vast) -> None:
-    """Steps arrive while the job runs, spread over its time, and the result comes last."""
+    """Step events arrive while the job runs, and the result comes last."""
     answer = await vast.ask({"workflow": workflows.slow(0.6, steps=6)}, "/generate/stream", stream=True)
     times, last = [], {}
     async for last in answer["response"]:
@@ -190,13 +190,13 @@ async def test_a_stream_is_not_buffered(vast: Vast) -> None:
 
 
 async def test_a_stream_has_previews(vast: Vast) -> None:
-    """The worker knows of a client that follows before it submits the job."""
+    """A stream has previews, because the worker knows the client before it submits the job."""
     answer = await vast.ask({"workflow": workflows.sampling()}, "/generate/stream", stream=True)
     assert "image/jpeg" in [event.get("mime") for event in [event async for event in answer["response"]]]
 
 
 async def test_a_long_job_is_answered_before_the_client_gives_up_and_runs_once(vast: Vast) -> None:
-    """With a `worker_timeout` shorter than the job the stock client would send it again for ever (T33)."""
+    """A job longer than `worker_timeout` runs once, where the stock client would repeat it (T33)."""
     before = vast.log.read_text().count(" accepted")
     workflow = workflows.slow(2.0, steps=4)
     request = vast.endpoint.client.queue_endpoint_request(
@@ -214,7 +214,7 @@ async def test_a_long_job_is_answered_before_the_client_gives_up_and_runs_once(v
 
 
 async def test_result_cancel_and_events_need_no_router(vast: Vast) -> None:
-    """With the id and the token, by plain POST: the events of a running job, its end, and what became of it."""
+    """Events, cancel and result work by plain POST with the id and the token."""
     accepted = (await vast.ask({"workflow": workflows.slow(20, steps=200)}, "/generate"))["response"]
     job_handle = {"id": accepted["id"], "token": accepted["token"]}
     assert (await vast.post("/result", json=job_handle))[0] == 202
@@ -236,7 +236,7 @@ async def test_result_cancel_and_events_need_no_router(vast: Vast) -> None:
 
 
 async def test_a_delivery_can_be_repeated_without_the_router(vast: Vast) -> None:
-    """The wish goes with the ticket; here nothing waits to be delivered, which is said by the gateway's own code."""
+    """`/deliver` reaches the gateway, whose error tells that nothing has to be delivered."""
     done = await vast.ask({"workflow": workflows.picture()}, "/generate")
     job_handle = {"id": done["response"]["id"], "token": done["response"]["token"]}
     while (await vast.post("/result", json=job_handle))[0] == 202:
@@ -249,7 +249,7 @@ async def test_a_delivery_can_be_repeated_without_the_router(vast: Vast) -> None
 
 @pytest.mark.parametrize("path", ["/result", "/cancel", "/events", "/deliver"])
 async def test_the_token_is_the_authority(vast: Vast, path: str) -> None:
-    """Another's job looks like none, and what is no ticket is refused by name."""
+    """A job with another token looks like an unknown one, and an invalid handle names its field."""
     accepted = (await vast.ask({"workflow": workflows.picture()}, "/generate"))["response"]
     assert (await vast.post(path, json={"id": accepted["id"], "token": "guessed"}))[0] == 404
     assert (await vast.post(path, json={"id": accepted["id"]}))[0] == 400
@@ -259,7 +259,7 @@ async def test_the_token_is_the_authority(vast: Vast, path: str) -> None:
 
 @pytest.mark.parametrize("path", ["/session/create", "/session/end", "/session/get", "/session/health"])
 async def test_what_the_sdk_adds_is_not_served(vast: Vast, path: str) -> None:
-    """Sessions would let strangers post through the worker (T24)."""
+    """The SDK's session routes are not served (T24)."""
     body = {"auth_data": {"cost": 5}, "payload": {"lifetime": -1, "on_close_route": "http://127.0.0.1/"}}
     token = {"Authorization": f"Bearer {vast.local.master_token}"}
     status, answer = await vast.post(path, json=body, headers=token)
@@ -267,7 +267,7 @@ async def test_what_the_sdk_adds_is_not_served(vast: Vast, path: str) -> None:
 
 
 async def test_a_session_is_refused_once_and_forgotten_by_the_router(vast: Vast) -> None:
-    """Vast's client gets an answer that it doesn't retry, and the router its number back."""
+    """A session is rejected without a retry, and its number is reported as done."""
     with pytest.raises(Exception, match="not served"):
         await vast.endpoint.session(cost=7, timeout=5)
     number = vast.record.routed[-1][0]
@@ -279,8 +279,8 @@ async def test_a_session_is_refused_once_and_forgotten_by_the_router(vast: Vast)
     assert (status, answer["error"]["code"]) == (403, "forbidden")
 
 
-async def test_nothing_unsigned_reaches_the_autoscaler(vast: Vast) -> None:
-    """No grant, a forged one, one for another worker: 401, no load, nobody's request deleted (T23, T27)."""
+async def test_unsigned_requests_are_not_reported(vast: Vast) -> None:
+    """Missing, forged and foreign signatures get 401, and no report changes (T23, T27)."""
     grant = await vast.signed()
     elsewhere = "https://10.0.0.1:3000"
     other = Signer()
@@ -300,7 +300,7 @@ async def test_nothing_unsigned_reaches_the_autoscaler(vast: Vast) -> None:
 
 
 async def test_a_body_is_read_up_to_the_limit(vast: Vast) -> None:
-    """The SDK reads any size before it asks who is there (T26): 413, with and without a Content-Length."""
+    """A body above the limit gets 413, with and without a Content-Length (T26)."""
 
     async def pieces() -> AsyncIterator[bytes]:
         for _ in range(40):
@@ -311,34 +311,34 @@ async def test_a_body_is_read_up_to_the_limit(vast: Vast) -> None:
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b"null"])
-async def test_what_is_no_object_is_refused(vast: Vast, body: bytes) -> None:
-    """400 with a reason, where the SDK would answer 500 in plain text (T20)."""
+async def test_a_body_that_is_not_an_object_gets_400(vast: Vast, body: bytes) -> None:
+    """A body that is not an object gets 400 with a reason (T20)."""
     status, answer = await vast.post("/generate/sync", data=body)
     assert (status, answer["error"]["code"]) == (400, "invalid_json")
 
 
 async def test_a_body_that_is_not_encoded_as_it_says(vast: Vast) -> None:
-    """The SDK would answer with an empty 500; its router then sends the request to another worker, without end."""
+    """A body that contradicts its encoding headers gets an error that is not retried."""
     status, body = await vast.post("/generate/sync", data=b"{}", headers={"Content-Encoding": "gzip"})
     assert (status, body["error"]["code"]) == (415, "unsupported_encoding")
 
 
-async def test_a_payload_that_is_no_object_gives_its_number_back(vast: Vast) -> None:
-    """Well signed, badly filled: refused, and the router hears of it."""
+async def test_an_invalid_payload_is_reported_as_done(vast: Vast) -> None:
+    """A signed body with an invalid payload is rejected and reported as done."""
     answer = await vast.ask([1, 2])
     assert (answer["status"], answer["response"]["error"]["code"]) == (400, "invalid_json")
     await vast.record.until(deleted(answer["request_idx"]))
 
 
 async def test_unknown_routes_answer_in_json(vast: Vast) -> None:
-    """404 with our error body."""
+    """An unknown route gets 404 with our error body."""
     answer = await vast.ask({}, "/nothing/here")
     assert (answer["status"], answer["response"]["error"]["code"]) == (404, "not_found")
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_metrics_are_not_served_on_vasts_port(vast: Vast, method: str) -> None:
-    """The page is about all callers; the port that the world reaches has none, with no token."""
+    """The public port has no metrics, with or without a token."""
     url = vast.local.record.statuses[-1].url.replace("http://", "https://")
     context = await vast.endpoint.client.get_ssl_context()
     for token in (METRICS_TOKEN, vast.local.master_token, ""):
@@ -352,7 +352,7 @@ async def test_metrics_are_not_served_on_vasts_port(vast: Vast, method: str) -> 
 
 
 async def test_the_metrics_count_what_comes_through_vast(vast: Vast) -> None:
-    """On the worker's own port: requests that the ingress refuses, and the reports to the autoscaler."""
+    """The metrics count rejected requests of the ingress and the reports to the autoscaler."""
     await vast.post("/generate/sync", json={"payload": {}})
     sent = {"Authorization": f"Bearer {METRICS_TOKEN}"}
     async with aiohttp.ClientSession() as http, http.get(f"{vast.gateway}/metrics", headers=sent) as answer:
@@ -364,7 +364,7 @@ async def test_the_metrics_count_what_comes_through_vast(vast: Vast) -> None:
 
 
 async def test_no_key_is_in_the_log(vast: Vast) -> None:
-    """At the most talkative level neither the client's keys nor the worker's token is written anywhere (T29)."""
+    """No log level writes the client's keys or the worker's token (T29)."""
     await vast.ask({"workflow": workflows.picture()})
     await asyncio.sleep(1.2)
     text = vast.log.read_text()
@@ -375,7 +375,7 @@ async def test_no_key_is_in_the_log(vast: Vast) -> None:
 
 
 async def test_every_request_was_deleted_exactly_once(vast: Vast) -> None:
-    """After all of the above: what the router gave out, except what never reached the worker, came back once."""
+    """After all tests above, each routed request that reached the worker was reported as done once."""
     answers = [await vast.ask({"workflow": workflows.picture()}) for _ in range(3)]
     answers.append(await vast.ask({"workflow": workflows.failing()}))
     numbers = [answer["request_idx"] for answer in answers]
@@ -388,7 +388,7 @@ async def test_every_request_was_deleted_exactly_once(vast: Vast) -> None:
 
 
 async def test_a_repeated_request_is_one_job(vast: Vast) -> None:
-    """The same payload under the router's same numbers attaches to its job, or finds its result; another does not."""
+    """A repeated payload with the same numbers attaches to its job; another payload does not."""
     auth = {**await vast.signed(), "cost": 1.0, "endpoint": "comfy"}
     body = {"auth_data": auth, "session_id": None, "payload": {"workflow": workflows.slow(0.4)}}
     first, second = await asyncio.gather(*(vast.post("/generate/sync", json=body) for _ in range(2)))

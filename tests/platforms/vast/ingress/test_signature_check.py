@@ -1,4 +1,4 @@
-"""The router's auth_data: what is taken for one, and when it holds."""
+"""Parsing and checking the router's `auth_data`."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def body(**fields: Any) -> ScannedBody:
     return ScannedBody(fields, [], BodyLimits(1000))
 
 
-def test_a_request_of_the_router_is_let_through() -> None:
-    """Its numbers come out of it, its payload stays as it is, unknown fields don't matter."""
+def test_a_request_of_the_router_is_accepted() -> None:
+    """A valid request is accepted with its numbers and payload; unknown fields are ignored."""
     envelope = read_envelope(body(auth_data=auth(extra=1), session_id=None, payload={"a": 1}))
     auth_data = SignatureCheck(SIGNER.public_pem, OWN).check(envelope.auth_data)
     assert (auth_data.request_idx, auth_data.reqnum) == (9, 3)
@@ -38,7 +38,7 @@ def test_a_request_of_the_router_is_let_through() -> None:
 
 
 def test_the_scheme_is_not_compared() -> None:
-    """Whether the router signs the URL exactly as reported is not known; host and port have to be ours."""
+    """Host and port have to be the worker's, but not the scheme."""
     assert SignatureCheck(SIGNER.public_pem, "http://203.0.113.7:41000").check(
         read_envelope(body(auth_data=auth())).auth_data
     )
@@ -58,15 +58,15 @@ def test_the_scheme_is_not_compared() -> None:
         {"endpoint": ...},
     ],
 )
-def test_anything_less_is_refused(wrong: dict[str, Any]) -> None:
-    """What the SDK would answer 422, 500 in plain text or not at all: 401 here, before it sees the request."""
+def test_invalid_auth_data_is_rejected(wrong: dict[str, Any]) -> None:
+    """Incomplete or invalid `auth_data` gets 401 before the SDK sees the request."""
     data = {name: value for name, value in (auth() | wrong).items() if value is not ...}
     with pytest.raises(BadSignature):
         SignatureCheck(SIGNER.public_pem, OWN).check(read_envelope(body(auth_data=data, payload={})).auth_data)
 
 
-def test_a_grant_for_another_worker_is_refused() -> None:
-    """Well signed, but for somebody else's worker: the SDK takes it (T23); an operator may allow it."""
+def test_a_signature_for_another_worker_is_rejected() -> None:
+    """A signature for another worker is rejected, unless the operator allows it (T23)."""
     auth_data = read_envelope(body(auth_data=auth("https://198.51.100.1:3000"))).auth_data
     with pytest.raises(BadSignature, match="another worker"):
         SignatureCheck(SIGNER.public_pem, OWN).check(auth_data)
@@ -75,14 +75,14 @@ def test_a_grant_for_another_worker_is_refused() -> None:
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[1]", b'"x"', b"\xff"])
 async def test_a_body_that_is_no_object_is_refused(text: bytes, tmp_path: Path) -> None:
-    """With a reason, as the gateway does."""
+    """A body that is not an object is rejected with a reason."""
     async with SpoolFolder(tmp_path) as folder:
         with pytest.raises(InvalidJson):
             read_envelope(await read_json(stream([text]), folder, BodyLimits(1000)))
 
 
 async def test_long_strings_of_the_payload_are_files_of_the_payload(tmp_path: Path) -> None:
-    """Their places begin in it, wherever it stands in the envelope, and its fingerprint is of the payload alone."""
+    """Files and fingerprint of a payload do not depend on its place in the envelope."""
     payload = {"inputs": {"a.png": "A" * 100_000}}
     prints = []
     for envelope in ({"payload": payload, "auth_data": auth()}, {"auth_data": auth(), "payload": payload}, payload):
@@ -96,7 +96,7 @@ async def test_long_strings_of_the_payload_are_files_of_the_payload(tmp_path: Pa
 
 
 @pytest.mark.parametrize("pem", ["", "<html>maintenance</html>"])
-def test_a_key_that_is_none_stops_the_start(pem: str) -> None:
-    """A page of a proxy in the place of the key is found at once, not at the first request."""
+def test_an_invalid_public_key_ends_the_start(pem: str) -> None:
+    """An invalid public key ends the start instead of failing the first request."""
     with pytest.raises(StartupError, match="public key"):
         SignatureCheck(pem, OWN)

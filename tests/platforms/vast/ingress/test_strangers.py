@@ -1,4 +1,4 @@
-"""What strangers can do to the public port: nothing is read of their bodies that costs anything."""
+"""Limits of unsigned requests to the public port."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 @dataclass(frozen=True)
 class Port:
-    """The public port of a worker, and who signs for it."""
+    """The public port of a worker, and the signer of its requests."""
 
     local: LocalVast
     url: str
@@ -52,7 +52,7 @@ class Port:
         return int(self.url.rpartition(":")[2])
 
     def auth(self, number: int, **other: object) -> dict[str, object]:
-        """`auth_data` as the router gives it."""
+        """Return `auth_data` as the router sends it."""
         signed = {"url": self.url, "signature": self.local.sign(self.url), "request_idx": number, "reqnum": number}
         return {"cost": 1.0, "endpoint": "comfy", "__request_id": "x", **signed, **other}
 
@@ -63,7 +63,7 @@ class Port:
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def port(engine: EngineHandle, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Port]:
-    """One worker, without TLS, so that a test can send anything."""
+    """Run one worker without TLS, so that a test can send anything."""
     folder = tmp_path_factory.mktemp("strangers")
     async with AsyncExitStack() as stack:
         local = await stack.enter_async_context(vast_router.serve())
@@ -75,7 +75,7 @@ async def port(engine: EngineHandle, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def opened(port: Port) -> AsyncIterator[Callable[..., Awaitable[Stream]]]:
-    """Opens a connection and sends something that may be no whole request."""
+    """Yield a function that opens a connection and sends a possibly incomplete request."""
     streams: list[Stream] = []
 
     async def open_one(sent: bytes = b"") -> Stream:
@@ -99,7 +99,7 @@ def head(path: str, length: int, *lines: str) -> bytes:
 
 
 async def answered(stream: Stream) -> Answer:
-    """Status and body of an answer."""
+    """Return the status and the body of a response."""
     status = int((await stream[0].readline()).split()[1])
     length = 0
     while (line := await stream[0].readline()) not in {b"\r\n", b""}:
@@ -110,7 +110,7 @@ async def answered(stream: Stream) -> Answer:
 
 @pytest.mark.parametrize("path", ROUTES)
 async def test_compressed_bodies_are_refused_unread(path: str, opened: Open) -> None:
-    """415 on every route, before a byte of the body is sent, whatever the encoding and however it is written."""
+    """Compressed bodies get 415 on every route before the body is sent."""
     for encoding in ("gzip", "br", "zstd", "Deflate", "identity, gzip", "nonsense"):
         status, body = await answered(await opened(head(path, 100, f"Content-Encoding: {encoding}")))
         assert (status, body["error"]["code"]) == (415, "unsupported_encoding")
@@ -120,7 +120,7 @@ async def test_compressed_bodies_are_refused_unread(path: str, opened: Open) -> 
 
 @pytest.mark.parametrize("path", ["/generate/sync", "/generate/stream", "/result", "/session/create"])
 async def test_a_large_body_has_to_show_its_signature_first(path: str, opened: Open) -> None:
-    """413 says so when the first 64 KiB have none: the rest is not waited for. A smaller body is read."""
+    """A large body without a signature in its head gets 413 at once; a smaller one is read."""
     body = b'{"payload": {"x": "' + b"x" * 70_000
     status, answer = await answered(await opened(head(path, 2 * MIB) + body))
     if path == "/session/create":
@@ -131,7 +131,7 @@ async def test_a_large_body_has_to_show_its_signature_first(path: str, opened: O
 
 
 async def test_a_large_body_without_a_length_is_cut_at_a_mebibyte(opened: Open) -> None:
-    """The limit holds for chunks, too."""
+    """The limit also applies to a chunked body."""
     stream = await opened(b"POST /generate HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
     for _ in range(20):
         stream[1].write(b"%x\r\n%b\r\n" % (65_536, b'"' + b"x" * 65_533 + b'",'))
@@ -140,7 +140,7 @@ async def test_a_large_body_without_a_length_is_cut_at_a_mebibyte(opened: Open) 
 
 
 async def test_a_forged_signature_is_refused_at_once(port: Port, opened: Open) -> None:
-    """The rest of a body is not waited for once its `auth_data` is there and is not Vast's."""
+    """A forged signature is rejected before the rest of the body arrives."""
     forged = json.dumps({"auth_data": port.auth(1, signature="AAAA"), "payload": "x" * 10_000}).encode()
     for auth in (forged[:3000], json.dumps({"auth_data": port.auth(1, url="http://[")}).encode()[:-1]):
         status, answer = await answered(await opened(head("/generate/sync", 7 * MIB) + auth))
@@ -148,13 +148,13 @@ async def test_a_forged_signature_is_refused_at_once(port: Port, opened: Open) -
 
 
 def padded(size: int) -> dict[str, Any]:
-    """A payload of this size that runs."""
+    """Return a valid payload of this size."""
     return {"workflow": workflows.picture(), "inputs": {"unused.bin": "A" * size}}
 
 
 @pytest.mark.parametrize("size", [400, 100_000, 900_000])
 async def test_the_signature_may_come_last_in_a_small_body(port: Port, size: int) -> None:
-    """A client that writes its payload first is served up to 1 MiB."""
+    """The signature may come last in a body of up to 1 MiB."""
     body = {"payload": padded(size), "auth_data": port.auth(100 + size)}
     assert (await port.post(json.dumps(body).encode()))[0] in {200, 202}
 
@@ -170,14 +170,14 @@ async def test_the_signature_may_come_last_in_a_small_body(port: Port, size: int
     ids=["plain", "escaped", "nested"],
 )
 async def test_a_signature_is_found_however_it_is_written(port: Port, form: str, size: int) -> None:
-    """With a byte order mark, blanks, escapes, and members of its name elsewhere, in bodies of any size."""
+    """A signature is found with a byte order mark, blanks, escapes and equal names elsewhere."""
     body = form % (json.dumps(port.auth(len(form) + size)), json.dumps(padded(size)))
     assert (await port.post(body.encode()))[0] in {200, 202}
 
 
 @pytest.mark.parametrize("size", [400, 100_000])
 async def test_what_is_verified_is_what_is_used(port: Port, size: int) -> None:
-    """Of two different `auth_data` neither opens anything; one that is not at the top is none."""
+    """Two different `auth_data` are rejected, and one that is not at the top does not count."""
     good, bad = json.dumps(port.auth(7)), json.dumps(port.auth(8, signature="AAAA"))
     other, payload = json.dumps(port.auth(9)), json.dumps(padded(size))
     forms = [
@@ -193,8 +193,8 @@ async def test_what_is_verified_is_what_is_used(port: Port, size: int) -> None:
 
 
 @pytest.mark.parametrize("begin", [b"", b"{", b'{"payload": "' + b"x" * 80_000], ids=["nothing", "a letter", "much"])
-async def test_a_body_that_shows_nothing_is_given_up(opened: Open, begin: bytes) -> None:
-    """A stranger has one time limit for all of its body: 408, also while single bytes still arrive."""
+async def test_a_body_without_a_signature_has_a_time_limit(opened: Open, begin: bytes) -> None:
+    """A body without a signature gets 408 after its time limit, even while bytes arrive."""
     stream = await opened(head("/generate/sync", 900_000) + begin)
     answer = asyncio.ensure_future(answered(stream))
     while not answer.done():
@@ -205,7 +205,7 @@ async def test_a_body_that_shows_nothing_is_given_up(opened: Open, begin: bytes)
 
 
 async def test_signed_jobs_beside_strangers(port: Port, opened: Open) -> None:
-    """300 signed jobs of one address are served while 500 strangers of the same one hold half a request each."""
+    """300 signed jobs succeed while 500 connections from the same address hold half a request."""
     kinds = (b"", b"POST /gen", head("/generate/sync", 900), head("/generate", 9000) + b'{"payload":')
     strangers = [await opened(kinds[number % len(kinds)]) for number in range(STRANGERS)]
 

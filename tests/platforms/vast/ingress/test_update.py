@@ -1,4 +1,4 @@
-"""Vast's wish that a worker is started anew."""
+"""A restart that Vast requests."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def vast() -> AsyncIterator[LocalVast]:
 
 
 async def start(vast: LocalVast, engine: EngineHandle, folder: Path, **env: str) -> asyncio.subprocess.Process:
-    """The real command, as the image runs it."""
+    """Start the real command as the image does."""
     given = {
         **await vast.worker_env(1),
         "WORKER_COMFYUI": engine.url,
@@ -55,7 +55,7 @@ async def update(url: str, token: str) -> tuple[int, dict]:
 
 
 async def test_an_update_drains_and_asks_for_a_restart(vast: LocalVast, engine: EngineHandle, tmp_path: Path) -> None:
-    """Only for who has the token; what runs is finished and answered, then the process ends with code 75."""
+    """An update with the token drains, finishes running jobs and exits with code 75."""
     process = await start(vast, engine, tmp_path)
     await vast.record.until(loaded(1))
     url = vast.record.statuses[-1].url
@@ -70,8 +70,8 @@ async def test_an_update_drains_and_asks_for_a_restart(vast: LocalVast, engine: 
         assert await process.wait() == 75
 
 
-async def test_without_a_token_nobody_may_ask(vast: LocalVast, engine: EngineHandle, tmp_path: Path) -> None:
-    """An empty MASTER_TOKEN is no password that anybody knows."""
+async def test_without_a_token_updates_are_rejected(vast: LocalVast, engine: EngineHandle, tmp_path: Path) -> None:
+    """A worker with an empty MASTER_TOKEN rejects all updates."""
     vast.master_token, known = "", vast.master_token
     process = await start(vast, engine, tmp_path)
     try:

@@ -1,4 +1,4 @@
-"""The numbers behind the reports: what is told, what is kept for the next time, what is taken back."""
+"""The numbers behind the reports and their corrections."""
 
 from __future__ import annotations
 
@@ -31,68 +31,68 @@ def books() -> tuple[Ledger, ModelMetrics, Metrics]:
     return ledger, model_metrics, metrics
 
 
-def told(model_metrics: ModelMetrics) -> tuple[float, float]:
-    """(served, rejected) as the SDK takes them for a report: `workload_processing` first."""
+def begin_report(model_metrics: ModelMetrics) -> tuple[float, float]:
+    """Return (served, rejected) in the order in which the SDK reads a report."""
     assert model_metrics.workload_processing >= 0
     return model_metrics.workload_served, model_metrics.workload_rejected
 
 
-def test_what_comes_during_a_report_is_told_in_the_next() -> None:
-    """The SDK would set everything to zero once the answer is there (T18)."""
+def test_work_during_a_report_is_in_the_next_one() -> None:
+    """Work that is counted during a report is in the next one (T18)."""
     _, model_metrics, metrics = books()
     model_metrics.workload_served = 100
-    assert told(model_metrics) == (100, 0)
+    assert begin_report(model_metrics) == (100, 0)
     model_metrics.workload_served += 30
     model_metrics.workload_rejected += 5
     model_metrics.reset()
     assert metrics.update_pending
-    assert told(model_metrics) == (30, 5)
+    assert begin_report(model_metrics) == (30, 5)
     model_metrics.reset()
-    assert told(model_metrics) == (0, 0)
+    assert begin_report(model_metrics) == (0, 0)
 
 
 def test_each_report_is_a_fact() -> None:
-    """A report that was answered was taken; the SDK sends another one after a report that failed."""
+    """Each report is an event, accepted or not."""
     reports: list[tuple[bool, float, float]] = []
     model_metrics = ModelMetrics(lambda: None, lambda _: None, lambda *report: reports.append(report))
     model_metrics.max_throughput = 40.0
-    told(model_metrics)
-    told(model_metrics)
+    begin_report(model_metrics)
+    begin_report(model_metrics)
     model_metrics.reset()
-    told(model_metrics)
+    begin_report(model_metrics)
     assert reports == [(False, 0, 40.0), (True, 0, 40.0)]
 
 
-def test_a_wish_to_report_outlives_the_report_on_its_way() -> None:
-    """Becoming ready during a report would be told ten seconds late: the SDK takes the wish for fulfilled (T11)."""
+def test_a_requested_report_follows_the_one_on_its_way() -> None:
+    """A requested report is sent after the one that is on its way (T11)."""
     ledger, model_metrics, metrics = books()
-    told(model_metrics)
+    begin_report(model_metrics)
     ledger.report_soon()
     metrics.update_pending = False  # as the SDK does when the answer is there, just before the reset
     model_metrics.reset()
     assert metrics.update_pending
-    told(model_metrics)
+    begin_report(model_metrics)
     metrics.update_pending = False
     model_metrics.reset()
     assert not metrics.update_pending
 
 
-def test_a_report_that_was_never_answered_takes_nothing_off() -> None:
-    """Told again in full, with what came since."""
+def test_a_failed_report_is_repeated_in_full() -> None:
+    """A failed report is repeated in full, with later work."""
     _, model_metrics, _ = books()
     model_metrics.workload_served = 100
-    told(model_metrics)
+    begin_report(model_metrics)
     model_metrics.workload_served += 30
-    assert told(model_metrics) == (130, 0)
+    assert begin_report(model_metrics) == (130, 0)
     model_metrics.reset()
-    assert told(model_metrics) == (0, 0)
+    assert begin_report(model_metrics) == (0, 0)
 
 
 def test_a_refused_request_is_rejected_and_given_back() -> None:
-    """Its work is in `rej_load`, its number in the next deletions, and a report is due."""
+    """A rejected request is in `rej_load` and the deletions, and requests a report."""
     ledger, model_metrics, metrics = books()
     ledger.record_rejected(GRANT, 40.0)
-    assert told(model_metrics) == (0, 40.0)
+    assert begin_report(model_metrics) == (0, 40.0)
     assert metrics.update_pending
     (row,) = ledger.take_deletions()
     assert (row["request_idx"], row["status"], row["success"]) == (9, "Rejected", False)
@@ -100,7 +100,7 @@ def test_a_refused_request_is_rejected_and_given_back() -> None:
 
 
 def test_a_held_request_is_load_until_its_job_ends() -> None:
-    """Taken back from the deletions, in `cur_load` and the working numbers, then served and deleted once."""
+    """A held request counts as load until its job ends, then it is served and deleted once."""
     ledger, model_metrics, _ = books()
     model_metrics.requests_deleting.append(new_entry(request_idx=9, reqnum=3, workload=50.0, status="Success"))
     entry = ledger.hold(GRANT)
@@ -116,7 +116,7 @@ def test_a_held_request_is_load_until_its_job_ends() -> None:
 
 
 def test_a_held_job_that_fails_is_no_work_done() -> None:
-    """Given back all the same."""
+    """A held request of a failed job is deleted without being served."""
     ledger, model_metrics, _ = books()
     model_metrics.requests_deleting.append(new_entry(request_idx=9, reqnum=3, workload=50.0, status="Success"))
     entry = ledger.hold(GRANT)
@@ -127,14 +127,14 @@ def test_a_held_job_that_fails_is_no_work_done() -> None:
 
 
 def test_a_request_that_the_sdk_does_not_know_is_not_held() -> None:
-    """Nothing to hold, nothing made up."""
+    """A request that the SDK does not know cannot be held."""
     ledger, model_metrics, _ = books()
     assert ledger.hold(GRANT) is None
     assert model_metrics.cur_load == 0
 
 
-def test_an_error_of_the_sdk_is_heard_at_once() -> None:
-    """It would be reported for ever, and be seen by nobody in this process (T9)."""
+def test_an_error_of_the_sdk_is_passed_on_at_once() -> None:
+    """An error of the SDK is passed on at once (T9)."""
     _, model_metrics, metrics = books()
     model_metrics.workload_served = 10
     model_metrics.set_errored("no key")
@@ -144,7 +144,7 @@ def test_an_error_of_the_sdk_is_heard_at_once() -> None:
 
 
 def test_request_numbers_are_counted_and_not_kept() -> None:
-    """The SDK's set of them grows for as long as the process lives (T22)."""
+    """Request numbers are counted without being stored (T22)."""
     numbers = ModelMetrics(lambda: None, lambda _: None).requests_recieved
     before = sys.getsizeof(numbers)
     for number in range(1000):

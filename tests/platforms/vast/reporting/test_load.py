@@ -1,4 +1,4 @@
-"""What the autoscaler is told: load, refusals, speed and deletions, under work of every kind."""
+"""Reports to the autoscaler: load, rejections, speed and deletions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PLACES = 3
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def running(engine: EngineHandle, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalVast]:
-    """One worker that takes three jobs at a time."""
+    """Run one worker that accepts three jobs at a time."""
     folder = tmp_path_factory.mktemp("load")
     async with AsyncExitStack() as stack:
         local = await stack.enter_async_context(vast_router.serve())
@@ -35,7 +35,7 @@ async def running(engine: EngineHandle, tmp_path_factory: pytest.TempPathFactory
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def vast(running: LocalVast) -> AsyncIterator[LocalVast]:
-    """Told of nothing yet; after each test it behaves well again and is left at rest."""
+    """A router without reports, reset after each test."""
     running.record.clear()
     yield running
     running.configure(RouterFaultConfig())
@@ -71,8 +71,8 @@ def rejected(record: ReportLog) -> float:
     return sum(said.rej_load for said in record.statuses)
 
 
-async def test_speed_is_told_soon(vast: LocalVast) -> None:
-    """The score of the benchmark is positive, in units of real work, and no error is told."""
+async def test_the_speed_is_reported(vast: LocalVast) -> None:
+    """The benchmark's score is positive and reported without an error."""
     async with vast.client() as client:
         workers = await (await client.get_endpoint("comfy")).get_workers()
     assert workers[0].measured_perf > 0
@@ -80,7 +80,7 @@ async def test_speed_is_told_soon(vast: LocalVast) -> None:
 
 
 async def test_load_rises_and_falls_with_the_work(vast: LocalVast) -> None:
-    """Two jobs are two workloads of load while they run, and are served work afterwards."""
+    """Two running jobs are two workloads of load, and served work afterwards."""
     jobs = [asyncio.create_task(ask(vast, workflows.slow(1.5, steps=3))) for _ in range(2)]
     await vast.record.until(lambda record: bool(record.statuses) and record.statuses[-1].cur_load > 0)
     load = vast.record.statuses[-1].cur_load
@@ -90,7 +90,7 @@ async def test_load_rises_and_falls_with_the_work(vast: LocalVast) -> None:
 
 
 async def test_a_job_behind_a_202_stays_in_the_load_until_it_ends(vast: LocalVast) -> None:
-    """Its request was answered at once; the GPU is busy all the same, and the number goes back when it isn't."""
+    """A job after a 202 counts as load until it ends, and its number is then deleted."""
     number = (await ask(vast, workflows.slow(2.5, steps=5), "/generate"))["request_idx"]
     await vast.record.until(lambda record: number in working(record))
     await asyncio.sleep(1.2)
@@ -102,11 +102,8 @@ async def test_a_job_behind_a_202_stays_in_the_load_until_it_ends(vast: LocalVas
 
 
 @pytest.mark.parametrize("full", [False, True], ids=["all at once", "when full"])
-async def test_an_overload_is_refused_and_told(vast: LocalVast, full: bool) -> None:
-    """Past the limit: 429 in JSON, told as rejected and not as received; each number goes back once.
-
-    At once, the door still saw room and the gateway refuses; later, the door refuses before the SDK counts.
-    """
+async def test_an_overload_is_rejected_and_reported(vast: LocalVast, full: bool) -> None:
+    """Requests beyond the limit get 429, count as rejected and not as received, and are deleted once."""
     # The first keeps its place until the refusals are certain: reports come once a second.
     held_s = (3.5, *[1.2] * (PLACES - 1))
     jobs = [asyncio.create_task(ask(vast, workflows.slow(seconds, steps=5), retry=False)) for seconds in held_s]
@@ -128,7 +125,7 @@ async def test_an_overload_is_refused_and_told(vast: LocalVast, full: bool) -> N
 
 
 async def test_a_hundred_bad_workflows_are_no_work_done(vast: LocalVast) -> None:
-    """The SDK counts every answer as served (T19); a client's mistakes must not look like speed."""
+    """Invalid workflows do not count as served work (T19)."""
     async with vast.client() as client:
         endpoint = await client.get_endpoint("comfy")
         for _ in range(25):
@@ -144,7 +141,7 @@ async def test_a_hundred_bad_workflows_are_no_work_done(vast: LocalVast) -> None
 
 
 async def test_a_stream_that_ends_badly_is_no_work_done(vast: LocalVast) -> None:
-    """Its status is 200; how the job ended stands in its last event."""
+    """A stream of a failed job does not count as served work, although its status is 200."""
     answer = await ask_stream(vast, workflows.failing())
     assert answer[-1]["error"]["code"] == "node_failed"
     await vast.record.until(lambda record: len(record.deletions) == 1)
@@ -161,8 +158,8 @@ async def ask_stream(vast: LocalVast, workflow: object) -> list[dict[str, Any]]:
         return [event async for event in answer["response"]]
 
 
-async def test_a_client_that_leaves_is_no_load(vast: LocalVast) -> None:
-    """The SDK forgets to say so until its next report but ten seconds (T11); the job is cancelled after its grace."""
+async def test_a_client_that_disconnects_is_not_load(vast: LocalVast) -> None:
+    """A job of a client that disconnected is cancelled and reported at once (T11)."""
     request = asyncio.create_task(ask(vast, workflows.slow(20, steps=100)))
     await vast.record.until(lambda record: bool(record.statuses) and record.statuses[-1].cur_load > 0)
     request.cancel()
@@ -173,7 +170,7 @@ async def test_a_client_that_leaves_is_no_load(vast: LocalVast) -> None:
 
 
 async def test_a_node_that_goes_on_after_its_job_is_load(vast: LocalVast) -> None:
-    """The request was answered and no other is there; the engine is busy all the same until the node ends."""
+    """A node that continues after its job counts as load until it ends."""
     await ask(vast, workflows.picture())  # behind the job of a client that left: the next one has to begin in its time
     async with vast.client() as client:
         endpoint = await client.get_endpoint("comfy")
@@ -185,7 +182,7 @@ async def test_a_node_that_goes_on_after_its_job_is_load(vast: LocalVast) -> Non
 
 
 async def test_nothing_is_lost_to_a_slow_status_endpoint(vast: LocalVast) -> None:
-    """The SDK's own counters lose what comes while a report is on its way (T18); ours are told to the last unit."""
+    """No work is lost while a slow report is on its way (T18)."""
     vast.configure(RouterFaultConfig(status_delay_s=0.8))
     done = 0.0
     for _ in range(4):
@@ -198,7 +195,7 @@ async def test_nothing_is_lost_to_a_slow_status_endpoint(vast: LocalVast) -> Non
 
 
 async def test_reports_go_on_after_an_outage(vast: LocalVast) -> None:
-    """While the autoscaler is away jobs run on; once it is back it is told of them."""
+    """Jobs run while the autoscaler is away, and are reported afterwards."""
     vast.configure(RouterFaultConfig(status_status=503, delete_status=503))
     answer = await ask(vast, workflows.picture())
     await asyncio.sleep(1.2)

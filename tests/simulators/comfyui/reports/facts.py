@@ -17,8 +17,8 @@ CORNERS = ((0.0, 0.0), (0.5, 0.5), (0.999, 0.999))
 
 def file_paths(base: Path) -> dict[str, Path]:
     """Return the files in output and temp by their path relative to the base folder."""
-    found = (path for kind in ("output", "temp") for path in (base / kind).rglob("*") if path.is_file())
-    return {str(path.relative_to(base)): path for path in found}
+    paths = (path for kind in ("output", "temp") for path in (base / kind).rglob("*") if path.is_file())
+    return {str(path.relative_to(base)): path for path in paths}
 
 
 def fact_of_file(path: Path) -> Any:

@@ -26,12 +26,12 @@ async def test_prompt_has_the_results_of_a_real_comfyui(client: EngineClient, na
         if isinstance(step, str):
             SETUPS[step](client.base)
             continue
-        found = await _send(client, step["prompt"], step.get("extra_data", {}))
-        assert _without_pixels(found) == _without_pixels(step["real"])
+        actual = await _send(client, step["prompt"], step.get("extra_data", {}))
+        assert _without_pixels(actual) == _without_pixels(step["real"])
         pictures = {} if name in STAND_INS else step["real"].get("files", {})
         for path, fact in pictures.items():
-            for ours, theirs in zip(_pixels(found["files"][path]), _pixels(fact), strict=True):
-                assert all(abs(one - other) <= STEP for one, other in zip(ours, theirs, strict=True)), (
+            for ours, theirs in zip(_pixels(actual["files"][path]), _pixels(fact), strict=True):
+                assert all(abs(our - their) <= STEP for our, their in zip(ours, theirs, strict=True)), (
                     path,
                     ours,
                     theirs,

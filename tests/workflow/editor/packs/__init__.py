@@ -1,1 +1,1 @@
-"""What scripts of node packs do in the editor, by hand-written files."""
+"""Tests of the rules of node packs."""

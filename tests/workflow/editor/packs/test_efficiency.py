@@ -1,4 +1,4 @@
-"""Efficiency's seeds, and files of its first version."""
+"""Tests of the rules of Efficiency."""
 
 from __future__ import annotations
 
@@ -43,14 +43,16 @@ CATALOG = Catalog.from_object_info(
 )
 
 
-def converted(kind: str, values: Any, **more: Any) -> Conversion:
-    drawing = WorkflowBuilder()
-    drawing.node(1, kind, values, **more)
-    return convert(drawing.saved(), CATALOG)
+def convert_node(kind: str, values: Any, **more: Any) -> Conversion:
+    """Return the conversion of a workflow with a single node."""
+    builder = WorkflowBuilder()
+    builder.node(1, kind, values, **more)
+    return convert(builder.saved(), CATALOG)
 
 
-def given(kind: str, values: Any) -> Any:
-    return converted(kind, values).prompt["1"]["inputs"]
+def node_inputs(kind: str, values: Any) -> Any:
+    """Return the inputs of a single node."""
+    return convert_node(kind, values).prompt["1"]["inputs"]
 
 
 @pytest.mark.parametrize(
@@ -62,60 +64,60 @@ def given(kind: str, values: Any) -> Any:
     ],
 )
 def test_a_seed_of_minus_one_is_drawn_when_the_job_runs(kind: str, name: str, low: int, high: int) -> None:
-    """The least seed stands in its place, every time the same, and the field is named with its limits."""
-    conversion = converted(kind, [-1, None])
+    """convert sends the lowest seed in place of -1 and lists the field with its limits."""
+    conversion = convert_node(kind, [-1, None])
     assert conversion.prompt["1"]["inputs"][name] == low
     assert [(seed.node_id, seed.input, seed.min, seed.max) for seed in conversion.seeds] == [("1", name, low, high)]
-    assert converted(kind, [-1, None]) == conversion
+    assert convert_node(kind, [-1, None]) == conversion
 
 
 def test_other_seeds_stay() -> None:
-    """The place behind a seed is a button's: `randomize` in old files says nothing."""
-    conversion = converted(SAMPLER, [7, "randomize", 30, "true"])
+    """convert keeps other seeds and ignores the value behind them, which is a button."""
+    conversion = convert_node(SAMPLER, [7, "randomize", 30, "true"])
     assert conversion.prompt["1"]["inputs"] == {"seed": 7, "steps": 30, "vae_decode": "true"}
     assert conversion.seeds == ()
 
 
-def test_a_seed_that_is_linked_is_not_drawn() -> None:
-    """Its own value counts for nothing."""
-    drawing = WorkflowBuilder()
-    drawing.node(1, SAMPLER, [-1, None, 30, "true"])
-    drawing.node(2, "Number", [5, "fixed"])
-    drawing.link(2, 0, 1, "seed", "INT", widget=True)
-    conversion = convert(drawing.saved(), CATALOG)
+def test_a_linked_seed_is_not_drawn() -> None:
+    """convert lists no seed for a field that is linked."""
+    builder = WorkflowBuilder()
+    builder.node(1, SAMPLER, [-1, None, 30, "true"])
+    builder.node(2, "Number", [5, "fixed"])
+    builder.link(2, 0, 1, "seed", "INT", widget=True)
+    conversion = convert(builder.saved(), CATALOG)
     assert conversion.prompt["1"]["inputs"]["seed"] == ["2", 0]
     assert conversion.seeds == ()
 
 
-def test_a_seed_inside_a_subgraph_and_a_muted_one() -> None:
-    """Seeds are named by the node's path, and only those of nodes that run."""
+def test_seeds_in_subgraphs_and_muted_nodes() -> None:
+    """convert lists seeds by the path of their node, and none of a muted node."""
     inside = WorkflowBuilder("s")
     inside.node(5, SAMPLER, [-1])
-    drawing = WorkflowBuilder()
-    drawing.definitions.append(inside)
-    drawing.node(1, "s")
-    drawing.node(2, SAMPLER, [-1], 2)
-    assert [seed.node_id for seed in convert(drawing.saved(), CATALOG).seeds] == ["1:5"]
+    builder = WorkflowBuilder()
+    builder.definitions.append(inside)
+    builder.node(1, "s")
+    builder.node(2, SAMPLER, [-1], 2)
+    assert [seed.node_id for seed in convert(builder.saved(), CATALOG).seeds] == ["1:5"]
 
 
 def test_a_sampler_of_the_first_version() -> None:
-    """It had another field in front, and none for what is decoded."""
-    assert given(SAMPLER, ["Sample", "x", "randomize", 30]) == {"seed": "x", "steps": 30, "vae_decode": "true"}
-    assert given(SAMPLER, [7, None, 30, "false"])["vae_decode"] == "false"
+    """convert shifts the values of a sampler from the first version, which had one more field at the start."""
+    assert node_inputs(SAMPLER, ["Sample", "x", "randomize", 30]) == {"seed": "x", "steps": 30, "vae_decode": "true"}
+    assert node_inputs(SAMPLER, [7, None, 30, "false"])["vae_decode"] == "false"
 
 
 def test_a_loader_of_the_first_version() -> None:
-    """It had the sizes where two new fields are now."""
+    """convert shifts the values of a loader from the first version, which lacked two fields."""
     sizes = {"width": 512, "height": 768, "batch_size": 2}
     weights = {"token_normalization": "none", "weight_interpretation": "comfy"}
-    assert given(LOADER, ["a", 512, 768, 2]) == {"positive": "a", **weights, **sizes}
-    new = given(LOADER, ["a", "mean", "A1111", 512, 768, 2])
+    assert node_inputs(LOADER, ["a", 512, 768, 2]) == {"positive": "a", **weights, **sizes}
+    new = node_inputs(LOADER, ["a", "mean", "A1111", 512, 768, 2])
     assert new == {"positive": "a", "token_normalization": "mean", "weight_interpretation": "A1111", **sizes}
 
 
 def test_a_highres_script_of_the_first_version() -> None:
-    """Its five values have names of their own today; the others are the class's."""
-    sent = given(HIGHRES, ["SD-Latent-Upscaler.v1", 2, 10, 0.3, 3])
+    """convert assigns the five values of a HighRes-Fix Script from the first version by name."""
+    sent = node_inputs(HIGHRES, ["SD-Latent-Upscaler.v1", 2, 10, 0.3, 3])
     assert sent == {
         "upscale_type": "latent",
         "latent_upscaler": "city96.v1",
@@ -125,4 +127,4 @@ def test_a_highres_script_of_the_first_version() -> None:
         "denoise": 0.3,
         "iterations": 3,
     }
-    assert given(HIGHRES, ["pixel", "nearest", 2, 5, None, 10, 0.3, 3])["upscale_type"] == "pixel"
+    assert node_inputs(HIGHRES, ["pixel", "nearest", 2, 5, None, 10, 0.3, 3])["upscale_type"] == "pixel"

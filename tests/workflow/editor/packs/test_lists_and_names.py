@@ -1,4 +1,4 @@
-"""Choices with a picture (pysssss), lists that are sent as labels (Impact), and classes with another name today."""
+"""Tests of the rules of pysssss, Impact and Inspire, and of renamed classes."""
 
 from __future__ import annotations
 
@@ -35,83 +35,84 @@ CATALOG = Catalog.from_object_info(
 )
 
 
-def given(kind: str, values: Any, **more: Any) -> Any:
-    drawing = WorkflowBuilder()
-    drawing.node(1, kind, values, **more)
-    return drawing.prompt(CATALOG)["1"][1]
+def node_inputs(kind: str, values: Any, **more: Any) -> Any:
+    """Return the inputs of a single node."""
+    builder = WorkflowBuilder()
+    builder.node(1, kind, values, **more)
+    return builder.prompt(CATALOG)["1"][1]
 
 
 @pytest.mark.parametrize("value", ["d/s.pt", {"content": "d/s.pt", "image": None}, {"content": "d/s.pt", "image": "p"}])
-def test_a_choice_with_a_picture_is_sent_by_name(value: Any) -> None:
-    """Its picture is only shown."""
-    assert given(LOADER, [value, 0.5]) == {"lora_name": "d/s.pt", "strength": 0.5}
+def test_a_choice_with_a_preview_is_sent_by_name(value: Any) -> None:
+    """convert sends the name of a choice without its preview image."""
+    assert node_inputs(LOADER, [value, 0.5]) == {"lora_name": "d/s.pt", "strength": 0.5}
 
 
-def test_a_choice_with_a_picture_that_a_primitive_feeds() -> None:
-    """It is the primitive that holds the object then."""
-    drawing = WorkflowBuilder()
-    drawing.node(1, LOADER, ["a", 0.5])
-    drawing.node(2, "PrimitiveNode", [{"content": "s", "image": None}, "fixed"])
-    drawing.link(2, 0, 1, "lora_name", "COMBO", widget=True)
-    assert drawing.prompt(CATALOG)["1"][1]["lora_name"] == "s"
+def test_a_choice_with_a_preview_from_a_primitive() -> None:
+    """convert sends the name of a choice whose object is the value of a primitive."""
+    builder = WorkflowBuilder()
+    builder.node(1, LOADER, ["a", 0.5])
+    builder.node(2, "PrimitiveNode", [{"content": "s", "image": None}, "fixed"])
+    builder.link(2, 0, 1, "lora_name", "COMBO", widget=True)
+    assert builder.prompt(CATALOG)["1"][1]["lora_name"] == "s"
 
 
-def test_a_text_that_only_the_browser_has_is_refused() -> None:
-    """Unless nothing uses it."""
-    drawing = WorkflowBuilder()
-    drawing.node(1, "PresetText|pysssss", ["mine", "Manage"])
-    drawing.node(2, "Quote", ["own"])
-    assert drawing.prompt(CATALOG) == {"2": ("Quote", {"text": "own"})}
-    drawing.link(1, 0, 2, "text", "STRING", widget=True)
+def test_a_text_stored_in_the_browser_is_rejected() -> None:
+    """convert rejects a text that only the browser has, if another node uses it."""
+    builder = WorkflowBuilder()
+    builder.node(1, "PresetText|pysssss", ["mine", "Manage"])
+    builder.node(2, "Quote", ["own"])
+    assert builder.prompt(CATALOG) == {"2": ("Quote", {"text": "own"})}
+    builder.link(1, 0, 2, "text", "STRING", widget=True)
     with pytest.raises(CannotConvert, match=r"node 1 .*stored in the browser"):
-        convert(drawing.saved(), CATALOG)
+        convert(builder.saved(), CATALOG)
 
 
 def test_lists_are_sent_as_their_label() -> None:
-    """Whatever the file has; what is linked into one stays linked."""
-    assert given(ENCODE, ["t", True, "a.pt", "w"]) == {"text": "t", "mode": True, **LABELS}
-    drawing = WorkflowBuilder()
-    drawing.node(1, ENCODE, ["t", True, "a.pt", "w"])
-    drawing.node(2, "Quote", ["x"])
-    drawing.link(2, 0, 1, LORA, "COMBO", widget=True)
-    assert drawing.prompt(CATALOG)["1"][1][LORA] == ["2", 0]
+    """convert sends the label of a list, unless a node is linked into it."""
+    assert node_inputs(ENCODE, ["t", True, "a.pt", "w"]) == {"text": "t", "mode": True, **LABELS}
+    builder = WorkflowBuilder()
+    builder.node(1, ENCODE, ["t", True, "a.pt", "w"])
+    builder.node(2, "Quote", ["x"])
+    builder.link(2, 0, 1, LORA, "COMBO", widget=True)
+    assert builder.prompt(CATALOG)["1"][1][LORA] == ["2", 0]
 
 
 @pytest.mark.parametrize(("value", "sent"), [(True, True), (False, False), ("Populate", True), ("Fixed", False)])
 def test_a_mode_that_was_a_text(value: Any, sent: bool) -> None:
-    """It is a switch today."""
-    assert given(ENCODE, ["t", value])["mode"] is sent
+    """convert turns the mode of older versions, a text, into a boolean."""
+    assert node_inputs(ENCODE, ["t", value])["mode"] is sent
 
 
 def test_a_switch_counts_from_one() -> None:
-    """Files of older versions have 0; where nothing is linked, nothing is chosen."""
-    drawing = WorkflowBuilder()
-    drawing.node(1, "ImpactSwitch", [0])
-    drawing.node(2, "Quote", ["x"])
-    assert drawing.prompt(CATALOG)["1"][1] == {"select": 0}
-    drawing.link(2, 0, 1, "input1")
-    assert drawing.prompt(CATALOG)["1"][1] == {"select": 1, "input1": ["2", 0]}
-    drawing._at(1)["widgets_values"] = [3]
-    assert drawing.prompt(CATALOG)["1"][1]["select"] == 3
+    """convert changes 0 to 1 in the switch of an older version if an input is linked."""
+    builder = WorkflowBuilder()
+    builder.node(1, "ImpactSwitch", [0])
+    builder.node(2, "Quote", ["x"])
+    assert builder.prompt(CATALOG)["1"][1] == {"select": 0}
+    builder.link(2, 0, 1, "input1")
+    assert builder.prompt(CATALOG)["1"][1] == {"select": 1, "input1": ["2", 0]}
+    builder._at(1)["widgets_values"] = [3]
+    assert builder.prompt(CATALOG)["1"][1]["select"] == 3
 
 
-def test_outputs_of_a_repeater_are_one() -> None:
-    """Its script adds outputs that the class has not; copies that it makes of other nodes are refused."""
-    drawing = WorkflowBuilder()
-    drawing.node(1, REPEATER, [3, "multi", "reuse"])
+def test_a_repeater_has_one_output() -> None:
+    """convert links all outputs of a repeater to its first one, and rejects one that copies nodes."""
+    builder = WorkflowBuilder()
+    builder.node(1, REPEATER, [3, "multi", "reuse"])
     for slot in range(3):
-        drawing.node(5 + slot, "Any")
-        drawing.link(1, slot, 5 + slot, "value")
-    assert [drawing.prompt(CATALOG)[f"{5 + slot}"][1]["value"] for slot in range(3)] == [["1", 0]] * 3
-    drawing._at(1)["widgets_values"] = [3, "single", "create"]
+        builder.node(5 + slot, "Any")
+        builder.link(1, slot, 5 + slot, "value")
+    assert [builder.prompt(CATALOG)[f"{5 + slot}"][1]["value"] for slot in range(3)] == [["1", 0]] * 3
+    builder._at(1)["widgets_values"] = [3, "single", "create"]
     with pytest.raises(CannotConvert, match=r"node 1 .*copies the node before it"):
-        convert(drawing.saved(), CATALOG)
+        convert(builder.saved(), CATALOG)
 
 
 def test_a_bridge_names_its_own_node() -> None:
-    """The file may name the node it was copied from; a picture that was edited stays."""
-    assert given(BRIDGE, ["$48-0"])["image"] == "$1-0"
-    assert given(BRIDGE, ["clipspace/a.png [input]"])["image"] == "clipspace/a.png [input]"
+    """convert names the node itself in a PreviewBridge, and keeps an edited image."""
+    assert node_inputs(BRIDGE, ["$48-0"])["image"] == "$1-0"
+    assert node_inputs(BRIDGE, ["clipspace/a.png [input]"])["image"] == "clipspace/a.png [input]"
 
 
 @pytest.mark.parametrize(
@@ -122,45 +123,45 @@ def test_a_bridge_names_its_own_node() -> None:
         ("SDV_img2vid_Conditioning", "SVD_img2vid_Conditioning", [512], {"width": 512}),
     ],
 )
-def test_a_class_with_another_name_today(old: str, new: str, values: Any, sent: Any) -> None:
-    """It is loaded as the class that has its place, inside a subgraph too."""
-    inside, drawing = WorkflowBuilder("s"), WorkflowBuilder()
-    drawing.definitions.append(inside)
-    drawing.node(1, "s")
+def test_renamed_classes(old: str, new: str, values: Any, sent: Any) -> None:
+    """convert loads a renamed class under its new name, also inside a subgraph."""
+    inside, builder = WorkflowBuilder("s"), WorkflowBuilder()
+    builder.definitions.append(inside)
+    builder.node(1, "s")
     inside.node(5, old, values)
-    assert drawing.prompt(CATALOG) == {"1:5": (new, sent)}
+    assert builder.prompt(CATALOG) == {"1:5": (new, sent)}
 
 
-def test_an_input_with_another_name_today_stays_linked() -> None:
-    """The slots are renamed with the class; a class that the catalog has keeps its name."""
-    drawing = WorkflowBuilder()
-    drawing.node(1, "T2IAdapterLoader", ["n.pth"])
-    drawing.node(2, "Quote", ["x"])
-    drawing.link(2, 0, 1, "t2i_adapter_name", "COMBO", widget=True)
-    assert drawing.prompt(CATALOG)["1"] == ("ControlNetLoader", {"control_net_name": ["2", 0]})
+def test_renamed_inputs_stay_linked() -> None:
+    """convert renames the slots with the class, unless the catalog has the old class."""
+    builder = WorkflowBuilder()
+    builder.node(1, "T2IAdapterLoader", ["n.pth"])
+    builder.node(2, "Quote", ["x"])
+    builder.link(2, 0, 1, "t2i_adapter_name", "COMBO", widget=True)
+    assert builder.prompt(CATALOG)["1"] == ("ControlNetLoader", {"control_net_name": ["2", 0]})
     old = Catalog.from_object_info({**CLASSES, "T2IAdapterLoader": node_class({"t2i_adapter_name": [["n.pth"]]})})
-    assert drawing.prompt(old)["1"] == ("T2IAdapterLoader", {"t2i_adapter_name": ["2", 0]})
+    assert builder.prompt(old)["1"] == ("T2IAdapterLoader", {"t2i_adapter_name": ["2", 0]})
 
 
-def test_a_picture_that_the_browser_draws_into_a_field() -> None:
-    """The placeholder that a file has for it is not sent, with a warning; a picture in the file is."""
-    drawing = WorkflowBuilder()
-    drawing.node(1, INSPIRE, ["a.png", "[IMAGE DATA]", "image"])
-    drawing.node(2, INSPIRE, ["a.png", "data:image/png;base64,AAAA", "image"])
-    conversion = convert(drawing.saved(), CATALOG)
+def test_browser_images_of_inspire() -> None:
+    """convert removes the placeholder of an image with a warning, and sends an image in the file."""
+    builder = WorkflowBuilder()
+    builder.node(1, INSPIRE, ["a.png", "[IMAGE DATA]", "image"])
+    builder.node(2, INSPIRE, ["a.png", "data:image/png;base64,AAAA", "image"])
+    conversion = convert(builder.saved(), CATALOG)
     assert conversion.prompt["1"]["inputs"] == {"image": "a.png"}
     assert conversion.prompt["2"]["inputs"]["image_data"] == "data:image/png;base64,AAAA"
-    assert [(one.node_id, one.input) for one in conversion.warnings] == [("1", "image_data")]
+    assert [(warning.node_id, warning.input) for warning in conversion.warnings] == [("1", "image_data")]
 
 
 @pytest.mark.parametrize(
     ("values", "sent", "warned"),
     [([True, "data:1"], "data:1", 0), ([True, "[IMAGE DATA]"], "", 1), ([False, "data:1"], "", 0)],
 )
-def test_a_received_picture_is_sent_if_the_file_keeps_it(values: list[Any], sent: str, warned: int) -> None:
-    """A placeholder is none: without the picture the node would run with an empty one, so that is a warning."""
-    drawing = WorkflowBuilder()
-    drawing.node(1, "ImageReceiver", values)
-    conversion = convert(drawing.saved(), CATALOG)
+def test_received_images_of_impact(values: list[Any], sent: str, warned: int) -> None:
+    """convert sends a received image only if the file keeps it, and warns about a placeholder."""
+    builder = WorkflowBuilder()
+    builder.node(1, "ImageReceiver", values)
+    conversion = convert(builder.saved(), CATALOG)
     assert conversion.prompt["1"]["inputs"]["image_data"] == sent
     assert len(conversion.warnings) == warned

@@ -1,4 +1,4 @@
-"""rgthree's loaders, primitives and seeds, and its nodes that only the browser has."""
+"""Tests of the rules of rgthree."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ HEADER = {"type": "PowerLoraLoaderHeaderWidget"}
 
 
 def catalog(**choices: list[str]) -> Catalog:
+    """Return a catalog in which the prompt class has lists with these choices."""
     lists = {f"insert_{name}": [listed] for name, listed in choices.items()}
     return Catalog.from_object_info(
         {
@@ -31,24 +32,27 @@ def catalog(**choices: list[str]) -> Catalog:
     )
 
 
-def converted(kind: str, values: Any, **more: Any) -> Conversion:
-    drawing = WorkflowBuilder()
-    drawing.node(1, kind, values, **more)
-    return convert(drawing.saved(), catalog())
+def convert_node(kind: str, values: Any, **more: Any) -> Conversion:
+    """Return the conversion of a workflow with a single node."""
+    builder = WorkflowBuilder()
+    builder.node(1, kind, values, **more)
+    return convert(builder.saved(), catalog())
 
 
-def given(kind: str, values: Any, **more: Any) -> Any:
-    return converted(kind, values, **more).prompt["1"]["inputs"]
+def node_inputs(kind: str, values: Any, **more: Any) -> Any:
+    """Return the inputs of a single node."""
+    return convert_node(kind, values, **more).prompt["1"]["inputs"]
 
 
 def lora(name: str | None, **more: Any) -> dict[str, Any]:
+    """Return one entry of a LoRA list."""
     return {"on": True, "lora": name, "strength": 1, **more}
 
 
-def test_each_lora_of_the_list_is_an_input() -> None:
-    """Those that are off and those without a file too, in order; lines, the header and the button are none."""
+def test_every_lora_is_an_input() -> None:
+    """convert sends every LoRA in order, also disabled ones, and ignores lines, the header and the button."""
     values = [{}, HEADER, lora("a", strengthTwo=None), None, lora("b", on=False, strength=0.5), lora(None), {}, ""]
-    conversion = converted(LORAS, values)
+    conversion = convert_node(LORAS, values)
     assert conversion.prompt["1"]["inputs"] == {
         "lora_1": {"on": True, "lora": "a", "strength": 1},
         "lora_2": {"on": False, "lora": "b", "strength": 0.5},
@@ -57,45 +61,45 @@ def test_each_lora_of_the_list_is_an_input() -> None:
     assert conversion.warnings == ()
 
 
-def test_the_second_strength_counts_where_it_is_shown() -> None:
-    """With separate strengths one that is missing is 1; with a single one the clip's is left out."""
+def test_the_strength_of_the_clip() -> None:
+    """convert sends the strength of the clip only if the node shows it, with 1 as its default."""
     values = [lora("a", strengthTwo=0.4), lora("b", strengthTwo=None), lora("c")]
     separate = {"properties": {"Show Strengths": "Separate Model & Clip"}}
-    second = [one["strengthTwo"] for one in given(LORAS, values, **separate).values()]
+    second = [one["strengthTwo"] for one in node_inputs(LORAS, values, **separate).values()]
     assert second == [0.4, 1, 1]
-    assert all("strengthTwo" not in one for one in given(LORAS, values).values())
+    assert all("strengthTwo" not in one for one in node_inputs(LORAS, values).values())
 
 
 @pytest.mark.parametrize("values", [None, [], {}, [{}, HEADER, {}, ""]])
 def test_a_loader_without_loras(values: Any) -> None:
-    """It sends none, whatever form its empty list has."""
-    assert given(LORAS, values) == {}
+    """convert sends no inputs for an empty list in any form."""
+    assert node_inputs(LORAS, values) == {}
 
 
 @pytest.mark.parametrize("names", [("0", "1"), ("lora_1", "lora_2")])
-def test_loras_that_were_saved_as_an_object(names: tuple[str, str]) -> None:
-    """Its values are the list, whatever their names."""
-    assert list(given(LORAS, dict(zip(names, (lora("a"), lora("b")), strict=True)))) == ["lora_1", "lora_2"]
+def test_loras_saved_as_an_object(names: tuple[str, str]) -> None:
+    """convert reads the values of an object as the list."""
+    assert list(node_inputs(LORAS, dict(zip(names, (lora("a"), lora("b")), strict=True)))) == ["lora_1", "lora_2"]
 
 
-def test_what_is_no_lora_is_named() -> None:
-    """A file's name alone does not say how strong it is to be."""
-    conversion = converted(LORAS, ["a.safetensors", {"on": True}])
+def test_other_values_are_a_warning() -> None:
+    """convert warns about values of a loader that are not LoRA entries."""
+    conversion = convert_node(LORAS, ["a.safetensors", {"on": True}])
     assert conversion.prompt["1"]["inputs"] == {}
     assert "'a.safetensors'" in conversion.warnings[0].message
     assert conversion.warnings[0].node_id == "1"
 
 
-def test_loras_inside_a_subgraph_and_two_loaders() -> None:
-    """Each node counts for itself."""
+def test_several_loaders() -> None:
+    """convert numbers the LoRAs of each loader separately."""
     inside = WorkflowBuilder("s")
     inside.node(5, LORAS, [lora("in")])
-    drawing = WorkflowBuilder()
-    drawing.definitions.append(inside)
-    drawing.node(1, LORAS, [lora("one"), lora("two")])
-    drawing.node(2, "s")
-    drawing.node(3, LORAS, [lora("off")], MUTED)
-    prompt = drawing.prompt(catalog())
+    builder = WorkflowBuilder()
+    builder.definitions.append(inside)
+    builder.node(1, LORAS, [lora("one"), lora("two")])
+    builder.node(2, "s")
+    builder.node(3, LORAS, [lora("off")], MUTED)
+    prompt = builder.prompt(catalog())
     assert [list(prompt[node_id][1]) for node_id in ("1", "2:5")] == [["lora_1", "lora_2"], ["lora_1"]]
     assert "3" not in prompt
 
@@ -113,29 +117,29 @@ def test_loras_inside_a_subgraph_and_two_loaders() -> None:
     ],
 )
 def test_a_power_primitive_has_a_value_of_its_type(values: Any, sent: Any) -> None:
-    """The class declares no input: its script adds the type and the value."""
-    assert given(PRIMITIVE, values) == {"type": values[0], "value": sent}
+    """convert sends the type of a Power Primitive and its value in that type."""
+    assert node_inputs(PRIMITIVE, values) == {"type": values[0], "value": sent}
 
 
-def test_a_primitives_old_name_of_a_type() -> None:
-    """BOOL is BOOLEAN today."""
-    assert given(PRIMITIVE, ["BOOL", True]) == {"type": "BOOLEAN", "value": True}
+def test_the_old_name_of_a_type() -> None:
+    """convert replaces the type BOOL by BOOLEAN."""
+    assert node_inputs(PRIMITIVE, ["BOOL", True]) == {"type": "BOOLEAN", "value": True}
 
 
 @pytest.mark.parametrize("first", [{"outputs": ["INT"]}, "INT"])
 def test_a_power_puter_has_outputs_and_code(first: Any) -> None:
-    """Older files have one type as text."""
-    assert given(PUTER, [first, "a + 1"]) == {"outputs": {"outputs": ["INT"]}, "code": "a + 1"}
+    """convert sends outputs and code of a Power Puter, also from files with one output type as text."""
+    assert node_inputs(PUTER, [first, "a + 1"]) == {"outputs": {"outputs": ["INT"]}, "code": "a + 1"}
 
 
-def test_a_power_prompt_shows_only_lists_with_something_in_them() -> None:
-    """Its values go to those that it shows; a size that it hides can still be linked."""
-    drawing = WorkflowBuilder()
-    drawing.node(1, PROMPT, ["text", "DISABLE LORAS", "CHOOSE"])
-    drawing.node(2, "Number", [64, "fixed"])
-    drawing.link(2, 0, 1, "target_width", "INT", widget=True)
+def test_a_power_prompt_hides_empty_lists() -> None:
+    """convert gives the values to the lists that a Power Prompt shows, and keeps links into hidden sizes."""
+    builder = WorkflowBuilder()
+    builder.node(1, PROMPT, ["text", "DISABLE LORAS", "CHOOSE"])
+    builder.node(2, "Number", [64, "fixed"])
+    builder.link(2, 0, 1, "target_width", "INT", widget=True)
     shown = catalog(lora=["CHOOSE", "DISABLE LORAS", "a"], saved=["CHOOSE", "mine"], none=["CHOOSE", "DISABLE LORAS"])
-    assert drawing.prompt(shown)["1"][1] == {
+    assert builder.prompt(shown)["1"][1] == {
         "prompt": "text",
         "insert_lora": "DISABLE LORAS",
         "insert_saved": "CHOOSE",
@@ -144,19 +148,19 @@ def test_a_power_prompt_shows_only_lists_with_something_in_them() -> None:
 
 
 @pytest.mark.parametrize("value", [-1, -2, -3])
-def test_a_seed_that_the_node_draws_is_named(value: int) -> None:
-    """It is sent as it is, because the node knows it; the limits are the node's own."""
-    conversion = converted(SEED, [value, "", "", ""], properties={"randomMin": 10, "randomMax": 20})
+def test_a_drawn_seed_is_listed(value: int) -> None:
+    """convert sends -1, -2 or -3 unchanged and lists the seed with the limits of the node."""
+    conversion = convert_node(SEED, [value, "", "", ""], properties={"randomMin": 10, "randomMax": 20})
     assert conversion.prompt["1"]["inputs"] == {"seed": value}
     assert [(seed.node_id, seed.input, seed.min, seed.max) for seed in conversion.seeds] == [("1", "seed", 10, 20)]
 
 
-def test_a_seed_of_its_own_is_fixed() -> None:
-    """`randomize` of files before its script removed that field says nothing."""
-    conversion = converted(SEED, [7, "randomize", None, None])
+def test_other_seeds_are_fixed() -> None:
+    """convert keeps a seed of 0 or more and ignores its old control."""
+    conversion = convert_node(SEED, [7, "randomize", None, None])
     assert conversion.prompt["1"]["inputs"] == {"seed": 7}
     assert conversion.seeds == ()
-    assert [seed.max for seed in converted(SEED, [-1], properties={}).seeds] == [LIMIT]
+    assert [seed.max for seed in convert_node(SEED, [-1], properties={}).seeds] == [LIMIT]
 
 
 @pytest.mark.parametrize(
@@ -166,45 +170,45 @@ def test_a_seed_of_its_own_is_fixed() -> None:
         *("Mute / Bypass Relay (rgthree)", "Fast Muter (rgthree)", "Reroute (rgthree)"),
     ],
 )
-def test_what_only_switches_others_is_left_out_and_hands_on(kind: str) -> None:
-    """In a chain too, and nothing once it is muted."""
-    drawing = WorkflowBuilder()
-    drawing.node(1, "Load", ["a.png", "image"])
-    drawing.node(2, kind)
-    drawing.node(3, "Node Collector (rgthree)")
-    drawing.node(4, "Any")
-    drawing.link(1, 0, 2, "IMAGE")
-    drawing.link(1, 1, 2, "MASK")
-    drawing.link(2, 0, 3, "picture")
-    drawing.link(3, 0, 4, "value")
-    assert drawing.prompt(catalog()) == {"1": ("Load", {"image": "a.png"}), "4": ("Any", {"value": ["1", 0]})}
-    drawing._at(2)["mode"] = MUTED
-    assert drawing.prompt(catalog())["4"][1] == {}
+def test_switching_nodes_pass_on_their_input(kind: str) -> None:
+    """convert leaves out nodes that only switch others and passes on their input, unless they are muted."""
+    builder = WorkflowBuilder()
+    builder.node(1, "Load", ["a.png", "image"])
+    builder.node(2, kind)
+    builder.node(3, "Node Collector (rgthree)")
+    builder.node(4, "Any")
+    builder.link(1, 0, 2, "IMAGE")
+    builder.link(1, 1, 2, "MASK")
+    builder.link(2, 0, 3, "picture")
+    builder.link(3, 0, 4, "value")
+    assert builder.prompt(catalog()) == {"1": ("Load", {"image": "a.png"}), "4": ("Any", {"value": ["1", 0]})}
+    builder._at(2)["mode"] = MUTED
+    assert builder.prompt(catalog())["4"][1] == {}
 
 
 @pytest.mark.parametrize("kind", ["Fast Actions Button (rgthree)", "Label (rgthree)", "Bookmark (rgthree)"])
 def test_buttons_and_labels_are_left_out(kind: str) -> None:
-    """What a button did to other nodes is saved with those."""
-    drawing = WorkflowBuilder()
-    drawing.node(1, "Canvas", [64, 64])
-    drawing.node(2, kind, ["x"])
-    drawing.link(1, 0, 2, "IMAGE")
-    conversion = convert(drawing.saved(), catalog())
+    """convert leaves out buttons, labels and bookmarks without a warning."""
+    builder = WorkflowBuilder()
+    builder.node(1, "Canvas", [64, 64])
+    builder.node(2, kind, ["x"])
+    builder.link(1, 0, 2, "IMAGE")
+    conversion = convert(builder.saved(), catalog())
     assert list(conversion.prompt) == ["1"]
     assert conversion.warnings == ()
 
 
-def test_a_random_choice_of_muted_nodes_is_a_warning() -> None:
-    """The editor would enable one of them when it queues; nothing is drawn here."""
-    drawing = WorkflowBuilder()
+def test_a_random_unmuter_is_a_warning() -> None:
+    """convert warns about a Random Unmuter whose inputs are all muted."""
+    builder = WorkflowBuilder()
     for number in (1, 2):
-        drawing.node(number, "Canvas", [64, 64], MUTED)
-    drawing.node(3, "Random Unmuter (rgthree)")
-    drawing.node(4, "Canvas", [64, 64])
+        builder.node(number, "Canvas", [64, 64], MUTED)
+    builder.node(3, "Random Unmuter (rgthree)")
+    builder.node(4, "Canvas", [64, 64])
     for number in (1, 2):
-        drawing.link(number, 0, 3, f"{number}")
-    conversion = convert(drawing.saved(), catalog())
+        builder.link(number, 0, 3, f"{number}")
+    conversion = convert(builder.saved(), catalog())
     assert list(conversion.prompt) == ["4"]
     assert [warning.node_id for warning in conversion.warnings] == ["3"]
-    drawing._at(1)["mode"] = 0
-    assert convert(drawing.saved(), catalog()).warnings == ()
+    builder._at(1)["mode"] = 0
+    assert convert(builder.saved(), catalog()).warnings == ()

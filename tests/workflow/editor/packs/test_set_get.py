@@ -1,4 +1,4 @@
-"""Values that are set under a name in one place and got in others: KJNodes, and Easy-Use in one graph only."""
+"""Tests of nodes that set and read values by name (KJNodes and Easy-Use)."""
 
 from __future__ import annotations
 
@@ -12,210 +12,211 @@ MUTED, BYPASSED = 2, 4
 PAIRS = [("SetNode", "GetNode"), ("easy setNode", "easy getNode")]
 
 
-def set_under(drawing: WorkflowBuilder, first: int, name: object, kind: str = "SetNode", mode: int = 0) -> None:
-    """A canvas `first`, set under a name by the node behind it."""
-    drawing.node(first, "Canvas", [64, 64])
-    drawing.node(first + 1, kind, [name], mode)
-    drawing.link(first, 0, first + 1, "IMAGE", "IMAGE")
+def add_setter(builder: WorkflowBuilder, first: int, name: object, kind: str = "SetNode", mode: int = 0) -> None:
+    """Add a canvas, and a node behind it that sets the image under a name."""
+    builder.node(first, "Canvas", [64, 64])
+    builder.node(first + 1, kind, [name], mode)
+    builder.link(first, 0, first + 1, "IMAGE", "IMAGE")
 
 
-def got(drawing: WorkflowBuilder, first: int, name: object, kind: str = "GetNode", mode: int = 0) -> None:
-    """A node that gets a name, and one behind it that takes the picture."""
-    drawing.node(first, kind, [name], mode)
-    drawing.node(first + 1, "Any")
-    drawing.link(first, 0, first + 1, "value")
+def add_getter(builder: WorkflowBuilder, first: int, name: object, kind: str = "GetNode", mode: int = 0) -> None:
+    """Add a node that reads a name, and a node behind it that takes the value."""
+    builder.node(first, kind, [name], mode)
+    builder.node(first + 1, "Any")
+    builder.link(first, 0, first + 1, "value")
 
 
-def source(conversion: Conversion, node_id: str) -> object:
+def value_source(conversion: Conversion, node_id: str) -> object:
+    """Return the link of a node's `value`."""
     return conversion.prompt[node_id]["inputs"].get("value")
 
 
-def subgraph(*kinds: str) -> tuple[WorkflowBuilder, WorkflowBuilder]:
-    """A workflow with one instance (20) of a subgraph, whose inside is returned too."""
-    inside, drawing = WorkflowBuilder("s"), WorkflowBuilder()
-    drawing.definitions.append(inside)
-    drawing.node(20, "s")
-    return drawing, inside
+def with_subgraph(*kinds: str) -> tuple[WorkflowBuilder, WorkflowBuilder]:
+    """Return a workflow with one instance (20) of a subgraph, and the subgraph."""
+    inside, builder = WorkflowBuilder("s"), WorkflowBuilder()
+    builder.definitions.append(inside)
+    builder.node(20, "s")
+    return builder, inside
 
 
 @pytest.mark.parametrize(("setter", "getter"), PAIRS)
-def test_what_is_set_is_got(setter: str, getter: str) -> None:
-    """Whatever the order of the nodes, and though the node that sets is muted or bypassed."""
+def test_a_getter_reads_the_set_value(setter: str, getter: str) -> None:
+    """convert links a getter to the set value in any order of the nodes, also if the setter is disabled."""
     for mode in (0, MUTED, BYPASSED):
-        drawing = WorkflowBuilder()
-        got(drawing, 3, "a", getter)
-        set_under(drawing, 1, "a", setter, mode)
-        assert source(convert(drawing.saved(), CATALOG), "4") == ["1", 0]
+        builder = WorkflowBuilder()
+        add_getter(builder, 3, "a", getter)
+        add_setter(builder, 1, "a", setter, mode)
+        assert value_source(convert(builder.saved(), CATALOG), "4") == ["1", 0]
 
 
 @pytest.mark.parametrize(("setter", "getter"), PAIRS)
-def test_a_muted_getter_gets_nothing(setter: str, getter: str) -> None:
-    """As any node that is muted or bypassed, without an input."""
+def test_a_disabled_getter_reads_nothing(setter: str, getter: str) -> None:
+    """convert links nothing through a muted or bypassed getter."""
     for mode in (MUTED, BYPASSED):
-        drawing = WorkflowBuilder()
-        set_under(drawing, 1, "a", setter)
-        got(drawing, 3, "a", getter, mode)
-        assert source(convert(drawing.saved(), CATALOG), "4") is None
+        builder = WorkflowBuilder()
+        add_setter(builder, 1, "a", setter)
+        add_getter(builder, 3, "a", getter, mode)
+        assert value_source(convert(builder.saved(), CATALOG), "4") is None
 
 
 @pytest.mark.parametrize(("setter", "getter"), PAIRS)
 def test_a_setter_without_a_link_sets_nothing(setter: str, getter: str) -> None:
-    """The name is known, so nothing is refused."""
-    drawing = WorkflowBuilder()
-    drawing.node(1, setter, ["a"], inputs=[{"name": "IMAGE", "type": "IMAGE", "link": None}])
-    got(drawing, 3, "a", getter)
-    assert source(convert(drawing.saved(), CATALOG), "4") is None
+    """convert links nothing to a getter whose setter has no input, and does not reject it."""
+    builder = WorkflowBuilder()
+    builder.node(1, setter, ["a"], inputs=[{"name": "IMAGE", "type": "IMAGE", "link": None}])
+    add_getter(builder, 3, "a", getter)
+    assert value_source(convert(builder.saved(), CATALOG), "4") is None
 
 
 def test_names_of_any_form() -> None:
-    """Numbers too, and values that were saved as an object; an empty name is none."""
-    drawing = WorkflowBuilder()
-    set_under(drawing, 1, 5)
-    got(drawing, 3, 5)
-    assert source(convert(drawing.saved(), CATALOG), "4") == ["1", 0]
-    drawing._at(2)["widgets_values"] = drawing._at(3)["widgets_values"] = {"0": "a"}
-    assert source(convert(drawing.saved(), CATALOG), "4") == ["1", 0]
+    """convert accepts numbers and values in an object as names, and treats an empty name as none."""
+    builder = WorkflowBuilder()
+    add_setter(builder, 1, 5)
+    add_getter(builder, 3, 5)
+    assert value_source(convert(builder.saved(), CATALOG), "4") == ["1", 0]
+    builder._at(2)["widgets_values"] = builder._at(3)["widgets_values"] = {"0": "a"}
+    assert value_source(convert(builder.saved(), CATALOG), "4") == ["1", 0]
     for empty in ([""], [], None):
-        drawing._at(2)["widgets_values"] = drawing._at(3)["widgets_values"] = empty
-        assert source(convert(drawing.saved(), CATALOG), "4") is None
+        builder._at(2)["widgets_values"] = builder._at(3)["widgets_values"] = empty
+        assert value_source(convert(builder.saved(), CATALOG), "4") is None
 
 
-def test_a_name_that_nobody_set() -> None:
-    """KJNodes leaves the link out, which is a warning; Easy-Use fails, so the workflow is refused by node."""
-    drawing = WorkflowBuilder()
-    set_under(drawing, 1, "a")
-    got(drawing, 3, "b")
-    conversion = convert(drawing.saved(), CATALOG)
-    assert source(conversion, "4") is None
-    assert [(one.node_id, "'b'" in one.message) for one in conversion.warnings] == [("3", True)]
-    drawing._at(3)["type"] = "easy getNode"
+def test_an_unknown_name() -> None:
+    """convert warns about an unknown name in KJNodes and rejects it in Easy-Use."""
+    builder = WorkflowBuilder()
+    add_setter(builder, 1, "a")
+    add_getter(builder, 3, "b")
+    conversion = convert(builder.saved(), CATALOG)
+    assert value_source(conversion, "4") is None
+    assert [(warning.node_id, "'b'" in warning.message) for warning in conversion.warnings] == [("3", True)]
+    builder._at(3)["type"] = "easy getNode"
     with pytest.raises(CannotConvert, match=r"node 3 .*no easy setNode in its graph has the name 'b'"):
-        convert(drawing.saved(), CATALOG)
-    del drawing.links[-1]
-    drawing._at(4)["inputs"] = []
-    assert list(convert(drawing.saved(), CATALOG).prompt) == ["1", "4"]
+        convert(builder.saved(), CATALOG)
+    del builder.links[-1]
+    builder._at(4)["inputs"] = []
+    assert list(convert(builder.saved(), CATALOG).prompt) == ["1", "4"]
 
 
-def test_two_of_one_name() -> None:
-    """The first counts for KJNodes, with a warning; Easy-Use cannot tell."""
-    drawing = WorkflowBuilder()
-    set_under(drawing, 1, "a")
-    set_under(drawing, 5, "a")
-    got(drawing, 3, "a")
-    conversion = convert(drawing.saved(), CATALOG)
-    assert source(conversion, "4") == ["1", 0]
-    assert [one.node_id for one in conversion.warnings] == ["3"]
+def test_a_name_that_is_set_twice() -> None:
+    """convert uses the first setter in KJNodes with a warning, and rejects two in Easy-Use."""
+    builder = WorkflowBuilder()
+    add_setter(builder, 1, "a")
+    add_setter(builder, 5, "a")
+    add_getter(builder, 3, "a")
+    conversion = convert(builder.saved(), CATALOG)
+    assert value_source(conversion, "4") == ["1", 0]
+    assert [warning.node_id for warning in conversion.warnings] == ["3"]
     for number, kind in ((2, "easy setNode"), (6, "easy setNode"), (3, "easy getNode")):
-        drawing._at(number)["type"] = kind
+        builder._at(number)["type"] = kind
     with pytest.raises(CannotConvert, match="2 easy setNode"):
-        convert(drawing.saved(), CATALOG)
+        convert(builder.saved(), CATALOG)
 
 
-def test_a_getter_looks_in_the_graphs_around_it() -> None:
-    """From a subgraph in a subgraph up to the workflow; the nearest name counts."""
+def test_a_getter_searches_enclosing_graphs() -> None:
+    """convert finds a setter in the enclosing graphs, and the nearest one wins."""
     middle, inner = WorkflowBuilder("m"), WorkflowBuilder("i")
-    got(inner, 11, "a")
+    add_getter(inner, 11, "a")
     middle.node(21, "i")
-    drawing = WorkflowBuilder()
-    drawing.definitions += [middle, inner]
-    drawing.node(30, "m")
-    set_under(drawing, 1, "a")
-    conversion = convert(drawing.saved(), CATALOG)
-    assert source(conversion, "30:21:12") == ["1", 0]
+    builder = WorkflowBuilder()
+    builder.definitions += [middle, inner]
+    builder.node(30, "m")
+    add_setter(builder, 1, "a")
+    conversion = convert(builder.saved(), CATALOG)
+    assert value_source(conversion, "30:21:12") == ["1", 0]
     assert conversion.warnings == ()
-    set_under(inner, 13, "a")
-    assert source(convert(drawing.saved(), CATALOG), "30:21:12") == ["30:21:13", 0]
+    add_setter(inner, 13, "a")
+    assert value_source(convert(builder.saved(), CATALOG), "30:21:12") == ["30:21:13", 0]
 
 
-def test_both_instances_of_a_subgraph_get_what_is_set_around_them() -> None:
-    """Each has its own node, and both the same source."""
-    drawing, inside = subgraph()
-    drawing.node(21, "s")
-    got(inside, 11, "a")
-    set_under(drawing, 1, "a")
-    conversion = convert(drawing.saved(), CATALOG)
-    assert [source(conversion, f"{host}:12") for host in (20, 21)] == [["1", 0], ["1", 0]]
+def test_all_instances_read_an_outer_name() -> None:
+    """convert links the getters of all instances to a setter outside."""
+    builder, inside = with_subgraph()
+    builder.node(21, "s")
+    add_getter(inside, 11, "a")
+    add_setter(builder, 1, "a")
+    conversion = convert(builder.saved(), CATALOG)
+    assert [value_source(conversion, f"{host}:12") for host in (20, 21)] == [["1", 0], ["1", 0]]
 
 
-def test_two_of_one_name_around_a_subgraph() -> None:
-    """The editor links neither, which is a warning."""
-    drawing, inside = subgraph()
-    got(inside, 11, "a")
-    set_under(drawing, 1, "a")
-    set_under(drawing, 5, "a")
-    conversion = convert(drawing.saved(), CATALOG)
-    assert source(conversion, "20:12") is None
-    assert [one.node_id for one in conversion.warnings] == ["20:11"]
+def test_an_ambiguous_outer_name() -> None:
+    """convert links nothing and warns when two setters outside have the name."""
+    builder, inside = with_subgraph()
+    add_getter(inside, 11, "a")
+    add_setter(builder, 1, "a")
+    add_setter(builder, 5, "a")
+    conversion = convert(builder.saved(), CATALOG)
+    assert value_source(conversion, "20:12") is None
+    assert [warning.node_id for warning in conversion.warnings] == ["20:11"]
 
 
-def test_what_is_set_inside_is_not_got_outside() -> None:
-    """Names go inwards only."""
-    drawing, inside = subgraph()
-    set_under(inside, 11, "a")
-    got(drawing, 3, "a")
-    conversion = convert(drawing.saved(), CATALOG)
-    assert source(conversion, "4") is None
-    assert [one.node_id for one in conversion.warnings] == ["3"]
+def test_inner_names_are_not_visible_outside() -> None:
+    """convert does not find a setter inside a subgraph from outside."""
+    builder, inside = with_subgraph()
+    add_setter(inside, 11, "a")
+    add_getter(builder, 3, "a")
+    conversion = convert(builder.saved(), CATALOG)
+    assert value_source(conversion, "4") is None
+    assert [warning.node_id for warning in conversion.warnings] == ["3"]
 
 
-def test_easy_use_looks_in_its_own_graph_only() -> None:
-    """A name set in the graph around a subgraph is not visible inside the subgraph."""
-    drawing, inside = subgraph()
-    got(inside, 11, "a", "easy getNode")
-    set_under(drawing, 1, "a", "easy setNode")
+def test_easy_use_searches_only_its_own_graph() -> None:
+    """convert does not search enclosing graphs for a name of Easy-Use."""
+    builder, inside = with_subgraph()
+    add_getter(inside, 11, "a", "easy getNode")
+    add_setter(builder, 1, "a", "easy setNode")
     with pytest.raises(CannotConvert, match="node 20:11 "):
-        convert(drawing.saved(), CATALOG)
+        convert(builder.saved(), CATALOG)
 
 
 def test_a_chain_of_names_and_reroutes() -> None:
-    """A setter's source may be a getter of another name."""
-    drawing, inside = subgraph()
-    got(inside, 11, "b")
-    set_under(drawing, 1, "a")
-    drawing.node(5, "GetNode", ["a"])
-    drawing.node(6, "Reroute")
-    drawing.node(7, "SetNode", ["b"])
-    drawing.link(5, 0, 6, "")
-    drawing.link(6, 0, 7, "IMAGE")
-    assert source(convert(drawing.saved(), CATALOG), "20:12") == ["1", 0]
+    """convert follows a setter whose source is another getter behind a reroute."""
+    builder, inside = with_subgraph()
+    add_getter(inside, 11, "b")
+    add_setter(builder, 1, "a")
+    builder.node(5, "GetNode", ["a"])
+    builder.node(6, "Reroute")
+    builder.node(7, "SetNode", ["b"])
+    builder.link(5, 0, 6, "")
+    builder.link(6, 0, 7, "IMAGE")
+    assert value_source(convert(builder.saved(), CATALOG), "20:12") == ["1", 0]
 
 
 def test_a_name_set_to_an_input_of_the_subgraph() -> None:
-    """In its own graph it leads out; from further inside the editor loses it, which is a warning."""
+    """convert links a name that is set to a subgraph input in that graph, and warns in graphs inside it."""
     inner, middle = WorkflowBuilder("i"), WorkflowBuilder("m")
-    got(inner, 11, "a")
+    add_getter(inner, 11, "a")
     middle.node(21, "i")
     middle.node(23, "SetNode", ["a"])
-    got(middle, 25, "a")
-    middle.port("picture", "IMAGE", (23, "IMAGE"))
-    drawing = WorkflowBuilder()
-    drawing.definitions += [middle, inner]
-    drawing.node(1, "Canvas", [64, 64])
-    drawing.node(30, "m")
-    drawing.link(1, 0, 30, "picture", "IMAGE")
-    conversion = convert(drawing.saved(), CATALOG)
-    assert source(conversion, "30:26") == ["1", 0]
-    assert source(conversion, "30:21:12") is None
-    assert [one.node_id for one in conversion.warnings] == ["30:21:11"]
+    add_getter(middle, 25, "a")
+    middle.add_input("picture", "IMAGE", (23, "IMAGE"))
+    builder = WorkflowBuilder()
+    builder.definitions += [middle, inner]
+    builder.node(1, "Canvas", [64, 64])
+    builder.node(30, "m")
+    builder.link(1, 0, 30, "picture", "IMAGE")
+    conversion = convert(builder.saved(), CATALOG)
+    assert value_source(conversion, "30:26") == ["1", 0]
+    assert value_source(conversion, "30:21:12") is None
+    assert [warning.node_id for warning in conversion.warnings] == ["30:21:11"]
 
 
-def test_the_output_of_a_setter_hands_on() -> None:
-    """What is linked to it needs no getter."""
-    drawing = WorkflowBuilder()
-    set_under(drawing, 1, "a")
-    drawing.node(3, "Any")
-    drawing.link(2, 0, 3, "value")
-    assert source(convert(drawing.saved(), CATALOG), "3") == ["1", 0]
+def test_the_output_of_a_setter() -> None:
+    """convert passes on the input of a setter through its output."""
+    builder = WorkflowBuilder()
+    add_setter(builder, 1, "a")
+    builder.node(3, "Any")
+    builder.link(2, 0, 3, "value")
+    assert value_source(convert(builder.saved(), CATALOG), "3") == ["1", 0]
 
 
-def test_a_long_chain_of_names_takes_no_time() -> None:
-    """Nodes that set a name are found by it."""
-    drawing = WorkflowBuilder()
-    set_under(drawing, 1, "0")
+def test_a_long_chain_of_names_is_fast() -> None:
+    """convert resolves a chain of 300 names for 300 getters within the time limit."""
+    builder = WorkflowBuilder()
+    add_setter(builder, 1, "0")
     for number in range(1, 300):
-        drawing.node(10 * number, "GetNode", [str(number - 1)])
-        drawing.node(10 * number + 1, "SetNode", [str(number)])
-        drawing.link(10 * number, 0, 10 * number + 1, "IMAGE", "IMAGE")
+        builder.node(10 * number, "GetNode", [str(number - 1)])
+        builder.node(10 * number + 1, "SetNode", [str(number)])
+        builder.link(10 * number, 0, 10 * number + 1, "IMAGE", "IMAGE")
     for number in range(300):
-        got(drawing, 10_000 + 2 * number, "299")
-    assert source(convert(drawing.saved(), CATALOG), "10599") == ["1", 0]
+        add_getter(builder, 10_000 + 2 * number, "299")
+    assert value_source(convert(builder.saved(), CATALOG), "10599") == ["1", 0]

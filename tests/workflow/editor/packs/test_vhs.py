@@ -1,4 +1,4 @@
-"""VideoHelperSuite: what its script makes of the values of its nodes, those of its older versions included."""
+"""Tests of the rules of VideoHelperSuite."""
 
 from __future__ import annotations
 
@@ -68,19 +68,21 @@ VIDEO = {
 CLIP = {"frame_rate": 8, "loop_count": 0, "filename_prefix": "clip", "pingpong": False, "save_output": True}
 
 
-def converted(drawing: WorkflowBuilder) -> Conversion:
-    return convert(drawing.saved(), CATALOG, NOW)
+def convert_builder(builder: WorkflowBuilder) -> Conversion:
+    """Return the conversion of a workflow."""
+    return convert(builder.saved(), CATALOG, NOW)
 
 
-def sent(kind: str, values: Any) -> dict[str, Any]:
-    """The inputs that come of saved values."""
-    drawing = WorkflowBuilder()
-    drawing.node(1, kind, values)
-    return dict(converted(drawing).prompt["1"]["inputs"])
+def node_inputs(kind: str, values: Any) -> dict[str, Any]:
+    """Return the inputs of a single node with these saved values."""
+    builder = WorkflowBuilder()
+    builder.node(1, kind, values)
+    return dict(convert_builder(builder).prompt["1"]["inputs"])
 
 
-def size(**values: Any) -> tuple[Any, Any]:
-    inputs = sent("VHS_LoadVideo", {**VIDEO, **values})
+def converted_size(**values: Any) -> tuple[Any, Any]:
+    """Return width and height of a video loader with these saved values."""
+    inputs = node_inputs("VHS_LoadVideo", {**VIDEO, **values})
     assert "force_size" not in inputs
     return inputs.get("custom_width"), inputs.get("custom_height")
 
@@ -102,9 +104,9 @@ def size(**values: Any) -> tuple[Any, Any]:
         (None, (504, 520)),
     ],
 )
-def test_a_size_that_was_one_field(force_size: Any, expected: tuple[int, int]) -> None:
-    """It becomes a width and a height, rounded to the steps of the format, and is not sent itself."""
-    assert size(force_size=force_size) == expected
+def test_force_size_becomes_width_and_height(force_size: Any, expected: tuple[int, int]) -> None:
+    """convert turns the older `force_size` into width and height, rounded to the steps of the format."""
+    assert converted_size(force_size=force_size) == expected
 
 
 @pytest.mark.parametrize(
@@ -121,31 +123,31 @@ def test_a_size_that_was_one_field(force_size: Any, expected: tuple[int, int]) -
         ({"frame_load_cap": None, "skip_first_frames": "x"}, {"frame_load_cap": 0, "skip_first_frames": None}),
     ],
 )
-def test_the_format_that_a_video_is_loaded_for(values: dict[str, Any], expected: dict[str, Any]) -> None:
-    """Sizes and numbers of frames are rounded to what it allows, and its own values replace the former format's."""
-    inputs = sent("VHS_LoadVideo", {**VIDEO, **values})
+def test_the_format_of_a_loader(values: dict[str, Any], expected: dict[str, Any]) -> None:
+    """convert rounds sizes and frames by the format, and replaces the values of the former format."""
+    inputs = node_inputs("VHS_LoadVideo", {**VIDEO, **values})
     assert {name: inputs[name] for name in expected} == expected
 
 
-def test_a_field_that_the_file_does_not_name() -> None:
-    """Its default is sent, unless that is 0 or false: the script leaves the field out then."""
-    inputs = sent("VHS_LoadVideo", {"video": "b.mp4"})
+def test_unnamed_fields_get_their_default() -> None:
+    """convert sends the default of a field without a value, unless it is 0 or false."""
+    inputs = node_inputs("VHS_LoadVideo", {"video": "b.mp4"})
     assert inputs == {"video": "b.mp4", "select_every_nth": 1, "format": "Plain"}
-    assert sent("VHS_VideoCombine", {}) == {
+    assert node_inputs("VHS_VideoCombine", {}) == {
         "frame_rate": 8, "filename_prefix": "clip", "format": "image/gif", "save_output": True
     }  # fmt: skip
 
 
 def test_lists_of_old_files() -> None:
-    """They hold the fields of the pack's first versions, in their order; shorter ones are read as any list."""
+    """convert reads the value lists of the pack's first versions, and shorter lists as usual."""
     expected = {"video": "b.mp4", "force_rate": 24, "custom_width": 0, "custom_height": 0, "frame_load_cap": 90}
     expected |= {"skip_first_frames": 2, "select_every_nth": 1, "format": "Plain"}
-    assert sent("VHS_LoadVideo", ["b.mp4", 24, "Disabled", 90, 2, 1, "image", {"hidden": False}]) == expected
-    assert sent("VHS_LoadVideo", ["b.mp4", 24])["frame_load_cap"] == 0
-    assert sent("VHS_LoadImages", ["e", "image", 3, 1, 2]) == {
+    assert node_inputs("VHS_LoadVideo", ["b.mp4", 24, "Disabled", 90, 2, 1, "image", {"hidden": False}]) == expected
+    assert node_inputs("VHS_LoadVideo", ["b.mp4", 24])["frame_load_cap"] == 0
+    assert node_inputs("VHS_LoadImages", ["e", "image", 3, 1, 2]) == {
         "directory": "e", "image_load_cap": 3, "skip_first_images": 1
     }  # fmt: skip
-    video = sent("VHS_VideoCombine", [12, 1, "x", "video/h264-mp4", True, False, None])
+    video = node_inputs("VHS_VideoCombine", [12, 1, "x", "video/h264-mp4", True, False, None])
     assert video == {
         "frame_rate": 12, "loop_count": 1, "filename_prefix": "x", "format": "video/h264-mp4", "pix_fmt": "yuv420p",
         "crf": 19, "trim_to_audio": False, "pingpong": True, "save_output": False,
@@ -153,82 +155,85 @@ def test_lists_of_old_files() -> None:
 
 
 def test_the_fields_of_a_format() -> None:
-    """Those that the file doesn't name have their defaults, those of another format are not sent."""
-    inputs = sent(
+    """convert sends the fields of the chosen format with their defaults, and none of other formats."""
+    inputs = node_inputs(
         "VHS_VideoCombine", {**CLIP, "format": "video/h264-mp4", "crf": 17.6, "bitrate": 5, "audio_file": "x"}
     )
     assert inputs == {**CLIP, "format": "video/h264-mp4", "pix_fmt": "yuv420p", "crf": 18, "trim_to_audio": False}
-    assert sent("VHS_VideoCombine", {**CLIP, "format": "image/gif", "crf": 17}) == {**CLIP, "format": "image/gif"}
-    gone = sent("VHS_VideoCombine", {**CLIP, "format": "video/gone", "loop_count": 200})
+    assert node_inputs("VHS_VideoCombine", {**CLIP, "format": "image/gif", "crf": 17}) == {
+        **CLIP,
+        "format": "image/gif",
+    }
+    gone = node_inputs("VHS_VideoCombine", {**CLIP, "format": "video/gone", "loop_count": 200})
     assert (gone["format"], gone["loop_count"]) == ("video/gone", 100)
 
 
-def test_values_that_no_field_takes() -> None:
-    """They are named, unless they are a button, a preview or a field of another format."""
-    drawing = WorkflowBuilder()
+def test_unused_values_are_a_warning() -> None:
+    """convert warns about unused values, except for buttons, previews and fields of other formats."""
+    builder = WorkflowBuilder()
     shown = {"videopreview": {"hidden": False}, "choose video to upload": "image", "crf": 19, "force_size": "Custom"}
-    drawing.node(1, "VHS_VideoCombine", {**CLIP, **shown, "format": "image/gif", "audio_file": "a.mp3"})
-    drawing.node(2, "VHS_LoadImages", ["e", "image", 3, 1, None, "x"])
-    (warning,) = converted(drawing).warnings
+    builder.node(1, "VHS_VideoCombine", {**CLIP, **shown, "format": "image/gif", "audio_file": "a.mp3"})
+    builder.node(2, "VHS_LoadImages", ["e", "image", 3, 1, None, "x"])
+    (warning,) = convert_builder(builder).warnings
     assert warning.node_id == "1"
     assert "'audio_file': 'a.mp3'" in warning.message
 
 
-def test_a_former_name() -> None:
-    """`save_image` was the name of `save_output`, which wins where both are there."""
+def test_the_old_name_of_save_output() -> None:
+    """convert reads `save_image` as `save_output` unless the file has both."""
     older = {name: value for name, value in CLIP.items() if name != "save_output"}
-    assert sent("VHS_VideoCombine", {**older, "save_image": False})["save_output"] is False
-    assert sent("VHS_VideoCombine", {**CLIP, "save_image": False})["save_output"] is True
+    assert node_inputs("VHS_VideoCombine", {**older, "save_image": False})["save_output"] is False
+    assert node_inputs("VHS_VideoCombine", {**CLIP, "save_image": False})["save_output"] is True
 
 
-def test_a_field_of_a_format_that_is_linked() -> None:
-    """A primitive's value is rounded and bounded like any field's; a real node is linked in."""
-    drawing = WorkflowBuilder()
+def test_a_linked_field_of_a_format() -> None:
+    """convert rounds a primitive's value for a field of a format, and links other nodes."""
+    builder = WorkflowBuilder()
     for number, kind, values in ((1, "PrimitiveNode", [17.6, "fixed"]), (2, "Number", [7, "fixed"])):
-        drawing.node(number, kind, values)
-        drawing.node(number + 2, "VHS_VideoCombine", {**CLIP, "format": "video/h264-mp4", "crf": 30})
-        drawing.link(number, 0, number + 2, "crf", "INT", widget=True)
-    prompt = converted(drawing).prompt
+        builder.node(number, kind, values)
+        builder.node(number + 2, "VHS_VideoCombine", {**CLIP, "format": "video/h264-mp4", "crf": 30})
+        builder.link(number, 0, number + 2, "crf", "INT", widget=True)
+    prompt = convert_builder(builder).prompt
     assert prompt["3"]["inputs"]["crf"] == 18
     assert prompt["4"]["inputs"]["crf"] == ["2", 0]
 
 
 def test_a_primitive_into_a_rounded_field() -> None:
-    """The pack's own rounding applies to it too."""
-    drawing = WorkflowBuilder()
-    drawing.node(1, "PrimitiveNode", [22, "fixed"])
-    drawing.node(2, "VHS_LoadVideo", {**VIDEO, "format": "Wan"})
-    drawing.link(1, 0, 2, "frame_load_cap", "INT", widget=True)
-    assert converted(drawing).prompt["2"]["inputs"]["frame_load_cap"] == 21
+    """convert applies the rounding of the pack to the value of a primitive."""
+    builder = WorkflowBuilder()
+    builder.node(1, "PrimitiveNode", [22, "fixed"])
+    builder.node(2, "VHS_LoadVideo", {**VIDEO, "format": "Wan"})
+    builder.link(1, 0, 2, "frame_load_cap", "INT", widget=True)
+    assert convert_builder(builder).prompt["2"]["inputs"]["frame_load_cap"] == 21
 
 
-def test_patterns_in_the_name_of_a_video() -> None:
-    """The date and other nodes' fields are filled in."""
-    drawing = WorkflowBuilder()
-    drawing.node(1, "Quote", ["a/b"], properties={"Node name for S&R": "Quote"})
-    drawing.node(2, "VHS_VideoCombine", {**CLIP, "filename_prefix": "%date:yyyy-MM%/%Quote.text%"})
-    assert converted(drawing).prompt["2"]["inputs"]["filename_prefix"] == "2031-02/a_b"
+def test_placeholders_in_the_name_of_a_video() -> None:
+    """convert replaces date and field placeholders in the prefix of VHS_VideoCombine."""
+    builder = WorkflowBuilder()
+    builder.node(1, "Quote", ["a/b"], properties={"Node name for S&R": "Quote"})
+    builder.node(2, "VHS_VideoCombine", {**CLIP, "filename_prefix": "%date:yyyy-MM%/%Quote.text%"})
+    assert convert_builder(builder).prompt["2"]["inputs"]["filename_prefix"] == "2031-02/a_b"
 
 
-def test_a_slot_that_was_renamed() -> None:
-    """`batch_manager` is `meta_batch` now, and the count of batches goes with it."""
-    drawing = WorkflowBuilder()
-    drawing.node(1, "VHS_BatchManager", {"frames_per_batch": 16, "count": 3})
-    drawing.node(2, "VHS_LoadVideo", VIDEO)
-    drawing.link(1, 0, 2, "batch_manager", "VHS_BatchManager")
-    prompt = converted(drawing).prompt
+def test_the_old_name_of_meta_batch() -> None:
+    """convert reads the slot `batch_manager` as `meta_batch`, and sends the count of the manager."""
+    builder = WorkflowBuilder()
+    builder.node(1, "VHS_BatchManager", {"frames_per_batch": 16, "count": 3})
+    builder.node(2, "VHS_LoadVideo", VIDEO)
+    builder.link(1, 0, 2, "batch_manager", "VHS_BatchManager")
+    prompt = convert_builder(builder).prompt
     assert prompt["1"]["inputs"] == {"frames_per_batch": 16, "count": 3}
     assert prompt["2"]["inputs"]["meta_batch"] == ["1", 0]
     assert "batch_manager" not in prompt["2"]["inputs"]
 
 
-def test_the_newest_file() -> None:
-    """A browser looks for it, so what was saved is sent, with a warning."""
-    drawing = WorkflowBuilder()
-    drawing.node(1, "VHS_SelectLatest", {"filename_prefix": "x"})
-    drawing.node(2, "VHS_LoadVideo", VIDEO)
-    drawing.link(1, 0, 2, "video", "STRING", widget=True)
-    conversion = converted(drawing)
+def test_select_latest_is_a_warning() -> None:
+    """convert sends the saved value of a field that VHS_SelectLatest feeds, with a warning."""
+    builder = WorkflowBuilder()
+    builder.node(1, "VHS_SelectLatest", {"filename_prefix": "x"})
+    builder.node(2, "VHS_LoadVideo", VIDEO)
+    builder.link(1, 0, 2, "video", "STRING", widget=True)
+    conversion = convert_builder(builder)
     assert conversion.prompt.keys() == {"2"}
     assert conversion.prompt["2"]["inputs"]["video"] == "a.mp4"
     (warning,) = conversion.warnings
@@ -236,6 +241,6 @@ def test_the_newest_file() -> None:
 
 
 def test_a_field_without_steps() -> None:
-    """The file's number is sent: the script would make of it what no server takes."""
-    assert sent("VHS_VAEDecodeBatched", {"per_batch": 12}) == {"per_batch": 12}
-    assert sent("VHS_VAEDecodeBatched", [12]) == {"per_batch": 12}
+    """convert keeps the number of a field without a step."""
+    assert node_inputs("VHS_VAEDecodeBatched", {"per_batch": 12}) == {"per_batch": 12}
+    assert node_inputs("VHS_VAEDecodeBatched", [12]) == {"per_batch": 12}

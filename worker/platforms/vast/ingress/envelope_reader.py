@@ -25,7 +25,7 @@ SHORT_HEAD = 4 * 1024
 GROWTH = 1.5
 """The head is searched again when it has grown by this factor, so that a slowly arriving body costs no more."""
 READ_AHEAD = 48 * 1024
-"""Bytes of a body that aiohttp buffers while nobody reads it."""
+"""Bytes of a body that aiohttp buffers until they are read."""
 UNSIGNED_UNITS = 200_000
 """`BodyLimits.units` of an unsigned body: about 6 ms of parsing."""
 TOO_LATE = (

@@ -169,7 +169,7 @@ class Ingress:
     async def _forward(self, handler: Handler, context: RequestContext, auth_data: object) -> web.StreamResponse:
         """Call the SDK's handler, then correct what the SDK counted."""
         CONTEXT.set(context)
-        log.debug("request %d: accepted, workload %g", context.auth_data.request_idx, context.workload)
+        log.debug("request %d: forwarded, workload %g", context.auth_data.request_idx, context.workload)
         with self._counting():
             response = await handler(cast(web.Request, HeaderOnly(context.request, auth_data)))
             # The SDK has just added the request to its deletions. Correct them before anything is awaited.
@@ -213,11 +213,13 @@ class Ingress:
                 self._idle.set()
 
     async def _reject_session(self, request: web.Request) -> web.StreamResponse:
+        """Respond with 403, and report a request through the router as done."""
         with suppress(WorkerError):
             await self.read_payload(request)
         return refusal(Forbidden(f"{request.path} is not served by this worker"))
 
     async def _reject_unknown(self, request: web.Request) -> web.StreamResponse:
+        """Respond with 404 and the nearest route."""
         routes = [resource.canonical for resource in request.app.router.resources()]
         return refusal(NotFound(f"no route {request.path}: {route_hint(request.path, routes, job_urls=False)}"))
 

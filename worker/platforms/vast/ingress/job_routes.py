@@ -67,6 +67,7 @@ class JobRoutes:
 
 
 def _job_id(payload: Mapping[str, Any]) -> str:
+    """Return the job's id. Raises InvalidField."""
     job_id = payload.get("id")
     if not isinstance(job_id, str) or not job_id or "/" in job_id or job_id in DOTS:
         raise InvalidField("`id` has to be the id of a job")
@@ -74,6 +75,7 @@ def _job_id(payload: Mapping[str, Any]) -> str:
 
 
 def _headers(payload: Mapping[str, Any]) -> dict[str, str]:
+    """Return the headers for the gateway, with the job's token. Raises InvalidField."""
     token = payload.get("token")
     if not isinstance(token, str) or not token.isprintable():
         raise InvalidField("`token` has to be the token that came with the id")

@@ -18,7 +18,7 @@ from worker.platforms.vast.ingress.signature_check import AuthData
 
 @dataclass(slots=True)
 class RequestContext:
-    """The request, its signed data, and what has become of it.
+    """One request with its signed data, its job and its response.
 
     `submission` is the parsed request, or the error that parsing it raised. `status` is None until the response exists.
     `job` is the job that was started or found. `goes_on` is True when the response was sent before the job ended.

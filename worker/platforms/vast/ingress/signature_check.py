@@ -117,6 +117,7 @@ class SignatureCheck:
 
 
 def _netloc(url: str) -> str | None:
+    """Return the host and port of a URL, or None for an invalid one."""
     try:
         return urlsplit(url).netloc
     except ValueError:  # such as an invalid address in brackets

@@ -34,6 +34,7 @@ class UpdateRoute:
         return [web.post(PATH, self._handle)]
 
     async def _handle(self, request: web.Request) -> web.Response:
+        """Request a restart if the token is valid."""
         scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
         authorized = scheme.lower() == "bearer" and hmac.compare_digest(token.strip().encode(), self._token.encode())
         if not self._token or not authorized:

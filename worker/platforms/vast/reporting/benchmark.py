@@ -67,17 +67,17 @@ class Benchmark:
         return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
     async def score(
-        self, url: str, workload: float, known: Callable[[], float | None], engines: int = 1, share: float = 1.0
+        self, url: str, workload: float, read_score: Callable[[], float | None], engines: int = 1, share: float = 1.0
     ) -> float:
         """Run once to load the models, then measure the speed of all engines, and return it in units per second.
 
-        `workload` is the workload of one run. `known` returns the score of an earlier start, and then nothing is
+        `workload` is the workload of one run. `read_score` returns the score of an earlier start, and then nothing is
         measured. One request for each of the `engines` runs at a time and their speeds add up. `share` is the part of
         the worker's engines that runs, by which the sum is extrapolated. Raises StartupError when a run fails.
         """
         async with aiohttp.ClientSession() as session:
             await self._runs(session, url, engines)
-            if (score := known()) is not None:
+            if (score := read_score()) is not None:
                 log.info("benchmark: %.1f units/s, measured by an earlier start", score)
                 return score
             runs = [await self._runs(session, url, engines) for _ in range(self.runs)]

@@ -47,6 +47,7 @@ def report_body(environ: Mapping[str, str], message: str) -> dict[str, object] |
 
 
 async def _send(addresses: Sequence[str], body: Mapping[str, object]) -> None:
+    """Send the report, with retries, until one address accepts it."""
     async with ClientSession(timeout=ClientTimeout(total=10)) as session:
         for failures in range(1, TRIES + 1):
             for address in addresses:

@@ -61,7 +61,7 @@ class Ledger:
         return entry
 
     def release(self, entry: MetricsEntry, *, served: bool) -> None:
-        """Report a held request as done, because its job has ended. `served` tells whether the job completed."""
+        """Report a held request as done, because its job has ended. `served` is True if the job completed."""
         metrics = self._metrics.model_metrics
         if metrics.requests_working.get(entry.reqnum) is entry:
             del metrics.requests_working[entry.reqnum]

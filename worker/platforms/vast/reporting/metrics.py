@@ -121,4 +121,5 @@ class ModelMetrics:
         self.on_error(error_msg)
 
     def _counted(self) -> dict[str, float]:
+        """Return the counters that a report resets."""
         return {name: getattr(self, name) for name in RESET}

@@ -50,6 +50,7 @@ class Readiness:
         asyncio.get_running_loop().call_soon(self._remove_score)
 
     def _remove_score(self) -> None:
+        """Remove the file, after the SDK has read it."""
         (self._folder / SCORE_FOR_SDK).unlink(missing_ok=True)
         if not self.loaded.done():
             self.loaded.set_result(None)

@@ -39,6 +39,7 @@ class Images:
     trace: Trace = field(default=Trace())
 
     def __str__(self) -> str:
+        """Return the text that PreviewAny shows instead of a tensor."""
         return f"IMAGE of {len(self.frames)} x {self.size[0]}x{self.size[1]} (embedded engine, no tensor)"
 
     @property
@@ -55,6 +56,7 @@ class Masks:
     trace: Trace = field(default=Trace())
 
     def __str__(self) -> str:
+        """Return the text that PreviewAny shows instead of a tensor."""
         return f"MASK of {len(self.frames)} x {self.size[0]}x{self.size[1]} (embedded engine, no tensor)"
 
     @property

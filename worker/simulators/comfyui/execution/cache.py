@@ -79,9 +79,11 @@ class OutputCache:
         return [node_id for node_id in signed if node_id in self]
 
     def __contains__(self, node_id: object) -> bool:
+        """Return whether the outputs of a node of the current prompt are cached."""
         return isinstance(node_id, str) and self._signatures.get(node_id) in self._stored
 
     def __getitem__(self, node_id: str) -> NodeOutputs:
+        """Return the cached outputs of a node, and mark them as just used. Raises KeyError."""
         signature = self._signatures[node_id]
         self._stored.move_to_end(signature)
         return self._stored[signature]
@@ -124,6 +126,7 @@ class NodeInstances:
 
 
 def _sources(prompt: Prompt, node_id: str) -> list[str]:
+    """Return the ids of the nodes to which the inputs of a node link."""
     return [
         str(value[0])
         for value in prompt[node_id].get("inputs", {}).values()
@@ -155,4 +158,5 @@ def _sign(
 
 
 def _has_unique_id(catalog: Catalog, class_type: str) -> bool:
+    """Return whether a class has the hidden input UNIQUE_ID."""
     return any(spec.presence is Presence.HIDDEN and spec.type == "UNIQUE_ID" for spec in catalog[class_type].inputs)

@@ -217,7 +217,7 @@ class Executor:
         prompt = run.item.prompt
         return {
             "exception_message": f"{error}\n",
-            "exception_type": error.type_name if isinstance(error, NodeError) else _type_name(error),
+            "exception_type": error.type_name if isinstance(error, NodeError) else _qualified_name(error),
             "traceback": traceback.format_tb(error.__traceback__),
             "current_inputs": self._describe_inputs(run, node_id),
             "current_outputs": list(prompt),
@@ -279,7 +279,7 @@ def _describe(value: Value) -> object:
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
-def _type_name(error: Exception) -> str:
+def _qualified_name(error: Exception) -> str:
     kind = type(error)
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 

@@ -89,6 +89,7 @@ class EmbeddedJob:
         return None
 
     def _event_data(self, event: str) -> Mapping[str, object] | None:
+        """Return the data of the first event with this name, or None."""
         messages = [] if self.outcome is None else self.outcome.messages
         return next((data for name, data in messages if name == event), None)
 
@@ -118,6 +119,7 @@ def _duration(job: EmbeddedJob) -> float:
 
 
 def _number(value: object) -> float:
+    """Return the value if it is a number, or 0."""
     return value if isinstance(value, int | float) else 0.0
 
 

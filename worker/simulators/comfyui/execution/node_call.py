@@ -135,6 +135,7 @@ class NodeCall:
         return bool(self._get(name, default))
 
     def _get(self, name: str, default: Value = None) -> Value:
+        """Return an input, or the default when it is missing. Raises NodeError without a default."""
         if name not in self.inputs and default is None:
             raise NodeError(f"{self.node_class.name} is missing the input {name!r}", "TypeError")
         return self.inputs.get(name, default)
@@ -198,6 +199,7 @@ def _collect_slots(node_class: NodeClass, results: Sequence[NodeResult]) -> tupl
 
 
 def _merge_ui(results: Sequence[NodeResult]) -> dict[str, object]:
+    """Return the `ui` outputs of all calls, with the lists of each key joined."""
     ui: dict[str, list[object]] = {}
     for result in results:
         for kind, items in result.ui.items():

@@ -62,6 +62,7 @@ class NodeProgress:
         self._send_state()
 
     def _set(self, node_id: str, value: object, total: object, state: str) -> None:
+        """Store the state of one node in the form of `progress_state`."""
         self._nodes[node_id] = {
             "value": value,
             "max": total,

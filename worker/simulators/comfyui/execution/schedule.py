@@ -33,6 +33,7 @@ class Schedule:
             self._add(node_id)
 
     def __bool__(self) -> bool:
+        """Return whether nodes remain to run."""
         return bool(self._waiting)
 
     def next(self) -> str:
@@ -85,6 +86,7 @@ class Schedule:
             self._waiting[node_id] += 1
 
     def _is_lazy(self, node_id: str, input_name: str) -> bool:
+        """Return whether an input is lazy, so that its source runs only when the node requests it."""
         spec = self._catalog[self._prompt[node_id]["class_type"]].by_name.get(input_name)
         return spec is not None and spec.config[1].get("lazy") is True
 

@@ -112,4 +112,5 @@ def _preview(call: NodeCall, latent: Latent, step: int, total: int) -> PreviewIm
 
 
 def _repeats_last_step(call: NodeCall, trace: Trace) -> bool:
+    """Return whether the node reports its last step twice, as RES4LYF does."""
     return "RES4LYF" in call.node_class.pack or _RES4LYF_SAMPLER.match(trace.sampler) is not None

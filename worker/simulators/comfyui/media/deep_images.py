@@ -86,4 +86,5 @@ def _linear(value: float) -> float:
 
 
 def _chunk(kind: bytes, body: bytes) -> bytes:
+    """Return a PNG chunk with its length and checksum."""
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))

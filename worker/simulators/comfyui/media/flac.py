@@ -31,6 +31,7 @@ def write_flac(seconds: float, sample_rate: int, channels: int, tone_hz: float |
 
 
 def _sample(index: int, tone_hz: float, sample_rate: int) -> int:
+    """Return one sample of the tone."""
     return round(_AMPLITUDE * math.sin(2 * math.pi * tone_hz * index / sample_rate))
 
 
@@ -51,23 +52,27 @@ def _subframe(block: array[int]) -> bytes:
 
 
 def _interleaved(block: array[int], channels: int) -> bytes:
+    """Return a block as interleaved samples of all channels, from which the checksum is computed."""
     if not any(block):
         return bytes(2 * len(block) * channels)
     return array("h", (sample for sample in block for _ in range(channels))).tobytes()
 
 
 def _big_endian(block: array[int]) -> bytes:
+    """Return the samples of a block in big-endian order."""
     swapped = array("h", block)
     swapped.byteswap()
     return swapped.tobytes()
 
 
 def _stream_info(total: int, sample_rate: int, channels: int, checksum: bytes) -> bytes:
+    """Return the body of the STREAMINFO block."""
     packed = sample_rate << 44 | (channels - 1) << 41 | 15 << 36 | total
     return struct.pack(">2H", BLOCK, BLOCK) + bytes(6) + packed.to_bytes(8, "big") + checksum
 
 
 def _comments(comment: str) -> bytes:
+    """Return the body of the VORBIS_COMMENT block."""
     vendor, entry = b"comfy-worker embedded engine", f"COMMENT={comment}".encode()
     return struct.pack("<I", len(vendor)) + vendor + struct.pack("<2I", 1, len(entry)) + entry
 

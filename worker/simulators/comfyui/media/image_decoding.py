@@ -52,6 +52,7 @@ def decode_frames(file: Image.Image) -> Iterator[DecodedFrame]:
 
 
 def _by_pillow(frame: Image.Image) -> DecodedFrame:
+    """Return a frame as Pillow decodes it."""
     upright = ImageOps.exif_transpose(frame)
     return DecodedFrame(
         _without_info(upright.convert("RGB")), upright.getchannel("A") if "A" in upright.getbands() else None
@@ -84,6 +85,7 @@ def _scaled(frame: Image.Image) -> Image.Image:
 
 
 def _rotated(decoded: DecodedFrame, turn: Image.Transpose) -> DecodedFrame:
+    """Return a frame after an EXIF rotation."""
     alpha = decoded.alpha
     return DecodedFrame(decoded.image.transpose(turn), alpha and alpha.transpose(turn))
 

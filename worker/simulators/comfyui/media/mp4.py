@@ -72,6 +72,7 @@ def _comment(text: str) -> bytes:
 
 
 def _descriptor(tag: int, body: bytes) -> bytes:
+    """Return an MPEG-4 descriptor."""
     return struct.pack(">2B", tag, len(body)) + body
 
 
@@ -81,4 +82,5 @@ def _full(kind: bytes, body: bytes, flags: int = 0) -> bytes:
 
 
 def _box(kind: bytes, body: bytes) -> bytes:
+    """Return an MP4 box: its size, its type and its content."""
     return struct.pack(">I4s", len(body) + 8, kind) + body

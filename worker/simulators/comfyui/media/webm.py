@@ -33,16 +33,19 @@ def write_webm(frames: Sequence[bytes], size: tuple[int, int], fps: float, comme
 
 
 def _head() -> bytes:
+    """Return the EBML header of a WebM file."""
     versions = _number(0x4286, 1) + _number(0x42F7, 1) + _number(0x42F2, 4) + _number(0x42F3, 8)
     return _element(0x1A45DFA3, versions + _element(0x4282, b"webm") + _number(0x4287, 2) + _number(0x4285, 2))
 
 
 def _writing_app() -> bytes:
+    """Return the elements that name the program which wrote the file."""
     name = b"comfy-worker embedded engine"
     return _element(0x4D80, name) + _element(0x5741, name)
 
 
 def _tag(name: str, text: str) -> bytes:
+    """Return a tag with a name and a text."""
     return _element(0x67C8, _element(0x45A3, name.encode()) + _element(0x4487, text.encode()))
 
 
@@ -57,6 +60,7 @@ def _clusters(frames: Sequence[bytes], times: Sequence[int]) -> bytes:
 
 
 def _number(identifier: int, value: int) -> bytes:
+    """Return an EBML element with an unsigned integer."""
     return _element(identifier, value.to_bytes(max(1, (value.bit_length() + 7) // 8), "big"))
 
 

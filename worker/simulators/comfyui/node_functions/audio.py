@@ -45,17 +45,20 @@ def preview_audio(call: NodeCall) -> NodeResult:
 
 
 def _save_audio(call: NodeCall, kind: str) -> NodeResult:
+    """Save the input `audio` to output."""
     audio = coerce.audio(call.inputs.get("audio"))
     return _write_audio(audio, kind, output_slots(call, call.text("filename_prefix", "audio/ComfyUI")))
 
 
 def _write_audio(audio: Audio, kind: str, slots: SaveSlots) -> NodeResult:
+    """Write one file, and report it under `audio`."""
     path, saved = slots.next(kind, tail="")
     path.write_bytes(WRITERS[kind](audio))
     return NodeResult((audio,), {"audio": [saved.as_json()]})
 
 
 def _flac(audio: Audio) -> bytes:
+    """Return a FLAC file whose tone depends on the seed."""
     tone = None if audio.seed is None else 220.0 + audio.seed % 660
     return write_flac(audio.seconds, audio.sample_rate, audio.channels, tone, file_comment(audio.trace))
 

@@ -97,6 +97,7 @@ def _mixed(mode: str, below: Image.Image, above: Image.Image) -> Image.Image:
 
 
 def _in_mode(frame: Image.Image, mode: str) -> Image.Image:
+    """Return the image in a mode such as RGB."""
     return frame if frame.mode == mode else frame.convert(mode)
 
 

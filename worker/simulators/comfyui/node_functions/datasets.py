@@ -62,11 +62,13 @@ def _list(call: NodeCall, name: str) -> list[Value]:
 
 
 def _first(call: NodeCall, name: str, default: str) -> str:
+    """Return the first item of an input as text, or the default."""
     value = next(iter(_list(call, name)), default)
     return value if isinstance(value, str) else default
 
 
 def _unsupported_data(value: Value) -> NodeError:
+    """Return the error that Pillow raises for a batch of several images."""
     shape = f"(1, 1, {value.size[0]}, 3), |u1" if isinstance(value, Images) else type(value).__name__
     return NodeError(f"Cannot handle this data type: {shape}", "TypeError")
 

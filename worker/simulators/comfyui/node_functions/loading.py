@@ -52,6 +52,7 @@ def _frames(call: NodeCall) -> list[DecodedFrame]:
 
 
 def _mask(frame: DecodedFrame) -> Image.Image:
+    """Return the mask of a frame: its inverted alpha channel, or an empty mask."""
     return Image.new("L", NO_MASK, 0) if frame.alpha is None else ImageOps.invert(frame.alpha)
 
 

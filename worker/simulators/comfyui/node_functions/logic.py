@@ -99,6 +99,7 @@ def replace_text(call: NodeCall) -> NodeResult:
 
 
 def _branch(is_true: Value) -> str:
+    """Return the name of the input that a switch selects."""
     return "on_true" if is_true else "on_false"
 
 

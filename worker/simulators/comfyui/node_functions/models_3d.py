@@ -81,6 +81,7 @@ def _viewport_result(call: NodeCall, model: File3D, name: str) -> NodeResult:
 
 
 def _state(call: NodeCall) -> Mapping[str, Value]:
+    """Return the state of the node's viewport, or an empty object."""
     state = call.inputs.get("viewport_state")
     return state if isinstance(state, dict) else {}
 

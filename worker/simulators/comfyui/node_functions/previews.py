@@ -112,10 +112,12 @@ def as_text(value: Value) -> str:
 
 
 def _as_object(value: Value) -> Mapping[str, Value]:
+    """Return a value that is an object, or an empty object."""
     return value if isinstance(value, dict) else {}
 
 
 def _write(call: NodeCall, images: Images, prefix: str, texts: PngInfo | None) -> list[object]:
+    """Write images to temp, and return their entries for the `ui` output."""
     return write_pngs(images, call.context.folders.save_slots(prefix, "temp"), texts, PREVIEW_COMPRESSION)
 
 

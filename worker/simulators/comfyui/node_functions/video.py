@@ -109,6 +109,7 @@ def _rate(call: NodeCall, name: str) -> float:
 
 
 def _save_frames(path: Path, images: Images, fps: float, **options: int | PngInfo | Image.Exif) -> None:
+    """Write the frames as one animated file in the format of the path's suffix."""
     first, *others = images.frames
     first.save(path, None, save_all=True, append_images=others, duration=round(1000 / fps), **options)
 
@@ -139,12 +140,14 @@ def _encoded(images: Images, encode: Callable[[Image.Image], bytes]) -> list[byt
 
 
 def _jpeg(frame: Image.Image) -> bytes:
+    """Return a frame as JPEG."""
     body = BytesIO()
     frame.convert("RGB").save(body, format="JPEG", quality=85)
     return body.getvalue()
 
 
 def _vp8(frame: Image.Image) -> bytes:
+    """Return a frame as a VP8 key frame."""
     body = BytesIO()
     frame.convert("RGB").save(body, format="WEBP", quality=60, method=0)
     return vp8_frame(body.getvalue())

@@ -96,6 +96,7 @@ async def cancel_jobs(request: web.Request) -> web.Response:
 
 
 def _cancel(engine: EmbeddedEngine, job_id: str) -> bool:
+    """Interrupt or dequeue a job, and return whether it was found."""
     return engine.queue.if_running(job_id, engine.executor.interrupt.set) or engine.queue.delete(job_id)
 
 
@@ -105,6 +106,7 @@ def _jobs(engine: EmbeddedEngine) -> list[EmbeddedJob]:
 
 
 def _unfinished(engine: EmbeddedEngine) -> list[EmbeddedJob]:
+    """Return the running and pending jobs."""
     running, pending = engine.queue.snapshot()
     return [
         *(EmbeddedJob(item, JobStatus.IN_PROGRESS) for item in running),
@@ -113,6 +115,7 @@ def _unfinished(engine: EmbeddedEngine) -> list[EmbeddedJob]:
 
 
 def _is_uuid(value: object) -> bool:
+    """Return whether a value is a UUID in canonical form."""
     try:
         return isinstance(value, str) and str(uuid.UUID(value)) == value
     except ValueError:

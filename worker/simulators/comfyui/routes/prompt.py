@@ -131,5 +131,6 @@ def _push(engine: EmbeddedEngine, number: float, prompt_id: str, verdict: Verdic
 
 
 def _rejection(type_name: str, message: str, details: str) -> web.Response:
+    """Return a 400 response in ComfyUI's form of an error."""
     error = {"type": type_name, "message": message, "details": details, "extra_info": {}}
     return json_response({"error": error, "node_errors": {}}, status=400)

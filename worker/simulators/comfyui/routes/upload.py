@@ -63,8 +63,8 @@ def _store(folders: ComfyFolders, form: Form, save: Save) -> web.Response:
         fail_request("the field 'type' is not input, output or temp")
     except OutsideFolder:
         return empty_response(400)
-    path, is_known = (path, False) if upload.overwrite else _free_name(path, upload.file)
-    if not is_known:
+    path, exists = (path, False) if upload.overwrite else _free_name(path, upload.file)
+    if not exists:
         try:
             save(upload.file, path)
         except OSError as error:
@@ -90,6 +90,7 @@ def _read(form: Form) -> Upload | None:
 
 
 def _text(form: Form, name: str) -> str:
+    """Return a text field of the form, or an empty string."""
     value = form.get(name, "")
     return value if isinstance(value, str) else ""
 

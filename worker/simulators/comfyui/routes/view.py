@@ -134,5 +134,6 @@ def _single_channel(path: Path, channel: str) -> tuple[str, bytes]:
 
 
 def _quoted(path: Path) -> str:
+    """Return the file's name as a quoted string for a header."""
     escaped = path.name.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'

@@ -112,10 +112,12 @@ class Hub:
 
     def _post(self, frame: Frame) -> None:
         # The loop may be closed already, and then no client is connected.
+        """Queue a frame from any thread."""
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._frames.put_nowait, frame)
 
     async def _deliver(self, frame: Frame) -> None:
+        """Send a frame to its client, or to all clients."""
         if frame.to is None:
             listeners = list(self._listeners.values())
         else:
@@ -139,5 +141,6 @@ async def _send(listener: HubClient, frame: Frame) -> None:
 
 
 def _abort(listener: HubClient) -> None:
+    """Close the client's connection without a close frame."""
     if isinstance(listener.transport, asyncio.WriteTransport):
         listener.transport.abort()

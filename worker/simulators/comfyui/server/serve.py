@@ -130,6 +130,7 @@ def _registry() -> NodeRegistry:
 
 
 def _queue_status(queue: PromptQueue) -> dict[str, object]:
+    """Return the content of a `status` frame."""
     return {"exec_info": {"queue_remaining": queue.remaining()}}
 
 

@@ -25,6 +25,7 @@ def add_links(graphs: Sequence[Graph]) -> None:
 
 
 def _value(node: UiNode, name: str) -> Value:
+    """Return the value of a field, or None without the field."""
     widget = node.widget(name)
     return widget.value if widget else None
 

@@ -87,6 +87,7 @@ def _reset_overridden(node: UiNode) -> None:
 
 
 def _is_linked(node: UiNode, name: str) -> bool:
+    """Return whether a link feeds an input."""
     slot = node.slot(name)
     return slot is not None and slot.link is not None
 

@@ -88,6 +88,7 @@ def _set_highres_values(shape: NodeShape, saved: SavedNode) -> None:
 
 
 def _is_number(value: Value) -> bool:
+    """Return whether a value is a number and not a boolean."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

@@ -143,10 +143,12 @@ def _accept_int(options: JsonObject, value: Value) -> Value:
 
 
 def _is_same_number(value: Value, other: Json) -> bool:
+    """Return whether two values are the same number in JavaScript."""
     return value is not MISSING and to_js_number(value) == to_js_number(other)
 
 
 def _accept_number(number: NumberField, value: Value) -> Value:
+    """Return a value rounded by the options of a number field."""
     return value if value is MISSING else number.accept(value)
 
 
@@ -158,11 +160,13 @@ def _accept_float(options: JsonObject, value: Value) -> Value:
 
 
 def _clamp(options: JsonObject, number: float) -> float:
+    """Return a number limited to the range of its field."""
     low, high = _option(options, "min"), _option(options, "max")
     number = high if high and number > high else number
     return low if low and number < low else number
 
 
 def _option(options: JsonObject, name: str) -> float | None:
+    """Return an option of a field as a number."""
     value = options.get(name)
     return float(value) if isinstance(value, int | float) else None

@@ -189,6 +189,7 @@ class FlatGraph:
         return [node for node in named.get((kind, to_js_string(name)), ()) if _first_value(node) == name]
 
     def _add(self, node: UiNode, graph: Graph, host: FlatNode | None) -> FlatNode:
+        """Add one node under its path. Raises CannotConvert if there are too many nodes."""
         flat_node = FlatNode(f"{host.id}:{node.id}" if host else node.id, node, graph, host)
         self.nodes[flat_node.id] = flat_node
         if len(self.nodes) > MAX_NODES:
@@ -221,6 +222,7 @@ class FlatGraph:
         visited.add(step)
 
     def _refuse(self, flat_node: FlatNode, reason: str) -> NoReturn:
+        """Raise a CannotConvert that names the node."""
         raise conversion_error(flat_node, reason)
 
 

@@ -116,6 +116,7 @@ class _GroupExpansion:
         return ExpandedGroup(instance, self._graph)
 
     def _read(self, raw: JsonObject, catalog: Catalog) -> _Inner:
+        """Return a parsed inner node with the inputs and outputs of its class."""
         node = read_node(raw)
         if node.type not in catalog:
             return _Inner(node, [], len(node.outputs))
@@ -156,6 +157,7 @@ class _GroupExpansion:
                         self._link(*[number or 0 for number in numbers])
 
     def _link(self, origin: int, slot: int, target: int, target_slot: int) -> None:
+        """Add a link between two inner nodes. Invalid indexes are ignored."""
         if not (0 <= origin < len(self._inner) and 0 <= target < len(self._inner)):
             return
         source, target_node = self._inner[origin], self._inner[target].node
@@ -168,6 +170,7 @@ class _GroupExpansion:
             source.node.first_output_links.append(link.id)
 
     def _new_link(self, origin: str, slot: int, target: str) -> Link:
+        """Add a link to the group's subgraph."""
         link = Link(len(self._graph.links) + 1, origin, slot, target)
         self._graph.links.append(link)
         return link

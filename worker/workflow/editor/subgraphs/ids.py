@@ -30,6 +30,7 @@ def make_ids_unique(saved: SavedWorkflow) -> None:
 
 
 def _next_unused(last: int, used: set[str]) -> int:
+    """Return the next number after `last` that no node uses."""
     last += 1
     while str(last) in used:
         last += 1
@@ -49,6 +50,7 @@ def _number(node_id: str) -> int | None:
 
 
 def _renumber_links(graph: SavedGraph, new_ids: dict[str, str]) -> None:
+    """Apply new ids to the ends of the links of a subgraph."""
     for link in graph.links:
         link.origin = new_ids.get(link.origin, link.origin)
         link.target = new_ids.get(link.target, link.target)

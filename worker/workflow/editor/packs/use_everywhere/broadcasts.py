@@ -82,9 +82,11 @@ class Broadcast:
         return self.input_filter is None or self.input_filter.accepts(target.shown_name)
 
     def _type_matches(self, target: BroadcastTarget) -> bool:
+        """Return whether the types of source and input are equal, or the input takes any type and may receive it."""
         return self.source.type == target.type or (self.sends_to_any and target.type == "*")
 
     def _name_matches(self, target: BroadcastTarget) -> bool:
+        """Return whether the input satisfies the name rule of the broadcast."""
         name, shown = self.source.name, target.shown_name
         shared = min(len(name), len(shown))
         match self.rule:
@@ -179,6 +181,7 @@ def link_type(graph: Graph, link: Link) -> str:
 
 
 def _output_names(node: UiNode) -> list[str]:
+    """Return the names of the outputs of a node's class."""
     return [output.name for output in node.node_class.outputs] if node.node_class else []
 
 

@@ -99,4 +99,5 @@ def _without_escapes(text: str) -> str:
 
 
 def _count(construct: re.Pattern[str], plain: str) -> int:
+    """Return how often a construct occurs in a pattern without escapes."""
     return len(construct.findall(plain))

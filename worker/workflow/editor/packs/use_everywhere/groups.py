@@ -108,4 +108,5 @@ def _numbers(raw: Json, count: int) -> list[float]:
 
 
 def _color(node: UiNode) -> Json:
+    """Return the color that the user gave a node."""
     return node.raw.get("color")

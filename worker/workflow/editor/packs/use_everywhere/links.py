@@ -106,6 +106,7 @@ def _temporary_links(root: Graph) -> frozenset[int]:
 
 
 def _title(node: UiNode) -> str:
+    """Return the title that the editor shows for a node."""
     return node.title or (node.node_class.display_name if node.node_class else "") or node.type
 
 

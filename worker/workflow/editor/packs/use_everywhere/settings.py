@@ -75,4 +75,5 @@ def _is_current(version: Json) -> bool:
 
 
 def _object(value: Json) -> JsonObject:
+    """Return an object, or an empty one for other types."""
     return value if isinstance(value, dict) else {}
