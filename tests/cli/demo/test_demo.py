@@ -12,8 +12,8 @@ from tests.cli.terminal import cli, command
 
 
 @pytest.mark.timeout(90)
-def test_the_whole_way_through_vasts_own_client(tmp_path: Path) -> None:
-    """Two workers, both workflows in both shapes: the pictures asked for, times, what was told, no remains."""
+def test_the_demo_runs_workflows(tmp_path: Path) -> None:
+    """The demo runs two workflows in both shapes on two workers, prints its tables, and leaves no process or file."""
     (tmp_path / "tmp").mkdir()
     done = command("demo", cwd=tmp_path, timeout=80, TMPDIR=str(tmp_path / "tmp"))
     assert done.returncode == 0, done.stdout + done.stderr
@@ -30,7 +30,7 @@ def test_the_whole_way_through_vasts_own_client(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(90)
 def test_no_job_is_lost_with_one_of_two_engines(tmp_path: Path) -> None:
-    """An engine is killed while it runs a job, and every workflow comes back as a picture."""
+    """Every workflow succeeds after one of two engines is killed while it runs a job."""
     done = cli("demo", "--workers", 1, "--gpus", 2, "--kill-one", cwd=tmp_path, timeout=80)
     assert done.returncode == 0, done.stdout + done.stderr
     assert sorted(sizes(tmp_path / "out")) == [(512, 512)] * 4 + [(768, 512)] * 4
@@ -39,8 +39,8 @@ def test_no_job_is_lost_with_one_of_two_engines(tmp_path: Path) -> None:
     assert not processes_with(str(tmp_path))
 
 
-def test_what_keeps_it_from_playing_is_one_sentence(tmp_path: Path) -> None:
-    """No workflows, no ComfyUI: exit code 1 before anything is started."""
+def test_a_demo_that_cannot_start_names_the_reason(tmp_path: Path) -> None:
+    """The demo exits with 1 and the reason without workflows, and without ComfyUI at --comfyui."""
     done = cli("demo", "--workflows", tmp_path, cwd=tmp_path)
     assert (done.returncode, "there is no workflow in" in done.stderr) == (1, True)
     done = cli("demo", "--comfyui", "http://127.0.0.1:9", cwd=tmp_path)
