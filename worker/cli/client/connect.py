@@ -33,7 +33,7 @@ class RunClient(Protocol):
         ...
 
     async def cancel(self, job: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Cancel the job whose `accepted` event had this data, and return the worker's answer.
+        """Cancel the job whose `accepted` event had this data, and return the worker's response.
 
         `cancelled` is false if the job had ended already. `stopping` is true while one of its nodes still runs.
         """

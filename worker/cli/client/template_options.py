@@ -82,8 +82,8 @@ def _example_value(parameter: Parameter) -> str:
     return str(parameter.minimum or 1) if parameter.type.is_number else "'a harbour'"
 
 
-def _option_names(template: Template, taken: set[str]) -> dict[str, str]:
-    return {name: f"{PREFIX}{name}" if name in taken else name for name in template.by_name}
+def _option_names(template: Template, reserved: set[str]) -> dict[str, str]:
+    return {name: f"{PREFIX}{name}" if name in reserved else name for name in template.by_name}
 
 
 def _option(parameter: Parameter, name: str) -> inspect.Parameter:

@@ -16,6 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from rich.table import Column
 
 from worker.cli.output.screen import screen
 from worker.cli.output.units import duration, size
@@ -43,8 +44,15 @@ def bars(files: Sequence[ModelFile], *, quiet: bool = False) -> Iterator[OnProgr
 
 
 def _progress(console: Console) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(binary_units=True))
-    return Progress(*columns, TransferSpeedColumn(), TimeRemainingColumn(), console=console)
+    """Return bars of one line each. On a narrow terminal the name of the file is shortened."""
+    name = TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1))
+    numbers = (
+        DownloadColumn(binary_units=True, table_column=Column(no_wrap=True, min_width=13)),
+        TransferSpeedColumn(table_column=Column(no_wrap=True, min_width=9)),
+        TimeRemainingColumn(table_column=Column(no_wrap=True, min_width=7)),
+    )
+    bar = BarColumn(bar_width=max(console.width // 8, 6))
+    return Progress(name, bar, *numbers, console=console, expand=True)
 
 
 class ProgressLines:

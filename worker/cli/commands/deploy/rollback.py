@@ -32,9 +32,9 @@ def command(
     with reported_errors(file):
         fleet = fleet_in(file, UNNAMED)
         with account(server_url) as vast:
-            there = fleet_resources(fleet, vast.read())
-            target = target_of(there, to)
-            groups = {group.id: group for group in there.groups}
+            resources = fleet_resources(fleet, vast.read())
+            target = target_of(resources, to)
+            groups = {group.id: group for group in resources.groups}
             moved = roll_back(vast, dict.fromkeys(groups, target), groups, lambda line: typer.echo(line, err=as_json))
     if as_json:
         print_json({"template": target, "groups": list(groups), "moved": moved})
