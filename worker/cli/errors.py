@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -52,9 +51,17 @@ def report_error(error: Exception, arguments: Sequence[str]) -> int | None:
 
         failure.show(screen(stderr=True), step)
     else:
-        sys.stdout.flush()
-        typer.echo(f"comfy-worker: {failure.message}\n  → {step}", err=True)
+        _print_sentence(f"comfy-worker: {failure.message}", step)
     return failure.exit_code
+
+
+def _print_sentence(message: str, step: str) -> None:
+    from worker.cli.output.rows import print_step
+    from worker.cli.output.screen import screen
+
+    console = screen(stderr=True)
+    console.print(message, markup=False, soft_wrap=not console.is_terminal)
+    print_step(console, step)
 
 
 def _with_file(step: str, arguments: Sequence[str]) -> str:

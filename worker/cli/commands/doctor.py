@@ -94,7 +94,7 @@ def _print_findings(findings: list[CheckFinding], as_json: bool) -> None:
     table.add_column(overflow="fold")
     for finding in findings:
         sign, style = STYLES[finding.level]
-        message = Text(finding.message)
+        message = Text(finding.says)
         if finding.cure:
             message.append(f"\n→ {finding.cure}", style)
         table.add_row(Text(f"{sign} {finding.level}", style), finding.name, message)
@@ -102,7 +102,7 @@ def _print_findings(findings: list[CheckFinding], as_json: bool) -> None:
 
 
 def _row(finding: CheckFinding) -> dict[str, str]:
-    return {"name": finding.name, "level": finding.level, "says": finding.message, "cure": finding.cure}
+    return {"name": finding.name, "level": finding.level, "says": finding.says, "cure": finding.cure}
 
 
 def _print_settings(as_json: bool) -> None:
