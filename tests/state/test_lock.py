@@ -35,7 +35,7 @@ async def test_a_second_worker_exits_and_changes_nothing(engine: EngineHandle, t
         arguments = ("serve", "--port", port, "--state", state, "--comfyui", engine.url)
         done = await asyncio.to_thread(command, *arguments, cwd=tmp_path)
         assert (done.returncode, done.stdout) == (StateInUse.exit_code, "")
-        [sentence] = done.stderr.splitlines()
+        [sentence, _] = done.stderr.splitlines()
         assert str(state) in sentence
         assert half.is_dir()
         with closing(sqlite3.connect(state / "journal.sqlite")) as rows:
