@@ -1,4 +1,4 @@
-"""`python -m bench`: measure, write the table, fail when a target is missed."""
+"""`python -m bench`: measure, write the tables, and fail when a target is missed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bench.servers.served import DIALECTS, Peer
 from worker.engine.protocol.api import ComfyApi, EngineInfo
 
 STATE = Path(".state")
-"""Where a worker writes by default: a new folder of its own takes 10 us there, and 100 us in a crowded /tmp."""
+"""Folder for the workers' state. A new folder takes 10 us to create there, and 100 us in a crowded /tmp."""
 
 
 def main() -> None:
@@ -32,14 +32,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-", dir=STATE) as folder:
         run = uvloop.run(measure(options, Path(folder).resolve()))
     if options.out:
-        before = options.out.read_text("utf-8") if options.out.exists() else ""
+        document = options.out.read_text("utf-8") if options.out.exists() else ""
         options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(with_section(before, run), "utf-8")
-    missed = [finding.what for finding in run.findings if finding.missed]
+        options.out.write_text(with_section(document, run), "utf-8")
+    missed = [finding.name for finding in run.findings if finding.missed]
     sys.exit(f"missed: {'; '.join(missed)}" if missed else None)
 
 
 async def measure(options: argparse.Namespace, folder: Path) -> BenchRun:
+    """Measure everything, print each result and return the run."""
     started, load = datetime.now(UTC), machine.load()
     plan = QUICK if options.quick else BenchPlan()
     if options.rounds:
@@ -59,7 +60,7 @@ async def measure(options: argparse.Namespace, folder: Path) -> BenchRun:
         ("load average", f"{load} before, {machine.load()} after"),
         ("rounds", str(plan.rounds)),
         ("when", f"{started:%Y-%m-%d %H:%M} UTC, took {(datetime.now(UTC) - started).seconds} s"),
-        ("command", f"`{' '.join(['python -m bench', *_shown(options)])}`"),
+        ("command", f"`{' '.join(['python -m bench', *_reported_options(options)])}`"),
     ]
     notes = [("note", options.note)] if options.note else []
     return BenchRun(_name(bench.info), findings, peer_results, [*facts, *notes])
@@ -68,9 +69,11 @@ async def measure(options: argparse.Namespace, folder: Path) -> BenchRun:
 def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument(
-        "--comfyui", metavar="URL", default="", help="a running ComfyUI; without it an embedded engine is started"
+        "--comfyui", metavar="URL", default="", help="a running ComfyUI; by default an embedded engine is started"
     )
-    parser.add_argument("--comfyui-folder", metavar="DIR", type=Path, help="that ComfyUI's folder of input and output")
+    parser.add_argument(
+        "--comfyui-folder", metavar="DIR", type=Path, help="the folder with that ComfyUI's input and output folders"
+    )
     parser.add_argument(
         "--peer",
         type=Peer.read,
@@ -79,9 +82,9 @@ def _options() -> argparse.ArgumentParser:
         metavar="NAME=DIALECT=URL",
         help=f"another server in front of the same ComfyUI; dialects: {', '.join(DIALECTS)}",
     )
-    parser.add_argument("--rounds", type=int, help="how often each pair is measured")
-    parser.add_argument("--quick", action="store_true", help="a rough look in less than a minute")
-    parser.add_argument("--note", help="a sentence for the reader, on how that ComfyUI was started")
+    parser.add_argument("--rounds", type=int, help="number of rounds for each pair")
+    parser.add_argument("--quick", action="store_true", help="a rough measurement in less than a minute")
+    parser.add_argument("--note", help="a sentence for the document about how that ComfyUI was started")
     parser.add_argument("--out", type=Path, default=Path("docs/benchmarks.md"), help="the document to write")
     return parser
 
@@ -92,19 +95,21 @@ async def _info(engine: BenchEngine) -> EngineInfo:
 
 
 def _name(info: EngineInfo) -> str:
+    """Return the engine's name in the document."""
     return "the embedded engine" if info.embedded else f"ComfyUI {info.version} ({info.device})"
 
 
 def _line(finding: Measurement) -> str:
-    columns = (finding.what, finding.here, finding.against, finding.measured.show(finding.unit), finding.target)
+    """Return the line that is printed for a result."""
+    columns = (finding.name, finding.value, finding.reference, finding.measured.show(finding.unit), finding.target)
     return "  ".join((*columns, finding.verdict))
 
 
-def _shown(options: argparse.Namespace) -> list[str]:
-    """The options that say what was measured; addresses and folders say nothing to a reader."""
+def _reported_options(options: argparse.Namespace) -> list[str]:
+    """Return the options that matter to a reader, without addresses and folders."""
     flags = [("--quick", options.quick), ("--comfyui URL", options.comfyui), ("--rounds N", options.rounds)]
     rivals = [f"--peer '{rival.name}={rival.dialect}=URL'" for rival in options.peer]
-    return [name for name, given in flags if given] + rivals
+    return [name for name, is_set in flags if is_set] + rivals
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""One line of the table: what was measured, against what, and whether that is good enough."""
+"""One row of the table: what was measured, compared with what, and whether the target is met."""
 
 from __future__ import annotations
 
@@ -9,20 +9,24 @@ from bench.spread import Spread
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """`here` and `against` are absolute figures for the reader; `measured` is what the limits are about."""
+    """A measurement.
 
-    what: str
-    here: str
-    against: str
+    `value` and `reference` are absolute figures for the reader. `measured` is compared with the targets.
+    """
+
+    name: str
+    value: str
+    reference: str
     measured: Spread
     unit: str = "x"
     at_most: float | None = None
     at_least: float | None = None
     quartile_at_least: float | None = None
-    """For the lower quartile, so that one round in four may be worse."""
+    """Target for the lower quartile, so that one round in four may be worse."""
 
     @property
     def missed(self) -> bool:
+        """Whether a target is missed."""
         too_high = self.at_most is not None and self.measured.median > self.at_most
         too_low = self.at_least is not None and self.measured.median < self.at_least
         quartile = self.quartile_at_least is not None and self.measured.low < self.quartile_at_least
@@ -30,6 +34,7 @@ class Measurement:
 
     @property
     def target(self) -> str:
+        """The target in words."""
         if self.at_most is not None:
             return f"<= {self.at_most:.2f} {self.unit}"
         if self.at_least is None:
@@ -39,10 +44,12 @@ class Measurement:
 
     @property
     def verdict(self) -> str:
+        """The last column of the table."""
         if self.at_most is None and self.at_least is None:
             return ""
         return "**missed**" if self.missed else "yes"
 
 
 def milliseconds(seconds: Spread) -> str:
+    """Return the median in milliseconds, with its unit."""
     return f"{seconds.median * 1000:.1f} ms"

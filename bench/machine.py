@@ -1,4 +1,4 @@
-"""What the figures were measured on."""
+"""The machine that the figures were measured on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def facts() -> Iterator[tuple[str, str]]:
-    """Pairs of (what, value)."""
+    """Yield pairs of a name and a value."""
     yield "processor", f"{_line('/proc/cpuinfo', 'model name')}, {os.cpu_count()} cores"
     yield "memory", f"{int(_line('/proc/meminfo', 'MemTotal').split()[0]) / 2**20:.0f} GiB"
     yield "system", f"{platform.system()} {platform.release()}"
@@ -18,11 +18,12 @@ def facts() -> Iterator[tuple[str, str]]:
 
 
 def load() -> str:
-    """The load average over 1, 5 and 15 minutes: processes that run or want to."""
+    """Return the load averages over 1, 5 and 15 minutes."""
     return " ".join(f"{average:.2f}" for average in os.getloadavg())
 
 
 def _line(path: str, name: str) -> str:
+    """Return the value of a line in a file of /proc."""
     for line in Path(path).read_text("utf-8").splitlines():
         if line.startswith(name):
             return line.partition(":")[2].strip()

@@ -1,4 +1,4 @@
-"""How much is measured: thoroughly, or just enough to see that all is well."""
+"""The amount of measuring: the full plan, or a quick one."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class BenchPlan:
-    """`jobs` of one round by the size of their picture; sides of noise in pixels (3 bytes each, incompressible)."""
+    """Numbers of rounds and jobs.
+
+    `..._jobs` are the jobs in a round, and `..._side` the side of a noise image in pixels.
+
+    An image of noise has 3 bytes a pixel and cannot be compressed.
+    """
 
     rounds: int = 9
     close_rounds: int = 31
-    """Of what is close to its target: large pictures, bursts."""
+    """Rounds for what is close to its target: large images and bursts."""
     flat_jobs: int = 20
     noise_jobs: int = 8
     large_jobs: int = 1

@@ -1,4 +1,4 @@
-"""The jobs. None is ever the same twice: ComfyUI answers a repeated prompt from its cache."""
+"""The prompts of the benchmark. Each is different, because ComfyUI returns a repeated prompt from its cache."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from worker.workflow.prompt import Node, Prompt
 _numbers = count(random.SystemRandom().randrange(10**9))
 
 Make = Callable[[], Prompt]
+"""Returns a new prompt."""
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A kind of job and how often it is asked for in one round."""
+    """A kind of job, and the number of jobs in one round."""
 
     title: str
     make: Make
@@ -29,13 +30,16 @@ class Workload:
 
 
 def flat_picture() -> Prompt:
-    """512x512 pixels of one colour: a PNG of 2 KB, so that next to nothing but the way there and back takes time."""
+    """Return a prompt for 512x512 pixels of one color.
+
+    Its PNG has 2 KB, so nearly all of the time is overhead.
+    """
     number = next(_numbers)
     return _flat(number, _prefix(number))
 
 
 def sleeping(seconds: float) -> Prompt:
-    """Cost an embedded engine so many seconds, in which it needs no processor, and hardly anything else."""
+    """Return a prompt that keeps an embedded engine busy for `seconds` without using the processor."""
     prompt = flat_picture()
     prompt["3"] = {"class_type": "EmbeddedSleep", "inputs": {"image": ["1", 0], "seconds": seconds, "steps": 0}}
     prompt["2"]["inputs"]["images"] = ["3", 0]
@@ -43,7 +47,7 @@ def sleeping(seconds: float) -> Prompt:
 
 
 def flat_picture_on_top() -> Prompt:
-    """The same without a subfolder, for all to see: there are servers that lose what lies in one."""
+    """Return the same prompt without a subfolder. Some servers do not find files in a subfolder."""
     number = next(_numbers)
     return _flat(number, f"bench-{number}")
 
@@ -57,7 +61,10 @@ def _flat(number: int, prefix: str) -> Prompt:
 
 
 def noise(name: str) -> Make:
-    """Read an uploaded picture and write it again; noise, so that the PNG is as large as a picture can be."""
+    """Return a function that makes prompts which load an uploaded image and save it.
+
+    The image is noise, so that its PNG is as large as possible.
+    """
 
     def make() -> Prompt:
         return {"1": {"class_type": "LoadImage", "inputs": {"image": name}}, "2": _save(_prefix(next(_numbers)))}
@@ -66,13 +73,16 @@ def noise(name: str) -> Make:
 
 
 def big_file(mebibytes: int) -> Prompt:
-    """One file of that size from the embedded engine."""
+    """Return a prompt for one file of that size, for the embedded engine."""
     inputs: JsonObject = {"mebibytes": mebibytes, "filename_prefix": _prefix(next(_numbers))}
     return {"1": {"class_type": "EmbeddedBigFile", "inputs": inputs}}
 
 
 def big_latent(mebibytes: int) -> Prompt:
-    """One file of about that size from any ComfyUI: latents of 8192x8192 pixels take 16 MiB each."""
+    """Return a prompt for one file of about that size, for any ComfyUI.
+
+    Latents of 8192x8192 pixels have 16 MiB each.
+    """
     latents: JsonObject = {"width": 8192, "height": 8192, "batch_size": round(mebibytes / 16)}
     return {
         "1": {"class_type": "EmptyLatentImage", "inputs": latents},
@@ -84,7 +94,7 @@ def big_latent(mebibytes: int) -> Prompt:
 
 
 async def upload_noise(url: str, side: int) -> str:
-    """Give the ComfyUI at `url` a square picture of noise; returns the name that `noise` takes."""
+    """Upload a square image of noise to the ComfyUI at `url`, and return its name for `noise`."""
     name = f"bench-noise-{side}.png"
     pixels = random.Random(side).randbytes(side * side * 3)
     file = io.BytesIO()
@@ -101,5 +111,5 @@ def _save(prefix: str) -> Node:
 
 
 def _prefix(number: int) -> str:
-    """Few files a folder: ComfyUI lists the whole folder to number the next one."""
+    """Return a file name prefix. Each folder gets few files, because ComfyUI lists a folder to number the next file."""
     return f"bench/{number // 50}/{number}"

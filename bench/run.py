@@ -1,4 +1,4 @@
-"""One run: everything that is measured in front of one engine."""
+"""One run: all measurements in front of one engine."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from bench.measurements.sandbox import sandbox
 from bench.measurements.startup import startup
 from bench.plan import BenchPlan
 from bench.prompts import Workload, big_file, big_latent, flat_picture, flat_picture_on_top, noise, upload_noise
-from bench.rounds import Ask
+from bench.rounds import TimedClient
 from bench.servers import direct, served
 from bench.servers.bucket import bucket
 from bench.servers.processes import BenchEngine, BenchWorker, worker
@@ -43,9 +43,9 @@ LARGE_ON_VAST = (LatencyPair(VAST, FRESH, None),)
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """`folder` is for everything that the measured processes write.
+    """The measurements in front of one engine. `folder` is for all files of the measured processes.
 
-    Only those processes live that are just being measured: ComfyUI tells all who are connected about each job.
+    Only the processes that are being measured run, because ComfyUI reports each job to all its clients.
     """
 
     engine: BenchEngine
@@ -54,27 +54,27 @@ class Bench:
     folder: Path
 
     async def findings(self) -> AsyncIterator[Measurement]:
-        """Each as soon as it is known."""
+        """Yield each measurement once it is complete."""
         *workloads, large = await self._workloads()
         rounds, close = self.plan.rounds, self.plan.close_rounds
-        async with self._at_the_gateway() as (asks, pid):
-            for finding in await latency(asks, AT_THE_GATEWAY, workloads, rounds):
+        async with self._at_the_gateway() as (clients, pid):
+            for finding in await latency(clients, AT_THE_GATEWAY, workloads, rounds):
                 yield finding
-            for finding in await latency(asks, LARGE, [large], close):
+            for finding in await latency(clients, LARGE, [large], close):
                 yield finding
-            for finding in await self._raw(asks, workloads[-1], large):
+            for finding in await self._raw(clients, workloads[-1], large):
                 yield finding
-            yield await self._burst({name: asks[name] for name in (FRESH, KEPT)}, targets.BURST)
-            yield await self._burst({name: asks[name] for name in (WARM, KEPT)})
-            yield await processor_time(KEPT, asks[KEPT], pid, flat_picture, rounds)
-        async with through_vast(self.engine, self.folder / "vast") as (ask, pid):
-            asks = {FRESH: direct.fresh(self.engine.url), VAST: ask}
-            for finding in await latency(asks, ON_VAST, workloads, rounds):
+            yield await self._burst({name: clients[name] for name in (FRESH, KEPT)}, targets.BURST)
+            yield await self._burst({name: clients[name] for name in (WARM, KEPT)})
+            yield await processor_time(KEPT, clients[KEPT], pid, flat_picture, rounds)
+        async with through_vast(self.engine, self.folder / "vast") as (run_job, pid):
+            clients = {FRESH: direct.fresh_client(self.engine.url), VAST: run_job}
+            for finding in await latency(clients, ON_VAST, workloads, rounds):
                 yield finding
-            for finding in await latency(asks, LARGE_ON_VAST, [large], close):
+            for finding in await latency(clients, LARGE_ON_VAST, [large], close):
                 yield finding
-            yield await self._vast_burst(asks)
-            yield await processor_time(VAST, ask, pid, flat_picture, rounds)
+            yield await self._vast_burst(clients)
+            yield await processor_time(VAST, run_job, pid, flat_picture, rounds)
         yield await pauses(self.engine, self.folder / "pauses", rounds, targets.PAUSE_S)
         yield await self._memory()
         yield await self._memory_to_s3()
@@ -85,52 +85,53 @@ class Bench:
                 yield finding
         yield await startup(self.folder / "startup", self.plan.rounds, targets.START_OVER_IMPORTS)
 
-    async def peer_results(self, rivals: Sequence[Peer]) -> list[PeerResult]:
-        """This worker beside others."""
+    async def peer_results(self, peers_to_measure: Sequence[Peer]) -> list[PeerResult]:
+        """Return the results of this worker and of other servers."""
         workload = Workload("PNG of 2 KB", flat_picture_on_top, self.plan.peer_jobs)
         async with (
             worker(self.engine, self.folder / "worker") as running,
             served.open_session() as session,
         ):
-            servers = [_itself(running), *rivals]
-            return await peers(direct.fresh(self.engine.url), servers, session, workload, self.plan.rounds)
+            servers = [_itself(running), *peers_to_measure]
+            return await peers(direct.fresh_client(self.engine.url), servers, session, workload, self.plan.rounds)
 
     @asynccontextmanager
-    async def _at_the_gateway(self) -> AsyncIterator[tuple[dict[str, Ask], int]]:
+    async def _at_the_gateway(self) -> AsyncIterator[tuple[dict[str, TimedClient], int]]:
+        """Yield the clients of ComfyUI and of a worker, and the worker's process id."""
         async with (
             worker(self.engine, self.folder / "worker") as running,
             direct.DirectClient(self.engine.url) as client,
             served.open_session() as session,
         ):
             itself = _itself(running)
-            asks = {
-                FRESH: direct.fresh(self.engine.url),
-                WARM: direct.warm(client),
-                NEW: served.fresh(itself),
-                KEPT: served.kept(itself, session),
-                RAW: served.fresh(replace(itself, dialect="raw")),
+            clients = {
+                FRESH: direct.fresh_client(self.engine.url),
+                WARM: direct.warm_client(client),
+                NEW: served.new_client(itself),
+                KEPT: served.kept_client(itself, session),
+                RAW: served.new_client(replace(itself, dialect="raw")),
             }
-            yield asks, running.pid
+            yield clients, running.pid
 
-    async def _raw(self, asks: Mapping[str, Ask], middle: Workload, large: Workload) -> list[Measurement]:
-        """Pictures answered as a file, without base64."""
+    async def _raw(self, clients: Mapping[str, TimedClient], middle: Workload, large: Workload) -> list[Measurement]:
+        """Measure images that are returned as a file, without base64."""
         findings = []
         for workload, at_most in ((middle, targets.RAW_OVER_FRESH), (large, targets.LARGE_RAW_OVER_FRESH)):
             pair = LatencyPair(RAW, FRESH, at_most)
-            findings += await latency(asks, [pair], [workload], self.plan.close_rounds)
+            findings += await latency(clients, [pair], [workload], self.plan.close_rounds)
         return findings
 
     async def _burst(
-        self, asks: Mapping[str, Ask], at_least: float | None = None, quartile_at_least: float | None = None
+        self, clients: Mapping[str, TimedClient], at_least: float | None = None, quartile_at_least: float | None = None
     ) -> Measurement:
-        """The second of two over the first."""
+        """Measure the second of two clients relative to the first."""
         plan = self.plan
-        return await burst_ratio(asks, flat_picture, plan.burst, plan.close_rounds, at_least, quartile_at_least)
+        return await burst_ratio(clients, flat_picture, plan.burst, plan.close_rounds, at_least, quartile_at_least)
 
-    async def _vast_burst(self, asks: Mapping[str, Ask]) -> Measurement:
+    async def _vast_burst(self, clients: Mapping[str, TimedClient]) -> Measurement:
         if self.info.embedded:
-            return await self._burst(asks, targets.VAST_BURST_EMBEDDED)
-        return await self._burst(asks, targets.VAST_BURST, targets.VAST_BURST_QUARTILE)
+            return await self._burst(clients, targets.VAST_BURST_EMBEDDED)
+        return await self._burst(clients, targets.VAST_BURST, targets.VAST_BURST_QUARTILE)
 
     async def _memory(self) -> Measurement:
         mebibytes = self.plan.big_file_mib
@@ -152,8 +153,8 @@ class Bench:
             return await gap(self.engine, slow, self.plan.queued, self.plan.rounds)
 
     async def _engines(self) -> Measurement:
-        async with workers(self.folder / "engines", (1, self.plan.engines)) as asks:
-            return await engines(asks, self.plan.engine_jobs, self.plan.rounds, targets.FOUR_ENGINES)
+        async with workers(self.folder / "engines", (1, self.plan.engines)) as clients:
+            return await engines(clients, self.plan.engine_jobs, self.plan.rounds, targets.FOUR_ENGINES)
 
     async def _workloads(self) -> list[Workload]:
         plan, url = self.plan, self.engine.url
@@ -166,4 +167,5 @@ class Bench:
 
 
 def _itself(running: BenchWorker) -> Peer:
+    """Return the worker as a peer."""
     return Peer("comfy-worker", "native", f"{running.url}/generate/sync")

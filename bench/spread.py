@@ -1,4 +1,4 @@
-"""Several measurements of one thing."""
+"""The spread of several measurements of one thing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Self
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """The median of all rounds, and the quartiles: half of the rounds lie between them."""
+    """The median of all rounds, and the lower and upper quartile."""
 
     median: float
     low: float
@@ -18,6 +18,7 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Self:
+        """Return the spread of these values."""
         if len(values) == 1:
             return cls(values[0], values[0], values[0])
         low, median, high = statistics.quantiles(values, n=4, method="inclusive")
@@ -25,8 +26,9 @@ class Spread:
 
     @classmethod
     def ratio(cls, ours: Sequence[float], theirs: Sequence[float]) -> Self:
-        """Round by round: what slows the machine down for a while slows both."""
-        return cls.of([one / other for one, other in zip(ours, theirs, strict=True)])
+        """Return the spread of the ratios of each round. A slow phase of the machine affects both values of a round."""
+        return cls.of([our / their for our, their in zip(ours, theirs, strict=True)])
 
     def show(self, unit: str, digits: int = 2) -> str:
+        """Return the spread as text."""
         return f"{self.median:.{digits}f} {unit} ({self.low:.{digits}f} .. {self.high:.{digits}f})"

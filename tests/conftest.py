@@ -1,4 +1,7 @@
-"""One embedded engine as a real process for the whole run, and a worker of its own for each test. Marks of tools."""
+"""Fixtures: one embedded engine for the whole run, and a worker for each test.
+
+Tests can be marked with required tools.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip a test that is marked with a tool that is not here, or fail it with --require-tools; name the tool."""
+    """Skip a test whose required tools are not installed, or fail it with --require-tools."""
     if lacking := [tool for mark in item.iter_markers("tools") for tool in mark.args if not installed(tool)]:
         reason = f"not installed: {', '.join(lacking)}"
         if item.config.getoption("require_tools"):
@@ -41,20 +44,20 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def installed(tool: str) -> bool:
-    """A name is a program of the machine's; with a slash it is a path in this folder, as in a venv of its own."""
+    """Return whether a program is installed. A name with a slash is a path in this folder."""
     return shutil.which(str(ROOT / tool) if "/" in tool else tool) is not None
 
 
 @pytest.fixture(scope="session")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineHandle]:
-    """An embedded engine that every test may use and none may harm."""
+    """An embedded engine for all tests, which none may stop or break."""
     with start_engine(tmp_path_factory.mktemp("engine")) as handle:
         yield handle
 
 
 @dataclass(frozen=True)
 class Client:
-    """A worker and a session to talk to it."""
+    """A worker, and an HTTP session for it."""
 
     app: App
     http: aiohttp.ClientSession
@@ -72,7 +75,7 @@ class Client:
             return answer.status, await answer.json()
 
     async def state(self, job: dict, state: str) -> None:
-        """Wait until an accepted job is in a state, hearing its events."""
+        """Wait until an accepted job is in a state, by its events."""
         url = f"{self.app.url}/jobs/{job['id']}/events"
         async with asyncio.timeout(10), self.http.get(url, headers=bearer(job["token"])) as stream:
             parser = EventParser()
@@ -90,7 +93,7 @@ def bearer(token: str) -> dict[str, str]:
 async def worker(
     handle: EngineHandle, state: Path, traits: Traits = DIRECT_TRAITS, **given: object
 ) -> AsyncIterator[Client]:
-    """A worker on that engine, connected, with a platform's traits and settings of the test's own."""
+    """Run a worker in front of the engine, with a platform's traits and the given settings."""
     shared = {"comfyui_output": handle.output, "comfyui_input": handle.input}
     settings = Settings.of(**{"comfyui": handle.url, "port": 0, "state": state, **shared, **given})
     async with build(settings, traits=traits) as app, aiohttp.ClientSession() as http:
@@ -100,9 +103,9 @@ async def worker(
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def shared_client(engine: EngineHandle, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Client]:
-    """The same for all tests of a module: for those to which the jobs of the others make no difference.
+    """A worker for all tests of a module that do not affect each other.
 
-    The module names it `client`, and marks its tests to run on the module's event loop.
+    The module imports it as `client`, and marks its tests to run on the module's event loop.
     """
     async with worker(engine, tmp_path_factory.mktemp("worker")) as found:
         yield found
@@ -110,6 +113,6 @@ async def shared_client(engine: EngineHandle, tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture
 async def client(engine: EngineHandle, tmp_path: Path) -> AsyncIterator[Client]:
-    """A worker with the engine's folders shared."""
+    """A worker that shares the engine's folders."""
     async with worker(engine, tmp_path) as found:
         yield found

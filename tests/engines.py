@@ -1,4 +1,4 @@
-"""Embedded engines as processes of their own, for tests that need a real server to talk to or to kill."""
+"""Embedded engines in processes of their own, for tests that need a real server or kill one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 @dataclass
 class EngineHandle:
-    """A running engine; `restart` keeps its port and folders, as a supervised ComfyUI would."""
+    """A running engine. `restart` keeps its port and folders, as for a supervised ComfyUI."""
 
     base: Path
     process: subprocess.Popen[str]

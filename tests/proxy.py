@@ -1,4 +1,4 @@
-"""A TCP relay in front of an engine, to break or delay what a real network breaks or delays."""
+"""A TCP relay in front of an engine that breaks or delays connections."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.engines import EngineHandle
 
 
 class Proxy:
-    """Passes bytes on, late those of a request that begins with `slow`; what it has got it delivers, come what may."""
+    """A relay that delays requests which begin with `slow`. Bytes that it has received are always forwarded."""
 
     def __init__(self, engine: EngineHandle, slow: bytes = b"", delay_s: float = 0.0) -> None:
         self._target = int(engine.url.rsplit(":", 1)[1])

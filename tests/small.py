@@ -1,4 +1,4 @@
-"""Values for a template that keep its job small: for tests that run the whole library."""
+"""Small values for the parameters of a template, for tests that run the whole library."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SMALL = {"width": 64, "height": 64, "steps": 1, "seconds": 0.25, "megapixels": "
 
 
 def params(template: Template) -> dict[str, Any]:
-    """The least that a template takes: required files, small sizes, few steps."""
+    """Return the smallest values that a template accepts: required files, small sizes and few steps."""
     found: dict[str, Any] = {}
     for parameter in template.parameters:
         if parameter.type.is_file and parameter.required:
@@ -27,7 +27,7 @@ def params(template: Template) -> dict[str, Any]:
 
 
 def least(parameter: Parameter, wanted: float | str) -> float | str:
-    """`wanted`, or the nearest above it that the parameter takes."""
+    """Return `wanted`, or the nearest larger value that the parameter accepts."""
     if isinstance(wanted, str) or parameter.minimum is None:
         return wanted
     step = parameter.multiple_of or 1
@@ -36,7 +36,7 @@ def least(parameter: Parameter, wanted: float | str) -> float | str:
 
 
 def file(kind: ParameterKind) -> str:
-    """A small file in base64."""
+    """Return a small file in base64."""
     made = write_mp4([encoded("JPEG")] * 3, (64, 48), 8, "") if kind is ParameterKind.VIDEO else encoded("PNG")
     return base64.b64encode(made).decode()
 

@@ -1,4 +1,4 @@
-"""The architecture, held by tests: who may import whom, and how large things may grow."""
+"""Tests of the architecture: the direction of imports, and the size of files and functions."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def imports(path: Path) -> Iterator[str]:
 
 
 def rung(module: str) -> tuple[int, int] | None:
-    """(rung, place in it) of a module of ours by its longest known name; None for the package itself."""
+    """Return the rung and position of a module by its longest listed name, None for the package itself."""
     name = module.removeprefix("worker").removeprefix(".")
     for length in range(name.count(".") + 1, 0, -1):
         head = ".".join(name.split(".")[:length])
@@ -94,7 +94,7 @@ def rung(module: str) -> tuple[int, int] | None:
 
 @pytest.mark.parametrize("path", FILES, ids=module_name)
 def test_imports_point_down_the_ladder(path: Path) -> None:
-    """A module imports nothing from above it or from its right."""
+    """A module imports only from lower rungs, or from names to its left."""
     here = rung(module_name(path))
     for name in imports(path):
         if here is None or not name.startswith("worker."):
@@ -107,7 +107,7 @@ def test_imports_point_down_the_ladder(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=module_name)
 def test_platform_packages_stay_at_the_edge(path: Path) -> None:
-    """Only worker.platforms imports the SDKs of platforms; worker.fleet and worker.simulators import Vast's."""
+    """Only worker.platforms imports the SDKs of platforms, except Vast's in worker.fleet and worker.simulators."""
     found = {name.split(".")[0] for name in imports(path)} & PLATFORM_PACKAGES
     if module_name(path).startswith(("worker.fleet.", "worker.simulators.")):
         found -= {"vastai"}
@@ -115,12 +115,12 @@ def test_platform_packages_stay_at_the_edge(path: Path) -> None:
 
 
 def test_every_module_stands_on_a_rung() -> None:
-    """A new module has to be given its place."""
+    """Every module has a place on the ladder."""
     assert [module_name(path) for path in FILES if rung(module_name(path)) is None] == ["worker"]
 
 
 def run_time_imports(node: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
-    """Import statements that are executed, in functions too: those under TYPE_CHECKING are left out."""
+    """Yield the import statements that are executed, without those under TYPE_CHECKING."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.Import | ast.ImportFrom):
             yield child
@@ -131,7 +131,7 @@ def run_time_imports(node: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
 
 
 def test_no_import_runs_in_a_circle() -> None:
-    """Modules can be put in an order in which each imports only earlier ones, also inside its functions."""
+    """No imports form a cycle, not even inside functions."""
     graph: dict[str, set[str]] = {module_name(path): set() for path in FILES}
     for path in FILES:
         for node in run_time_imports(ast.parse(path.read_text("utf-8"))):
@@ -146,21 +146,21 @@ def test_no_import_runs_in_a_circle() -> None:
 
 
 def test_only_settings_read_the_environment() -> None:
-    """After the start nobody touches os.environ."""
+    """Only worker.settings reads os.environ."""
     reads = re.compile(r"\bos\.environ|from os import.*environ|getenv")
     readers = [module_name(path) for path in FILES if reads.search(path.read_text("utf-8"))]
     assert readers == ["worker.settings.environment"]
 
 
-def test_only_own_command_starts_a_module() -> None:
-    """`python -m` searches the current folder first: the flag against it is in one place, and so is the start."""
+def test_only_worker_command_starts_a_module() -> None:
+    """Only `worker_command` starts a module with `python -m`."""
     starters = [module_name(path) for path in FILES if re.search(r"[\"']-m[\"']", path.read_text("utf-8"))]
     assert starters == ["worker.subcommand"]
 
 
 @pytest.mark.parametrize("path", FILES, ids=module_name)
 def test_files_and_functions_stay_small(path: Path) -> None:
-    """No file above 300 lines, no function above 40."""
+    """No file has more than 300 lines, and no function more than 40."""
     source = path.read_text("utf-8")
     assert len(source.splitlines()) <= MAX_FILE_LINES
     for node in ast.walk(ast.parse(source)):
@@ -170,13 +170,13 @@ def test_files_and_functions_stay_small(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=module_name)
-def test_every_module_says_what_it_is_for(path: Path) -> None:
+def test_every_module_has_a_docstring(path: Path) -> None:
     """Each module has a docstring."""
     assert ast.get_docstring(ast.parse(path.read_text("utf-8"))), f"{path} has no docstring"
 
 
 def test_errors_have_one_home() -> None:
-    """Every class of the WorkerError tree is defined in worker/errors, where each code is seen beside the others."""
+    """Every class of the WorkerError tree is defined in worker/errors."""
     bases = {
         node.name: ({ast.unparse(base).rpartition(".")[2] for base in node.bases}, module_name(path))
         for path in FILES
@@ -192,7 +192,7 @@ def test_errors_have_one_home() -> None:
 
 
 def test_a_class_name_stands_for_one_thing() -> None:
-    """No two classes of the worker have the same name, except those that SAME_NAME gives a reason for."""
+    """No two classes of the worker have the same name, except those in SAME_NAME."""
     places: dict[str, list[str]] = {}
     for path in FILES:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
@@ -202,7 +202,7 @@ def test_a_class_name_stands_for_one_thing() -> None:
 
 
 def test_folders_stay_small() -> None:
-    """No folder of worker/ and tests/ has more than 15 Python files of its own, so that it is seen at a glance."""
+    """No folder of worker/ and tests/ has more than 15 Python files."""
     folders = Counter(path.parent for path in (*FILES, *(ROOT / "tests").rglob("*.py")) if path.name != "__init__.py")
     assert {str(folder): files for folder, files in folders.items() if files > MAX_FOLDER_FILES} == {}
 
@@ -211,8 +211,8 @@ TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
 
 
 @pytest.mark.parametrize("path", TESTS, ids=lambda path: path.name)
-def test_every_test_says_what_it_shows(path: Path) -> None:
-    """Each test has a docstring of one sentence."""
+def test_every_test_has_a_docstring(path: Path) -> None:
+    """Each test has a docstring."""
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
             assert ast.get_docstring(node), f"{path.name}: {node.name} has no docstring"

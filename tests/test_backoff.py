@@ -1,4 +1,4 @@
-"""The pauses between tries: how long they are, and how far they may be off."""
+"""Tests of the backoff."""
 
 from __future__ import annotations
 
@@ -25,30 +25,30 @@ def longest(first_s: float, longest_s: float, factor: float = 2.0) -> Backoff:
     ],
 )
 def test_pauses_grow_to_the_longest(backoff: Backoff, pauses: list[float]) -> None:
-    """Each step is the one before times the factor, and none is above the longest."""
+    """Each step is the previous one times the factor, up to the longest."""
     assert list(islice(backoff.pauses(), len(pauses))) == pauses
     assert [backoff.pause(number) for number in range(1, len(pauses) + 1)] == pauses
 
 
 @pytest.mark.parametrize(("chance", "share"), [(0.0, 0.5), (0.5, 0.75), (1.0, 1.0)])
 def test_a_pause_is_at_least_half_of_its_step(chance: float, share: float) -> None:
-    """Equal jitter: half of the step is certain, the other half is random."""
+    """A pause is between half of its step and the whole step."""
     assert Backoff(2, 60, chance=lambda: chance).pause(3) == pytest.approx(8 * share)
 
 
 def test_pauses_differ_between_two_that_failed_together() -> None:
-    """Without a random source of the test's own no two rows of pauses are the same."""
+    """Two instances have different pauses."""
     assert list(islice(Backoff(1, 60).pauses(), 8)) != list(islice(Backoff(1, 60).pauses(), 8))
 
 
 @pytest.mark.parametrize("failures", [-1, 0, 1, 10**6])
 def test_any_number_of_failures_has_a_pause(failures: int) -> None:
-    """None or fewer counts as one, and a million does not overflow."""
+    """`pause` accepts zero, negative and very large numbers of failures."""
     assert 0.5 <= Backoff(1, 60).pause(failures) <= 60
 
 
 def test_no_module_has_a_schedule_of_its_own() -> None:
-    """A row of pauses, or a pause that is multiplied, stands in worker/backoff.py alone."""
+    """No other module of the worker calculates pauses."""
     strays = []
     for path in FILES:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):

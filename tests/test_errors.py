@@ -1,4 +1,4 @@
-"""The error tree keeps its promises in every class."""
+"""Tests of the error tree."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def tree(root: type[WorkerError]) -> Iterator[type[WorkerError]]:
 
 @pytest.mark.parametrize("kind", list(tree(WorkerError)), ids=lambda kind: kind.__name__)
 def test_statuses_say_who_may_try_again(kind: type[WorkerError]) -> None:
-    """5xx only where another try can help; a client's or a job's fault is never 5xx."""
+    """An error has a 5xx status only if a retry may help."""
     if issubclass(kind, ClientError | JobError):
         assert 400 <= kind.status < 500
         assert kind.retryable == (kind is RequestTimeout)  # the same request may arrive in time
@@ -41,13 +41,13 @@ def test_statuses_say_who_may_try_again(kind: type[WorkerError]) -> None:
 
 
 def test_codes_are_unique() -> None:
-    """A code names one thing. The class of unexpected errors has the root's."""
+    """Each error class has its own code, except the class of unexpected errors."""
     codes = [kind.code for kind in tree(WorkerError) if kind is not InternalError]
     assert len(codes) == len(set(codes)), sorted(codes)
 
 
 def test_the_body_names_place_and_cure() -> None:
-    """Every field of the contract is there, filled or null."""
+    """The body of an error has every field of the contract."""
     error = ClientError("no", [Detail("too large", node_id="3", input="width", suggestion="at most 8192")])
     body = error.as_dict()
     assert set(body) == {"code", "message", "fault", "retryable", "retryable_elsewhere", "details"}
@@ -78,7 +78,7 @@ def test_the_body_names_place_and_cure() -> None:
     ],
 )
 def test_what_the_machine_has_too_little_of_is_told_from_other_failures(failure: Exception, code: str) -> None:
-    """A shortage is recognised by the exception's type and number, and another try may help, here or elsewhere."""
+    """A shortage is recognized by the exception's type and number, and is retryable."""
     lacking = shortage_error(failure)
     assert lacking is not None
     assert (lacking.code, lacking.status) == (code, 503)
@@ -90,7 +90,7 @@ def test_what_the_machine_has_too_little_of_is_told_from_other_failures(failure:
     "failure", [OSError(errno.EIO, "No space left on device"), ValueError("No space left on device"), RuntimeError("")]
 )
 def test_other_failures_are_no_shortage(failure: Exception) -> None:
-    """The text of an error decides nothing, since it could come from a client."""
+    """The text of an exception does not make it a shortage."""
     assert shortage_error(failure) is None
 
 
@@ -100,13 +100,13 @@ STAND_ALONE = {"PacksError", "SourceError"}
 
 
 def outside() -> list[tuple[str, ast.Module]]:
-    """Every module outside worker/errors, parsed, with the folder of worker/ that it is in."""
+    """Yield every module outside worker/errors, parsed, with its folder."""
     paths = (path for path in sorted(WORKER.rglob("*.py")) if path.parent != WORKER / "errors")
     return [(path.relative_to(WORKER).parts[0], ast.parse(path.read_text("utf-8"))) for path in paths]
 
 
 def names(scope: object) -> set[str]:
-    """The exceptions of a module, by name."""
+    """Return the exceptions of a module by name."""
     return {name for name, kind in vars(scope).items() if isinstance(kind, type) and issubclass(kind, BaseException)}
 
 
@@ -114,7 +114,7 @@ SHARED = names(worker.errors)
 
 
 def exceptions(modules: list[tuple[str, ast.Module]]) -> dict[str, str]:
-    """The folder of each exception that is defined outside worker/errors."""
+    """Return the folder of each exception outside worker/errors."""
     classes = [(home, node) for home, tree in modules for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
     known, homes = names(builtins) | SHARED, dict[str, str]()
     while more := {node.name: home for home, node in classes if node.name not in homes and known & bases(node)}:
@@ -128,7 +128,7 @@ def bases(node: ast.ClassDef) -> set[str]:
 
 
 def test_an_exception_that_leaves_its_folder_is_in_worker_errors() -> None:
-    """Elsewhere an exception is imported by its own folder alone, and extends none that others handle."""
+    """An exception outside worker/errors is used in its own folder only."""
     modules = outside()
     homes = exceptions(modules)
     assert {"UnexpectedShape", "TemplateError"} <= homes.keys()

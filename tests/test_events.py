@@ -1,4 +1,4 @@
-"""Events are plain facts; observers get those that they take and can harm nothing."""
+"""Tests of events and observers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Broken:
 
 
 class Ends:
-    """Takes one class of events."""
+    """An observer of one class of events."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -40,7 +40,7 @@ class Ends:
 
 
 def live_parts(kind: object) -> Iterator[object]:
-    """Types inside a field's type that are neither plain values nor frozen dataclasses or tuples of such."""
+    """Return types in a field's type that are not immutable data."""
     if get_origin(kind) in {tuple, Union, types.UnionType}:
         for part in get_args(kind):
             if part is not Ellipsis:
@@ -56,18 +56,18 @@ def live_parts(kind: object) -> Iterator[object]:
 
 @pytest.mark.parametrize("kind", EVENTS, ids=lambda kind: kind.__name__)
 def test_an_event_is_a_frozen_fact(kind: type) -> None:
-    """No event holds a job or any other object that can change after the event."""
+    """No event holds a job or another mutable object."""
     assert list(live_parts(kind)) == []
 
 
 def test_live_objects_in_an_event_would_be_found() -> None:
-    """The search finds a job and a mutable collection at any depth."""
+    """`live_parts` finds a job and a mutable collection at any depth."""
     assert Job in live_parts(tuple[str, Job | None])
     assert list(live_parts(tuple[list[str], ...])) == [list[str]]
 
 
 def test_a_failing_observer_is_logged_and_the_others_go_on(caplog: pytest.LogCaptureFixture) -> None:
-    """An observer that raises neither stops the others nor reaches the job."""
+    """An observer that raises is logged, and affects neither the others nor the job."""
     recorder = EventRecorder()
     event = JobAccepted(Job("a", JobRequest(prompt={})).ref, 1.0, "native", None)
     with caplog.at_level(logging.ERROR):
@@ -77,7 +77,7 @@ def test_a_failing_observer_is_logged_and_the_others_go_on(caplog: pytest.LogCap
 
 
 def test_observers_can_be_added_later() -> None:
-    """A platform adds its own."""
+    """`add` adds an observer to a running worker."""
     recorder = EventRecorder()
     observers = Observers()
     observers.add(recorder)
@@ -86,7 +86,7 @@ def test_observers_can_be_added_later() -> None:
 
 
 def test_an_observer_gets_the_events_that_it_takes() -> None:
-    """An event of a class that an observer has no handler for does not reach it."""
+    """An observer gets only the events that it has a handler for."""
     ends, recorder, job = Ends(), EventRecorder(), Job("a", JobRequest(prompt={}))
     observers = Observers([ends, recorder])
     events: list[Event] = [JobAccepted(job.ref, 1.0, "native", None), JobFinished.of(job), JobRemoved(job.ref)]

@@ -1,4 +1,4 @@
-"""Settings are read once, typed, and a bad one is named."""
+"""Tests of the settings."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from worker.settings.engine_environment import is_credential
 
 
 def test_environment_is_typed() -> None:
-    """Text becomes the type of the field."""
+    """Values of environment variables get the type of their field."""
     found = Settings.from_env({"WORKER_GATEWAY_PORT": "99", "WORKER_COMFYUI_OUTPUT": "/x", "WORKER_SILENCE": "0.5"})
     assert (found.server.port, found.engine.output_folder, found.engine.event_silence_s) == (99, Path("/x"), 0.5)
 
 
 def test_the_command_line_wins_and_none_means_not_given() -> None:
-    """What is given beats the environment; what is not given leaves it."""
+    """The command line overrides the environment, and None leaves it."""
     environ = {"WORKER_GATEWAY_PORT": "99", "WORKER_PLATFORM": "vast"}
     found = Settings.from_env(environ, port=7, platform=None)
     assert (found.server.port, found.platform) == (7, "vast")
@@ -30,26 +30,26 @@ def test_the_command_line_wins_and_none_means_not_given() -> None:
 
 @pytest.mark.parametrize(("name", "value"), [("WORKER_GATEWAY_PORT", "many"), ("WORKER_SILENCE", "soon")])
 def test_a_bad_value_is_named(name: str, value: str) -> None:
-    """The error has the variable and its value."""
+    """An invalid value raises StartupError with the variable and its value."""
     with pytest.raises(StartupError, match=f"{name}='{value}'"):
         Settings.from_env({name: value})
 
 
 def test_one_of_several_values() -> None:
-    """A value that is none of them is refused with all of them."""
+    """An unknown choice is rejected with the list of choices."""
     assert Settings.from_env({"WORKER_PREVIEWS": "taesd"}).engine.previews is PreviewMethod.TAESD
     with pytest.raises(StartupError, match="WORKER_PREVIEWS='big' is none of auto, latent2rgb, taesd, none"):
         Settings.from_env({"WORKER_PREVIEWS": "big"})
 
 
 def test_settings_can_not_be_changed() -> None:
-    """After the start nothing changes them."""
+    """Settings are frozen."""
     with pytest.raises(dataclasses.FrozenInstanceError):
         Settings().server.port = 1  # type: ignore[misc]
 
 
 def test_flat_names_find_their_groups() -> None:
-    """The command line and tests name a setting without its group; the rest keeps its value."""
+    """`Settings.of` sets a field by its flat name, and keeps the others."""
     settings = Settings.of(port=7, fetch_max=3, models="sdxl", state=Path("/state"))
     assert (settings.server.port, settings.fetch.max_size, settings.models.templates) == (7, 3, "sdxl")
     changed = settings.replaced(engine_tries=1, state=Path("elsewhere"))
@@ -58,19 +58,19 @@ def test_flat_names_find_their_groups() -> None:
 
 
 def test_a_name_that_is_none_is_refused() -> None:
-    """A typing error in a test or a command must not go unnoticed."""
+    """`Settings.of` rejects an unknown name."""
     with pytest.raises(TypeError, match="fetch_maximum"):
         Settings.of(fetch_maximum=3)
 
 
 def test_flat_names_and_variables_are_unique() -> None:
-    """Two settings of one name would hide each other."""
+    """No two settings have the same flat name or variable."""
     variables = [env for env, _, _ in Settings.table()]
     assert len(variables) == len(set(variables)) == len(Settings.fields_by_name())
 
 
 def test_every_secret_is_kept_from_comfyui() -> None:
-    """Node packs are others' code: they see no value that the worker keeps secret, wherever its group is."""
+    """ComfyUI's environment contains no secret setting of any group."""
     secret = {
         "WORKER_TOKENS",
         "AWS_ACCESS_KEY_ID",
@@ -107,7 +107,7 @@ def test_every_secret_is_kept_from_comfyui() -> None:
     ],
 )
 def test_a_credential_is_kept_from_comfyui_unless_it_is_passed_on(name: str, value: str) -> None:
-    """By the variable's name or the value's form; WORKER_ENGINE_ENV passes it on."""
+    """ComfyUI's environment contains no credential unless WORKER_ENGINE_ENV names it."""
     assert is_credential(name, value)
     assert name not in engine_sees({name: value})
     assert name in engine_sees({name: value, "WORKER_ENGINE_ENV": f"OTHER, {name}"})
@@ -127,7 +127,7 @@ def test_a_credential_is_kept_from_comfyui_unless_it_is_passed_on(name: str, val
     ],
 )
 def test_what_is_no_credential_reaches_comfyui(name: str, value: str) -> None:
-    """Packs and torch are set up by variables too."""
+    """ComfyUI's environment contains other variables."""
     assert not is_credential(name, value)
 
 

@@ -1,4 +1,4 @@
-"""The one reader of Server-Sent Events."""
+"""Tests of the parser for Server-Sent Events."""
 
 from __future__ import annotations
 
@@ -31,29 +31,29 @@ def parsed(stream: bytes, *cuts: int) -> list[ServerSentEvent]:
 @pytest.mark.parametrize("line_end", [b"\n", b"\r", b"\r\n"])
 @given(cuts=st.lists(st.integers(0, len(STREAM) + 20), max_size=40))
 def test_events_are_the_same_however_they_are_cut(line_end: bytes, cuts: list[int]) -> None:
-    """Comments are left out, data of several lines is joined, an id stays until the next one, in every kind of line."""
+    """The events do not depend on how the stream is split, for every kind of line end."""
     stream = STREAM.replace(b"\n", line_end)
     assert parsed(stream, *(min(cut, len(stream)) for cut in cuts)) == EVENTS
 
 
 def test_every_single_byte_may_come_alone() -> None:
-    """Also between the two characters of one line's end."""
+    """The stream can be split between CR and LF."""
     stream = STREAM.replace(b"\n", b"\r\n")
     assert parsed(stream, *range(len(stream))) == EVENTS
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_line() -> None:
-    """Only at the beginning of the stream."""
+    """A byte order mark is removed at the start of the stream only."""
     assert parsed(b"\xef\xbb\xbfdata: a\n\n\xef\xbb\xbfdata: b\n\n") == [ServerSentEvent(b"a")]
 
 
 def test_an_id_with_a_nul_is_ignored() -> None:
-    """As the standard says: it could not be sent back in a header."""
+    """An id with a NUL character is ignored, as in the standard."""
     assert parsed(b"id: 1\ndata: a\n\nid: 2\0\ndata: b\n\n")[1] == ServerSentEvent(b"b", "message", "1")
 
 
 def test_a_long_line_in_small_pieces_takes_linear_time() -> None:
-    """What was searched for a line's end is not searched again: 8 MiB in pieces of 1 KiB are read at once."""
+    """A line of 8 MiB in pieces of 1 KiB is parsed in linear time."""
     parser, piece = EventParser(), b"x" * 1024
     parser.feed(b"data: ")
     for _ in range(8 * 1024):

@@ -1,4 +1,4 @@
-"""No long-lived task ends unnoticed: it is started again, or ends the worker with a sentence."""
+"""Tests of task supervision: a failed task is started again or ends the worker with a message."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from worker.supervision import REPORTED_FAILURES, OnFailure, Run, Tasks, await_s
 
 
 class Broken(RuntimeError):
-    """What a test makes a task fail with."""
+    """Error of a task that a test makes fail."""
 
 
 class Sabotage(Tasks):
-    """Tasks of which one fails, once, as soon as it runs."""
+    """Tasks of which one fails once, at its start."""
 
     def __init__(self, victim: str) -> None:
         super().__init__()
@@ -84,7 +84,7 @@ STARTS = re.compile(r"""\.start\(\s*(?:per_engine\()?"([a-z-]+)\"""")
 async def test_a_task_that_fails_is_started_again(
     name: str, tmp_path: Path, engine: EngineHandle, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Its failure is logged with the cause, and the worker serves as before."""
+    """A failed task is logged and restarted, and the worker keeps serving."""
     models = {"models_folder": tmp_path / "models", "models_on_demand": True} if name == "models" else {}
     with caplog.at_level(logging.ERROR):
         async with sabotaged(tmp_path / "state", name, comfyui=engine.url, **models) as (client, tasks):
@@ -96,7 +96,7 @@ async def test_a_task_that_fails_is_started_again(
 
 
 def test_each_long_lived_task_is_known_here() -> None:
-    """A new one gets a test in which it fails once."""
+    """Each long-lived task is listed in this module."""
     sources = [path.read_text("utf-8") for path in (Path(__file__).parents[1] / "worker").rglob("*.py")]
     started = {name for source in sources for name in STARTS.findall(source)}
     assert started <= {*RESTARTED, *OTHERS}
@@ -107,7 +107,7 @@ def test_each_long_lived_task_is_known_here() -> None:
 async def test_work_of_one_job_that_fails_is_logged(
     name: str, tmp_path: Path, engine: EngineHandle, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The job is answered all the same, and so is the next one."""
+    """A job gets its response although background work fails."""
     webhook = {"url": "http://127.0.0.1:9/hook"}
     with caplog.at_level(logging.ERROR):
         async with sabotaged(tmp_path, name, comfyui=engine.url, fetch_allow="127.0.0.1:9") as (client, tasks):
@@ -121,7 +121,7 @@ async def test_work_of_one_job_that_fails_is_logged(
 
 
 async def test_a_job_whose_task_fails_is_answered(tmp_path: Path, engine: EngineHandle) -> None:
-    """Its client does not wait for ever."""
+    """A job whose task fails ends with an error."""
     async with sabotaged(tmp_path, "job-", comfyui=engine.url) as (client, _):
         status, body = await client.post("/generate/sync", {"workflow": picture()})
         assert (status, body["status"]) == (500, "error")
@@ -129,14 +129,14 @@ async def test_a_job_whose_task_fails_is_answered(tmp_path: Path, engine: Engine
 
 
 async def test_the_worker_ends_with_its_supervisor_of_comfyui(tmp_path: Path) -> None:
-    """One sentence names the task and the cause; the body is cancelled."""
+    """The body is cancelled with a message when the supervisor of ComfyUI fails."""
     with pytest.raises(StartupError, match="task 'engine' failed: Broken: engine"):
         async with build(Settings.of(port=0, state=tmp_path), tasks=Sabotage("engine")):
             await asyncio.sleep(20)
 
 
-async def test_a_task_that_fails_again_and_again_is_trouble(caplog: pytest.LogCaptureFixture) -> None:
-    """Told in a sentence from the fifth failure in a row on."""
+async def test_a_task_that_fails_repeatedly_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+    """`problem` reports a task from its fifth failure in a row."""
 
     async def fail() -> None:
         raise Broken("always")
@@ -152,7 +152,7 @@ async def test_a_task_that_fails_again_and_again_is_trouble(caplog: pytest.LogCa
 
 
 async def test_the_body_closes_in_order_when_the_worker_ends() -> None:
-    """Children are cancelled only after the body has left."""
+    """Tasks are cancelled only after the body has ended."""
     order = []
 
     async def end() -> None:
@@ -179,7 +179,7 @@ async def test_the_body_closes_in_order_when_the_worker_ends() -> None:
 
 
 async def test_shared_work_belongs_to_no_caller() -> None:
-    """A caller that leaves does not stop it; every caller gets what it raised."""
+    """Shared work goes on when a caller leaves, and every caller gets its exception."""
 
     async def work() -> None:
         await asyncio.sleep(0.05)
@@ -195,7 +195,7 @@ async def test_shared_work_belongs_to_no_caller() -> None:
 
 
 async def test_used_up_file_descriptors_are_waited_for(tmp_path: Path) -> None:
-    """ComfyUI cannot be started for want of a descriptor; once there are some it is, and the log says so."""
+    """ComfyUI is started once file descriptors are free again."""
     process = await serve(tmp_path, WORKER_ENGINE_TRIES="50")
     assert process.stderr
     log: list[bytes] = []
@@ -213,14 +213,14 @@ async def test_used_up_file_descriptors_are_waited_for(tmp_path: Path) -> None:
         os.kill(engine_pids(tmp_path)[0], signal.SIGKILL)
         await logged(b"Too many open files")
         resource.prlimit(process.pid, resource.RLIMIT_NOFILE, before)
-        await logged(b"the engine answers")
+        await logged(b"the engine is ready")
     process.terminate()
     await process.communicate()
 
 
 @pytest.mark.parametrize("broken", ["the log is a folder", "the state folder is gone"])
 async def test_a_worker_that_cannot_start_comfyui_again_ends(broken: str, tmp_path: Path) -> None:
-    """With code 1, and the cause in its last line."""
+    """A worker exits with 1 and the cause when ComfyUI cannot be started."""
     state = tmp_path / "state"
     process = await serve(state, WORKER_ENGINE_TRIES="2")
     assert process.stderr
@@ -237,14 +237,14 @@ async def test_a_worker_that_cannot_start_comfyui_again_ends(broken: str, tmp_pa
         _, said = await process.communicate()
     assert process.returncode == 1
     assert b"engine.log" in said.splitlines()[-1]
-    assert b"it can't be started" in said.splitlines()[-1]
+    assert b"it cannot be started" in said.splitlines()[-1]
 
 
 ODD = [{"message": "try later"}, {}, [], None, "no", 7, {"queue_running": 1, "queue_pending": 2}]
 
 
 async def test_other_shapes_from_comfyui_are_no_answer(engine: EngineHandle, tmp_path: Path) -> None:
-    """Neither the watchdog nor a job is harmed by them, on whatever route they come."""
+    """Malformed responses on any route harm neither watchdog nor jobs."""
     async with odd_engine(engine) as odd, worker(engine, tmp_path, comfyui=odd.url, silence_s=0.2) as client:
         odd.answers = {"/queue": list(ODD), "/prompt": list(ODD[:4]), "/history": list(ODD)}
         for _ in range(5):
@@ -258,7 +258,7 @@ async def test_other_shapes_from_comfyui_are_no_answer(engine: EngineHandle, tmp
 
 @pytest.mark.parametrize("data", [{"prompt_id": []}, {"prompt_id": {}, "node": "1"}, {"prompt_id": 5}, []])
 async def test_a_frame_of_another_shape_costs_nothing(data: object, engine: EngineHandle, tmp_path: Path) -> None:
-    """The WebSocket stays, and a picture that comes over it arrives."""
+    """The WebSocket stays open after a malformed frame."""
     async with odd_engine(engine) as odd, worker(engine, tmp_path, comfyui=odd.url) as client:
         sockets = len(odd.sockets)
         for kind in ("executing", "progress", "executed", "execution_start", "status", "execution_error"):
@@ -271,7 +271,7 @@ async def test_a_frame_of_another_shape_costs_nothing(data: object, engine: Engi
 
 
 async def test_health_fails_where_only_a_restart_of_comfyui_helps(tmp_path: Path) -> None:
-    """A ComfyUI that somebody else runs, and that runs nothing any more: 503 with the reason, until it is restarted."""
+    """/health returns 503 with the reason when a ComfyUI that the worker does not manage needs a restart."""
     with start_engine(tmp_path / "engine") as engine:
         async with worker(engine, tmp_path / "state", silence_s=0.4) as client:
             for workflow in (faulty("thread", 0.1), picture()):

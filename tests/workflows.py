@@ -1,4 +1,4 @@
-"""Small workflows that behave in one way each."""
+"""Small workflows with one behavior each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _colors = count(1)
 
 
 def picture(width: int = 64, height: int = 64, prefix: str = "test", color: int | None = None) -> Workflow:
-    """One picture, never the same twice unless a colour is given."""
+    """Return a workflow with one image, different each time unless a color is given."""
     color = next(_colors) if color is None else color
     inputs = {"width": width, "height": height, "batch_size": 1, "color": color}
     return {
@@ -21,7 +21,7 @@ def picture(width: int = 64, height: int = 64, prefix: str = "test", color: int 
 
 
 def drawn(width: int = 64, height: int = 64) -> dict[str, Any]:
-    """The same as the editor saves it: the size from a primitive, the picture through a reroute and a muted branch."""
+    """Return the same workflow in the editor's format, with a primitive, a reroute and a muted branch."""
     nodes = [
         {
             "id": 1,
@@ -47,7 +47,7 @@ def drawn(width: int = 64, height: int = 64) -> dict[str, Any]:
 
 
 def slow(seconds: float, steps: int = 0) -> Workflow:
-    """A picture after a pause: in steps, which an interrupt ends, or in one piece, which nothing does."""
+    """Return a workflow that pauses, in steps that can be interrupted or in one piece."""
     workflow = picture()
     inputs = {"image": ["1", 0], "seconds": seconds, "steps": steps}
     workflow["3"] = {"class_type": "EmbeddedSleep", "inputs": inputs, "_meta": {"title": "Pause"}}
@@ -56,7 +56,7 @@ def slow(seconds: float, steps: int = 0) -> Workflow:
 
 
 def hidden(*, raises: bool = False) -> Workflow:
-    """A node that shows what the server fills in beside its inputs, or fails with the comfy.org key in its message."""
+    """Return a workflow whose node shows its hidden inputs, or fails with the comfy.org key in its message."""
     workflow = picture()
     return {
         "1": workflow["1"],
@@ -65,7 +65,7 @@ def hidden(*, raises: bool = False) -> Workflow:
 
 
 def sampling() -> Workflow:
-    """Three steps of a sampler, never the same twice."""
+    """Return a workflow with three steps of a sampler, different each time."""
     return {
         "10": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "any.safetensors"}},
         "11": {"class_type": "EmptyLatentImage", "inputs": {"width": 64, "height": 64, "batch_size": 1}},
@@ -84,7 +84,7 @@ def sampling() -> Workflow:
 
 
 def failing() -> Workflow:
-    """A node that raises while it runs."""
+    """Return a workflow with a node that raises."""
     workflow = picture()
     workflow["3"] = {
         "class_type": "EmbeddedFail",
@@ -96,7 +96,7 @@ def failing() -> Workflow:
 
 
 def faulty(fault: str, seconds: float = 0.0) -> Workflow:
-    """A picture, after a pause and then a fault of the embedded engine (docs/embedded-engine.md)."""
+    """Return a workflow that triggers a fault of the embedded engine after a pause (docs/embedded-engine.md)."""
     workflow = slow(seconds)
     workflow["4"] = {"class_type": "EmbeddedFault", "inputs": {"image": ["3", 0], "fault": fault}}
     workflow["2"]["inputs"]["images"] = ["4", 0]

@@ -1,8 +1,8 @@
 """comfy-worker: turns any rented GPU into a dependable ComfyUI endpoint.
 
-A request's way, in one direction and without loops:
+A request passes these parts in one direction, without loops:
 
-    request -> intake (dialect) -> Job -> admission -> prepare inputs -> engine pool -> deliver outputs -> answer
+    request -> intake (dialect) -> Job -> admission -> prepare inputs -> engine pool -> deliver outputs -> response
                                              |            (off the GPU's path)            (off the GPU's path)
                                           workload -----------------------> platform (autoscaler), observers
 

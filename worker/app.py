@@ -1,4 +1,4 @@
-"""The only place where concrete parts meet."""
+"""The assembly of a worker: the only place where its concrete parts are connected."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ MIB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """A running worker: what a platform needs to put in front of it."""
+    """A running worker, as a platform uses it."""
 
     settings: Settings
     url: str
@@ -70,18 +70,17 @@ class App:
     models: Models
     intake: Intake
     services: Services
-    """For a platform that receives requests in this process itself."""
+    """For a platform that receives requests in this process."""
     timing: StartupTiming
     observers: Observers
     traits: Traits
     tasks: Tasks
-    """Long-lived tasks of a platform run among these, too."""
+    """A platform's long-lived tasks run among these, too."""
 
     def admit(self, workload: float) -> None:
-        """Raises what `Registry.admit` does, ModelsDownloading and EngineUnavailable where no job is accepted now.
+        """Raise an error when no job is accepted: what `JobManager.admit` raises, ModelsDownloading, EngineUnavailable.
 
-        While ComfyUI is started again jobs are taken: a worker that turned them away at once would look the least
-        loaded of all to a router.
+        Jobs are accepted while ComfyUI restarts. A worker that rejected them at once would look idle to a router.
         """
         self.manager.admit()
         self.models.check_ready()
@@ -89,11 +88,11 @@ class App:
             raise EngineUnavailable("ComfyUI is not connected")
 
     async def cancel(self, job: Job) -> Cancellation:
-        """Cancel a job and wait until ComfyUI is free of it, for a while."""
+        """Cancel a job, and wait for a bounded time until ComfyUI has stopped it."""
         return await cancel(self.manager, self.engines, job, self.settings.engine.node_stop_s)
 
     async def drain(self) -> None:
-        """Accept no more jobs and give the running ones their time: WORKER_DRAIN, or less where the platform kills."""
+        """Accept no more jobs and wait for the running ones, for WORKER_DRAIN or the platform's shorter limit."""
         drain_s, most_s = self.settings.limits.drain_s, self.traits.drain_s
         drain_s = drain_s if most_s is None else min(drain_s, most_s)
         log.info("draining for at most %g s", drain_s)
@@ -101,7 +100,7 @@ class App:
 
     @asynccontextmanager
     async def draining(self) -> AsyncIterator[None]:
-        """Drain when the body is cancelled, unless a task has failed without which the worker is of no use."""
+        """Drain when the body is cancelled, unless a task without which the worker cannot work has failed."""
         try:
             yield
         except asyncio.CancelledError:
@@ -110,30 +109,30 @@ class App:
             raise
 
     async def ready(self) -> None:
-        """Wait until one engine answers and the templates' models are here. Raises StartupError."""
+        """Wait until an engine is connected and the templates' models are stored. Raises StartupError."""
         try:
             await self.engines.opened(self.settings.engine.start_s)
             await self.engines.info()
         except (TimeoutError, EngineUnavailable) as error:
-            raise StartupError(f"ComfyUI did not answer within {self.settings.engine.start_s:g} s") from error
-        await self._look_at_packs()
+            raise StartupError(f"ComfyUI did not respond within {self.settings.engine.start_s:g} s") from error
+        await self._log_missing_classes()
         self.timing.mark("engine")
         await self.models.wait_until_ready()
         self.timing.mark("models")
 
     async def settled(self) -> None:
-        """Leave what the start has loaded, the catalog above all, out of garbage collections from here on.
+        """Exclude everything that the start has loaded from garbage collection, above all the catalog.
 
-        A full collection of it stops the event loop for some 100 ms and frees nothing. This applies to the whole
-        process: call it once the worker is ready, in a process that runs nothing else.
+        A full collection of it blocks the event loop for some 100 ms and frees nothing. This applies to the whole
+        process, so call it once the worker is ready, in a process that runs nothing else.
         """
         with suppress(EngineUnavailable):
             await self.engines.catalog()
         gc.collect()
         gc.freeze()
 
-    async def _look_at_packs(self) -> None:
-        """What needs a GPU to be imported could not be proven when the image was built."""
+    async def _log_missing_classes(self) -> None:
+        """Log the required classes that are missing. Some packs need a GPU, so the image build cannot check them."""
         if needed := needed_classes(Path(self.settings.engine.comfyui)):
             with suppress(EngineUnavailable):
                 for sentence in missing_class_messages(needed, await self.engines.catalog()):
@@ -148,11 +147,11 @@ async def build(
     tasks: Tasks | None = None,
     traits: Traits = DIRECT_TRAITS,
 ) -> AsyncIterator[App]:
-    """The whole worker, listening; the engine may still be starting. Ending the context cancels what runs.
+    """Run a whole worker inside the context. It listens at once, while its engines may still be starting.
 
-    `storage` is where outputs go that are asked for by URL; without one, this worker itself. `traits` are those of the
-    platform. Raises StartupError, also while it runs: where a task fails without which the worker is of no use, the
-    body is cancelled (`tasks.failure`). Raises StateInUse where another worker has the state folder.
+    Leaving the context cancels what runs. `storage` stores outputs that are returned by URL, by default this worker.
+    `traits` are the platform's. Raises StateInUse when another worker uses the state folder. Raises StartupError at the
+    start, and later when a task without which the worker cannot work has failed: the body is cancelled then.
     """
     fan_out = Observers([JobLog(), *observers])
     supervised = tasks or Tasks(lambda task: fan_out.notify(TaskFailed(task)))
@@ -160,7 +159,7 @@ async def build(
         damage = repair_state(settings.state)
         async with supervised, AsyncExitStack() as stack:
             await remove_leftovers(settings.state / SPOOL)
-            yield await _assembled(settings, BuildOptions(fan_out, storage, traits, damage), supervised, stack)
+            yield await _assemble(settings, BuildOptions(fan_out, storage, traits, damage), supervised, stack)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,11 +170,11 @@ class BuildOptions:
     storage: Storage | None
     traits: Traits
     state_damage: Sequence[str]
-    """Names of what was moved aside in the state folder."""
+    """Names of the entries of the state folder that were moved aside."""
 
 
-async def _assembled(settings: Settings, options: BuildOptions, tasks: Tasks, stack: AsyncExitStack) -> App:
-    """Open every part in its order; `stack` closes them."""
+async def _assemble(settings: Settings, options: BuildOptions, tasks: Tasks, stack: AsyncExitStack) -> App:
+    """Open every part in order. `stack` closes them."""
     timing, traits, observers = StartupTiming.begin(), options.traits, options.observers
     jobs, replay, limits = JobIndex(), Replay(), settings.limits
     access, library = Auth.from_settings(settings.server, traits), read_library(settings.templates)
@@ -189,14 +188,14 @@ async def _assembled(settings: Settings, options: BuildOptions, tasks: Tasks, st
     models = await enter(Models(templates, fetcher, jobs, engines.catalogs.invalidate, tasks, notify))
     pipeline = await _pipeline(settings, options, engines, jobs, tasks, stack)
     pipeline = replace(pipeline, explain_failure=DamageCheck(models, folder).explain)
-    outputs, places, store = pipeline.outputs, pipeline.delivery, pipeline.inputs.store
+    outputs, delivery, store = pipeline.outputs, pipeline.delivery, pipeline.inputs.store
     manager = JobManager(pipeline, jobs, limits, settings.outputs, settings.state, tasks)
-    responses = JobResponses(traits, outputs, engines, places)
+    responses = JobResponses(traits, outputs, engines, delivery)
     preflight = Preflight(engines, models, limits.sync_limit_s or traits.sync_limit_s)
     spool, body_limits = settings.state / SPOOL, BodyLimits(settings.server.max_body * MIB)
-    intake = Intake(spool, body_limits, traits, manager, engines, places, library, preflight, store, responses)
+    intake = Intake(spool, body_limits, traits, manager, engines, delivery, library, preflight, store, responses)
     parts = Services(
-        *(settings, traits, manager, engines, outputs, replay, access, places),
+        *(settings, traits, manager, engines, outputs, replay, access, delivery),
         *(library, intake, preflight, models, timing, observers, metrics),
         permanent_failure=lambda: tasks.problem or engines.restart_needed,
         state_damage=options.state_damage,
@@ -216,26 +215,27 @@ async def _assembled(settings: Settings, options: BuildOptions, tasks: Tasks, st
 async def _pipeline(
     settings: Settings, options: BuildOptions, engines: EnginePool, jobs: JobIndex, tasks: Tasks, stack: AsyncExitStack
 ) -> Pipeline:
-    """Open the parts that a job passes after the engines."""
+    """Open the parts of a job's pipeline after the engines."""
     state, observers, enter = settings.state, options.observers, stack.enter_async_context
     configs = [engine.config for engine in engines.engines]
     sources = {
-        one.name: OutputSource(one.api, one.config.output, one.config.temp, one.managed) for one in engines.engines
+        engine.name: OutputSource(engine.api, engine.config.output, engine.config.temp, engine.managed)
+        for engine in engines.engines
     }
     outputs = Outputs(sources, state / "outputs")
     tasks.start("output-folders", outputs.sweep_periodically)
-    for one in engines.engines:
-        one.needs_isolation = partial(outputs.may_write_unreported, one.name)
+    for engine in engines.engines:
+        engine.needs_isolation = partial(outputs.may_write_unreported, engine.name)
     earlier = EarlierOutputs(jobs, outputs, configs).find if len(configs) > 1 else None
     journal = await asyncio.to_thread(stack.enter_context, Journal(state / "journal.sqlite"))
-    placed = await _placed_inputs(engines, state)
+    placed = await _input_placement(engines, state)
     output = configs[0].output if len(configs) == 1 else None
-    engine = InputEngine(engines.first.api, engines.catalog, placed, output)
+    input_engine = InputEngine(engines.first.api, engines.catalog, placed, output)
     fetcher = await enter(Fetcher(settings.fetch, state / "fetched", notify=observers.notify))
     return Pipeline(
         engines=engines,
         recovery=Recovery(engines, CrashHistory(state / "suspects.json", settings.engine.crash_memory_s)),
-        inputs=Inputs(engine, fetcher, InputStore(state / "inputs"), settings.inputs, earlier),
+        inputs=Inputs(input_engine, fetcher, InputStore(state / "inputs"), settings.inputs, earlier),
         outputs=outputs,
         delivery=await enter(delivery(settings, outputs, options.storage, options.traits)),
         journal=journal,
@@ -245,15 +245,15 @@ async def _pipeline(
     )
 
 
-async def _placed_inputs(engines: EnginePool, state: Path) -> PlacedInputs | None:
-    """Return what puts files into the input folder that all engines share; None where it can't be reached."""
+async def _input_placement(engines: EnginePool, state: Path) -> PlacedInputs | None:
+    """Return the placement of files in the engines' shared input folder, None where it cannot be reached."""
     shared = engines.first.config.input
     if shared is None:
         return None
     placed = PlacedInputs(shared, state / "staged")
     await asyncio.to_thread(placed.clear, state)
-    for one in engines.engines:
-        one.inputs = placed
+    for engine in engines.engines:
+        engine.inputs = placed
     return placed
 
 

@@ -1,4 +1,4 @@
-"""The result of one check of `comfy-worker doctor`, and what to do about it."""
+"""The result of one check of `comfy-worker doctor`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from enum import StrEnum
 
 
 class Level(StrEnum):
-    """Fine; works, but see what is said; a worker would not start or would refuse every job."""
+    """Result of a check.
+
+    OK means that nothing has to be done. With WARN the worker works, but not as well as it could. With FAIL it would
+    not start, or would reject every job.
+    """
 
     OK = "ok"
     WARN = "warn"
@@ -16,21 +20,24 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CheckFinding:
-    """`cure` says what to do, where there is something to do."""
+    """A finding with its message. `cure` is the advice for the operator, if any."""
 
     name: str
     level: Level
-    message: str
+    says: str
     cure: str = ""
 
 
-def ok(name: str, message: str) -> CheckFinding:
-    return CheckFinding(name, Level.OK, message)
+def ok(name: str, says: str) -> CheckFinding:
+    """Return a finding without a problem."""
+    return CheckFinding(name, Level.OK, says)
 
 
-def warn(name: str, message: str, cure: str) -> CheckFinding:
-    return CheckFinding(name, Level.WARN, message, cure)
+def warn(name: str, says: str, cure: str) -> CheckFinding:
+    """Return a finding that does not keep the worker from working."""
+    return CheckFinding(name, Level.WARN, says, cure)
 
 
-def fail(name: str, message: str, cure: str) -> CheckFinding:
-    return CheckFinding(name, Level.FAIL, message, cure)
+def fail(name: str, says: str, cure: str) -> CheckFinding:
+    """Return a finding that keeps the worker from working."""
+    return CheckFinding(name, Level.FAIL, says, cure)

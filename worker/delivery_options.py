@@ -1,4 +1,4 @@
-"""Where a client wants its results and in what form, as facts of a request; no secret shows in a repr."""
+"""How and where a client wants its results. No secret appears in a repr."""
 
 from __future__ import annotations
 
@@ -11,14 +11,19 @@ from typing import Any
 from pydantic import SecretStr
 
 NO_SECRET = SecretStr("")
+"""No secret: the operator's secret signs."""
 SHORTEST_KEY = 16
+"""Smallest length of a signing key in bytes."""
 
 
 def signing_key(secret: str) -> bytes:
-    """The key in a Standard Webhooks secret, `whsec_` and base64. Raises ValueError, which does not repeat it."""
+    """Return the key in a Standard Webhooks secret, which is `whsec_` and base64.
+
+    Raises ValueError for an invalid secret. The error does not repeat the secret.
+    """
     text = secret.removeprefix("whsec_")
     try:
-        # Strictly: else a secret that is no base64 becomes a shorter key, or none.
+        # Without validation, an invalid secret would become a shorter key or an empty one.
         key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except ValueError:
         key = b""
@@ -28,6 +33,8 @@ def signing_key(secret: str) -> bytes:
 
 
 class ImageType(StrEnum):
+    """File formats of images."""
+
     PNG = "png"
     JPEG = "jpeg"
     WEBP = "webp"
@@ -35,28 +42,28 @@ class ImageType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ImageFormat:
-    """How pictures are wanted. `type` None: each as it is; `quality` is 1 to 100, for JPEG and WebP."""
+    """Requested format of images. `type` None keeps each as it is. `quality` is 1 to 100, for JPEG and WebP."""
 
     type: ImageType | None = None
     quality: int | None = None
     metadata: bool = True
-    """Whether the workflow, the prompt and EXIF stay inside the picture."""
+    """Whether the images keep workflow, prompt and EXIF."""
 
 
 class DeliveryTarget:
-    """A client's own place for outputs. Each kind of storage has a frozen subclass with no secret in its repr."""
+    """A client's own storage for outputs. Each kind of storage has a frozen subclass without secrets in its repr."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """Whom to tell of the job's end. An empty secret: the operator's."""
+    """The request that reports a job's end. An empty secret means that the operator's secret signs."""
 
     url: str = field(repr=False)
     secret: SecretStr = field(default=NO_SECRET, repr=False)
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    """What the client wants to get back with it."""
+    """Data of the client that is sent back to it."""
     timeout_s: float | None = None
     stock: bool = False
-    """Also signed as Vast's stock template does it, whose secrets are any text."""
+    """Whether it is signed as Vast's stock template does it as well. Its secrets are any text."""

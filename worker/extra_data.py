@@ -1,4 +1,4 @@
-"""What goes to ComfyUI beside a prompt, as its editor sends it."""
+"""The data that goes to ComfyUI beside a prompt, as its editor sends it."""
 
 from __future__ import annotations
 
@@ -9,44 +9,44 @@ from typing import Any
 from pydantic import SecretStr
 
 API_KEY = "api_key_comfy_org"
-"""What ComfyUI calls the comfy.org key in a submission."""
+"""ComfyUI's name for the comfy.org key in a submission."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExtraData:
-    """What ComfyUI gets beside the prompt, as its editor sends it."""
+    """The data that goes to ComfyUI beside a prompt, as its editor sends it."""
 
     pnginfo: Mapping[str, Any] | None = field(default=None, repr=False)
-    """`extra_pnginfo`, as the editor's `workflow`: nodes read it, and savers write each key into their files."""
+    """`extra_pnginfo`, such as the editor's `workflow`. Nodes read it, and savers write each key into their files."""
     api_key: SecretStr | None = field(default=None, repr=False)
-    """The client's comfy.org key: never journaled, forgotten at the end."""
+    """The client's comfy.org key. It is never stored, and dropped when the job ends."""
     own_api_key: bool = False
-    """True where the client sent a key, even when it is not known any more."""
+    """Whether the client sent a key, even if it is lost."""
 
     @property
     def lost_api_key(self) -> bool:
-        """The client sent a key, and it was lost with the process that had it."""
+        """Whether the client sent a key that was lost in a restart of the worker."""
         return self.own_api_key and self.api_key is None
 
     @property
     def has_workflow(self) -> bool:
-        """Whether the client sent what the editor saves."""
+        """Whether the client sent the editor's workflow."""
         return self.pnginfo is not None and "workflow" in self.pnginfo
 
     @property
     def editor_workflow(self) -> object:
-        """What the editor saves of the workflow, None where the client did not send it."""
+        """The editor's workflow, None where the client did not send it."""
         return (self.pnginfo or {}).get("workflow")
 
     def with_workflow(self, workflow: Mapping[str, Any]) -> ExtraData:
-        """Return a copy with this as the editor's file."""
+        """Return a copy with this editor's workflow."""
         return replace(self, pnginfo={**(self.pnginfo or {}), "workflow": workflow})
 
     def submission_data(self, operators_key: SecretStr) -> dict[str, Any]:
-        """Return the `extra_data` of a submission, in which the key is still a secret.
+        """Return the `extra_data` of a submission, with the key as `SecretStr`.
 
-        What there is not is left out: ComfyUI's /api/jobs breaks on a null. The operator's key is for jobs that came
-        without one.
+        Missing values are left out, because ComfyUI's /api/jobs fails on a null. `operators_key` is for jobs without a
+        key of their own.
         """
         data: dict[str, Any] = {} if self.pnginfo is None else {"extra_pnginfo": self.pnginfo}
         key = operators_key if not self.own_api_key else self.api_key

@@ -1,4 +1,4 @@
-"""A job: what was asked, where it stands, how long each stage took. No I/O."""
+"""A job: its request, its state and the time it spent in each state. No I/O."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from worker.prompt_changes import Repair, SeedField
 
 
 class JobState(StrEnum):
-    """Accepted; its inputs being written; in ComfyUI's queue; running there; being delivered; over."""
+    """State of a job, in the order in which a job passes them."""
 
     QUEUED = "queued"
     PREPARING = "preparing"
@@ -26,20 +26,18 @@ class JobState(StrEnum):
     GENERATING = "generating"
     DELIVERING = "delivering"
     DELIVERY_PENDING = "delivery_pending"
-    """The outputs are made and kept, and wait for a second delivery. Nothing more happens by itself, so whoever waits
-    is answered; but it is no end, so that an end stays one: a job that is delivered later was never `failed`."""
+    """The delivery failed and the outputs are kept for another one. This is no end, as the job may still complete."""
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELLED = "cancelled"
 
     @property
     def ended(self) -> bool:
-        """Nothing more happens by itself."""
+        """Whether nothing more happens to the job without a request."""
         return self in ENDS or self is JobState.DELIVERY_PENDING
 
 
 ENDS = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED})
-
 NEXT: dict[JobState, frozenset[JobState]] = {
     JobState.QUEUED: frozenset({JobState.PREPARING, *ENDS}),
     JobState.PREPARING: frozenset({JobState.WAITING, *ENDS}),
@@ -49,14 +47,16 @@ NEXT: dict[JobState, frozenset[JobState]] = {
     JobState.DELIVERY_PENDING: frozenset({JobState.DELIVERING, JobState.FAILED, JobState.CANCELLED}),
     **{end: frozenset() for end in ENDS},
 }
-"""Which state may follow which. `generating -> waiting`: ComfyUI was restarted and the job is sent again;
-`waiting -> delivering`: the events of the run were lost and its end was read from the history."""
+"""States that may follow each state.
+
+`generating -> waiting` means that ComfyUI was restarted and the job is sent again. `waiting -> delivering` means that
+the messages of the run were lost and its result was read from the history."""
 
 
 class OutputMode(StrEnum):
-    """How the outputs reach the client: inline, by URL, or named only (the stock template's default).
+    """How the outputs reach the client: inline, by URL, or by name only, as in the stock template's default.
 
-    Auto is by URL where the operator has a bucket and inline elsewhere; no job has it, only a request.
+    AUTO is by URL where the operator has a bucket, and inline elsewhere. Only a request has it, never a job.
     """
 
     BASE64 = "base64"
@@ -67,7 +67,7 @@ class OutputMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """A file that came with the request, by the name that the workflow uses for it. It lies in the job's own folder."""
+    """A file that came with the request, by the name that the workflow uses. It is in the job's own folder."""
 
     name: str
     path: Path
@@ -77,9 +77,9 @@ class InputFile:
 
 @dataclass(frozen=True, slots=True)
 class RandomInteger:
-    """What a `__RANDOM_INT__` of a workflow became, or a seed that was drawn.
+    """The value of a `__RANDOM_INT__` in a workflow, or a drawn seed.
 
-    `input` is a dotted path where it stood inside a list or object.
+    `input` is a dotted path if the value is inside a list or object.
     """
 
     node_id: str
@@ -89,84 +89,84 @@ class RandomInteger:
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
-    """What a dialect makes of a request body; the same for all dialects."""
+    """A request for a job, independent of its dialect."""
 
     prompt: dict[str, Any]
-    """An API-format prompt (`worker.workflow.prompt.Prompt`); from a dialect maybe still what the editor saves."""
+    """API-format prompt (`worker.workflow.prompt.Prompt`). A dialect may also leave the editor's format here."""
     inputs: tuple[InputFile, ...] = ()
     urls: Mapping[str, str] = field(default_factory=dict)
-    """Files that the worker fetches, by the name that the workflow uses."""
+    """URLs of input files, by the name that the workflow uses."""
     output_mode: OutputMode = OutputMode.BASE64
     dialect: str = "native"
-    """Name of the dialect that the answer is written in; the intake sets it."""
+    """Name of the dialect of the response. The intake sets it."""
     key: str | None = None
-    """The caller's own id. A second request with it finds the first one's job."""
+    """The client's own job id. A second request with it returns the first one's job."""
     repeat_key: str | None = None
-    """The same where the platform knows that a request was repeated; the caller knows nothing of it."""
+    """The same for a request that the platform repeats."""
     timeout_s: float | None = None
     fingerprint: str = ""
-    """Hash of the body: the same key with another body is a conflict. Empty where an earlier release stored it."""
-    former_fingerprints: tuple[str, ...] = ()  # by the rules of v0.2.0, then of those before it
+    """Hash of the body. One key with two bodies is a conflict. Empty for a job that an earlier release stored."""
+    former_fingerprints: tuple[str, ...] = ()  # by the rules of v0.2.0 and of earlier releases
     follows: bool = False
-    """The client follows the job's events, which have previews then. The intake sets it."""
+    """Whether the client follows the job's events, which contain previews then. The intake sets it."""
     raw: bool = False
-    """The client takes one file as the body of the answer: no limit of a JSON answer applies. The intake sets it."""
+    """Whether the response body is one file, so that no limit of a JSON response applies. The intake sets it."""
     image_format: ImageFormat | None = None
     target: DeliveryTarget | None = None
-    """The client's own place for the files, with its credentials: never journaled, forgotten at the end."""
+    """The client's own storage for the files, with its credentials. Never stored, and dropped at the end."""
     own_target: bool = False
-    """True where the files belong to the client's own place, even when its credentials are not known any more."""
+    """Whether the files belong into the client's own storage, even if its credentials are lost."""
     deliver_models: bool = False
     """Whether models that nodes save are outputs, too."""
     webhook: Webhook | None = None
     template: str | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
-    """The template that the prompt was made of, and the values of its parameters; files are left out."""
+    """Values of the template's parameters, without files."""
     random_integers: tuple[RandomInteger, ...] = ()
-    """Those that were drawn for the prompt, in its order."""
+    """The random integers in the prompt, in its order."""
     repairs: tuple[Repair, ...] = ()
-    """What runs in another form than it was sent."""
+    """Changes to the prompt that was sent."""
     warnings: tuple[Detail, ...] = ()
-    """What the client should know of the prompt that was made of its workflow."""
+    """Notes for the client about the conversion of its workflow."""
     strict: bool = False
-    """Nothing is repaired, and no seed is drawn."""
+    """Whether repairs and new seeds are switched off."""
     keep_seeds: bool = False
-    """The seeds that were sent or saved are those that run."""
+    """Whether the sent or saved seeds are used."""
     seed_fields: tuple[SeedField, ...] = ()
-    """Inputs that the editor's file wants a fresh seed in. Once the job is accepted they have it."""
+    """Inputs that get a new seed when the job is accepted, as the editor does it."""
     seeds: tuple[RandomInteger, ...] = ()
     """The seeds that were drawn."""
     base_url: str = ""
-    """Where the client reached this gateway; the URLs in a webhook begin with it."""
+    """URL by which the client reached this gateway. The URLs in a webhook begin with it."""
     extra: ExtraData = ExtraData()  # noqa: RUF009 - frozen
 
     @property
     def job_id(self) -> str | None:
-        """Its id; None where the worker chooses one."""
+        """The job's id, None where the worker chooses one."""
         return self.key or self.repeat_key
 
     def same_body(self, other: JobRequest) -> bool:
-        """Whether two requests under one key have the same body, by a fingerprint of one release."""
+        """Return whether two requests with one key have the same body, by fingerprints of the same release."""
         if (self.fingerprint and other.fingerprint) or not (self.former_fingerprints or other.former_fingerprints):
             return self.fingerprint == other.fingerprint
         return not set(self.former_fingerprints).isdisjoint(other.former_fingerprints)
 
     def with_delivery_of(self, other: JobRequest) -> JobRequest:
-        """Return the request with the place and the way of delivery of another one."""
+        """Return this request with the target and output mode of another one."""
         return replace(
             self, output_mode=other.output_mode, target=other.target, own_target=other.own_target, raw=other.raw
         )
 
     def merged_with(self, other: JobRequest) -> JobRequest:
-        """Return the request with what a second client that waits for the same job needs."""
+        """Return this request with the needs of a second client that waits for the same job."""
         return replace(self, raw=self.raw or other.raw, follows=self.follows or other.follows)
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One typed result. A `text` has no file; `url` is set once it is stored where a URL opens it.
+    """One output of a job. A `text` has no file. `url` is set once the file is stored.
 
-    `folder`, `subfolder` and `reported_as` are ComfyUI's words; `size` is in bytes, `width` and `height` in pixels.
+    `folder`, `subfolder` and `reported_as` are ComfyUI's terms. `size` is in bytes, `width` and `height` are in pixels.
     """
 
     index: int
@@ -188,9 +188,9 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class EngineFile:
-    """A file that a job wrote into a folder of its engine: an output, a preview, or what a node left beside one.
+    """A file that a job wrote into a folder of its engine: an output, a preview or a file that a node left.
 
-    `folder` is ComfyUI's word, `path` is relative to it. `inode` and `mtime_ns` tell another file of the same name.
+    `folder` is ComfyUI's term, and `path` is relative to it. `inode` and `mtime_ns` distinguish files of the same name.
     """
 
     folder: str
@@ -202,17 +202,17 @@ class EngineFile:
 
 @dataclass(frozen=True, slots=True)
 class JobRef:
-    """Names one job, in events and wherever a live job would be too much."""
+    """The identity of a job, for events and other data that must not hold a live job."""
 
     id: str
     principal: str
     folder: str
-    """Unique, while an id is another job's in the hands of another principal, and may be used again later."""
+    """Unique. An id can belong to jobs of several principals, and can be used again later."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobProgress:
-    """The node that runs, and how many of its steps are done, where it counts them."""
+    """The node that runs, and its finished steps if it counts them."""
 
     node_id: str
     class_type: str
@@ -222,13 +222,13 @@ class JobProgress:
 
 
 def new_folder() -> str:
-    """Return the name of a folder that no job has yet."""
+    """Return a new name for a job's folder."""
     return f"job-{uuid.uuid4().hex}"
 
 
 @dataclass(slots=True)
 class Job:
-    """The one mutable thing of the flow; `advance` is the only way to change its state."""
+    """The one mutable object of the flow. Only `advance` changes its state."""
 
     id: str
     request: JobRequest
@@ -236,49 +236,49 @@ class Job:
     workload: float = 0.0
     token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     folder: str = field(default_factory=new_folder)
-    """Name of the folders that are this job's alone. Not its id, which a client may choose."""
+    """Name of the job's own folders. It is not the id, which a client may choose."""
     state: JobState = JobState.QUEUED
     created_at: float = field(default_factory=time.time)
     stages: dict[JobState, float] = field(default_factory=dict)
-    """Seconds spent in each state, of the monotonic clock."""
+    """Seconds that the job spent in each state."""
     outputs: tuple[Output, ...] = ()
     problems: tuple[OutputProblem, ...] = ()
-    """What could not be delivered of a job that has ended well."""
+    """Outputs that could not be delivered of a job that has completed."""
     files: tuple[EngineFile, ...] = ()
-    """What it left in the folders of its engine, removed with the outputs."""
+    """Files that the job left in the folders of its engine. They are removed with the outputs."""
     error: WorkerError | None = None
     waiters: int = 0
-    """Requests that wait for the result right now."""
+    """Number of requests that wait for the result."""
     detached: bool = False
-    """True once the client was told to come back for the result: hanging up no longer cancels."""
+    """Whether the client was told to request the result later. Disconnecting does not cancel the job then."""
     collectable: bool = False
-    """Somebody knows the id and the token, or chose the id: he may ask for the result even after a restart."""
+    """Whether a client knows id and token, or chose the id, and may request the result even after a restart."""
     handed_back: bool = False
-    """This worker is shutting down: the job's end here is not its end."""
+    """Whether this worker is shutting down, so that the job runs again after a restart."""
     prompt_id: str | None = None
-    """Under which ComfyUI has the job, once it was submitted."""
+    """Id of the job's prompt in ComfyUI, once it was submitted."""
     engine: str | None = None
-    """Name of the engine that has it, or had it last; None for a job that was never submitted."""
+    """Name of the job's current or last engine, None for a job that was never submitted."""
     progress: JobProgress | None = None
-    """Where its run is; None before its first node, and once the run has ended."""
+    """Progress of the run, None before its first node and after its end."""
     ref: JobRef = field(init=False)
-    """Its name in events."""
+    """The job's identity in events."""
     _entered: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
         self.ref = JobRef(self.id, self.principal, self.folder)
 
     def advance(self, state: JobState) -> None:
-        """Enter `state`, adding the time spent in the one before. Raises ValueError on a step not in NEXT."""
+        """Enter `state` and record the time in the previous one. Raises ValueError for a step that is not in NEXT."""
         if state not in NEXT[self.state]:
-            raise ValueError(f"job {self.id}: {self.state} can't become {state}")
+            raise ValueError(f"job {self.id}: {self.state} cannot become {state}")
         now = time.monotonic()
         self.stages[self.state] = self.stages.get(self.state, 0.0) + now - self._entered
         self.state, self._entered, self.progress = state, now, None
 
     @property
     def in_state_s(self) -> float:
-        """Seconds since it entered its state."""
+        """Seconds since the job entered its state."""
         return time.monotonic() - self._entered
 
     @property
@@ -289,7 +289,7 @@ class Job:
 
 
 def sorted_by_node(outputs: tuple[Output, ...]) -> list[Output]:
-    """By node, whatever order ComfyUI ran them in, so that the first image is always the same one."""
+    """Return the outputs in the order of their node ids, so that the first image is the same in every run."""
     return sorted(
         outputs,
         key=lambda output: (

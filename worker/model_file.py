@@ -1,4 +1,4 @@
-"""What is wrong with a model file, by its own bytes: cut off, empty, or something else under its name."""
+"""Damage of model files, found from their own bytes: truncated, empty or of another format."""
 
 from __future__ import annotations
 
@@ -11,17 +11,22 @@ import orjson
 SAFETENSORS = frozenset({".safetensors", ".sft"})
 TORCH = frozenset({".ckpt", ".pt", ".pth"})
 LENGTH = 8
-"""Bytes at the beginning of a safetensors file that say how long its header is."""
+"""Bytes at the start of a safetensors file that hold the length of its header."""
 MOST_HEADER = 100_000_000
+"""Largest header that the safetensors library accepts."""
 HEAD = 512
+"""Bytes at the start of a file that identify its format."""
 POINTER = b"version https://git-lfs.github.com/spec/"
+"""Start of a Git LFS pointer."""
 PAGES = (b"<!doctype", b"<html")
+"""Starts of an HTML page."""
 ZIP, PICKLE, TAR, GGUF = b"PK\x03\x04", b"\x80", b"ustar", b"GGUF"
 TAR_AT = 257
+"""Offset of the tar format's signature."""
 
 
 class SafetensorsFault(StrEnum):
-    """Why the safetensors library refuses a file, in its own words."""
+    """Errors of the safetensors library, with its own messages."""
 
     TOO_SMALL = "header too small"
     TOO_LARGE = "header too large"
@@ -31,7 +36,7 @@ class SafetensorsFault(StrEnum):
 
 
 def safetensors_fault(path: Path) -> SafetensorsFault | None:
-    """Return why the library would refuse the file. Raises OSError."""
+    """Return why the safetensors library would reject the file, None if it would not. Raises OSError."""
     size = path.stat().st_size
     with path.open("rb") as file:
         length = int.from_bytes(file.read(LENGTH), "little")
@@ -51,10 +56,10 @@ def safetensors_fault(path: Path) -> SafetensorsFault | None:
 
 
 def damage(path: Path, *, failed_to_load: bool = True) -> str | None:
-    """Say what is wrong with a model file; None where nothing is, or its format is not known. Raises OSError.
+    """Return what is wrong with a model file, None if nothing is or its format is unknown. Raises OSError.
 
-    With `failed_to_load` a `.pt` is damaged, too, where it has no format of torch's; else a node of a pack may read it.
-    Only headers and lengths are read: a file whose bytes changed in the middle is not noticed.
+    Only headers and lengths are read, so changed bytes in the middle are not noticed. With `failed_to_load`, a file
+    with a suffix of torch must have a format of torch. Otherwise a node of a pack may read it.
     """
     size, suffix = path.stat().st_size, path.suffix.lower()
     if size == 0:
@@ -62,36 +67,37 @@ def damage(path: Path, *, failed_to_load: bool = True) -> str | None:
     with path.open("rb") as file:
         head = file.read(HEAD)
     if head.startswith(POINTER):
-        return "it is the pointer of a Git LFS file, not the file"
+        return "it is a Git LFS pointer instead of the file"
     if head.lstrip().lower().startswith(PAGES):
         return "it is an HTML page"
     if suffix in SAFETENSORS:
         fault = safetensors_fault(path)
-        return _sentence(fault, size) if fault else None
+        return _fault_message(fault, size) if fault else None
     if suffix in TORCH:
         return _torch_damage(path, head, failed_to_load=failed_to_load)
-    return "it does not begin as a GGUF file" if suffix == ".gguf" and not head.startswith(GGUF) else None
+    return "it does not start like a GGUF file" if suffix == ".gguf" and not head.startswith(GGUF) else None
 
 
 def is_pickle(path: Path) -> bool:
-    """Whether a file has the older format of torch, which does not say how long it is. Raises OSError."""
+    """Return whether a file has torch's older format, which does not contain its length. Raises OSError."""
     with path.open("rb") as file:
         return path.suffix.lower() in TORCH and not file.read(len(ZIP)).startswith(ZIP)
 
 
-def _sentence(fault: SafetensorsFault, size: int) -> str:
+def _fault_message(fault: SafetensorsFault, size: int) -> str:
+    """Return the message for a fault."""
     reasons = {
         SafetensorsFault.TOO_SMALL: f"it ends after {size} bytes, in the middle of its header",
         SafetensorsFault.LENGTH: f"it ends after {size:,} bytes, in the middle of its header",
-        SafetensorsFault.OFFSETS: f"its {size:,} bytes are not what its header lists",
-        SafetensorsFault.JSON: "its header can't be read",
-        SafetensorsFault.TOO_LARGE: "it does not begin as a safetensors file",
+        SafetensorsFault.OFFSETS: f"its {size:,} bytes do not match its header",
+        SafetensorsFault.JSON: "its header cannot be read",
+        SafetensorsFault.TOO_LARGE: "it does not start like a safetensors file",
     }
     return reasons[fault]
 
 
 def _torch_damage(path: Path, head: bytes, *, failed_to_load: bool) -> str | None:
     if head.startswith(ZIP):
-        return None if zipfile.is_zipfile(path) else "it is a zip archive that was cut off"
-    known = head.startswith(PICKLE) or head[TAR_AT:].startswith(TAR)
-    return None if known or not failed_to_load else "it is neither a zip archive nor a pickle"
+        return None if zipfile.is_zipfile(path) else "it is a truncated zip archive"
+    is_torch_format = head.startswith(PICKLE) or head[TAR_AT:].startswith(TAR)
+    return None if is_torch_format or not failed_to_load else "it is neither a zip archive nor a pickle"

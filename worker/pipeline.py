@@ -1,4 +1,4 @@
-"""A job's way: prepare, generate, deliver. This is the story; everything else is detail."""
+"""The steps of a job: prepare its inputs, generate, collect and deliver its outputs."""
 
 from __future__ import annotations
 
@@ -65,13 +65,13 @@ from worker.workflow.rerun import rerun_nodes
 log = logging.getLogger(__name__)
 
 PREVIEW_METHOD = "preview_method"
-"""What ComfyUI calls the way to make previews of one prompt; it goes before the option of its command line."""
+"""ComfyUI's name for the preview method of one prompt. It overrides the command line."""
+WHOLE_RUN = PartialRun()
 READS_WORKFLOW = "EXTRA_PNGINFO"
-"""Type of the hidden input in which a node gets the editor's file."""
-
+"""Type of the hidden input through which a node receives the editor's workflow."""
 
 ExplainFailure = Callable[[NodeFailed, Prompt, Catalog | None], Awaitable[WorkerError]]
-"""Returns what the failure of a node really is: a damaged model file, or what the node raised."""
+"""Returns the error of a node's failure: a damaged model file, or what the node raised."""
 
 
 async def _as_raised(error: NodeFailed, _prompt: Prompt, _catalog: Catalog | None) -> WorkerError:
@@ -80,7 +80,7 @@ async def _as_raised(error: NodeFailed, _prompt: Prompt, _catalog: Catalog | Non
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """`engines` are those of the worker; `recovery` runs a prompt on one of them, to its end."""
+    """The parts that a job passes. `recovery` runs a prompt on one of the `engines`."""
 
     engines: EnginePool
     recovery: Recovery
@@ -93,48 +93,49 @@ class Pipeline:
     """The operator's comfy.org key."""
     explain_failure: ExplainFailure = _as_raised
     previews: PreviewMethod = PreviewMethod.AUTO
-    """For jobs whose events a client follows; the others have none."""
+    """Preview method for jobs whose events a client follows. Other jobs have no previews."""
 
     async def run(self, job: Job, timeout_s: float) -> None:
-        """Take a job to its end: it has an end state and, unless completed, an error. Raises only CancelledError."""
-        await self._to_the_end(job, self._work(job), timeout_s)
+        """Run a job until it has an end state and, unless it completed, an error. Raises only CancelledError."""
+        await self._end_with(job, self._run_steps(job), timeout_s)
 
     async def deliver_again(self, job: Job, timeout_s: float) -> None:
-        """The last step alone, for a job whose result waits for it. Raises only CancelledError."""
-        await self._to_the_end(job, self._deliver(job, job.outputs), timeout_s)
+        """Repeat the delivery of a job. Raises only CancelledError."""
+        await self._end_with(job, self._deliver(job, job.outputs), timeout_s)
 
-    async def _work(self, job: Job) -> None:
+    async def _run_steps(self, job: Job) -> None:
         prompt = await self._prepare(job)
         try:
             outputs = await self._generate(job, prompt)
         except NodeFailed as error:
-            raise await self.explain_failure(error, *self._of(prompt)) from error
+            raise await self.explain_failure(error, prompt, self.engines.known_catalog) from error
         await self._deliver(job, outputs)
 
-    async def _to_the_end(self, job: Job, work: Coroutine[None, None, None], timeout_s: float) -> None:
+    async def _end_with(self, job: Job, work: Coroutine[None, None, None], timeout_s: float) -> None:
+        """Run `work`, set the job's end state by its outcome, and announce the end."""
         try:
             async with asyncio.timeout(timeout_s):
                 await work
         except TimeoutError:
-            late = DeliveryFailed if job.state is JobState.DELIVERING else JobTimeout
-            self._fail(job, late(f"the job did not end within {timeout_s:g} s"))
+            timeout_error = DeliveryFailed if job.state is JobState.DELIVERING else JobTimeout
+            self._fail(job, timeout_error(f"the job did not end within {timeout_s:g} s"))
         except WorkerError as error:
             self._fail(job, error)
         except asyncio.CancelledError:
             self.end_cancelled(job)
             raise
         except Exception as error:
-            lacking = shortage_error(error)
-            if lacking is None:
-                log.exception("job %s failed in a way nobody expected", job.id)
-            self._fail(job, lacking or InternalError("an unexpected error in the worker"))
+            shortage = shortage_error(error)
+            if shortage is None:
+                log.exception("job %s failed with an unexpected error", job.id)
+            self._fail(job, shortage or InternalError("an unexpected error in the worker"))
         else:
             self._enter(job, JobState.COMPLETED)
         finally:
             self._finish(job)
 
     def reject(self, job: Job, error: WorkerError | None = None) -> None:
-        """End a job whose first step was never taken."""
+        """End a job that never started, with an error or as cancelled."""
         if error is None:
             self.end_cancelled(job)
         else:
@@ -142,15 +143,14 @@ class Pipeline:
         self._finish(job)
 
     def _finish(self, job: Job) -> None:
-        """Write the result down, then announce it: what was announced must not be lost with this process."""
+        """Store the result and then announce it, because an announced result must survive a restart."""
         self.journal.record_ended(job)
         self.observers.notify(JobFinished.of(job))
 
     def end_cancelled(self, job: Job) -> None:
-        """By its owner, or because this worker shuts down."""
-        self._fail(
-            job, Draining("this worker is shutting down") if job.handed_back else JobCancelled("it was cancelled")
-        )
+        """End a job as cancelled, or as Draining because this worker shuts down."""
+        cancelled = JobCancelled("the job was cancelled")
+        self._fail(job, Draining("this worker is shutting down") if job.handed_back else cancelled)
 
     async def _prepare(self, job: Job) -> Prompt:
         self._enter(job, JobState.PREPARING)
@@ -159,52 +159,48 @@ class Pipeline:
         return prompt
 
     async def _generate(self, job: Job, prompt: Prompt) -> tuple[Output, ...]:
-        """What came out of ComfyUI's cache without its files is written again, once, and nothing else runs for it.
-
-        Raises OutputMissing where nodes named files and none of them can be had.
-        """
-        made = await self._collected(job, OutputCollector(self.outputs, job, self._announcer(job), *self._of(prompt)))
-        outputs, problems = made.outputs, made.problems
-        if made.nodes_to_rerun:
-            outputs, problems = await self._write_again(job, prompt, made)
+        """Run the prompt and return its outputs. Raises OutputMissing when no reported file can be read."""
+        collected = await self._run_and_collect(job, self._collector(job, prompt))
+        outputs, problems = collected.outputs, collected.problems
+        if collected.nodes_to_rerun:
+            outputs, problems = await self._rerun_nodes(job, prompt, collected)
         if not outputs and (missing := missing_files(problems)):
-            raise OutputMissing(f"the workflow ran, and nothing of it can be delivered: {missing[0].message}", problems)
+            raise OutputMissing(f"the workflow ran, but no output can be delivered: {missing[0].message}", problems)
         job.problems = problems if outputs or problems else (no_outputs(prompt),)
         return outputs
 
-    async def _write_again(
-        self, job: Job, prompt: Prompt, made: CollectedOutputs
+    async def _rerun_nodes(
+        self, job: Job, prompt: Prompt, first: CollectedOutputs
     ) -> tuple[tuple[Output, ...], tuple[OutputProblem, ...]]:
-        """Return the outputs and problems of a run and of those of its nodes that have to write once more."""
-        second = rerun_nodes(prompt, made.nodes_to_rerun)
-        part = PartialRun(second.nodes, first=made.numbered)
+        """Run nodes again whose results ComfyUI has cached without their files. Return all outputs and problems."""
+        rerun = rerun_nodes(prompt, first.nodes_to_rerun)
+        collector = self._collector(job, rerun.prompt, PartialRun(rerun.nodes, first=first.numbered))
         job.prompt_id = None
-        collector = OutputCollector(self.outputs, job, self._announcer(job), *self._of(second.prompt), part)
         try:
-            more = await self._collected(job, collector, tuple(second.nodes))
+            second = await self._run_and_collect(job, collector, tuple(rerun.nodes))
         except (JobError, ClientError) as error:
-            why = f"the file is gone, and it could not be made again: {error}"
-            lost = [node_problem(prompt, node, OutputMissing.code, why) for node in made.nodes_to_rerun]
-            return made.outputs, (*made.problems, *lost)
-        return without_previews(made.outputs, more.outputs) + more.outputs, made.problems + more.problems
+            message = f"the file is gone, and the node could not run again: {error}"
+            lost_files = [node_problem(prompt, node, OutputMissing.code, message) for node in first.nodes_to_rerun]
+            return first.outputs, (*first.problems, *lost_files)
+        return without_previews(first.outputs, second.outputs) + second.outputs, first.problems + second.problems
 
-    def _of(self, prompt: Prompt) -> tuple[Prompt, Catalog | None]:
-        return prompt, self.engines.known_catalog
+    def _collector(self, job: Job, prompt: Prompt, part: PartialRun = WHOLE_RUN) -> OutputCollector:
+        def announce(output: Output) -> None:
+            self.observers.notify(OutputReady(job.ref, output))
 
-    def _announcer(self, job: Job) -> Callable[[Output], None]:
-        return lambda output: self.observers.notify(OutputReady(job.ref, output))
+        return OutputCollector(self.outputs, job, announce, prompt, self.engines.known_catalog, part)
 
-    async def _collected(
+    async def _run_and_collect(
         self, job: Job, collector: OutputCollector, targets: tuple[str, ...] | None = None
     ) -> CollectedOutputs:
-        """Run the collector's prompt; with `targets` only these nodes, at once, while ComfyUI still has the others."""
-        prompt, beside = collector.prompt, self._beside(job, collector.prompt)
+        """Run the collector's prompt and collect its outputs. With `targets` only these nodes run, and at once."""
+        prompt, extra_data = collector.prompt, self._extra_data(job, collector.prompt)
 
         def submitted(prompt_id: str | None) -> None:
-            # Only now: a client may have begun to follow a job that waited for its engine.
-            beside[PREVIEW_METHOD] = (self.previews if job.request.follows else PreviewMethod.NONE).value
-            self._submitted(job, collector, prompt_id)
-            if targets is None:  # else a worker that is restarted would take the part for the whole
+            # Set at the submission, because a client may follow a job only after it was accepted.
+            extra_data[PREVIEW_METHOD] = (self.previews if job.request.follows else PreviewMethod.NONE).value
+            self._record_submission(job, collector, prompt_id)
+            if targets is None:  # otherwise a restarted worker would take the part for the whole run
                 self.journal.record_submitted(job)
 
         try:
@@ -212,23 +208,23 @@ class Pipeline:
                 reported = await self.recovery.run(
                     job,
                     prompt,
-                    lambda message: self._hear(job, prompt, collector, message),
+                    lambda message: self._handle_message(job, prompt, collector, message),
                     submitted,
-                    SubmitOptions(beside, targets, first=targets is not None),
+                    SubmitOptions(extra_data, targets, first=targets is not None),
                 )
             finally:
                 self.observers.notify(RunEnded(job.ref))
-            made = await collector.finish(reported)
+            collected = await collector.finish(reported)
         finally:
             await collector.abandon()
-        job.files += made.files
-        return made
+        job.files += collected.files
+        return collected
 
-    def _beside(self, job: Job, prompt: Prompt) -> dict[str, Any]:
-        """Return what goes to ComfyUI beside the prompt.
+    def _extra_data(self, job: Job, prompt: Prompt) -> dict[str, Any]:
+        """Return the `extra_data` of the prompt.
 
-        Where a node reads the editor's file and there is none, it gets what the editor would have made of the prompt.
-        Savers do not count: they only write it into their files.
+        A node that reads the editor's workflow gets one that is made of the prompt if the client sent none. Savers do
+        not count as readers, because they only write it into their files.
         """
         extra, catalog = job.request.extra, self.engines.known_catalog
         if catalog is not None:
@@ -244,14 +240,15 @@ class Pipeline:
         self._enter(job, JobState.DELIVERING)
         await self.delivery.deliver(job)
 
-    def _submitted(self, job: Job, collector: OutputCollector, prompt_id: str | None) -> None:
+    def _record_submission(self, job: Job, collector: OutputCollector, prompt_id: str | None) -> None:
+        """Record the id of a submission, None for a prompt that was removed again."""
         if job.state is JobState.GENERATING and prompt_id is not None:
             collector.restart()
             self._enter(job, JobState.WAITING)
         job.prompt_id = prompt_id
         self.observers.notify(JobSubmitted(job.ref, job.engine or "", prompt_id))
 
-    def _hear(self, job: Job, prompt: Prompt, collector: OutputCollector, message: RunMessage) -> None:
+    def _handle_message(self, job: Job, prompt: Prompt, collector: OutputCollector, message: RunMessage) -> None:
         collector.handle_message(message)
         match message:
             case ExecutionStart() if job.state is JobState.WAITING:
@@ -260,41 +257,42 @@ class Pipeline:
             case ExecutionCached(nodes=nodes) if nodes:
                 self.observers.notify(NodesCached(job.ref, nodes))
             case Executing(node=str(node)):
-                job.progress = JobProgress(node, _class(prompt, node), _title(prompt, node))
+                job.progress = JobProgress(node, _class_of(prompt, node), _title_of(prompt, node))
                 self.observers.notify(NodeStarted(job.ref, node, job.progress.class_type, job.progress.title))
             case Progress(node=str(node), value=value, maximum=maximum):
-                job.progress = JobProgress(node, _class(prompt, node), _title(prompt, node), value, maximum)
+                job.progress = JobProgress(node, _class_of(prompt, node), _title_of(prompt, node), value, maximum)
                 self.observers.notify(StepDone(job.ref, node, value, maximum))
-            case Preview() if _class(prompt, message.node) == SENT:
+            case Preview() if _class_of(prompt, message.node) == SENT:
                 collector.add_image(message)
             case Preview(node=node, mime=mime, data=data):
                 self.observers.notify(PreviewReady(job.ref, node, mime, data))
 
     def _enter(self, job: Job, state: JobState) -> None:
-        left, seconds = job.state, job.in_state_s
+        previous, seconds = job.state, job.in_state_s
         job.advance(state)
-        self.observers.notify(StateChanged(job.ref, state, left, seconds))
-        if left is JobState.DELIVERING:
+        self.observers.notify(StateChanged(job.ref, state, previous, seconds))
+        if previous is JobState.DELIVERING:
             code = job.error.code if job.error else None
             size = sum(output.size for output in job.outputs)
             self.observers.notify(DeliveryEnded(job.ref, self.delivery.method(job.request), size, seconds, code))
 
     def _fail(self, job: Job, error: WorkerError) -> None:
         job.error = error
-        self._enter(job, _after(job.state, error))
+        self._enter(job, _state_after_failure(job.state, error))
 
 
-def _after(state: JobState, error: WorkerError) -> JobState:
-    """What fails while it is being delivered has its result, and keeps it."""
+def _state_after_failure(state: JobState, error: WorkerError) -> JobState:
+    """Return the state of a failed job. A job that failed in delivery keeps its result."""
     if isinstance(error, JobCancelled):
         return JobState.CANCELLED
     return JobState.DELIVERY_PENDING if state is JobState.DELIVERING else JobState.FAILED
 
 
-def _class(prompt: Prompt, node_id: str) -> str:
-    """Empty for a node that another one expanded into: it stands in no workflow."""
+def _class_of(prompt: Prompt, node_id: str) -> str:
+    """Return the class of a node, an empty string for a node that another one expanded into."""
     return prompt[node_id]["class_type"] if node_id in prompt else ""
 
 
-def _title(prompt: Prompt, node_id: str) -> str:
+def _title_of(prompt: Prompt, node_id: str) -> str:
+    """Return the title of a node, or its id if it is not in the prompt."""
     return title(prompt, node_id) if node_id in prompt else node_id

@@ -1,4 +1,4 @@
-"""A workflow looked at before it may wait for the GPU: by the engine's own catalog, and with its models in place."""
+"""The check of a workflow before it may wait for the GPU, by the engine's own catalog and its models."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ from worker.workflow.walk import run_off_loop_if_large
 log = logging.getLogger(__name__)
 
 CATALOG_WAIT_S = 10.0
-"""Longer no request waits for the engine's catalog: then ComfyUI has the word."""
+"""Seconds that a request waits for the engine's catalog. After that only ComfyUI checks the workflow."""
 
 
 class Preflight:
-    """Refuses what ComfyUI would certainly refuse; where the catalog can't be had, the engine decides.
+    """Rejects a workflow that ComfyUI would certainly reject. Without a catalog, ComfyUI decides.
 
-    A request waits at most `models_wait_s` for its models; None: as long as they take.
+    A request waits at most `models_wait_s` seconds for its models. None means without a limit.
     """
 
     def __init__(self, engines: EnginePool, models: Models, models_wait_s: float | None = None) -> None:
@@ -55,35 +55,34 @@ class Preflight:
         self._models = models
         self._models_wait_s = models_wait_s
         self._info: EngineInfo | None = None
-        """What the engine said of itself the last time."""
+        """Facts of the engine from the last check."""
 
     @asynccontextmanager
     async def admit(self, prompt: Prompt, saved: object = None, *, strict: bool = False) -> AsyncIterator[float]:
-        """Inside, a job of so much work may be made of it: its models are there, fetched where allowed, and stay.
+        """Check a prompt and yield its workload in units. Inside the context its models are present and kept.
 
-        `saved` is what the editor saved of the workflow: it names the packs of its nodes. With `strict` only what
-        ComfyUI would refuse is refused.
-
-        Raises InvalidWorkflow and ModelsMissing, with all that is wrong; ModelsDownloading.
+        Missing models are fetched if that is allowed. `saved` is the editor's workflow, which names the packs of its
+        nodes. With `strict`, only what ComfyUI would reject is rejected. Raises InvalidWorkflow and ModelsMissing with
+        all problems, and ModelsDownloading.
         """
-        found = await self.report(prompt, saved=saved, strict=strict)
-        if found is None:
+        report = await self.report(prompt, saved=saved, strict=strict)
+        if report is None:
             saved = saved_model_problems(prompt, bundled_catalog(), await self._engines.saved_models())
-            _refuse((*graph_problems(prompt), *saved))
-            _refuse([] if strict else self._skipped(prompt), ModelsMissing)
+            _reject((*graph_problems(prompt), *saved))
+            _reject([] if strict else self._unlisted_models(prompt), ModelsMissing)
             yield workload(prompt)
             return
-        if not found.models:
-            _refuse(found.problems)
-            yield found.workload
+        if not report.models:
+            _reject(report.problems)
+            yield report.workload
             return
-        with self._models.protect(found.models):
-            here = len(found.present_models)
-            if found.valid or found.only_models_missing:
-                found = await self._with_models(prompt, found, strict=strict)
-            _refuse(found.problems, ModelsMissing if found.only_models_missing else InvalidWorkflow)
-            self._models.count_present(here)
-            yield found.workload
+        with self._models.protect(report.models):
+            present_before = len(report.present_models)
+            if report.valid or report.only_models_missing:
+                report = await self._fetch_models(prompt, report, strict=strict)
+            _reject(report.problems, ModelsMissing if report.only_models_missing else InvalidWorkflow)
+            self._models.count_present(present_before)
+            yield report.workload
 
     async def report(
         self,
@@ -94,10 +93,10 @@ class Preflight:
         *,
         strict: bool = False,
     ) -> ValidationReport | None:
-        """All that is known of a workflow, None while the engine's catalog can't be had. `known` are more downloads.
+        """Return all problems and models of a workflow, None while the engine's catalog cannot be read.
 
-        With `strict` what ComfyUI would take is no problem. Input files are taken for present; where `coming` is given,
-        only those, and what ComfyUI itself would find.
+        `known` are more sources of models. With `strict`, only what ComfyUI would reject is a problem. Input files
+        count as present. With `coming`, only those files do, and the ones in ComfyUI's folders.
         """
         try:
             async with asyncio.timeout(CATALOG_WAIT_S):
@@ -105,11 +104,11 @@ class Preflight:
                     workflow, {**(known or {}), **self._models.downloads}, saved, coming, strict=strict
                 )
         except (EngineUnavailable, TimeoutError):
-            log.info("the engine's catalog can't be had, so ComfyUI itself checks the workflow")
+            log.info("the engine's catalog cannot be read, so only ComfyUI checks the workflow")
             return None
 
     async def explain_missing_classes(self, error: CannotConvert, saved: object) -> CannotConvert:
-        """Return the error with the reason of each missing class whose pack the engine could not import."""
+        """Return the error, with the reason for each missing class whose pack the engine could not import."""
         catalog = self._engines.known_catalog or bundled_catalog()
         details = await name_failed_packs(
             error.details, self._engines.failed_packs or (), saved, lambda detail: detail.class_type not in catalog
@@ -127,105 +126,107 @@ class Preflight:
         *,
         strict: bool,
     ) -> ValidationReport:
-        """Raises EngineUnavailable."""
         if not self._engines.connected:
             raise EngineUnavailable("ComfyUI is not connected")
         info = self._info = await self._engines.info()
         catalog = await self._engines.catalogs.current()
-        files = _files(info, self._engines.configs[0], coming)
-        found = await _checked(workflow, catalog, files, editors_file)
-        doubted = _classes(found.problems)
+        files = _file_check(info, self._engines.configs[0], coming)
+        result = await _check(workflow, catalog, files, editors_file)
+        uncertain_classes = _affected_classes(result.problems)
         if isinstance(files, LocalFiles):
-            doubted |= {node["class_type"] for node in found.prompt.values()} & set(catalog)
-        if doubted or found.problems:
-            # Its files, or its packs, may have come since the catalog was read, or gone.
-            catalog = await self._engines.catalogs.refreshed(doubted)
-            found = await _checked(workflow, catalog, files, editors_file)
-        others = await self._models_of_others(found.prompt, catalog)
-        theirs, known_already = set(map(_input, others)), set(map(_input, found.problems))
-        if (problems := found.problems) and (failed := self._engines.failed_packs):
+            uncertain_classes |= {node["class_type"] for node in result.prompt.values()} & set(catalog)
+        if uncertain_classes or result.problems:
+            # Files or packs may have been added or removed since the catalog was read.
+            catalog = await self._engines.catalogs.refreshed(uncertain_classes)
+            result = await _check(workflow, catalog, files, editors_file)
+        saved_models = await self._saved_model_problems(result.prompt, catalog)
+        saved_model_inputs, reported_inputs = set(map(_input_of, saved_models)), set(map(_input_of, result.problems))
+        if (problems := result.problems) and (failed := self._engines.failed_packs):
             problems = await name_failed_packs(problems, failed, editors_file, lambda problem: problem.kind == MISSING)
-        problems = (*problems, *(problem for problem in others if _input(problem) not in known_already))
-        certain_of = partial(_certain, prompt=found.prompt, catalog=catalog, version=info.version, strict=strict)
+        problems = (*problems, *(problem for problem in saved_models if _input_of(problem) not in reported_inputs))
+        is_certain_problem = partial(
+            _is_certain, prompt=result.prompt, catalog=catalog, version=info.version, strict=strict
+        )
         models, units = await run_off_loop_if_large(
-            found.prompt, lambda: (needed_models(found.prompt, catalog, known), workload(found.prompt, catalog))
+            result.prompt, lambda: (needed_models(result.prompt, catalog, known), workload(result.prompt, catalog))
         )
         return build_report(
-            replace(found, problems=problems),
+            replace(result, problems=problems),
             models,
             units,
             self._models.is_present,
-            lambda problem: _input(problem) in theirs or certain_of(problem),
+            lambda problem: _input_of(problem) in saved_model_inputs or is_certain_problem(problem),
         )
 
-    async def _models_of_others(self, prompt: Prompt, catalog: Catalog) -> list[Problem]:
-        """Return the problems of inputs that name models which other jobs saved."""
+    async def _saved_model_problems(self, prompt: Prompt, catalog: Catalog) -> list[Problem]:
+        """Return the problems of inputs that name a model which another job saved."""
         saved = await self._engines.saved_models()
-        return (
-            await run_off_loop_if_large(prompt, lambda: list(saved_model_problems(prompt, catalog, saved)))
-            if saved.by_folder
-            else []
-        )
+        if not saved.by_folder:
+            return []
+        return await run_off_loop_if_large(prompt, lambda: list(saved_model_problems(prompt, catalog, saved)))
 
-    def _skipped(self, prompt: Prompt) -> list[Problem]:
-        """What ComfyUI would not say, by what is known of it while its catalog can't be had."""
+    def _unlisted_models(self, prompt: Prompt) -> list[Problem]:
+        """Return the missing models that ComfyUI would not report, by the last known catalog."""
         catalog = self._engines.known_catalog
         if catalog is None or self._info is None or self._info.lenient:
             return []
-        here = {need.file for need in needed_models(prompt, catalog) if self._models.is_present(need)}
-        found = skipped_model_problems(prompt, catalog, AssumeUploads())
-        return [problem for problem in found if problem.file not in here]
+        present_files = {need.file for need in needed_models(prompt, catalog) if self._models.is_present(need)}
+        problems = skipped_model_problems(prompt, catalog, AssumeUploads())
+        return [problem for problem in problems if problem.file not in present_files]
 
-    async def _with_models(self, prompt: Prompt, found: ValidationReport, *, strict: bool) -> ValidationReport:
-        """The report after its models have come. Raises ModelsDownloading, ModelsMissing."""
-        missing = found.missing
-        absent = [need for need in found.models if need not in found.present_models and need.source]
-        if missing and found.problems and self._models.is_fetching(missing):
-            message = "models of this workflow are on their way to this worker"
+    async def _fetch_models(self, prompt: Prompt, report: ValidationReport, *, strict: bool) -> ValidationReport:
+        """Return the report after missing models were fetched. Raises ModelsDownloading and ModelsMissing."""
+        missing = report.missing
+        fetchable = [need for need in report.models if need not in report.present_models and need.source]
+        if missing and report.problems and self._models.is_fetching(missing):
+            message = "models of this workflow are being downloaded to this worker"
             raise ModelsDownloading(message, retry_after_s=RETRY_AFTER_S)
-        if not absent or not self._models.on_demand or any(need.source is None for need in missing):
-            return found
-        await self._models.fetch(absent, self._models_wait_s)
-        return await self.report(prompt, strict=strict) or found
+        if not fetchable or not self._models.on_demand or any(need.source is None for need in missing):
+            return report
+        await self._models.fetch(fetchable, self._models_wait_s)
+        return await self.report(prompt, strict=strict) or report
 
 
-def _refuse(problems: Sequence[Problem], kind: type[ClientError] = InvalidWorkflow) -> None:
+def _reject(problems: Sequence[Problem], kind: type[ClientError] = InvalidWorkflow) -> None:
+    """Raise an error that lists the problems, if there are any."""
     if problems:
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        raise kind(f"{_place(problems[0])}{problems[0].message}{more}", [error_detail(problem) for problem in problems])
+        count = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise kind(
+            f"{_location(problems[0])}{problems[0].message}{count}", [error_detail(problem) for problem in problems]
+        )
 
 
-def _place(problem: Problem) -> str:
+def _location(problem: Problem) -> str:
     return f"node {problem.node_id} ({problem.node_title}): " if problem.node_id else ""
 
 
-def _files(info: EngineInfo, config: EngineConfig, coming: Collection[str] | None) -> FileCheck:
-    """With `coming`, the files of a ComfyUI whose folders can be reached from here.
+def _file_check(info: EngineInfo, config: EngineConfig, coming: Collection[str] | None) -> FileCheck:
+    """Return the check for input files. With `coming`, it looks into ComfyUI's folders if they can be reached.
 
-    One that this worker starts runs in the worker's own directory.
+    A ComfyUI that this worker starts has the worker's working directory.
     """
     if info.lenient:
         return AssumeFiles()
     if coming is None or config.input is None:
         return AssumeUploads()
-    working = Path() if config.command else None
+    working_folder = Path() if config.command else None
     folders = {"input": config.input, "output": config.output, "temp": config.temp}
-    return LocalFiles({name: path for name, path in folders.items() if path is not None}, working, coming)
+    return LocalFiles({name: path for name, path in folders.items() if path is not None}, working_folder, coming)
 
 
-async def _checked(workflow: object, catalog: Catalog, files: FileCheck, editors_file: object) -> CheckResult:
+async def _check(workflow: object, catalog: Catalog, files: FileCheck, editors_file: object) -> CheckResult:
     return await run_off_loop_if_large(workflow, lambda: check(workflow, catalog, files, editors_file))
 
 
-def _input(problem: Problem) -> tuple[str | None, str | None, str]:
+def _input_of(problem: Problem) -> tuple[str | None, str | None, str]:
     return problem.node_id, problem.input, problem.kind
 
 
-def _classes(problems: Sequence[Problem]) -> set[str]:
-    """Those that problems are about, and those that list what a problem misses."""
+def _affected_classes(problems: Sequence[Problem]) -> set[str]:
+    """Return the classes with problems, and those that list the models which a problem misses."""
     skipped = any(problem.kind == SKIPPED for problem in problems)
     return {problem.class_type for problem in problems if problem.class_type} | (LISTS if skipped else set())
 
 
-def _certain(problem: Problem, prompt: Prompt, catalog: Catalog, version: str, *, strict: bool) -> bool:
+def _is_certain(problem: Problem, prompt: Prompt, catalog: Catalog, version: str, *, strict: bool) -> bool:
     return not strict if problem.kind == SKIPPED else is_certain(problem, prompt, catalog, version)

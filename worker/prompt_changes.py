@@ -1,4 +1,4 @@
-"""What the worker changes in a prompt before it runs, as facts for answers and the journal."""
+"""The changes that the worker makes to a prompt before it runs, as data for responses and the journal."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """One thing that runs in another form than it was sent, because what was sent has one certain meaning.
+    """One change of a prompt whose meaning is certain.
 
-    `input` is None where the whole node is meant: `sent` and `runs` are names of classes then. `sent` is None for an
-    input that was missing, `runs` for a node that is left out. `code` is a word for programs.
+    `code` is its stable name. `input` is None when the whole node was changed, and `sent` and `runs` are classes of
+    nodes then. `sent` is None for a missing input, and `runs` for a removed node.
     """
 
     message: str
@@ -25,9 +25,9 @@ class Repair:
 
 @dataclass(frozen=True, slots=True)
 class SeedField:
-    """An input that gets a fresh seed whenever a job runs, from `min` to `max`, both included.
+    """An input that gets a new seed for each job, from `min` to `max`, both included.
 
-    Fields that one field of the editor's feeds have the same `shared`, and get the same seed.
+    Inputs that one field of the editor feeds have the same `shared` and get the same seed.
     """
 
     node_id: str
@@ -38,4 +38,5 @@ class SeedField:
 
     @property
     def source(self) -> str:
+        """Name of the field that the seed belongs to."""
         return self.shared or f"{self.node_id} {self.input}"

@@ -1,4 +1,4 @@
-"""Server-Sent Events out of bytes, however they are cut into pieces."""
+"""Parser for Server-Sent Events in a stream of bytes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, slots=True)
 class ServerSentEvent:
-    """`data` is its lines, joined; `id` is that of the last event which had one."""
+    """`data` are the event's lines, joined. `id` is the last id in the stream so far."""
 
     data: bytes
     name: str = "message"
@@ -19,12 +19,12 @@ class ServerSentEvent:
 
 
 class EventParser:
-    """Parses a stream as the HTML standard says. A line may be longer than any buffer: previews are."""
+    """Parser for a stream, as in the HTML standard. The length of a line is not limited, because previews are long."""
 
     def __init__(self) -> None:
-        self._rest = bytearray()
+        self._buffer = bytearray()
         self._searched = 0
-        """So much of the rest is known to have no end of a line in it."""
+        """Number of bytes in the buffer that are known to have no line end."""
         self._after_cr = False
         self._first = True
         self._data: list[bytes] = []
@@ -35,27 +35,27 @@ class EventParser:
         """Return the events that this piece of the stream completes."""
         if not piece:
             return []
-        self._rest += piece.removeprefix(b"\n") if self._after_cr else piece
-        ends = [match.span() for match in LINE_END.finditer(self._rest, self._searched)]
+        self._buffer += piece.removeprefix(b"\n") if self._after_cr else piece
+        ends = [match.span() for match in LINE_END.finditer(self._buffer, self._searched)]
         events, start = [], 0
         for end, following in ends:
-            event = self._take(bytes(self._rest[start:end]))
+            event = self._process_line(bytes(self._buffer[start:end]))
             start = following
             if event is not None:
                 events.append(event)
         self._after_cr = piece.endswith(b"\r")
-        del self._rest[:start]
-        self._searched = len(self._rest)
+        del self._buffer[:start]
+        self._searched = len(self._buffer)
         return events
 
-    def _take(self, line: bytes) -> ServerSentEvent | None:
-        """Take one line; return the event that it ends, if it is the blank one after an event."""
+    def _process_line(self, line: bytes) -> ServerSentEvent | None:
+        """Process one line, and return the event that a blank line ends."""
         if self._first:
             self._first = False
             line = line.removeprefix(BOM)
         if not line:
             return self._dispatch()
-        field, _, value = line.partition(b":")  # a comment has a field without a name
+        field, _, value = line.partition(b":")  # a comment has an empty field name
         value = value.removeprefix(b" ")
         if field == b"data":
             self._data.append(value)
@@ -66,6 +66,7 @@ class EventParser:
         return None
 
     def _dispatch(self) -> ServerSentEvent | None:
+        """Return the event of the lines so far, None if they have no data."""
         data, name = b"\n".join(self._data), self._name
         self._data, self._name = [], ""
         return ServerSentEvent(data, name or "message", self._id) if data else None

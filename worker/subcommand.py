@@ -1,4 +1,4 @@
-"""The command line of a child process that runs a command of this worker."""
+"""The command line for a child process that runs a command of this worker."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import sys
 
 
 def worker_command(*arguments: str) -> list[str]:
-    """Return the command line of `comfy-worker` with these arguments, for the Python of this process.
+    """Return the command line of `comfy-worker` with these arguments, for this process's Python.
 
-    `python -m` alone searches the current folder first: a file there with the name of a package, `aiohttp.py` or
-    `worker.py`, would run in its place. -P leaves the current folder out.
+    -P leaves the current folder out of the path. `python -m` alone would search it first, and run a file there such as
+    `aiohttp.py` or `worker.py`.
     """
     return [sys.executable, "-P", "-m", "worker", *arguments]

@@ -1,4 +1,4 @@
-"""Tasks that outlive a request: all are children of one TaskGroup, and the end of none goes unnoticed."""
+"""Supervision of tasks that outlive a request. All belong to one TaskGroup, and every failure is logged."""
 
 from __future__ import annotations
 
@@ -21,13 +21,16 @@ log = logging.getLogger(__name__)
 
 RESTART = Backoff(0.1, 10.0, factor=3)
 STEADY_S = 60.0
-"""A task that ran this long starts its back-off anew."""
+"""A task that ran this long starts with a fresh backoff."""
 REPORTED_FAILURES = 5
-"""A task that failed this often in a row is reported by `Tasks.problem`: the worker does not recover by itself."""
+"""Number of failures in a row from which `Tasks.problem` reports a task."""
 
 
 class OnFailure(Enum):
-    """What the failure of a task means: start it again, end the process, or only log it (work for one job)."""
+    """What the failure of a task leads to.
+
+    RESTART starts it again, END ends the worker, and DROP only logs it, for work that belongs to one job.
+    """
 
     RESTART = auto()
     END = auto()
@@ -36,7 +39,7 @@ class OnFailure(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """Failures of a task in a row; `last_at` is of the monotonic clock."""
+    """Failures of a task in a row. `last_at` is on the monotonic clock."""
 
     count: int
     last_at: float
@@ -46,13 +49,13 @@ class Failures:
 class Tasks:
     """The long-lived tasks of one worker.
 
-    A bare TaskGroup would cancel every task on the first failure. Here a failure is logged with its cause, and only
-    a task that is started with `OnFailure.END` ends the worker: the body of the `async with` is cancelled, may close
-    what it opened in order, and the context then raises StartupError with the sentence in `failure`.
+    A bare TaskGroup would cancel every task on the first failure. Here a failure is logged with its cause, and only a
+    task with `OnFailure.END` ends the worker. In that case the body of the `async with` is cancelled, so that it closes
+    everything in order, and the context then raises StartupError with the message in `failure`.
     """
 
     def __init__(self, failed: Callable[[str], None] = lambda _: None) -> None:
-        """`failed` is called for each failure with the task's name, without the job's or the file's in it."""
+        """`failed` is called with the task's name after each failure, without the id or file in it."""
         self._failed = failed
         self._group = asyncio.TaskGroup()
         self._running: set[asyncio.Task[Any]] = set()
@@ -60,7 +63,7 @@ class Tasks:
         self._cause: BaseException | None = None
         self._owner: asyncio.Task[Any] | None = None
         self.failure: str | None = None
-        """Why the worker ends, once it has to."""
+        """Message that says why the worker ends, None while it does not."""
 
     async def __aenter__(self) -> Self:
         self._owner = asyncio.current_task()
@@ -73,47 +76,47 @@ class Tasks:
         for task in self._running:
             task.cancel()
         try:
-            await self._group.__aexit__(None, None, None)  # it would wrap the body's own exception in a group
+            await self._group.__aexit__(None, None, None)  # the body's exception would be wrapped in a group
         except asyncio.CancelledError:
             if self.failure is None:
                 raise
             kind = asyncio.CancelledError
         if self.failure is None or not (kind is None or issubclass(kind, asyncio.CancelledError)):
             return
-        if self._owner is None or not self._owner.uncancel():  # else somebody has cancelled it, too
+        if self._owner is None or not self._owner.uncancel():  # otherwise another caller has cancelled it as well
             raise StartupError(self.failure) from self._cause
 
     @property
     def problem(self) -> str | None:
-        """A sentence while a task fails again and again, or the worker ends; None while all is well."""
+        """Message about a task that fails again and again, or about the end of the worker. None otherwise."""
         now = time.monotonic()
-        hopeless = (
+        messages = (
             f"task {name!r} failed {failures.count} times in a row: {failures.reason}"
             for name, failures in self._failures.items()
             if failures.count >= REPORTED_FAILURES and now - failures.last_at < STEADY_S
         )
-        return self.failure or next(hopeless, None)
+        return self.failure or next(messages, None)
 
     def start(self, name: str, run: Run, on_failure: OnFailure = OnFailure.RESTART) -> asyncio.Task[None]:
         """Run a long-lived task under supervision. Cancel the returned task to stop it."""
         return self._create(name, self._supervised(name, run, on_failure))
 
     def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run work for one job that nobody awaits; its failure is logged."""
+        """Run work for one job that no caller awaits. Its failure is logged."""
 
         async def run() -> None:
             await work
 
         task = self._create(name, self._supervised(name, run, OnFailure.DROP))
-        task.add_done_callback(lambda _: work.close())  # a task that is cancelled before its first step leaves it open
+        task.add_done_callback(lambda _: work.close())  # closes work that was cancelled before its first step
         return task
 
     def start_shared(self, name: str, work: Coroutine[Any, Any, T]) -> asyncio.Task[T | BaseException]:
-        """Run work whose outcome several callers await. The task returns the exception that it failed with.
+        """Run work whose result several callers await with `await_shared`.
 
-        It belongs to no caller: it goes on when they leave, and is cancelled with the worker.
+        The task belongs to no caller. It goes on when they leave, and is cancelled with the worker.
         """
-        return self._create(name, self._outcome(name, work))
+        return self._create(name, self._shared_result(name, work))
 
     def _create(self, name: str, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = self._group.create_task(work, name=name)
@@ -122,8 +125,9 @@ class Tasks:
         return task
 
     async def _supervised(self, name: str, run: Run, on_failure: OnFailure) -> None:
+        """Run a task until it returns, and handle its failures."""
         while True:
-            began = time.monotonic()
+            started_at = time.monotonic()
             try:
                 return await run()
             except Exception as error:  # noqa: BLE001 - each branch logs it
@@ -132,10 +136,11 @@ class Tasks:
                     return self._end(name, error)
                 if on_failure is OnFailure.DROP:
                     return log.exception("task %r failed", name)
-                pause_s = self._paused(name, error, began)
+                pause_s = self._record_failure(name, error, started_at)
             await asyncio.sleep(pause_s)
 
-    async def _outcome(self, name: str, work: Coroutine[Any, Any, T]) -> T | BaseException:
+    async def _shared_result(self, name: str, work: Coroutine[Any, Any, T]) -> T | BaseException:
+        """Return the result of shared work, or its exception."""
         try:
             return await work
         except WorkerError as error:
@@ -145,17 +150,18 @@ class Tasks:
             log.exception("task %r failed", name)
             return error
 
-    def _paused(self, name: str, error: Exception, began: float) -> float:
+    def _record_failure(self, name: str, error: Exception, started_at: float) -> float:
         """Record a failure and return the seconds until the next start."""
         now = time.monotonic()
-        before = self._failures.get(name)
-        count = 1 if before is None or now - began > STEADY_S else before.count + 1
+        previous = self._failures.get(name)
+        count = 1 if previous is None or now - started_at > STEADY_S else previous.count + 1
         self._failures[name] = Failures(count, now, describe_error(error))
         pause_s = RESTART.pause(count)
         log.error("task %r failed and starts again in %.1f s: %s", name, pause_s, describe_error(error), exc_info=error)
         return pause_s
 
     def _end(self, name: str, error: Exception) -> None:
+        """End the worker because of a failed task."""
         if self.failure is not None:
             return
         expected = isinstance(error, WorkerFailed | StartupError)
@@ -178,12 +184,12 @@ async def stop(task: asyncio.Task[Any]) -> None:
 
 
 def task_kind(name: str) -> str:
-    """The part of a short-lived task's name that it shares with others: `webhook` of `webhook-ID`."""
+    """Return the part of a task's name that similar tasks share: `webhook` for `webhook-ID`."""
     return name.partition(" ")[0].partition("-")[0]
 
 
 async def await_shared(task: asyncio.Task[T | BaseException]) -> T:
-    """Await a shared task, which goes on when the caller is cancelled. Raises what its work raised."""
+    """Return the result of a shared task, or raise its exception. The task goes on when the caller is cancelled."""
     outcome = await asyncio.shield(task)
     if isinstance(outcome, BaseException):
         raise outcome

@@ -1,4 +1,7 @@
-"""How much several engines behind one worker do, against one. They sleep their cost: what counts is the worker."""
+"""Throughput of several engines behind one worker, relative to one engine.
+
+The engines sleep instead of computing, so that only the worker's overhead counts.
+"""
 
 from __future__ import annotations
 
@@ -13,56 +16,59 @@ import orjson
 
 from bench.finding import Measurement
 from bench.prompts import sleeping
-from bench.rounds import Ask
+from bench.rounds import TimedClient
 from bench.servers import served
 from bench.servers.processes import BenchEngine, worker
 from bench.spread import Spread
 
-READY_S, LOOK_S = 60.0, 0.1
+READY_S, POLL_S = 60.0, 0.1
 COST_S = 0.4
+"""Seconds that an engine sleeps for a job."""
 
 
 @asynccontextmanager
-async def workers(folder: Path, counts: tuple[int, ...]) -> AsyncIterator[dict[int, Ask]]:
-    """Yield a worker for each number of embedded engines, once all of them are ready."""
+async def workers(folder: Path, counts: tuple[int, ...]) -> AsyncIterator[dict[int, TimedClient]]:
+    """Yield a client of a worker for each number of embedded engines, once all engines are ready."""
     none = BenchEngine("embedded", None)
     async with (
         served.open_session() as session,
         worker(none, folder / "one", env={"WORKER_GPUS": str(counts[0])}) as first,
         worker(none, folder / "several", env={"WORKER_GPUS": str(counts[1])}) as second,
     ):
-        asks = {}
+        clients = {}
         for count, running in zip(counts, (first, second), strict=True):
-            await _all_ready(session, running.url)
-            asks[count] = served.kept(served.Peer(f"{count}", "native", f"{running.url}/generate/sync"), session)
-        yield asks
+            await _wait_until_ready(session, running.url)
+            clients[count] = served.kept_client(
+                served.Peer(f"{count}", "native", f"{running.url}/generate/sync"), session
+            )
+        yield clients
 
 
-async def engines(asks: Mapping[int, Ask], jobs: int, rounds: int, at_least: float | None) -> Measurement:
-    """Finished jobs a second with several engines over those with one; each engine gets so many `jobs` at once."""
-    rates: dict[int, list[float]] = {count: [] for count in asks}
-    for number in range(rounds + 1):
-        for count in list(asks)[:: 1 if number % 2 else -1]:
-            started = time.perf_counter()
-            await asyncio.gather(*(asks[count](sleeping(COST_S)) for _ in range(jobs * count)))
-            if number:  # in the first round the worker learns how fast its engines are
-                rates[count].append(jobs * count / (time.perf_counter() - started))
-    one, several = asks
+async def engines(clients: Mapping[int, TimedClient], jobs: int, rounds: int, at_least: float | None) -> Measurement:
+    """Return the jobs per second with several engines relative to one. Each engine gets `jobs` at once."""
+    rates: dict[int, list[float]] = {count: [] for count in clients}
+    for round_number in range(rounds + 1):
+        for count in list(clients)[:: 1 if round_number % 2 else -1]:
+            started_at = time.perf_counter()
+            await asyncio.gather(*(clients[count](sleeping(COST_S)) for _ in range(jobs * count)))
+            if round_number:  # in the first round the worker measures the speed of its engines
+                rates[count].append(jobs * count / (time.perf_counter() - started_at))
+    single, several = clients
     return Measurement(
-        what=f"jobs of {COST_S:g} s, {several} engines behind one worker",
-        here=f"{Spread.of(rates[several]).median:.2f} jobs/s",
-        against=f"{Spread.of(rates[one]).median:.2f} jobs/s (one engine)",
-        measured=Spread.ratio(rates[several], rates[one]),
+        name=f"jobs of {COST_S:g} s, {several} engines behind one worker",
+        value=f"{Spread.of(rates[several]).median:.2f} jobs/s",
+        reference=f"{Spread.of(rates[single]).median:.2f} jobs/s (one engine)",
+        measured=Spread.ratio(rates[several], rates[single]),
         at_least=at_least,
     )
 
 
-async def _all_ready(session: aiohttp.ClientSession, url: str) -> None:
-    """Raises TimeoutError."""
+async def _wait_until_ready(session: aiohttp.ClientSession, url: str) -> None:
+    """Wait until all engines are ready. Raises TimeoutError."""
     async with asyncio.timeout(READY_S):
         while True:
             async with session.get(f"{url}/capabilities") as answer:
                 body = orjson.loads(await answer.read())
             if all(engine["state"] == "ready" for engine in body["engines"]):
                 return
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(POLL_S)

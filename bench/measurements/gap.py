@@ -1,4 +1,4 @@
-"""How long ComfyUI stands idle between two jobs, while what the first one made is still being delivered."""
+"""The time that ComfyUI is idle between two jobs while the outputs of the first one are delivered."""
 
 from __future__ import annotations
 
@@ -19,27 +19,31 @@ from bench.spread import Spread
 
 
 async def gap(engine: BenchEngine, slow: BenchWorker, jobs: int, rounds: int) -> Measurement:
-    """Against ComfyUI's own gap, when a client has queued all jobs itself. `slow` delivers for a second."""
-    ours, own = [], []
+    """Return ComfyUI's idle time behind the worker, whose target depends on the idle time of prompts queued directly.
+
+    `slow` is a worker that takes a second to deliver an output.
+    """
+    behind_worker, direct = [], []
     async with DirectClient(engine.url) as client, aiohttp.ClientSession(raise_for_status=True) as session:
         for _ in range(rounds):
             prompts = [flat_picture() for _ in range(jobs)]
             await asyncio.gather(*(client.finish(prompt) for prompt in prompts))
-            own.append(await _mean_gap(session, engine.url, jobs))
+            direct.append(await _mean_gap(session, engine.url, jobs))
             await asyncio.gather(*(_run(session, slow.url) for _ in range(jobs)))
-            ours.append(await _mean_gap(session, engine.url, jobs))
-    theirs = Spread.of(own)
+            behind_worker.append(await _mean_gap(session, engine.url, jobs))
+    direct_gap = Spread.of(direct)
     return Measurement(
-        what="ComfyUI idle between two jobs, delivery takes 1 s",
-        here=f"{Spread.of(ours).median:.2f} ms",
-        against=f"{theirs.median:.2f} ms (queued directly)",
-        measured=Spread.of(ours),
+        name="ComfyUI idle between two jobs, delivery takes 1 s",
+        value=f"{Spread.of(behind_worker).median:.2f} ms",
+        reference=f"{direct_gap.median:.2f} ms (queued directly)",
+        measured=Spread.of(behind_worker),
         unit="ms",
-        at_most=theirs.median * 1.2 + 2,
+        at_most=direct_gap.median * 1.2 + 2,
     )
 
 
 async def _run(session: aiohttp.ClientSession, url: str) -> None:
+    """Run a job whose output is returned by URL."""
     body = orjson.dumps({"workflow": flat_picture(), "output_format": "url"})
     async with session.post(f"{url}/generate/sync", data=body) as answer:
         if orjson.loads(await answer.read())["status"] != "success":
@@ -47,7 +51,10 @@ async def _run(session: aiohttp.ClientSession, url: str) -> None:
 
 
 async def _mean_gap(session: aiohttp.ClientSession, url: str, jobs: int) -> float:
-    """Milliseconds from an end to the next start, the mean over the last jobs: ComfyUI writes whole milliseconds."""
+    """Return the mean milliseconds between the end of a job and the start of the next.
+
+    It is a mean because ComfyUI's timestamps are whole milliseconds.
+    """
     async with session.get(f"{url}/history", params={"max_items": jobs}) as answer:
         entries = orjson.loads(await answer.read()).values()
     times = sorted(_start_and_end(entry) for entry in entries)

@@ -1,4 +1,4 @@
-"""How long a job takes through the worker, against a client that speaks to ComfyUI itself."""
+"""The time of a job through the worker, compared with a client of ComfyUI itself."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from bench.finding import Measurement, milliseconds
 from bench.prompts import Workload
-from bench.rounds import Ask, medians
+from bench.rounds import TimedClient, medians
 from bench.spread import Spread
 
 
 @dataclass(frozen=True, slots=True)
 class LatencyPair:
-    """Which of two asks is divided by which; `at_most` is the target for the first workload."""
+    """Two clients whose times are divided. `at_most` is the target for the first workload."""
 
     ours: str
     theirs: str
@@ -21,20 +21,21 @@ class LatencyPair:
 
 
 async def latency(
-    asks: Mapping[str, Ask], pairs: Sequence[LatencyPair], workloads: Sequence[Workload], rounds: int
+    clients: Mapping[str, TimedClient], pairs: Sequence[LatencyPair], workloads: Sequence[Workload], rounds: int
 ) -> list[Measurement]:
-    """The medians of each round divided, for every workload and pair. Targets are set for the first workload."""
-    asks = {name: ask for name, ask in asks.items() if any(name in {pair.ours, pair.theirs} for pair in pairs)}
+    """Return the ratio of each pair for each workload. Targets apply to the first workload only."""
+    names = {name for pair in pairs for name in (pair.ours, pair.theirs)}
+    clients = {name: client for name, client in clients.items() if name in names}
     findings = []
     for workload in workloads:
-        times = await medians(asks, workload, rounds)
+        times = await medians(clients, workload, rounds)
         for pair in pairs:
             ours, theirs = times[pair.ours], times[pair.theirs]
             findings.append(
                 Measurement(
-                    what=f"{workload.title}, {pair.ours}",
-                    here=milliseconds(Spread.of(ours)),
-                    against=f"{milliseconds(Spread.of(theirs))} ({pair.theirs})",
+                    name=f"{workload.title}, {pair.ours}",
+                    value=milliseconds(Spread.of(ours)),
+                    reference=f"{milliseconds(Spread.of(theirs))} ({pair.theirs})",
                     measured=Spread.ratio(ours, theirs),
                     at_most=pair.at_most if workload is workloads[0] else None,
                 )

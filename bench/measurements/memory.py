@@ -1,4 +1,4 @@
-"""How much memory a large output costs the worker that serves it as a file."""
+"""The memory that a worker needs to deliver a large output."""
 
 from __future__ import annotations
 
@@ -18,30 +18,31 @@ from bench.spread import Spread
 MIB = 1024 * 1024
 PEAK, CURRENT = "VmHWM", "VmRSS"
 RESET_PEAK = "5"
+"""Value for /proc/PID/clear_refs that resets the peak."""
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryKind:
-    """How the file gets to the client, and how many MiB that may take."""
+    """How the file gets to the client, and the target in MiB."""
 
     how: str
     at_most: float
 
 
 async def memory(worker: BenchWorker, make: Make, mebibytes: int, rounds: int, kind: MemoryKind) -> Measurement:
-    """The worker's peak while it takes, hashes and delivers a file, above what it had before."""
+    """Return the worker's peak memory while it collects, hashes and delivers a file, above its previous memory."""
     added = []
     for _ in range(rounds):
         await asyncio.to_thread(Path(f"/proc/{worker.pid}/clear_refs").write_text, RESET_PEAK)
-        before = _memory(worker.pid, CURRENT)
+        memory_before = _memory(worker.pid, CURRENT)
         received = await _fetch(worker.url, make)
-        added.append(_memory(worker.pid, PEAK) - before)
+        added.append(_memory(worker.pid, PEAK) - memory_before)
         if received < mebibytes * 0.9 * MIB:
-            raise JobFailedError(f"{received} bytes came of a file of {mebibytes} MiB")
+            raise JobFailedError(f"only {received} bytes of a file of {mebibytes} MiB arrived")
     return Measurement(
-        what=f"memory added by an output of {mebibytes} MiB, {kind.how}",
-        here=f"{Spread.of(added).median:.1f} MiB",
-        against="-",
+        name=f"memory added by an output of {mebibytes} MiB, {kind.how}",
+        value=f"{Spread.of(added).median:.1f} MiB",
+        reference="-",
         measured=Spread.of(added),
         unit="MiB",
         at_most=kind.at_most,
@@ -49,7 +50,7 @@ async def memory(worker: BenchWorker, make: Make, mebibytes: int, rounds: int, k
 
 
 async def _fetch(url: str, make: Make) -> int:
-    """Run the job, stream its file away; how many bytes came."""
+    """Run a job, download its file and return the number of bytes."""
     body = orjson.dumps({"workflow": make(), "output_format": "url"})
     async with aiohttp.ClientSession(raise_for_status=True) as session:
         async with session.post(f"{url}/generate/sync", data=body) as answer:
@@ -59,6 +60,6 @@ async def _fetch(url: str, make: Make) -> int:
 
 
 def _memory(pid: int, field: str) -> float:
-    """MiB, from /proc."""
+    """Return a field of /proc/PID/status in MiB."""
     lines = Path(f"/proc/{pid}/status").read_text("utf-8").splitlines()
     return int(next(line for line in lines if line.startswith(field)).split()[1]) / 1024

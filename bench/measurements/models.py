@@ -1,4 +1,4 @@
-"""`python -m bench.measurements.models`: fetching models against one `curl`, on a link of 1 Gbit/s."""
+"""`python -m bench.measurements.models`: fetching models, compared with one `curl`, over a link of 1 Gbit/s."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ AT_LEAST = 0.90
 
 
 async def fetching(folder: Path, size_mib: int, files: int, rounds: int) -> Measurement:
-    """The same bytes both ways, in turns: one file by `curl`, `files` at once by `models fetch`, hashes included."""
+    """Fetch the same number of bytes by `curl` in one file and by `models fetch` in `files`, in turns."""
     curls, ours = [], []
     async with gigabit(folder) as port:
-        wanted = _make(folder, size_mib * MIB // files, files, port)
-        whole = folder / "whole"
-        _write(whole, size_mib * MIB)
-        for number in range(rounds):
-            curls.append(await _curl(f"http://127.0.0.1:{port}/{whole.name}", folder / "curled"))
-            ours.append(await _fetch(folder / f"models-{number}", wanted, port))
+        model_files = _make(folder, size_mib * MIB // files, files, port)
+        single_file = folder / "whole"
+        _write(single_file, size_mib * MIB)
+        for round_number in range(rounds):
+            curls.append(await _curl(f"http://127.0.0.1:{port}/{single_file.name}", folder / "curled"))
+            ours.append(await _fetch(folder / f"models-{round_number}", model_files, port))
     rate = size_mib * MIB * 8 / 1e9
     return Measurement(
-        what=f"models fetch, {files} files at once, {size_mib} MiB on a link of 1 Gbit/s, sha256 included",
-        here=f"{rate / Spread.of(ours).median:.3f} Gbit/s",
-        against=f"{rate / Spread.of(curls).median:.3f} Gbit/s (one curl)",
+        name=f"models fetch, {files} files at once, {size_mib} MiB on a link of 1 Gbit/s, sha256 included",
+        value=f"{rate / Spread.of(ours).median:.3f} Gbit/s",
+        reference=f"{rate / Spread.of(curls).median:.3f} Gbit/s (one curl)",
         measured=Spread.ratio(curls, ours),
         at_least=AT_LEAST,
     )
@@ -54,7 +54,7 @@ async def fetching(folder: Path, size_mib: int, files: int, rounds: int) -> Meas
 
 @asynccontextmanager
 async def gigabit(folder: Path) -> AsyncIterator[int]:
-    """The port of a file server on such a link."""
+    """Yield the port of a file server behind such a link."""
     server = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bench.servers.link", str(folder), str(GIGABIT)), stdout=asyncio.subprocess.PIPE
     )
@@ -68,16 +68,17 @@ async def gigabit(folder: Path) -> AsyncIterator[int]:
 
 
 def _make(folder: Path, size: int, files: int, port: int) -> list[ModelFile]:
-    made = []
+    """Write the model files and return them."""
+    model_files = []
     for number in range(files):
         name = f"model-{number}.safetensors"
         sha256 = _write(folder / name, size)
-        made.append(ModelFile(name, "checkpoints", f"http://127.0.0.1:{port}/{name}", size, sha256))
-    return made
+        model_files.append(ModelFile(name, "checkpoints", f"http://127.0.0.1:{port}/{name}", size, sha256))
+    return model_files
 
 
 def _write(path: Path, size: int) -> str:
-    """Random bytes; returns their sha256."""
+    """Write random bytes and return their sha256."""
     digest = hashlib.sha256()
     with path.open("wb") as file:
         for _ in range(size // MIB):
@@ -88,6 +89,7 @@ def _write(path: Path, size: int) -> str:
 
 
 async def _curl(url: str, target: Path) -> float:
+    """Return the seconds that `curl` takes."""
     started = time.perf_counter()
     process = await asyncio.create_subprocess_exec("curl", "--silent", "--fail", "--output", str(target), url)
     if await process.wait():
@@ -95,10 +97,11 @@ async def _curl(url: str, target: Path) -> float:
     return time.perf_counter() - started
 
 
-async def _fetch(root: Path, wanted: list[ModelFile], port: int) -> float:
+async def _fetch(root: Path, model_files: list[ModelFile], port: int) -> float:
+    """Return the seconds that `models fetch` takes, with hashing."""
     started = time.perf_counter()
     async with ModelFetcher(FetchSettings(allow=f"127.0.0.1:{port}"), ModelsFolder(root)) as fetcher:
-        outcomes = await fetcher.fetch_all(wanted)
+        outcomes = await fetcher.fetch_all(model_files)
     seconds = time.perf_counter() - started
     for outcome in outcomes:
         if outcome.error:
@@ -109,7 +112,7 @@ async def _fetch(root: Path, wanted: list[ModelFile], port: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class FetchRun(BenchRun):
-    """A run that has no engine in it."""
+    """A run without an engine."""
 
     @property
     def title(self) -> str:
@@ -118,15 +121,15 @@ class FetchRun(BenchRun):
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.measurements.models", description=__doc__)
-    parser.add_argument("--mib", type=int, default=512, help="bytes that are fetched each way in a round")
-    parser.add_argument("--files", type=int, default=4, help="how many files they are")
+    parser.add_argument("--mib", type=int, default=512, help="MiB that are fetched each way in a round")
+    parser.add_argument("--files", type=int, default=4, help="number of files")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", type=Path, default=Path("docs/benchmarks.md"), help="the document to write")
     options = parser.parse_args()
     started, load = datetime.now(UTC), machine.load()
     Path(".state").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bench-", dir=".state") as folder:
-        found = uvloop.run(fetching(Path(folder).resolve(), options.mib, options.files, options.rounds))
+        measurement = uvloop.run(fetching(Path(folder).resolve(), options.mib, options.files, options.rounds))
     facts = [
         *machine.facts(),
         ("load average", f"{load} before, {machine.load()} after"),
@@ -134,12 +137,21 @@ def main() -> None:
         ("when", f"{started:%Y-%m-%d %H:%M} UTC, took {(datetime.now(UTC) - started).seconds} s"),
         ("command", "`python -m bench.measurements.models`"),
     ]
-    before = options.out.read_text("utf-8") if options.out.exists() else ""
-    options.out.write_text(with_section(before, FetchRun("", [found], [], facts)), "utf-8")
+    document = options.out.read_text("utf-8") if options.out.exists() else ""
+    options.out.write_text(with_section(document, FetchRun("", [measurement], [], facts)), "utf-8")
     print(
-        "  ".join((found.what, found.here, found.against, found.measured.show(found.unit), found.target, found.verdict))
+        "  ".join(
+            (
+                measurement.name,
+                measurement.value,
+                measurement.reference,
+                measurement.measured.show(measurement.unit),
+                measurement.target,
+                measurement.verdict,
+            )
+        )
     )
-    sys.exit("missed" if found.missed else None)
+    sys.exit("missed" if measurement.missed else None)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How long the worker's event loop stands still while a job with a large file in its body is submitted and run."""
+"""Pauses of the worker's event loop while a job with a large file in its body is submitted and run."""
 
 from __future__ import annotations
 
@@ -20,29 +20,30 @@ TICK_S = 0.001
 
 
 async def pauses(engine: BenchEngine, folder: Path, rounds: int, at_most_s: float, mebibytes: int = 60) -> Measurement:
-    """The longest pause of each round, of a worker in this process; the client is a process of its own."""
-    shared = {} if engine.folder is None else {"comfyui_input": engine.folder / "input"}
-    settings = Settings.of(comfyui=engine.url, port=0, state=folder, **shared)
+    """Return the longest pause of each round. The worker runs in this process, and the client in its own."""
+    folders = {} if engine.folder is None else {"comfyui_input": engine.folder / "input"}
+    settings = Settings.of(comfyui=engine.url, port=0, state=folder, **folders)
     longest = []
     async with build(settings) as app:
         await app.ready()
-        await _sent(app.url, mebibytes, 1)
+        await _send_jobs(app.url, mebibytes, 1)
         for _ in range(rounds):
-            async with ticking() as gaps:
-                await _sent(app.url, mebibytes, 1)
+            async with measure_gaps() as gaps:
+                await _send_jobs(app.url, mebibytes, 1)
             longest.append((max(gaps) - TICK_S) * 1000)
-    found = Spread.of(longest)
+    spread = Spread.of(longest)
     return Measurement(
-        what=f"longest pause of the event loop while a job with {mebibytes} MiB of base64 is submitted",
-        here=f"{found.median:.1f} ms",
-        against="-",
-        measured=found,
+        name=f"longest pause of the event loop while a job with {mebibytes} MiB of base64 is submitted",
+        value=f"{spread.median:.1f} ms",
+        reference="-",
+        measured=spread,
         unit="ms",
         at_most=at_most_s * 1000,
     )
 
 
-async def _sent(url: str, mebibytes: int, times: int) -> None:
+async def _send_jobs(url: str, mebibytes: int, times: int) -> None:
+    """Send jobs from another process. Raises JobFailedError."""
     command = ("-m", "bench.servers.sender", url, str(mebibytes), str(times))
     process = await asyncio.create_subprocess_exec(sys.executable, *command)
     if await process.wait():
@@ -50,8 +51,8 @@ async def _sent(url: str, mebibytes: int, times: int) -> None:
 
 
 @asynccontextmanager
-async def ticking() -> AsyncIterator[list[float]]:
-    """Collect the seconds between two turns of a task that wants one every millisecond."""
+async def measure_gaps() -> AsyncIterator[list[float]]:
+    """Collect the seconds between two turns of a task that sleeps for a millisecond."""
     gaps: list[float] = []
 
     async def tick() -> None:

@@ -1,4 +1,4 @@
-"""How much processor time a job costs the worker's process: its ingress, its API and everything behind them."""
+"""The processor time of a job in the worker's process."""
 
 from __future__ import annotations
 
@@ -6,29 +6,31 @@ from pathlib import Path
 
 from bench.finding import Measurement
 from bench.prompts import Make
-from bench.rounds import Ask
+from bench.rounds import TimedClient
 from bench.spread import Spread
 
 
-async def processor_time(what: str, ask: Ask, pid: int, make: Make, rounds: int, jobs: int = 50) -> Measurement:
-    """Milliseconds a job, of all threads; jobs come one after the other."""
-    found = []
+async def processor_time(
+    client_name: str, run_job: TimedClient, pid: int, make: Make, rounds: int, jobs: int = 50
+) -> Measurement:
+    """Return the milliseconds of processor time of a job, over all threads. Jobs run one after the other."""
+    times_ms = []
     for _ in range(rounds):
-        before = _milliseconds(pid)
+        ms_before = _milliseconds(pid)
         for _ in range(jobs):
-            await ask(make())
-        found.append((_milliseconds(pid) - before) / jobs)
-    spread = Spread.of(found)
+            await run_job(make())
+        times_ms.append((_milliseconds(pid) - ms_before) / jobs)
+    spread = Spread.of(times_ms)
     return Measurement(
-        what=f"processor time of a job, {what}",
-        here=f"{spread.median:.2f} ms",
-        against="-",
+        name=f"processor time of a job, {client_name}",
+        value=f"{spread.median:.2f} ms",
+        reference="-",
         measured=spread,
         unit="ms",
     )
 
 
 def _milliseconds(pid: int) -> float:
-    """From the scheduler's own count, which is in nanoseconds."""
+    """Return the processor time of a process, from the scheduler's counters in nanoseconds."""
     tasks = Path(f"/proc/{pid}/task").iterdir()
     return sum(int((task / "schedstat").read_text("utf-8").split()[0]) for task in tasks) / 1e6

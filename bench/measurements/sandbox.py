@@ -1,6 +1,6 @@
-"""What the sandbox costs: the same worker with it and without it, each with an engine of its own that it starts.
+"""The cost of the sandbox: the same worker with and without it, each with its own engine.
 
-`python -m bench.measurements.sandbox COMFYUI` measures it alone; COMFYUI is a folder, or `embedded`.
+`python -m bench.measurements.sandbox COMFYUI` measures only this. COMFYUI is a folder, or `embedded`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bench import targets
 from bench.finding import Measurement
 from bench.measurements.latency import LatencyPair, latency
 from bench.prompts import Workload, flat_picture
-from bench.rounds import Ask
+from bench.rounds import TimedClient
 from bench.servers import served
 from bench.servers.processes import BenchEngine, worker
 
@@ -25,8 +25,8 @@ PAIR = LatencyPair(BOXED, OPEN, targets.SANDBOX)
 
 
 @asynccontextmanager
-async def workers(folder: Path, comfyui: str = "embedded") -> AsyncIterator[dict[str, Ask]]:
-    """Yield a worker for each of the two."""
+async def workers(folder: Path, comfyui: str = "embedded") -> AsyncIterator[dict[str, TimedClient]]:
+    """Yield a client of each worker."""
     engine, env = BenchEngine(comfyui, None), {"WORKER_COMFYUI_ARGS": "" if comfyui == "embedded" else "--cpu"}
     async with (
         served.open_session() as session,
@@ -35,15 +35,15 @@ async def workers(folder: Path, comfyui: str = "embedded") -> AsyncIterator[dict
     ):
         urls = {BOXED: boxed.url, OPEN: open_.url}
         yield {
-            name: served.kept(served.Peer(name, "native", f"{url}/generate/sync"), session)
+            name: served.kept_client(served.Peer(name, "native", f"{url}/generate/sync"), session)
             for name, url in urls.items()
         }
 
 
 async def sandbox(folder: Path, jobs: int, rounds: int, comfyui: str = "embedded") -> list[Measurement]:
-    """The medians of each round divided."""
-    async with workers(folder, comfyui) as asks:
-        return await latency(asks, [PAIR], [Workload("PNG of 2 KB", flat_picture, jobs)], rounds)
+    """Return the time of a job with the sandbox relative to one without it."""
+    async with workers(folder, comfyui) as clients:
+        return await latency(clients, [PAIR], [Workload("PNG of 2 KB", flat_picture, jobs)], rounds)
 
 
 def main() -> None:
@@ -51,12 +51,13 @@ def main() -> None:
     parser.add_argument("comfyui")
     parser.add_argument("--jobs", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=31)
-    given = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        for found in asyncio.run(sandbox(Path(folder), given.jobs, given.rounds, given.comfyui)):
-            spread = found.measured
+        for measurement in asyncio.run(sandbox(Path(folder), options.jobs, options.rounds, options.comfyui)):
+            spread = measurement.measured
             quartiles = f"{spread.low:.3f} to {spread.high:.3f}"
-            print(f"{found.what}: {found.here} against {found.against}: x {spread.median:.3f} ({quartiles})")
+            compared = f"{measurement.value} against {measurement.reference}"
+            print(f"{measurement.name}: {compared}: x {spread.median:.3f} ({quartiles})")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`python -m bench.measurements.validation`: how long a workflow of 100 nodes is checked, its catalog in memory."""
+"""`python -m bench.measurements.validation`: the time to check a workflow of 100 nodes, with its catalog in memory."""
 
 from __future__ import annotations
 
@@ -23,20 +23,21 @@ AT_MOST_MS = 5.0
 
 
 def workflow(nodes: int) -> Prompt:
-    """A shipped workflow beside itself, until there are so many nodes."""
-    one = parse_prompt(orjson.loads(WORKFLOW.read_bytes()))
-    many: Prompt = {}
-    for copy in range(nodes // len(one) + 1):
-        for node_id, node in one.items():
+    """Return copies of a shipped workflow in one prompt, with at least this number of nodes."""
+    shipped = parse_prompt(orjson.loads(WORKFLOW.read_bytes()))
+    copies: Prompt = {}
+    for copy in range(nodes // len(shipped) + 1):
+        for node_id, node in shipped.items():
             inputs = {
                 name: [f"{copy}:{value[0]}", value[1]] if is_link(value) and isinstance(value, list) else value
                 for name, value in node["inputs"].items()
             }
-            many[f"{copy}:{node_id}"] = {**node, "inputs": inputs}
-    return many
+            copies[f"{copy}:{node_id}"] = {**node, "inputs": inputs}
+    return copies
 
 
-def measured(what: str, prompt: Prompt, rounds: int) -> Measurement:
+def measure(name: str, prompt: Prompt, rounds: int) -> Measurement:
+    """Return the milliseconds of a check, scaled to 100 nodes."""
     catalog, files = Catalog.bundled(), AssumeFiles()
     problems = len(check(prompt, catalog, files).problems)
     times = []
@@ -45,23 +46,33 @@ def measured(what: str, prompt: Prompt, rounds: int) -> Measurement:
         started = time.perf_counter()
         check(prompt, catalog, files)
         times.append((time.perf_counter() - started) * 1000 / len(prompt) * NODES)
-    here = f"{len(prompt)} nodes, {problems} problems"
-    return Measurement(f"{what}, a check for 100 nodes", here, "-", Spread.of(times), "ms", at_most=AT_MOST_MS)
+    value = f"{len(prompt)} nodes, {problems} problems"
+    return Measurement(f"{name}, a check for 100 nodes", value, "-", Spread.of(times), "ms", at_most=AT_MOST_MS)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.measurements.validation", description=__doc__)
     parser.add_argument("--rounds", type=int, default=200)
     rounds = parser.parse_args().rounds
-    good = workflow(NODES)
-    found = [measured("a workflow that is right", good, rounds)]
-    for node in good.values():
+    valid_prompt = workflow(NODES)
+    measurements = [measure("a workflow that is right", valid_prompt, rounds)]
+    for node in valid_prompt.values():
         if "steps" in node["inputs"]:
             node["inputs"]["steps"] = -1
-    found.append(measured("one with a fault in every group", good, rounds))
-    for one in found:
-        print("  ".join((one.what, one.here, one.measured.show(one.unit), one.target, one.verdict)))
-    sys.exit("missed" if any(one.missed for one in found) else None)
+    measurements.append(measure("one with a fault in every group", valid_prompt, rounds))
+    for measurement in measurements:
+        print(
+            "  ".join(
+                (
+                    measurement.name,
+                    measurement.value,
+                    measurement.measured.show(measurement.unit),
+                    measurement.target,
+                    measurement.verdict,
+                )
+            )
+        )
+    sys.exit("missed" if any(measurement.missed for measurement in measurements) else None)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A bucket of its own process, on moto's server: S3 as boto3 speaks it."""
+"""An S3 bucket in its own process, on moto's server."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from bench.servers.processes import answering, running
+from bench.servers.processes import running, wait_until_ready
 from worker.engine.process.free_port import free_port
 
 NAME, KEY_ID, SECRET = "bench", "bench", "bench-secret"
@@ -16,12 +16,12 @@ NAME, KEY_ID, SECRET = "bench", "bench", "bench-secret"
 
 @asynccontextmanager
 async def bucket(folder: Path) -> AsyncIterator[dict[str, str]]:
-    """The settings of a worker that delivers into it."""
+    """Yield the settings of a worker that delivers into the bucket."""
     port = free_port()
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     async with running(command, folder / "moto.log") as started:
         url = f"http://127.0.0.1:{port}"
-        await answering(f"{url}/moto-api/", started)
+        await wait_until_ready(f"{url}/moto-api/", started)
         await asyncio.to_thread(_create, url)
         yield {
             "WORKER_S3_BUCKET": NAME,
@@ -32,6 +32,7 @@ async def bucket(folder: Path) -> AsyncIterator[dict[str, str]]:
 
 
 def _create(url: str) -> None:
+    """Create the bucket."""
     import boto3
 
     client = boto3.client(

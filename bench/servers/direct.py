@@ -1,4 +1,4 @@
-"""ComfyUI asked directly, as a careful client of its own does: post, hear the end, read the history, get the files."""
+"""A client of ComfyUI itself: it posts a prompt, waits for the end, reads the history and downloads the files."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from typing import Any, Self
 import aiohttp
 import orjson
 
-from bench.rounds import Ask
+from bench.rounds import TimedClient
 from worker.workflow.prompt import Prompt
 
 
 class JobFailedError(Exception):
-    """A job of the benchmark went wrong; nothing that was measured counts."""
+    """A job of the benchmark failed, so no measurement of the run counts."""
 
 
 class DirectClient:
-    """One session and one WebSocket, for as many jobs as there are."""
+    """One session and one WebSocket for any number of jobs."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -44,14 +44,14 @@ class DirectClient:
         await self._session.close()
 
     async def run(self, prompt: Prompt) -> list[bytes]:
-        """The files of a job."""
+        """Run a job and return its files."""
         prompt_id = await self.finish(prompt)
         outputs = (await self._get_json(f"/history/{prompt_id}"))[prompt_id]["outputs"]
         files = [file for output in outputs.values() for file in output.get("images", ())]
         return [await self._view(file) for file in files]
 
     async def finish(self, prompt: Prompt) -> str:
-        """Run a job and leave its files where they are; its prompt id."""
+        """Run a job and return its prompt id, without downloading its files."""
         prompt_id = str(uuid.uuid4())
         end = self._ends[prompt_id] = asyncio.get_running_loop().create_future()
         body = orjson.dumps({"prompt": prompt, "prompt_id": prompt_id, "client_id": self._client_id})
@@ -61,12 +61,13 @@ class DirectClient:
         return prompt_id
 
     async def _listen(self) -> None:
+        """Complete the futures of prompts that have ended."""
         async for message in self._socket:
             if message.type is not aiohttp.WSMsgType.TEXT:
                 continue
             frame = orjson.loads(message.data)
             data = frame["data"]
-            if frame["type"] == "execution_error":  # and after that the same end as of any other run
+            if frame["type"] == "execution_error":  # followed by the same end as for any other run
                 self._ends.pop(data["prompt_id"]).set_exception(JobFailedError(data["exception_message"]))
             elif frame["type"] == "executing" and data["node"] is None and data["prompt_id"] in self._ends:
                 self._ends.pop(data["prompt_id"]).set_result(None)
@@ -81,27 +82,30 @@ class DirectClient:
             return orjson.loads(await answer.read())
 
 
-def warm(client: DirectClient) -> Ask:
-    async def ask(prompt: Prompt) -> float:
+def warm_client(client: DirectClient) -> TimedClient:
+    """Return a client that keeps its connections."""
+
+    async def run_job(prompt: Prompt) -> float:
         started = time.perf_counter()
         _check(await client.run(prompt))
         return time.perf_counter() - started
 
-    return ask
+    return run_job
 
 
-def fresh(url: str) -> Ask:
-    """A client of its own for each job; leaving is not counted."""
+def fresh_client(url: str) -> TimedClient:
+    """Return a client that opens its connections for each job. Closing them is not measured."""
 
-    async def ask(prompt: Prompt) -> float:
+    async def run_job(prompt: Prompt) -> float:
         started = time.perf_counter()
         async with DirectClient(url) as client:
             _check(await client.run(prompt))
             return time.perf_counter() - started
 
-    return ask
+    return run_job
 
 
 def _check(files: list[bytes]) -> None:
+    """Raise JobFailedError without files."""
     if not files or not all(files):
-        raise JobFailedError("ComfyUI made no picture")
+        raise JobFailedError("ComfyUI made no image")

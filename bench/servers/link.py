@@ -1,8 +1,8 @@
-"""A file server on a link of a fixed rate: a process of its own that all its connections share.
+"""A file server behind a link of a fixed rate, which all its connections share.
 
     python -m bench.servers.link FOLDER BYTES_PER_S
 
-Says its port on the first line. Files are sent by the kernel, so that the server takes next to no processor.
+It prints its port on the first line. The kernel sends the files, so that the server needs hardly any processor time.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from pathlib import Path
 
 PIECE = 256 * 1024
 AHEAD_S = 0.02
-"""How much may be sent at once after a pause: a link's own buffer."""
+"""Seconds of data that may be sent at once after a pause, like the buffer of a real link."""
 REQUEST = re.compile(rb"GET /([\w.-]+) HTTP/1\.1\r\n")
 
 
 class SlowLink:
-    """Pieces of all connections, one after the other, at the link's rate."""
+    """A link of a fixed rate that all connections share."""
 
     def __init__(self, bytes_per_s: float) -> None:
         self._rate = bytes_per_s
         self._free_at = 0.0
 
     async def pass_through(self, size: int) -> None:
-        """Wait until this much has gone through."""
+        """Wait until this number of bytes has passed."""
         now = time.monotonic()
         self._free_at = max(self._free_at, now - AHEAD_S) + size / self._rate
         if self._free_at > now:
@@ -36,6 +36,7 @@ class SlowLink:
 
 
 async def serve(folder: Path, bytes_per_s: float) -> None:
+    """Serve the folder until the process ends."""
     link = SlowLink(bytes_per_s)
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -54,6 +55,7 @@ async def serve(folder: Path, bytes_per_s: float) -> None:
 
 
 async def _send(path: Path, writer: asyncio.StreamWriter, link: SlowLink) -> None:
+    """Send a file in pieces at the link's rate."""
     loop = asyncio.get_running_loop()
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size

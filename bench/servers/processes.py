@@ -1,4 +1,4 @@
-"""The engine and the workers that are measured, each a process of its own."""
+"""The engine and the workers that are measured, each in its own process."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from worker.engine.process.free_port import free_port
 from worker.engine.process.launch import embedded_command
 
 START_S = 60.0
-KNOCK_S = 0.05
+POLL_S = 0.05
 
 
 class NotStartedError(Exception):
-    """What was to be measured does not run."""
+    """A process of the benchmark did not start."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunningProcess:
-    """A process and the file that it writes its log to."""
+    """A process and its log file."""
 
     process: Process
     log: Path
 
     def check(self) -> None:
-        """Raises NotStartedError, with its last words, when it has ended."""
+        """Raise NotStartedError with the end of the log when the process has ended."""
         if self.process.returncode is not None:
             raise NotStartedError(self.log.read_text("utf-8", "replace")[-2000:])
 
 
 @dataclass(frozen=True, slots=True)
 class BenchEngine:
-    """A ComfyUI, and its folders where this machine has them."""
+    """A ComfyUI, and the folder with its input and output folders if this machine has it."""
 
     url: str
     folder: Path | None
@@ -55,12 +55,12 @@ class BenchWorker:
 
 @asynccontextmanager
 async def embedded_engine(folder: Path) -> AsyncIterator[BenchEngine]:
-    """The embedded engine, with its folders inside `folder`."""
+    """Run the embedded engine, with its folders inside `folder`."""
     port = free_port()
     base = folder / "engine"
     async with running(embedded_command(base, port), folder / "engine.log") as started:
         url = f"http://127.0.0.1:{port}"
-        await answering(f"{url}/prompt", started)
+        await wait_until_ready(f"{url}/prompt", started)
         yield BenchEngine(url, base)
 
 
@@ -72,18 +72,18 @@ async def worker(
     arguments: Sequence[str] = ("serve",),
     env: Mapping[str, str] | None = None,
 ) -> AsyncIterator[BenchWorker]:
-    """`comfy-worker serve` in front of the engine, connected; `folder` is its state and its log."""
+    """Run `comfy-worker serve` in front of the engine until the context ends. `folder` has its state and log."""
     port = free_port()
     command = [sys.executable, "-m", module, *arguments]
     settings = {**worker_env(engine, folder, port), **(env or {})}
     async with running(command, folder / "worker.log", settings) as started:
         url = f"http://127.0.0.1:{port}"
-        await answering(f"{url}/ready", started)
+        await wait_until_ready(f"{url}/ready", started)
         yield BenchWorker(url, started.process.pid)
 
 
 def worker_env(engine: BenchEngine, folder: Path, port: int) -> dict[str, str]:
-    """Its settings: the engine's folders shared, as in the container."""
+    """Return the worker's settings. Engine and worker share the engine's folders, as in the image."""
     shared = (
         {}
         if engine.folder is None
@@ -105,7 +105,7 @@ def worker_env(engine: BenchEngine, folder: Path, port: int) -> dict[str, str]:
 async def running(
     command: Sequence[str], log: Path, env: Mapping[str, str] | None = None
 ) -> AsyncIterator[RunningProcess]:
-    """A process, its output in `log`; ended with the context."""
+    """Run a process until the context ends, with its output in `log`."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as sink:
         process = await asyncio.create_subprocess_exec(
@@ -119,8 +119,8 @@ async def running(
         await process.wait()
 
 
-async def answering(url: str, started: RunningProcess) -> None:
-    """Knock until the answer is 200. Raises TimeoutError, NotStartedError."""
+async def wait_until_ready(url: str, started: RunningProcess) -> None:
+    """Wait until a URL returns 200. Raises TimeoutError and NotStartedError."""
     async with asyncio.timeout(START_S), aiohttp.ClientSession() as session:
         while True:
             started.check()
@@ -130,4 +130,4 @@ async def answering(url: str, started: RunningProcess) -> None:
                         return
             except aiohttp.ClientConnectionError:
                 pass
-            await asyncio.sleep(KNOCK_S)
+            await asyncio.sleep(POLL_S)

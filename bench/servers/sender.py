@@ -1,4 +1,4 @@
-"""`python -m bench.servers.sender URL MIB TIMES`: posts jobs with one large file in base64, in a process of its own."""
+"""`python -m bench.servers.sender URL MIB TIMES`: posts jobs with one large file in base64, from its own process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MIB = 1024 * 1024
 
 
 async def send(url: str, mebibytes: int, times: int) -> None:
-    """Post one job after the other. `mebibytes` is the size of the base64. Raises JobFailedError."""
+    """Post jobs one after the other. `mebibytes` is the size of the base64. Raises JobFailedError."""
     text = base64.b64encode(os.urandom(mebibytes * MIB * 3 // 4)).decode()
     async with open_session() as session:
         for _ in range(times):

@@ -1,4 +1,4 @@
-"""Servers in front of a ComfyUI, asked for a picture in base64 or as a file, each in the words it knows."""
+"""Clients of servers in front of a ComfyUI, each in the server's own dialect."""
 
 from __future__ import annotations
 
@@ -12,33 +12,37 @@ from typing import Any
 import aiohttp
 import orjson
 
-from bench.rounds import Ask
+from bench.rounds import TimedClient
 from bench.servers.direct import JobFailedError
 from worker.workflow.prompt import Prompt
 
 
 @dataclass(frozen=True, slots=True)
 class PeerDialect:
-    """How to ask for a prompt, and where the answer has its pictures (base64); None: the answer is the picture."""
+    """The request body for a prompt, and the base64 images in the response.
+
+    None means that the response is the image.
+    """
 
     body: Callable[[Prompt], object]
-    pictures: Callable[[Any], Iterable[str]] | None
+    images: Callable[[Any], Iterable[str]] | None
 
     @property
     def accept(self) -> str:
-        return "application/json" if self.pictures else "image/*"
+        """Value of the Accept header."""
+        return "application/json" if self.images else "image/*"
 
     def take(self, answer: bytes) -> None:
-        """Have the picture's bytes in hand. Raises JobFailedError."""
-        if self.pictures:
+        """Decode the image of a response. Raises JobFailedError."""
+        if self.images:
             self.decode(orjson.loads(answer))
         elif not answer:
-            raise JobFailedError("the answer is empty")
+            raise JobFailedError("the response is empty")
 
     def decode(self, answer: Any) -> None:  # noqa: ANN401 - JSON
-        """Take the bytes out, as whoever wants a picture has to. Raises JobFailedError."""
+        """Decode the base64 images of a JSON response. Raises JobFailedError."""
         try:
-            files = [base64.b64decode(text) for text in (self.pictures or list)(answer)]
+            files = [base64.b64decode(text) for text in (self.images or list)(answer)]
         except (KeyError, TypeError) as error:
             raise JobFailedError(str(answer)[:300]) from error
         if not files or not all(files):
@@ -71,7 +75,7 @@ DIALECTS = {
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A server: its name in the tables, the key of its dialect, and the URL that takes a job."""
+    """A server: its name in the tables, the name of its dialect and the URL for jobs."""
 
     name: str
     dialect: str
@@ -79,44 +83,45 @@ class Peer:
 
     @classmethod
     def read(cls, text: str) -> Peer:
-        """From NAME=DIALECT=URL. Raises ValueError."""
+        """Return the peer of `NAME=DIALECT=URL`. Raises ValueError."""
         name, dialect, url = text.split("=", 2)
         if dialect not in DIALECTS:
-            raise ValueError(f"{dialect!r} is none of {', '.join(DIALECTS)}")
+            raise ValueError(f"the dialect {dialect!r} is none of {', '.join(DIALECTS)}")
         return cls(name, dialect, url)
 
-    async def ask(self, session: aiohttp.ClientSession, prompt: Prompt) -> None:
+    async def run_job(self, session: aiohttp.ClientSession, prompt: Prompt) -> None:
+        """Run a job. Raises JobFailedError."""
         dialect = DIALECTS[self.dialect]
         body = orjson.dumps(dialect.body(prompt))
         headers = {"Content-Type": "application/json", "Accept": dialect.accept}
         async with session.post(self.url, data=body, headers=headers) as answer:
             text = await answer.read()
             if answer.status != 200:
-                raise JobFailedError(f"{self.name} answers {answer.status}: {text[:300]!r}")
+                raise JobFailedError(f"{self.name} returned {answer.status}: {text[:300]!r}")
             dialect.take(text)
 
 
-def kept(peer: Peer, session: aiohttp.ClientSession) -> Ask:
-    """Every job over the same connection."""
+def kept_client(peer: Peer, session: aiohttp.ClientSession) -> TimedClient:
+    """Return a client that keeps its connection."""
 
-    async def ask(prompt: Prompt) -> float:
+    async def run_job(prompt: Prompt) -> float:
         started = time.perf_counter()
-        await peer.ask(session, prompt)
+        await peer.run_job(session, prompt)
         return time.perf_counter() - started
 
-    return ask
+    return run_job
 
 
-def fresh(peer: Peer) -> Ask:
-    """A connection of its own for each job; leaving is not counted."""
+def new_client(peer: Peer) -> TimedClient:
+    """Return a client with a new connection for each job. Closing it is not measured."""
 
-    async def ask(prompt: Prompt) -> float:
+    async def run_job(prompt: Prompt) -> float:
         started = time.perf_counter()
         async with open_session() as session:
-            await peer.ask(session, prompt)
+            await peer.run_job(session, prompt)
             return time.perf_counter() - started
 
-    return ask
+    return run_job
 
 
 def open_session() -> aiohttp.ClientSession:

@@ -1,4 +1,4 @@
-"""`python -m bench.servers.slow_worker`: a worker whose outputs take a second each to deliver."""
+"""`python -m bench.servers.slow_worker`: a worker that takes a second to deliver each output."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DELIVERY_S = 1.0
 
 
 class SlowStorage:
-    """Local storage at the end of a slow line."""
+    """Local storage that takes DELIVERY_S for each output."""
 
     external = LocalStorage.external
 
@@ -30,7 +30,7 @@ class SlowStorage:
 
 
 async def serve() -> None:
-    """Until SIGTERM."""
+    """Run the worker until SIGTERM."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with build(Settings.from_env(), storage=SlowStorage()):

@@ -51,6 +51,7 @@ class ChangedResponse:
     headers: Mapping[str, str] | None = None
 
     async def __call__(self, request: web.Request, original: OriginalResponse) -> web.StreamResponse:
+        """Return the changed response."""
         body, headers = self.change(original.body), {**original.headers, **(self.headers or {})}
         return web.Response(body=body, status=self.status or original.status, headers=headers)
 
@@ -78,6 +79,7 @@ class SlowResponse:
     max_bytes: int = 4096
 
     async def __call__(self, request: web.Request, original: OriginalResponse) -> web.StreamResponse:
+        """Send the response slowly."""
         response = web.StreamResponse(status=original.status, headers=original.headers)
         await response.prepare(request)
         with suppress(ConnectionError):
@@ -96,6 +98,7 @@ class TruncatedResponse:
     fraction: float = 0.5
 
     async def __call__(self, request: web.Request, original: OriginalResponse) -> web.StreamResponse:
+        """Send a part of the body and close the connection."""
         response = web.StreamResponse(status=original.status, headers=original.headers)
         response.content_length = len(original.body) + 1
         await response.prepare(request)
@@ -114,6 +117,7 @@ class EndlessResponse:
     pause_s: float = 0.0
 
     async def __call__(self, request: web.Request, original: OriginalResponse) -> web.StreamResponse:
+        """Send the body until the client closes the connection."""
         response = web.StreamResponse(status=original.status, headers=original.headers)
         await response.prepare(request)
         with suppress(ConnectionError):
@@ -142,11 +146,11 @@ KINDS: Mapping[str, ResponseFault] = {
     "not found": other_body(b"{}", status=404),
     "teapot": other_body(b"{}", status=418),
     "error": other_body(b'{"error": "no"}', status=500),
-    "nothing to say": ChangedResponse(lambda _: b"", 204),
+    "no content": ChangedResponse(lambda _: b"", 204),
     "redirect to itself": redirect("?"),
-    "redirect to nobody": redirect("http://127.0.0.1:9/"),
+    "redirect to a closed port": redirect("http://127.0.0.1:9/"),
     "redirect to a file": redirect("file:///etc/passwd"),
-    "redirect without a place": redirect(""),
+    "redirect without a location": redirect(""),
     "cut": TruncatedResponse(),
     "cut before the body": TruncatedResponse(0.0),
     "in pieces": SlowResponse(),
@@ -171,7 +175,7 @@ class FaultProxy:
     async def __aenter__(self) -> Self:
         self._http = aiohttp.ClientSession(auto_decompress=False, connector=aiohttp.TCPConnector(limit=0))
         app = web.Application(client_max_size=1 << 40)
-        app.router.add_route("*", "/{path:.*}", self._relay)
+        app.router.add_route("*", "/{path:.*}", self._forward)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
@@ -201,10 +205,10 @@ class FaultProxy:
             with suppress(ConnectionError):
                 await _send(socket, frame)
 
-    async def _relay(self, request: web.Request) -> web.StreamResponse:
+    async def _forward(self, request: web.Request) -> web.StreamResponse:
         """Forward a request and return the response, or its replacement."""
         if request.headers.get("Upgrade", "").lower() == "websocket":
-            return await self._relay_websocket(request)
+            return await self._forward_websocket(request)
         headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP}
         url, body = self._target + request.raw_path, await request.read()
         async with self._http.request(
@@ -218,7 +222,7 @@ class FaultProxy:
         self.garbled += 1
         return await fault(request, original)
 
-    async def _relay_websocket(self, request: web.Request) -> web.StreamResponse:
+    async def _forward_websocket(self, request: web.Request) -> web.StreamResponse:
         """Forward the frames of a WebSocket in both directions."""
         client_socket = web.WebSocketResponse(max_msg_size=0)
         async with self._http.ws_connect(self._target + request.raw_path, max_msg_size=0) as server_socket:

@@ -1,4 +1,4 @@
-"""From times to verdicts and to the document; nothing is measured here."""
+"""Tests of the figures and the document of the benchmark, without measuring anything."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ ONE = Spread.of([1.0])
 
 
 def test_a_ratio_is_taken_round_by_round() -> None:
-    """A slow round is slow for both: the median of the ratios, not the ratio of the medians."""
+    """`Spread.ratio` returns the median of the rounds' ratios, not the ratio of the medians."""
     assert Spread.ratio([2.0, 20.0, 3.0], [1.0, 10.0, 1.0]) == Spread(2.0, 2.0, 2.5)
 
 
 def test_a_target_is_missed_by_the_median() -> None:
-    """One bad round doesn't miss a target, the middle one does; without a target nothing is missed."""
+    """A target is missed when the median misses it, and nothing is missed without a target."""
     above = Spread(1.2, 1.0, 1.3)
     assert Measurement("", "", "", above, at_most=1.1).missed
     assert not Measurement("", "", "", above, at_most=1.2).missed
@@ -28,7 +28,7 @@ def test_a_target_is_missed_by_the_median() -> None:
 
 
 def test_a_target_for_the_lower_quartile() -> None:
-    """A quarter of the rounds may be worse than it, and no more."""
+    """A target for the lower quartile is missed when more than a quarter of the rounds is worse."""
     spread = Spread.of([0.5, 0.9, 1.0, 1.1, 1.2])
     assert (spread.low, spread.median, spread.high) == (0.9, 1.0, 1.1)
     assert not Measurement("", "", "", spread, at_least=1.0, quartile_at_least=0.9).missed
@@ -41,7 +41,7 @@ def run_of(engine: str, what: str) -> BenchRun:
 
 
 def test_a_run_replaces_only_the_section_of_its_engine() -> None:
-    """What was measured before another engine stays in the document, once."""
+    """A run replaces the earlier section of its engine and leaves the sections of other engines."""
     document = with_section("", run_of("the embedded engine", "first"))
     document = with_section(document, run_of("ComfyUI 0.33.0", "real"))
     document = with_section(document, run_of("the embedded engine", "second"))
@@ -55,7 +55,7 @@ def test_a_run_replaces_only_the_section_of_its_engine() -> None:
 
 
 def test_a_peer_is_named_with_its_dialect() -> None:
-    """NAME=DIALECT=URL, where the URL may have equals signs of its own; an unknown dialect is refused."""
+    """`Peer.read` accepts NAME=DIALECT=URL with equals signs in the URL, and rejects an unknown dialect."""
     assert Peer.read("salad=salad=http://h/prompt?a=b") == Peer("salad", "salad", "http://h/prompt?a=b")
     with pytest.raises(ValueError, match="soap"):
         Peer.read("x=soap=http://h")
@@ -70,8 +70,8 @@ def test_a_peer_is_named_with_its_dialect() -> None:
         ("salad", {"images": ["QQ=="]}),
     ],
 )
-def test_an_answer_without_a_picture_counts_for_nothing(dialect: str, answer: dict) -> None:
-    """Pictures are found in each dialect's answer; a server that answers 200 and has none fails the run."""
+def test_a_response_without_an_image_is_an_error(dialect: str, answer: dict) -> None:
+    """Each dialect finds the images in a response, and raises JobFailedError when there are none."""
     DIALECTS[dialect].decode(answer)
     for nothing in ({}, {"outputs": [], "output": [], "images": []}, {"error": "no"}):
         with pytest.raises(JobFailedError):

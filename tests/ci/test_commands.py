@@ -10,7 +10,7 @@ import pytest
 
 from tests.ci.workflows import ROOT, scripts
 from tests.cli.terminal import cli
-from worker.cli.root import COMMANDS
+from worker.cli.command_table import COMMANDS
 
 MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
 SCRIPTS = [text for _, text in scripts()]

@@ -1,8 +1,7 @@
-"""`comfy-worker` without the time that its imports take: one process has made them, and each call is a fork of it.
+"""`comfy-worker` without the time of its imports: one process imports everything, and each call is a fork of it.
 
-A call is still a process, with its own arguments, environment, folder, streams, logging, signals and exit code. What it
-does not show is the start of Python and what a module does when it is imported: `command` in `terminal.py` is for the
-tests that need that.
+A call is still a process with its own arguments, environment, folder, streams, logging, signals and exit code. It does
+not test the start of Python and the import of modules. `command` in `terminal.py` is for tests that need these.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ PIECE = 65536
 
 
 class Forks:
-    """The process that has everything imported, seen from the tests."""
+    """The process that has imported everything."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self._control, theirs = socket.socketpair()
@@ -53,7 +52,7 @@ class Forks:
     def run(
         self, arguments: Sequence[str], cwd: Path, env: Mapping[str, str], timeout: float
     ) -> subprocess.CompletedProcess[str]:
-        """Run the command to its end. Raises subprocess.TimeoutExpired, and then it has been killed."""
+        """Run the command and return its result. Raises subprocess.TimeoutExpired after killing it."""
         request = json.dumps({"arguments": arguments, "cwd": str(cwd), "env": dict(env)}) + "\n"
         report, theirs = socket.socketpair()
         with report, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
@@ -68,8 +67,8 @@ class Forks:
                 except TimeoutError:
                     os.kill(pid, signal.SIGKILL)
                     raise subprocess.TimeoutExpired(arguments, timeout) from None
-            said = [_text(stream) for stream in (out, err)]
-        return subprocess.CompletedProcess(arguments, code, *said)
+            outputs = [_text(stream) for stream in (out, err)]
+        return subprocess.CompletedProcess(arguments, code, *outputs)
 
 
 def _text(stream: Any) -> str:
@@ -79,16 +78,16 @@ def _text(stream: Any) -> str:
 
 @cache
 def forks() -> Forks:
-    """One for each process that runs tests; ended with it. What it imports must find no setting of this machine's."""
+    """Return the forking process of this test process, without the settings of this machine."""
     from tests.cli.terminal import environment
 
-    made = Forks(environment())
-    atexit.register(made.close)
-    return made
+    parent = Forks(environment())
+    atexit.register(parent.close)
+    return parent
 
 
 def serve(control: socket.socket) -> dict[str, Any] | None:
-    """Fork for each request. Return it in the process that has to carry it out, and None in this one at the end."""
+    """Fork for each request. Return the request in the new process, and None in this process at the end."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
         message, streams, _, _ = socket.recv_fds(control, PIECE, 3)
@@ -98,17 +97,17 @@ def serve(control: socket.socket) -> dict[str, Any] | None:
             message += control.recv(PIECE)
         if os.fork() == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            return _beside(json.loads(message), *streams)
+            return _fork_command(json.loads(message), *streams)
         for stream in streams:
             os.close(stream)
 
 
-def _beside(request: dict[str, Any], out: int, err: int, report: int) -> dict[str, Any]:
-    """Wait for the command and report its process id and its exit code; the command itself is where this returns."""
+def _fork_command(request: dict[str, Any], out: int, err: int, report: int) -> dict[str, Any]:
+    """Fork once more: the parent reports process id and exit code, and the child returns to run the command."""
     if pid := os.fork():
         os.write(report, f"{pid}\n".encode())
         _, status = os.waitpid(pid, 0)
-        with suppress(BrokenPipeError):  # the test has given the command up
+        with suppress(BrokenPipeError):  # the test has stopped waiting
             os.write(report, f"{os.waitstatus_to_exitcode(status)}\n".encode())
         os._exit(0)
     os.dup2(out, 1)
@@ -118,8 +117,8 @@ def _beside(request: dict[str, Any], out: int, err: int, report: int) -> dict[st
     return request
 
 
-def become(request: dict[str, Any]) -> None:
-    """Be the process that was asked for."""
+def set_up_process(request: dict[str, Any]) -> None:
+    """Set the folder, environment and arguments of this process to those of the request."""
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["env"])
@@ -127,7 +126,7 @@ def become(request: dict[str, Any]) -> None:
 
 
 def exit_code(command: Callable[[], None]) -> int:
-    """What Python would make of the way in which the command ends."""
+    """Run the command and return the exit code that Python would return for it."""
     try:
         command()
     except SystemExit as end:
@@ -142,7 +141,7 @@ def exit_code(command: Callable[[], None]) -> int:
 
 
 def leave(code: int) -> NoReturn:
-    """End as a fork of `multiprocessing` does: taking the modules apart would take longer than most commands."""
+    """End the process without the cleanup of modules, which takes longer than most commands."""
     threading._shutdown()
     atexit._run_exitfuncs()
     sys.stdout.flush()
@@ -151,7 +150,7 @@ def leave(code: int) -> NoReturn:
 
 
 def import_everything() -> None:
-    """All of the worker, and what its commands import when they are called."""
+    """Import all of the worker, and the packages that its commands import when they run."""
     import worker
 
     for module in pkgutil.walk_packages(worker.__path__, "worker."):
@@ -173,7 +172,7 @@ def main() -> None:
         import_everything()
         request = serve(control)
     if request is not None:
-        become(request)
+        set_up_process(request)
         leave(exit_code(command))
 
 

@@ -1,4 +1,4 @@
-"""The real command in a process of its own, as a person would call it."""
+"""The real command in a process of its own."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ WORKFLOWS = ROOT / "workflows"
 FOREIGN = ("WORKER_", "VAST_", "GITHUB_ACTIONS", "FORCE_COLOR", "PY_COLORS", "NO_COLOR")
 
 
-def environment(**given: str) -> dict[str, str]:
-    """Without any setting of the machine's own, nor what makes a pipe look like a terminal."""
+def environment(**variables: str) -> dict[str, str]:
+    """Return this process's environment without settings and without variables that force colours, plus `variables`."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
-    return {**kept, "COLUMNS": "100", **given}
+    return {**kept, "COLUMNS": "100", **variables}
 
 
 def cli(*arguments: object, cwd: Path, timeout: float = 25, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run `comfy-worker` to its end in a process that has its imports behind it; never with a traceback."""
+    """Run `comfy-worker` in a fork of a process that has imported it. Fails if it prints a traceback."""
     return _clean(forks().run([*map(str, arguments)], cwd, environment(**env), timeout))
 
 
 def command(*arguments: object, cwd: Path, timeout: float = 25, **env: str) -> subprocess.CompletedProcess[str]:
-    """The same from the start of Python on."""
+    """Run `comfy-worker` in a new Python process. Fails if it prints a traceback."""
     return _clean(
         subprocess.run(
             [sys.executable, "-m", "worker", *map(str, arguments)],
@@ -42,6 +42,6 @@ def command(*arguments: object, cwd: Path, timeout: float = 25, **env: str) -> s
 
 
 def _clean(done: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[str]:
-    """What it wrote is text, and no traceback."""
+    """Check that the output has no traceback."""
     assert "Traceback" not in done.stderr + done.stdout, done.stderr
     return done

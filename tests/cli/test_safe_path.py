@@ -1,4 +1,4 @@
-"""Files in the current folder that have the name of a package: no process of the worker imports them."""
+"""Files in the current folder that have the name of a package. No process of the worker imports them."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_template_runs_in_such_a_folder(folder: Path) -> None:
-    """`comfy-worker run` and the embedded engine that it starts import the installed packages."""
+def test_run_ignores_modules_of_the_current_folder(folder: Path) -> None:
+    """`run` and its engine import the installed packages, and not files of the current folder."""
     command = [COMMAND, "run", "smoke-resize"]
     done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert list((folder / "out").glob("*.png"))
 
 
-async def test_a_worker_serves_in_such_a_folder(folder: Path) -> None:
-    """The parent process, the worker that it starts and the engine below that all import the installed packages."""
+async def test_serve_ignores_modules_of_the_current_folder(folder: Path) -> None:
+    """The parent process, the worker and the engine import the installed packages."""
     process = await asyncio.create_subprocess_exec(
         *(COMMAND, "serve", "--port", "0", "--restarts", "1"),
         cwd=folder,
@@ -41,21 +41,21 @@ async def test_a_worker_serves_in_such_a_folder(folder: Path) -> None:
         stderr=asyncio.subprocess.PIPE,
     )
     assert process.stderr
-    said = []
+    lines = []
     try:
         async with asyncio.timeout(20):
             while line := await process.stderr.readline():
-                said.append(line.decode())
-                if "engine answers" in said[-1]:
+                lines.append(line.decode())
+                if "engine is ready" in lines[-1]:
                     break
     finally:
         process.terminate()
         await process.communicate()
-    assert "engine answers" in said[-1], "".join(said)
+    assert "engine is ready" in lines[-1], "".join(lines)
 
 
-def test_the_probe_of_the_gpu_takes_the_installed_torch(folder: Path) -> None:
-    """It fails here for want of a GPU or of torch, and not with the file in the current folder."""
+def test_the_gpu_probe_ignores_modules_of_the_current_folder(folder: Path) -> None:
+    """The probe imports the installed torch. It may fail without a GPU, but not with the file of the current folder."""
     done = subprocess.run([sys.executable, "-c", PROBE], cwd=folder, capture_output=True, text=True, check=False)
     assert HOSTILE not in done.stderr
     assert "imported from the current folder" not in done.stderr

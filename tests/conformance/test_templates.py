@@ -9,7 +9,7 @@ import pytest
 
 from tests import small
 from tests.conformance.test_verdicts import read, recorded_catalog
-from tests.workflow.templates.test_shipped_templates import LIBRARY, OwnFiles, prompts
+from tests.workflow.templates.test_shipped_templates import LIBRARY, TemplateFiles, prompts
 from worker.workflow.prompt import parse_prompt
 from worker.workflow.templates.fill import fill
 from worker.workflow.templates.reader import read_template
@@ -35,7 +35,7 @@ def test_templates_are_valid_for_the_recorded_server(template: Template) -> None
         assert (verdict.status, verdict.error, verdict.node_errors) == (200, None, {})
 
 
-class _WithLoras(OwnFiles):
+class _WithLoras(TemplateFiles):
     def exists(self, folder: str, name: str) -> bool:
         return folder == "loras" or super().exists(folder, name)
 

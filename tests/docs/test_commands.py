@@ -14,7 +14,7 @@ import yaml
 
 from tests.docs.pages import NEEDS, PAGES, SHELL, Block, blocks_of
 from tests.docs.shell_session import matches, run_steps
-from worker.cli.root import COMMANDS
+from worker.cli.command_table import COMMANDS
 from worker.engine.process.free_port import free_ports
 
 LANGUAGES = frozenset({SHELL, "json", "python", "toml", "yaml", "text", "typescript", "http"})

@@ -1,4 +1,4 @@
-"""An engine behind a relay that answers in other shapes than ComfyUI's, where a test asks for it."""
+"""An engine behind a relay that sends malformed responses where a test requests it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.engines import EngineHandle
 
 @dataclass
 class OddEngine:
-    """`answers` has the bodies that the next requests get instead, by the first part of their paths; each once."""
+    """`answers` are the bodies that replace the next responses, by the first part of the path. Each is used once."""
 
     target: str
     http: aiohttp.ClientSession
@@ -50,7 +50,7 @@ class OddEngine:
         return near
 
     async def send(self, frame: object) -> None:
-        """Send a frame of the test's own over every open WebSocket."""
+        """Send a frame over every open WebSocket."""
         for socket in self.sockets:
             if not socket.closed:
                 await socket.send_str(json.dumps(frame))

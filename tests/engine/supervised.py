@@ -1,4 +1,4 @@
-"""A worker with an engine of its own, as a real process that tests may kill, stop and break."""
+"""A worker with its own engine in its own process, which tests may kill, stop and break."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COVERED = {"sandbox_write": str(Path.cwd())} if any(name.startswith("COVERAGE_PR
 
 @dataclass(frozen=True)
 class Supervised(Client):
-    """The worker, and hands on its engine."""
+    """A worker, and the engine that it manages."""
 
     folder: Path
 
@@ -59,6 +59,10 @@ class Supervised(Client):
                     await asyncio.sleep(0.05)
 
     async def runs(self) -> list[dict]:
+        """Return the history of the engine's current run, once everything that was submitted has ended.
+
+        The last message of a run comes before its history entry, so a job may have its result first.
+        """
         return await runs(self.engine_says)
 
     async def successes(self) -> int:
@@ -78,7 +82,7 @@ async def runs(engine_says: Callable[[str], Awaitable[dict]]) -> list[dict]:
 
 
 def engine_pids(state: Path, engine: str = FIRST) -> list[int]:
-    """Processes of an engine that has its folder in this state folder."""
+    """Return the processes of an engine with folders in this state folder."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
@@ -90,8 +94,11 @@ def engine_pids(state: Path, engine: str = FIRST) -> list[int]:
 
 @asynccontextmanager
 async def supervised(state: Path, *observers: Observer, **given: object) -> AsyncIterator[Supervised]:
-    """Deadlines short enough to wait for; a test of an engine that answers nothing sets `engine_silence_s`, which an
-    engine on a busy machine would miss otherwise."""
+    """Run a worker with short deadlines.
+
+    A test of an engine that does not respond sets `engine_silence_s`. A busy machine would exceed a short one
+    otherwise.
+    """
     short = {"silence_s": 0.3, **COVERED}
     settings = Settings.of(**{"comfyui": "embedded", "port": 0, "state": state, **short, **given})
     async with build(settings, observers) as app, aiohttp.ClientSession() as http:

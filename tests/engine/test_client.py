@@ -1,4 +1,4 @@
-"""The client of an engine: cancelled at any moment, it leaves nothing behind."""
+"""Tests of the client of an engine."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def remaining(engine: EngineHandle) -> int:
 
 
 async def test_cancel_at_any_moment_leaves_nothing_behind(comfy: ComfyClient, engine: EngineHandle) -> None:
-    """Cancelled before, while and after the prompt is posted, nothing of it stays in ComfyUI."""
+    """A run that is cancelled before, during or after the POST leaves no prompt in ComfyUI."""
     choose = random.Random(1)
     tasks = []
     for _ in range(40):
@@ -50,7 +50,7 @@ async def test_cancel_at_any_moment_leaves_nothing_behind(comfy: ComfyClient, en
 
 
 async def test_cancel_while_the_post_is_on_its_way(engine: EngineHandle, tmp_path: Path) -> None:
-    """A post that reaches ComfyUI only after its job was cancelled leaves nothing behind either."""
+    """A run that is cancelled before ComfyUI has received the POST leaves no prompt in ComfyUI."""
     async with (
         Proxy(engine, slow=b"POST /prompt", delay_s=0.3) as proxy,
         Tasks() as tasks,
@@ -65,8 +65,8 @@ async def test_cancel_while_the_post_is_on_its_way(engine: EngineHandle, tmp_pat
         assert await remaining(engine) == 0
 
 
-async def test_frames_are_heard_in_order(comfy: ComfyClient) -> None:
-    """A run hears its nodes one after the other, and its outputs by node."""
+async def test_messages_are_reported_in_order(comfy: ComfyClient) -> None:
+    """`run_prompt` reports messages in order and returns outputs by node."""
     heard: list[RunMessage] = []
     outputs = await comfy.run_prompt(slow(0.05, steps=2), heard.append, str(uuid.uuid4()))
     assert [message.node for message in heard if isinstance(message, Executing)][-1] == "2"
@@ -74,13 +74,13 @@ async def test_frames_are_heard_in_order(comfy: ComfyClient) -> None:
 
 
 async def test_info_and_catalog_are_read_once(comfy: ComfyClient) -> None:
-    """What does not change is not asked for twice."""
+    """`info` and `catalog` send one request for each connection."""
     assert (await comfy.info()).embedded
     assert await comfy.catalog() is await comfy.catalog()
 
 
-async def test_nobody_there(tmp_path: Path) -> None:
-    """Without a ComfyUI a run ends after the set time with an error that another worker can cure."""
+async def test_run_prompt_without_comfyui_fails(tmp_path: Path) -> None:
+    """`run_prompt` raises EngineUnavailable after the set time without a ComfyUI."""
     async with (
         Tasks() as tasks,
         ComfyClient("http://127.0.0.1:9", ComfySettings(lost_s=0.2), tasks) as client,

@@ -1,4 +1,4 @@
-"""`WORKER_CATALOG`: what the image's build has kept of its ComfyUI's answer."""
+"""Tests of WORKER_CATALOG, the catalog that an image build stores."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def kept(tmp_path: Path) -> Path:
 
 
 async def test_it_serves_while_comfyui_does_not_answer(kept: Path) -> None:
-    """A worker whose ComfyUI is still starting knows its classes."""
+    """A worker uses the stored catalog while its ComfyUI starts."""
     async with Tasks() as tasks, ComfyClient("http://127.0.0.1:9", ComfySettings(catalog=kept), tasks) as client:
         assert client.known_catalog is not None
         assert list(await client.catalog()) == ["OnlyKept"]
 
 
-async def test_the_engines_own_takes_its_place(kept: Path, engine: EngineHandle) -> None:
-    """As soon as it can be had."""
+async def test_the_engines_catalog_replaces_the_stored_one(kept: Path, engine: EngineHandle) -> None:
+    """The engine's own catalog replaces the stored one."""
     async with Tasks() as tasks, ComfyClient(engine.url, ComfySettings(catalog=kept), tasks) as client:
         await client.socket.opened(10)
         assert "OnlyKept" not in await client.catalog()
@@ -45,8 +45,8 @@ CUT_OFF = gzip.compress(b"{}", mtime=0)[:8]
 
 
 @pytest.mark.parametrize("data", [b"{", b"[]", CUT_OFF, b""], ids=["half", "list", "cut off", "empty"])
-def test_a_file_that_is_none_is_told_at_the_start(tmp_path: Path, data: bytes) -> None:
-    """In a sentence with its name."""
+def test_an_invalid_catalog_file_fails_the_start(tmp_path: Path, data: bytes) -> None:
+    """`read_catalog` raises StartupError with the file's name for an invalid file."""
     for name in ("kept.json", "kept.json.gz", "gone.json"):
         if name.startswith("kept"):
             (tmp_path / name).write_bytes(data)

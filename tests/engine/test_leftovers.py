@@ -1,4 +1,4 @@
-"""A node that goes on after its job has ended: it is interrupted, given its time, and then ended with ComfyUI."""
+"""Tests of nodes that go on after their job has ended."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from worker.engine.leftovers import KillBudget
 
 
 async def stuck(worker: Supervised, seconds: float = 60.0, **more: object) -> dict:
-    """A job whose node runs and ignores every interrupt."""
+    """Return a job with a node that ignores interrupts."""
     job = await worker.job(slow(seconds), **more)
     await worker.state(job, "generating")
     return job
@@ -35,7 +35,7 @@ async def until_ready(worker: Supervised) -> None:
 
 
 async def test_a_stuck_node_of_a_job_that_timed_out_frees_the_engine(tmp_path: Path) -> None:
-    """ComfyUI is restarted, the job behind runs, the worker is not ready meanwhile, and no crash is remembered."""
+    """ComfyUI is restarted for the stuck node of a job that timed out, without blaming the job."""
     async with supervised(tmp_path, node_stop_s=1.0) as worker:
         [pid] = engine_pids(tmp_path)
         first = await stuck(worker, timeout_s=2.0)
@@ -53,7 +53,7 @@ async def test_a_stuck_node_of_a_job_that_timed_out_frees_the_engine(tmp_path: P
 
 
 async def test_a_cancelled_job_whose_node_goes_on_is_said_to_be_stopping(tmp_path: Path) -> None:
-    """202 while the node goes on; asked again once it is over, the answer is plain."""
+    """Cancelling returns 202 while a node goes on, and the final state afterwards."""
     async with supervised(tmp_path, node_stop_s=0.6) as worker:
         job = await stuck(worker)
         status, body = await delete(worker, job)
@@ -63,8 +63,8 @@ async def test_a_cancelled_job_whose_node_goes_on_is_said_to_be_stopping(tmp_pat
         assert (status, body) == (200, {"id": job["id"], "cancelled": False, "status": "cancelled"})
 
 
-async def test_a_client_that_leaves_a_stuck_node_behind_costs_nobody_his_turn(tmp_path: Path) -> None:
-    """A synchronous client hangs up; the engine is freed for the next one."""
+async def test_a_stuck_node_of_a_client_that_left_frees_the_engine(tmp_path: Path) -> None:
+    """The engine is freed after a synchronous client disconnects from a stuck node."""
     async with supervised(tmp_path, node_stop_s=0.5, hangup_grace_s=0.2) as worker:
         timeout = aiohttp.ClientTimeout(total=1.5)
         with pytest.raises(TimeoutError):
@@ -74,7 +74,7 @@ async def test_a_client_that_leaves_a_stuck_node_behind_costs_nobody_his_turn(tm
 
 
 async def test_a_waiting_job_that_is_cancelled_costs_no_restart(tmp_path: Path) -> None:
-    """Its prompt leaves ComfyUI's queue, and the node of another job goes on for as long as it takes."""
+    """Cancelling a waiting job does not affect the running one."""
     async with supervised(tmp_path, node_stop_s=0.2) as worker:
         [pid] = engine_pids(tmp_path)
         running = await stuck(worker, 4.0)
@@ -89,7 +89,7 @@ async def test_a_waiting_job_that_is_cancelled_costs_no_restart(tmp_path: Path) 
 
 
 async def test_the_end_of_a_node_is_noticed_without_a_frame(tmp_path: Path) -> None:
-    """The WebSocket is deaf: the engine is asked, and the job that waits runs."""
+    """The end of a leftover is found by polling when the WebSocket receives nothing."""
     async with supervised(tmp_path, node_stop_s=60.0) as worker:
         job = await worker.job(faulty("deaf,slow;seconds=4"), timeout_s=2.0)
         assert (await worker.result(job))[0] == 422
@@ -98,7 +98,7 @@ async def test_the_end_of_a_node_is_noticed_without_a_frame(tmp_path: Path) -> N
 
 
 async def test_a_class_with_long_steps_has_longer(tmp_path: Path) -> None:
-    """Three times the longest interval that it has shown: a node that ends within that costs no restart."""
+    """A node of a class with long steps may take three times its longest step to stop."""
     async with supervised(tmp_path, node_stop_s=0.4) as worker:
         [pid] = engine_pids(tmp_path)
         assert (await worker.result(await worker.job(slow(1.0))))[0] == 200
@@ -109,7 +109,7 @@ async def test_a_class_with_long_steps_has_longer(tmp_path: Path) -> None:
 
 
 async def test_a_job_that_times_out_as_it_ends_costs_no_restart(tmp_path: Path) -> None:
-    """Whichever comes first, ComfyUI goes on and the next job runs."""
+    """A job that ends at its timeout causes no restart."""
     async with supervised(tmp_path, node_stop_s=10.0) as worker:
         [pid] = engine_pids(tmp_path)
         for number in range(8):
@@ -120,7 +120,7 @@ async def test_a_job_that_times_out_as_it_ends_costs_no_restart(tmp_path: Path) 
 
 
 async def test_a_principal_may_cost_the_others_three_restarts_an_hour(tmp_path: Path) -> None:
-    """After two earlier ones and a third the fourth stuck node is waited for, and the worker says so."""
+    """The fourth stuck node of a principal within an hour is waited for instead of a restart."""
     async with supervised(tmp_path, node_stop_s=0.1) as worker:
         for _ in range(2):
             worker.app.engines.kills.spend("local", time.monotonic())
@@ -135,8 +135,8 @@ async def test_a_principal_may_cost_the_others_three_restarts_an_hour(tmp_path: 
         assert engine_pids(tmp_path) == [pid]
 
 
-async def test_a_stuck_node_of_somebody_elses_comfyui_is_waited_for(tmp_path: Path) -> None:
-    """Nobody here can restart it: `/ready` says why, jobs wait, and both are over with the node."""
+async def test_a_stuck_node_of_an_unmanaged_comfyui_is_waited_for(tmp_path: Path) -> None:
+    """/ready reports a stuck node of a ComfyUI that the worker cannot restart."""
     with start_engine(tmp_path / "engine") as engine:
         async with supervised(tmp_path / "state", comfyui=engine.url, node_stop_s=0.2) as worker:
             assert (await delete(worker, await stuck(worker, 3.5)))[0] == 202
@@ -148,7 +148,7 @@ async def test_a_stuck_node_of_somebody_elses_comfyui_is_waited_for(tmp_path: Pa
 
 
 async def test_one_of_two_engines_is_stuck(tmp_path: Path) -> None:
-    """The worker stays ready, and its jobs run on the other one."""
+    """The worker stays ready and runs jobs on the other engine while one is blocked."""
     async with supervised(tmp_path, gpus="2", node_stop_s=60.0) as worker:
         await worker.app.engines.settled()
         first = await stuck(worker, timeout_s=2.0)
@@ -162,7 +162,7 @@ async def test_one_of_two_engines_is_stuck(tmp_path: Path) -> None:
 
 
 async def test_jobs_behind_a_stuck_node_move_to_another_engine(tmp_path: Path) -> None:
-    """They wait for neither the node nor a restart, and run once."""
+    """Jobs that wait behind a stuck node move to another engine and run once."""
     async with supervised(tmp_path, gpus="2", node_stop_s=60.0) as worker:
         await worker.app.engines.settled()
         first = await stuck(worker, timeout_s=2.0)
@@ -179,7 +179,7 @@ async def test_jobs_behind_a_stuck_node_move_to_another_engine(tmp_path: Path) -
 
 
 async def test_a_comfyui_that_answers_nothing_beside_its_node_is_killed_too(tmp_path: Path) -> None:
-    """A node that holds Python's lock keeps ComfyUI from answering; that it runs is known from its frames."""
+    """A ComfyUI that does not respond while a leftover runs is killed."""
     async with supervised(tmp_path, node_stop_s=1.0) as worker:
         job = await stuck(worker, timeout_s=2.0)
         worker.signal(signal.SIGSTOP)
@@ -189,7 +189,7 @@ async def test_a_comfyui_that_answers_nothing_beside_its_node_is_killed_too(tmp_
 
 
 async def test_a_worker_ends_in_time_beside_a_stuck_node(tmp_path: Path) -> None:
-    """What goes on when the worker shuts down ends with its ComfyUI, and is waited for by nobody."""
+    """A worker shuts down in time although a leftover runs."""
     async with supervised(tmp_path, node_stop_s=60.0) as worker:
         job = await stuck(worker, timeout_s=2.0)
         assert (await worker.result(job))[0] == 422
@@ -200,7 +200,7 @@ async def test_a_worker_ends_in_time_beside_a_stuck_node(tmp_path: Path) -> None
 
 
 def test_the_longest_interval_of_a_class_counts() -> None:
-    """Three times as long, at least the setting's time and at most a minute; of several classes the slowest."""
+    """`after_interrupt` allows three times the longest interval of the slowest class, within bounds."""
     limits = SilenceLimits(default_s=900.0, stop_s=10.0, job_s=3600.0)
     for name, seconds in (("Short", 2.0), ("Long", 8.0), ("Longest", 40.0)):
         limits.learn(name, seconds)
@@ -211,7 +211,7 @@ def test_the_longest_interval_of_a_class_counts() -> None:
 
 
 def test_the_memory_of_intervals_is_bounded() -> None:
-    """Of more classes than fit, those with the longest intervals are remembered."""
+    """SilenceLimits keeps the classes with the longest intervals."""
     limits = SilenceLimits(default_s=900.0, stop_s=10.0, job_s=3600.0)
     for number in range(2 * MOST_LEARNED_CLASSES):
         limits.learn(f"Class{number}", 5.0 + number)
@@ -220,7 +220,7 @@ def test_the_memory_of_intervals_is_bounded() -> None:
 
 
 def test_kills_are_counted_by_principal_and_hour() -> None:
-    """Three within an hour are allowed to each; an hour after the first one there is room for another."""
+    """KillBudget allows each principal three kills within an hour."""
     kills = KillBudget()
     for at in (0.0, 1000.0, 2000.0):
         assert kills.allows("a", at)

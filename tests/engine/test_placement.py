@@ -1,4 +1,4 @@
-"""Which engine gets which job: judged by the best assignment that hindsight finds."""
+"""Tests of the placement of jobs, compared with the best possible assignment."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Assignment = Sequence[str]
 
 @dataclass(frozen=True)
 class Arrival:
-    """A job that comes at second `at`, runs `work_s` on the fast engine, and needs one model."""
+    """A job that arrives at second `at`, runs `work_s` on the fast engine, and needs one model."""
 
     at: float
     work_s: float
@@ -29,7 +29,7 @@ class Arrival:
 
 @dataclass(frozen=True)
 class PlacementCase:
-    """Jobs of two models that do not fit together into one engine: changing them takes `load_s`."""
+    """Jobs with two models that do not fit into one engine together. Loading one takes `load_s`."""
 
     load_s: float
     gap_s: float
@@ -51,7 +51,7 @@ class PlacementCase:
 
 @dataclass
 class Simulation:
-    """The engines at one moment: when each job that was handed to one ends there, and which models it used."""
+    """The state of the engines: when each job ends there, and which models were used."""
 
     case: PlacementCase
     ends: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in SPEED})
@@ -68,13 +68,13 @@ class Simulation:
         self.used[name] = job.models
 
     def moments(self, now: float) -> Iterator[float]:
-        """When something may change: a job ends, or so little is left that the next one may come."""
+        """Yield the seconds at which a job may start: a job ends, or little work is left."""
         for ends in self.ends.values():
             for end in ends:
                 yield from (moment for moment in (end - AHEAD_S, end) if moment > now + 1e-9)
 
     def run(self, jobs: Sequence[Arrival]) -> float:
-        """Let the pool's function place jobs as they come; return the second at which all have ended."""
+        """Place arriving jobs with the pool's function, and return the second at which all have ended."""
         coming, waiting, now = list(jobs), list[Arrival](), 0.0
         while coming or waiting:
             while coming and coming[0].at <= now:
@@ -89,7 +89,7 @@ class Simulation:
 
 
 def total(case: PlacementCase, jobs: Sequence[Arrival], assignment: Assignment) -> float:
-    """The second at which all have ended, where each goes to a given engine as soon as it comes."""
+    """Return the second at which all jobs have ended when each starts on a fixed engine at its arrival."""
     free, used = dict.fromkeys(SPEED, 0.0), dict.fromkeys(SPEED, "")
     for job, name in zip(jobs, assignment, strict=True):
         load_s = 0.0 if used[name] == job.models[0] else case.load_s
@@ -120,13 +120,13 @@ WITHIN = 1.10
 
 @pytest.mark.parametrize("case", BURSTS, ids=str)
 def test_a_burst_takes_hardly_longer_than_with_the_best_assignment(case: PlacementCase) -> None:
-    """In every one of a hundred drawn instances at most 10 % longer."""
+    """A burst takes at most 10 % longer than with the best assignment, in each instance."""
     assert max(ratios(case, 100, lambda jobs: Simulation(case).run(jobs))) <= WITHIN
 
 
 @pytest.mark.parametrize("case", STREAMS, ids=str)
 def test_jobs_that_come_one_by_one_take_hardly_longer_than_in_hindsight(case: PlacementCase) -> None:
-    """Over all instances together at most 10 % longer, though the best assignment knows what is still to come."""
+    """Jobs that arrive one by one take at most 10 % longer over all instances."""
     instances = [case.jobs(seed) for seed in range(SEEDS)]
     ours = sum(Simulation(case).run(jobs) for jobs in instances)
     assert ours <= WITHIN * sum(best(case, jobs) for jobs in instances)
@@ -134,7 +134,7 @@ def test_jobs_that_come_one_by_one_take_hardly_longer_than_in_hindsight(case: Pl
 
 @pytest.mark.parametrize("case", [*BURSTS, *STREAMS], ids=str)
 def test_round_robin_does_not_come_near(case: PlacementCase) -> None:
-    """The control: it fails both judgements, so that they show something."""
+    """Round robin fails both comparisons."""
     instances = [case.jobs(seed) for seed in range(SEEDS)]
     theirs = [total(case, jobs, round_robin(jobs)) for jobs in instances]
     ideal = [best(case, jobs) for jobs in instances]
@@ -143,7 +143,7 @@ def test_round_robin_does_not_come_near(case: PlacementCase) -> None:
 
 
 def test_one_job_goes_where_it_ends_first() -> None:
-    """Queue, speed and what has to be loaded count together."""
+    """`plan` weighs queue, speed and models to load."""
     job = Arrival(0.0, 4.0, ("A",))
     case = PlacementCase(load_s=8.0, gap_s=0.0)
     cases = [(0, 0, (), "fast"), (5, 0, (), "slow"), (0, 0, ("A",), "slow"), (9, 9, (), "fast")]
@@ -153,7 +153,7 @@ def test_one_job_goes_where_it_ends_first() -> None:
 
 
 def test_a_job_waits_for_the_engine_that_ends_it_first() -> None:
-    """Another one with a free place does not get it, and those behind it that fit there do not wait for it."""
+    """`next_jobs` lets a job wait for a faster engine, and starts later jobs on the other one."""
     case = PlacementCase(load_s=100.0, gap_s=0.0)
     waiting = [Arrival(0.0, 4.0, ("A",)), Arrival(0.0, 4.0, ("B",))]
     loads = [EngineLoad("fast", 3.0, 0, ("A",)), EngineLoad("slow", 0.0, 3, ("B",))]
@@ -161,7 +161,7 @@ def test_a_job_waits_for_the_engine_that_ends_it_first() -> None:
 
 
 def test_jobs_of_one_engine_keep_their_order() -> None:
-    """As many start as it has places; with one engine no job waits for the time of those before it."""
+    """`next_jobs` starts as many jobs in order as a single engine has places."""
     case = PlacementCase(load_s=1.0, gap_s=0.0)
     waiting = [Arrival(0.0, work_s, ("A",)) for work_s in (50.0, 1.0, 2.0, 3.0)]
     due = next_jobs(waiting, [EngineLoad("fast", 0.0, 3)], case.seconds, case.load_seconds)

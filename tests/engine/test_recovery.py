@@ -1,4 +1,4 @@
-"""The ladder of recovery: what ComfyUI does wrong once costs time, twice it is the job's fault, and nobody else's."""
+"""Tests of recovery: a job survives one failure of ComfyUI, and is to blame for the second one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from worker.job import InputFile, Job, JobRequest
 
 
 async def test_out_of_memory_once_is_survived(tmp_path: Path) -> None:
-    """ComfyUI is told to let go of what it holds, and the job runs once more."""
+    """A job runs again after ComfyUI ran out of memory and freed it."""
     async with supervised(tmp_path) as worker:
         assert (await worker.result(await worker.job(faulty("oom"))))[0] == 200
         runs = await worker.runs()
@@ -29,8 +29,8 @@ async def test_out_of_memory_once_is_survived(tmp_path: Path) -> None:
         assert kept == [[], []]
 
 
-async def test_out_of_memory_twice_is_said(tmp_path: Path) -> None:
-    """The job needs a larger machine, and the answer says so; the jobs behind it run."""
+async def test_out_of_memory_twice_fails_the_job(tmp_path: Path) -> None:
+    """A job that runs out of memory twice fails with that reason, and later jobs run."""
     async with supervised(tmp_path) as worker:
         jobs = [await worker.job(workflow) for workflow in (faulty("oom;times=0"), picture())]
         status, body = await worker.result(jobs[0])
@@ -40,7 +40,7 @@ async def test_out_of_memory_twice_is_said(tmp_path: Path) -> None:
 
 
 async def test_a_node_that_raises_is_not_tried_again(tmp_path: Path) -> None:
-    """A failure of the job's own is answered at once."""
+    """A job with a node that raises fails without another run."""
     async with supervised(tmp_path) as worker:
         status, body = await worker.result(await worker.job(failing()))
         assert (status, body["error"]["code"]) == (422, "node_failed")
@@ -48,7 +48,7 @@ async def test_a_node_that_raises_is_not_tried_again(tmp_path: Path) -> None:
 
 
 async def test_a_crash_costs_no_job(tmp_path: Path) -> None:
-    """The running job is sent again, and those behind it; of one that had saved a file only the last try's count."""
+    """The running and the waiting jobs succeed after a crash, with the files of the last run only."""
     crashing = faulty("crash", 0.2)
     crashing["5"] = {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "early"}}
     async with supervised(tmp_path) as worker:
@@ -58,8 +58,8 @@ async def test_a_crash_costs_no_job(tmp_path: Path) -> None:
         assert await worker.successes() == 4
 
 
-async def test_an_output_of_a_lost_run_is_not_told_to_who_comes_later(tmp_path: Path) -> None:
-    """Its file went with the run: the stream leaves it out, and has those of the run that counts, and the result."""
+async def test_a_resumed_stream_has_no_outputs_of_a_lost_run(tmp_path: Path) -> None:
+    """A stream that is resumed has no outputs of a lost run."""
     crashing = faulty("crash", 0.2)
     crashing["5"] = {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "early"}}
     async with supervised(tmp_path) as worker:
@@ -71,8 +71,8 @@ async def test_an_output_of_a_lost_run_is_not_told_to_who_comes_later(tmp_path: 
         assert events[-1] == b"result\n"
 
 
-async def test_a_suspect_runs_alone(tmp_path: Path) -> None:
-    """While a job that ComfyUI crashed under has its second try, no other is handed to ComfyUI."""
+async def test_a_job_runs_alone_after_a_crash(tmp_path: Path) -> None:
+    """No other job is submitted while a job runs again after a crash."""
     async with supervised(tmp_path) as worker:
         suspect = await worker.job(slow(2.0))
         await worker.state(suspect, "generating")
@@ -92,8 +92,8 @@ async def test_a_suspect_runs_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("pause_s", [0.0, 0.3], ids=["before it says a word", "in its middle"])
-async def test_a_job_that_crashes_comfyui_is_told_so(tmp_path: Path, pause_s: float) -> None:
-    """Twice is enough; those behind it are innocent. Asked for again, it is refused and not run; others are."""
+async def test_a_job_that_crashes_comfyui_twice_is_blocked(tmp_path: Path, pause_s: float) -> None:
+    """A job that crashes ComfyUI twice fails, and is rejected when it is sent again."""
     crashing = faulty("crash;times=0", pause_s)
     async with supervised(tmp_path) as worker:
         jobs = [await worker.job(workflow) for workflow in (crashing, picture(), picture())]
@@ -108,14 +108,14 @@ async def test_a_job_that_crashes_comfyui_is_told_so(tmp_path: Path, pause_s: fl
 
 
 async def test_a_broken_gpu_context_is_answered_by_a_restart(tmp_path: Path) -> None:
-    """Simulated: after an illegal access every node fails; the engine is restarted and the job runs again."""
+    """ComfyUI is restarted after a simulated GPU failure, and the job runs again."""
     async with supervised(tmp_path) as worker:
         jobs = [await worker.job(workflow) for workflow in (faulty("cuda", 0.2), picture(), picture())]
         assert [(await worker.result(job))[0] for job in jobs] == [200] * 3
 
 
-async def test_a_broken_gpu_of_somebody_elses_engine_is_said(tmp_path: Path) -> None:
-    """Nobody here can restart it: the job ends with an error that another machine can cure."""
+async def test_a_broken_gpu_of_an_unmanaged_engine_fails_the_job(tmp_path: Path) -> None:
+    """A job fails with GpuFailed when the worker cannot restart ComfyUI."""
     with start_engine(tmp_path / "engine") as engine:
         async with supervised(tmp_path, comfyui=engine.url) as worker:
             status, body = await worker.post("/generate/sync", {"workflow": faulty("cuda")})
@@ -123,7 +123,7 @@ async def test_a_broken_gpu_of_somebody_elses_engine_is_said(tmp_path: Path) -> 
 
 
 async def test_a_late_history_makes_nothing_run_twice(tmp_path: Path) -> None:
-    """The socket broke, the prompt has left the queue and is in no history yet: that is no restart."""
+    """A prompt in neither queue nor history for a moment is not sent again."""
     async with supervised(tmp_path) as worker:
         job = await worker.job(faulty("drop,late;seconds=1.5", 0.2))
         assert (await worker.result(job))[0] == 200
@@ -133,8 +133,8 @@ async def test_a_late_history_makes_nothing_run_twice(tmp_path: Path) -> None:
             assert (await answer.json())["number"] == 1  # as many were sent before
 
 
-async def test_a_job_that_takes_the_worker_down_too_does_not_for_ever(tmp_path: Path) -> None:
-    """Worker and ComfyUI died together with it three times: it is not taken up a fourth time."""
+async def test_a_job_that_ends_the_worker_three_times_is_blocked(tmp_path: Path) -> None:
+    """A job is not run a fourth time after worker and ComfyUI died with it three times."""
     with start_engine(tmp_path / "engine") as engine:
         async with served(engine, tmp_path / "state") as worker:
             _, job = await worker.post("/generate", {"workflow": slow(30, steps=300)})
@@ -148,8 +148,8 @@ async def test_a_job_that_takes_the_worker_down_too_does_not_for_ever(tmp_path: 
             assert (status, body["error"]["code"]) == (422, "job_crashes_engine")
 
 
-async def test_restarts_in_order_accuse_nobody(tmp_path: Path) -> None:
-    """A job that was handed back by SIGTERM, again and again, is no suspect."""
+async def test_ordered_restarts_block_no_job(tmp_path: Path) -> None:
+    """A job that is handed back at several shutdowns is not blamed."""
     with start_engine(tmp_path / "engine") as engine:
         async with served(engine, tmp_path / "state") as worker:
             _, job = await worker.post("/generate", {"workflow": slow(1, steps=50)})
@@ -162,8 +162,8 @@ async def test_restarts_in_order_accuse_nobody(tmp_path: Path) -> None:
             assert (await worker.result(job))[0] == 200
 
 
-def test_a_job_lost_in_waiting_is_a_suspect_the_second_time() -> None:
-    """One that was never taken or was evicted isn't, however often; alone inside, it counts before it says a word."""
+def test_a_job_lost_twice_in_waiting_runs_alone() -> None:
+    """`record_loss` runs a job alone after its second loss in waiting, but not after evictions."""
     attempts = Attempts(request(1), Job("a", request(1)).ref)
     assert [attempts.record_loss(PromptLoss.UNTAKEN) for _ in range(5)] == [False] * 5
     assert [attempts.record_loss(PromptLoss.EVICTED) for _ in range(5)] == [False] * 5
@@ -175,8 +175,8 @@ def test_a_job_lost_in_waiting_is_a_suspect_the_second_time() -> None:
     assert not attempts.record_loss(PromptLoss.EVICTED)
 
 
-async def test_one_goes_in_alone() -> None:
-    """He waits until the others have left, and those who come later wait for him; whoever gives up is forgotten."""
+async def test_the_exclusive_lock_lets_one_job_run_alone() -> None:
+    """A job that holds the lock alone waits for the others, and later jobs wait for it."""
     gate = ExclusiveLock()
     seen: list[str] = []
 
@@ -215,17 +215,17 @@ def request(color: int, title: str = "", data: bytes = b"") -> JobRequest:
         ([False, False, False], True),
     ],
 )
-def test_crashes_that_convict_a_job(crashes: list[bool], blocked: bool) -> None:
-    """Two crashes that this worker saw are enough, or three in all with those in which the worker died too."""
+def test_crashes_that_block_a_job(crashes: list[bool], blocked: bool) -> None:
+    """A job is blocked after two observed crashes or three in all."""
     record = CrashRecord({f"prompt-{number}": seen for number, seen in enumerate(crashes)})
     assert record.is_blocked is blocked
 
 
-def test_suspects_are_known_by_what_runs(tmp_path: Path) -> None:
-    """Titles don't matter, inputs and the bytes of files do; the file outlives the process."""
+def test_crash_records_are_found_by_what_runs(tmp_path: Path) -> None:
+    """The crash history identifies a job by inputs and files, not by titles, also after a restart."""
     crash_history = CrashHistory(tmp_path / "suspects.json", 60)
-    crash_history.add(request(1), "p", "one death", seen=True)
-    crash_history.add(request(1, "named"), "q", "another", seen=True)
+    crash_history.add(request(1), "p", "one death", observed=True)
+    crash_history.add(request(1, "named"), "q", "another", observed=True)
     again = CrashHistory(tmp_path / "suspects.json", 60)
     found = again.find(request(1, "other"))
     assert found
@@ -237,10 +237,10 @@ def test_suspects_are_known_by_what_runs(tmp_path: Path) -> None:
 
 
 def test_crashes_are_forgotten_and_not_counted_twice(tmp_path: Path) -> None:
-    """One crash seen by two lives of the worker is one; after a while it is none; a broken file is nothing."""
+    """The crash history counts a crash once, drops old ones and ignores a broken file."""
     crash_history = CrashHistory(tmp_path / "suspects.json", 60)
     for life in range(5):
-        assert not crash_history.add(request(1), "p", f"death of life {life}", seen=False).is_blocked
+        assert not crash_history.add(request(1), "p", f"death of life {life}", observed=False).is_blocked
     assert CrashHistory(tmp_path / "suspects.json", 0).find(request(1)) is None
     (tmp_path / "suspects.json").write_text("{")
     assert CrashHistory(tmp_path / "suspects.json", 60).find(request(1)) is None

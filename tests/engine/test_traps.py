@@ -1,4 +1,4 @@
-"""ComfyUI's races and traps, each set up for real on an embedded engine, each with the worker's way out of it."""
+"""Tests of ComfyUI's races and traps, each reproduced on an embedded engine."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def result(client: Client, job: dict) -> tuple[int, dict]:
 
 
 async def test_deaf_socket_is_noticed_and_replaced(engine: EngineHandle, tmp_path: Path) -> None:
-    """Another socket with our client id takes our frames: the end is found by asking, and the next job hears again."""
+    """A run finds its end by polling when another WebSocket takes its frames, and reconnects."""
     async with worker(engine, tmp_path, silence_s=0.2) as client:
         _, job = await client.post("/generate", {"workflow": slow(0.6)})
         await client.state(job, "generating")
@@ -55,7 +55,7 @@ async def test_deaf_socket_is_noticed_and_replaced(engine: EngineHandle, tmp_pat
 
 
 async def test_silent_deletion_is_noticed(engine: EngineHandle, tmp_path: Path) -> None:
-    """A prompt deleted from ComfyUI's queue sends no event; its job ends with a reason that allows another try."""
+    """A job whose prompt was deleted from ComfyUI's queue ends with a retryable error."""
     async with worker(engine, tmp_path, silence_s=0.2) as client:
         _, running = await client.post("/generate", {"workflow": slow(0.8)})
         await client.state(running, "generating")
@@ -70,7 +70,7 @@ async def test_silent_deletion_is_noticed(engine: EngineHandle, tmp_path: Path) 
 
 
 async def test_foreign_interrupt_is_no_success(client: Client, engine: EngineHandle) -> None:
-    """Somebody else's interrupt ends the job with an error, not as a success without pictures."""
+    """A job that another client interrupts ends with an error."""
     _, job = await client.post("/generate", {"workflow": slow(20, steps=200)})
     await client.state(job, "generating")
     await client.http.post(engine.url + "/interrupt", json={})
@@ -79,7 +79,7 @@ async def test_foreign_interrupt_is_no_success(client: Client, engine: EngineHan
 
 
 async def test_partly_valid_prompt_is_refused_and_not_run(client: Client, engine: EngineHandle) -> None:
-    """ComfyUI accepts a prompt with one good output and drops the bad one; we refuse it and take it out again."""
+    """A prompt that ComfyUI accepts in part is rejected and removed."""
     workflow = slow(20, steps=200)
     workflow["7"] = {"class_type": "EmptyImage", "inputs": {"width": -1, "height": 8, "batch_size": 1, "color": 0}}
     workflow["8"] = {"class_type": "SaveImage", "inputs": {"images": ["7", 0], "filename_prefix": "bad"}}
@@ -92,7 +92,7 @@ async def test_partly_valid_prompt_is_refused_and_not_run(client: Client, engine
 
 
 async def test_cached_answer_gives_each_job_its_own_file(client: Client, engine: EngineHandle) -> None:
-    """ComfyUI answers an identical prompt with the same file; both jobs keep it, even when ComfyUI's own is deleted."""
+    """Two identical jobs have their own files, even after ComfyUI's file is deleted."""
     name = f"cached-{uuid.uuid4().hex}"
     request = {"workflow": picture(prefix=name, color=7), "output_format": "url"}
     bodies = [(await client.post("/generate/sync", request))[1] for _ in range(2)]
@@ -105,7 +105,7 @@ async def test_cached_answer_gives_each_job_its_own_file(client: Client, engine:
 
 @pytest.mark.parametrize("shared", [True, False], ids=["shared folders", "over HTTP"])
 async def test_cached_file_that_is_gone_is_made_again(engine: EngineHandle, tmp_path: Path, shared: bool) -> None:
-    """ComfyUI reports a cached file that was deleted; the job runs again under a fresh prefix and has its picture."""
+    """A job writes a cached file again when it was deleted."""
     folders = {} if shared else {"comfyui_output": None}
     async with worker(engine, tmp_path, **folders) as client:
         name = f"gone-{uuid.uuid4().hex}"
@@ -119,7 +119,7 @@ async def test_cached_file_that_is_gone_is_made_again(engine: EngineHandle, tmp_
 
 
 async def test_jobs_survive_a_restart_of_comfyui(mortal: EngineHandle, tmp_path: Path) -> None:
-    """ComfyUI forgets its queue and history when it dies; the running and the waiting job are sent again, once."""
+    """The running and the waiting job are sent again once after ComfyUI was killed."""
     async with worker(mortal, tmp_path) as client:
         jobs = [(await client.post("/generate", {"workflow": slow(0.5)}))[1] for _ in range(3)]
         await client.state(jobs[0], "generating")
@@ -132,7 +132,7 @@ async def test_jobs_survive_a_restart_of_comfyui(mortal: EngineHandle, tmp_path:
 
 
 async def test_an_engine_that_stays_away_ends_the_job(mortal: EngineHandle, tmp_path: Path) -> None:
-    """When ComfyUI doesn't come back, the client is told to try another worker, within the set time."""
+    """A job ends with EngineUnavailable when ComfyUI stays down for the set time."""
     async with worker(mortal, tmp_path, engine_lost_s=1.0) as client:
         _, job = await client.post("/generate", {"workflow": slow(5)})
         await client.state(job, "generating")
@@ -142,7 +142,7 @@ async def test_an_engine_that_stays_away_ends_the_job(mortal: EngineHandle, tmp_
 
 
 async def test_dead_worker_thread_is_noticed(mortal: EngineHandle, tmp_path: Path) -> None:
-    """Prompts with one id and number kill ComfyUI's worker thread; jobs after that are not left waiting for ever."""
+    """A job ends with an error when ComfyUI's worker thread is dead."""
     async with worker(mortal, tmp_path, silence_s=0.2) as client:
         _, running = await client.post("/generate", {"workflow": slow(1.0)})
         await client.state(running, "generating")
@@ -156,7 +156,7 @@ async def test_dead_worker_thread_is_noticed(mortal: EngineHandle, tmp_path: Pat
 
 
 async def test_every_submission_has_an_id_of_its_own(client: Client, engine: EngineHandle) -> None:
-    """Two jobs never share a prompt id, whatever ids their clients choose."""
+    """Two jobs never have the same prompt id."""
     _, first = await client.post("/generate", {"workflow": slow(0.4), "id": "not-a-uuid"})
     _, second = await client.post("/generate", {"workflow": slow(0.1)})
     await client.state(first, "generating")
@@ -169,7 +169,7 @@ async def test_every_submission_has_an_id_of_its_own(client: Client, engine: Eng
 
 
 async def test_the_next_job_already_waits_inside_comfyui(client: Client, engine: EngineHandle) -> None:
-    """While one job runs the next ones are in ComfyUI's queue, so that the GPU never waits for us; but not all are."""
+    """Some waiting jobs are in ComfyUI's queue while one runs."""
     jobs = [(await client.post("/generate", {"workflow": slow(0.5)}))[1] for _ in range(6)]
     await client.state(jobs[0], "generating")
     async with asyncio.timeout(3):
@@ -181,14 +181,14 @@ async def test_the_next_job_already_waits_inside_comfyui(client: Client, engine:
 
 
 async def test_a_burst_of_quick_jobs_loses_none(client: Client) -> None:
-    """The history race can't lose a result: outputs come from the events, not from a history that may be late."""
+    """A burst of quick jobs has all results although ComfyUI writes its history late."""
     answers = await asyncio.gather(*(client.post("/generate/sync", {"workflow": picture()}) for _ in range(60)))
     assert [status for status, _ in answers] == [200] * 60
     assert len({body["outputs"][0]["filename"] for _, body in answers}) == 60
 
 
 async def test_lost_socket_without_a_lost_engine(mortal: EngineHandle, tmp_path: Path) -> None:
-    """When only the WebSocket breaks, the job that runs is not sent twice."""
+    """A running job is not sent twice when only the WebSocket breaks."""
     async with Proxy(mortal) as proxy, worker(mortal, tmp_path, comfyui=proxy.url, silence_s=60.0) as client:
         _, job = await client.post("/generate", {"workflow": slow(0.6)})
         await client.state(job, "generating")

@@ -96,14 +96,14 @@ def test_destroy_asks_and_leaves_nothing(applied: DeployUser) -> None:
 
 def test_destroy_without_a_fleet_is_no_error(person: DeployUser) -> None:
     """`destroy` without a fleet is not an error."""
-    assert "nothing of this fleet is there" in person.deploy("destroy")
+    assert "the account has nothing of this fleet" in person.deploy("destroy")
 
 
 def test_a_plan_in_a_file_is_applied_once(person: DeployUser) -> None:
     """`apply --plan` applies a stored plan with the image that it was made with."""
     person.deploy("plan", "--out", "plan.json", code=2)
     person.tells_no_secret((person.home / "plan.json").read_text("utf-8"))
-    assert "5 steps taken" in person.deploy("apply", "--plan", "plan.json", image=None)
+    assert "5 changes" in person.deploy("apply", "--plan", "plan.json", image=None)
 
 
 def test_every_form_of_a_plan_has_its_warnings(person: DeployUser) -> None:
@@ -140,7 +140,7 @@ def test_a_bad_version_goes_back(applied: DeployUser) -> None:
     """`apply` of a bad version exits with 1 and rolls back, so that a rollback has nothing to do."""
     applied.local.configure(AccountFaultConfig(lifecycles={NEXT: WorkerLifecycle(ends="error")}))
     applied.deploy("apply", image=NEXT, code=1)
-    assert "rolled back to the former version: fast, cheap" in applied.said
+    assert "rolled back to the previous version: fast, cheap" in applied.said
     assert "0 of 2 groups moved" in applied.deploy("rollback")
 
 

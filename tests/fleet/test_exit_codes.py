@@ -10,7 +10,7 @@ import pytest
 
 from tests.cli.terminal import cli, environment
 from tests.fleet.wishes import FLEET, IMAGE, VALUES
-from worker.cli.root import COMMANDS
+from worker.cli.command_table import COMMANDS
 from worker.simulators.vast_account import LocalAccount
 
 WRONG = "wrong-key"

@@ -1,4 +1,4 @@
-"""What goes beside a prompt lives as long as its job: through restarts of ComfyUI, and of the worker (not the key)."""
+"""Tests of the data that goes beside a prompt: it lives as long as the job, and the key is never stored."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ BROUGHT = {"api_key_comfy_org": KEY}
 
 @pytest.fixture
 async def worker(tmp_path: Path) -> AsyncIterator[Served]:
-    """A worker's process on an engine of its own."""
+    """A worker process with its own engine."""
     with start_engine(tmp_path / "engine") as engine:
         async with served(engine, tmp_path / "state") as found:
             yield found
 
 
 def after(seconds: float) -> dict:
-    """A node that shows what was sent beside the prompt, after a pause."""
+    """Return a workflow that shows the data beside its prompt after a pause."""
     workflow = {**slow(seconds), **hidden()}
     workflow["3"]["inputs"]["image"] = ["1", 0]
     workflow["2"]["inputs"]["image"] = ["3", 0]
@@ -44,7 +44,7 @@ def seen(body: dict) -> dict:
 
 
 def test_the_key_is_for_its_own_jobs() -> None:
-    """The operator's is sent with jobs that came without one, also where the one that came is lost."""
+    """The operator's key goes only with jobs that came without a key."""
     operators = SecretStr("operators")
     assert ExtraData().submission_data(operators) == {"api_key_comfy_org": operators}
     assert ExtraData(own_api_key=True).submission_data(operators) == {}
@@ -52,7 +52,7 @@ def test_the_key_is_for_its_own_jobs() -> None:
 
 
 async def test_a_row_has_the_file_and_not_the_key(tmp_path: Path) -> None:
-    """The journal knows that there was a key; nothing in its file can be compared with one."""
+    """The journal stores that a job had a key, but not the key."""
     extra = ExtraData({"workflow": drawn()}, SecretStr(KEY), own_api_key=True)
     with Journal(tmp_path / "journal.sqlite") as journal:
         await journal.record_accepted(Job("k", JobRequest(prompt={}, key="k", extra=extra), collectable=True))
@@ -64,7 +64,7 @@ async def test_a_row_has_the_file_and_not_the_key(tmp_path: Path) -> None:
 
 
 async def test_a_restart_of_comfyui_keeps_both(tmp_path: Path) -> None:
-    """A prompt that is sent again comes with the file and the key."""
+    """A prompt that is sent again has the workflow and the key."""
     async with supervised(tmp_path) as client:
         job = await client.job(after(1.5), extra_data={"extra_pnginfo": {"workflow": drawn()}, **BROUGHT})
         await client.state(job, "generating")
@@ -77,7 +77,7 @@ async def test_a_restart_of_comfyui_keeps_both(tmp_path: Path) -> None:
 
 
 async def test_an_ended_job_keeps_neither(tmp_path: Path) -> None:
-    """A result may be kept for hours; what went beside its prompt is forgotten with the prompt."""
+    """A job that has ended has neither the workflow nor the key."""
     async with supervised(tmp_path) as client:
         job = await client.job(hidden(), extra_data={"extra_pnginfo": {"workflow": drawn()}, **BROUGHT})
         await client.result(job)
@@ -86,7 +86,7 @@ async def test_an_ended_job_keeps_neither(tmp_path: Path) -> None:
 
 
 async def test_a_job_that_lost_its_key_can_be_sent_again(worker: Served) -> None:
-    """After a restart of both, a job that needs its key fails as retryable; the same request then runs."""
+    """A job whose key was lost in a restart fails as retryable, and runs when it is sent again."""
     first = {"workflow": slow(60, steps=600), "id": "first"}
     request = {"workflow": hidden(), "id": "mine", "extra_data": BROUGHT}
     without = {"workflow": drawn(), "id": "other", "extra_data": BROUGHT}
@@ -106,7 +106,7 @@ async def test_a_job_that_lost_its_key_can_be_sent_again(worker: Served) -> None
 
 
 async def test_a_prompt_that_comfyui_still_has_needs_no_key(worker: Served) -> None:
-    """Only the worker was restarted: ComfyUI was sent the key, and the job goes on."""
+    """A job that ComfyUI still has goes on after a restart of the worker."""
     _, job = await worker.post("/generate", {"workflow": after(1.5), "extra_data": BROUGHT})
     await worker.running()
     await worker.end()
@@ -116,7 +116,7 @@ async def test_a_prompt_that_comfyui_still_has_needs_no_key(worker: Served) -> N
 
 
 async def test_a_restored_job_has_the_editors_file(worker: Served) -> None:
-    """It is written down with the prompt."""
+    """A job that is restored from the journal has its workflow."""
     _, running = await worker.post("/generate", {"workflow": slow(60, steps=600), "id": "first"})
     extra = {"extra_pnginfo": {"workflow": {"nodes": [], "id": "mine"}}}
     _, job = await worker.post("/generate", {"workflow": hidden(), "extra_data": extra})
@@ -128,7 +128,7 @@ async def test_a_restored_job_has_the_editors_file(worker: Served) -> None:
 
 
 async def restart_both(worker: Served) -> None:
-    """End worker and engine at once, so that every prompt has to be sent again."""
+    """End worker and engine at once, so that every prompt is sent again."""
     await worker.running()
     await worker.end()
     worker.engine.kill()

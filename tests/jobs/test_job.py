@@ -1,4 +1,4 @@
-"""A job's states follow one guard, and its times add up."""
+"""Tests of a job's states and times."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def job() -> Job:
 
 
 def test_the_way_to_completion_is_allowed() -> None:
-    """Each step of the flow leads to the next."""
+    """`advance` accepts each step of the flow."""
     found = job()
     for state in (JobState.PREPARING, JobState.WAITING, JobState.GENERATING, JobState.DELIVERING, JobState.COMPLETED):
         found.advance(state)
@@ -21,23 +21,23 @@ def test_the_way_to_completion_is_allowed() -> None:
 
 @pytest.mark.parametrize("end", sorted(ENDS))
 def test_nothing_follows_an_end(end: JobState) -> None:
-    """An ended job can't be revived, whoever tries."""
+    """`advance` raises ValueError after an end state."""
     found = job()
     found.advance(end)
     for state in JobState:
-        with pytest.raises(ValueError, match="can't become"):
+        with pytest.raises(ValueError, match="cannot become"):
             found.advance(state)
 
 
 def test_every_state_has_its_next_ones() -> None:
-    """A new state has to be put into the table; every one but the ends can fail or be cancelled."""
+    """NEXT has every state, and all but the ends can fail or be cancelled."""
     assert set(NEXT) == set(JobState)
     for state in set(JobState) - ENDS:
         assert {JobState.FAILED, JobState.CANCELLED} <= NEXT[state]
 
 
 def test_stages_add_up_to_the_whole() -> None:
-    """The time of a job is the sum of its stages, and stands still after its end."""
+    """`elapsed_s` is the sum of the stages, and stops at the end."""
     found = job()
     found.advance(JobState.PREPARING)
     found.advance(JobState.FAILED)
@@ -46,5 +46,5 @@ def test_stages_add_up_to_the_whole() -> None:
 
 
 def test_tokens_and_folders_are_never_the_same() -> None:
-    """Two jobs under one id share neither token nor folder."""
+    """Two jobs with one id have different tokens and folders."""
     assert len({job().token for _ in range(50)} | {job().folder for _ in range(50)}) == 100

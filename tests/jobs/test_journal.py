@@ -1,4 +1,4 @@
-"""The journal keeps what is needed and nothing else, and says so when it can't."""
+"""Tests of the journal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def job(**given: object) -> Job:
 
 
 async def test_a_job_comes_back_as_it_was(tmp_path: Path) -> None:
-    """State, times, outputs and the error with its place survive."""
+    """`jobs` returns a job with its state, times, outputs and error."""
     path = tmp_path / "journal.sqlite"
     found = job(workload=7.5)
     with Journal(path) as journal:
@@ -45,7 +45,7 @@ async def test_a_job_comes_back_as_it_was(tmp_path: Path) -> None:
 
 
 async def test_inputs_are_kept_until_the_end(tmp_path: Path) -> None:
-    """A job that has to run again needs its files: the row has no word of them, the folder has them."""
+    """`jobs` returns the input files of a job that has to run again."""
     store = InputStore(tmp_path / "inputs")
     async with store.receive([SentFile("ä.png", b"123")]) as arrived:
         found = job(folder=arrived.folder)
@@ -60,7 +60,7 @@ async def test_inputs_are_kept_until_the_end(tmp_path: Path) -> None:
 
 
 async def test_a_forgotten_job_is_gone(tmp_path: Path) -> None:
-    """A row lives as long as the result."""
+    """`delete` removes a job's row."""
     found = job()
     with Journal(tmp_path / "journal.sqlite") as journal:
         await journal.record_accepted(found)
@@ -69,7 +69,7 @@ async def test_a_forgotten_job_is_gone(tmp_path: Path) -> None:
 
 
 async def test_what_cannot_be_written_is_written_later(tmp_path: Path) -> None:
-    """A full disk, or here a locked file, costs no job: its end is owed to the journal until it takes it."""
+    """An end that meets a locked file is written later."""
     path = tmp_path / "journal.sqlite"
     found, other = job(), job()
     other.folder = "another"
@@ -90,7 +90,7 @@ async def test_what_cannot_be_written_is_written_later(tmp_path: Path) -> None:
 
 
 async def test_what_is_handed_back_stays_unfinished(tmp_path: Path) -> None:
-    """A shutdown is not the end of a job."""
+    """The row of a job that is handed back stays unfinished."""
     found = job(handed_back=True)
     with Journal(tmp_path / "journal.sqlite") as journal:
         await journal.record_accepted(found)
@@ -100,7 +100,7 @@ async def test_what_is_handed_back_stays_unfinished(tmp_path: Path) -> None:
 
 
 async def test_a_file_that_is_no_journal_is_moved_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A broken file, one of another version and a folder are kept under another name, and a new journal begins."""
+    """A broken file, one of another version and a folder are renamed, and a new journal is created."""
     broken = tmp_path / "broken.sqlite"
     broken.write_bytes(b"nonsense" * 1000)
     newer = tmp_path / "newer.sqlite"

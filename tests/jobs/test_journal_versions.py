@@ -1,4 +1,4 @@
-"""A journal outlives the worker that wrote it: former versions are read, and what cannot be read stops nothing."""
+"""Tests of journals that other versions of the worker wrote."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ AGES_S = 1e10
 
 @pytest.fixture
 def state(tmp_path: Path) -> Path:
-    """A copy of the fixture that a worker may change."""
+    """A copy of a stored state folder."""
     return Path(shutil.copytree(STATE, tmp_path / "state"))
 
 
@@ -40,7 +40,7 @@ def rows(state: Path) -> Iterator[sqlite3.Connection]:
 
 
 def test_a_state_folder_of_b2bf08c_is_read(state: Path) -> None:
-    """Every job has its state, its files and its way to be answered."""
+    """The journal of b2bf08c is read with every job's state, files and delivery."""
     with Journal(state / "journal.sqlite") as journal:
         jobs = {stored.job.id: stored.job for stored in journal.jobs()}
         assert journal.set_aside == 0
@@ -59,7 +59,7 @@ def test_a_state_folder_of_b2bf08c_is_read(state: Path) -> None:
 
 
 async def test_a_worker_goes_on_with_a_state_folder_of_b2bf08c(engine: EngineHandle, state: Path) -> None:
-    """Its ended jobs are served, and its waiting ones run, the one with an input file too."""
+    """A worker serves the ended jobs of b2bf08c and runs the waiting ones."""
     with Journal(state / "journal.sqlite") as journal:
         stored = journal.jobs()
     async with worker(engine, state, result_ttl_s=AGES_S) as client:
@@ -90,7 +90,7 @@ SPOILED = {
 
 @pytest.mark.parametrize("name", SPOILED)
 def test_a_row_that_cannot_be_read_is_set_aside(name: str, state: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """It is counted and logged with the reason, the other jobs are read, and the row stays in the file."""
+    """An unreadable row is counted and logged, and stays in the file."""
     change, reason = SPOILED[name]
     Journal(state / "journal.sqlite").__enter__().__exit__(None, None, None)  # adds the column
     with rows(state) as connection:
@@ -104,7 +104,7 @@ def test_a_row_that_cannot_be_read_is_set_aside(name: str, state: Path, caplog: 
 
 
 async def test_a_worker_serves_beside_rows_that_are_set_aside(engine: EngineHandle, state: Path) -> None:
-    """Their number stands in /health."""
+    """/health reports the number of unreadable rows."""
     Journal(state / "journal.sqlite").__enter__().__exit__(None, None, None)
     with rows(state) as connection:
         connection.execute("UPDATE jobs SET version = 7 WHERE id IN ('completed', 'running')")
@@ -114,7 +114,7 @@ async def test_a_worker_serves_beside_rows_that_are_set_aside(engine: EngineHand
 
 
 def test_a_damaged_file_is_kept_and_its_readable_rows_go_on(tmp_path: Path, state: Path) -> None:
-    """A damaged page costs the jobs on it; a file beside the new journal still has them."""
+    """A damaged file is renamed, and its readable rows are copied to a new one."""
     path = state / "journal.sqlite"
     with rows(state) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -138,7 +138,7 @@ def test_a_damaged_file_is_kept_and_its_readable_rows_go_on(tmp_path: Path, stat
 
 
 def test_what_was_changed_in_a_prompt_is_kept() -> None:
-    """Repairs, warnings and drawn seeds outlive the worker, beside the fields that v0.2.0 reads."""
+    """Repairs, warnings and seeds are restored from the fields that v0.2.0 ignores."""
     plain = JobRequest(prompt={}, former_fingerprints=("f",), fingerprint="g")
     changed = replace(
         plain,

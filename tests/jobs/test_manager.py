@@ -1,4 +1,4 @@
-"""The jobs that a worker knows."""
+"""Tests of the job manager."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from worker.job import JobRequest, JobState
 
 
 async def test_a_job_cancelled_before_its_first_step_ends_as_cancelled(client: Client) -> None:
-    """A task that is cancelled before it starts never runs; its job must end all the same, and its place be free."""
+    """A job whose task is cancelled before its first step ends as cancelled."""
     manager = client.app.manager
     job = await manager.accept(JobRequest(prompt=picture()), workload=5.0)
     assert await manager.cancel(job)
@@ -18,7 +18,7 @@ async def test_a_job_cancelled_before_its_first_step_ends_as_cancelled(client: C
 
 
 async def test_load_rises_and_falls_with_the_jobs(client: Client) -> None:
-    """What is accepted counts until its end, by number and by workload."""
+    """The load counts an accepted job until its end."""
     manager = client.app.manager
     jobs = [await manager.accept(JobRequest(prompt=picture()), workload=2.5) for _ in range(4)]
     assert (manager.admission.load.jobs, manager.admission.load.workload) == (4, 10)
@@ -28,8 +28,8 @@ async def test_load_rises_and_falls_with_the_jobs(client: Client) -> None:
     assert manager.admission.pace.units_per_s > 0
 
 
-async def test_a_failure_that_may_have_passed_is_tried_anew(client: Client) -> None:
-    """The same request under the same id after a retryable error runs again, and the first token opens it."""
+async def test_a_retryable_failure_runs_again(client: Client) -> None:
+    """The same request runs again after a retryable error, with the first token."""
     request = {"workflow": slow(1.0, steps=10), "id": "again"}
     _, job = await client.post("/generate", request)
     await client.state(job, "generating")
@@ -42,8 +42,8 @@ async def test_a_failure_that_may_have_passed_is_tried_anew(client: Client) -> N
     assert (await client.get("/jobs/again", job["token"]))[1]["status"] == "success"
 
 
-async def test_a_failure_of_the_jobs_own_stays(client: Client) -> None:
-    """What would fail again is answered again, without another run."""
+async def test_other_failures_are_returned_again(client: Client) -> None:
+    """The same request returns an error that is not retryable without another run."""
     workflow = failing()
     workflow["3"]["inputs"]["message"] = "once and no more"
     request = {"workflow": workflow, "id": "bad"}
@@ -54,8 +54,8 @@ async def test_a_failure_of_the_jobs_own_stays(client: Client) -> None:
     assert len(runs) == 1
 
 
-async def test_the_body_of_an_ended_job_is_let_go(client: Client) -> None:
-    """Results are kept for an hour; their prompts and inputs, which may be large, are not."""
+async def test_an_ended_job_drops_its_body(client: Client) -> None:
+    """A job that has ended keeps neither prompt nor inputs."""
     job = await client.app.manager.accept(JobRequest(prompt=picture()), workload=1.0)
     await client.app.manager.wait_for_end(job)
     assert (job.request.prompt, job.request.inputs) == ({}, ())

@@ -1,4 +1,4 @@
-"""Jobs run the repaired prompt, and every dialect lists the repairs in its answer. Each job draws its seeds once."""
+"""Tests of repairs and seeds: a job runs the repaired prompt, and each response lists the repairs."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from tests.workflows import drawn, failing, picture
 
 
 def small(**changed: Any) -> dict[str, Any]:
-    """A picture that costs nothing, with other inputs of its sampler."""
+    """Return a workflow without cost, with other inputs of its sampler."""
     prompt: dict[str, Any] = {**sampled(1, width=64, height=64)}
     prompt["3"]["inputs"] |= {"seed": -1, **changed}
     return prompt
 
 
 def randomized(mode: str = "randomize", seed: int = 7) -> dict[str, Any]:
-    """What the editor saves, with a seed whose control says `mode`, and its text as the output."""
+    """Return an editor's workflow with a seed of this control mode."""
     nodes = [
         {"id": 1, "type": "PrimitiveInt", "widgets_values": [seed, mode], "outputs": [{"type": "INT", "links": [1]}]},
         {"id": 2, "type": "PreviewAny", "widgets_values": [], "inputs": [{"name": "source", "type": "*", "link": 1}]},
@@ -36,7 +36,7 @@ def ran(body: dict[str, Any]) -> int:
 
 
 async def test_a_seed_is_drawn_for_each_job(client: Client) -> None:
-    """The answer names it, and the repair has what was sent and what ran."""
+    """Each job draws its seed, and the response lists it with the repairs."""
     seeds = set()
     for _ in range(2):
         status, body = await client.post("/generate/sync", {"workflow": small()})
@@ -52,7 +52,7 @@ async def test_a_seed_is_drawn_for_each_job(client: Client) -> None:
 
 @pytest.mark.parametrize("field", ["workflow", "workflow_json"])
 async def test_the_other_dialects_list_them_too(client: Client, field: str) -> None:
-    """Beside RunPod's `images` and Vast's `output`, and in neither where there is nothing to list."""
+    """The dialects of RunPod and Vast list repairs and seeds, if there are any."""
     _, plain = await client.post("/generate/sync", {"input": {field: small(seed=1)}})
     status, body = await client.post("/generate/sync", {"input": {field: small()}})
     assert status == 200, body
@@ -64,7 +64,7 @@ async def test_the_other_dialects_list_them_too(client: Client, field: str) -> N
 
 
 async def test_every_way_to_ask_lists_them(engine: EngineHandle, tmp_path: Path) -> None:
-    """202, the job's own route, the last event of a stream, and the webhook."""
+    """The 202 response, the job's route, the last event and the webhook list repairs."""
     async with receiver() as server, worker(engine, tmp_path, fetch_allow=server.opened) as client:
         hook = {"url": server.url}
         status, job = await client.post("/generate", {"workflow": small(cfg=None), "webhook": hook})
@@ -85,7 +85,7 @@ async def test_every_way_to_ask_lists_them(engine: EngineHandle, tmp_path: Path)
 
 
 async def test_the_same_id_is_the_same_job(engine: EngineHandle, tmp_path: Path) -> None:
-    """A second request draws nothing, also after a restart: it gets the answer of the first."""
+    """A repeated request returns the first job's seeds, also after a restart."""
     request = {"workflow": small(), "id": "mine"}
     async with worker(engine, tmp_path) as client:
         _, first = await client.post("/generate/sync", request)
@@ -96,14 +96,14 @@ async def test_the_same_id_is_the_same_job(engine: EngineHandle, tmp_path: Path)
 
 
 async def test_a_failed_job_lists_them(client: Client) -> None:
-    """What ran was not what was sent, and that may be why it failed."""
+    """The response of a failed job lists repairs."""
     workflow = failing() | {"7": node("Note", text="hi")}
     _, body = await client.post("/generate/sync", {"workflow": workflow})
     assert (body["status"], [one["code"] for one in body["repairs"]]) == ("error", ["editor_node"])
 
 
 async def test_the_editors_randomize(client: Client) -> None:
-    """A fresh seed in each job; with `keep_seeds`, strict, and in every other mode the saved one runs."""
+    """`randomize` draws a seed for each job, but not with `keep_seeds`, strict or another mode."""
     fresh = set()
     for _ in range(2):
         _, body = await client.post("/generate/sync", {"workflow": randomized()})
@@ -123,7 +123,7 @@ async def test_the_editors_randomize(client: Client) -> None:
 
 
 async def test_a_conversion_draws_nothing(client: Client) -> None:
-    """`POST /convert` has the saved seed, and says which a job draws and what it repairs."""
+    """`POST /convert` returns the saved seed, and lists the fields that a job draws or repairs."""
     status, body = await client.post("/convert", randomized(seed=11))
     assert status == 200
     assert body["prompt"]["1"]["inputs"] == {"value": 11}
@@ -136,7 +136,7 @@ async def test_a_conversion_draws_nothing(client: Client) -> None:
 
 
 async def test_a_check_says_what_a_job_would_do(client: Client) -> None:
-    """The verdict is that of the repaired prompt; with `?strict=true`, or the field, that of what was sent."""
+    """`POST /validate` judges the repaired prompt, and with strict the prompt that was sent."""
     workflow = small() | {"20": node("Note", text="hi")}
     _, body = await client.post("/validate", {"workflow": workflow})
     assert (body["valid"], body["comfyui"]["status"]) == (True, 200)
@@ -157,7 +157,7 @@ async def test_a_check_says_what_a_job_would_do(client: Client) -> None:
 
 
 async def test_the_strict_query(client: Client) -> None:
-    """On every way to ask for work; what is neither true nor false is refused."""
+    """`?strict` is accepted on every route for work, and a wrong value is rejected."""
     for path in ("/generate/sync", "/generate", "/generate/stream"):
         status, body = await client.post(f"{path}?strict=true", {"workflow": small()})
         assert (status, body["error"]["code"]) == (422, "invalid_workflow")
@@ -166,7 +166,7 @@ async def test_the_strict_query(client: Client) -> None:
 
 
 async def test_nothing_is_listed_where_nothing_changed(client: Client) -> None:
-    """A workflow in either format that runs as it is has the answer that it always had."""
+    """A response without repairs or seeds has no field for them."""
     for workflow in (picture(), drawn()):
         _, body = await client.post("/generate/sync", {"workflow": workflow})
         assert body.keys() == {"status", "id", "image", "outputs", "metadata"}
@@ -174,7 +174,7 @@ async def test_nothing_is_listed_where_nothing_changed(client: Client) -> None:
 
 
 async def test_warnings_of_a_conversion(client: Client) -> None:
-    """What the client should know of the prompt that was made of its file is in the answer, and in a check."""
+    """The responses of a job and of a check list the warnings of the conversion."""
     nodes = [
         {"id": 1, "type": "RecordAudio", "widgets_values": [""], "outputs": [{"type": "AUDIO", "links": [1]}]},
         {"id": 2, "type": "PreviewAny", "widgets_values": [], "inputs": [{"name": "source", "type": "*", "link": 1}]},

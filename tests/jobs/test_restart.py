@@ -1,4 +1,4 @@
-"""Nothing that was accepted is lost when the worker's process dies, and nothing runs twice without need."""
+"""Tests of restarts: no accepted job is lost, and none runs twice without need."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.workflows import picture, slow
 
 @dataclass
 class Served:
-    """A `comfy-worker serve` process that can be killed and started again on the same state."""
+    """A `comfy-worker serve` process that can be killed and started again with the same state."""
 
     engine: EngineHandle
     state: Path
@@ -70,7 +70,7 @@ class Served:
             return await answer.json()
 
     async def running(self) -> None:
-        """Wait until the engine runs something."""
+        """Wait until the engine runs a prompt."""
         async with asyncio.timeout(5):
             while not (await self.engine_says("/queue"))["queue_running"]:
                 await asyncio.sleep(0.02)
@@ -90,14 +90,14 @@ async def served(engine: EngineHandle, state: Path) -> AsyncIterator[Served]:
 
 @pytest.fixture
 async def worker(tmp_path: Path) -> AsyncIterator[Served]:
-    """A worker's process on an engine of its own."""
+    """A worker process with its own engine."""
     with start_engine(tmp_path / "engine") as engine:
         async with served(engine, tmp_path / "state") as found:
             yield found
 
 
 async def test_a_finished_result_outlives_a_kill(worker: Served) -> None:
-    """Result, output file and cancelled state are there for the token after a kill -9, and for nobody else."""
+    """Result, output file and cancelled state are available after kill -9, with the token only."""
     workflow = picture()
     workflow["2"]["inputs"]["filename_prefix"] = "run-__RANDOM_INT__"
     _, job = await worker.post("/generate", {"workflow": workflow, "id": "mine"})
@@ -113,7 +113,7 @@ async def test_a_finished_result_outlives_a_kill(worker: Served) -> None:
 
 
 async def test_a_running_job_is_taken_up_not_sent_again(worker: Served) -> None:
-    """ComfyUI went on with the job while the worker was dead: its result is collected, and it ran once."""
+    """A job that ComfyUI ran while the worker was down has its result, and ran once."""
     _, job = await worker.post("/generate", {"workflow": slow(1.5)})
     await worker.running()
     await worker.end()
@@ -124,7 +124,7 @@ async def test_a_running_job_is_taken_up_not_sent_again(worker: Served) -> None:
 
 
 async def test_waiting_jobs_run_after_the_restart_of_both(worker: Served) -> None:
-    """Worker and ComfyUI die together: what waited runs afterwards, with its inputs and its drawn numbers."""
+    """Waiting jobs run after worker and ComfyUI were killed, with their inputs and random numbers."""
     buffer = io.BytesIO()
     Image.new("RGB", (20, 10), "green").save(buffer, "PNG")
     workflow = slow(0.2)
@@ -154,7 +154,7 @@ async def test_waiting_jobs_run_after_the_restart_of_both(worker: Served) -> Non
 
 
 async def test_the_same_id_finds_the_job_after_a_restart(worker: Served) -> None:
-    """Idempotency outlives the process: the same request gets the same result, another one is refused."""
+    """The same request returns the same result after a restart, and another request is rejected."""
     request = {"workflow": picture(), "id": "once"}
     _, before = await worker.post("/generate/sync", request)
     await worker.end()
@@ -164,7 +164,7 @@ async def test_the_same_id_finds_the_job_after_a_restart(worker: Served) -> None
 
 
 async def test_output_urls_outlive_a_kill(worker: Served) -> None:
-    """A URL that was handed out by a sync answer opens after a restart."""
+    """A URL in a synchronous response still works after a restart."""
     _, body = await worker.post("/generate/sync", {"workflow": picture(), "output_format": "url"})
     await worker.end()
     await worker.start()
@@ -174,7 +174,7 @@ async def test_output_urls_outlive_a_kill(worker: Served) -> None:
 
 
 async def test_a_stream_can_be_resumed_after_a_restart(worker: Served) -> None:
-    """Numbers of events began anew; a high Last-Event-ID still gets the result."""
+    """A stream with an old Last-Event-ID gets the result after a restart."""
     _, job = await worker.post("/generate", {"workflow": slow(1.0)})
     await worker.running()
     await worker.end()
@@ -185,7 +185,7 @@ async def test_a_stream_can_be_resumed_after_a_restart(worker: Served) -> None:
 
 
 async def test_a_drained_job_is_handed_back_and_goes_on_later(worker: Served) -> None:
-    """SIGTERM: who waits is told to try elsewhere, and the job goes on when this worker starts again."""
+    """After SIGTERM a waiting client is sent elsewhere, and the job goes on after the restart."""
     asking = asyncio.create_task(worker.post("/generate/sync", {"workflow": slow(2, steps=20), "id": "later"}))
     await worker.running()
     await worker.end(signal.SIGTERM)
@@ -197,8 +197,8 @@ async def test_a_drained_job_is_handed_back_and_goes_on_later(worker: Served) ->
             await asyncio.sleep(0.05)
 
 
-async def test_no_row_for_who_can_not_come_back(worker: Served) -> None:
-    """A sync request without an id, answered inline, costs the disk nothing and is not run for nobody."""
+async def test_no_row_for_a_request_without_an_id(worker: Served) -> None:
+    """A synchronous request without an id has no row, and does not run after a restart."""
     asking = asyncio.create_task(worker.post("/generate/sync", {"workflow": slow(30, steps=300)}))
     await worker.running()
     await worker.end()
@@ -210,7 +210,7 @@ async def test_no_row_for_who_can_not_come_back(worker: Served) -> None:
 
 
 async def test_node_packs_do_not_see_the_workers_secrets(tmp_path: Path) -> None:
-    """A ComfyUI that the worker starts has the environment without tokens and keys."""
+    """A managed ComfyUI has an environment without tokens and keys."""
     folder = tmp_path / "comfyui"
     folder.mkdir()
     said = tmp_path / "state" / "comfyui" / "user" / "said"

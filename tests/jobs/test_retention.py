@@ -1,4 +1,4 @@
-"""Ended jobs are forgotten in the order of their ends: by time, by number, by room."""
+"""Tests of retention: ended jobs are removed by time, number and size."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def key(name: str) -> Key:
     return ("local", name)
 
 
-async def test_each_goes_when_its_time_is_over() -> None:
-    """Not earlier, and without anybody asking."""
+async def test_a_job_is_removed_when_it_expires() -> None:
+    """A job is removed when it expires."""
     gone: list[Key] = []
     async with kept(gone, 10) as retention:
         retention.add(key("a"), 0.05, 0)
@@ -35,8 +35,8 @@ async def test_each_goes_when_its_time_is_over() -> None:
         assert gone == [key("a")]
 
 
-async def test_what_is_too_much_goes_oldest_first() -> None:
-    """One more than fits, and the first one goes, however young."""
+async def test_the_oldest_job_is_removed_first() -> None:
+    """The oldest job is removed when there is one too many."""
     gone: list[Key] = []
     async with kept(gone, 2) as retention:
         for name in "abc":
@@ -45,8 +45,8 @@ async def test_what_is_too_much_goes_oldest_first() -> None:
         assert gone == [key("a")]
 
 
-async def test_room_is_made_oldest_first_and_the_newest_stays() -> None:
-    """However large it is: its client is only just being answered."""
+async def test_space_is_freed_oldest_first() -> None:
+    """The oldest jobs are removed for space, and the newest stays at any size."""
     gone: list[Key] = []
     async with kept(gone, 10) as retention:
         for name, size in (("a", 400), ("b", 400), ("c", 5000)):
@@ -58,8 +58,8 @@ async def test_room_is_made_oldest_first_and_the_newest_stays() -> None:
         assert gone == [key("a"), key("b"), key("c")]
 
 
-async def test_what_is_taken_back_into_work_is_never_forgotten() -> None:
-    """A delivery that runs again holds its files, and they do not count meanwhile."""
+async def test_a_job_in_delivery_is_not_removed() -> None:
+    """A job that is delivered again is not removed and does not count."""
     gone: list[Key] = []
     async with kept(gone, 10) as retention:
         retention.add(key("a"), 0.05, 900)
@@ -70,8 +70,8 @@ async def test_what_is_taken_back_into_work_is_never_forgotten() -> None:
         assert gone == []
 
 
-async def test_after_its_close_nothing_is_forgotten() -> None:
-    """What is kept now belongs to the next life of the worker."""
+async def test_no_job_is_removed_after_close() -> None:
+    """No job is removed after `close`."""
     gone: list[Key] = []
     async with kept(gone, 1) as retention:
         retention.add(key("a"), 0.05, 0)

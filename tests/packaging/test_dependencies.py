@@ -100,8 +100,8 @@ def test_a_command_names_the_extra_that_it_lacks(tmp_path: Path) -> None:
     """`deploy` without Vast's SDK prints which extra to install."""
     program = 'sys.argv[1:] = ["deploy", "status"]; from worker.cli import main; main()'
     done = run_without("vastai", program, tmp_path)
-    cure = "`pip install 'comfy-worker[vast]'` installs it"
-    assert (done.returncode, done.stderr) == (1, f"comfy-worker: the package vastai is not installed; {cure}\n")
+    step = "`pip install 'comfy-worker[vast]'` installs it"
+    assert (done.returncode, done.stderr) == (1, f"comfy-worker: the package vastai is not installed\n  → {step}\n")
 
 
 def test_a_bucket_of_the_operators_needs_the_extra_s3(tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""Tests of the state folder: locks, damage, and the folders of other releases."""
+"""Tests of the state folder: its lock, damage, and folders of other releases."""

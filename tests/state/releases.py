@@ -1,4 +1,4 @@
-"""Workers of this release and of others as processes on one state folder."""
+"""Workers of this and other releases as processes with one state folder."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FOREIGN = ("WORKER_", "PYTHON", "COVERAGE", "GIT_")
 
 @dataclass(frozen=True)
 class Release:
-    """The code of a release, and the Python that runs it and no other code of ours."""
+    """The code of a release, and the Python that runs only this code."""
 
     python: Path
     code: Path
@@ -36,9 +36,9 @@ def this_release() -> Release:
 
 
 def release(name: str, folder: Path) -> Release:
-    """Check out a release beside this one, with a venv of its own; skip where the clone does not have it.
+    """Check out a release with a venv of its own, and skip the test when the clone does not have it.
 
-    Its dependencies are those of this venv where its lock is the same; else they are installed.
+    Its dependencies are those of this venv where the lock is the same, and are installed otherwise.
     """
     if (
         shutil.which("git") is None
@@ -75,7 +75,7 @@ def git(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]
 
 @dataclass
 class Life:
-    """One life of a worker on a state folder."""
+    """One run of a worker on a state folder."""
 
     url: str
     http: aiohttp.ClientSession
@@ -99,14 +99,14 @@ class Life:
         return await self.get(f"/jobs/{job['id']}", job["token"])
 
     async def kill(self) -> None:
-        """End it as a machine does that is switched off."""
+        """Kill the worker as a power failure does."""
         self.process.kill()
         await self.process.wait()
 
 
 @asynccontextmanager
 async def life(release: Release, state: Path, engine: str, *arguments: str, **env: str) -> AsyncIterator[Life]:
-    """Start a worker of a release and wait until it is ready; it is killed at the end."""
+    """Run a worker of a release, and kill it at the end of the context."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     log = state.with_suffix(".log")
     with log.open("ab") as said:

@@ -1,4 +1,4 @@
-"""Every file of the state folder in another form: the worker starts, serves the rest and reports the damage."""
+"""Tests of damaged files in the state folder: the worker starts, serves the rest and reports the damage."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FILES = ("journal.sqlite", "journal.sqlite-wal", "journal.sqlite-shm", "suspects
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def left(engine: EngineHandle, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The state folder of a worker that ran a job, as a kill leaves it."""
+    """The state folder of a worker that ran a job and was killed."""
     state, copy = tmp_path_factory.mktemp("lived") / "state", tmp_path_factory.mktemp("left") / "state"
     async with worker(engine, state) as client:
         assert (await client.post("/generate/sync", KNOWN))[0] == 200
@@ -48,7 +48,7 @@ def removed(path: Path) -> None:
 
 
 def spoiled() -> Iterator[tuple[str, str, Callable[[Path], object]]]:
-    """Yield (name, what is done to it, how)."""
+    """Yield the name of a file, the kind of damage and a function that does it."""
     for name in FOLDERS:
         yield name, "file", lambda path: path.write_bytes(b"x")
         yield name, "broken link", lambda path: path.symlink_to("nowhere")
@@ -68,7 +68,7 @@ def spoiled() -> Iterator[tuple[str, str, Callable[[Path], object]]]:
 async def test_the_worker_starts_and_serves(
     engine: EngineHandle, state: Path, name: str, what: str, change: Callable[[Path], object]
 ) -> None:
-    """A new job runs; a request that is sent again finds its job, or runs where that was in the damaged part."""
+    """A worker starts with a damaged file, runs a new job, and finds or repeats the earlier one."""
     path = state / name
     if what != "folder" or not path.is_dir():
         removed(path)
@@ -111,7 +111,7 @@ ROWS = {
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("name", ROWS)
 async def test_one_row_in_another_form(engine: EngineHandle, state: Path, name: str) -> None:
-    """The worker starts, and new jobs run."""
+    """A worker starts with an invalid row, and new jobs run."""
     with closing(sqlite3.connect(state / "journal.sqlite", isolation_level=None)) as rows:
         rows.execute(f"UPDATE jobs SET {ROWS[name]}")  # noqa: S608
     async with worker(engine, state) as client:
@@ -120,7 +120,7 @@ async def test_one_row_in_another_form(engine: EngineHandle, state: Path, name: 
 
 
 def test_later_fields_of_a_later_release_are_ignored(state: Path) -> None:
-    """What is beside the fields that v0.2.0 knows may have fields that this release does not know."""
+    """Unknown fields beside those of v0.2.0 are ignored."""
     with closing(sqlite3.connect(state / "journal.sqlite", isolation_level=None)) as rows:
         rows.execute("ALTER TABLE jobs ADD COLUMN colour TEXT")
         rows.execute("UPDATE jobs SET more_request = json_set(CAST(more_request AS TEXT), '$.colour', 1)")
@@ -129,7 +129,7 @@ def test_later_fields_of_a_later_release_are_ignored(state: Path) -> None:
 
 
 def test_a_column_that_each_row_needs_is_of_another_version(tmp_path: Path) -> None:
-    """The file is moved aside: no row could be written."""
+    """A journal with an unknown required column is renamed."""
     with Journal(tmp_path / "journal.sqlite"):
         pass
     with closing(sqlite3.connect(tmp_path / "journal.sqlite", isolation_level=None)) as rows:
@@ -141,7 +141,7 @@ def test_a_column_that_each_row_needs_is_of_another_version(tmp_path: Path) -> N
 
 
 def test_of_two_jobs_under_one_id_the_later_one_counts(left: Path, tmp_path: Path) -> None:
-    """A crash may leave the row of a failed job beside that of its second try."""
+    """The later one of two stored jobs with one id is restored."""
     from worker.jobs.restored import RestoredJobs
 
     state = Path(shutil.copytree(left, tmp_path / "state"))
@@ -154,7 +154,7 @@ def test_of_two_jobs_under_one_id_the_later_one_counts(left: Path, tmp_path: Pat
 
 
 def test_more_results_than_are_kept_are_dropped_at_once(left: Path, tmp_path: Path) -> None:
-    """The latest 10,000 are read, whatever the number of rows; those of one moment count as any others."""
+    """The latest 10,000 ended jobs are read, and the rows of the others are deleted."""
     state = Path(shutil.copytree(left, tmp_path / "state"))
     with closing(sqlite3.connect(state / "journal.sqlite", isolation_level=None)) as rows:
         columns = [name for _, name, *_ in rows.execute("PRAGMA table_info(jobs)") if name not in {"folder", "id"}]
@@ -169,7 +169,7 @@ def test_more_results_than_are_kept_are_dropped_at_once(left: Path, tmp_path: Pa
 
 
 def test_one_record_of_another_form_costs_no_other_one(tmp_path: Path) -> None:
-    """Crashes are remembered one by one."""
+    """An invalid crash record does not affect the others."""
     path, request = tmp_path / "suspects.json", JobRequest({"1": {"class_type": "X", "inputs": {}}})
     history = CrashHistory(path, 60)
     history.add(request, "p", "death", seen=True)
@@ -181,13 +181,13 @@ def test_one_record_of_another_form_costs_no_other_one(tmp_path: Path) -> None:
     "text", ["[]", '{"key": "k", "score": []}', '{"key": "k", "score": -1}', '{"key": "k"}', "NaN"]
 )
 def test_a_score_of_another_form_is_measured_again(tmp_path: Path, text: str) -> None:
-    """It would be reported to the autoscaler as this worker's speed."""
+    """An invalid benchmark score is measured again."""
     (tmp_path / "benchmark.json").write_text(text)
     assert ScoreFile(tmp_path, "k").read() is None
 
 
 def test_a_score_that_can_not_be_kept_stops_nothing(tmp_path: Path) -> None:
-    """It is measured again at the next start."""
+    """A worker starts when its score cannot be stored."""
     (tmp_path / "benchmark.json.new").mkdir()
     ScoreFile(tmp_path, "k").write(2.0)
     os.rmdir(tmp_path / "benchmark.json.new")  # noqa: PTH106

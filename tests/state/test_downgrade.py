@@ -1,4 +1,4 @@
-"""`comfy-worker journal downgrade` without the code of the older worker: columns, fields and what is left out."""
+"""Tests of `comfy-worker journal downgrade`, without the code of the older worker."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FIXTURE = Path(__file__).parents[1] / "data" / "state-b2bf08c" / "journal.sqlite
 
 
 def shape(path: Path) -> tuple[list[str], set[str], set[str]]:
-    """Return the columns of a journal, and the names of the fields of its requests and results."""
+    """Return the columns of a journal, and the field names of its requests and results."""
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as rows:
         columns = [name for _, name, *_ in rows.execute("PRAGMA table_info(jobs)")]
         values = rows.execute("SELECT request, result FROM jobs").fetchall()
@@ -33,7 +33,7 @@ def shape(path: Path) -> tuple[list[str], set[str], set[str]]:
 
 
 async def fill(state: Path) -> None:
-    """Leave jobs with all that a worker of b2bf08c does not know."""
+    """Store jobs with everything that b2bf08c does not know."""
     plain, failed, foldered = job(), job(), job()
     plain.request = replace(plain.request, extra=ExtraData({"a": 1}), warnings=(Detail("w"),), deliver_models=True)
     failed.id, foldered.id = "failed", "foldered"
@@ -50,7 +50,7 @@ async def fill(state: Path) -> None:
 
 
 async def test_it_has_what_b2bf08c_had_and_nothing_else(tmp_path: Path) -> None:
-    """A job that the older worker can't read is named, and stays in the file that is kept."""
+    """`downgrade` writes the columns and fields of b2bf08c, and names the jobs it leaves out."""
     await fill(tmp_path)
     done = cli("journal", "downgrade", "--state", tmp_path, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -69,7 +69,7 @@ async def test_it_has_what_b2bf08c_had_and_nothing_else(tmp_path: Path) -> None:
 
 
 async def test_the_details_of_an_error_survive(tmp_path: Path) -> None:
-    """Those of outputs have fields that v0.2.0 does not know; they are beside its own."""
+    """`downgrade` keeps the details of an error."""
     await fill(tmp_path)
     with Journal(tmp_path / "journal.sqlite") as journal:
         [failed] = [one.job for one in journal.jobs() if one.job.id == "failed"]
@@ -79,7 +79,7 @@ async def test_the_details_of_an_error_survive(tmp_path: Path) -> None:
 
 
 async def test_a_result_that_an_older_worker_wrote_counts_alone(tmp_path: Path) -> None:
-    """What is beside it belongs to the result before."""
+    """The later fields of a row are ignored when an older worker has replaced its result."""
     await fill(tmp_path)
     with closing(sqlite3.connect(tmp_path / "journal.sqlite", isolation_level=None)) as rows:
         rows.execute(
@@ -90,7 +90,7 @@ async def test_a_result_that_an_older_worker_wrote_counts_alone(tmp_path: Path) 
     assert failed.problems == ()
 
 
-def test_no_journal_is_said(tmp_path: Path) -> None:
-    """There is nothing to rewrite."""
+def test_downgrade_without_a_journal_fails(tmp_path: Path) -> None:
+    """`downgrade` raises StartupError without a journal."""
     with pytest.raises(StartupError, match="no journal"):
         downgrade(tmp_path)

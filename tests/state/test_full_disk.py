@@ -1,4 +1,4 @@
-"""A state folder whose disk is full: each place that writes has a defined answer, and room alone repairs everything."""
+"""Tests of a full disk: each write has a defined result, and free space repairs everything."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SIZE = 8 * 1024 * 1024
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A small file system of its own; skips where this user can't mount one."""
+    """A small file system. Skips the test where this user cannot mount one."""
     folder = tmp_path / "disk"
     folder.mkdir()
     if not shutil.which("mount"):
@@ -42,7 +42,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(disk: Path) -> Path:
-    """Take all the room that is left."""
+    """Use all free space."""
     ballast = disk / "ballast"
     with ballast.open("ab", buffering=0) as file, pytest.raises(OSError, match="No space left"):  # noqa: PT012
         while file.write(b"0" * 4096):
@@ -56,7 +56,7 @@ async def code(client: Client, body: dict) -> tuple[int, str | None]:
 
 
 async def test_a_worker_whose_disk_fills_up(engine: EngineHandle, disk: Path) -> None:
-    """Bodies, input files and rows are refused with 503 and their codes; known results are served all the while."""
+    """Requests that need disk return 503 with their codes, and existing results are served."""
     known = {"workflow": picture(color=9), "id": "known", "output_format": "url"}
     async with worker(engine, disk / "state", min_free=0) as client:
         assert (await code(client, known))[0] == 200
@@ -74,7 +74,7 @@ async def test_a_worker_whose_disk_fills_up(engine: EngineHandle, disk: Path) ->
 
 
 async def test_a_journal_on_a_full_disk(disk: Path) -> None:
-    """New rows are refused, ends are owed, and the file is not taken for a damaged one, neither then nor at a start."""
+    """New rows raise an error, ends are written later, and the file is not taken for damaged."""
     path = disk / "journal.sqlite"
     with Journal(path, busy_s=0.05) as journal:
         first = job()
@@ -108,7 +108,7 @@ async def test_a_journal_on_a_full_disk(disk: Path) -> None:
 
 
 async def test_the_small_files_on_a_full_disk(disk: Path) -> None:
-    """The lock holds, crashes are remembered in memory, and the score is measured again."""
+    """The lock works, crashes are remembered in memory and the score is measured again."""
     fill(disk)
     with state_lock(disk), pytest.raises(StateInUse), state_lock(disk):
         pass
@@ -121,7 +121,7 @@ async def test_the_small_files_on_a_full_disk(disk: Path) -> None:
 
 
 async def test_a_score_that_can_not_be_handed_over_ends_the_start(tmp_path: Path) -> None:
-    """The SDK would measure by itself; the process ends with a sentence, and is started again."""
+    """The worker exits with a message when it cannot pass its score to the SDK."""
 
     async def measured() -> float:
         return 1.0

@@ -1,4 +1,4 @@
-"""The state folder of the last release is read by this one, and the reverse; that of b2bf08c is read and given back."""
+"""Tests of state folders that different releases read and write in turn."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def form() -> dict[str, object]:
 
 
 async def fill(worker: Life) -> tuple[dict[str, tuple[int, dict]], dict[str, dict]]:
-    """Leave jobs in every state; return the answers to those that have ended, and those that wait or run."""
+    """Create jobs in every state, and return the responses of ended jobs and the ids of the others."""
     ended = {name: await worker.post("/generate/sync", body) for name, body in COMPLETED.items()}
     ended["form"] = await worker.post("/generate/sync", **form())
     open_jobs = {}
@@ -81,7 +81,7 @@ async def fill(worker: Life) -> tuple[dict[str, tuple[int, dict]], dict[str, dic
 
 
 async def check(worker: Life, ended: dict[str, tuple[int, dict]], open_jobs: dict[str, dict]) -> None:
-    """Each request that is sent again finds its job, each job that waited or ran ends, and nothing is set aside."""
+    """Assert that repeated requests find their jobs, unfinished jobs end and no row is set aside."""
     for name, body in COMPLETED.items():
         status, answer = await worker.post("/generate/sync", body)
         assert (status, answer["id"]) == (ended[name][0], ended[name][1]["id"]), (name, answer)
@@ -101,7 +101,7 @@ def hashes(answer: dict) -> list[str]:
 
 
 def others(state: Path) -> None:
-    """Files of the state folder that are not about one job."""
+    """Return the files of the state folder that do not belong to one job."""
     crash = {"crashes": {"p": True}, "at": 1e10}
     (state / "suspects.json").write_bytes(orjson.dumps({"0" * 64: crash}))
     (state / "benchmark.json").write_bytes(orjson.dumps({"key": "k", "score": 2.5}))
@@ -116,7 +116,7 @@ def last(tmp_path_factory: pytest.TempPathFactory) -> Release:
 
 
 async def there_and_back(engine: EngineHandle, state: Path, lives: list[Release]) -> None:
-    """Each life finds what the first one left, and adds what the next one has to find."""
+    """Run the releases in turn, each with the state of the one before."""
     known: list[tuple[dict, dict]] = []
     for number, code in enumerate(lives):
         async with life(code, state, engine.url) as worker:
@@ -133,13 +133,13 @@ async def there_and_back(engine: EngineHandle, state: Path, lives: list[Release]
 async def test_the_last_release_and_this_one_read_each_others_state(
     engine: EngineHandle, last: Release, tmp_path: Path
 ) -> None:
-    """An update and the way back: jobs in every state, the same requests under their ids, learned and partial files."""
+    """The last release and this one read each other's state folder."""
     await there_and_back(engine, tmp_path / "a", [last, this_release(), last])
     await there_and_back(engine, tmp_path / "b", [this_release(), last, this_release()])
 
 
 async def test_the_way_back_to_a_worker_of_before_v020(engine: EngineHandle, tmp_path: Path) -> None:
-    """b2bf08c writes, this one reads; after `journal downgrade` b2bf08c reads what this one wrote."""
+    """This release reads the state of b2bf08c, and b2bf08c reads it after `journal downgrade`."""
     first, state = release(FIRST, tmp_path / "first"), tmp_path / "state"
     async with life(first, state, engine.url) as worker:
         ended, open_jobs = await fill(worker)

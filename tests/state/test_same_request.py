@@ -1,4 +1,4 @@
-"""A request under its id: the same one again is the same job, and any change of a part of it is 409."""
+"""Tests of repeated requests with one id."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ CHANGED: dict[str, list[Part]] = {
 
 
 def form(key: str, parts: list[Part], workflow: dict | None = None) -> dict[str, object]:
-    """Return the body of a form, and its headers, for a request of aiohttp's client."""
+    """Return the body and the headers of a form."""
     if workflow is None:
         workflow = picture(color=3) | {"1": {"class_type": "LoadImage", "inputs": {"image": "a.png"}}}
     body = b""
@@ -64,7 +64,7 @@ async def send(client: Client, given: dict) -> tuple[int, dict]:
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("name", CHANGED)
 async def test_a_changed_part_is_409(client: Client, name: str) -> None:
-    """Names, filenames, order, division and bytes of the parts of a form count; the first request is answered again."""
+    """A form with a changed name, filename, order, division or byte of a part returns 409."""
     key = name.replace(" ", "-")
     first = await send(client, form(key, FIRST))
     assert first[0] == 200, first
@@ -75,7 +75,7 @@ async def test_a_changed_part_is_409(client: Client, name: str) -> None:
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_a_changed_text_is_409(client: Client) -> None:
-    """Also one that is too long to be kept in memory, and in a form with files."""
+    """A request with a changed text returns 409, also for long texts and in a form."""
     long = picture(color=4) | {"9": {"class_type": "PreviewAny", "inputs": {"source": "x" * 100_000}}}
     other = picture(color=4) | {"9": {"class_type": "PreviewAny", "inputs": {"source": "x" * 99_999 + "y"}}}
     parts = [("a.png", "a.png", RED)]
@@ -94,7 +94,7 @@ async def engine_alone(tmp_path: Path):  # noqa: ANN201
 @pytest.mark.timeout(420)
 @pytest.mark.parametrize("name", [LAST, "b2bf08c"])
 async def test_a_form_finds_its_job_after_an_update(engine_alone: EngineHandle, tmp_path: Path, name: str) -> None:
-    """By the rules of the release that stored it, whatever the filenames were; changed bytes are 409."""
+    """A form finds its job that an earlier release stored, and changed bytes return 409."""
     former, state = await asyncio.to_thread(release, name, tmp_path / "former"), tmp_path / "state"
     parts: list[Part] = [("a.png", "photo.png", RED), ("b.png", None, GREEN)]
     async with life(former, state, engine_alone.url) as worker:

@@ -1,1 +1,1 @@
-"""All that knows ComfyUI: its frames, its HTTP routes, one run followed to its end, and the engine without a GPU."""
+"""The engines: ComfyUI's protocol, the process of each ComfyUI, and the distribution and recovery of jobs."""

@@ -177,10 +177,10 @@ class CatalogCache:
         self._catalog, self._read_during = catalog, connection
         return catalog
 
-    async def _without_saved_models(self, catalog: Catalog, before: SavedModels) -> Catalog:
+    async def _without_saved_models(self, catalog: Catalog, saved_before: SavedModels) -> Catalog:
         """Return the catalog without the model files that jobs have saved.
 
-        A file that existed before the request or exists now may be listed. `before` are the files from before the
+        A file that existed before the request or exists now may be listed. `saved_before` are the files from before the
         request.
         """
-        return catalog.without_saved_models(await self.saved.scan(before))
+        return catalog.without_saved_models(await self.saved.scan(saved_before))

@@ -115,10 +115,10 @@ class ComfyClient:
         prompt_id: str,
         *,
         submitted: Submitted = lambda _: None,
-        known: bool = False,
+        already_submitted: bool = False,
         options: SubmitOptions = DEFAULT_OPTIONS,
     ) -> Outputs:
-        """Submit a prompt unless ComfyUI already has it (`known`), and return its outputs once it has ended.
+        """Submit a prompt unless that is done already, and return its outputs once it has ended.
 
         When the calling task is cancelled, the prompt is removed from ComfyUI, and `submitted` is called with None.
         Raises what `Run.follow` raises, and InvalidWorkflow. Raises PromptLostError at once for a managed engine that
@@ -135,17 +135,18 @@ class ComfyClient:
                 silence_s=self._silence_s,
                 lost_s=self._lost_s,
                 on_message=on_message,
-                submitted_at=0.0 if known else time.monotonic(),
-                deaf=known,
+                submitted_at=0.0 if already_submitted else time.monotonic(),
+                deaf=already_submitted,
                 garbled_before=self.socket.garbled,
                 managed=self._managed,
                 options=options,
             )
-            return await self._to_the_end(run, submitted, known=known)
+            return await self._submit_and_follow(run, submitted, already_submitted=already_submitted)
 
-    async def _to_the_end(self, run: Run, submitted: Submitted, *, known: bool) -> Outputs:
+    async def _submit_and_follow(self, run: Run, submitted: Submitted, *, already_submitted: bool) -> Outputs:
+        """Submit the prompt and follow it to its end. Remove it from ComfyUI when the run fails or is cancelled."""
         try:
-            if not known:
+            if not already_submitted:
                 submitted(run.prompt_id)
                 run.taken = await self._try_submit(run)
                 run.deaf = not run.taken
@@ -183,12 +184,15 @@ class ComfyClient:
         try:
             await self._submit(run)
         except EngineUnavailable:
-            log.warning("ComfyUI did not answer the submission of a prompt")
+            log.warning("ComfyUI did not respond to the submission of a prompt")
             return False
         return True
 
     async def _submit(self, run: Run) -> None:
-        """Not left half-way: a post cut off by a cancellation might still be queued, after the prompt was cancelled."""
+        """Post the prompt, and complete the request even when the task is cancelled.
+
+        ComfyUI may queue a prompt whose request was aborted, after the prompt was cancelled.
+        """
         posting = asyncio.ensure_future(
             self.api.submit(run.prompt, run.prompt_id, run.subscription.client_id, run.options)
         )

@@ -31,9 +31,9 @@ class CommonCatalogCache:
         try:
             return await self.current()
         except EngineUnavailable:
-            if (known := self.known) is None:
+            if (catalog := self.known) is None:
                 raise
-            return known
+            return catalog
 
     async def current(self) -> Catalog:
         """Return the catalog of the engines that are connected. Raises EngineUnavailable when none is."""
@@ -70,9 +70,9 @@ class CommonCatalogCache:
         for failure in failures:
             if len(failures) == len(results) or not isinstance(failure, EngineUnavailable):
                 raise failure
-        if (known := self.known) is None:
+        if (catalog := self.known) is None:
             raise EngineUnavailable("ComfyUI has not sent its catalog")
-        return known
+        return catalog
 
     def _common_of(self, catalogs: Sequence[Catalog]) -> Catalog | None:
         """Return the common catalog, computed again only when a catalog has changed.

@@ -71,6 +71,8 @@ def managed_config(settings: Settings, name: str, gpu: str | None) -> EngineConf
     folders = engine_folders(settings, name)
     if folders is None:
         raise StartupError(f"WORKER_COMFYUI={settings.engine.comfyui} is not started by this worker")
-    how = command(settings, folders, name, gpu)
+    launch_command = command(settings, folders, name, gpu)
     models = (folders.models, *([folders.baked] if folders.baked else []))
-    return EngineConfig(name, how.url, folders.input, folders.output, folders.root / "temp", gpu, how, models)
+    return EngineConfig(
+        name, launch_command.url, folders.input, folders.output, folders.root / "temp", gpu, launch_command, models
+    )

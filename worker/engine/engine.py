@@ -197,7 +197,7 @@ class Engine:
                         on_message,
                         prompt_id,
                         submitted=report_submission,
-                        known=already_submitted,
+                        already_submitted=already_submitted,
                         options=attempts.options,
                     )
         except (NodeFailed, OutOfMemory) as error:

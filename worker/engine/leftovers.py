@@ -185,8 +185,8 @@ class Leftovers:
     async def _kill(self, leftover: Leftover) -> None:
         now = time.monotonic()
         self._kills.spend(leftover.job.principal, now)
-        after = f"{now - leftover.since:.0f} s after it was interrupted ({self._watchdog.where()})"
-        self._watchdog.restart(f"a node of a job that has ended still runs {after}", healthy=True)
+        elapsed = f"{now - leftover.since:.0f} s after it was interrupted ({self._watchdog.where()})"
+        self._watchdog.restart(f"a node of a job that has ended still runs {elapsed}", healthy=True)
         with suppress(TimeoutError):
             await self._socket.closed(DEATH_S)
 

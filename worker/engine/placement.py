@@ -87,7 +87,7 @@ def plan(jobs: Sequence[P], engines: Sequence[EngineLoad], seconds: Seconds[P], 
     """
     if len(engines) == 1:
         return [engines[0].name] * len(jobs)
-    times = _Times(seconds, load_seconds)
+    times = _LoadCache(seconds, load_seconds)
     plans = [_Assignment(0.0, 0.0, tuple(engines), ())]
     for job in jobs:
         best_by_loads: dict[tuple[EngineLoad, ...], _Assignment] = {}
@@ -125,7 +125,7 @@ def _extended(shorter: _Assignment, index: int, load: EngineLoad, jobs: int) -> 
     return _Assignment(last_s * jobs + ends_s, ends_s, loads, (*shorter.engines, index))
 
 
-class _Times(Generic[P]):
+class _LoadCache(Generic[P]):
     """Cache of engine loads after a job was added, because most plans share them."""
 
     def __init__(self, seconds: Seconds[P], load_seconds: Seconds[P]) -> None:
@@ -143,5 +143,5 @@ class _Times(Generic[P]):
 
 def _with_job(load: EngineLoad, job: Placeable, seconds: float) -> EngineLoad:
     """Return the load of an engine with a job that takes `seconds`."""
-    used = (*(name for name in load.used if name not in job.models), *job.models)
-    return replace(load, queued_s=load.queued_s + seconds, places=load.places - 1, used=used)
+    used_models = (*(name for name in load.used if name not in job.models), *job.models)
+    return replace(load, queued_s=load.queued_s + seconds, places=load.places - 1, used=used_models)

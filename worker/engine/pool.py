@@ -215,7 +215,7 @@ class EnginePool:
         def changed() -> None:
             if not engine.connected:
                 self._queue.forget_models(engine)
-            self.paces.alive = [one.name for one in self.alive]
+            self.paces.alive = [alive_engine.name for alive_engine in self.alive]
             self._queue.assign_engines()
             self._changed.set()
 

@@ -102,7 +102,11 @@ class JobQueue:
             for place, queued in enumerate(jobs.placed):
                 if queued.job is job:
                     return place
-        waiting = [one for one in self._waiting if one.job is not job and one.job.created_at <= job.created_at]
+        waiting = [
+            queued_job
+            for queued_job in self._waiting
+            if queued_job.job is not job and queued_job.job.created_at <= job.created_at
+        ]
         return len(waiting) + sum(len(jobs.placed) for jobs in self._engines.values())
 
     def forget_models(self, engine: Engine) -> None:
@@ -118,9 +122,11 @@ class JobQueue:
         if not self._waiting:
             return
         engines = [jobs for jobs in self._engines.values() if jobs.engine.free]
-        for queued in [one for one in self._waiting if one.only is not None and one.only.connected]:
+        for queued in [
+            queued_job for queued_job in self._waiting if queued_job.only is not None and queued_job.only.connected
+        ]:
             self._assign(queued, self._engines[queued.only.name])  # type: ignore[union-attr]
-        unbound = [one for one in self._waiting if one.only is None]
+        unbound = [queued_job for queued_job in self._waiting if queued_job.only is None]
         loads = [jobs.load(self._places) for jobs in engines]
         for queued, name in self._next(unbound, loads):
             self._assign(queued, self._engines[name])

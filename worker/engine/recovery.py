@@ -94,15 +94,15 @@ class Recovery:
 
         Raises JobCrashesEngine when the job is to blame.
         """
-        is_witnessed = attempts.earlier_prompt_id is None or loss is PromptLoss.RUNNING
+        observed = attempts.earlier_prompt_id is None or loss is PromptLoss.RUNNING
         attempts.earlier_prompt_id = None
         cause = attempts.end.message if attempts.end else ""
         suffix = f": {cause}" if cause else ""
         log.warning("ComfyUI lost a prompt that was %s; sending it again%s", loss, suffix)
-        if attempts.record_loss(loss) or not is_witnessed:
+        if attempts.record_loss(loss) or not observed:
             attempts.alone = True
             record = self._crash_history.add(
-                attempts.request, attempts.prompt_id, death, seen=is_witnessed, cause=cause
+                attempts.request, attempts.prompt_id, death, observed=observed, cause=cause
             )
             if record.is_blocked:
                 raise JobCrashesEngine(

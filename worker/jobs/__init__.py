@@ -1,1 +1,1 @@
-"""The jobs of a worker: admitting them, finding them, keeping their rows and their results."""
+"""The jobs of a worker: their admission, index, journal and retention."""

@@ -1,4 +1,4 @@
-"""Who may come in, and when the others are told to come back. Plain decisions; nothing is awaited here."""
+"""Admission control: whether another job is accepted, and when a rejected client may retry. Nothing is awaited."""
 
 from __future__ import annotations
 
@@ -13,21 +13,23 @@ from worker.load.pace import Paces
 from worker.settings import LimitSettings
 
 SHORTEST_RETRY_S, LONGEST_RETRY_S = 1.0, 300.0
+"""Bounds of Retry-After in seconds."""
 DISK_RETRY_S = 10.0
+"""Retry-After for a full disk."""
 MIB = 1024 * 1024
 
 
 def free_bytes(state: Path) -> int:
-    """Return the room for another job. Raises JournalUnavailable where the state folder can't be reached."""
+    """Return the free bytes of the state folder's disk. Raises JournalUnavailable when it cannot be read."""
     try:
         return shutil.disk_usage(state).free
     except OSError as error:
-        raise JournalUnavailable(f"the worker's state folder can't be reached: {error.strerror}") from None
+        raise JournalUnavailable(f"the worker's state folder cannot be read: {error.strerror}") from None
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Jobs accepted and not ended, and the sum of their workloads."""
+    """Number of jobs that were accepted and have not ended, and the sum of their workloads."""
 
     jobs: int = 0
     workload: float = 0.0
@@ -35,7 +37,11 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class AdmissionLimits:
-    """0 is no limit. `wait_s`: seconds of work that may wait before a new job; `free`: bytes that have to be free."""
+    """Limits of admission, where 0 means no limit.
+
+    `wait_s` are the seconds of work that may be queued before a new job. `free` are the bytes of disk that have to be
+    free.
+    """
 
     jobs: int
     wait_s: float = 0.0
@@ -43,12 +49,13 @@ class AdmissionLimits:
 
     @classmethod
     def of(cls, settings: LimitSettings) -> AdmissionLimits:
+        """Return the limits of the settings."""
         return cls(settings.max_queue, settings.max_wait_s, settings.min_free * MIB)
 
 
 @dataclass(slots=True)
 class Admission:
-    """Keeps count of what is under way, and says whether one more may come in."""
+    """Counts the jobs that have not ended, and decides whether another one is accepted."""
 
     limits: AdmissionLimits
     pace: Paces = field(default_factory=Paces)
@@ -56,47 +63,50 @@ class Admission:
     _under_way: dict[str, Job] = field(default_factory=dict)
 
     def begin(self, job: Job) -> None:
+        """Count a job that was accepted."""
         self._under_way[job.folder] = job
         self.load = Load(self.load.jobs + 1, self.load.workload + job.workload)
 
     def end(self, job: Job) -> None:
+        """Remove a job that has ended, and learn from its run time."""
         del self._under_way[job.folder]
         self.load = Load(self.load.jobs - 1, self.load.workload - job.workload)
         if job.state is JobState.COMPLETED:
             self.pace.record(job.engine, job.workload, job.stages.get(JobState.GENERATING, 0.0))
 
     def admit(self, free: int) -> None:
-        """Raises WorkerBusy, with the time until it is worth coming back, and DiskFull; `free` is in bytes."""
+        """Raise WorkerBusy or DiskFull, with the seconds until a retry, when no job is accepted.
+
+        `free` are the free bytes of the disk.
+        """
         if self.load.jobs >= self.limits.jobs:
             raise WorkerBusy(
-                f"{self.load.jobs} jobs are waiting or running, the limit", retry_after_s=self._one_job_s()
+                f"{self.load.jobs} jobs are waiting or running, which is the limit", retry_after_s=self._one_job_s()
             )
         wait_s = self.wait_s()
         if self.limits.wait_s and wait_s > self.limits.wait_s:
             raise WorkerBusy(
-                f"about {wait_s:.0f} s of work are waiting or running, and {self.limits.wait_s:g} s are the limit",
+                f"about {wait_s:.0f} s of work are waiting or running, and the limit is {self.limits.wait_s:g} s",
                 retry_after_s=_bounded(wait_s - self.limits.wait_s),
             )
         if free < self.limits.free:
             raise DiskFull(
-                f"only {free // MIB} MiB are free on the worker's disk, and a job may need {self.limits.free // MIB}",
+                f"the worker's disk has {free // MIB} MiB free, and a job may need {self.limits.free // MIB} MiB",
                 retry_after_s=DISK_RETRY_S,
             )
 
     def wait_s(self) -> float:
-        """Seconds until the jobs that are here will have run, by the measured pace of the engines that are alive.
-
-        What has run already is no wait.
-        """
+        """Return the seconds until all current jobs have run, at the measured speed of the connected engines."""
         pace = self.pace.units_per_s if self._under_way else 0.0
         return sum(self._units_left(job) for job in self._under_way.values()) / pace if pace else 0.0
 
     def _one_job_s(self) -> float:
-        """Until about one job of those here has ended."""
+        """Return the seconds until about one of the current jobs has ended."""
         pace = self.pace.units_per_s
         return _bounded(self.load.workload / self.load.jobs / pace) if self.load.jobs and pace else SHORTEST_RETRY_S
 
     def _units_left(self, job: Job) -> float:
+        """Return the part of a job's workload that has not run."""
         if job.state is JobState.DELIVERING:
             return 0.0
         done_s = job.in_state_s if job.state is JobState.GENERATING else 0.0
@@ -104,5 +114,5 @@ class Admission:
 
 
 def _bounded(seconds: float) -> float:
-    """Whole seconds that a client may be told."""
+    """Return whole seconds for Retry-After, within the bounds."""
     return float(math.ceil(min(max(seconds, SHORTEST_RETRY_S), LONGEST_RETRY_S)))

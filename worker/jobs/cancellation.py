@@ -1,4 +1,4 @@
-"""Cancelling a job from outside: its end, and what becomes of a node that ignores the interrupt."""
+"""Cancellation of a job, with a bounded wait for a node that ignores the interrupt."""
 
 from __future__ import annotations
 
@@ -10,19 +10,25 @@ from worker.job import Job, JobState
 from worker.jobs.manager import JobManager
 
 MOST_WAIT_S = 10.0
-"""How long a request to cancel waits for a node that goes on."""
+"""Seconds that a request to cancel waits for a node that goes on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cancellation:
-    """`cancelled` is false for a job that had ended before, `stopping` true while a node of it still runs."""
+    """Result of a cancellation.
+
+    `cancelled` is false for a job that had ended before. `stopping` is true while a node of it still runs.
+    """
 
     cancelled: bool
     stopping: bool
 
 
 async def cancel(manager: JobManager, engines: EnginePool, job: Job, node_stop_s: float) -> Cancellation:
-    """Cancel a job and wait until ComfyUI is free of it, at most 10 s or `node_stop_s`, if that is less."""
+    """Cancel a job, wait until ComfyUI has stopped it, and return the result.
+
+    The wait is at most 10 s, or `node_stop_s` if that is less.
+    """
     had_ended, stopping = job.state.ended, False
     try:
         async with asyncio.timeout(min(MOST_WAIT_S, node_stop_s)):

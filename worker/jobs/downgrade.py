@@ -1,4 +1,4 @@
-"""A journal rewritten for workers of before v0.2.0: they start with nothing but the columns and fields of their own."""
+"""Rewrites a journal for workers before v0.2.0, which reject unknown columns and fields."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from worker.jobs.state_lock import state_lock
 
 JOURNAL = "journal.sqlite"
 EARLY = {"version": 1, "engine": None, "more_request": None, "more_result": None}
-"""What a row has that lacks these columns."""
+"""Values of columns that an older row lacks."""
 
 
 @dataclass(frozen=True, slots=True)
 class DowngradeResult:
-    """Number of jobs in the new journal, sentences about those that are not, and where the old journal is."""
+    """Number of jobs in the new journal, messages about those that were left out, and the old journal's path."""
 
     jobs: int
     left_out: list[str]
@@ -30,43 +30,43 @@ class DowngradeResult:
 
 
 def downgrade(state: Path) -> DowngradeResult:
-    """Write the new journal, and keep the old one under another name. Raises StartupError, StateInUse."""
+    """Write the new journal and keep the old one under another name. Raises StartupError and StateInUse."""
     path = state / JOURNAL
     if not path.is_file():
         raise StartupError(f"there is no journal at {path}")
     with state_lock(state):
         try:
             rows, left_out = _read(path, state)
-            new = path.with_name("journal.downgraded")
-            new.unlink(missing_ok=True)
-            _write(new, rows)
+            new_path = path.with_name("journal.downgraded")
+            new_path.unlink(missing_ok=True)
+            _write(new_path, rows)
             kept_as = set_aside(path, why="before-downgrade")
             if kept_as is None:
-                raise StartupError(f"{path} can't be renamed")
-            for end in BESIDE:
-                path.with_name(path.name + end).unlink(missing_ok=True)
-            new.rename(path)
+                raise StartupError(f"the journal {path} cannot be renamed")
+            for suffix in BESIDE:
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
+            new_path.rename(path)
         except (sqlite3.Error, OSError) as error:
-            raise StartupError(f"the journal {path} can't be rewritten: {error}") from error
+            raise StartupError(f"the journal {path} cannot be rewritten: {error}") from error
     return DowngradeResult(len(rows), left_out, kept_as)
 
 
 def _read(path: Path, state: Path) -> tuple[list[tuple[object, ...]], list[str]]:
-    """Return the new rows, and a sentence about each job that an older worker can't read."""
-    store, new, left_out = InputStore(state / "inputs"), [], []
+    """Return the new rows, and a message for each job that an older worker cannot read."""
+    store, rows, left_out = InputStore(state / "inputs"), [], []
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.row_factory = sqlite3.Row
         for row in connection.execute("SELECT * FROM jobs"):
             try:
-                new.append(_row({**EARLY, **dict(row)}, store))
+                rows.append(_row({**EARLY, **dict(row)}, store))
             except (UnreadableRow, OSError) as error:
                 left_out.append(f"job {row['id']!r}: {error}")
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # so that the file alone has everything
-    return new, left_out
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # moves all changes into the main file
+    return rows, left_out
 
 
 def _row(row: Mapping[str, object], store: InputStore) -> tuple[object, ...]:
-    """Raises UnreadableRow, OSError."""
+    """Return the row in the older form. Raises UnreadableRow and OSError."""
     stored = read_row(row, store.read_files)
     job = stored.job
     if any("/" in file.name for file in job.request.inputs):
@@ -77,6 +77,7 @@ def _row(row: Mapping[str, object], store: InputStore) -> tuple[object, ...]:
 
 
 def _write(path: Path, rows: list[tuple[object, ...]]) -> None:
+    """Write a journal with the columns of the first release."""
     columns = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("BEGIN")

@@ -1,4 +1,4 @@
-"""The index of jobs: each under its owner's name and its id, and under its token."""
+"""The index of the worker's jobs, by owner and id and by token."""
 
 from __future__ import annotations
 
@@ -11,81 +11,96 @@ from worker.errors import IdTaken, InvalidField, NotFound
 from worker.job import Job, JobRef, JobRequest, JobState
 
 Key = tuple[str, str]
-"""(principal, id)."""
+"""The owner of a job (principal) and its id."""
 KEY = re.compile(r"[\w.:@+-]{1,128}", re.ASCII)
+"""Matches a valid job id."""
 
 
 @dataclass(slots=True)
 class JobEntry:
+    """A job in the index, with its task and the events that requests wait for."""
+
     job: Job
     task: asyncio.Task[None] | None = None
     recorded: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set once the job is written down, needs no writing down, or could not be (it has ended with the error then)."""
+    """Set once the journal has the job, or the job needs no row, or its row could not be written.
+
+    In the last case the job has ended with that error."""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     hangup: asyncio.TimerHandle | None = None
+    """Timer that cancels the job after its last client has disconnected."""
 
 
 class JobIndex:
-    """Keyed by (principal, id): an id means nothing to anybody but the one who chose or was given it."""
+    """Jobs by (principal, id). Two principals may use the same id for different jobs."""
 
     def __init__(self) -> None:
         self._by_key: dict[Key, JobEntry] = {}
         self._by_token: dict[str, Job] = {}
         self.of_first_release = False
-        """Whether a job was stored by a release before v0.2.0, whose fingerprints followed other rules."""
+        """Whether a release before v0.2.0 stored one of the jobs. Its fingerprints follow other rules."""
 
     def __iter__(self) -> Iterator[JobEntry]:
         return iter(self._by_key.values())
 
     def add(self, job: Job) -> JobEntry:
+        """Add a job and return its entry."""
         entry = self._by_key[job.principal, job.id] = JobEntry(job)
         self._by_token[job.token] = job
         self.of_first_release |= len(job.request.former_fingerprints) > 1
         return entry
 
     def remove(self, key: Key) -> Job:
+        """Remove a job and return it."""
         job = self._by_key.pop(key).job
-        if self._by_token.get(job.token) is job:  # else that of the job that took its place
+        if self._by_token.get(job.token) is job:  # otherwise a newer job has this token
             del self._by_token[job.token]
         return job
 
     def entry_of(self, job: Job) -> JobEntry:
+        """Return the entry of a job."""
         return self._by_key[job.principal, job.id]
 
     def get(self, ref: JobRef) -> Job | None:
-        """The job that an event is about; None once it is forgotten."""
+        """Return the job that an event is about, None once it was removed."""
         entry = self._by_key.get((ref.principal, ref.id))
         return entry.job if entry is not None and entry.job.folder == ref.folder else None
 
     def of_principal(self, principal: str) -> list[Job]:
-        """The jobs of a principal, the newest first."""
+        """Return the jobs of a principal, the newest first."""
         jobs = [entry.job for entry in self if entry.job.principal == principal]
         return sorted(jobs, key=lambda job: job.created_at, reverse=True)
 
     def under_way(self) -> Iterator[Job]:
-        """The jobs that have not ended."""
+        """Return the jobs that have not ended."""
         return (entry.job for entry in self if not entry.job.state.ended)
 
     def find_same(self, request: JobRequest, principal: str) -> JobEntry | None:
-        """The job that the same request started under the same id. Raises InvalidField, IdTaken."""
+        """Return the job that the same request started under its id, if any.
+
+        Raises InvalidField for an invalid id, and IdTaken when the job's request was a different one.
+        """
         if request.job_id is None:
             return None
         if not KEY.fullmatch(request.job_id):
-            raise InvalidField("an id has 1 to 128 letters, digits or any of . : @ + - _")
+            raise InvalidField("a job id has 1 to 128 characters: letters, digits and . : @ + - _")
         entry = self._by_key.get((principal, request.job_id))
         if entry is not None and not entry.job.request.same_body(request):
             raise IdTaken(f"the id {request.job_id!r} belongs to another request")
         return entry
 
     def find(self, job_id: str, token: str) -> Job:
-        """Raises NotFound alike for a job that does not exist and for one whose token this is not."""
-        job = self._by_token.get(token)  # of 192 random bits: how long the search takes tells nothing
+        """Return the job with this id and token.
+
+        Raises NotFound for a wrong token as for a job that does not exist.
+        """
+        job = self._by_token.get(token)  # 192 random bits, so the time of the lookup reveals nothing
         if job is None or job.id != job_id:
             raise NotFound(f"no job {job_id!r}")
         return job
 
     def find_owned(self, job_id: str, principal: str) -> Job:
-        """Raises NotFound alike for a job that does not exist and for another's."""
+        """Return a principal's job. Raises NotFound for another principal's job as for one that does not exist."""
         entry = self._by_key.get((principal, job_id))
         if entry is None:
             raise NotFound(f"no job {job_id!r}")
@@ -93,7 +108,10 @@ class JobIndex:
 
 
 def may_run_again(entry: JobEntry) -> bool:
-    """It failed for a reason that may have passed, or was dropped because its client left, who is back now."""
+    """Return whether the same request may run a job again.
+
+    The job failed for a reason that may have passed, or it was cancelled because its client had disconnected.
+    """
     job = entry.job
     if job.error is None or job.state is JobState.DELIVERY_PENDING or not entry.ended.is_set():
         return False

@@ -1,4 +1,4 @@
-"""The journal's SQLite file: what is damaged or of another version is moved aside, and a new file takes its place."""
+"""The journal's SQLite file. A damaged file, or one of another version, is moved aside and replaced."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ COLUMNS = {
 }
 """Columns of the first release."""
 ADDED = {"version": "INTEGER NOT NULL DEFAULT 1", "engine": "TEXT", "more_request": "BLOB", "more_result": "BLOB"}
-"""Columns that older files lack. Those keep their schema version, so that the former worker still opens them."""
+"""Columns that older files lack. The schema version stays the same, so that older workers can open the file."""
 BESIDE = ("-wal", "-shm", "-journal")
-"""What SQLite adds to the name of a database for the files that belong to it."""
+"""Suffixes of SQLite's files beside a database."""
 LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 PASSING = LOCKED | {
     0,
@@ -45,14 +45,14 @@ PASSING = LOCKED | {
     sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_CONSTRAINT,
 }
-"""Primary result codes that say nothing about the file's content; 0 is an error of Python's module."""
+"""Primary result codes that do not mean a damaged file. 0 is an error of Python's module."""
 UNREADABLE = frozenset({sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS})
-"""Extended result codes of a file whose content can't be had."""
+"""Extended result codes of a file that cannot be read."""
 Statement = tuple[str, tuple[object, ...]]
 
 
 class UnsupportedVersion(Exception):
-    """The file is no journal that this worker reads. The message names the reason."""
+    """The file is not a journal of a supported version. The message names the reason."""
 
 
 class JournalFile:
@@ -61,16 +61,16 @@ class JournalFile:
     def __init__(self, path: Path, busy_s: float) -> None:
         self._path = path
         self._busy_s = busy_s
-        self._rows: sqlite3.Connection | None = None
+        self._connection: sqlite3.Connection | None = None
         self._inode = 0
         self.set_aside = 0
-        """Files that were moved aside."""
+        """Number of files that were moved aside."""
 
     def open(self) -> None:
-        """Open the file or create it, having moved one aside that can't be used. Blocks. Raises StartupError."""
+        """Open or create the file, after moving an unusable one aside. Blocks. Raises StartupError."""
         for path in (self._path, *(self._path.with_name(self._path.name + end) for end in BESIDE)):
             if path.is_dir():
-                self.move_aside("a folder is in its place")
+                self.move_aside("a folder has its name")
                 break
         try:
             self._connect()
@@ -78,54 +78,57 @@ class JournalFile:
             self.move_aside(str(error), "version")
         except sqlite3.DatabaseError as error:
             if not self._is_damage(error):
-                raise StartupError(f"the journal {self._path} can't be opened: {error}") from error
+                raise StartupError(f"the journal {self._path} cannot be opened: {error}") from error
             self.move_aside(str(error))
         else:
             return
         try:
             self._connect()
         except (sqlite3.DatabaseError, UnsupportedVersion) as error:
-            raise StartupError(f"no journal can be made at {self._path}: {error}") from error
+            raise StartupError(f"no journal can be created at {self._path}: {error}") from error
 
     def close(self) -> None:
         """Close the connection, if there is one."""
-        if self._rows is not None:
+        if self._connection is not None:
             with suppress(sqlite3.Error):
-                self._rows.close()
-            self._rows = None
+                self._connection.close()
+            self._connection = None
 
     def execute(self, sql: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
-        """Raises sqlite3.DatabaseError."""
-        if self._rows is None:
+        """Execute a statement. Raises sqlite3.DatabaseError."""
+        if self._connection is None:
             raise sqlite3.OperationalError("the journal is not open")
-        return self._rows.execute(sql, values)
+        return self._connection.execute(sql, values)
 
     @contextmanager
     def waiting_for_locks(self) -> Iterator[None]:
-        """Wait for locks that other processes hold, as `open` does. Raises sqlite3.DatabaseError."""
+        """Wait for locks of other processes inside the context. Raises sqlite3.DatabaseError."""
         self.execute(f"PRAGMA busy_timeout={round(self._busy_s * 1000)}")
         try:
             yield
         finally:
-            self._wait_no_more()
+            self._stop_waiting()
 
-    def _wait_no_more(self) -> None:
+    def _stop_waiting(self) -> None:
         with suppress(sqlite3.Error):
             self.execute("PRAGMA busy_timeout=0")
 
     def needs_replacement(self, error: sqlite3.Error | None = None) -> bool:
-        """Whether the file has to be replaced: damaged by what an error says, or not there any more."""
+        """Return whether the file is gone, or damaged according to an error."""
         if error is not None:
             return primary_code(error) not in PASSING
         try:
-            return self._rows is None or self._path.stat().st_ino != self._inode
+            return self._connection is None or self._path.stat().st_ino != self._inode
         except OSError:
             return True
 
-    def replace(self, why: str, statements: Iterable[Statement]) -> None:
-        """Move the file aside and begin another one with these rows. Raises sqlite3.DatabaseError, StartupError."""
-        if self._rows is not None:  # else the last try has done that
-            self.move_aside(why)
+    def replace(self, reason: str, statements: Iterable[Statement]) -> None:
+        """Move the file aside and write a new one. Raises sqlite3.DatabaseError and StartupError.
+
+        `reason` is logged. `statements` write the rows.
+        """
+        if self._connection is not None:  # otherwise the previous attempt has moved it
+            self.move_aside(reason)
         try:
             self._connect()
             self.execute("BEGIN")
@@ -139,12 +142,12 @@ class JournalFile:
                     self._path.with_name(self._path.name + end).unlink()
             raise
 
-    def move_aside(self, why: str, kind: str = "damaged") -> None:
-        """Rename the file and those beside it. Raises StartupError where that fails."""
+    def move_aside(self, reason: str, kind: str = "damaged") -> None:
+        """Rename the file and those beside it. Raises StartupError when that fails."""
         self.close()
         target = set_aside(self._path, why=kind) if self._path.exists() or self._path.is_symlink() else None
         if target is None and self._path.exists():
-            raise StartupError(f"the journal {self._path} can't be used ({why}), and not be moved away")
+            raise StartupError(f"the journal {self._path} is unusable ({reason}) and cannot be renamed")
         for end in BESIDE:
             other = self._path.with_name(self._path.name + end)
             with suppress(FileNotFoundError):
@@ -153,27 +156,27 @@ class JournalFile:
                 else:
                     set_aside(other)
         self.set_aside += 1
-        log.error("the journal can't be used (%s); it is kept as %s, and a new one begins", why, target)
+        log.error("the journal is unusable (%s); it was renamed to %s, and a new one is created", reason, target)
 
     def columns(self) -> list[str]:
-        """Return the names of the columns of the table."""
+        """Return the names of the table's columns."""
         return [row["name"] for row in self.execute("PRAGMA table_info(jobs)")]
 
     def _connect(self) -> None:
-        """Raises UnsupportedVersion, sqlite3.DatabaseError."""
-        self._rows = sqlite3.connect(self._path, self._busy_s, isolation_level=None, check_same_thread=False)
-        self._rows.row_factory = sqlite3.Row
-        self._rows.text_factory = lambda data: data.decode(errors="surrogateescape")
+        """Open a connection. Raises UnsupportedVersion and sqlite3.DatabaseError."""
+        self._connection = sqlite3.connect(self._path, self._busy_s, isolation_level=None, check_same_thread=False)
+        self._connection.row_factory = sqlite3.Row
+        self._connection.text_factory = lambda data: data.decode(errors="surrogateescape")
         try:
-            self._check_version()
+            self._prepare_schema()
             self._inode = self._path.stat().st_ino
-            self._wait_no_more()
+            self._stop_waiting()
         except BaseException:
             self.close()
             raise
 
-    def _check_version(self) -> None:
-        """Give an empty file the schema, and an old one the columns that it lacks."""
+    def _prepare_schema(self) -> None:
+        """Create the schema in an empty file, and add missing columns to an old one. Raises UnsupportedVersion."""
         self.execute("PRAGMA journal_mode=WAL")
         self.execute("PRAGMA synchronous=NORMAL")
         [version] = self.execute("PRAGMA user_version").fetchone()
@@ -184,17 +187,21 @@ class JournalFile:
             self.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
             self.execute("COMMIT")
         elif version != SCHEMA_VERSION:
-            raise UnsupportedVersion(f"it is of version {version}, and this worker reads {SCHEMA_VERSION}")
-        there = {row["name"]: row for row in self.execute("PRAGMA table_info(jobs)")}
-        if lacking := COLUMNS.keys() - there.keys():
-            raise UnsupportedVersion(f"it has no column {min(lacking)}")
-        if strange := {name for name in there.keys() - COLUMNS.keys() - ADDED.keys() if _has_to_be_given(there[name])}:
-            raise UnsupportedVersion(f"each row needs {min(strange)}, which this worker does not know")
-        for name in ADDED.keys() - there.keys():
+            raise UnsupportedVersion(f"it has version {version}, and this worker supports version {SCHEMA_VERSION}")
+        columns_by_name = {row["name"]: row for row in self.execute("PRAGMA table_info(jobs)")}
+        if missing := COLUMNS.keys() - columns_by_name.keys():
+            raise UnsupportedVersion(f"it has no column {min(missing)}")
+        if unknown := {
+            name
+            for name in columns_by_name.keys() - COLUMNS.keys() - ADDED.keys()
+            if _is_required(columns_by_name[name])
+        }:
+            raise UnsupportedVersion(f"each row needs a value for {min(unknown)}, which this worker does not know")
+        for name in ADDED.keys() - columns_by_name.keys():
             self.execute(f"ALTER TABLE jobs ADD COLUMN {name} {ADDED[name]}")
 
     def _is_damage(self, error: sqlite3.Error) -> bool:
-        """Whether an error at the start is one of the file itself. A full disk damages nothing."""
+        """Return whether an error while opening means a damaged file. A full disk does not."""
         if primary_code(error) in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}:
             return self._path.exists() and not os.access(self._path, os.R_OK | os.W_OK)
         return primary_code(error) not in PASSING or getattr(error, "sqlite_errorcode", 0) in UNREADABLE
@@ -206,9 +213,10 @@ def primary_code(error: sqlite3.Error) -> int:
 
 
 def is_locked(error: sqlite3.Error) -> bool:
-    """Whether another process holds the lock."""
+    """Return whether another process holds the lock."""
     return primary_code(error) in LOCKED
 
 
-def _has_to_be_given(column: sqlite3.Row) -> bool:
+def _is_required(column: sqlite3.Row) -> bool:
+    """Return whether each new row needs a value for a column."""
     return bool(column["notnull"]) and column["dflt_value"] is None

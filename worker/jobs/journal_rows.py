@@ -1,7 +1,7 @@
-"""A job as a row of the journal, and back: rows carry a version, and every field is checked where it is read.
+"""Conversion of a job to a row of the journal and back. Rows have a version, and every field is validated when read.
 
-`request` and `result` have exactly the fields that v0.2.0 wrote, so that a row is read by this release and by that one.
-Later fields are in `more_request` and `more_result`, which v0.2.0 does not look at.
+`request` and `result` have exactly the fields that v0.2.0 wrote, so that both releases read them. Later fields are in
+`more_request` and `more_result`, which v0.2.0 ignores.
 """
 
 from __future__ import annotations
@@ -22,13 +22,16 @@ from worker.job import EngineFile, InputFile, Job, JobRequest, JobState, Output,
 from worker.prompt_changes import Repair
 
 VERSION = 2
-"""Version of the rows that this worker writes, which v0.2.0 reads."""
+"""Version of the rows that this worker writes. v0.2.0 reads it as well."""
 READ = frozenset({1, VERSION, 3})
-"""Versions that it reads; a row of another one is set aside. Rows of version 1 name no engine: there was one only.
-Those of version 3 have the later fields in `request` and `result`; no release wrote them."""
+"""Versions of rows that this worker reads.
+
+Rows of version 1 name no engine, because there was only one. Rows of version 3 have the later fields in `request` and
+`result`. No release wrote them."""
 
 
 DETAIL = frozenset(field.name for field in fields(Detail))
+"""Fields of every kind of detail."""
 
 
 class UnreadableRow(Exception):
@@ -55,7 +58,7 @@ class StoredWebhook(BaseModel):
 
 
 class StoredRequest(BaseModel):
-    """The fields of `JobRequest` that are stored. Strict, so that a row of another version is noticed."""
+    """The stored fields of `JobRequest`. Unknown fields are rejected, so that another version is noticed."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -82,7 +85,7 @@ class StoredRequest(BaseModel):
 
     @field_validator("prompt")
     @classmethod
-    def _of_nodes(cls, prompt: dict[str, Any]) -> dict[str, Any]:
+    def _check_nodes(cls, prompt: dict[str, Any]) -> dict[str, Any]:
         for node in prompt.values():
             if not (isinstance(node, dict) and isinstance(node.get("class_type"), str)):
                 raise ValueError("a node has to have a class_type")
@@ -90,20 +93,20 @@ class StoredRequest(BaseModel):
                 raise ValueError("a node has to have inputs")
         return prompt
 
-    def request(self, inputs: tuple[InputFile, ...], more: StoredMore | None) -> JobRequest:
-        """Return the request; `more` has the later fields, None in a row of a worker that wrote none."""
-        given = {name: getattr(self, name) for name in StoredRequest.model_fields}
-        given["webhook"] = Webhook(**self.webhook.model_dump()) if self.webhook else None
-        if more is not None:
-            given |= {name: getattr(more, name) for name in StoredMore.model_fields}
-        given["former_fingerprints"] = (self.fingerprint,) if self.fingerprint else ()
-        given["fingerprint"] = more.fingerprint if more is not None else ""
-        extra = ExtraData(given.pop("pnginfo"), own_api_key=given.pop("own_api_key"))
-        return JobRequest(**given, inputs=inputs, extra=extra)
+    def request(self, inputs: tuple[InputFile, ...], later_fields: StoredMore | None) -> JobRequest:
+        """Return the request. `later_fields` are, None in a row of an older worker."""
+        values = {name: getattr(self, name) for name in StoredRequest.model_fields}
+        values["webhook"] = Webhook(**self.webhook.model_dump()) if self.webhook else None
+        if later_fields is not None:
+            values |= {name: getattr(later_fields, name) for name in StoredMore.model_fields}
+        values["former_fingerprints"] = (self.fingerprint,) if self.fingerprint else ()
+        values["fingerprint"] = later_fields.fingerprint if later_fields is not None else ""
+        extra = ExtraData(values.pop("pnginfo"), own_api_key=values.pop("own_api_key"))
+        return JobRequest(**values, inputs=inputs, extra=extra)
 
 
 class StoredMore(BaseModel):
-    """The fields of `JobRequest` that v0.2.0 does not know. Those that a later release adds are ignored."""
+    """The fields of `JobRequest` that v0.2.0 does not know. Fields of later releases are ignored."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
@@ -118,7 +121,7 @@ class StoredMore(BaseModel):
 
 
 class StoredError(BaseModel):
-    """`WorkerError.as_dict`: the class follows from the code."""
+    """The fields of `WorkerError.as_dict`. The code determines the class."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -130,6 +133,7 @@ class StoredError(BaseModel):
     details: tuple[Detail | OutputProblem, ...]
 
     def error(self) -> WorkerError:
+        """Return the error."""
         return error_class(self.code)(self.message, list(self.details))
 
 
@@ -147,7 +151,7 @@ class StoredResult(BaseModel):
 
 
 class StoredMoreResult(BaseModel):
-    """The fields of a result that v0.2.0 does not know. They belong to the result that has this checksum."""
+    """The fields of a result that v0.2.0 does not know. They belong to the result with this checksum."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
@@ -155,11 +159,14 @@ class StoredMoreResult(BaseModel):
     problems: tuple[OutputProblem, ...] = ()
     files: tuple[EngineFile, ...] = ()
     details: tuple[Detail | OutputProblem, ...] = ()
-    """Those of the error."""
+    """Details of the error."""
 
 
 def pack_request(request: JobRequest) -> bytes:
-    """Serialize what v0.2.0 stored of a request. A field that is not named is not stored: it may be a credential."""
+    """Return the fields of a request that v0.2.0 stored, as JSON.
+
+    Fields are listed one by one, because an unlisted field may be a credential.
+    """
     return orjson.dumps(
         {
             "prompt": request.prompt,
@@ -174,14 +181,14 @@ def pack_request(request: JobRequest) -> bytes:
             "params": dict(request.params),
             "image_format": request.image_format,
             "own_target": request.own_target,
-            "webhook": _webhook(request.webhook),
+            "webhook": _stored_webhook(request.webhook),
         }
     )
 
 
 def pack_more(request: JobRequest) -> bytes:
-    """Serialize the later fields of a request, without its comfy.org key."""
-    more = {
+    """Return the later fields of a request as JSON, without its comfy.org key."""
+    later_fields = {
         "fingerprint": request.fingerprint,
         "deliver_models": request.deliver_models,
         "pnginfo": request.extra.pnginfo,
@@ -191,14 +198,14 @@ def pack_more(request: JobRequest) -> bytes:
         "warnings": request.warnings,
         "seeds": request.seeds,
     }
-    return orjson.dumps({name: value for name, value in more.items() if value or name == "pnginfo"})
+    return orjson.dumps({name: value for name, value in later_fields.items() if value or name == "pnginfo"})
 
 
 def pack_result(job: Job) -> tuple[bytes, bytes]:
-    """Serialize state, times, outputs and error of a job that has ended; and, as v0.2.0 does not know it, the rest."""
+    """Return the result of a job as JSON, and the fields that v0.2.0 does not know."""
     error = job.error.as_dict() if job.error else None
     if error is not None and job.error is not None:
-        error["details"] = [_plain(detail) for detail in job.error.details]
+        error["details"] = [_base_fields(detail) for detail in job.error.details]
     result = orjson.dumps(
         {
             "state": job.state,
@@ -208,45 +215,48 @@ def pack_result(job: Job) -> tuple[bytes, bytes]:
         }
     )
     details = job.error.details if job.error else ()
-    more = {"crc32": crc32(result), "problems": job.problems, "files": job.files, "details": details}
-    return result, orjson.dumps(more)
+    later_fields = {"crc32": crc32(result), "problems": job.problems, "files": job.files, "details": details}
+    return result, orjson.dumps(later_fields)
 
 
-def _plain(detail: Detail) -> dict[str, Any]:
-    """Return the fields that a detail of any kind has."""
+def _base_fields(detail: Detail) -> dict[str, Any]:
+    """Return the fields that every kind of detail has."""
     return {name: value for name, value in asdict(detail).items() if name in DETAIL}
 
 
-def _webhook(webhook: Webhook | None) -> dict[str, Any] | None:
-    """Return a webhook that the operator signs. One with a secret of the client's cannot be sent after a restart."""
+def _stored_webhook(webhook: Webhook | None) -> dict[str, Any] | None:
+    """Return a webhook that the operator signs, None for another one.
+
+    A client's secret is not stored, so its webhook cannot be sent after a restart.
+    """
     if webhook is None or webhook.secret.get_secret_value():
         return None
     return {name: value for name, value in asdict(webhook).items() if name in StoredWebhook.model_fields}
 
 
 def read_row(row: Mapping[str, Any] | sqlite3.Row, read_inputs: Callable[[str], tuple[InputFile, ...]]) -> StoredJob:
-    """Return the job of a row; `read_inputs` gets the name of its folder and returns its input files.
+    """Return the job in a row. `read_inputs` returns the input files in a job's folder by its name.
 
-    Raises UnreadableRow for another version, an unknown field or state, and broken data.
+    Raises UnreadableRow for another version, an unknown field or state, and invalid data.
     """
     if row["version"] not in READ:
-        known = " and ".join(map(str, sorted(READ)))
-        raise UnreadableRow(f"its version is {row['version']!r}, and this worker reads versions {known}")
+        supported = " and ".join(map(str, sorted(READ)))
+        raise UnreadableRow(f"its version is {row['version']!r}, and this worker supports versions {supported}")
     try:
         columns = _Columns.model_validate({name: row[name] for name in _Columns.model_fields}).model_dump()
         ended_at = columns.pop("ended_at")
-        more = StoredMore.model_validate_json(row["more_request"]) if row["more_request"] is not None else None
+        later_fields = StoredMore.model_validate_json(row["more_request"]) if row["more_request"] is not None else None
         stored = StoredRequest.model_validate_json(row["request"])
-        request = stored.request(() if ended_at is not None else read_inputs(columns["folder"]), more)
+        request = stored.request(() if ended_at is not None else read_inputs(columns["folder"]), later_fields)
         if row["version"] == 1 and request.former_fingerprints:
             request = replace(request, former_fingerprints=("", *request.former_fingerprints))
         job = Job(**{**columns, "collectable": bool(columns["collectable"])}, request=request)
         if row["result"] is not None:
-            _restore(job, row)
+            _restore_result(job, row)
     except ValidationError as error:
         problem = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, problem["loc"]))
-        raise UnreadableRow(f"{place}: {problem['msg']}" if place else problem["msg"]) from error
+        location = ".".join(map(str, problem["loc"]))
+        raise UnreadableRow(f"{location}: {problem['msg']}" if location else problem["msg"]) from error
     except UnicodeError as error:
         raise UnreadableRow(f"{type(error).__name__}: {error}") from error
     if (ended_at is not None) is not job.state.ended:
@@ -255,7 +265,7 @@ def read_row(row: Mapping[str, Any] | sqlite3.Row, read_inputs: Callable[[str], 
 
 
 class _Columns(BaseModel):
-    """The plain columns of a row, by the names that `Job` gives them."""
+    """The plain columns of a row, named as in `Job`."""
 
     model_config = ConfigDict(strict=True, allow_inf_nan=False)
 
@@ -271,16 +281,19 @@ class _Columns(BaseModel):
     engine: str | None
 
 
-def _restore(job: Job, row: Mapping[str, Any] | sqlite3.Row) -> None:
-    """Give a job the result of its row; what another release has written later counts without what was beside it."""
+def _restore_result(job: Job, row: Mapping[str, Any] | sqlite3.Row) -> None:
+    """Set a job's result from its row.
+
+    The later fields count only if they belong to the stored result, which another release may have replaced.
+    """
     result, stored = StoredResult.model_validate_json(row["result"]), row["result"]
     job.state, job.stages, job.outputs = result.state, result.stages, result.outputs
     job.problems, job.files = result.problems, result.files
     job.error = result.error.error() if result.error else None
     if row["more_result"] is None:
         return
-    more = StoredMoreResult.model_validate_json(row["more_result"])
-    if more.crc32 == crc32(stored if isinstance(stored, bytes) else stored.encode()):
-        job.problems, job.files = more.problems, more.files
+    later_fields = StoredMoreResult.model_validate_json(row["more_result"])
+    if later_fields.crc32 == crc32(stored if isinstance(stored, bytes) else stored.encode()):
+        job.problems, job.files = later_fields.problems, later_fields.files
         if job.error is not None:
-            job.error.details = more.details
+            job.error.details = later_fields.details

@@ -1,4 +1,4 @@
-"""The jobs this worker knows: each from the moment it is accepted until its results have lived their time."""
+"""The jobs of the worker, each from its acceptance until its result expires."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MIB = 1024 * 1024
 
 
 class JobManager:
-    """Accepts jobs, finds them again, ends them, and forgets them when their time is over."""
+    """Accepts, finds, cancels and delivers jobs, and removes them when their results expire."""
 
     def __init__(
         self,
@@ -47,21 +47,20 @@ class JobManager:
         self._state = state
         self._tasks = tasks
         self._job_index = job_index
-        self._retention = Retention(self._forget, most=MOST_ENDED, max_bytes=outputs.quota * MIB)
+        self._retention = Retention(self._remove, most=MOST_ENDED, max_bytes=outputs.quota * MIB)
         self._retaining = tasks.start("retention", self._retention.run)
-        self._cleaning: set[asyncio.Task[None]] = set()
+        self._background: set[asyncio.Task[None]] = set()
         self.admission = Admission(AdmissionLimits.of(limits), pipeline.engines.paces)
         self.draining = False
 
     async def restore(self) -> None:
-        """Take up what an earlier life of this worker left: results are served, jobs that a client waits for are run.
-
-        Raises StartupError.
-        """
+        """Serve the results of earlier processes, and run jobs that a client waits for. Raises StartupError."""
         restored = await asyncio.to_thread(lambda: RestoredJobs.of(self._journal.jobs()))
-        if not self.set_aside:  # else a job that another version of the worker can read would lose its files
+        if not self.set_aside:  # otherwise jobs that another version can read would lose their files
             inputs, outputs = self._pipeline.inputs.store, self._pipeline.outputs
-            self._later(remove_strays(inputs.stale_folders(restored.folders) + outputs.stale_folders(restored.folders)))
+            self._run_in_background(
+                remove_strays(inputs.stale_folders(restored.folders) + outputs.stale_folders(restored.folders))
+            )
         now = time.time()
         for job, ended_at in restored.ended:
             entry = self._job_index.add(job)
@@ -69,7 +68,7 @@ class JobManager:
             entry.ended.set()
             self._keep(job, min(ended_at - now, 0.0) + self._outputs.result_ttl_s)
         for job in restored.unfinished:
-            job.detached = True  # the client that waited is gone, and may come back
+            job.detached = True  # the client has disconnected, and may request the job again
             self._start(job)
         self._journal.delete(*restored.dropped)
 
@@ -80,17 +79,17 @@ class JobManager:
 
     @property
     def of_first_release(self) -> bool:
-        """Whether a job was stored by a release before v0.2.0."""
+        """Whether a release before v0.2.0 stored one of the jobs."""
         return self._job_index.of_first_release
 
     def admit(self) -> None:
-        """Raises WorkerBusy, DiskFull, JournalUnavailable or Draining where another job would not be accepted now."""
+        """Raise WorkerBusy, DiskFull, JournalUnavailable or Draining when no job is accepted."""
         if self.draining:
             raise Draining("this worker is shutting down")
         self.admission.admit(free_bytes(self._state))
 
     def would_start(self, request: JobRequest, principal: str) -> bool:
-        """Whether `accept` would start a job of it, not find one. Raises InvalidField, IdTaken."""
+        """Return whether `accept` would start a new job for this request. Raises InvalidField and IdTaken."""
         entry = self._job_index.find_same(request, principal)
         return entry is None or may_run_again(entry)
 
@@ -103,10 +102,10 @@ class JobManager:
         collectable: bool = False,
         arrived: ReceivedFiles | None = None,
     ) -> Job:
-        """Start a job, or find the one that the same request started under the same id. A new job takes the files.
+        """Start a job and return it, or return the one that the same request started under its id.
 
-        It is written down before this returns if a client may ask for it later: by its own id, or by a token that it is
-        about to get (`collectable`). Raises InvalidField, IdTaken, WorkerBusy, DiskFull, Draining, JournalUnavailable.
+        A new job takes over the received files. It is stored before this returns if a client may request it later, by
+        its own id or by a token (`collectable`). Raises what `admit` raises, InvalidField and IdTaken.
         """
         entry = self._job_index.find_same(request, principal)
         if entry is None or may_run_again(entry):
@@ -117,7 +116,7 @@ class JobManager:
                 replace(request, inputs=arrived.files) if arrived.files else request,
                 principal,
                 workload,
-                self._replaced(entry) if entry else secrets.token_urlsafe(24),
+                self._remove_for_retry(entry) if entry else secrets.token_urlsafe(24),
                 arrived.folder,
                 collectable=collectable or request.key is not None or request.webhook is not None,
                 detached=request.webhook is not None,
@@ -125,43 +124,43 @@ class JobManager:
             arrived.claimed = True
             entry = self._start(job)
         elif entry.job.state is JobState.DELIVERY_PENDING:
-            self.deliver(entry.job, request)  # the same request again: what is missing is done, and not the rest
+            self.deliver(entry.job, request)  # a repeated request delivers the stored result
         try:
             await entry.recorded.wait()
         except asyncio.CancelledError:
-            self._hang_up(entry)  # the client left before it could be told anything
+            self._hang_up(entry)  # the client disconnected before it got a response
             raise
         if isinstance(entry.job.error, JournalUnavailable):
             raise entry.job.error
         return entry.job
 
     async def detach(self, job: Job) -> None:
-        """The client is told to come back for the result. Raises JournalUnavailable."""
+        """Store a job whose client is told to request the result later. Raises JournalUnavailable."""
         job.detached = job.collectable = True
         if not job.state.ended:
             await self._journal.record_accepted(job)
 
     def states(self) -> Counter[JobState]:
-        """How many jobs are in each state."""
+        """Return the number of jobs in each state."""
         return Counter(entry.job.state for entry in self._job_index)
 
     def find(self, job_id: str, token: str) -> Job:
-        """Raises NotFound alike for a job that does not exist and for one whose token this is not."""
+        """Return the job with this id and token. Raises NotFound alike for a wrong token and a missing job."""
         return self._job_index.find(job_id, token)
 
     def find_owned(self, job_id: str, principal: str) -> Job:
-        """Raises NotFound alike for a job that does not exist and for another's."""
+        """Return a principal's job. Raises NotFound for another principal's job as for one that does not exist."""
         return self._job_index.find_owned(job_id, principal)
 
     async def wait_for_end(self, job: Job) -> None:
-        """Wait for the job's end."""
+        """Wait until the job has ended."""
         await self._job_index.entry_of(job).ended.wait()
 
     @asynccontextmanager
     async def count_waiter(self, job: Job) -> AsyncIterator[None]:
-        """Count a client that waits for the job. When the last one has gone for a while, the job is cancelled.
+        """Count a client that waits for the job inside the context.
 
-        Unless somebody may come back for it: by an id of his own, or because he was told to (`detached`).
+        When the last one has been gone for a while, the job is cancelled, unless a client may request it later.
         """
         entry = self._job_index.entry_of(job)
         job.waiters += 1
@@ -176,7 +175,7 @@ class JobManager:
                 entry.hangup = loop.call_later(self._limits.hangup_grace_s, self._hang_up, entry)
 
     async def cancel(self, job: Job) -> bool:
-        """Cancel and wait for its end. False when it had ended already. A node of it may go on (`cancellation`)."""
+        """Cancel a job and wait for its end. Return false when it had ended. A node of it may still run."""
         task = self._job_index.entry_of(job).task
         if task is None or job.state.ended:
             return False
@@ -184,27 +183,24 @@ class JobManager:
         await self.wait_for_end(job)
         return job.state is JobState.CANCELLED
 
-    def deliver(self, job: Job, wish: JobRequest | None = None) -> None:
-        """Deliver a kept result again, without another run; `wish`: with its place and way of delivery.
-
-        Raises NothingToDeliver, Draining.
-        """
+    def deliver(self, job: Job, request: JobRequest | None = None) -> None:
+        """Deliver a stored result again, to the target of `request` if any. Raises NothingToDeliver, Draining."""
         if job.state is not JobState.DELIVERY_PENDING:
-            raise NothingToDeliver(f"the result of job {job.id!r} does not wait to be delivered: it is {job.state}")
+            raise NothingToDeliver(f"job {job.id!r} has no result to deliver again: its state is {job.state}")
         if self.draining:
             raise Draining("this worker is shutting down")
-        if wish is not None:
-            job.request = job.request.with_delivery_of(wish)
+        if request is not None:
+            job.request = job.request.with_delivery_of(request)
         entry = self._job_index.entry_of(job)
         entry.ended.clear()
         self._retention.remove((job.principal, job.id))
         entry.task = self._tasks.spawn(f"delivery-{job.id}", self._pipeline.deliver_again(job, self._timeout_s(job)))
-        entry.task.add_done_callback(lambda task: self._rest(entry, task))
+        entry.task.add_done_callback(lambda task: self._settle(entry, task))
 
     async def close(self, drain_s: float = 0.0) -> None:
-        """Accept nothing more, wait for running jobs at most `drain_s`, hand back the rest.
+        """Accept no more jobs, wait at most `drain_s` seconds for running ones, and hand back the rest.
 
-        What is handed back ends here with Draining, and goes on in the next life if somebody can come back for it.
+        A job that is handed back ends here with Draining. It runs after a restart if a client may still request it.
         """
         self.draining = True
         running = {entry.task: entry.job for entry in self._job_index if entry.task and not entry.task.done()}
@@ -213,15 +209,15 @@ class JobManager:
         for task, job in running.items():
             job.handed_back = not task.done()
             task.cancel()
-        await asyncio.gather(*running, *self._cleaning, return_exceptions=True)
+        await asyncio.gather(*running, *self._background, return_exceptions=True)
         self._retention.close()
         await stop(self._retaining)
 
-    def _replaced(self, entry: JobEntry) -> str:
-        """Forget the failed job of a request that comes again; its token opens the one that takes its place."""
+    def _remove_for_retry(self, entry: JobEntry) -> str:
+        """Remove the failed job of a request that is repeated, and return its token for the new job."""
         key = (entry.job.principal, entry.job.id)
         self._retention.remove(key)
-        self._forget(key)
+        self._remove(key)
         return entry.job.token
 
     def _start(self, job: Job) -> JobEntry:
@@ -230,11 +226,12 @@ class JobManager:
         self._pipeline.observers.notify(JobAccepted(job.ref, job.workload, job.request.dialect, job.request.template))
         if not needs_row(job):
             entry.recorded.set()
-        entry.task = self._tasks.spawn(f"job-{job.id}", self._live(entry))
+        entry.task = self._tasks.spawn(f"job-{job.id}", self._run_job(entry))
         entry.task.add_done_callback(lambda task: self._end(entry, task))
         return entry
 
-    async def _live(self, entry: JobEntry) -> None:
+    async def _run_job(self, entry: JobEntry) -> None:
+        """Store a job that needs a row, and run it to its end."""
         job = entry.job
         if needs_row(job) and not self._journal.has_row(job):
             try:
@@ -249,51 +246,54 @@ class JobManager:
         return job.request.timeout_s or self._limits.job_timeout_s
 
     def _end(self, entry: JobEntry, task: asyncio.Task[None]) -> None:
+        """Handle the end of a job's task, even of one that was cancelled before its first step."""
         job = entry.job
-        if not job.state.ended and entry.task is task:  # else it is delivered again already
-            dropped = entry.task is None or entry.task.cancelled()
-            self._pipeline.reject(job, None if dropped else InternalError("an unexpected error in the worker"))
+        if not job.state.ended and entry.task is task:  # otherwise another task delivers it already
+            was_cancelled = entry.task is None or entry.task.cancelled()
+            self._pipeline.reject(job, None if was_cancelled else InternalError("an unexpected error in the worker"))
         self.admission.end(job)
         entry.recorded.set()
-        self._rest(entry, task)
+        self._settle(entry, task)
 
-    def _rest(self, entry: JobEntry, task: asyncio.Task[None]) -> None:
-        """Finish a job whose task has ended, unless it is being delivered again already."""
+    def _settle(self, entry: JobEntry, task: asyncio.Task[None]) -> None:
+        """Finish a job whose task has ended, unless another task delivers it already."""
         if entry.task is not task:
             return
         if entry.hangup:
             entry.hangup.cancel()
         try:
             if not entry.job.handed_back:
-                self._clean(entry.job)
+                self._drop_request_data(entry.job)
             self._keep(entry.job, self._outputs.result_ttl_s)
         finally:
-            entry.ended.set()  # a client that waits gets its answer, whatever becomes of the files
+            entry.ended.set()  # waiting clients get their response even if cleaning fails
 
     def _keep(self, job: Job, life_s: float) -> None:
         self._retention.add((job.principal, job.id), life_s, self._pipeline.outputs.size(job))
 
-    def _clean(self, job: Job) -> None:
-        """The body may be large, and nobody asks for it again. Credentials go when they have done their work."""
+    def _drop_request_data(self, job: Job) -> None:
+        """Drop body and input files of a job that has ended, and credentials unless it can be delivered again."""
         if job.request.inputs:
-            self._later(self._pipeline.inputs.store.remove(job.folder))
+            self._run_in_background(self._pipeline.inputs.store.remove(job.folder))
         request = job.request
         target, webhook = (None, None) if job.state in ENDS else (request.target, request.webhook)
         job.request = replace(request, prompt={}, inputs=(), target=target, webhook=webhook, extra=ExtraData())
         if self._pipeline.inputs.has_files(job):
-            self._later(self._pipeline.inputs.remove(job))
+            self._run_in_background(self._pipeline.inputs.remove(job))
 
     def _hang_up(self, entry: JobEntry) -> None:
         if entry.task and not entry.job.waiters:
             entry.task.cancel()
 
-    def _forget(self, key: Key) -> None:
+    def _remove(self, key: Key) -> None:
+        """Remove a job with its files and its row."""
         job = self._job_index.remove(key)
-        self._later(self._pipeline.outputs.remove(job))
+        self._run_in_background(self._pipeline.outputs.remove(job))
         self._journal.delete(job)
         self._pipeline.observers.notify(JobRemoved(job.ref))
 
-    def _later(self, work: Coroutine[None, None, None]) -> None:
+    def _run_in_background(self, work: Coroutine[None, None, None]) -> None:
+        """Run cleaning work that `close` waits for."""
         task = self._tasks.spawn("cleaning", work)
-        self._cleaning.add(task)
-        task.add_done_callback(self._cleaning.discard)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)

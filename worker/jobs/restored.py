@@ -1,4 +1,4 @@
-"""What a worker does with the jobs of its earlier lives: which it serves, which it runs, and which it drops."""
+"""The jobs of earlier processes of the worker: which are served, which are run and which are dropped."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from worker.jobs.journal_rows import StoredJob
 
 @dataclass(frozen=True, slots=True)
 class RestoredJobs:
-    """Jobs that have ended, each with the time of its end; jobs to run; and jobs that no client can ask for."""
+    """Jobs that have ended with the times of their ends, jobs to run, and jobs that no client can request."""
 
     ended: list[tuple[Job, float]]
     unfinished: list[Job]
@@ -22,13 +22,16 @@ class RestoredJobs:
 
     @classmethod
     def of(cls, stored: list[StoredJob]) -> RestoredJobs:
-        """Sort jobs, the earliest first. Of two with one id, as a crash may leave them, the later one counts."""
-        by_key = {(one.job.principal, one.job.id): one for one in stored}
-        latest = [one for one in stored if by_key[one.job.principal, one.job.id] is one]
-        ended = [(one.job, one.ended_at) for one in latest if one.ended_at is not None]
-        unfinished = [one.job for one in latest if one.ended_at is None and one.job.collectable]
-        kept = {job.folder for job in [*(job for job, _ in ended), *unfinished]}
-        return cls(ended, unfinished, [one.job for one in stored if one.job.folder not in kept])
+        """Sort stored jobs, which come in the order of their ends.
+
+        A crash may leave two jobs with one id. The later one counts.
+        """
+        by_key = {(entry.job.principal, entry.job.id): entry for entry in stored}
+        latest = [entry for entry in stored if by_key[entry.job.principal, entry.job.id] is entry]
+        ended = [(entry.job, entry.ended_at) for entry in latest if entry.ended_at is not None]
+        unfinished = [entry.job for entry in latest if entry.ended_at is None and entry.job.collectable]
+        kept_folders = {job.folder for job in [*(job for job, _ in ended), *unfinished]}
+        return cls(ended, unfinished, [entry.job for entry in stored if entry.job.folder not in kept_folders])
 
     @property
     def folders(self) -> set[str]:
@@ -37,6 +40,6 @@ class RestoredJobs:
 
 
 async def remove_strays(paths: Iterable[Path]) -> None:
-    """Remove folders, one after the other, without the event loop."""
+    """Remove folders one after the other, in a thread."""
     for path in paths:
         await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Ended jobs, oldest first: each until its time is over, or there are too many of them, or they take too much room."""
+"""The results of ended jobs, kept until they expire, are too many or use too much disk."""
 
 from __future__ import annotations
 
@@ -13,41 +13,47 @@ from worker.jobs.job_index import Key
 
 @dataclass(frozen=True, slots=True)
 class RetainedResult:
+    """An ended job's result."""
+
     until: float
-    """Of the monotonic clock."""
+    """Time on the monotonic clock at which it expires."""
     size: int
     """Bytes on disk."""
 
 
 class Retention:
-    """What runs is not on it, and so is never forgotten. `run` calls `forget` for each job that has to go."""
+    """Ended jobs in the order of their ends. `run` calls `forget` for each job that has to be removed.
+
+    `most` limits their number and `max_bytes` their size on disk.
+    """
 
     def __init__(self, forget: Callable[[Key], None], *, most: int, max_bytes: int) -> None:
         self._forget = forget
         self._most = most
         self._max_bytes = max_bytes
-        self._places: dict[Key, RetainedResult] = {}
+        self._results: dict[Key, RetainedResult] = {}
         self._size = 0
         self._changed = asyncio.Event()
         self._closed = False
 
     def add(self, key: Key, life_s: float, size: int) -> None:
-        self._places[key] = RetainedResult(time.monotonic() + life_s, size)
+        """Keep a job's result for `life_s` seconds. `size` is in bytes."""
+        self._results[key] = RetainedResult(time.monotonic() + life_s, size)
         self._size += size
-        if len(self._places) == 1 or self._too_full():  # else the oldest is still the next that has to go
+        if len(self._results) == 1 or self._too_full():  # otherwise the next removal stays the same
             self._changed.set()
 
     def remove(self, key: Key) -> None:
-        """Back into work; a job that has only just come to rest is not kept yet."""
-        if (kept := self._places.pop(key, None)) is not None:
-            self._size -= kept.size
+        """Stop keeping a job, because it is delivered again or was removed."""
+        if (result := self._results.pop(key, None)) is not None:
+            self._size -= result.size
 
     def close(self) -> None:
-        """Nothing is forgotten any more."""
+        """Remove no more jobs."""
         self._closed = True
 
     async def run(self) -> None:
-        """Forget each job when its time is over, or when it takes the room of a newer one."""
+        """Remove each job when it expires or when a newer one needs its space."""
         while True:
             self._changed.clear()
             with suppress(TimeoutError):
@@ -55,10 +61,10 @@ class Retention:
                     await self._changed.wait()
 
     def _sweep(self) -> float | None:
-        """Forget what has to go and return the seconds until the next one has to."""
+        """Remove the jobs that are due, and return the seconds until the next one is."""
         now = time.monotonic()
-        while self._places and not self._closed:
-            key, oldest = next(iter(self._places.items()))
+        while self._results and not self._closed:
+            key, oldest = next(iter(self._results.items()))
             if oldest.until > now and not self._too_full():
                 return oldest.until - now
             self.remove(key)
@@ -66,5 +72,5 @@ class Retention:
         return None
 
     def _too_full(self) -> bool:
-        """The newest stays, however large it is: its client is only just being answered."""
-        return len(self._places) > self._most or (self._size > self._max_bytes and len(self._places) > 1)
+        """Return whether a limit is exceeded. The newest job stays at any size, because its client is being served."""
+        return len(self._results) > self._most or (self._size > self._max_bytes and len(self._results) > 1)

@@ -1,4 +1,4 @@
-"""One worker per state folder: an exclusive lock that the kernel releases when its holder ends, however it ends."""
+"""The exclusive lock of a state folder. The kernel releases it when the process ends, even by kill -9."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from worker.errors import StateInUse
 log = logging.getLogger(__name__)
 
 LOCK = "state.lock"
-"""File in the state folder. It is never removed: two processes could lock two files of the same name."""
+"""File in the state folder. It is never removed, or two processes could lock two files of the same name."""
 
 
 @contextmanager
 def state_lock(state: Path) -> Iterator[None]:
-    """Hold the lock of a state folder. Raises StateInUse, before anything in the folder was changed."""
-    descriptor = _opened(state)
+    """Hold the lock of a state folder. Raises StateInUse before anything in the folder is changed."""
+    descriptor = _open_lock_file(state)
     if descriptor is None:
         yield
         return
@@ -31,8 +31,8 @@ def state_lock(state: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _opened(state: Path) -> int | None:
-    """Open the lock file, or what stands in its place; None where nothing can be opened: the start fails later."""
+def _open_lock_file(state: Path) -> int | None:
+    """Return a descriptor to lock, None when nothing can be opened. The start fails later in that case."""
     try:
         state.mkdir(parents=True, exist_ok=True)
         return os.open(state / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -40,21 +40,21 @@ def _opened(state: Path) -> int | None:
         try:
             return os.open(state / LOCK if (state / LOCK).exists() else state, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
-            log.warning("the state folder %s can't be locked: %s", state, error.strerror)
+            log.warning("the state folder %s cannot be locked: %s", state, error.strerror)
             return None
 
 
 def _lock(descriptor: int, state: Path) -> None:
-    """Raises StateInUse."""
+    """Lock the file. Raises StateInUse when another process holds the lock."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise StateInUse(
-            f"another worker uses the state folder {state}: stop that one, or set WORKER_STATE to another folder"
+            f"another worker uses the state folder {state}: stop that worker, or set WORKER_STATE to another folder"
         ) from None
     except OSError as error:
         log.warning(
-            "the file system of %s has no locks (%s): start one worker only with this state folder",
+            "the file system of %s does not support locks (%s): use this state folder with one worker only",
             state,
             error.strerror,
         )

@@ -13,23 +13,23 @@ from tests.engines import EngineHandle
 from tests.workflows import drawn, picture
 
 
-def test_the_prompt_alone_is_printed(tmp_path: Path) -> None:
-    """On standard output, in lines that a person can read."""
+def test_convert_prints_the_prompt(tmp_path: Path) -> None:
+    """Standard output has the prompt alone, as indented JSON."""
     done = cli("convert", written(tmp_path, drawn(96, 48)), cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith('{\n  "1": {\n    "class_type": "EmptyImage"')
     assert json.loads(done.stdout)["1"]["inputs"]["width"] == 96
 
 
-def test_numbers_are_written_as_javascript_writes_them(tmp_path: Path) -> None:
-    """A seed that no double holds is what the browser makes of it."""
+def test_numbers_are_written_as_in_javascript(tmp_path: Path) -> None:
+    """A seed that does not fit a double is rounded as in the browser."""
     workflow = {"nodes": [{"id": 1, "type": "KSampler", "widgets_values": [2**64 - 1, "fixed"]}], "links": []}
     done = cli("convert", written(tmp_path, workflow), cwd=tmp_path)
     assert '"seed": 18446744073709552000,' in done.stdout
 
 
-def test_a_catalog_of_ones_own(tmp_path: Path) -> None:
-    """Classes come from it alone; several files count as one."""
+def test_catalog_option_replaces_the_bundled_classes(tmp_path: Path) -> None:
+    """The classes are those of the --catalog files, which are merged."""
     for name in ("One", "Two"):
         info = {name: {"input": {"required": {"text": ["STRING", {}]}}, "output": []}}
         (tmp_path / f"{name}.json").write_text(json.dumps(info))
@@ -52,24 +52,24 @@ def test_a_catalog_of_ones_own(tmp_path: Path) -> None:
         (b'{"nodes": [{"id": 7, "type": "SaveImagge"}], "links": []}', "Did you mean 'SaveImage'?"),
     ],
 )
-def test_refusals_are_exit_code_1(tmp_path: Path, content: bytes, reason: str) -> None:
-    """Why is said on standard error; nothing is on standard output."""
+def test_a_file_that_cannot_be_converted_exits_with_1(tmp_path: Path, content: bytes, reason: str) -> None:
+    """A file that cannot be converted prints the reason on standard error and nothing on standard output."""
     (tmp_path / "file").write_bytes(content)
     done = cli("convert", "file", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     assert reason in done.stderr
 
 
-def test_wrong_usage_is_exit_code_2(tmp_path: Path) -> None:
-    """A file that isn't there, a catalog that is none."""
+def test_a_missing_file_exits_with_2(tmp_path: Path) -> None:
+    """A missing file and a file that is not a catalog exit with code 2."""
     assert cli("convert", "missing.json", cwd=tmp_path).returncode == 2
     path = written(tmp_path, drawn())
     (tmp_path / "catalog.json").write_text("[]")
     assert cli("convert", path, "--catalog", "catalog.json", cwd=tmp_path).returncode == 2
 
 
-def test_run_takes_the_editors_format(engine: EngineHandle, tmp_path: Path) -> None:
-    """As it is saved, and with inputs set; and the picture it made is a workflow again."""
+def test_run_accepts_the_editors_format(engine: EngineHandle, tmp_path: Path) -> None:
+    """`run` accepts an editor workflow, with and without --set, and the image that it made of one."""
     path = written(tmp_path, drawn(96, 48))
     assert cli("run", path, cwd=tmp_path, WORKER_COMFYUI=engine.url).returncode == 0
     assert sizes(tmp_path / "out") == [(96, 48)]
@@ -82,7 +82,7 @@ def test_run_takes_the_editors_format(engine: EngineHandle, tmp_path: Path) -> N
     assert sizes(tmp_path / "c") == [(32, 40)]
 
 
-def test_a_prompt_is_printed_as_it_is(tmp_path: Path) -> None:
-    """What needs no conversion."""
+def test_an_api_prompt_is_not_changed(tmp_path: Path) -> None:
+    """`convert` prints an API prompt as it is."""
     workflow = picture()
     assert json.loads(cli("convert", written(tmp_path, workflow), cwd=tmp_path).stdout) == workflow

@@ -22,8 +22,8 @@ def findings(*arguments: object, cwd: Path, **env: str) -> tuple[int, dict[str, 
     return done.returncode, {row["name"]: row for row in json.loads(done.stdout)}
 
 
-def test_a_machine_that_is_fine(tmp_path: Path) -> None:
-    """Nothing fails for the embedded engine, every row has a level, and looking leaves nothing behind."""
+def test_doctor_passes_for_the_embedded_engine(tmp_path: Path) -> None:
+    """No check fails for the embedded engine, and no file is left behind."""
     done = command("doctor", cwd=tmp_path, WORKER_GATEWAY_PORT="0")
     assert done.returncode == 0, done.stdout
     for name in ("python", "packages", "state", "disk", "port", "gpu", "comfyui", "outputs", "vast sdk"):
@@ -32,8 +32,8 @@ def test_a_machine_that_is_fine(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_running_engine_is_described(engine: EngineHandle, tmp_path: Path) -> None:
-    """Version, device, node classes, and whether each node pack is there."""
+def test_doctor_describes_a_running_comfyui(engine: EngineHandle, tmp_path: Path) -> None:
+    """The rows of a running ComfyUI have its version, device and node packs."""
     code, found = findings("--comfyui", engine.url, cwd=tmp_path)
     assert code == 0
     assert "ComfyUI 0.33.0, embedded engine" in found["comfyui"]["says"]
@@ -41,16 +41,16 @@ def test_a_running_engine_is_described(engine: EngineHandle, tmp_path: Path) -> 
     assert found["outputs"]["level"] == "warn"
 
 
-def test_a_shared_output_folder_is_tried(engine: EngineHandle, tmp_path: Path) -> None:
-    """A hard link is made from ComfyUI's output folder to the state folder, and taken away again."""
+def test_doctor_tries_a_hard_link(engine: EngineHandle, tmp_path: Path) -> None:
+    """The check makes a hard link from ComfyUI's output folder to the state folder, and removes it."""
     before = sorted(engine.output.iterdir())
     _, found = findings("--comfyui", engine.url, cwd=tmp_path, WORKER_COMFYUI_OUTPUT=str(engine.output))
     assert (found["outputs"]["level"], found["outputs"]["says"]) == ("ok", f"hard links from {engine.output}")
     assert sorted(engine.output.iterdir()) == before
 
 
-def test_what_would_fail_is_told_with_its_cure(tmp_path: Path) -> None:
-    """No ComfyUI, no environment of Vast's, a port that is taken: exit code 1."""
+def test_failures_have_a_cure(tmp_path: Path) -> None:
+    """Without ComfyUI, Vast's variables and a free port, three rows fail with a cure, and the exit code is 1."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         done = cli(
@@ -69,20 +69,20 @@ def test_what_would_fail_is_told_with_its_cure(tmp_path: Path) -> None:
     ("env", "name", "says"),
     [
         ({"WORKER_COMFYUI": "nowhere"}, "comfyui", "has no main.py"),
-        ({"WORKER_STATE": "/proc/nowhere"}, "state", "can't be written"),
+        ({"WORKER_STATE": "/proc/nowhere"}, "state", "cannot be written"),
         ({"WORKER_MAX_QUEUE": "many"}, "settings", "WORKER_MAX_QUEUE"),
     ],
 )
 def test_a_wrong_setting_fails(tmp_path: Path, env: dict[str, str], name: str, says: str) -> None:
-    """Each is named by the row that it belongs to."""
+    """A wrong setting fails in the row that it belongs to."""
     code, found = findings(cwd=tmp_path, **env)
     assert code == 1
     assert found[name]["level"] == "fail"
     assert says in found[name]["says"]
 
 
-def test_keys_that_do_not_tell_jobs_apart_are_a_warning(tmp_path: Path) -> None:
-    """A pattern of keys with the id alone may give two callers one object; the default does not."""
+def test_a_key_pattern_without_the_job_is_a_warning(tmp_path: Path) -> None:
+    """A pattern of object keys that two jobs can share is a warning. The default is not."""
     bucket = {"bucket": "pictures"}
     assert bucket_keys(Settings(state=tmp_path, s3=S3Settings(**bucket))) == []
     assert bucket_keys(Settings(state=tmp_path, s3=S3Settings(key="{id}/{filename}"))) == []
@@ -90,15 +90,15 @@ def test_keys_that_do_not_tell_jobs_apart_are_a_warning(tmp_path: Path) -> None:
     assert (found.level, "{job}" in found.cure) == (Level.WARN, True)
 
 
-def test_what_is_missing_in_a_comfyui_is_a_warning() -> None:
-    """A worker runs without the packs, and on an older version; its samplers would be refused."""
+def test_missing_packs_and_old_versions_are_warnings() -> None:
+    """A missing node pack and an old ComfyUI are warnings, because a worker runs with both."""
     assert [found.level for found in packs({"ClownsharKSampler_Beta"})] == [Level.OK, Level.WARN]
     assert version("0.9.1", "").level is Level.WARN
     assert version("0.33.0", "").level is version("0.34", "").level is Level.OK
 
 
-def test_every_setting_is_printed(tmp_path: Path) -> None:
-    """`--settings` lists each variable with its default and its meaning, those of Vast too."""
+def test_settings_option_prints_every_variable(tmp_path: Path) -> None:
+    """`--settings` lists each variable with its default and its meaning, and Vast's variables."""
     done = cli("doctor", "--settings", "--json", cwd=tmp_path)
     rows = {row["variable"]: row for row in json.loads(done.stdout)}
     for variable, default, meaning in Settings.table():
@@ -109,7 +109,7 @@ def test_every_setting_is_printed(tmp_path: Path) -> None:
 
 
 def test_a_comfyui_on_the_cpu_needs_no_gpu(tmp_path: Path) -> None:
-    """With `--cpu` a missing GPU is no warning; with another option that begins like it, it is one."""
+    """A missing GPU is a warning, unless ComfyUI has the option `--cpu`."""
     folder = tmp_path / "ComfyUI"
     folder.mkdir()
     (folder / "main.py").touch()
@@ -120,7 +120,7 @@ def test_a_comfyui_on_the_cpu_needs_no_gpu(tmp_path: Path) -> None:
 
 
 def test_packs_that_failed_to_import_are_listed(engine: EngineHandle, tmp_path: Path) -> None:
-    """By the log of ComfyUI's last start, also those that are there as a folder; of a mere URL nothing is known."""
+    """Packs that failed to import at the last start of ComfyUI are warnings, also where their folders exist."""
     folder = tmp_path / "ComfyUI"
     (folder / "custom_nodes" / "RES4LYF").mkdir(parents=True)
     (folder / "main.py").touch()
@@ -132,4 +132,4 @@ def test_packs_that_failed_to_import_are_listed(engine: EngineHandle, tmp_path: 
     assert (found["Odd"]["level"], found["RES4LYF"]["level"]) == ("warn", "warn")
     assert found["Odd"]["says"] == "at the last start of ComfyUI the node pack Odd failed to import: no licence"
     _, found = findings(cwd=tmp_path, WORKER_COMFYUI=engine.url)
-    assert "only this ComfyUI's own log says" in found["node packs"]["says"]
+    assert "see the log of this ComfyUI" in found["node packs"]["says"]

@@ -1,4 +1,4 @@
-"""`comfy-worker models`, as somebody types it."""
+"""`comfy-worker models`, the real command."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DATA = b"weights" * 10_000
 
 
 def template(folder: Path, *models: tuple[str, str]) -> str:
-    """A template `small` with these checkpoints by name and URL."""
+    """Write a template `small` with these checkpoints, by name and URL, and return its folder."""
     folder.mkdir()
     (folder / "small.json").write_text(json.dumps(sampled()))
     text = 'title = "Small"\nabout = "A."\noutputs = ["9"]\n'
@@ -26,8 +26,8 @@ def template(folder: Path, *models: tuple[str, str]) -> str:
     return str(folder)
 
 
-def test_a_plan_says_what_is_there_and_touches_nothing(tmp_path: Path) -> None:
-    """Templates by name and workflow files; exit code 1 as long as something is missing."""
+def test_plan_lists_files_and_changes_nothing(tmp_path: Path) -> None:
+    """`plan` lists the files of templates and workflow files, writes nothing, and exits with 1 while one is missing."""
     done = cli("models", "plan", "sdxl", WORKFLOWS / "sd15-res4lyf.json", "--json", cwd=tmp_path)
     body = json.loads(done.stdout)
     assert done.returncode == 1
@@ -38,18 +38,18 @@ def test_a_plan_says_what_is_there_and_touches_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_who_has_nothing_to_go_by_is_told(tmp_path: Path) -> None:
-    """An unknown name comes with the nearest one, a file without a source is said to be so, a folder is asked for."""
+def test_plan_names_what_is_unknown(tmp_path: Path) -> None:
+    """`plan` suggests a template for an unknown name, and names files without a download and a missing folder."""
     assert "flux-schnell" in cli("models", "plan", "flux-schnel", cwd=tmp_path).stderr
     (tmp_path / "w.json").write_text(json.dumps(sampled()))
     done = cli("models", "plan", "w.json", cwd=tmp_path)
-    assert "nobody here knows a download" in done.stdout
+    assert "no download is known for this file" in done.stdout
     done = cli("models", "plan", "sdxl", cwd=tmp_path, WORKER_COMFYUI="http://127.0.0.1:9")
     assert "WORKER_MODELS_FOLDER" in done.stderr
 
 
-def test_the_editors_own_list_is_read(tmp_path: Path) -> None:
-    """A workflow as the editor saves it names its downloads itself: those that its nodes need are taken."""
+def test_plan_reads_the_downloads_of_an_editor_workflow(tmp_path: Path) -> None:
+    """The downloads in an editor workflow are used for the models that its nodes need."""
     models = [
         {"name": name, "url": f"https://example.com/{name}", "directory": "upscale_models"}
         for name in ("a.pth", "b.pth")
@@ -65,8 +65,8 @@ def test_the_editors_own_list_is_read(tmp_path: Path) -> None:
     assert (row["file"], row["here"], row["url"]) == ("a.pth", False, "https://example.com/a.pth")
 
 
-def test_a_model_that_cannot_be_seen_is_not_called_runnable(tmp_path: Path) -> None:
-    """Though each known file is there: the node and the reason are told, and the exit code is 1."""
+def test_a_model_that_cannot_be_seen_is_not_runnable(tmp_path: Path) -> None:
+    """A node that may need an unknown model is listed with the reason, and the exit code is 1."""
     prompt = sampled() | {"7": node("ADE_LoadAnimateDiffModel", model_name="mm.ckpt")}
     prompt["3"]["inputs"]["model"] = link("7")
     (tmp_path / "w.json").write_text(json.dumps(prompt))
@@ -82,8 +82,8 @@ def test_a_model_that_cannot_be_seen_is_not_called_runnable(tmp_path: Path) -> N
     assert cli("models", "fetch", "w.json", "--folder", "m", cwd=tmp_path).returncode == 0
 
 
-def test_a_file_that_cannot_be_converted_is_not_called_runnable(tmp_path: Path) -> None:
-    """What its nodes need can't be seen, whatever the editor saved of downloads."""
+def test_a_file_that_cannot_be_converted_is_not_runnable(tmp_path: Path) -> None:
+    """A workflow that cannot be converted is not runnable, as the models of its nodes are unknown."""
     workflow = {"nodes": [{"id": 7, "type": "SaveImagge"}], "links": []}
     (tmp_path / "ui.json").write_text(json.dumps(workflow))
     done = cli("models", "plan", "ui.json", "--json", cwd=tmp_path)
@@ -91,7 +91,7 @@ def test_a_file_that_cannot_be_converted_is_not_called_runnable(tmp_path: Path) 
 
 
 def test_loras_and_embeddings_are_found_by_a_part_of_their_name(tmp_path: Path) -> None:
-    """As the packs and ComfyUI find them in the folder of models."""
+    """A part of the name of a LoRA or embedding finds its file, as in ComfyUI and the node packs."""
     prompt = sampled()
     entry = {"on": True, "lora": "detail", "strength": 1}
     prompt["7"] = node("Power Lora Loader (rgthree)", model=link("4"), clip=link("4", 1), lora_1=entry)
@@ -108,8 +108,8 @@ def test_loras_and_embeddings_are_found_by_a_part_of_their_name(tmp_path: Path) 
     assert done.returncode == 0
 
 
-async def test_fetch_brings_what_is_missing(tmp_path: Path) -> None:
-    """From a server that drops: all is in place and right, a second run has nothing to do."""
+async def test_fetch_downloads_missing_files(tmp_path: Path) -> None:
+    """`fetch` resumes a broken download, and a second `fetch` downloads nothing."""
     answers = {"a": in_turn(broken(DATA, 1000, ETag='"1"'), ranged(DATA, ETag='"1"')), "b": content(DATA)}
     async with serving(**answers) as origin:
         templates = template(tmp_path / "t", *((f"{name}.safetensors", origin.url(f"/{name}")) for name in "ab"))
@@ -126,8 +126,8 @@ async def test_fetch_brings_what_is_missing(tmp_path: Path) -> None:
         assert len(origin.requests) == asked
 
 
-async def test_fetch_says_what_it_could_not_get(tmp_path: Path) -> None:
-    """The wrong file is named with the reason, and the exit code is 1; the other is there, somebody's own stays."""
+async def test_fetch_names_files_that_it_could_not_download(tmp_path: Path) -> None:
+    """A wrong download is named with the reason and exits with 1. The other files arrive, and the user's file stays."""
     async with serving(a=content(b"x"), b=content(DATA)) as origin:
         templates = template(tmp_path / "t", *((f"{name}.safetensors", origin.url(f"/{name}")) for name in "ab"))
         env = {"WORKER_TEMPLATES": templates, "WORKER_FETCH_ALLOW": opened(origin)}

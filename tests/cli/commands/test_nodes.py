@@ -10,7 +10,7 @@ import pytest
 from tests.cli.terminal import cli
 from tests.node_packs.index import add_wheel, only
 from tests.node_packs.repository import Repository
-from worker.cli.commands.nodes.add import parts
+from worker.cli.commands.nodes.add import split_source
 from worker.node_packs.lockfile import COMFYUI_LOCK, TORCH_LOCK, lock_header
 from worker.node_packs.pins import Pins, read_pins
 
@@ -34,7 +34,7 @@ class Project:
         self.file.write_text(f"{self.text}Pack  {self.pack.url}@{self.first}\n", "utf-8")
 
     def write_locks(self) -> None:
-        """Of the pins as they are."""
+        """Write locks that match the pins."""
         (self.home / "locks").mkdir()
         for name in (COMFYUI_LOCK, TORCH_LOCK):
             (self.home / "locks" / name).write_text(lock_header(self.pins, ""), "utf-8")
@@ -59,8 +59,8 @@ def project(tmp_path: Path) -> Project:
 
 
 @pytest.mark.parametrize("ref", ["light", "heavy", "main", None])
-def test_a_branch_or_a_tag_becomes_a_commit(project: Project, ref: str | None) -> None:
-    """Of an annotated tag it is the commit that it points at; the file says which it was."""
+def test_add_pins_the_commit_of_a_branch_or_tag(project: Project, ref: str | None) -> None:
+    """`add` pins the commit of a branch, a tag or an annotated tag, and writes its name into a comment."""
     newest = project.pack.commit({"more": ""})
     project.run("add", f"{project.pack.url}@{ref}" if ref else project.pack.url, "--group", "video")
     (pack,) = project.pins.packs
@@ -70,8 +70,8 @@ def test_a_branch_or_a_tag_becomes_a_commit(project: Project, ref: str | None) -
     assert project.file.read_text("utf-8").startswith(project.text)
 
 
-def test_what_cannot_be_pinned_is_not_written(project: Project) -> None:
-    """Neither a branch that isn't there, nor a commit, nor a server, nor a name that is taken."""
+def test_add_writes_nothing_after_an_error(project: Project) -> None:
+    """A missing branch, commit or server and a used name are errors that do not change the file."""
     for source, said in (
         (f"{project.pack.url}@gone", "has no branch or tag 'gone'"),
         (f"{project.pack.url}@{CUT}", "cannot be fetched"),
@@ -93,12 +93,12 @@ def test_what_cannot_be_pinned_is_not_written(project: Project) -> None:
     ],
 )
 def test_a_source_is_a_url_and_a_ref(source: str, url: str, ref: str | None) -> None:
-    """A user's name before the host is no ref."""
-    assert parts(source) == (url, ref)
+    """`split_source` separates the URL from the ref, and keeps a user's name in the URL."""
+    assert split_source(source) == (url, ref)
 
 
-def test_packs_are_moved_and_it_is_said_from_where(project: Project) -> None:
-    """All to their newest commits, ComfyUI only where it is named; to a ref where one is given."""
+def test_update_pins_newer_commits(project: Project) -> None:
+    """`update` pins the newest commits of all packs, or a given ref, and ComfyUI only by name."""
     project.pin_pack()
     newest = project.pack.commit({"more": ""})
     project.comfyui.commit({"more": ""})
@@ -115,17 +115,17 @@ def test_packs_are_moved_and_it_is_said_from_where(project: Project) -> None:
     assert "Did you mean 'Pack'?" in project.run("update", "Pak", code=2)
 
 
-def test_pins_are_locked_and_checked(project: Project) -> None:
-    """A lock that isn't there is missed, and is there once it was made."""
+def test_lock_and_check(project: Project) -> None:
+    """`check` reports a missing lock, and passes after `lock`."""
     add_wheel(project.home / "index", "a", "1")
     project.pin_pack()
     assert "comfyui.lock is missing" in project.run("check", code=1)
     assert "comfyui.lock  1 package" in project.run("lock", **only(project.home / "index"))
-    assert "are of these pins" in project.run("check")
+    assert "match the pins" in project.run("check")
 
 
-def test_a_lock_of_other_pins_is_out_of_date(project: Project) -> None:
-    """After a pack has moved."""
+def test_check_reports_an_outdated_lock(project: Project) -> None:
+    """`check` reports a lock that is older than the pins."""
     project.pin_pack()
     project.write_locks()
     project.pack.commit({"more": ""})
@@ -135,24 +135,26 @@ def test_a_lock_of_other_pins_is_out_of_date(project: Project) -> None:
     assert told["locks"][0] == "comfyui.lock was made for other pins or constraints"
 
 
-def test_a_commit_that_vanished_is_found(project: Project) -> None:
-    """It is asked of the server itself: no list of branches would show it."""
+def test_check_reports_a_missing_commit(project: Project) -> None:
+    """`check` reports a commit that the server no longer has."""
     project.file.write_text(project.text.replace(project.pins.comfyui.commit, CUT), "utf-8")
     project.write_locks()
     said = project.run("check", code=1)
     assert f"cannot be fetched from {project.comfyui.url} at {CUT}" in said
-    assert "are of these pins" in said
+    assert "match the pins" in said
 
 
-def test_a_file_that_can_not_be_read_is_told_with_its_line(project: Project) -> None:
-    """In one sentence, as everything that goes wrong."""
+def test_an_invalid_file_is_reported_with_its_line(project: Project) -> None:
+    """A wrong line is reported with its number, and a missing file with its name."""
     project.file.write_text("One\n", "utf-8")
-    assert project.run(code=1).startswith("comfy-worker: comfyui_nodes.txt: line 1: 'One' is not GIT-URL@COMMIT")
+    assert project.run(code=1).startswith("✗ comfyui_nodes.txt: line 1: 'One' is not GIT-URL@COMMIT")
     project.file.unlink()
-    assert project.run("check", code=1) == "comfy-worker: comfyui_nodes.txt: no such file or directory\n"
+    assert project.run("check", code=1).startswith(
+        "✗ comfyui_nodes.txt: no such file or directory  [file_unreadable]\n"
+    )
 
 
-def test_pins_are_listed(project: Project) -> None:
-    """One line each; `--json` for programs."""
+def test_nodes_lists_the_pins(project: Project) -> None:
+    """`nodes` prints one line for each pin, and with `--json` an object."""
     assert project.run().split()[:3] == ["ComfyUI", project.pins.comfyui.commit[:12], "base"]
     assert json.loads(project.run("--json"))["ComfyUI"]["url"] == project.comfyui.url

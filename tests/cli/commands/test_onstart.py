@@ -15,7 +15,7 @@ import pytest
 
 from tests.cli.terminal import command
 from tests.engines import EngineHandle
-from worker.cli.hosting.container_environment import gathered, read_saved
+from worker.cli.hosting.container_environment import merged_environment, read_saved
 from worker.engine.process.free_port import free_port
 
 ME = str(os.getuid())
@@ -61,8 +61,8 @@ def started(engine: EngineHandle, tmp_path: Path) -> Iterator[dict[str, str]]:
     until(lambda: not Path(f"/proc/{pid}").exists() or "zombie" in Path(f"/proc/{pid}/status").read_text())
 
 
-def test_it_returns_and_the_worker_stays(started: dict[str, str], tmp_path: Path) -> None:
-    """It answers, its log can be followed, a worker that is killed is started again, and a second call starts none."""
+def test_onstart_returns_and_the_worker_runs(started: dict[str, str], tmp_path: Path) -> None:
+    """The worker responds, logs, and is restarted after a kill. A second call starts no second worker."""
     port, state = int(started["WORKER_GATEWAY_PORT"]), tmp_path / "state"
     until(lambda: alive(port))
     log = state / "worker.log"
@@ -78,8 +78,8 @@ def test_it_returns_and_the_worker_stays(started: dict[str, str], tmp_path: Path
     assert "by signal 9; starting it again" in log.read_text()
 
 
-def test_who_the_worker_should_be_is_named_where_nobody_is(tmp_path: Path) -> None:
-    """Instead of running as root."""
+def test_an_unknown_user_is_rejected(tmp_path: Path) -> None:
+    """An unknown user is an error, so that the worker does not run as root."""
     if os.getuid() != 0:
         pytest.skip("only root changes who it is")
     done = command("onstart", "--user", "no-such-user", cwd=tmp_path, WORKER_STATE=str(tmp_path / "state"))
@@ -87,8 +87,8 @@ def test_who_the_worker_should_be_is_named_where_nobody_is(tmp_path: Path) -> No
     assert not (tmp_path / "state").exists()
 
 
-def test_the_environment_is_this_starts(tmp_path: Path) -> None:
-    """What the first boot left in /etc/environment, and a login shell took from it, may be another address's."""
+def test_process_one_has_the_current_environment(tmp_path: Path) -> None:
+    """The variables of process 1 take precedence over outdated ones in /etc/environment and in a login shell."""
     saved = tmp_path / "environment"
     saved.write_text(
         '# once\nPUBLIC_IPADDR=198.51.100.1\nexport WORKER_MODELS="sdxl, flux"\nHF_TOKEN=a=b\nnot a line\n', "utf-8"
@@ -96,7 +96,9 @@ def test_the_environment_is_this_starts(tmp_path: Path) -> None:
     old = read_saved(saved)
     assert old == {"PUBLIC_IPADDR": "198.51.100.1", "WORKER_MODELS": "sdxl, flux", "HF_TOKEN": "a=b"}
     first = {"PUBLIC_IPADDR": "203.0.113.7", "VAST_TCP_PORT_3000": "41000", "WORKER_RESTARTS": "5"}
-    found = gathered({"PUBLIC_IPADDR": "198.51.100.1", "WORKER_RESTARTS": "9"}, first, old, ("PUBLIC_IPADDR", "VAST_"))
+    found = merged_environment(
+        {"PUBLIC_IPADDR": "198.51.100.1", "WORKER_RESTARTS": "9"}, first, old, ("PUBLIC_IPADDR", "VAST_")
+    )
     assert found == {
         "PUBLIC_IPADDR": "203.0.113.7",
         "VAST_TCP_PORT_3000": "41000",
@@ -107,8 +109,8 @@ def test_the_environment_is_this_starts(tmp_path: Path) -> None:
     assert read_saved(tmp_path / "none") == {}
 
 
-def test_a_log_is_bounded(tmp_path: Path) -> None:
-    """What is older than the last two pieces is forgotten, and the program's exit code is the log's."""
+def test_the_log_is_bounded(tmp_path: Path) -> None:
+    """The log keeps the last two pieces, and the exit code is that of the program."""
     import subprocess
     import sys
 

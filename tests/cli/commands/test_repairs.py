@@ -1,4 +1,4 @@
-"""What the commands say of repairs and seeds."""
+"""Repairs and seeds in the output of commands."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def written(folder: Path, workflow: object) -> Path:
     return path
 
 
-def test_a_check_lists_what_a_job_would_repair(tmp_path: Path) -> None:
-    """A workflow that runs after its repairs is valid; with `--strict` it is what ComfyUI says of it."""
+def test_validate_lists_repairs(tmp_path: Path) -> None:
+    """A workflow is valid if it runs after its repairs. With `--strict` the verdict is that of ComfyUI."""
     workflow = written(tmp_path, small())
     done = cli("validate", workflow, "--assume-files", cwd=tmp_path)
     assert done.returncode == 0, done.stdout
@@ -29,8 +29,8 @@ def test_a_check_lists_what_a_job_would_repair(tmp_path: Path) -> None:
     assert (done.returncode, "repairs" in json.loads(done.stdout)) == (1, False)
 
 
-def test_a_conversion_keeps_the_saved_seed(tmp_path: Path) -> None:
-    """Converting twice prints the same prompt. The repairs that a job would make are listed beside it."""
+def test_convert_keeps_the_saved_seed(tmp_path: Path) -> None:
+    """Two conversions print the same prompt, and the repairs of a job are on standard error."""
     workflow = written(tmp_path, randomized(seed=11))
     first, second = (cli("convert", workflow, cwd=tmp_path).stdout for _ in range(2))
     assert first == second
@@ -42,8 +42,8 @@ def test_a_conversion_keeps_the_saved_seed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("assignments", [(), ("--set", "3.value=5")])
-def test_a_run_draws_the_editors_seeds(assignments: tuple[str, ...], engine: EngineHandle, tmp_path: Path) -> None:
-    """Also where `--set` makes a prompt of the file before; `--keep-seeds` runs the saved one."""
+def test_run_draws_random_seeds(assignments: tuple[str, ...], engine: EngineHandle, tmp_path: Path) -> None:
+    """`run` draws the seeds that the editor would draw, also with `--set`. `--keep-seeds` uses the saved ones."""
     number = {"id": 3, "type": "PrimitiveInt", "widgets_values": [1, "fixed"], "outputs": [{"type": "INT"}]}
     workflow = written(tmp_path, {**randomized(), "nodes": [*randomized()["nodes"], number]})
     options = ((), (), ("--keep-seeds",))
@@ -55,8 +55,8 @@ def test_a_run_draws_the_editors_seeds(assignments: tuple[str, ...], engine: Eng
     assert lines[2] == []
 
 
-def test_an_assigned_seed_is_not_drawn(engine: EngineHandle, tmp_path: Path) -> None:
-    """What the caller sets runs."""
+def test_an_assigned_seed_is_kept(engine: EngineHandle, tmp_path: Path) -> None:
+    """A seed of `--set` is not drawn again."""
     done = cli(
         *("run", written(tmp_path, randomized()), "--set", "1.value=5", "--json"),
         cwd=tmp_path,

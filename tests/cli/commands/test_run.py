@@ -33,8 +33,8 @@ def sizes(folder: Path) -> list[tuple[int, int]]:
     return sorted(size(path) for path in folder.iterdir())
 
 
-def test_a_worker_is_started_for_one_job(tmp_path: Path) -> None:
-    """With nothing given: an embedded engine, the model-free workflow, its picture on disk, and no state left."""
+def test_run_starts_a_worker_for_one_job(tmp_path: Path) -> None:
+    """Without options `run` starts an embedded engine, saves the image, and leaves no state."""
     done = command("run", WORKFLOWS / "smoke-resize.json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert sizes(tmp_path / "out") == [(768, 512)]
@@ -43,8 +43,8 @@ def test_a_worker_is_started_for_one_job(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
-def test_progress_and_times_are_told_by_node(engine: EngineHandle, tmp_path: Path) -> None:
-    """The sampler's steps while it runs, every node's and every stage's time at the end."""
+def test_run_prints_progress_and_times(engine: EngineHandle, tmp_path: Path) -> None:
+    """`run` prints the sampler's steps on standard error, and the time of each stage and node at the end."""
     done = cli("run", WORKFLOWS / "sd15-res4lyf.json", "--out", "pictures", cwd=tmp_path, WORKER_COMFYUI=engine.url)
     assert done.returncode == 0, done.stderr
     assert sizes(tmp_path / "pictures") == [(512, 512)]
@@ -53,8 +53,8 @@ def test_progress_and_times_are_told_by_node(engine: EngineHandle, tmp_path: Pat
         assert row in done.stdout
 
 
-def test_inputs_are_set_by_id_and_by_title(engine: EngineHandle, tmp_path: Path) -> None:
-    """`--set` changes the picture, and `--json` says what came of it."""
+def test_set_accepts_ids_and_titles(engine: EngineHandle, tmp_path: Path) -> None:
+    """`--set` changes inputs by node id and by title, and `--json` has the outputs."""
     assignments = ("--set", "2.width=320", "--set", "Scale.height=160")
     done = cli("run", WORKFLOWS / "smoke-resize.json", *assignments, "--json", cwd=tmp_path, WORKER_COMFYUI=engine.url)
     result = json.loads(done.stdout)
@@ -65,16 +65,16 @@ def test_inputs_are_set_by_id_and_by_title(engine: EngineHandle, tmp_path: Path)
     assert [node["title"] for node in result["nodes"]] == ["Canvas", "Scale", "Invert", "Save"]
 
 
-def test_nothing_is_overwritten(engine: EngineHandle, tmp_path: Path) -> None:
-    """The same output twice is two files."""
+def test_outputs_are_not_overwritten(engine: EngineHandle, tmp_path: Path) -> None:
+    """Two runs with the same output save two files."""
     path = written(tmp_path, picture(color=7))
     for _ in range(2):
         assert cli("run", path, cwd=tmp_path, WORKER_COMFYUI=engine.url).returncode == 0
     assert sizes(tmp_path / "out") == [(64, 64), (64, 64)]
 
 
-def test_files_go_with_the_request(engine: EngineHandle, tmp_path: Path) -> None:
-    """`--input` sends a file under the name that the workflow uses."""
+def test_input_sends_a_file(engine: EngineHandle, tmp_path: Path) -> None:
+    """`--input` sends a file under the name that the workflow has."""
     Image.new("RGB", (48, 32), "teal").save(tmp_path / "mine.png")
     workflow = picture()
     workflow["1"] = {"class_type": "LoadImage", "inputs": {"image": "photo.png"}}
@@ -84,8 +84,8 @@ def test_files_go_with_the_request(engine: EngineHandle, tmp_path: Path) -> None
     assert sizes(tmp_path / "out") == [(48, 32)]
 
 
-def test_a_folder_goes_with_the_request(engine: EngineHandle, tmp_path: Path) -> None:
-    """Its files go below the name that `--input` gives it; those that are hidden, or in a hidden folder, stay."""
+def test_input_sends_a_folder(engine: EngineHandle, tmp_path: Path) -> None:
+    """`--input NAME=FOLDER` sends the files of a folder, without hidden ones."""
     (tmp_path / "mine" / "deep").mkdir(parents=True)
     Image.new("RGB", (48, 32), "teal").save(tmp_path / "mine" / "a.png")
     Image.new("RGB", (50, 32), "teal").save(tmp_path / "mine" / "deep" / "a.png")
@@ -101,8 +101,8 @@ def test_a_folder_goes_with_the_request(engine: EngineHandle, tmp_path: Path) ->
     assert sizes(tmp_path / "out") == [(50, 32)]
 
 
-def test_a_bad_workflow_is_explained(engine: EngineHandle, tmp_path: Path) -> None:
-    """Node, title, input, message and suggestion for each thing that is wrong; exit code 1, and no outputs."""
+def test_a_rejected_workflow_is_explained(engine: EngineHandle, tmp_path: Path) -> None:
+    """A rejected workflow prints each problem with its node, input and suggestion, and exits with 1."""
     workflow = picture(width=0)
     workflow["3"] = {
         "class_type": "ImageScale",
@@ -119,7 +119,7 @@ def test_a_bad_workflow_is_explained(engine: EngineHandle, tmp_path: Path) -> No
 
 
 def test_a_node_that_raises_is_named(engine: EngineHandle, tmp_path: Path) -> None:
-    """Its error is told in both forms, with exit code 1."""
+    """A node that raises is in the error, for people and with `--json`, and the exit code is 1."""
     path = written(tmp_path, failing())
     done = cli("run", path, cwd=tmp_path, WORKER_COMFYUI=engine.url)
     assert done.returncode == 1
@@ -140,19 +140,19 @@ def test_a_node_that_raises_is_named(engine: EngineHandle, tmp_path: Path) -> No
         ([WORKFLOWS / "smoke-resize.json", "--url", "http://x", "--vast-endpoint", "y"], "exclude each other"),
     ],
 )
-def test_wrong_usage_is_exit_code_2(tmp_path: Path, arguments: list[object], reason: str) -> None:
-    """What the caller can mend before anything is started."""
+def test_wrong_arguments_exit_with_2(tmp_path: Path, arguments: list[object], reason: str) -> None:
+    """Wrong arguments exit with code 2 and the reason, before a worker is started."""
     (tmp_path / "broken.json").write_text("{")
     done = cli("run", *arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert reason in " ".join(done.stderr.replace("│", " ").split())
 
 
-def test_a_worker_that_is_not_there(tmp_path: Path) -> None:
-    """Exit code 1 and the address."""
+def test_an_unreachable_worker_is_an_error(tmp_path: Path) -> None:
+    """`run` exits with 1 and names the address of a worker that does not respond."""
     done = cli("run", WORKFLOWS / "smoke-resize.json", "--url", "http://127.0.0.1:9", cwd=tmp_path)
     assert done.returncode == 1
-    assert "no worker answers at http://127.0.0.1:9" in done.stderr
+    assert "no worker responds at http://127.0.0.1:9" in done.stderr
 
 
 async def started(*arguments: object, cwd: Path) -> asyncio.subprocess.Process:
@@ -167,7 +167,7 @@ async def started(*arguments: object, cwd: Path) -> asyncio.subprocess.Process:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_ctrl_c_cancels_the_job(client: Client, tmp_path: Path, number: signal.Signals) -> None:
-    """The engine has let go of the job before the command ends, and the command says so."""
+    """Ctrl-C and SIGTERM cancel the job, and the command ends when the engine has stopped it."""
     path = written(tmp_path, slow(30, steps=300))
     process = await started("run", path, "--url", client.app.url, cwd=tmp_path)
     assert process.stderr is not None
@@ -177,13 +177,13 @@ async def test_ctrl_c_cancels_the_job(client: Client, tmp_path: Path, number: si
     assert client.app.manager.admission.load.jobs == 1
     process.send_signal(number)
     _, said = await process.communicate()
-    assert b"the engine has let go" in said
+    assert b"The job is cancelled" in said
     assert process.returncode == 130
     assert client.app.manager.admission.load.jobs == 0
 
 
-async def test_a_worker_that_no_url_reaches_sends_its_outputs_inline(engine: EngineHandle, tmp_path: Path) -> None:
-    """A gateway behind Vast refuses outputs by URL; the command then asks for them in the answer."""
+async def test_outputs_come_inline_where_urls_cannot_be_opened(engine: EngineHandle, tmp_path: Path) -> None:
+    """`run` requests inline outputs from a worker that rejects outputs by URL."""
     async with worker(engine, tmp_path / "state", Vast.traits) as client:
         path = written(tmp_path, picture())
         process = await started("run", path, "--url", client.app.url, cwd=tmp_path)

@@ -23,7 +23,7 @@ from tests.workflows import slow
 
 @asynccontextmanager
 async def serving(*arguments: str, cwd: Path, **env: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
-    """The process and everything it says up to the line that tells how to reach it; ended with SIGTERM."""
+    """Yield the process and its log up to the line with its address. End the process with SIGTERM."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "worker", "serve", "--port", "0", *arguments),
         cwd=cwd,
@@ -45,8 +45,8 @@ async def serving(*arguments: str, cwd: Path, **env: str) -> AsyncIterator[tuple
         await process.communicate()
 
 
-async def test_it_serves_and_ends_in_order(tmp_path: Path) -> None:
-    """Health is answered while the engine starts; ready, it says where the time went; SIGTERM ends all with code 0."""
+async def test_serve_starts_and_stops(tmp_path: Path) -> None:
+    """`serve` responds while the engine starts, logs the times of the start, and ends with code 0 after SIGTERM."""
     async with serving(cwd=tmp_path) as (process, said), aiohttp.ClientSession() as http:
         url = said.split()[-1]
         async with http.get(f"{url}/health") as answer:
@@ -65,8 +65,8 @@ async def test_it_serves_and_ends_in_order(tmp_path: Path) -> None:
     assert not processes_with(str(tmp_path))
 
 
-async def test_a_second_signal_does_not_wait_for_jobs(engine: EngineHandle, tmp_path: Path) -> None:
-    """The first one drains, the second one ends the draining."""
+async def test_a_second_signal_stops_at_once(engine: EngineHandle, tmp_path: Path) -> None:
+    """The first signal waits for running jobs, and the second one stops the worker."""
     async with serving("--comfyui", engine.url, cwd=tmp_path) as (process, said), aiohttp.ClientSession() as http:
         url = said.split()[-1]
         async with http.post(f"{url}/generate", json={"workflow": slow(60, steps=600)}) as answer:
@@ -79,8 +79,8 @@ async def test_a_second_signal_does_not_wait_for_jobs(engine: EngineHandle, tmp_
     assert process.returncode == 0
 
 
-def test_what_keeps_it_from_starting_is_one_sentence(tmp_path: Path) -> None:
-    """A port that is taken, a folder without a ComfyUI, a platform nobody knows, a container that isn't Vast's."""
+def test_a_failed_start_names_the_reason(tmp_path: Path) -> None:
+    """A used port, a folder without ComfyUI, an unknown platform and missing variables of Vast are errors."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = cli("serve", "--port", taken.getsockname()[1], cwd=tmp_path)
     assert (done.returncode, "cannot listen on 127.0.0.1" in done.stderr) == (1, True)
@@ -92,15 +92,15 @@ def test_what_keeps_it_from_starting_is_one_sentence(tmp_path: Path) -> None:
     assert (done.returncode, "CONTAINER_ID" in done.stderr) == (1, True)
 
 
-def test_a_start_imports_nothing_that_it_does_not_need() -> None:
-    """Rich, Pillow and the SDKs of platforms would double the time until the first answer."""
+def test_serve_imports_no_heavy_package() -> None:
+    """`serve` does not import Rich, Pillow and the SDKs of platforms, which would double the time of the start."""
     code = "import sys, worker.cli.commands.serve, worker.app; print(*{name.partition('.')[0] for name in sys.modules})"
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert not {"rich", "PIL", "vastai", "runpod", "modal", "boto3"} & set(loaded.split())
 
 
-async def test_vast_is_played_on_this_machine(engine: EngineHandle, tmp_path: Path) -> None:
-    """`--platform vast-local` prints the command that sends a workflow through Vast's own client; it works."""
+async def test_vast_local_runs_workflows(engine: EngineHandle, tmp_path: Path) -> None:
+    """The command that `--platform vast-local` prints runs a workflow through Vast's own client."""
     arguments = ("--platform", "vast-local", "--comfyui", engine.url)
     async with serving(*arguments, cwd=tmp_path, WORKER_BENCHMARK_RUNS="1") as (_, said):
         key = re.search(r"VAST_API_KEY=(\S+)", said)
@@ -119,7 +119,7 @@ async def test_vast_is_played_on_this_machine(engine: EngineHandle, tmp_path: Pa
 
 
 async def cancelled(*arguments: object, cwd: Path, **env: str) -> None:
-    """Ctrl-C reaches the worker that has the job."""
+    """Check that Ctrl-C cancels the job at its worker."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "worker", "run", *map(str, arguments)),
         cwd=cwd,
@@ -132,12 +132,12 @@ async def cancelled(*arguments: object, cwd: Path, **env: str) -> None:
             break
     process.send_signal(signal.SIGINT)
     _, said = await process.communicate()
-    assert b"the engine has let go" in said
+    assert b"The job is cancelled" in said
     assert process.returncode == 130
 
 
 def processes_with(text: str) -> list[str]:
-    """Command lines on this machine that contain it."""
+    """Return the command lines of running processes that contain a text."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):

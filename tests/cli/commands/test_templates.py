@@ -1,4 +1,4 @@
-"""Templates on the command line: listed, shown, run by name, proposed for any workflow."""
+"""Templates on the command line: `templates`, `templates show`, `templates new` and `run NAME`."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ from worker.workflow.templates.template_scaffold import scaffold_template
 LIBRARY = read_library("shipped")
 
 
-def said(text: str) -> str:
-    """Without the frames and breaks of a terminal."""
+def flat(text: str) -> str:
+    """Return the text without frames and line breaks."""
     return " ".join(text.replace("│", " ").split())
 
 
-def test_the_list_names_each(tmp_path: Path) -> None:
-    """One line a template, with what it is for; `--json` for programs."""
+def test_templates_lists_each(tmp_path: Path) -> None:
+    """`templates` prints one line for each template, and with `--json` an object."""
     listed = cli("templates", cwd=tmp_path)
     assert [line.split()[0] for line in listed.stdout.splitlines()] == sorted(LIBRARY)
     assert json.loads(cli("templates", "--json", cwd=tmp_path).stdout)["sdxl"]["title"] == "SDXL"
 
 
-def test_one_is_shown_with_what_it_takes_and_needs(tmp_path: Path) -> None:
-    """Parameters with ranges, models by folder, packs; the schema with `--json`; the nearest name for a wrong one."""
-    shown = said(cli("templates", "show", "instantid", cwd=tmp_path).stdout)
+def test_show_prints_parameters_and_models(tmp_path: Path) -> None:
+    """`show` prints parameters, models and packs, and with `--json` the schema. A wrong name gets a suggestion."""
+    shown = flat(cli("templates", "show", "instantid", cwd=tmp_path).stdout)
     for text in ("weight 0.8", "from 0 to 3", "controlnet/instantid/diffusion_pytorch_model.safetensors", "InstantID"):
         assert text in shown
     schema = json.loads(cli("templates", "show", "sd15", "--json", cwd=tmp_path).stdout)
     assert schema["properties"]["steps"]["maximum"] == 100
     wrong = cli("templates", "show", "sd155", cwd=tmp_path)
     assert wrong.returncode == 2
-    assert "Did you mean 'sd15'?" in said(wrong.stderr)
+    assert "Did you mean 'sd15'?" in flat(wrong.stderr)
 
 
 def test_a_template_runs_by_its_name(engine: EngineHandle, tmp_path: Path) -> None:
-    """Its parameters are options, `--set` still reaches every node, and the seed that was drawn is told."""
+    """`run NAME` has the parameters as options, accepts `--set`, and prints the random seed."""
     options = ("--width", 96, "--height", 64, "--steps", 2, "--prompt", "a cat", "--set", "Save.filename_prefix=cat")
     done = cli("run", "sd15", *options, "--out", "made", cwd=tmp_path, WORKER_COMFYUI=engine.url)
     assert done.returncode == 0, done.stderr
@@ -55,8 +55,8 @@ def test_a_template_runs_by_its_name(engine: EngineHandle, tmp_path: Path) -> No
     assert "seed " in done.stdout
 
 
-def test_lists_files_and_switches_are_options(engine: EngineHandle, tmp_path: Path) -> None:
-    """A repeated option is a list, a file is read, `--no-` switches off; `--json` tells the values that were used."""
+def test_lists_files_and_booleans_are_options(engine: EngineHandle, tmp_path: Path) -> None:
+    """A repeated option is a list, a file is read, `--no-` means false, and `--json` has the values."""
     small = ("--width", 256, "--height", 256, "--steps", 1)
     loras = ("--loras", "a.safetensors:0.5", "--loras", "b.safetensors")
     done = cli("run", "--json", "flux-dev-lora", *loras, *small, cwd=tmp_path, WORKER_COMFYUI=engine.url)
@@ -84,30 +84,30 @@ def test_lists_files_and_switches_are_options(engine: EngineHandle, tmp_path: Pa
         (["sd15", "--colour", "red"], 2, "No such option"),
         (["resize"], 2, "--image is missing. Use a URL"),
         (["resize", "--image", "none.png"], 2, "--image none.png: no such file"),
-        (["flux-dev-lora", "--loras", "a:b:c"], 2, "write name:strength"),
+        (["flux-dev-lora", "--loras", "a:b:c"], 2, "write it as name:strength"),
         (["flux-dev-lora", "--loras", "a:much"], 2, "strength has to be a number, not 'much'"),
-        (["flux-schnel"], 1, "neither a file nor a template. Did you mean 'flux-schnell'?"),
+        (["flux-schnel"], 2, "neither a file nor a template. Did you mean 'flux-schnell'?"),
     ],
 )
-def test_wrong_values_are_told_before_anything_is_started(
+def test_wrong_values_are_rejected_before_the_start(
     tmp_path: Path, arguments: list[str], code: int, reason: str
 ) -> None:
-    """With the option's name, and what would do."""
+    """A wrong value exits with the name of the option and a valid value, before a worker is started."""
     done = cli("run", *arguments, cwd=tmp_path)
-    assert (done.returncode, reason in said(done.stderr)) == (code, True), done.stderr
+    assert (done.returncode, reason in flat(done.stderr)) == (code, True), done.stderr
 
 
 @pytest.mark.parametrize("name", ["flux-dev-lora", "wan22-i2v"])
 def test_the_help_has_every_parameter(tmp_path: Path, name: str) -> None:
-    """Made from the template: name, range, description, default."""
-    shown = said(cli("run", name, "--help", cwd=tmp_path).stdout)
+    """`run NAME --help` has every parameter of the template."""
+    shown = flat(cli("run", name, "--help", cwd=tmp_path).stdout)
     for parameter in LIBRARY[name].parameters:
         assert f"--{parameter.name.replace('_', '-')} " in shown
     assert LIBRARY[name].about in shown
 
 
-def test_an_own_folder_adds_to_the_commands(tmp_path: Path) -> None:
-    """A proposal written beside a workflow is a template at once, and nothing is overwritten."""
+def test_a_new_template_can_be_run(tmp_path: Path) -> None:
+    """`templates new --write` makes a template that can be run, and does not overwrite a file."""
     workflow = tmp_path / "mine.json"
     workflow.write_text((WORKFLOWS / "smoke-resize.json").read_text())
     done = cli("templates", "new", workflow, "--write", cwd=tmp_path)
@@ -116,13 +116,13 @@ def test_an_own_folder_adds_to_the_commands(tmp_path: Path) -> None:
     assert "mine" in cli("templates", cwd=tmp_path, **own).stdout
     assert "--width" in cli("run", "mine", "--help", cwd=tmp_path, **own).stdout
     again = cli("templates", "new", workflow, "--write", cwd=tmp_path)
-    assert (again.returncode, "is there already" in said(again.stderr)) == (2, True)
+    assert (again.returncode, "exists already" in flat(again.stderr)) == (2, True)
     (tmp_path / "broken.json").write_text("{")
-    assert "the workflow is not JSON" in said(cli("templates", "new", tmp_path / "broken.json", cwd=tmp_path).stderr)
+    assert "the workflow is not JSON" in flat(cli("templates", "new", tmp_path / "broken.json", cwd=tmp_path).stderr)
 
 
-def test_titles_lead_a_proposal() -> None:
-    """`input:` makes a parameter of a node or of one of its inputs, `output` a result; nothing else is proposed."""
+def test_titles_make_the_parameters_of_a_template() -> None:
+    """Only nodes with the titles `input:` and `output` become parameters and results, if there are any."""
     prompt = json.loads((WORKFLOWS / "sd15.json").read_text())
     prompt["6"]["_meta"]["title"] = "input:prompt"
     prompt["3"]["_meta"]["title"] = "input:How often.steps"
@@ -138,8 +138,8 @@ def test_titles_lead_a_proposal() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(LIBRARY))
-def test_a_proposal_for_a_shipped_workflow_finds_the_essentials(name: str) -> None:
-    """It is a valid template with the same outputs, files and packs, and whatever sets a prompt, a size or a seed."""
+def test_a_new_template_has_the_essential_parameters(name: str) -> None:
+    """The template of a shipped workflow has its outputs, models and packs, and its essential parameters."""
     shipped = LIBRARY[name]
     known = [model for template in LIBRARY.values() for model in template.models]
     text = scaffold_template(name, shipped.prompt, Catalog.bundled(), known)
@@ -148,11 +148,11 @@ def test_a_proposal_for_a_shipped_workflow_finds_the_essentials(name: str) -> No
     assert found.packs == shipped.packs
     assert {model for model in shipped.models if model.folder != "insightface"} == set(found.models)
     essential = {"prompt", "negative_prompt", "width", "height", "seed", "image", "video"}
-    assert essential & set(shipped.by_name) <= {*found.by_name, *_elsewhere(name)}
+    assert essential & set(shipped.by_name) <= {*found.by_name, *_other_sizes(name)}
     assert all(found.by_name[one].type.is_file for one in ("image", "video") if one in shipped.by_name)
     assert "seed" not in found.by_name or found.by_name["seed"].type is ParameterKind.SEED
 
 
-def _elsewhere(name: str) -> set[str]:
-    """The canvas and what it is scaled to are two sizes."""
+def _other_sizes(name: str) -> set[str]:
+    """Return the parameters that a workflow has twice under other names: the canvas and the scaled image are sizes."""
     return {"width", "height"} if name == "smoke-resize" else set()

@@ -1,4 +1,4 @@
-"""`comfy-worker validate`, as somebody types it."""
+"""`comfy-worker validate`, the real command."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from worker.cli.client.workflow_file import read_request
 WORKFLOW = WORKFLOWS / "sd15-res4lyf.json"
 
 
-def test_a_good_workflow_is_valid(tmp_path: Path) -> None:
-    """Exit code 0, with what it needs and what it weighs."""
+def test_a_valid_workflow_exits_with_0(tmp_path: Path) -> None:
+    """A valid workflow exits with 0 and prints its workload."""
     done = cli("validate", WORKFLOW, "--assume-files", cwd=tmp_path)
     assert done.returncode == 0
     assert "valid" in done.stdout
     assert "workload 100" in done.stdout
 
 
-def test_a_missing_model_comes_with_its_download(tmp_path: Path) -> None:
-    """Where a template knows it; the file in the models folder makes the workflow valid."""
+def test_a_missing_model_has_its_download(tmp_path: Path) -> None:
+    """A missing model is a problem with its URL. With the file in the models folder the workflow is valid."""
     done = cli("validate", WORKFLOW, cwd=tmp_path)
     assert done.returncode == 1
     assert "models/checkpoints has no file" in done.stdout
@@ -40,8 +40,8 @@ def test_a_missing_model_comes_with_its_download(tmp_path: Path) -> None:
     assert done.returncode == 0
 
 
-def test_the_catalog_of_a_machine_counts(tmp_path: Path) -> None:
-    """What it lists is there, also of input files; `--json` is what POST /validate answers."""
+def test_catalog_option_has_classes_and_files(tmp_path: Path) -> None:
+    """With --catalog the classes and files are those of that ComfyUI, also input files."""
     workflow = {
         "1": {"class_type": "LoadImage", "inputs": {"image": "dog.png"}},
         "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "x"}},
@@ -64,7 +64,7 @@ def test_the_catalog_of_a_machine_counts(tmp_path: Path) -> None:
 
 
 def test_every_problem_is_listed(tmp_path: Path) -> None:
-    """With its node, what was expected, and the cure."""
+    """Every problem is printed with its node, the expected value and a suggestion."""
     workflow = sampled(steps=0)
     workflow["3"]["inputs"]["sampler_name"] = "eulr"
     (tmp_path / "w.json").write_text(json.dumps(workflow))
@@ -75,8 +75,8 @@ def test_every_problem_is_listed(tmp_path: Path) -> None:
         assert text in done.stdout
 
 
-def test_what_can_not_be_read_is_told(tmp_path: Path) -> None:
-    """No file, no JSON, no catalog: exit code 2, and which it is."""
+def test_unreadable_files_exit_with_2(tmp_path: Path) -> None:
+    """A missing file, a file without JSON and a wrong catalog exit with code 2."""
     (tmp_path / "bad.json").write_text("{")
     (tmp_path / "list.json").write_text("[]")
     assert cli("validate", "none.json", cwd=tmp_path).returncode == 2
@@ -101,7 +101,7 @@ FILES = {
 
 @pytest.mark.parametrize("name", FILES)
 def test_workflow_files_of_other_tools(tmp_path: Path, name: str) -> None:
-    """A file may be in any encoding, and may be the body of a request."""
+    """A workflow file can have any encoding, and can be the body of a request."""
     (tmp_path / "w.json").write_bytes(FILES[name])
     done = cli("validate", "w.json", "--assume-files", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -109,7 +109,7 @@ def test_workflow_files_of_other_tools(tmp_path: Path, name: str) -> None:
 
 
 def listed(name: str, field: str, files: list[str], **others: Any) -> dict[str, Any]:
-    """A class of a catalog whose field lists files."""
+    """Return a catalog with one class whose field lists files."""
     required = {field: [files, {}], **{other: [kind, {}] for other, kind in others.items()}}
     outputs = {"output": ["IMAGE"], "output_is_list": [False], "output_name": ["IMAGE"], "output_node": True}
     return {name: {"input": {"required": required}, "name": name, "display_name": name, **outputs}}
@@ -132,18 +132,18 @@ def listed(name: str, field: str, files: list[str], **others: Any) -> dict[str, 
         ),
     ],
 )
-def test_a_catalog_alone_says_which_files_a_class_finds(
+def test_a_class_finds_the_files_that_its_catalog_lists(
     tmp_path: Path, known: dict[str, Any], inputs: dict[str, Any], there: bool
 ) -> None:
-    """What the class itself lists is there, with its annotation, also where no other class lists it."""
+    """A file is present if the class itself lists it in the catalog, with its annotation."""
     (tmp_path / "c.json").write_text(json.dumps(known))
     (tmp_path / "w.json").write_text(json.dumps({"1": {"class_type": next(iter(known)), "inputs": inputs}}))
     done = cli("validate", "w.json", "--catalog", "c.json", "--strict", cwd=tmp_path)
     assert done.returncode == (not there), done.stdout + done.stderr
 
 
-def test_a_saved_request_brings_its_files(tmp_path: Path) -> None:
-    """`comfy-worker run` sends the images of a `test_input.json`, and those of the command line go before them."""
+def test_a_saved_request_has_its_files(tmp_path: Path) -> None:
+    """`run` sends the images of a `test_input.json`. Files of `--input` take precedence."""
     image = {"name": "a.png", "image": "AAAA"}
     (tmp_path / "w.json").write_text(json.dumps({"input": {"workflow": SMALL, "images": [image]}}))
     (tmp_path / "b.png").write_bytes(b"b")
@@ -152,8 +152,8 @@ def test_a_saved_request_brings_its_files(tmp_path: Path) -> None:
     assert given["inputs"] == {"a.png": "Yg=="}
 
 
-async def test_a_running_worker_is_asked(client: Client, tmp_path: Path) -> None:
-    """`--url` prints what the local command prints, and `--json` prints the worker's answer. The scheme is optional."""
+async def test_url_validates_with_a_running_worker(client: Client, tmp_path: Path) -> None:
+    """`--url` prints the report of a worker, and with `--json` its response. The scheme is optional."""
     workflow = sampled(steps=0)
     workflow["9"]["class_type"] = "SaveImagge"
     (tmp_path / "w.json").write_text(json.dumps(workflow))
@@ -173,15 +173,15 @@ async def test_a_running_worker_is_asked(client: Client, tmp_path: Path) -> None
     assert (done.returncode, "Value -1 smaller than min" in done.stdout) == (1, True)
 
 
-async def test_a_worker_that_does_not_say_is_no_verdict(engine: EngineHandle, tmp_path: Path) -> None:
-    """Exit code 2 and the reason: no token, no worker, no worker's answer, or options that contradict each other."""
+async def test_no_report_of_a_worker_exits_with_2(engine: EngineHandle, tmp_path: Path) -> None:
+    """Without a token, a worker or consistent options, `validate --url` exits with 2 and the reason."""
     (tmp_path / "w.json").write_text(json.dumps(sampled()))
     async with worker(engine, tmp_path / "state", tokens=SecretStr("me=0123456789abcdef")) as client:
         url = client.app.url
         for options, words in (
             (["--url", url], "token"),
-            (["--url", "http://127.0.0.1:9"], "no worker answers at http://127.0.0.1:9"),
-            (["--url", engine.url], "not as a worker"),
+            (["--url", "http://127.0.0.1:9"], "no worker responds at http://127.0.0.1:9"),
+            (["--url", engine.url], "it is no worker"),
             (["--url", url, "--assume-files"], "has its own"),
         ):
             done = await asyncio.to_thread(cli, "validate", "w.json", *options, cwd=tmp_path)

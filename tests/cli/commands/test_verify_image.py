@@ -34,8 +34,8 @@ def verify(
     return done
 
 
-def test_an_image_that_works_is_proven(tmp_path: Path) -> None:
-    """Each pack, and each template whose packs are there; what its ComfyUI answers is kept, and serves offline."""
+def test_a_working_image_passes(tmp_path: Path) -> None:
+    """All packs and templates of a working image pass, and --object-info writes its node classes."""
     kept = tmp_path / "object_info.json.gz"
     done = verify(tmp_path, imported(*BASE), "--object-info", kept)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -52,8 +52,8 @@ def test_an_image_that_works_is_proven(tmp_path: Path) -> None:
         assert checked.returncode == 0, checked.stdout
 
 
-def test_a_pack_that_is_not_imported_fails_with_its_cause(tmp_path: Path) -> None:
-    """Its traceback is printed below; the class that a template needs of it is named, too."""
+def test_a_pack_that_is_not_imported_fails(tmp_path: Path) -> None:
+    """A pack that is not imported fails with its traceback and with the class that a template needs."""
     log = f"{TRACE.replace('One', 'RES4LYF')}\n\nCannot import HERE/custom_nodes/RES4LYF module for custom nodes: x\n"
     log += imported("ControlAltAI-Nodes") + "   0.2 seconds (IMPORT FAILED): HERE/custom_nodes/RES4LYF\n"
     done = verify(tmp_path, log, classes={"ClownsharKSampler_Beta": None}, code=None)
@@ -63,8 +63,8 @@ def test_a_pack_that_is_not_imported_fails_with_its_cause(tmp_path: Path) -> Non
     assert "there is no class ClownsharKSampler_Beta" in done.stdout
 
 
-def test_a_pack_that_lost_a_class_or_is_not_spoken_of_fails(tmp_path: Path) -> None:
-    """Imported is not enough: `needs=` is what it is there for; and silence is no proof."""
+def test_a_pack_without_its_class_or_its_import_fails(tmp_path: Path) -> None:
+    """A pack fails without a class of `needs=`, and without a line about its import in the log."""
     done = verify(tmp_path, imported("RES4LYF"), "--json", classes={"Sigmas Rescale": None})
     assert done.returncode == 1
     found = {row["name"]: row for row in json.loads(done.stdout)["findings"] if row["kind"] == "pack"}
@@ -72,8 +72,8 @@ def test_a_pack_that_lost_a_class_or_is_not_spoken_of_fails(tmp_path: Path) -> N
     assert found["ControlAltAI-Nodes"]["says"] == "ComfyUI's log does not mention its import"
 
 
-def test_a_template_that_is_refused_fails_by_node_and_field(tmp_path: Path) -> None:
-    """All that its classes being there doesn't prove; nothing is kept of such an image."""
+def test_a_rejected_template_fails_by_node_and_field(tmp_path: Path) -> None:
+    """A rejected template fails with its node and field, and no node classes are written."""
     sampler = Catalog.bundled().object_info("ClownsharKSampler_Beta")
     names = sampler["input"]["required"]["sampler_name"]
     names[0] = ["none"]
@@ -86,7 +86,7 @@ def test_a_template_that_is_refused_fails_by_node_and_field(tmp_path: Path) -> N
 
 
 def test_a_pack_that_needs_a_gpu_is_excused(tmp_path: Path) -> None:
-    """By name, in the file; it is said that nothing was proven of it."""
+    """A pack with `gpu-import` in the file may fail to import, and is marked as not tested."""
     lines = PINS.read_text("utf-8").splitlines()
     excused = [f"{line.partition('#')[0]} gpu-import" if line.startswith("RES4LYF") else line for line in lines]
     (tmp_path / "pins.txt").write_text("\n".join(excused))
@@ -98,16 +98,16 @@ def test_a_pack_that_needs_a_gpu_is_excused(tmp_path: Path) -> None:
     assert "?  template  sd15-res4lyf           needs RES4LYF" in done.stdout
 
 
-def test_a_comfyui_that_dies_is_told_by_its_last_words(tmp_path: Path) -> None:
-    """At once, not when the time is over."""
+def test_a_comfyui_that_dies_fails_with_its_log(tmp_path: Path) -> None:
+    """A ComfyUI that dies fails at once, with the last lines of its log."""
     done = verify(tmp_path, "ModuleNotFoundError: No module named 'torch'", code=1)
     assert done.returncode == 1
     assert "it ended with code 1" in done.stdout
     assert "  ModuleNotFoundError: No module named 'torch'" in done.stdout
 
 
-def test_a_folder_that_is_no_comfyui_is_a_mistake(tmp_path: Path) -> None:
-    """Nothing is proven without one."""
+def test_a_folder_without_comfyui_is_rejected(tmp_path: Path) -> None:
+    """A folder without ComfyUI and a URL are rejected."""
     for comfyui in (tmp_path, "http://127.0.0.1:1"):
         done = cli("verify-image", "--pins", PINS, "--comfyui", comfyui, cwd=tmp_path)
         assert done.returncode == 1

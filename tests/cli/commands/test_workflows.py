@@ -22,14 +22,14 @@ def prompt(name: str) -> dict:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_shipped_workflow_is_valid(name: str) -> None:
-    """ComfyUI 0.33.0 with the node packs would take it, in whole."""
+    """ComfyUI 0.33.0 with the node packs accepts every node of a shipped workflow."""
     verdict = validate(prompt(name), Catalog.bundled(), AssumeFiles())
     assert (verdict.status, verdict.error, verdict.node_errors) == (200, None, {})
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_node_of_a_shipped_workflow_has_a_title_of_its_own(name: str) -> None:
-    """So that `--set TITLE.INPUT=VALUE` reaches each of them."""
+def test_titles_in_a_shipped_workflow_are_unique(name: str) -> None:
+    """Each node has its own title, so that `--set TITLE.INPUT=VALUE` can set it."""
     nodes = prompt(name)
     titles = {title(nodes, node_id) for node_id in nodes}
     assert len(titles) == len(nodes)
@@ -37,7 +37,7 @@ def test_every_node_of_a_shipped_workflow_has_a_title_of_its_own(name: str) -> N
 
 
 def test_the_text_to_image_workflow_is_the_unit_of_work() -> None:
-    """512x512, 20 steps, RES4LYF's sampler with rescaled sigmas: a workload of 100."""
+    """The workload of 512x512 with 20 steps of RES4LYF's sampler is 100."""
     nodes = prompt("sd15-res4lyf")
     assert {"ClownsharKSampler_Beta", "Sigmas Rescale"} <= {node["class_type"] for node in nodes.values()}
     assert workload(nodes) == BENCHMARK

@@ -1,4 +1,4 @@
-"""The process above a worker, the real command."""
+"""The parent process of a worker, the real command."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ async def healthy(url: str) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_a_worker_that_was_killed_is_started_again(engine: EngineHandle, tmp_path: Path) -> None:
-    """At the same address; what ends the parent ends the worker in order, and leaves nobody behind."""
+async def test_a_killed_worker_is_restarted(engine: EngineHandle, tmp_path: Path) -> None:
+    """A killed worker is restarted at the same address, and SIGTERM to the parent ends both."""
     arguments = ("--comfyui", engine.url, "--restarts", "3", "--port", str(free_port()), "--state", str(tmp_path / "s"))
     async with serving(*arguments, cwd=tmp_path) as (process, said):
         url = said.split()[-1]
@@ -49,7 +49,7 @@ async def test_a_worker_that_was_killed_is_started_again(engine: EngineHandle, t
 
 
 async def test_a_worker_does_not_outlive_its_parent(engine: EngineHandle, tmp_path: Path) -> None:
-    """A kill of the parent leaves no worker that nobody looks after."""
+    """A kill of the parent process ends the worker too."""
     arguments = ("--comfyui", engine.url, "--restarts", "3", "--state", str(tmp_path / "s"))
     async with serving(*arguments, cwd=tmp_path) as (process, _):
         process.kill()
@@ -59,8 +59,8 @@ async def test_a_worker_does_not_outlive_its_parent(engine: EngineHandle, tmp_pa
                 await asyncio.sleep(0.05)
 
 
-def test_a_worker_that_dies_again_and_again_is_given_up(tmp_path: Path) -> None:
-    """With its own words and exit code."""
+def test_a_worker_that_dies_too_often_is_not_restarted(tmp_path: Path) -> None:
+    """A worker that dies too often in a row is not restarted, and its exit code is returned."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = command("serve", "--restarts", "1", "--port", taken.getsockname()[1], cwd=tmp_path)
     assert done.returncode == 1

@@ -1,4 +1,4 @@
-"""Signals that mean nothing to a worker, while jobs run: nothing ends and nothing is lost, however it is served."""
+"""Signals that have no meaning for a worker, while it runs jobs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SIGNALS = (signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
 
 def family(pid: int) -> list[int]:
-    """A process and all that it has started, itself first."""
+    """Return the ids of a process and of all processes that it has started."""
     return [pid, *(member for child in children(pid) for member in family(child))]
 
 
@@ -43,7 +43,7 @@ async def accepted(http: aiohttp.ClientSession, url: str, number: int) -> dict[s
 
 
 async def generating(http: aiohttp.ClientSession, url: str, job: Mapping[str, Any]) -> None:
-    """Wait until a job runs: by then every process is there."""
+    """Wait until a job runs. Every process has started by then."""
     headers = {"Authorization": f"Bearer {job['token']}"}
     async with http.get(f"{url}/jobs/{job['id']}/events", headers=headers) as events:
         async for line in events.content:
@@ -53,7 +53,7 @@ async def generating(http: aiohttp.ClientSession, url: str, job: Mapping[str, An
 
 
 async def result(http: aiohttp.ClientSession, url: str, job: Mapping[str, Any]) -> str:
-    """Wait for a job's end; its status."""
+    """Wait for the end of a job and return its status."""
     headers = {"Authorization": f"Bearer {job['token']}"}
     async with http.get(f"{url}/jobs/{job['id']}/events", headers=headers) as events:
         await events.read()
@@ -78,7 +78,7 @@ async def stays_at_work(url: str, pid: int) -> None:
 
 @pytest.mark.parametrize("more", [(), ("--restarts", "2")], ids=["serve", "with a parent process"])
 async def test_no_job_is_lost(tmp_path: Path, more: tuple[str, ...]) -> None:
-    """With an engine of the worker's own, which is in another session and lives on; SIGTERM still drains."""
+    """No job is lost to the signals, and SIGTERM still lets jobs finish."""
     async with serving(*more, "--state", str(tmp_path / "s"), cwd=tmp_path) as (process, said):
         url = said.split()[-1]
         await healthy(url)
@@ -90,8 +90,8 @@ async def test_no_job_is_lost(tmp_path: Path, more: tuple[str, ...]) -> None:
             assert await process.wait() == 0
 
 
-async def test_a_parent_that_starts_a_worker_again_passes_nothing_on(engine: EngineHandle, tmp_path: Path) -> None:
-    """A worker ignores these signals from its first instant: its parent process has seen to that."""
+async def test_a_restarted_worker_ignores_the_signals(engine: EngineHandle, tmp_path: Path) -> None:
+    """A restarted worker ignores the signals from its start, as its parent process has ignored them."""
     arguments = ("--comfyui", engine.url, "--restarts", "2", "--port", str(free_port()), "--state", str(tmp_path / "s"))
     async with serving(*arguments, cwd=tmp_path) as (process, said):
         [first] = children(process.pid)
@@ -106,7 +106,7 @@ async def test_a_parent_that_starts_a_worker_again_passes_nothing_on(engine: Eng
 
 
 async def test_no_job_is_lost_on_vast(engine: EngineHandle, tmp_path: Path) -> None:
-    """With Vast's SDK in front."""
+    """No job is lost to the signals behind Vast's SDK."""
     async with AsyncExitStack() as stack:
         local = await stack.enter_async_context(vast_router.serve())
         spawn = await stack.enter_async_context(processes(tmp_path))

@@ -1,4 +1,4 @@
-"""Outputs on their way into a folder."""
+"""Outputs that are saved in a folder."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from worker.cli.output.saving import safe_name, save
         ("x" * 300 + ".png", "x" * 120 + ".png"),
     ],
 )
-def test_a_server_can_not_choose_a_dangerous_name(given: str, safe: str) -> None:
-    """No folders, no hidden files, no control characters, no endless names."""
+def test_safe_name_removes_dangerous_parts(given: str, safe: str) -> None:
+    """`safe_name` removes folders, leading dots and control characters, and shortens long names."""
     assert safe_name(given) == safe
 
 
-async def test_outputs_inline_by_url_and_as_text(tmp_path: Path) -> None:
-    """Each kind ends as a file; what fails half-way leaves none."""
+async def test_save_writes_each_kind_of_output(tmp_path: Path) -> None:
+    """`save` writes inline data, downloads and texts to files, and removes the file of a failed download."""
 
     async def fetch(url: str, path: Path) -> None:
         path.write_bytes(b"half")

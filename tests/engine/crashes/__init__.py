@@ -1,1 +1,1 @@
-"""Tests of what the worker remembers of the deaths of its engines."""
+"""Tests of the deaths of engines and of the jobs held responsible for them."""

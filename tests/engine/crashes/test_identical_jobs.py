@@ -1,4 +1,4 @@
-"""Jobs with one graph inside ComfyUI when it dies: one death counts once, and a guilty graph is found all the same."""
+"""Tests of jobs with one graph that are in ComfyUI when it dies: one death counts once."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from tests.workflows import faulty, picture, slow
 
 
 def submitted(state: Path) -> int:
-    """How many jobs that have not ended ComfyUI was sent, by the journal."""
+    """Return the number of jobs in the journal that were submitted and have not ended."""
     with closing(sqlite3.connect(state / "journal.sqlite")) as journal:
         return journal.execute("SELECT count(prompt_id) FROM jobs WHERE ended_at IS NULL").fetchone()[0]
 
 
 async def inside(worker: Served | Supervised) -> None:
-    """Wait until ComfyUI has three jobs, as many as it gets at once."""
+    """Wait until ComfyUI has three jobs, which is as many as it gets at once."""
     async with asyncio.timeout(10):
         while sum(map(len, (await worker.engine_says("/queue")).values())) < 3:
             await asyncio.sleep(0.02)
 
 
 @pytest.mark.parametrize("count", [3, 5])
-async def test_one_kill_of_worker_and_comfyui_convicts_nobody(tmp_path: Path, count: int) -> None:
-    """Jobs with one graph wait in ComfyUI when both die: each is a success of the next life."""
+async def test_one_kill_of_worker_and_comfyui_blocks_no_job(tmp_path: Path, count: int) -> None:
+    """Jobs with one graph succeed after worker and ComfyUI are killed once."""
     workflow = slow(1.2, steps=12)
     with start_engine(tmp_path / "engine") as engine:
         async with served(engine, tmp_path / "state") as worker:
@@ -47,8 +47,8 @@ async def test_one_kill_of_worker_and_comfyui_convicts_nobody(tmp_path: Path, co
             assert [(await worker.result(job))[0] for job in jobs] == [200] * count
 
 
-async def test_one_kill_of_a_worker_with_its_own_comfyui_convicts_nobody(tmp_path: Path) -> None:
-    """The same where the worker starts ComfyUI, which ends with it: three of five jobs were inside."""
+async def test_one_kill_of_a_worker_with_its_own_comfyui_blocks_no_job(tmp_path: Path) -> None:
+    """Jobs with one graph succeed after a worker and the ComfyUI it manages are killed once."""
     workflow, base = slow(1.2, steps=12), tmp_path / "state" / "engine"
     engine = SimpleNamespace(url="embedded", output=base / "output", input=base / "input")
     async with served(engine, tmp_path / "state") as worker:
@@ -63,8 +63,8 @@ async def test_one_kill_of_a_worker_with_its_own_comfyui_convicts_nobody(tmp_pat
 
 
 @pytest.mark.parametrize("count", [3, 5])
-async def test_one_kill_of_comfyui_convicts_nobody(tmp_path: Path, count: int) -> None:
-    """The job that ran runs again alone, the others after it."""
+async def test_one_kill_of_comfyui_blocks_no_job(tmp_path: Path, count: int) -> None:
+    """After ComfyUI is killed, the running job is run again alone, and the other jobs after it."""
     workflow = slow(1.2, steps=12)
     async with supervised(tmp_path) as worker:
         jobs = [await worker.job(workflow) for _ in range(count)]
@@ -73,8 +73,8 @@ async def test_one_kill_of_comfyui_convicts_nobody(tmp_path: Path, count: int) -
         assert [(await worker.result(job))[0] for job in jobs] == [200] * count
 
 
-async def test_engines_that_are_killed_together_convict_nobody(tmp_path: Path) -> None:
-    """Each of two engines runs a job with the same graph when one event ends both."""
+async def test_engines_that_are_killed_together_block_no_job(tmp_path: Path) -> None:
+    """Jobs with one graph succeed after two engines are killed at the same time."""
     workflow = slow(1.0, steps=10)
     async with supervised(tmp_path, gpus="2") as worker:
         await worker.app.engines.settled()
@@ -88,8 +88,8 @@ async def test_engines_that_are_killed_together_convict_nobody(tmp_path: Path) -
         assert [(await worker.result(job))[0] for job in jobs] == [200] * 5
 
 
-async def test_a_guilty_graph_is_convicted_for_all_its_jobs(tmp_path: Path) -> None:
-    """Two deaths of ComfyUI are enough for all jobs with the graph that it died under, and one more job runs well."""
+async def test_a_graph_that_crashes_comfyui_is_blocked_for_all_its_jobs(tmp_path: Path) -> None:
+    """Two deaths of ComfyUI block all jobs with the graph that ran, and another job succeeds."""
     guilty = faulty("crash;times=0", 0.2)
     async with supervised(tmp_path) as worker:
         jobs = [await worker.job(guilty) for _ in range(4)]

@@ -1,1 +1,1 @@
-"""A ComfyUI that answers what none should: other JSON types, halves, pages, nothing."""
+"""Tests of a ComfyUI that sends malformed responses and frames."""

@@ -1,4 +1,4 @@
-"""What an engine sends in one session: every frame and every answer that the worker reads, each as it came."""
+"""Records an engine's session: every frame and response that the worker reads."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.workflows import picture, slow
 
 @dataclass(repr=False)
 class Session:
-    """`answers` are bodies by route; `frames` are parsed."""
+    """A recorded session. `answers` are response bodies by route, and `frames` are parsed."""
 
     frames: list[dict] = field(default_factory=list)
     previews: list[bytes] = field(default_factory=list)
@@ -24,14 +24,14 @@ class Session:
 
 
 def sent_picture() -> dict:
-    """A picture that comes over the WebSocket."""
+    """Return a workflow whose image is sent over the WebSocket."""
     workflow = picture()
     workflow["2"] = {"class_type": "SaveImageWebsocket", "inputs": {"images": ["1", 0]}}
     return workflow
 
 
 def failing() -> dict:
-    """A node that raises."""
+    """Return a workflow with a node that raises."""
     workflow = picture()
     workflow["3"] = {"class_type": "EmbeddedFault", "inputs": {"image": ["1", 0], "fault": "oom;times=0"}}
     workflow["2"]["inputs"]["images"] = ["3", 0]
@@ -39,14 +39,14 @@ def failing() -> dict:
 
 
 def refused() -> dict:
-    """A prompt with a value that no node takes."""
+    """Return a workflow with an invalid value."""
     workflow = picture()
     workflow["1"]["inputs"]["width"] = -1
     return workflow
 
 
 async def record(engine: EngineHandle) -> Session:
-    """Run jobs of each kind beside a worker, and keep all that is said."""
+    """Run jobs of each kind and record all responses and frames."""
     session = Session()
     async with aiohttp.ClientSession() as http:
 

@@ -1,4 +1,4 @@
-"""Jobs on a ComfyUI whose answers are garbled at one place: each ends with the true error, and the next one runs."""
+"""Tests of jobs on a ComfyUI that sends one malformed response or frame."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def relay(engine: EngineHandle) -> AsyncIterator[FaultProxy]:
 async def client(
     engine: EngineHandle, relay: FaultProxy, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Client]:
-    """A worker on the engine behind the relay, by HTTP alone, that gives up soon."""
+    """A worker behind the relay, without shared folders and with short timeouts."""
     behind = replace(engine, url=relay.url)
     quick = {"silence_s": 0.2, "engine_lost_s": 0.4, "comfyui_output": None, "comfyui_input": None}
     async with worker(behind, tmp_path_factory.mktemp("worker"), **quick) as found:
@@ -48,13 +48,13 @@ async def client(
 
 
 async def run(client: Client, workflow: dict, **more: object) -> tuple[int, str, int]:
-    """Status, error code and number of outputs."""
+    """Run a job and return its status, error code and number of outputs."""
     status, answer = await client.post("/generate/sync", {"workflow": workflow, "timeout_s": 20, **more})
     return status, answer.get("error", {}).get("code", ""), len(answer.get("outputs", ()))
 
 
 async def well(client: Client, caplog: pytest.LogCaptureFixture) -> None:
-    """The next job succeeds, no task has failed, and nothing unexpected was logged."""
+    """Assert that the next job succeeds, no task has failed and nothing unexpected was logged."""
     await client.app.ready()
     assert await run(client, picture()) == (200, "", 1)
     assert client.app.tasks.problem is None
@@ -62,7 +62,7 @@ async def well(client: Client, caplog: pytest.LogCaptureFixture) -> None:
 
 
 def silent(frame: Frame) -> Frame | None:
-    """Take away the frames that tell of runs."""
+    """Remove the frames of runs."""
     return None if isinstance(frame, str) and json.loads(frame)["type"] in ENDS else frame
 
 
@@ -77,7 +77,7 @@ def silent(frame: Frame) -> Frame | None:
 async def test_garbled_answers(
     client: Client, relay: FaultProxy, caplog: pytest.LogCaptureFixture, path: str, kind: str
 ) -> None:
-    """Whatever comes in place of an answer, the job runs all the same or ends as engine_unavailable, never as 500."""
+    """A job succeeds or ends as engine_unavailable, never with 500, when a response is malformed."""
     if path == "/object_info":
         client.app.engines.engines[0].client.catalogs.invalidate()
     if path in {"/queue", "/history"}:
@@ -94,7 +94,7 @@ async def test_garbled_answers(
 
 @pytest.mark.parametrize("kind", ["page", "page of a proxy", "no JSON", "not found", "in pieces"])
 async def test_garbled_files(client: Client, relay: FaultProxy, caplog: pytest.LogCaptureFixture, kind: str) -> None:
-    """A page in place of a file is never delivered as one; the job tells which file could not be had."""
+    """A page that is sent instead of a file is not delivered, and the error names the file."""
     relay.garble("/view", KINDS[kind] if kind != "no JSON" else other_body(b"{]"))
     _, job = await client.post("/generate", {"workflow": picture(), "timeout_s": 1.5})
     async with client.http.get(f"{client.app.url}/jobs/{job['id']}/events?token={job['token']}") as stream:
@@ -112,7 +112,7 @@ async def test_garbled_files(client: Client, relay: FaultProxy, caplog: pytest.L
 async def test_answers_with_another_type_at_one_place(
     client: Client, relay: FaultProxy, caplog: pytest.LogCaptureFixture, seed: int
 ) -> None:
-    """One value of each answer is of another JSON type, at a place that the seed draws."""
+    """A job ends with a defined status when one value of a response has another JSON type."""
     draw = random.Random(seed)
 
     def change(answer: object) -> object:
@@ -130,7 +130,7 @@ async def test_answers_with_another_type_at_one_place(
 
 
 class GarbageFrames:
-    """Spoils frames of one kind, or binary ones: cut, another type at one place, another length."""
+    """Truncates frames of one kind or changes one of their values."""
 
     def __init__(self, draw: random.Random) -> None:
         self._draw = draw
@@ -158,7 +158,7 @@ class GarbageFrames:
 
 @pytest.mark.parametrize("seed", range(6))
 async def test_garbled_frames(client: Client, relay: FaultProxy, caplog: pytest.LogCaptureFixture, seed: int) -> None:
-    """Whatever a frame holds, no job is lost, and none that made a picture is a success without it."""
+    """No job is lost when frames are malformed, and a success has its image."""
     draw = random.Random(seed)
     for workflow in (picture(), sent_picture(), failing(), slow(0.1, steps=2)):
         relay.garble_frames(GarbageFrames(draw))
@@ -178,7 +178,7 @@ async def test_garbled_frames(client: Client, relay: FaultProxy, caplog: pytest.
 
 @pytest.mark.parametrize("kind", ["executed", "execution_error", "binary"])
 async def test_lost_frames(client: Client, relay: FaultProxy, caplog: pytest.LogCaptureFixture, kind: str) -> None:
-    """What a run reported is asked for where the frame was garbled; a picture that ComfyUI does not keep is named."""
+    """Outputs in a malformed frame are read from the history, and a lost image is reported."""
 
     def cut(frame: Frame) -> Frame:
         told = "binary" if isinstance(frame, bytes) else json.loads(frame)["type"]
@@ -199,7 +199,7 @@ async def test_lost_frames(client: Client, relay: FaultProxy, caplog: pytest.Log
 
 
 async def test_a_lost_interrupt(client: Client, relay: FaultProxy, engine: EngineHandle) -> None:
-    """A foreign interrupt whose frame was garbled is no success: the history has it."""
+    """A foreign interrupt whose frame was malformed is found in the history."""
 
     def cut(frame: Frame) -> Frame:
         return frame[:6] if isinstance(frame, str) and json.loads(frame)["type"] == "execution_interrupted" else frame
@@ -238,7 +238,7 @@ async def test_a_lost_interrupt(client: Client, relay: FaultProxy, engine: Engin
 async def test_a_frame_out_of_nowhere(
     client: Client, relay: FaultProxy, caplog: pytest.LogCaptureFixture, frame: Frame
 ) -> None:
-    """A frame that no ComfyUI sends changes nothing: the socket stays, and a picture still comes over it."""
+    """Unknown frames are ignored, and an image over the WebSocket still arrives."""
     connections = client.app.engines.engines[0].socket.connections
     await relay.send_frame(frame)
     assert await run(client, sent_picture()) == (200, "", 1)

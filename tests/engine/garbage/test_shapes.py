@@ -1,4 +1,4 @@
-"""Recorded frames and answers with one value of another JSON type: each is read or reported as malformed."""
+"""Tests of recorded frames and responses with one value of another JSON type."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ EXAMPLES = settings(max_examples=150, deadline=None, suppress_health_check=[Heal
 
 @pytest.fixture(scope="module")
 def session(engine: EngineHandle) -> Session:
-    """What the engine said, once for all tests here."""
+    """The recorded session, once for all tests of this module."""
     return asyncio.run(record(engine))
 
 
 def as_sent(value: object) -> str:
-    """As Python's json writes it: with NaN and halves of surrogate pairs."""
+    """Return JSON as Python's `json` writes it, with NaN and lone surrogates."""
     import json
 
     return json.dumps(value)
@@ -52,7 +52,7 @@ def as_sent(value: object) -> str:
 @EXAMPLES
 @given(data=st.data())
 def test_frames_are_read_or_left_out(session: Session, data: st.DataObject) -> None:
-    """No frame raises, and what a node reported in it is looked at without an exception."""
+    """`parse_text` returns a message or None for any frame, and raises nothing."""
     frame = data.draw(st.sampled_from(session.frames))
     changed = swapped(frame, data.draw(st.sampled_from(list(places(frame)))), data.draw(VALUES))
     message = parse_text(as_sent(changed))
@@ -64,7 +64,7 @@ def test_frames_are_read_or_left_out(session: Session, data: st.DataObject) -> N
 @EXAMPLES
 @given(data=st.data())
 def test_previews_are_read_or_left_out(session: Session, data: st.DataObject) -> None:
-    """No binary frame raises: with another header, with one that is cut, or with a length that lies."""
+    """`parse_binary` returns a preview or None for any header, truncated frame or wrong length."""
     preview = data.draw(st.sampled_from(session.previews))
     event, length = struct.unpack_from(">II", preview)
     header = orjson.loads(preview[8 : 8 + length])
@@ -79,7 +79,7 @@ def test_previews_are_read_or_left_out(session: Session, data: st.DataObject) ->
 @EXAMPLES
 @given(data=st.data())
 def test_answers_are_read_or_have_another_shape(session: Session, data: st.DataObject) -> None:
-    """Whatever stands where in an answer, reading it raises UnexpectedShape or nothing."""
+    """Reading a response raises nothing but UnexpectedShape, whatever value it contains."""
     route = data.draw(st.sampled_from(sorted(READERS)))
     answer = data.draw(st.sampled_from(session.answers[route]))
     changed = swapped(answer, data.draw(st.sampled_from(list(places(answer)))), data.draw(VALUES))
@@ -89,7 +89,7 @@ def test_answers_are_read_or_have_another_shape(session: Session, data: st.DataO
 
 @pytest.mark.parametrize("odd", [5, True, "abc", {"a": 1}, 1.5])
 def test_lists_of_a_history_that_are_none(odd: object) -> None:
-    """Messages and nodes of another JSON type are reported as an unexpected shape."""
+    """`read_history` raises UnexpectedShape when messages or nodes are not lists."""
     cached = {"status": {"messages": [["execution_cached", {"nodes": odd}]]}}
     for entry in ({"outputs": {}, "status": {"messages": odd}}, cached):
         with pytest.raises(UnexpectedShape):
@@ -99,7 +99,7 @@ def test_lists_of_a_history_that_are_none(odd: object) -> None:
 @EXAMPLES
 @given(data=st.data())
 def test_refusals_are_explained(session: Session, data: st.DataObject) -> None:
-    """ComfyUI's words on a workflow are explained, whatever they are."""
+    """`explain` returns problems for any refusal of ComfyUI."""
     answer = data.draw(st.sampled_from([one for one in session.answers["/prompt"] if one["node_errors"]]))
     changed = swapped(answer, data.draw(st.sampled_from(list(places(answer)))), data.draw(VALUES))
     with suppress(UnexpectedShape):
@@ -110,7 +110,7 @@ def test_refusals_are_explained(session: Session, data: st.DataObject) -> None:
 @EXAMPLES
 @given(data=st.data())
 def test_a_catalog_of_another_shape(session: Session, data: st.DataObject) -> None:
-    """A workflow is judged by a catalog in which a class has another shape, too."""
+    """A workflow can be checked by a catalog in which a class is malformed."""
     classes = session.answers["/object_info"][0]
     changed = swapped(
         classes, data.draw(st.sampled_from([p for p in places(classes) if len(p) > 1])), data.draw(VALUES)

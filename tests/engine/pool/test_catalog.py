@@ -1,4 +1,4 @@
-"""One catalog for several engines."""
+"""Tests of the common catalog of several engines."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from worker.supervision import Tasks
 
 
 def test_the_same_bytes_are_the_same_object() -> None:
-    """Only for as long as anybody has it; other bytes are another catalog."""
+    """Equal responses are parsed to one object while it is in use, and other responses to another."""
     shared = SharedCatalogs()
     data = orjson.dumps({"A": {"input": {}, "output": []}})
     first = shared(data)
@@ -29,7 +29,7 @@ def test_the_same_bytes_are_the_same_object() -> None:
 
 
 async def test_equal_engines_have_one_catalog(tmp_path: Path) -> None:
-    """It is read from each and kept once, and stays while one of them is away."""
+    """The common catalog of equal engines is their own one, and stays while one of them is down."""
     async with supervised(tmp_path, gpus="2") as worker:
         engines = worker.app.engines
         await engines.settled()
@@ -43,7 +43,7 @@ async def test_equal_engines_have_one_catalog(tmp_path: Path) -> None:
 
 
 async def test_a_workflow_needs_what_every_engine_has(tmp_path: Path) -> None:
-    """A model that one engine lacks is no choice, until it comes there; then it is found by asking for its class."""
+    """A model that one engine lacks is no choice until that engine has it."""
     for name, files in (("a", ("both", "only-a")), ("b", ("both",))):
         folder = tmp_path / name / "models" / "checkpoints"
         folder.mkdir(parents=True)
@@ -61,7 +61,7 @@ async def test_a_workflow_needs_what_every_engine_has(tmp_path: Path) -> None:
 
 
 async def test_without_an_engine_there_is_none(tmp_path: Path) -> None:
-    """As with one engine that does not answer."""
+    """The catalog raises EngineUnavailable when no engine is connected."""
     nowhere = [EngineConfig(f"engine-{number}", "http://127.0.0.1:9", None, None) for number in range(2)]
     async with Tasks() as tasks, EnginePool(nowhere, ComfySettings(), LimitSettings(), tasks) as pool:
         with pytest.raises(EngineUnavailable):

@@ -1,4 +1,4 @@
-"""WORKER_GPUS: what it may say, and what an engine gets of it."""
+"""Tests of WORKER_GPUS: its values, and what each engine gets."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ from worker.settings import Settings
         ("auto", "", 0, ()),
     ],
 )
-def test_what_may_be_written(text: str, visible: str, listed: int, gpus: tuple[str, ...]) -> None:
-    """A number takes the first that are visible, a list those that it names, `auto` all; one alone changes nothing."""
+def test_gpu_settings(text: str, visible: str, listed: int, gpus: tuple[str, ...]) -> None:
+    """`read_gpus` accepts a number, a list and `auto`, and a single GPU changes nothing."""
     assert read_gpus(text, visible, listed) == gpus
 
 
 @pytest.mark.parametrize(
     ("text", "visible"), [("0", ""), ("many", ""), ("0,0", ""), (",", ""), ("-1", ""), ("4", "0,1")]
 )
-def test_what_may_not(text: str, visible: str) -> None:
-    """The sentence names the setting and its value."""
+def test_invalid_gpu_settings_are_rejected(text: str, visible: str) -> None:
+    """`read_gpus` rejects other values and names the setting."""
     with pytest.raises(StartupError, match=f"WORKER_GPUS='?{text}"):
         read_gpus(text, visible, 0)
 
 
 async def test_the_drivers_list_is_counted(tmp_path: Path) -> None:
-    """One line a GPU, as nvidia-smi writes them; without that program there are none."""
+    """`listed_gpus` counts the lines of nvidia-smi, and returns 0 without that program."""
     listing = tmp_path / "nvidia-smi"
     listing.write_text("#!/bin/sh\necho 'GPU 0: A (UUID: GPU-1)'\necho '  MIG 1g.5gb Device 0: x'\necho 'GPU 1: A'\n")
     listing.chmod(0o755)
@@ -53,7 +53,7 @@ async def test_the_drivers_list_is_counted(tmp_path: Path) -> None:
 
 
 def test_an_index_means_the_same_to_cuda_and_to_the_driver() -> None:
-    """CUDA's own order is by speed; without a GPU of its own an engine keeps the environment that it has."""
+    """`gpu_environment` sets the order of GPUs, and nothing for an engine without its own GPU."""
     assert gpu_environment("1", {}) == {"CUDA_VISIBLE_DEVICES": "1", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
     assert gpu_environment("1", {"CUDA_DEVICE_ORDER": "FASTEST_FIRST"})["CUDA_DEVICE_ORDER"] == "FASTEST_FIRST"
     assert gpu_environment(None, {}) == {}
@@ -61,7 +61,7 @@ def test_an_index_means_the_same_to_cuda_and_to_the_driver() -> None:
 
 
 async def test_each_engine_sees_its_own_gpu(tmp_path: Path) -> None:
-    """By the environment of its process."""
+    """The process of each engine has the environment of its GPU."""
     async with supervised(tmp_path, gpus="0,3") as worker:
         await worker.app.engines.settled()
         seen = []
@@ -73,7 +73,7 @@ async def test_each_engine_sees_its_own_gpu(tmp_path: Path) -> None:
 
 
 async def test_engines_share_inputs_and_models_and_nothing_else(tmp_path: Path) -> None:
-    """Real ComfyUIs: output, temp and user folder, database, log and port are each engine's own."""
+    """Two ComfyUIs share inputs and models, and have their own other folders, database, log and port."""
     (tmp_path / "main.py").touch()
     first, second = await engine_configs(Settings.of(comfyui=str(tmp_path), gpus="2", state=tmp_path / "state"))
     assert first.input == second.input

@@ -1,4 +1,4 @@
-"""How jobs wait for engines, and what a job that is found in the journal does."""
+"""Tests of jobs that wait for engines, and of jobs from the journal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from worker.supervision import Tasks
 
 
 async def left(state: Path, engine: str | None, request: JobRequest) -> Job:
-    """Write down a job of an earlier life of the worker that was handed to this engine."""
+    """Store a job of an earlier process of the worker that was submitted to this engine."""
     job = Job("left", request, collectable=True, prompt_id="3f0e2a1c-0000-4000-8000-000000000001", engine=engine)
     with Journal(state / "journal.sqlite") as journal:
         await journal.record_accepted(job)
@@ -35,7 +35,7 @@ async def ended(worker: Supervised, job: Job) -> tuple[int, dict]:
 
 
 async def test_a_job_of_an_engine_that_does_not_exist_any_more_runs_elsewhere(tmp_path: Path) -> None:
-    """The worker has fewer engines than in its former life; the job is not suspected of anything."""
+    """A stored job of a removed engine runs on another engine, without blame."""
     job = await left(tmp_path, "engine-7", JobRequest(picture()))
     async with supervised(tmp_path, gpus="2") as worker:
         assert (await ended(worker, job))[0] == 200
@@ -44,14 +44,14 @@ async def test_a_job_of_an_engine_that_does_not_exist_any_more_runs_elsewhere(tm
 
 @pytest.mark.parametrize("engine", ["engine-1", None])
 async def test_a_job_that_its_engine_lost_with_the_worker_runs_again(tmp_path: Path, engine: str | None) -> None:
-    """An engine that this worker starts has nothing of a former life; a row of version 1 names none."""
+    """A stored job of a managed engine is sent again after a restart of the worker."""
     job = await left(tmp_path, engine, JobRequest(picture()))
     async with supervised(tmp_path, gpus="2") as worker:
         assert (await ended(worker, job))[0] == 200
 
 
 async def test_the_journal_has_the_engine_of_a_running_job(tmp_path: Path) -> None:
-    """Beside its prompt id, as soon as the prompt is sent."""
+    """The journal has the prompt id and the engine of a job once it is submitted."""
     async with supervised(tmp_path, gpus="2") as worker:
         await worker.app.engines.settled()
         jobs = [await worker.job(slow(1.0), id=f"job-{number}") for number in range(2)]
@@ -64,7 +64,7 @@ async def test_the_journal_has_the_engine_of_a_running_job(tmp_path: Path) -> No
 
 
 async def test_jobs_that_no_engine_takes_end_with_a_reason(tmp_path: Path) -> None:
-    """When none is reached for as long as jobs wait, another worker may have one; later jobs wait as long again."""
+    """Waiting jobs end with EngineUnavailable when no engine is connected for too long."""
     configs = [EngineConfig(f"engine-{number}", "http://127.0.0.1:9", None, None) for number in range(2)]
     async with Tasks() as tasks, EnginePool(configs, ComfySettings(lost_s=0.2), LimitSettings(), tasks) as pool:
         for _ in range(2):
@@ -76,7 +76,7 @@ async def test_jobs_that_no_engine_takes_end_with_a_reason(tmp_path: Path) -> No
 
 
 async def test_a_cancelled_job_gives_its_place_back(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Waiting in the queue, prepared in an engine, or running: the next ones get their turn."""
+    """Other jobs run after a job is cancelled in the queue, in ComfyUI's queue or while it runs."""
     with caplog.at_level(logging.ERROR):
         async with supervised(tmp_path, gpus="2", queue_ahead=1) as worker:
             await worker.app.engines.settled()

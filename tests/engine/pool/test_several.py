@@ -1,4 +1,4 @@
-"""Several engines behind one worker, each a process of its own."""
+"""Tests of several engines behind one worker, each in its own process."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ async def all_reached(worker: Supervised, count: int) -> None:
 
 
 async def used(worker: Supervised, jobs: list[dict]) -> Counter[str | None]:
-    """Wait for the jobs' results, which are good; return how many each engine had last."""
+    """Wait until the jobs have succeeded, and return the number of jobs by engine."""
     assert [(await worker.result(job))[0] for job in jobs] == [200] * len(jobs)
     return Counter(worker.engine_of(job) for job in jobs)
 
 
 async def test_each_engine_has_its_share(tmp_path: Path) -> None:
-    """Equal jobs spread evenly, each engine has state of its own, and one input folder serves all."""
+    """Equal jobs are spread evenly over engines with their own state and one input folder."""
     async with supervised(tmp_path, gpus="2") as worker:
         await all_reached(worker, 2)
         jobs = [await worker.job(slow(0.8)) for _ in range(6)]
@@ -45,7 +45,7 @@ async def test_each_engine_has_its_share(tmp_path: Path) -> None:
 
 
 async def test_jobs_of_an_engine_that_dies_run_elsewhere(tmp_path: Path) -> None:
-    """The running job and those behind it, without waiting for the restart; the worker stays ready."""
+    """The jobs of a killed engine run on the others at once, and the worker stays ready."""
     async with supervised(tmp_path, gpus="2") as worker:
         await all_reached(worker, 2)
         jobs = [await worker.job(slow(1.0)) for _ in range(2)]
@@ -60,7 +60,7 @@ async def test_jobs_of_an_engine_that_dies_run_elsewhere(tmp_path: Path) -> None
 
 
 async def test_an_engine_that_comes_back_gets_jobs_again(tmp_path: Path) -> None:
-    """Its share is away as long as it is."""
+    """An engine's share of the speed is missing until it is connected again."""
     async with supervised(tmp_path, gpus="2") as worker:
         await all_reached(worker, 2)
         assert worker.app.engines.share == 1.0
@@ -78,7 +78,7 @@ async def test_an_engine_that_comes_back_gets_jobs_again(tmp_path: Path) -> None
 async def test_the_last_engine_that_is_given_up_ends_the_worker(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The first one only takes its share away, and the log says so."""
+    """The worker goes on without an engine that cannot be started, and ends with the last one."""
 
     async def life() -> None:
         async with supervised(tmp_path, gpus="2", engine_tries=1) as worker:
@@ -102,8 +102,8 @@ async def test_the_last_engine_that_is_given_up_ends_the_worker(
     assert "engine-1 cannot be started, and the worker goes on without it" in caplog.text
 
 
-async def test_a_job_that_crashes_engines_is_convicted_over_all_of_them(tmp_path: Path) -> None:
-    """Two crashes, on whatever engines; jobs of others run on."""
+async def test_crashes_are_counted_over_all_engines(tmp_path: Path) -> None:
+    """Two crashes on different engines block a job, and other jobs run."""
     async with supervised(tmp_path, gpus="3") as worker:
         await all_reached(worker, 3)
         crashing = await worker.job(faulty("crash;times=0", 0.3))
@@ -114,7 +114,7 @@ async def test_a_job_that_crashes_engines_is_convicted_over_all_of_them(tmp_path
 
 
 async def test_no_engine_of_several_outlives_its_worker(tmp_path: Path) -> None:
-    """All are stopped with it."""
+    """All engines stop with the worker."""
     async with supervised(tmp_path, gpus="3"):
         names = [f"engine-{number}" for number in range(3)]
         async with asyncio.timeout(10):
@@ -124,7 +124,7 @@ async def test_no_engine_of_several_outlives_its_worker(tmp_path: Path) -> None:
 
 
 async def test_gpus_of_a_comfyui_that_runs_already_are_refused(tmp_path: Path) -> None:
-    """The sentence names both settings."""
+    """The worker does not start with WORKER_GPUS and a URL, and the message names both settings."""
     settings = Settings.of(comfyui="http://127.0.0.1:9", gpus="2", state=tmp_path, port=0)
     with pytest.raises(StartupError, match=r"WORKER_GPUS=2 .*WORKER_COMFYUI=http://127\.0\.0\.1:9"):
         async with build(settings):

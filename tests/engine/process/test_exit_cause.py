@@ -1,4 +1,4 @@
-"""The message about ComfyUI's exit: the signal or exit code, and the job and node that were running."""
+"""Tests of the message about ComfyUI's end."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from worker.engine.process.exit_cause import exit_cause, oom_kills
     ],
 )
 def test_each_code_is_a_cause(code: int, cause: str) -> None:
-    """A negative code is a signal, by its name."""
+    """`exit_cause` names the signal of a negative code."""
     assert exit_cause(code, None) == cause
 
 
-def test_sigkill_tells_of_memory() -> None:
-    """It is certain where the kernel has counted a kill since the start, and likely elsewhere; with numbers."""
+def test_sigkill_is_explained_by_memory() -> None:
+    """`exit_cause` blames memory for SIGKILL, with certainty when the kernel counted a kill."""
     kills = oom_kills()
     certain = exit_cause(-signal.SIGKILL, -1 if kills is None else kills - 1)
     likely = exit_cause(-signal.SIGKILL, kills)
@@ -48,10 +48,10 @@ def test_sigkill_tells_of_memory() -> None:
         (signal.SIGSEGV, "ComfyUI crashed with SIGSEGV"),
     ],
 )
-async def test_a_job_is_told_the_signal_and_the_node(
+async def test_the_error_names_the_signal_and_the_node(
     tmp_path: Path, number: signal.Signals, cause: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """In the error of a job whose second try ended alike, in that of the same job later, and in the log."""
+    """The error of a job that crashed ComfyUI twice names the signal and the node."""
     workflow = slow(20.0)
     async with supervised(tmp_path) as worker:
         job = await worker.job(workflow)

@@ -1,4 +1,4 @@
-"""Node packs that a ComfyUI could not import: found in its log, and named where a class of theirs is missing."""
+"""Tests of node packs that ComfyUI could not import."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ SEE_ALSO = ["NeitherThis"]
 
 
 def test_each_failure_of_the_last_start_is_read(tmp_path: Path) -> None:
-    """With the exception, or what ComfyUI says in place of one; starts before the last one don't count."""
+    """`read_failed_packs` returns the failures of the last start with their exceptions."""
     log = tmp_path / "engine.log"
     assert read_failed_packs(log) == ()
     log.write_bytes(START + LOG.replace("v3", "older").encode() + START + LOG.replace("HERE", "/c").encode())
@@ -78,7 +78,7 @@ def test_each_failure_of_the_last_start_is_read(tmp_path: Path) -> None:
 
 
 def test_a_class_is_found_in_the_source_of_its_pack(tmp_path: Path) -> None:
-    """As a key or a node id first; as any other text only where one failed pack alone has it."""
+    """`find_packs` finds a class as a key or node id, or as any string if only one pack contains it."""
     for name, source in {"one": SOURCE, "two": "NAMES = ['Another', 'Twice']", "three": "Schema(node_id='V3')"}.items():
         (tmp_path / name / "nodes").mkdir(parents=True)
         (tmp_path / name / "nodes" / "a.py").write_text(source)
@@ -96,7 +96,7 @@ def test_a_class_is_found_in_the_source_of_its_pack(tmp_path: Path) -> None:
 
 
 def test_a_pack_is_known_by_its_registry_id(tmp_path: Path) -> None:
-    """Its folder may have any name: the project file has the id. One that can't be read counts for nothing."""
+    """`find_packs` uses the id in a pack's project file, and ignores an unreadable one."""
     for name, text in {"one": '[project]\nname = "comfyui-some-pack"\n', "two": "[project", "three": ""}.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "pyproject.toml").write_text(text)
@@ -106,7 +106,7 @@ def test_a_pack_is_known_by_its_registry_id(tmp_path: Path) -> None:
 
 
 def test_a_pack_is_known_by_the_name_in_the_workflow() -> None:
-    """Case and separators don't count; a pack that was imported after its prestartup script failed has its classes."""
+    """`find_packs` ignores case and separators, and packs that were imported."""
     packs = [FailedPack("ComfyUI-Impact-Pack", "x"), FailedPack("Early", "y", PackStage.PRESTARTUP)]
     found = find_packs(packs, {"A": ["comfyui_impact_pack"], "B": ["early"], "C": ["impact"]})
     assert {name: pack.name for name, pack in found.items()} == {"A": "ComfyUI-Impact-Pack"}
@@ -114,7 +114,7 @@ def test_a_pack_is_known_by_the_name_in_the_workflow() -> None:
 
 @pytest.fixture
 async def broken(tmp_path: Path) -> AsyncIterator[Client]:
-    """A worker that starts a ComfyUI with packs that fail."""
+    """A worker with a ComfyUI whose packs fail to import."""
     folder = comfyui_folder.write(tmp_path / "ComfyUI", ["Comfy-Broken", "v3", "RES4LYF"], LOG, classes={"RES": None})
     (folder / "custom_nodes" / "Comfy-Broken" / "__init__.py").write_text(SOURCE)
     settings = Settings.of(comfyui=str(folder), comfyui_args="--cpu", state=tmp_path / "state", port=0)
@@ -127,7 +127,7 @@ REASON = "the node pack Comfy-Broken failed to import: ModuleNotFoundError: No m
 
 
 async def test_an_answer_names_the_pack_and_the_reason(broken: Client) -> None:
-    """For a prompt, for the editor's file and in `/validate`: once for all nodes of a class."""
+    """The error for a missing class names its pack and the reason, for each format and in /validate."""
     prompt = {"1": empty(), "5": node("Broken Node", image=link("1")), "7": node("Broken Node", image=link("5"))}
     status, answer = await broken.post("/generate/sync", {"workflow": prompt | {"2": saved("7")}})
     assert status == 422
@@ -144,7 +144,7 @@ async def test_an_answer_names_the_pack_and_the_reason(broken: Client) -> None:
 
 
 async def test_a_pack_beside_a_prompt_counts(broken: Client) -> None:
-    """The editor's file in `extra_pnginfo` has the packs of an API prompt's nodes."""
+    """The packs in `extra_pnginfo` are used for the nodes of an API prompt."""
     saved_nodes: list[Any] = [{"id": 5, "type": "Odd", "properties": {"cnr_id": "comfy-broken", "ver": "1.2"}}]
     body = {
         "workflow": {"5": node("Odd"), "6": node("Known"), "1": empty(), "2": saved("1")},
@@ -160,21 +160,21 @@ async def test_a_pack_beside_a_prompt_counts(broken: Client) -> None:
 
 
 async def test_what_belongs_to_no_known_pack_lists_the_failed_ones(broken: Client) -> None:
-    """Without a near name, the names of the packs that failed are all that can be said."""
+    """The error for a class without a known pack lists all failed packs."""
     _, answer = await broken.post("/generate/sync", {"workflow": {"1": node("Nowhere At All")}})
     expected = "Node packs that failed to import on this worker: Comfy-Broken, nodes_audio.py, notes, single.py, v3."
     assert answer["error"]["details"][0]["suggestion"] == expected
 
 
 async def test_a_file_of_comfyuis_own_nodes_counts() -> None:
-    """A class of comfy_extras is missing where its file could not be imported."""
+    """The error for a class of comfy_extras names the file that could not be imported."""
     missing = Problem("1", "Save", "SaveAudio", None, "There is no class.", "It comes with ComfyUI.", None)
     [found] = await name_failed_packs([missing], [FailedPack("nodes_audio.py", "no av")], None, lambda _: True)
     assert found.message == "There is no class: ComfyUI's own nodes_audio.py failed to import: no av."
 
 
 async def test_capabilities_list_the_packs_that_failed(broken: Client, client: Client) -> None:
-    """With stage and reason; null for a ComfyUI that this worker does not start, as its log is not here."""
+    """/capabilities lists failed packs, and has null for a ComfyUI that the worker does not start."""
     _, found = await broken.get("/capabilities")
     assert {"name": "v3", "stage": "import", "reason": "no licence"} in found["failed_packs"]
     assert {"name": "Early", "stage": "prestartup", "reason": "no key"} in found["failed_packs"]

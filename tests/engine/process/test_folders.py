@@ -1,4 +1,4 @@
-"""Where a ComfyUI that the worker starts reads and writes: the real command, in a folder that repeats it."""
+"""Tests of the folders of a ComfyUI that the worker starts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ os.execv(PYTHON, [PYTHON, "-m", "worker", "engine", "--port", given["--port"], "
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A ComfyUI with one model baked in, that becomes the embedded engine; nothing in it can be written."""
+    """A read-only ComfyUI folder with one model, which starts the embedded engine."""
     import sys
 
     folder = tmp_path / "ComfyUI"
@@ -37,7 +37,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 async def test_all_that_it_writes_is_in_the_state_folder(tree: Path, tmp_path: Path) -> None:
-    """Its input, output, user, temp folders and its database, and whatever packs put beside them."""
+    """ComfyUI writes all its files and those of its packs into the state folder."""
     before = sorted(tree.rglob("*"))
     state = tmp_path / "state"
     async with supervised(state, comfyui=str(tree)) as worker:
@@ -52,7 +52,7 @@ async def test_all_that_it_writes_is_in_the_state_folder(tree: Path, tmp_path: P
 
 
 async def test_baked_and_fetched_models_are_both_found(tree: Path, tmp_path: Path) -> None:
-    """By ComfyUI, which is given both places of every folder, and by the worker, which writes into its own only."""
+    """ComfyUI and the worker find models in ComfyUI's own folder and in the worker's."""
     settings = Settings.of(comfyui=str(tree), state=tmp_path / "state")
     async with supervised(settings.state, comfyui=str(tree)):
         paths = json.loads((settings.state / "comfyui" / "models.yaml").read_text())["comfy-worker"]
@@ -70,7 +70,7 @@ async def test_baked_and_fetched_models_are_both_found(tree: Path, tmp_path: Pat
 
 
 def test_a_home_that_cannot_be_written_is_replaced(tmp_path: Path) -> None:
-    """Caches go along with it; a variable that somebody set stays, and so does a home that can be written."""
+    """`engine_home` replaces a HOME that is not writable, and keeps variables that are set."""
     folders = engine_folders(Settings.of(comfyui=str(tmp_path), state=tmp_path / "state"))
     assert folders is not None
     read_only = str(tmp_path / "not there")  # root may write what is read-only
@@ -90,7 +90,7 @@ def test_a_home_that_cannot_be_written_is_replaced(tmp_path: Path) -> None:
 
 
 def test_folders_that_are_named_stay_where_they_are(tmp_path: Path) -> None:
-    """WORKER_COMFYUI_OUTPUT, _INPUT and WORKER_MODELS_FOLDER win over the state folder."""
+    """WORKER_COMFYUI_OUTPUT, _INPUT and WORKER_MODELS_FOLDER override the state folder."""
     named = {"comfyui_output": tmp_path / "o", "comfyui_input": tmp_path / "i", "models_folder": tmp_path / "m"}
     found = engine_folders(Settings.of(comfyui=str(tmp_path), **named))
     assert found is not None

@@ -1,4 +1,4 @@
-"""The ports that engines and workers of this machine are started on."""
+"""Tests of the ports for engines and workers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from worker.engine.process.free_port import HOST, LOWEST, OUTGOING_FROM, free_po
 
 
 def test_ports_are_different_and_free() -> None:
-    """Each can be listened on, all at once."""
+    """`free_ports` returns different ports that can all be listened on."""
     ports = free_ports(20)
     assert len(set(ports)) == 20
     listening = [socket.create_server((HOST, port)) for port in ports]
@@ -20,7 +20,7 @@ def test_ports_are_different_and_free() -> None:
 
 
 def test_no_outgoing_connection_takes_the_port() -> None:
-    """The kernel's own choices, for connections and for port 0, lie above ours."""
+    """`free_ports` returns ports below those that the kernel assigns."""
     with ExitStack() as held:
         servers = [held.enter_context(socket.create_server((HOST, 0))) for _ in range(50)]
         lowest = min(server.getsockname()[1] for server in servers)

@@ -1,4 +1,4 @@
-"""What ComfyUI's log says of its packs."""
+"""Tests of the import results in ComfyUI's log."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Starting server
 
 
 def test_each_pack_is_found_with_its_cause() -> None:
-    """The last line of its traceback, or what ComfyUI says in place of one."""
+    """`read_imports` returns each pack with the last line of its traceback or ComfyUI's message."""
     found = read_imports(OLD)
     assert found["One"] == PackImport("One", False, 0.1, "ImportError: cannot import name 'Gone'", FRAMES)
     assert found["Two"].cause == "due to the lack of NODE_CLASS_MAPPINGS or NODES_LIST (need one)."
@@ -40,14 +40,14 @@ def test_each_pack_is_found_with_its_cause() -> None:
 
 
 def test_colours_and_levels_are_no_part_of_it() -> None:
-    """ComfyUI 0.33 has them before every message; the lines of a traceback behind the first have none."""
+    """`read_imports` ignores the colors and levels of ComfyUI 0.33."""
     coloured = "".join(f"\x1b[33m[WARNING]\x1b[0m {line}\n" for line in OLD.splitlines())
     found = read_imports(coloured)
     assert found == read_imports(OLD)
 
 
 def test_comfyuis_own_nodes_are_looked_at_too() -> None:
-    """A file of comfy_extras that can't be imported means that a requirement is not installed."""
+    """`read_imports` returns files of comfy_extras that could not be imported."""
     log = f"{TRACE}\n\nCannot import /c/comfy_extras/nodes_audio.py module for custom nodes: x\n"
     found = read_imports(f"{log}IMPORT FAILED: nodes_audio.py\n")
     assert (found["nodes_audio.py"].imported, found["nodes_audio.py"].cause) == (
@@ -57,5 +57,5 @@ def test_comfyuis_own_nodes_are_looked_at_too() -> None:
 
 
 def test_the_end_of_a_log_is_short() -> None:
-    """Twenty lines that say something."""
+    """`tail` returns the last twenty lines with text."""
     assert tail("\n\n".join(map(str, range(30)))).splitlines() == [str(number) for number in range(10, 30)]

@@ -1,4 +1,4 @@
-"""What the worker says at its start of packs that could not be proven when the image was built."""
+"""Tests of the check for classes that an image build could not prove."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from worker.settings import Settings
 
 
 def test_the_record_is_the_one_that_the_build_leaves() -> None:
-    """Two names for one file: the build can't import the worker, nor the worker's core what builds it."""
+    """The worker and the image build use the same file name."""
     assert RECORD == sources.RECORD
 
 
 def test_a_pack_without_its_classes_is_named(tmp_path: Path) -> None:
-    """Nothing is said of a ComfyUI that no build has laid down."""
+    """`missing_class_messages` names a pack without its classes, and nothing without a build's record."""
     assert needed_classes(tmp_path) == {}
     (tmp_path / RECORD).write_text(json.dumps({"One": {"needs": ["A", "B b"]}, "Two": {"needs": []}, "Three": {}}))
     assert list(missing_class_messages(needed_classes(tmp_path), {"A": 1})) == [
@@ -30,7 +30,7 @@ def test_a_pack_without_its_classes_is_named(tmp_path: Path) -> None:
 
 
 async def test_a_worker_says_at_its_start_what_is_missing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """As an error, before it is ready; it goes on, as other workflows run."""
+    """A worker logs missing classes as errors at its start and goes on."""
     folder = comfyui_folder.write(tmp_path / "ComfyUI", ["One"], "", classes={"ImageInvert": None})
     (folder / RECORD).write_text(json.dumps({"One": {"needs": ["ImageInvert", "ImageScale"]}}))
     settings = Settings.of(

@@ -1,4 +1,4 @@
-"""ComfyUI is kept running: its end, its silence and its standstill are noticed, and a slow node is none of them."""
+"""Tests of supervisor and watchdog: ComfyUI is restarted when it ends, hangs or stalls, but not for a slow node."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CLASSES = {"3": "KSampler", "9": "SaveImage"}
 
 
 async def test_a_kill_is_answered_by_a_restart(tmp_path: Path) -> None:
-    """Killed with five jobs under way, the engine comes back at the same address; each job ends well."""
+    """ComfyUI is restarted at the same address after kill -9, and its five jobs succeed."""
     async with supervised(tmp_path) as worker:
         jobs = [await worker.job(slow(0.2)) for _ in range(5)]
         await worker.state(jobs[0], "generating")
@@ -33,7 +33,7 @@ async def test_a_kill_is_answered_by_a_restart(tmp_path: Path) -> None:
 
 
 async def test_a_stopped_process_is_killed_and_started_again(tmp_path: Path) -> None:
-    """SIGSTOP: connections stay open and nothing answers; the job that ran and the one behind it end well."""
+    """ComfyUI is restarted after SIGSTOP, and its jobs succeed."""
     async with supervised(tmp_path, engine_silence_s=1.2) as worker:
         jobs = [await worker.job(slow(0.3)) for _ in range(2)]
         await worker.state(jobs[0], "generating")
@@ -42,21 +42,21 @@ async def test_a_stopped_process_is_killed_and_started_again(tmp_path: Path) -> 
 
 
 async def test_a_dead_worker_thread_is_answered_by_a_restart(tmp_path: Path) -> None:
-    """Prompts are accepted and none runs: the engine is restarted and those who waited run."""
+    """ComfyUI is restarted when it runs nothing, and the waiting jobs succeed."""
     async with supervised(tmp_path) as worker:
         jobs = [await worker.job(workflow) for workflow in (faulty("thread", 0.3), picture(), picture())]
         assert [(await worker.result(job))[0] for job in jobs] == [200] * 3
 
 
 async def test_a_stuck_node_is_stopped_and_its_job_tried_once_more(tmp_path: Path) -> None:
-    """A node without progress past its deadline, which no interrupt ends, costs the engine its life, not the job."""
+    """ComfyUI is restarted for a node past its deadline that ignores interrupts, and the job succeeds."""
     async with supervised(tmp_path, node_silence_s=0.9) as worker:
         jobs = [await worker.job(workflow) for workflow in (faulty("hang"), picture())]
         assert [(await worker.result(job))[0] for job in jobs] == [200] * 2
 
 
 async def test_a_stuck_node_that_can_be_stopped_costs_no_restart(tmp_path: Path) -> None:
-    """Interrupted, it ends; the same again in its second try is the job's fault."""
+    """A stuck node that can be interrupted is tried twice without a restart, and then its job fails."""
     stuck = slow(20, steps=20)
     async with supervised(tmp_path, node_silence_s=1.8, node_deadlines="EmbeddedSleep=0.6") as worker:
         [pid] = engine_pids(tmp_path)
@@ -66,7 +66,7 @@ async def test_a_stuck_node_that_can_be_stopped_costs_no_restart(tmp_path: Path)
 
 
 async def test_a_long_node_is_left_alone(tmp_path: Path) -> None:
-    """Silent for much longer than the default allows, but within what its class may take: it runs once, to its end."""
+    """A node that is silent within the limit of its class runs to its end, once."""
     async with supervised(tmp_path, node_silence_s=0.6, node_deadlines="EmbeddedSleep=20") as worker:
         [pid] = engine_pids(tmp_path)
         assert (await worker.result(await worker.job(slow(2.5))))[0] == 200
@@ -74,7 +74,7 @@ async def test_a_long_node_is_left_alone(tmp_path: Path) -> None:
 
 
 async def test_an_engine_that_does_not_start_is_given_up(tmp_path: Path) -> None:
-    """After the set number of tries, with what it said last; one that never answers counts as one that ended."""
+    """`keep` raises WorkerFailed with the last log line after the set number of starts."""
     logs = tmp_path / "engine.log"
     for code, said in (("print('no CUDA'); raise SystemExit(3)", "no CUDA"), ("import time; time.sleep(9)", "respond")):
         command = EngineCommand([sys.executable, "-c", code], "http://127.0.0.1:9", logs)
@@ -84,7 +84,7 @@ async def test_an_engine_that_does_not_start_is_given_up(tmp_path: Path) -> None
 
 
 async def test_the_worker_ends_with_an_engine_that_does_not_come_back(tmp_path: Path) -> None:
-    """`serve` says why in one sentence and ends with 1, so that whoever started it knows."""
+    """`serve` exits with 1 and the reason when ComfyUI cannot be started again."""
     comfyui = tmp_path / "ComfyUI"
     comfyui.mkdir()
     (comfyui / "main.py").write_text("raise SystemExit('no room')")
@@ -95,7 +95,7 @@ async def test_the_worker_ends_with_an_engine_that_does_not_come_back(tmp_path: 
 
 
 async def test_comfyui_finds_its_own_modules_whatever_the_worker_was_given(tmp_path: Path) -> None:
-    """PYTHONSAFEPATH, which the image sets, would take the folder of main.py off ComfyUI's path."""
+    """ComfyUI starts although the worker has PYTHONSAFEPATH set."""
     comfyui = tmp_path / "ComfyUI"
     comfyui.mkdir()
     (comfyui / "comfy.py").write_text("WORD = 'comfy is found'")
@@ -106,11 +106,11 @@ async def test_comfyui_finds_its_own_modules_whatever_the_worker_was_given(tmp_p
 
 
 async def test_no_engine_outlives_its_worker(tmp_path: Path) -> None:
-    """Kill -9 of the worker leaves no engine behind that holds the GPU."""
+    """An engine ends when its worker is killed with kill -9."""
     process = await serve(tmp_path)
     assert process.stderr
     async with asyncio.timeout(10):
-        while b"engine answers" not in await process.stderr.readline():
+        while b"engine is ready" not in await process.stderr.readline():
             pass
         assert len(engine_pids(tmp_path)) == 1
         process.kill()
@@ -128,7 +128,7 @@ async def serve(state: Path, *arguments: str, **env: str) -> asyncio.subprocess.
 
 
 def sight(**given: object) -> Observation:
-    """At second 0 sampler 3 of prompt p started; ComfyUI answers."""
+    """Return an observation: node 3 of prompt p started at second 0, and ComfyUI responds."""
     found = Observation(answered_at=0.0)
     found.record_message(Executing("p", "3"), PATIENCE, 0.0)
     found.record_poll(look(**given), "us", 0.0)
@@ -142,8 +142,8 @@ def look(running: str | None = "p", pending: int = 0, client_id: str = "us") -> 
 PATIENCE = SilenceLimits(default_s=900.0, stop_s=10.0, job_s=3600.0)
 
 
-def test_five_silent_minutes_are_no_trouble_and_an_hour_is() -> None:
-    """Only a node past its deadline is stuck; the frames of another prompt's end begin anew."""
+def test_a_node_is_stuck_only_after_its_deadline() -> None:
+    """`find_problem` reports a node only after its deadline."""
     seen = sight()
     seen.record_poll(look(), "us", 899.0)
     assert find_problem(seen, PATIENCE, 30.0, 899.0) is None
@@ -152,8 +152,8 @@ def test_five_silent_minutes_are_no_trouble_and_an_hour_is() -> None:
     assert find_problem(seen, PATIENCE, 30.0, 903.0) is None
 
 
-def test_a_silence_that_ended_teaches_patience() -> None:
-    """A class seen to be silent for long gets three times as long from then on; a declared time stays what it is."""
+def test_an_observed_silence_raises_the_limit() -> None:
+    """A class gets three times its longest observed silence, unless its limit is declared."""
     patience = SilenceLimits(default_s=900.0, stop_s=10.0, job_s=3600.0, declared={"SaveImage": 60.0})
     seen = sight()
     seen.record_message(Progress("p", "3", 1, 20), patience, 800.0)
@@ -162,8 +162,8 @@ def test_a_silence_that_ended_teaches_patience() -> None:
     assert patience.with_class("SaveImage") == 60.0
 
 
-def test_a_prompt_that_can_not_be_heard_is_given_the_time_of_a_job() -> None:
-    """Submitted under a socket that broke, its frames are lost: silence proves nothing."""
+def test_a_prompt_without_frames_has_the_limit_of_a_job() -> None:
+    """A prompt whose frames are lost may be silent for the job timeout."""
     seen = sight(client_id="an earlier socket")
     seen.record_poll(look(client_id="an earlier socket"), "us", 3599.0)
     assert find_problem(seen, PATIENCE, 30.0, 3599.0) is None
@@ -171,8 +171,8 @@ def test_a_prompt_that_can_not_be_heard_is_given_the_time_of_a_job() -> None:
     assert find_problem(seen, PATIENCE, 30.0, 3601.0) is EngineProblem.STUCK
 
 
-def test_silence_and_standstill_are_told_apart_from_a_start() -> None:
-    """No answer is trouble after a while; nobody listening is the supervisor's business; standing still has to last."""
+def test_silence_is_a_problem_and_a_refused_connection_is_not() -> None:
+    """`find_problem` reports no response and no progress after a while, but no refused connection."""
     seen = sight()
     assert find_problem(seen, PATIENCE, 30.0, 31.0) is EngineProblem.DEAF
     seen.record_poll(None, "us", 31.0)
@@ -183,8 +183,8 @@ def test_silence_and_standstill_are_told_apart_from_a_start() -> None:
     assert find_problem(seen, PATIENCE, 30.0, 32.0) is EngineProblem.STALLED
 
 
-def test_a_deadline_that_is_none_is_named() -> None:
-    """The setting is read at the start."""
+def test_an_invalid_deadline_is_rejected() -> None:
+    """An invalid WORKER_NODE_DEADLINES raises StartupError."""
     assert SilenceLimits.of(ComfySettings(node_deadlines="A=5, B=1e3"), LimitSettings()).declared == {
         "A": 5.0,
         "B": 1000.0,
@@ -198,19 +198,19 @@ def test_a_deadline_that_is_none_is_named() -> None:
     [(True, True, False), (False, True, False), (True, False, False), (False, False, True), (False, None, False)],
 )
 def test_a_gpu_is_gone_when_torch_and_the_driver_say_so(probe: bool, driver: bool | None, gone: bool) -> None:
-    """One of them alone may be broken, or missing."""
+    """`is_gone` is true only when both checks fail."""
     assert is_gone(probe, driver) is gone
 
 
 async def test_probes_are_processes() -> None:
-    """What they say is how they end; a program that isn't there says nothing."""
+    """`run_succeeds` returns the result of a command, and None for a missing program."""
     assert await run_succeeds([sys.executable, "-c", ""])
     assert await run_succeeds([sys.executable, "-c", "raise SystemExit(1)"]) is False
     assert await run_succeeds(["/nowhere/nvidia-smi"]) is None
 
 
 def test_the_log_stays_bounded(tmp_path: Path) -> None:
-    """What is large is moved aside, while the writer goes on."""
+    """`rotate_log` moves a large log aside while it is written."""
     logs = tmp_path / "engine.log"
     with logs.open("ab", buffering=0) as writer:
         writer.write(b"x" * (LOG_LIMIT + 1))

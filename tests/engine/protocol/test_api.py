@@ -1,4 +1,4 @@
-"""ComfyUI's routes: what is posted, and what is made of the answers."""
+"""Tests of ComfyUI's HTTP API."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from worker.errors import EngineUnavailable, OutputMissing, PromptRefusedError
 
 @pytest.fixture
 async def api(engine: EngineHandle):  # noqa: ANN201 - an async generator fixture
-    """ComfyUI's routes on the shared engine."""
+    """ComfyUI's API on the shared engine."""
     async with aiohttp.ClientSession() as session:
         yield ComfyApi(session, engine.url)
 
 
 async def test_replaced_class_without_meta_is_accepted(api: ComfyApi) -> None:
-    """A class that ComfyUI replaces needs `_meta`, which API exports may lack: the second try brings it."""
+    """`submit` sends a prompt again with `_meta` when ComfyUI fails for want of it."""
     workflow = {
         "1": {"class_type": "EmptyImage", "inputs": {"width": 8, "height": 8, "batch_size": 1, "color": 0}},
         "2": {"class_type": "T2IAdapterLoader", "inputs": {"t2i_adapter_name": "any.safetensors"}},
@@ -32,14 +32,14 @@ async def test_replaced_class_without_meta_is_accepted(api: ComfyApi) -> None:
 
 
 async def test_a_large_prompt_is_sent_whole(api: ComfyApi) -> None:
-    """Some megabytes of text in a prompt neither block nor warn."""
+    """`submit` sends a prompt of several megabytes without blocking the event loop."""
     workflow = picture()
     workflow["3"] = {"class_type": "PreviewAny", "inputs": {"source": "x" * 3_000_000}}
     await api.submit(workflow, str(uuid.uuid4()), "nobody")
 
 
 async def test_where_a_prompt_is(api: ComfyApi) -> None:
-    """Running, waiting, gone after a cancel; an unknown one is absent."""
+    """`locate` returns running, pending, and absent for a cancelled or unknown prompt."""
     first, second = str(uuid.uuid4()), str(uuid.uuid4())
     await api.submit(slow(20, steps=400), first, "nobody")
     await api.submit(picture(), second, "nobody")
@@ -51,7 +51,7 @@ async def test_where_a_prompt_is(api: ComfyApi) -> None:
 
 
 async def test_refusals_name_the_place(api: ComfyApi) -> None:
-    """ComfyUI's words on each node are kept."""
+    """PromptRefusedError has ComfyUI's messages for each node."""
     workflow = picture()
     workflow["1"]["inputs"]["width"] = 10**9
     with pytest.raises(PromptRefusedError) as refused:
@@ -60,7 +60,7 @@ async def test_refusals_name_the_place(api: ComfyApi) -> None:
 
 
 async def test_a_prompt_that_is_accepted_in_part_is_refused(api: ComfyApi) -> None:
-    """ComfyUI answers 200 where one output is good, and drops the other; that is a refusal which names the bad node."""
+    """`submit` raises PromptRefusedError when ComfyUI accepts only some of the outputs."""
     workflow = picture()
     workflow["7"] = {"class_type": "EmptyImage", "inputs": {"width": -1, "height": 8, "batch_size": 1, "color": 0}}
     workflow["8"] = {"class_type": "SaveImage", "inputs": {"images": ["7", 0], "filename_prefix": "bad"}}
@@ -70,13 +70,13 @@ async def test_a_prompt_that_is_accepted_in_part_is_refused(api: ComfyApi) -> No
 
 
 async def test_a_file_that_is_not_there(api: ComfyApi, tmp_path: Path) -> None:
-    """A missing file is told from a missing ComfyUI."""
+    """`download` raises OutputMissing for a missing file and EngineUnavailable without ComfyUI."""
     with pytest.raises(OutputMissing):
         await api.download(FileRef("nothing.png"), tmp_path / "x")
 
 
-async def test_nobody_answers(tmp_path: Path) -> None:
-    """Every route tells a ComfyUI that is not there in the same way."""
+async def test_each_route_fails_without_comfyui(tmp_path: Path) -> None:
+    """Every route raises EngineUnavailable when nothing listens."""
     async with aiohttp.ClientSession() as session:
         api = ComfyApi(session, "http://127.0.0.1:9")
         with pytest.raises(EngineUnavailable):

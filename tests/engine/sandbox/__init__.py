@@ -1,1 +1,1 @@
-"""The sandbox of the engines."""
+"""Tests of the engines' sandbox."""

@@ -1,4 +1,4 @@
-"""Runs the probe behind the real launcher, as the supervisor starts an engine."""
+"""Runs the probe through the real launcher, as the supervisor starts an engine."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Access = tuple[str | int, ...]
 
 
 def policy_of(settings: Settings, name: str = FIRST, port: int = 1) -> tuple[EngineFolders, SandboxPolicy]:
-    """The policy of an embedded engine of that name, with the probe itself made readable."""
+    """Return the policy of an embedded engine with this name that may also read the probe."""
     folders = engine_folders(settings, name)
     assert folders is not None
     env = sandbox_home(folders.root, {})
@@ -44,7 +44,7 @@ def policy_of(settings: Settings, name: str = FIRST, port: int = 1) -> tuple[Eng
 
 
 def attempts(policy: SandboxPolicy, accesses: Sequence[Access], **env: str) -> dict[str, str]:
-    """The outcome of each access in the sandbox, by its kind and first argument."""
+    """Return the result of each access in the sandbox, by its kind and first argument."""
     program = [sys.executable, probe.__file__, json.dumps(list(accesses))]
     done = launch(policy, program, **env)
     assert done.returncode == 0, done.stderr
@@ -70,7 +70,7 @@ def launch(
 
 @contextmanager
 def given(policy: SandboxPolicy) -> Iterator[int]:
-    """A descriptor to read the policy from."""
+    """Return a descriptor from which the launcher reads the policy."""
     with tempfile.TemporaryFile() as file:
         file.write(policy.as_json())
         file.seek(0)

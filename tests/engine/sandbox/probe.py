@@ -1,8 +1,4 @@
-"""Tries one access after the other in the process it runs in, and prints which of them were denied.
-
-`python probe.py FILE`: a JSON list of [kind, argument...]. Standard library only. Prints the outcomes as a JSON list:
-"done", or the name of the error.
-"""
+"""Tries several accesses in its own process, and prints which of them were denied."""
 
 from __future__ import annotations
 
@@ -55,7 +51,7 @@ def run(path: str) -> None:
 
 
 def in_child(kind: str, *rest: str) -> None:
-    """The same access by a process that this one starts."""
+    """Try the same access in a child process."""
     done = subprocess.run(
         [sys.executable, __file__, json.dumps([[kind, *rest]])], capture_output=True, text=True, check=True
     )

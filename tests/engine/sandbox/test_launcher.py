@@ -1,4 +1,4 @@
-"""What a program can reach behind the launcher: real files, processes and sockets, tried from inside."""
+"""Tests of the sandbox from inside, with real files, processes and sockets."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SECRET = "canary-of-the-worker"
 
 @dataclass(frozen=True)
 class Ground:
-    """A state folder as a worker has it, with canaries, and a folder of somebody else's."""
+    """A worker's state folder with canary files, and a foreign folder."""
 
     state: Path
     foreign: Path
@@ -54,7 +54,7 @@ def ground(tmp_path: Path) -> Ground:
 
 
 def test_its_own_folders_are_all_that_it_writes(ground: Ground) -> None:
-    """Output, temp and user files can be written, replaced and deleted, as a ComfyUI does."""
+    """An engine can write, replace and delete files in its output, temp and user folders."""
     own = ground.folders
     cases = [
         ("write", f"{own.output}/b.png"),
@@ -81,7 +81,7 @@ def test_its_own_folders_are_all_that_it_writes(ground: Ground) -> None:
 
 
 def test_nothing_of_the_worker_or_of_others_is_read(ground: Ground) -> None:
-    """The state, the other engine's folders, foreign files and accounts, by each way to read or to list."""
+    """An engine cannot read or list the state, other engines' folders, foreign files or accounts."""
     state, other = ground.state, ground.other.root
     (ground.folders.output / "a.png").unlink()
     cases = [
@@ -111,7 +111,7 @@ def test_nothing_of_the_worker_or_of_others_is_read(ground: Ground) -> None:
 
 
 def test_nothing_outside_is_written(ground: Ground) -> None:
-    """State, models, code, the placed inputs, other folders and devices stay as they are."""
+    """An engine cannot write to state, models, code, placed inputs, other folders or devices."""
     state, own = ground.state, ground.folders
     cases = [
         *((kind, f"{state}/journal.sqlite") for kind in ("append", "overwrite", "truncate", "delete")),
@@ -138,7 +138,7 @@ def test_nothing_outside_is_written(ground: Ground) -> None:
 
 
 def test_no_link_leads_the_worker_out_of_what_it_takes(ground: Ground) -> None:
-    """In the folders that the worker reads there are no links, pipes or sockets, and none is moved there."""
+    """An engine cannot create or move links, pipes or sockets in folders that the worker reads."""
     own = ground.folders
     private = own.root / "home" / "folder"
     cases = [
@@ -155,7 +155,7 @@ def test_no_link_leads_the_worker_out_of_what_it_takes(ground: Ground) -> None:
 
 @pytest.fixture
 def victim(ground: Ground) -> Iterator[int]:
-    """A process with a secret in its environment, as the worker is."""
+    """A process with a secret in its environment, like the worker."""
     process = subprocess.Popen(["/bin/sleep", "60"], env={"WORKER_TOKENS": SECRET})
     yield process.pid
     process.kill()
@@ -163,7 +163,7 @@ def victim(ground: Ground) -> Iterator[int]:
 
 
 def test_other_processes_can_not_be_looked_into(ground: Ground, victim: int) -> None:
-    """Not the worker, not process 1, not another one of the same user: environment, memory, files, folders, threads."""
+    """An engine cannot read environment, memory, files or threads of processes outside its sandbox."""
     places = ("environ", "mem", "maps", "auxv", "fd/0", "fdinfo/0", "root", "cwd", "exe")
     kinds = {"fd/0": "link", "root": "link", "cwd": "link", "exe": "link"}
     cases: list[tuple[str | int, ...]] = [
@@ -175,7 +175,7 @@ def test_other_processes_can_not_be_looked_into(ground: Ground, victim: int) -> 
 
 
 def test_two_engines_can_not_look_into_each_other(ground: Ground, tmp_path: Path) -> None:
-    """Each is in a sandbox of its own: the first one's process is as closed to the second as the worker's is."""
+    """An engine cannot read another engine's process."""
     sleeper = [sys.executable, "-c", "import os; os.write(1, b'ready'); import time; time.sleep(60)"]
     with given(ground.policy) as stdin:
         first = subprocess.Popen(
@@ -200,7 +200,7 @@ def test_two_engines_can_not_look_into_each_other(ground: Ground, tmp_path: Path
 
 @pytest.mark.skipif(LANDLOCK < 6, reason="signals and abstract sockets: Linux 6.12")
 def test_the_worker_gets_no_signal_and_no_abstract_socket(ground: Ground, victim: int) -> None:
-    """A job can neither signal a process outside of the sandbox nor connect to an abstract socket there."""
+    """An engine cannot signal outside processes or connect to their abstract sockets."""
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(f"\0comfy-{os.getpid()}")
         server.listen()
@@ -209,7 +209,7 @@ def test_the_worker_gets_no_signal_and_no_abstract_socket(ground: Ground, victim
 
 
 def test_root_is_nobody_special(ground: Ground) -> None:
-    """No capability is left, in any set, nor comes back by a program; nothing is mounted, and no user changed."""
+    """An engine that runs as root has no capability, and cannot get one, mount or change its user."""
     program = [sys.executable, "-c", "print(open('/proc/self/status').read())"]
     for command in (program, ["/bin/sh", "-c", "cat /proc/self/status"]):
         done = launch(ground.policy, command)
@@ -223,7 +223,7 @@ def test_root_is_nobody_special(ground: Ground) -> None:
 
 
 def test_no_descriptor_of_the_worker_is_left(ground: Ground) -> None:
-    """One that was passed on is closed, whatever is open behind it; the standard ones stay, stdin reads nothing."""
+    """The launcher closes inherited descriptors, and the engine's stdin is empty."""
     with (ground.state / "journal.sqlite").open() as file:
         code = (
             "import json, os, sys; print(json.dumps([sorted(map(int, os.listdir('/proc/self/fd'))), sys.stdin.read()]))"
@@ -236,7 +236,7 @@ def test_no_descriptor_of_the_worker_is_left(ground: Ground) -> None:
 
 @pytest.mark.skipif(LANDLOCK < 4, reason="TCP: Linux 6.7")
 def test_no_network_but_its_own_port(tmp_path: Path) -> None:
-    """With WORKER_ENGINE_NETWORK=none a connection is denied, and so is a server elsewhere; else both work."""
+    """With WORKER_ENGINE_NETWORK=none an engine can use its own port only."""
     own, other = free_ports(2)
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
@@ -248,7 +248,7 @@ def test_no_network_but_its_own_port(tmp_path: Path) -> None:
 
 
 def test_folders_can_be_added(tmp_path: Path) -> None:
-    """WORKER_SANDBOX_READ and WORKER_SANDBOX_WRITE; a state folder inside of one stays closed."""
+    """WORKER_SANDBOX_READ and WORKER_SANDBOX_WRITE add folders, without the state folder in them."""
     fonts, shared = tmp_path / "fonts", tmp_path / "shared"
     for folder in (fonts, shared, shared / "state", shared / "more"):
         folder.mkdir()
@@ -261,7 +261,7 @@ def test_folders_can_be_added(tmp_path: Path) -> None:
 
 
 def test_it_ends_with_the_worker(ground: Ground, tmp_path: Path) -> None:
-    """Killed, the parent leaves nothing behind, although capabilities have changed on the way."""
+    """An engine in the sandbox ends when its parent is killed."""
     policy = tmp_path / "policy.json"
     policy.write_bytes(ground.policy.as_json())
     start = f"""
@@ -286,10 +286,10 @@ time.sleep(60)
 
 
 def test_a_ruleset_that_fails_ends_the_start(ground: Ground) -> None:
-    """A kernel that has Landlock and refuses a rule must not leave an engine without its sandbox."""
+    """The launcher exits when the kernel rejects a rule."""
     done = launch(replace(ground.policy, tcp=(70_000,)), ["/bin/echo", "started"])
     assert (done.returncode, done.stdout) == (1, "")
-    assert "the sandbox can't be made: a rule for a port" in done.stderr
+    assert "the sandbox cannot be set up: a rule for a port" in done.stderr
 
 
 def denied(outcomes: dict[str, str]) -> dict[str, str]:
@@ -297,6 +297,6 @@ def denied(outcomes: dict[str, str]) -> dict[str, str]:
 
 
 def allowed(outcomes: dict[str, str]) -> list[str]:
-    """What was not denied. A file that is not there would prove nothing."""
+    """Return the accesses that were not denied. A missing file would prove nothing."""
     assert set(outcomes.values()) <= {"done", "EACCES", "EPERM", "EXDEV", "ESRCH"}, outcomes
     return [case for case, outcome in outcomes.items() if outcome == "done"]

@@ -1,4 +1,4 @@
-"""What an engine's policy has in it: decided from settings, folders and a tree, before anything is started."""
+"""Tests of the policy that is derived from settings, folders and ComfyUI's tree."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ON = SandboxStatus(SandboxState.ON)
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A ComfyUI whose packs and models are links to other places, as on a developer's machine."""
+    """A ComfyUI with links to packs and models elsewhere, as on a developer's machine."""
     folder = tmp_path / "ComfyUI"
     for name in ("custom_nodes/RES4LYF", "models/checkpoints", "output", "input", "user", "comfy"):
         (folder / name).mkdir(parents=True)
@@ -50,7 +50,7 @@ def readable(policy: SandboxPolicy, path: Path) -> bool:
 
 
 def test_links_of_a_tree_are_followed_and_no_more(tree: Path, tmp_path: Path) -> None:
-    """A pack and a model elsewhere can be read; what lies beside them, and what people made in the tree, can't."""
+    """Linked packs and models are readable, but not their neighbors or users' files in the tree."""
     (tmp_path / "disk/other.txt").write_text("")
     policy = policy_of(Settings.of(comfyui=str(tree), state=tmp_path / "state"))
     inside = ("comfy", "custom_nodes", "models/checkpoints/big.safetensors", "custom_nodes/my-pack")
@@ -60,7 +60,7 @@ def test_links_of_a_tree_are_followed_and_no_more(tree: Path, tmp_path: Path) ->
 
 
 def test_a_state_folder_inside_what_is_read_stays_closed(tree: Path) -> None:
-    """WORKER_STATE in ComfyUI's folder: the rest of the tree can be read, and of the state what is the engine's."""
+    """A state folder inside ComfyUI's folder is not readable, except for the engine's own folders."""
     state = tree / ".state"
     policy = policy_of(Settings.of(comfyui=str(tree), state=state))
     assert readable(policy, tree / "comfy")
@@ -70,7 +70,7 @@ def test_a_state_folder_inside_what_is_read_stays_closed(tree: Path) -> None:
 
 
 def test_engines_share_no_folder_that_is_written(tree: Path, tmp_path: Path) -> None:
-    """Only shared memory, which the C library has in one place, is common to two engines."""
+    """Two engines share only shared memory as a writable folder."""
     settings = Settings.of(comfyui=str(tree), state=tmp_path / "state")
     first, second = policy_of(settings), policy_of(settings, engine_name(1))
     common = {*first.write, *first.private} & {*second.write, *second.private}
@@ -80,7 +80,7 @@ def test_engines_share_no_folder_that_is_written(tree: Path, tmp_path: Path) -> 
 
 
 def test_a_packs_own_file_is_made_and_may_be_written(tree: Path, tmp_path: Path) -> None:
-    """RES4LYF by its name, others by `writes=` of an image's pins, also through a link; no code beside the file."""
+    """The known files of packs are created and writable, but no code beside them."""
     state = tmp_path / "state"
     state.mkdir()
     (tree / "custom_nodes/Other").mkdir()
@@ -93,7 +93,7 @@ def test_a_packs_own_file_is_made_and_may_be_written(tree: Path, tmp_path: Path)
 
 
 def test_paths_come_from_yaml_and_arguments(tmp_path: Path) -> None:
-    """extra_model_paths.yaml in ComfyUI's forms, and folders that WORKER_COMFYUI_ARGS names."""
+    """Folders in extra_model_paths.yaml and in WORKER_COMFYUI_ARGS are readable."""
     for name in ("a1111/models/Lora", "a1111/private", "comfy/checkpoints", "comfy/x", "out", "rel/vae"):
         (tmp_path / name).mkdir(parents=True)
     file = tmp_path / "extra.yaml"
@@ -110,7 +110,7 @@ def test_paths_come_from_yaml_and_arguments(tmp_path: Path) -> None:
 
 
 def test_a_hidden_folder_is_left_out_of_its_parents(tmp_path: Path) -> None:
-    """Each folder on the way is replaced by its other children; a path that is named inside stays."""
+    """`exclude` replaces the parents of a hidden folder by their other children."""
     for name in ("a/state/secret", "a/b/c", "d"):
         (tmp_path / name).mkdir(parents=True)
     allowed, listed = exclude([tmp_path, tmp_path / "a/state/secret"], [tmp_path / "a/state"])
@@ -119,7 +119,7 @@ def test_a_hidden_folder_is_left_out_of_its_parents(tmp_path: Path) -> None:
 
 
 def test_an_interpreter_is_asked_for_its_folders(tmp_path: Path) -> None:
-    """Its prefixes and packages; one that can't be asked is found by where it lies, and a home is never given whole."""
+    """`interpreter` returns prefixes and packages, also for a Python that does not run, but no home."""
     assert Path("/usr") in interpreter("/usr/bin/python3", {})
     venv = tmp_path / "venv"
     (venv / "bin").mkdir(parents=True)
@@ -128,7 +128,7 @@ def test_an_interpreter_is_asked_for_its_folders(tmp_path: Path) -> None:
 
 
 def test_the_system_is_a_list_of_names() -> None:
-    """No account, no key, no disk and no terminal is on it."""
+    """The readable system paths contain no accounts, keys, disks or terminals."""
     system = {str(path) for path in system_paths()}
     assert system.isdisjoint({"/", "/etc", "/etc/passwd", "/etc/environment", "/root", "/home", "/tmp", "/var", "/run"})
     assert {"/usr", "/proc", "/sys"} <= system
@@ -138,7 +138,7 @@ def test_the_system_is_a_list_of_names() -> None:
 
 
 def test_a_cache_that_somebody_named_stays(tmp_path: Path) -> None:
-    """It may be written; the token in HF_HOME and the rest of a home may not be read."""
+    """A configured cache is writable, but not the token in HF_HOME or the rest of a home."""
     given = {"HF_HOME": f"{tmp_path}/hf", "TORCH_HOME": f"{tmp_path}/torch", "XDG_CONFIG_HOME": f"{tmp_path}/config"}
     state = tmp_path / "state"
     policy = policy_of(Settings.of(comfyui="embedded", state=state), **given)

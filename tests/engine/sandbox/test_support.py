@@ -1,4 +1,4 @@
-"""What a kernel offers is reported as it is, and `required` starts with nothing less than all of it."""
+"""Tests of the sandbox's state for different kernels and settings."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def state(version: int, mode: str = "auto", network: str = "all") -> tuple[str, 
     ],
 )
 def test_auto_takes_what_there_is(version: int, expected: str, reason: str) -> None:
-    """With the reason in words, and `required` refuses everything that is not on."""
+    """`sandbox_status` gives the reason under auto, and `required` rejects every state but on."""
     found, why = state(version)
     assert (found, reason in why) == (expected, True)
     if expected != "on":
@@ -57,7 +57,7 @@ def test_auto_takes_what_there_is(version: int, expected: str, reason: str) -> N
 
 
 def test_a_network_that_can_not_be_closed_is_no_secret() -> None:
-    """An old kernel leaves TCP open: reported under auto, refused under required and off."""
+    """`sandbox_status` reports an old kernel that leaves TCP open, or rejects it."""
     assert "TCP connections" in state(3, network="none")[1]
     assert "TCP" not in state(4, network="none")[1]
     assert "TCP" not in state(3)[1]
@@ -68,7 +68,7 @@ def test_a_network_that_can_not_be_closed_is_no_secret() -> None:
 
 @needs_landlock
 async def test_health_metrics_and_capabilities_name_the_state(tmp_path: Path) -> None:
-    """Where the worker starts ComfyUI; the log and `doctor` say the same of a sandbox that is off."""
+    """/health, /capabilities and the metrics report the state where the worker starts ComfyUI."""
     async with supervised(tmp_path, sandbox="off") as worker:
         assert (await worker.get("/health"))[1]["sandbox"] == {"state": "off", "reason": "WORKER_SANDBOX=off"}
         async with worker.http.get(worker.app.url + "/metrics") as answer:
@@ -76,7 +76,7 @@ async def test_health_metrics_and_capabilities_name_the_state(tmp_path: Path) ->
 
 
 def test_off_is_logged_and_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Once at the start, and by `comfy-worker doctor`."""
+    """A sandbox that is off is logged once, and reported by `comfy-worker doctor`."""
     settings = Settings.of(sandbox="off", state=tmp_path)
     log_sandbox_gaps(settings)
     assert "the sandbox of ComfyUI is off" in caplog.text
@@ -86,7 +86,7 @@ def test_off_is_logged_and_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFi
 
 
 def test_a_folder_that_root_reaches_by_its_capabilities_is_named(tmp_path: Path) -> None:
-    """Without CAP_DAC_OVERRIDE root can't read another user's closed folder; its own and an open one it can."""
+    """`doctor` names a folder that root could only read with CAP_DAC_OVERRIDE."""
     values = list(tmp_path.stat())
     for mode, owner, group, expected in ((0o700, 5, 5, True), (0o755, 5, 5, False), (0o700, 0, 5, False)):
         values[0], values[4], values[5] = mode, owner, group
@@ -96,7 +96,7 @@ def test_a_folder_that_root_reaches_by_its_capabilities_is_named(tmp_path: Path)
 
 @needs_landlock
 async def test_an_engine_without_the_sandbox_reads_what_one_with_it_can_not(tmp_path: Path) -> None:
-    """The setting is what decides: the same program, started by the worker, reads the journal only without it."""
+    """A program that the worker starts reads the journal only without the sandbox."""
     tree = tmp_path / "ComfyUI"
     tree.mkdir()
     outcome = {}
@@ -112,7 +112,7 @@ async def test_an_engine_without_the_sandbox_reads_what_one_with_it_can_not(tmp_
 
 
 async def said_last(settings: Settings) -> list[str]:
-    """The last line of an engine that ends at once."""
+    """Return the last line of an engine that exits at once."""
     [config] = await engine_configs(settings)
     assert config.command is not None
     with pytest.raises(WorkerFailed):
@@ -122,12 +122,12 @@ async def said_last(settings: Settings) -> list[str]:
 
 
 def test_a_pack_that_was_denied_something_is_reported_with_its_cure() -> None:
-    """Any other failed import keeps the ordinary one."""
+    """A pack whose import was denied something gets the advice about the sandbox."""
     denied = FailedPack("x", "PermissionError: [Errno 13] Permission denied: '/c/x/config.yaml'")
     assert "WORKER_SANDBOX_WRITE" in denied.cure
     assert "WORKER_SANDBOX" not in FailedPack("x", "ModuleNotFoundError: No module named 'av'").cure
 
 
 def test_states_are_few() -> None:
-    """The label of the metric takes no other value."""
+    """The metric's label has only the known states."""
     assert {state.value for state in SandboxState} == {"on", "partial", "unavailable", "off"}

@@ -114,8 +114,8 @@ async def test_an_engine_that_never_answers_ends_the_process(vast: LocalVast, sp
     env = {"WORKER_COMFYUI": "http://127.0.0.1:9", "WORKER_ENGINE_START": "0.5", "WORKER_STATE": str(tmp_path)}
     env["WORKER_VAST_HOST"] = "127.0.0.1"
     process = await spawn("comfy_worker.py", {**await vast.worker_env(1), **env})
-    assert "ComfyUI did not answer" in await last_output(process, tmp_path)
-    await vast.record.until(reported_error("ComfyUI did not answer"))
+    assert "ComfyUI did not respond" in await last_output(process, tmp_path)
+    await vast.record.until(reported_error("ComfyUI did not respond"))
 
 
 async def test_a_request_before_the_engine_is_there_goes_elsewhere(
@@ -186,8 +186,8 @@ async def test_missing_variables_are_named(vast: LocalVast, spawn: Spawn, tmp_pa
         ("WORKER_TEMPLATES", "/nowhere", "/nowhere"),
         ("WORKER_MODELS", "no-such-template", "there is no template 'no-such-template'"),
         ("WORKER_MAX_QUEUE", "many", "WORKER_MAX_QUEUE='many' is not a valid int"),
-        ("WORKER_STATE", "/proc/nowhere", "WORKER_STATE=/proc/nowhere can't be written"),
-        ("WORKER_COMFYUI", "/nowhere", "/nowhere is no ComfyUI folder"),
+        ("WORKER_STATE", "/proc/nowhere", "WORKER_STATE=/proc/nowhere is not writable"),
+        ("WORKER_COMFYUI", "/nowhere", "/nowhere is not a ComfyUI folder"),
         ("WORKER_GATEWAY_HOST", "192.0.2.1", "WORKER_TOKENS"),
     ],
 )

@@ -1,1 +1,1 @@
-"""What `comfy-worker doctor` looks at: a family of questions, each answered with findings."""
+"""The checks of `comfy-worker doctor`. Each returns findings."""

@@ -1,4 +1,4 @@
-"""The state folder, its disk, and the port."""
+"""Checks of the state folder, its disk, the output folder, and the port."""
 
 from __future__ import annotations
 
@@ -15,41 +15,43 @@ from worker.settings import Settings
 from worker.storage.keys import KeyTemplate
 
 GIB = 1024**3
-TOO_LITTLE, LITTLE = GIB, 10 * GIB
+FAIL_BELOW, WARN_BELOW = GIB, 10 * GIB
+"""Free bytes on the disk of the state folder."""
 
 
 def state_folder(settings: Settings) -> CheckFinding:
-    """Asked by writing a file where the folder is, or will be."""
-    folder, there = settings.state.absolute(), nearest(settings.state)
+    """Check that the folder can be written, by writing a file to it or to the folder above it that exists."""
+    folder, existing = settings.state.absolute(), existing_folder(settings.state)
     try:
-        with tempfile.NamedTemporaryFile(dir=there):
+        with tempfile.NamedTemporaryFile(dir=existing):
             pass
     except OSError as error:
-        return fail("state", f"{folder} can't be written: {error.strerror}", "set WORKER_STATE to a folder that can")
-    return ok("state", str(folder) if there == folder else f"{folder}, to be made")
+        return fail("state", f"{folder} cannot be written: {error.strerror}", "set WORKER_STATE to another folder")
+    return ok("state", str(folder) if existing == folder else f"{folder}, will be created")
 
 
 def disk(settings: Settings) -> CheckFinding:
-    free = shutil.disk_usage(nearest(settings.state)).free
-    says = f"{size(free)} free for the state folder"
-    cure = "make room, or set WORKER_STATE to a larger disk"
-    if free < TOO_LITTLE:
-        return fail("disk", says, cure)
-    return warn("disk", says, cure) if free < LITTLE else ok("disk", says)
+    """Check the free space for the state folder."""
+    free = shutil.disk_usage(existing_folder(settings.state)).free
+    description = f"{size(free)} free for the state folder"
+    advice = "free space, or set WORKER_STATE to a folder on a larger disk"
+    if free < FAIL_BELOW:
+        return fail("disk", description, advice)
+    return warn("disk", description, advice) if free < WARN_BELOW else ok("disk", description)
 
 
 def hard_links(settings: Settings) -> CheckFinding:
-    """Outputs are taken by hard link; without, they are copied, or fetched where the folder isn't shared at all."""
+    """Check whether outputs can be taken by hard link. Otherwise they are copied, or fetched over HTTP."""
     output = output_folder(settings)
     if output is None:
         return warn(
             "outputs",
             "fetched from ComfyUI over HTTP",
-            "on the same machine set WORKER_COMFYUI_OUTPUT and WORKER_COMFYUI_INPUT to ComfyUI's folders",
+            "if ComfyUI runs on this machine, set WORKER_COMFYUI_OUTPUT and WORKER_COMFYUI_INPUT to its folders",
         )
     try:
-        with tempfile.NamedTemporaryFile(dir=nearest(output)) as source:
-            link = nearest(settings.state) / f"{Path(source.name).name}-link"
+        with tempfile.NamedTemporaryFile(dir=existing_folder(output)) as source:
+            link = existing_folder(settings.state) / f"{Path(source.name).name}-link"
             os.link(source.name, link)
             link.unlink()
     except OSError as error:
@@ -62,32 +64,33 @@ def hard_links(settings: Settings) -> CheckFinding:
 
 
 def bucket_keys(settings: Settings) -> list[CheckFinding]:
-    """Files of two jobs with one id are the same object where the pattern of keys does not tell jobs apart."""
+    """Return a warning for a pattern of object keys that gives the files of two jobs the same key."""
     if not settings.s3.bucket or KeyTemplate(settings.s3.key).unique:
         return []
-    says = f"WORKER_S3_KEY={settings.s3.key}: jobs of different callers with one id write the same object"
-    return [warn("bucket", says, "put {job} into WORKER_S3_KEY")]
+    problem = f"WORKER_S3_KEY={settings.s3.key}: jobs of two callers with the same id overwrite each other's files"
+    return [warn("bucket", problem, "add {job} to WORKER_S3_KEY")]
 
 
 def output_folder(settings: Settings) -> Path | None:
-    """Where the worker will look for ComfyUI's files; None where it has to ask for them over HTTP."""
+    """Return the folder with ComfyUI's outputs; None if the worker has to fetch them over HTTP."""
     folders = engine_folders(settings)
     return folders.output if folders else settings.engine.output_folder
 
 
 def port(settings: Settings) -> CheckFinding:
+    """Check that the port can be used."""
     address = f"{settings.server.host}:{settings.server.port}"
     if settings.server.port == 0:
-        return ok("port", f"a free one of {settings.server.host}")
+        return ok("port", f"a free one on {settings.server.host}")
     try:
         with socket.create_server((settings.server.host, settings.server.port)):
             return ok("port", f"{address} is free")
     except OSError as error:
-        cure = "end what listens there, or set WORKER_GATEWAY_PORT (0: a free one)"
-        return fail("port", f"{address} can't be used: {error.strerror}", cure)
+        advice = "stop the other program, or set WORKER_GATEWAY_PORT (0 means a free port)"
+        return fail("port", f"{address} cannot be used: {error.strerror}", advice)
 
 
-def nearest(folder: Path) -> Path:
-    """The folder itself, or the deepest one above it that exists."""
+def existing_folder(folder: Path) -> Path:
+    """Return the folder, or the nearest folder above it that exists."""
     path = folder.absolute()
-    return next(found for found in (path, *path.parents) if found.exists())
+    return next(candidate for candidate in (path, *path.parents) if candidate.exists())

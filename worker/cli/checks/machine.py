@@ -1,4 +1,4 @@
-"""Python, the packages and the GPU."""
+"""Checks of Python, the packages, the platforms' SDKs and the GPUs."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from worker.platforms.registry import PLATFORMS
 from worker.settings import Settings
 
 OLDEST = (3, 11)
-NEEDED = ("aiohttp", "orjson", "pillow", "pydantic", "rich", "typer", "uvloop")
-LOOK_S = 20.0
+REQUIRED = ("aiohttp", "orjson", "pillow", "pydantic", "rich", "typer", "uvloop")
+COMMAND_TIMEOUT_S = 20.0
 CPU = "--cpu"
 """ComfyUI's option to run without a GPU."""
 
 
 def python() -> CheckFinding:
+    """Check the version of Python."""
     version = ".".join(str(part) for part in sys.version_info[:3])
     if sys.version_info < OLDEST:
         return fail("python", f"{version} is too old", "use Python 3.11 or newer")
@@ -29,50 +30,54 @@ def python() -> CheckFinding:
 
 
 def packages() -> CheckFinding:
-    found, missing = [], []
-    for name in NEEDED:
+    """Check that the required packages are installed."""
+    installed, missing = [], []
+    for name in REQUIRED:
         try:
-            found.append(f"{name} {metadata.version(name)}")
+            installed.append(f"{name} {metadata.version(name)}")
         except metadata.PackageNotFoundError:
             missing.append(name)
     if missing:
         return fail("packages", f"not installed: {', '.join(missing)}", "pip install comfy-worker")
-    return ok("packages", ", ".join(found))
+    return ok("packages", ", ".join(installed))
 
 
 async def sdks(platform: Platform) -> list[CheckFinding]:
-    """One row for each platform's SDK; it has to be there for the platform that this worker runs on."""
-    known = list(dict.fromkeys(found.sdk for found in PLATFORMS if found.sdk is not None))
-    return await asyncio.gather(*(_sdk(sdk, needed=sdk == platform.sdk) for sdk in known))
+    """Return a finding for each platform's SDK. Only the one of this worker's platform is required."""
+    all_sdks = list(dict.fromkeys(other.sdk for other in PLATFORMS if other.sdk is not None))
+    return await asyncio.gather(*(_check_sdk(sdk, required=sdk == platform.sdk) for sdk in all_sdks))
 
 
-async def _sdk(sdk: Sdk, *, needed: bool) -> CheckFinding:
-    """Imported in a process of its own: a package may hide a failed import, and a good one change the logging."""
-    name, cure = f"{sdk.extra} sdk", f"install the extra: pip install 'comfy-worker[{sdk.extra}]'"
+async def _check_sdk(sdk: Sdk, *, required: bool) -> CheckFinding:
+    """Check that an SDK can be imported.
+
+    It is imported in another process, as some packages hide a failed import, and others change the logging.
+    """
+    name, advice = f"{sdk.extra} sdk", f"install the extra: pip install 'comfy-worker[{sdk.extra}]'"
     try:
         version = metadata.version(sdk.distribution)
     except metadata.PackageNotFoundError:
-        if needed:
-            return fail(name, "not installed", cure)
-        return ok(name, f"not installed; only a worker on {sdk.extra} needs it")
+        if required:
+            return fail(name, "not installed", advice)
+        return ok(name, f"not installed; only workers on {sdk.extra} need it")
     code, output = await _run(sys.executable, "-P", "-W", "ignore", "-c", f"import {sdk.module}")
     if code == 0:
         return ok(name, f"{sdk.distribution} {version}")
-    last = output.strip().splitlines()[-1] if output.strip() else "no answer"
-    bad = fail if needed else warn
-    return bad(name, f"{sdk.distribution} {version}, but {sdk.module} can't be imported: {last}", cure)
+    reason = output.strip().splitlines()[-1] if output.strip() else f"no result after {COMMAND_TIMEOUT_S:g} s"
+    finding = fail if required else warn
+    return finding(name, f"{sdk.distribution} {version}, but {sdk.module} cannot be imported: {reason}", advice)
 
 
 async def gpus(settings: Settings) -> list[CheckFinding]:
-    """One row a GPU, as nvidia-smi sees them; a ComfyUI with --cpu needs none."""
+    """Return a finding for each GPU that nvidia-smi lists. A ComfyUI with --cpu needs none."""
     program = shutil.which("nvidia-smi")
     if program is None:
-        return [_no_gpu(settings, "no GPU: there is no nvidia-smi")]
+        return [_no_gpu(settings, "no GPU: nvidia-smi is not installed")]
     query = "--query-gpu=name,memory.total,driver_version"
     code, output = await _run(program, query, "--format=csv,noheader")
     rows = [row.strip() for row in output.splitlines() if row.strip()]
     if code or not rows:
-        return [_no_gpu(settings, f"nvidia-smi fails: {rows[0] if rows else 'it says nothing'}")]
+        return [_no_gpu(settings, f"nvidia-smi fails: {rows[0] if rows else 'it prints nothing'}")]
     return list(_cards(rows))
 
 
@@ -81,21 +86,22 @@ def _cards(rows: list[str]) -> Iterator[CheckFinding]:
         yield ok("gpu" if len(rows) == 1 else f"gpu {number}", row)
 
 
-def _no_gpu(settings: Settings, says: str) -> CheckFinding:
+def _no_gpu(settings: Settings, problem: str) -> CheckFinding:
+    """Return a warning if the configured ComfyUI needs a GPU."""
     if settings.engine.comfyui == EMBEDDED or settings.engine.comfyui.startswith("http"):
-        return ok("gpu", f"{says}; none is needed here")
+        return ok("gpu", f"{problem}; none is needed here")
     if CPU in settings.engine.args.split():
-        return ok("gpu", f"{says}; none is needed with {CPU} in WORKER_COMFYUI_ARGS")
-    return warn("gpu", says, "start the container with its GPU, or give ComfyUI --cpu in WORKER_COMFYUI_ARGS")
+        return ok("gpu", f"{problem}; none is needed with {CPU} in WORKER_COMFYUI_ARGS")
+    return warn("gpu", problem, "start the container with a GPU, or set WORKER_COMFYUI_ARGS=--cpu")
 
 
 async def _run(*command: str) -> tuple[int, str]:
-    """Exit code and all that was written; -1 when it took too long."""
+    """Run a program and return its exit code and its output. The code is -1 after a timeout."""
     process = await asyncio.create_subprocess_exec(
         *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
     try:
-        async with asyncio.timeout(LOOK_S):
+        async with asyncio.timeout(COMMAND_TIMEOUT_S):
             output, _ = await process.communicate()
     except TimeoutError:
         process.kill()

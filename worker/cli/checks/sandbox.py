@@ -1,4 +1,4 @@
-"""The sandbox of the engines: what this kernel offers of it, and folders that it makes unreachable."""
+"""Checks of the engines' sandbox: what the kernel supports, and folders that the sandbox makes inaccessible."""
 
 from __future__ import annotations
 
@@ -16,36 +16,38 @@ NAME = "sandbox"
 
 
 def sandbox(settings: Settings) -> list[CheckFinding]:
-    """Return what holds for a ComfyUI that the worker starts, and each folder that root needs its capabilities for."""
+    """Return the state of the sandbox, and a warning for each folder that ComfyUI could not access in it."""
     try:
         status = engines_sandbox(settings)
     except StartupError as error:
         return [fail(NAME, str(error), CURE)]
     if status is None:
-        return [ok(NAME, "none: somebody else starts this ComfyUI")]
+        return [ok(NAME, "none: the worker does not start this ComfyUI")]
     if status.state is SandboxState.ON:
-        says = f"on: Landlock {landlock_version()}, no capabilities; WORKER_ENGINE_NETWORK={settings.sandbox.network}"
-        return [ok(NAME, says), *_unreachable(settings)]
-    return [warn(NAME, f"{status}", CURE), *([] if status.state is SandboxState.OFF else _unreachable(settings))]
+        description = (
+            f"on: Landlock {landlock_version()}, no capabilities; WORKER_ENGINE_NETWORK={settings.sandbox.network}"
+        )
+        return [ok(NAME, description), *_inaccessible(settings)]
+    return [warn(NAME, f"{status}", CURE), *([] if status.state is SandboxState.OFF else _inaccessible(settings))]
 
 
-def _unreachable(settings: Settings) -> list[CheckFinding]:
-    """Folders that belong to another user, which root can read or write by its capabilities alone."""
+def _inaccessible(settings: Settings) -> list[CheckFinding]:
+    """Return a warning for each folder of another user that root can only read or write with its capabilities."""
     folders = engine_folders(settings)
     read = [*split(settings.sandbox.read), *((folders.models, folders.baked) if folders else ())]
     write = [*split(settings.sandbox.write), *((folders.input, folders.output) if folders else ())]
-    wanted = [(path, stat.S_IROTH) for path in read] + [(path, stat.S_IWOTH) for path in write]
+    required = [(path, stat.S_IROTH) for path in read] + [(path, stat.S_IWOTH) for path in write]
     return [
         warn(
             NAME,
-            f"ComfyUI gives up root's capabilities, and {path} is user {path.stat().st_uid}'s: not for others",
+            f"ComfyUI runs without root's capabilities, and only user {path.stat().st_uid} can access {path}",
             f"chown -R {os.geteuid()} {path}, or chmod -R o+{'r' if bit == stat.S_IROTH else 'rw'}X {path}",
         )
-        for path, bit in wanted
+        for path, bit in required
         if path is not None and path.is_dir() and needs_capabilities(path.stat(), bit, os.geteuid())
     ]
 
 
-def needs_capabilities(found: os.stat_result, bit: int, user: int) -> bool:
-    """Return whether this user reaches a file only as it has root's capabilities. `bit` is of others' permissions."""
-    return user == 0 and found.st_uid != 0 and found.st_gid != 0 and not found.st_mode & bit
+def needs_capabilities(status: os.stat_result, bit: int, user: int) -> bool:
+    """Return whether this user can only access a file with root's capabilities. `bit` is a permission of others."""
+    return user == 0 and status.st_uid != 0 and status.st_gid != 0 and not status.st_mode & bit

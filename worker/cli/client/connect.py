@@ -1,4 +1,4 @@
-"""Who runs the job of `comfy-worker run`: a worker started for it, one that is there already, or one of Vast's."""
+"""The worker that runs the job of `comfy-worker run`: a new one, a running one, or one of a Vast endpoint."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import aiohttp
 
-from worker.cli.client.worker_client import PATIENCE, WorkerClient
+from worker.cli.client.worker_client import CLIENT_TIMEOUT, WorkerClient
 from worker.cli.client.workflow_file import prompt_in
 from worker.cli.output.failure import Failure
 from worker.errors import CannotConvert, PromptError
@@ -21,27 +21,35 @@ from worker.settings import Settings
 if TYPE_CHECKING:
     from worker.platforms.vast.client import VastEndpoint
 
-START_S = {"embedded": 30.0, "http": 10.0}
-"""How long a person is left waiting for an engine, by how `WORKER_COMFYUI` begins; a folder gets the setting's time."""
+START_LIMITS_S = {"embedded": 30.0, "http": 10.0}
+"""Longest wait for an engine, by the beginning of `WORKER_COMFYUI`. A folder has the time of WORKER_ENGINE_START."""
 
 
 class RunClient(Protocol):
-    """Follows one job. Every method raises Failure."""
+    """The connection over which one job runs. Every method raises Failure."""
 
     def follow(self, request: Mapping[str, Any]) -> AsyncIterator[tuple[str, dict[str, Any]]]:
-        """Name and data of each event of `POST /generate/stream`."""
+        """Yield the name and the data of each event of `POST /generate/stream`."""
         ...
 
     async def cancel(self, job: Mapping[str, Any]) -> Mapping[str, Any]:
-        """`cancelled` is false where it had ended already, `stopping` true while a node of it goes on."""
+        """Cancel the job whose `accepted` event had this data, and return the worker's response.
+
+        `cancelled` is false if the job had ended already. `stopping` is true while one of its nodes still runs.
+        """
         ...
 
-    async def download(self, url: str, target: Path) -> None: ...
+    async def download(self, url: str, target: Path) -> None:
+        """Write the file at a URL of the result to `target`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
-class Where:
-    """Nothing given: here, in this process. `vast_url` is a stand-in of Vast's."""
+class RunTarget:
+    """The worker to use. Without a URL or an endpoint, one is started for the job.
+
+    `vast_url` is the address of a local copy of Vast's router, in place of Vast's.
+    """
 
     url: str | None = None
     token: str | None = None
@@ -50,31 +58,32 @@ class Where:
 
     @property
     def starts_worker(self) -> bool:
+        """Whether a worker is started for the job."""
         return not (self.url or self.vast_endpoint)
 
 
 @asynccontextmanager
-async def connect(where: Where) -> AsyncIterator[RunClient]:
-    """Ready for a job. Raises StartupError."""
+async def connect(target: RunTarget) -> AsyncIterator[RunClient]:
+    """Yield a client of the target, once it can accept a job. Raises StartupError when no worker can be started."""
     async with AsyncExitStack() as stack:
-        if where.vast_endpoint:
+        if target.vast_endpoint:
             from worker.platforms.vast.client import open_endpoint
 
-            yield VastClient(await stack.enter_async_context(open_endpoint(where.vast_endpoint, where.vast_url)))
+            yield VastClient(await stack.enter_async_context(open_endpoint(target.vast_endpoint, target.vast_url)))
             return
-        url = where.url if where.url else await stack.enter_async_context(_worker())
-        session = await stack.enter_async_context(aiohttp.ClientSession(timeout=PATIENCE))
-        yield WorkerClient(session, url, where.token)
+        url = target.url if target.url else await stack.enter_async_context(_temporary_worker())
+        session = await stack.enter_async_context(aiohttp.ClientSession(timeout=CLIENT_TIMEOUT))
+        yield WorkerClient(session, url, target.token)
 
 
 @asynccontextmanager
-async def _worker() -> AsyncIterator[str]:
-    """A worker of our own for as long as this lasts; everything it writes goes to a folder that is removed."""
+async def _temporary_worker() -> AsyncIterator[str]:
+    """Yield the URL of a new worker. Its state is in a temporary folder."""
     from worker.app import build
 
     with tempfile.TemporaryDirectory(prefix="comfy-worker-") as folder:
         settings = Settings.from_env(host="127.0.0.1", port=0, platform="none", state=Path(folder), public_url="")
-        limits = [limit for start, limit in START_S.items() if settings.engine.comfyui.startswith(start)]
+        limits = [limit for start, limit in START_LIMITS_S.items() if settings.engine.comfyui.startswith(start)]
         settings = settings.replaced(engine_start_s=min([settings.engine.start_s, *limits]))
         async with build(settings) as app:
             await app.ready()
@@ -82,12 +91,13 @@ async def _worker() -> AsyncIterator[str]:
 
 
 class VastClient:
-    """Outputs come inline: no URL of a worker behind Vast's router can be opened from outside."""
+    """A job through a Vast endpoint. Outputs come inline, as no URL of such a worker can be opened from outside."""
 
     def __init__(self, endpoint: VastEndpoint) -> None:
         self._endpoint = endpoint
 
     async def follow(self, request: Mapping[str, Any]) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+        """Yield the name and the data of each event."""
         try:
             cost = workload(prompt_in(request["workflow"]))
         except (PromptError, CannotConvert):
@@ -96,13 +106,15 @@ class VastClient:
             async for event in self._endpoint.stream({**request, "output_format": "base64"}, cost):
                 yield event
         except (RuntimeError, aiohttp.ClientError, TimeoutError) as error:
-            raise Failure("unreachable", f"Vast did not carry the request: {error}", retryable=True) from error
+            raise Failure("unreachable", f"Vast did not deliver the request: {error}", retryable=True) from error
 
     async def cancel(self, job: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Cancel the job at its worker."""
         try:
             return await self._endpoint.cancel(job)
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise Failure("unreachable", f"the worker did not answer: {error}") from error
+            raise Failure("unreachable", f"the worker did not respond: {error}") from error
 
     async def download(self, url: str, target: Path) -> None:
+        """Raise Failure: an output by URL cannot be fetched."""
         raise Failure("bad_answer", f"the worker sent the URL {url} instead of an output")

@@ -1,4 +1,4 @@
-"""One job from the request to its files on disk, watched by a person."""
+"""One job of `comfy-worker run`, from the request to its saved outputs."""
 
 from __future__ import annotations
 
@@ -10,78 +10,79 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
 from rich.console import Console
 
-from worker.cli.client.connect import RunClient, Where, connect
+from worker.cli.client.connect import RunClient, RunTarget, connect
 from worker.cli.output import job_summary
 from worker.cli.output.failure import Failure
+from worker.cli.output.json_output import print_json
 from worker.cli.output.progress import display
 from worker.cli.output.saving import save
 from worker.cli.output.screen import screen
 from worker.cli.output.timeline import Timeline
+from worker.cli.output.waiting import waiting
 from worker.errors import StartupError
 
-OK, FAILED, INTERRUPTED = 0, 1, 130
-"""Exit codes; the last is what shells give a command that Ctrl-C ended."""
+OK, INTERRUPTED = 0, 130
+"""Exit codes. The second is the one that shells use for a command that Ctrl-C ended."""
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """What to run and where its outputs go; `request` is a native body without `output_format`."""
+class RunRequest:
+    """The body of a native request without `output_format`, and the folder for its outputs."""
 
-    request: Mapping[str, Any]
+    body: Mapping[str, Any]
     title: str
     out: Path
     as_json: bool
-    used: Mapping[str, Any] | None = None
-    """Values of a template's parameters, where one was filled."""
+    params: Mapping[str, Any] | None = None
+    """Values of the template's parameters, where the workflow is a template's."""
 
 
-async def carry_out(order: Order, where: Where) -> int:
-    """The exit code. Results go to standard output, all that is said meanwhile to standard error."""
-    results, notes = screen(), screen(stderr=True)
-    if task := asyncio.current_task():  # as Ctrl-C: an engine of our own must not outlive us
+async def run_job(request: RunRequest, target: RunTarget) -> int:
+    """Run the job, save its outputs, print the summary, and return the exit code. Raises Failure.
+
+    The summary goes to standard output, progress to standard error.
+    """
+    if task := asyncio.current_task():  # as Ctrl-C: a worker that this command started must not outlive it
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     try:
-        await _carry_out(order, where, results, notes)
-    except Failure as failure:
-        if order.as_json:
-            _print_json(results, failure.as_dict())
-        else:
-            failure.show(notes)
-        return FAILED
+        await _run_job(request, target, screen(stderr=True))
     except asyncio.CancelledError:
         return INTERRUPTED
     return OK
 
 
-async def _carry_out(order: Order, where: Where, results: Console, notes: Console) -> None:
+async def _run_job(request: RunRequest, target: RunTarget, notes: Console) -> None:
     async with AsyncExitStack() as stack:
-        with notes.status("starting a worker with its engine" if where.starts_worker else "connecting"):
+        with waiting("starting a worker and its engine" if target.starts_worker else "connecting", notes):
             try:
-                client = await stack.enter_async_context(connect(where))
+                client = await stack.enter_async_context(connect(target))
             except StartupError as error:
                 raise Failure("not_started", str(error)) from error
-        result, timeline = await watch(client, order, notes)
-        try:
-            saved = await save(result["outputs"], order.out, client.download)
-        except OSError as error:
-            raise Failure("not_saved", f"the outputs can't be saved in {order.out}: {error}") from error
-    if order.as_json:
-        _print_json(results, job_summary.as_dict(result, saved, timeline, order.used))
+        result, timeline = await watch(client, request, notes)
+        with waiting("saving the outputs", notes):
+            try:
+                saved = await save(result["outputs"], request.out, client.download)
+            except OSError as error:
+                raise Failure("not_saved", f"the outputs cannot be saved in {request.out}: {error}") from error
+    if request.as_json:
+        print_json(job_summary.as_dict(result, saved, timeline, request.params))
     else:
-        job_summary.show(results, result, saved, timeline, order.used)
+        job_summary.show(screen(), result, saved, timeline, request.params)
 
 
-async def watch(client: RunClient, order: Order, notes: Console) -> tuple[dict[str, Any], Timeline]:
-    """The native result and when what ran. Raises Failure; cancelled, it takes the job out of the engine first."""
+async def watch(client: RunClient, request: RunRequest, notes: Console) -> tuple[dict[str, Any], Timeline]:
+    """Show the job's progress; return its native result and the times of its nodes.
+
+    Raises Failure when the job fails. Cancels the job when this task is cancelled.
+    """
     job: dict[str, Any] | None = None
     result: dict[str, Any] = {}
-    with display(notes, order.title) as shown:
+    with display(notes, request.title) as shown:
         try:
-            async for name, data in client.follow(order.request):
-                shown.hear(name, data)
+            async for name, data in client.follow(request.body):
+                shown.handle(name, data)
                 if name == "accepted":
                     job = data
                 elif name == "result":
@@ -99,17 +100,15 @@ async def _cancel(client: RunClient, job: Mapping[str, Any], notes: Console) -> 
     try:
         answer = await client.cancel(job)
     except Failure as failure:
-        notes.print(f"the job could not be cancelled: {failure.message}")
+        notes.print(f"The job could not be cancelled: {failure.message}")
     else:
         notes.print(cancellation(answer))
 
 
 def cancellation(answer: Mapping[str, Any]) -> str:
-    """What a worker's answer to a request to cancel means."""
+    """Return the sentence for a worker's response to a request to cancel."""
     if answer.get("stopping"):
-        return "cancelled: a node of the job ignores its interrupt and still runs"
-    return "cancelled: the engine has let go of the job" if answer.get("cancelled") else "the job had just ended"
-
-
-def _print_json(console: Console, body: Mapping[str, Any]) -> None:
-    console.out(orjson.dumps(body, option=orjson.OPT_INDENT_2).decode(), highlight=False)
+        return "The job is cancelled, but one of its nodes ignores the interrupt and still runs."
+    if answer.get("cancelled"):
+        return "The job is cancelled and no longer runs."
+    return "The job had ended before it could be cancelled."

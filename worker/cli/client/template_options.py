@@ -1,4 +1,4 @@
-"""A template's parameters as options of a command, and what was given for them as values."""
+"""A template's parameters as options of `comfy-worker run`, and the values of those options."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from worker.workflow.templates.template import Parameter, ParameterKind, Templat
 from worker.workflow.templates.value import SOURCE, number_range
 
 PANEL = "Parameters"
-LONGEST = 40
-"""Characters of a default that are shown."""
+MAX_DEFAULT = 40
+"""Characters of a default value that the help shows."""
 
 PREFIX = "param_"
-"""Before the name of a parameter that is called like one of the command's own."""
+"""The prefix of an option whose parameter has the name of one of the command's own options."""
 
 TYPES: dict[ParameterKind, Any] = {
     ParameterKind.INTEGER: int,
@@ -28,37 +28,68 @@ TYPES: dict[ParameterKind, Any] = {
     ParameterKind.BOOLEAN: bool,
     ParameterKind.LIST: list[str],
 }
+EXAMPLE_FILES = {
+    ParameterKind.IMAGE: "photo.png",
+    ParameterKind.VIDEO: "clip.mp4",
+    ParameterKind.AUDIO: "speech.wav",
+}
 Command = Callable[..., None]
-Call = Callable[[dict[str, Any], dict[str, Any]], None]
+RunFunction = Callable[[dict[str, Any], dict[str, Any]], None]
 
 
-def with_options(command: Command, template: Template, call: Call) -> Command:
-    """A command with the parameters of `command` and of a template: it gives `call` the template's, then the others.
+def with_options(command: Command, template: Template, run: RunFunction) -> Command:
+    """Return a command with the options of `command` and of a template.
 
-    Typer reads its signature and its docstring; it is never told what was not given.
+    It calls `run` with the template's values that the command line has, and with the values of all other options. Typer
+    reads the signature and the docstring of the returned function.
     """
     own = list(inspect.signature(command, eval_str=True).parameters.values())
-    names = _names(template, {one.name for one in own} | {"set", "input", "json", "help"})
+    names = _option_names(template, {parameter.name for parameter in own} | {"set", "input", "json", "help"})
     added = [_option(parameter, names[parameter.name]) for parameter in template.parameters]
 
-    def called(**given: Any) -> None:  # noqa: ANN401 - as Typer gives them
-        params = {name: given.pop(option) for name, option in names.items()}
-        call({name: value for name, value in params.items() if value not in (None, [])}, given)
+    def run_template(**values: Any) -> None:  # noqa: ANN401 - Typer's values
+        params = {name: values.pop(option) for name, option in names.items()}
+        run({name: value for name, value in params.items() if value not in (None, [])}, values)
 
-    called.__signature__ = inspect.Signature([*own, *added])  # type: ignore[attr-defined]
-    called.__annotations__ = {one.name: one.annotation for one in (*own, *added)}
-    called.__doc__ = f"{template.title}.\n\n{template.about}"
-    return called
+    run_template.__signature__ = inspect.Signature([*own, *added])  # type: ignore[attr-defined]
+    run_template.__annotations__ = {parameter.name: parameter.annotation for parameter in (*own, *added)}
+    run_template.__doc__ = f"{template.title}.\n\n{template.about}"
+    run_template.examples = (example(template, names),)  # type: ignore[attr-defined]
+    return run_template
 
 
-def _names(template: Template, taken: set[str]) -> dict[str, str]:
-    return {name: f"{PREFIX}{name}" if name in taken else name for name in template.by_name}
+def example(template: Template, names: Mapping[str, str]) -> str:
+    """Return a command line that runs the template, with its required parameters and its prompt.
+
+    `names` are the names of the options by the parameters' names.
+    """
+    shown = [parameter for parameter in template.parameters if parameter.required or parameter.name == "prompt"]
+    values = [(parameter, f"--{names[parameter.name].replace('_', '-')}") for parameter in shown]
+    options = [
+        flag if parameter.type is ParameterKind.BOOLEAN else f"{flag} {_example_value(parameter)}"
+        for parameter, flag in values
+    ]
+    return " ".join(("comfy-worker run", template.name, *options))
+
+
+def _example_value(parameter: Parameter) -> str:
+    if parameter.type in EXAMPLE_FILES:
+        return EXAMPLE_FILES[parameter.type]
+    if parameter.type is ParameterKind.LIST:
+        return "NAME"
+    if parameter.type is ParameterKind.CHOICE:
+        return str(parameter.choices[0])
+    return str(parameter.minimum or 1) if parameter.type.is_number else "'a harbour'"
+
+
+def _option_names(template: Template, reserved: set[str]) -> dict[str, str]:
+    return {name: f"{PREFIX}{name}" if name in reserved else name for name in template.by_name}
 
 
 def _option(parameter: Parameter, name: str) -> inspect.Parameter:
     # Typer prints help as markup, and no default but the signature's, which is None here.
-    help_text = escape(f"{parameter.description} {_shown(parameter)}".rstrip())
-    option = typer.Option(_flag(parameter, name), help=help_text, rich_help_panel=PANEL, **_written(parameter))
+    help_text = escape(f"{parameter.description} {_default_text(parameter)}".rstrip())
+    option = typer.Option(_flag(parameter, name), help=help_text, rich_help_panel=PANEL, **_value_format(parameter))
     annotation = Annotated[_type(parameter) | None, option]  # type: ignore[valid-type]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
@@ -74,8 +105,8 @@ def _type(parameter: Parameter) -> Any:  # noqa: ANN401 - a type, for Typer
     return TYPES.get(parameter.type, str)
 
 
-def _written(parameter: Parameter) -> dict[str, Any]:
-    """How Typer shows the value, and the range that it holds."""
+def _value_format(parameter: Parameter) -> dict[str, Any]:
+    """Return the arguments of `typer.Option` for the range of a value, or for its name in the help."""
     if parameter.type in {ParameterKind.INTEGER, ParameterKind.NUMBER}:
         number = TYPES[parameter.type]
         low, high = number_range(parameter)
@@ -86,18 +117,21 @@ def _written(parameter: Parameter) -> dict[str, Any]:
     return {"metavar": "FILE|URL"} if parameter.type.is_file else {}
 
 
-def _shown(parameter: Parameter) -> str:
+def _default_text(parameter: Parameter) -> str:
     if parameter.required:
         return "[required]"
     if parameter.type is ParameterKind.SEED or parameter.default is None or parameter.default in ([], ""):
         return ""
     text = str(parameter.default).lower() if parameter.type is ParameterKind.BOOLEAN else str(parameter.default)
-    return f"[default: {text if len(text) <= LONGEST else f'{text[: LONGEST - 3]}...'}]"
+    return f"[default: {text if len(text) <= MAX_DEFAULT else f'{text[: MAX_DEFAULT - 3]}...'}]"
 
 
-def read_values(template: Template, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Values as `fill` takes them: files read, items of lists taken apart. Raises typer.BadParameter."""
-    return {name: _value(template.by_name[name], value) for name, value in given.items()}
+def read_values(template: Template, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values for `fill`: the content of files, and the fields of the items of lists.
+
+    Raises typer.BadParameter.
+    """
+    return {name: _value(template.by_name[name], value) for name, value in options.items()}
 
 
 def _value(parameter: Parameter, value: Any) -> Any:  # noqa: ANN401 - JSON
@@ -116,11 +150,11 @@ def _file(parameter: Parameter, value: str) -> str:
 
 
 def _item(parameter: Parameter, text: str) -> dict[str, Any]:
-    """`NAME[:STRENGTH]`: the fields in their order."""
+    """Return the fields of an item that is written as `NAME[:STRENGTH]`."""
     parts = text.split(":")
     fields = parameter.fields
     if len(parts) > len(fields):
-        raise typer.BadParameter(f"--{parameter.name} {text}: write {':'.join(field.name for field in fields)}")
+        raise typer.BadParameter(f"--{parameter.name} {text}: write it as {':'.join(field.name for field in fields)}")
     return {field.name: _typed(parameter, field, part) for field, part in zip(fields, parts, strict=False)}
 
 
@@ -134,10 +168,10 @@ def _typed(parameter: Parameter, field: Parameter, text: str) -> str | float:
 
 
 def named_template(arguments: Sequence[str], names: Collection[str]) -> str | None:
-    """The first argument that is one of these names, and no option's value."""
-    before = ""
+    """Return the first argument that is one of these names and not the value of an option."""
+    previous = ""
     for argument in arguments:
-        if argument in names and not (before.startswith("--") and "=" not in before and before != "--json"):
+        if argument in names and not (previous.startswith("--") and "=" not in previous and previous != "--json"):
             return argument
-        before = argument
+        previous = argument
     return None

@@ -1,4 +1,4 @@
-"""A gateway seen from its client: one job followed event by event, its files fetched, or cancelled."""
+"""The HTTP client of a worker: it follows a job, downloads its outputs and cancels it."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from worker.sse import EventParser
 
 CHUNK = 256 * 1024
 JSON = {"Content-Type": "application/json"}
-PATIENCE = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
-"""A stream says something every 15 s, if only that it lives."""
+CLIENT_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
+"""A stream of events sends a comment every 15 s, so that 60 s of silence mean a lost connection."""
 RECONNECTS, RECONNECT = 5, Backoff(0.2, 2.0)
-"""Together shorter than the grace in which a job outlives its last listener."""
+"""All retries together are shorter than the time for which a job goes on after its client has disconnected."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event of a job, as `worker.api.sse` describes them: `data` has the shape that belongs to `name`."""
+    """One event of a job, as `worker.api.sse` describes it. The shape of `data` depends on `name`."""
 
     number: int
     name: str
@@ -35,18 +35,18 @@ class Event:
 
 
 class WorkerClient:
-    """Raises Failure for whatever the gateway answers with an error, and where it can't be reached."""
+    """A worker at a URL. Every method raises Failure for an error response, and when the worker cannot be reached."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str, token: str | None = None) -> None:
         self._session = session
-        self._asking = JSON | ({"Authorization": f"Bearer {token}"} if token else {})
+        self._headers = JSON | ({"Authorization": f"Bearer {token}"} if token else {})
         self.url = _with_scheme(url)
 
     async def follow(self, request: Mapping[str, Any]) -> AsyncIterator[tuple[str, dict[str, Any]]]:
-        """Name and data of every event of a new job, from `accepted` to `result`.
+        """Start a job and yield the name and the data of each of its events, from `accepted` to `result`.
 
-        `request` is a native body without `output_format`: outputs come by URL, or inline from a worker that no URL
-        reaches. A connection that breaks is taken up again.
+        `request` is a native body without `output_format`. Outputs come by URL, or inline from a worker whose URLs
+        cannot be opened. A lost connection is opened again, and no event is lost.
         """
         try:
             async for event in self._follow({**request, "output_format": "url"}):
@@ -59,18 +59,18 @@ class WorkerClient:
 
     async def _follow(self, body: Mapping[str, Any]) -> AsyncIterator[Event]:
         accepted: Event | None = None
-        last = tries = 0
+        last_number = tries = 0
         while tries < RECONNECTS:
             if accepted is None:
-                events = self._events("POST", "/generate/stream", self._asking, orjson.dumps(body))
+                events = self._events("POST", "/generate/stream", self._headers, orjson.dumps(body))
             else:
                 await asyncio.sleep(RECONNECT.pause(tries) if tries else 0)
-                headers = {**_bearer(accepted.data), "Last-Event-ID": str(last)}
+                headers = {**_bearer(accepted.data), "Last-Event-ID": str(last_number)}
                 events = self._events("GET", f"/jobs/{accepted.data['id']}/events", headers)
             tries += 1
             try:
                 async for event in events:
-                    last, tries = event.number, 0
+                    last_number, tries = event.number, 0
                     accepted = accepted or event
                     yield event
                     if event.name == "result":
@@ -78,55 +78,54 @@ class WorkerClient:
             except (aiohttp.ClientError, TimeoutError) as error:
                 if accepted is None:
                     raise Failure.unreachable(self.url, error) from error
-        raise Failure.unreachable(self.url, "the connection broke, and could not be taken up again")
+        raise Failure.unreachable(self.url, "the connection was lost and could not be opened again")
 
     async def cancel(self, job: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the worker's answer. `job` is the data of `accepted`."""
-        async with self._asked("DELETE", f"{self.url}/jobs/{job['id']}", _bearer(job)) as answer:
-            cancellation: Mapping[str, Any] = await answer.json()
+        """Cancel a job and return the worker's response. `job` is the data of its `accepted` event."""
+        async with self._response("DELETE", f"{self.url}/jobs/{job['id']}", _bearer(job)) as response:
+            cancellation: Mapping[str, Any] = await response.json()
             return cancellation
 
     async def download(self, url: str, target: Path) -> None:
-        """Stream a file to `target`, never whole in memory."""
-        async with self._asked("GET", url) as answer:
+        """Download a file to `target` in pieces, so that it is never in memory as a whole."""
+        async with self._response("GET", url) as response:
             with target.open("wb") as sink:
-                async for chunk in answer.content.iter_chunked(CHUNK):
+                async for chunk in response.content.iter_chunked(CHUNK):
                     sink.write(chunk)
 
     async def _events(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None
     ) -> AsyncIterator[Event]:
         parser = EventParser()
-        async with self._session.request(method, self.url + path, headers=headers, data=body) as answer:
-            await _check(answer)
-            async for chunk in answer.content.iter_any():
+        async with self._session.request(method, self.url + path, headers=headers, data=body) as response:
+            await _check(response)
+            async for chunk in response.content.iter_any():
                 for event in parser.feed(chunk):
                     yield Event(int(event.id), event.name, orjson.loads(event.data))
 
     @asynccontextmanager
-    async def _asked(
+    async def _response(
         self, method: str, url: str, headers: Mapping[str, str] | None = None
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         try:
-            async with self._session.request(method, url, headers=headers) as answer:
-                await _check(answer)
-                yield answer
+            async with self._session.request(method, url, headers=headers) as response:
+                await _check(response)
+                yield response
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Failure.unreachable(self.url, error) from error
 
 
-async def validated(url: str, token: str | None, workflow: object, *, strict: bool) -> Mapping[str, Any]:
-    """Return what a worker answers at `POST /validate`. Raises Failure."""
-    place = f"{_with_scheme(url)}/validate"
+async def request_validation(url: str, token: str | None, workflow: object, *, strict: bool) -> Mapping[str, Any]:
+    """Return the body of a worker's response to `POST /validate`. Raises Failure."""
     headers = JSON | ({"Authorization": f"Bearer {token}"} if token else {})
     body = orjson.dumps({"workflow": workflow, **({"strict": True} if strict else {})})
     try:
         async with (
-            aiohttp.ClientSession(timeout=PATIENCE) as session,
-            session.post(place, data=body, headers=headers) as answer,
+            aiohttp.ClientSession(timeout=CLIENT_TIMEOUT) as session,
+            session.post(f"{_with_scheme(url)}/validate", data=body, headers=headers) as response,
         ):
-            await _check(answer)
-            report = orjson.loads(await answer.read())
+            await _check(response)
+            report = orjson.loads(await response.read())
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
         raise Failure.unreachable(url, error) from error
     if not isinstance(report, dict) or not {"valid", "problems", "models", "workload"} <= report.keys():
@@ -135,7 +134,7 @@ async def validated(url: str, token: str | None, workflow: object, *, strict: bo
 
 
 def _with_scheme(url: str) -> str:
-    """Take a URL without a scheme for HTTP, as curl does."""
+    """Return the URL with a scheme. Without one it is HTTP, as for curl."""
     return (url if "://" in url else f"http://{url}").rstrip("/")
 
 
@@ -143,12 +142,12 @@ def _bearer(job: Mapping[str, Any]) -> dict[str, str]:
     return {"Authorization": f"Bearer {job['token']}"}
 
 
-async def _check(answer: aiohttp.ClientResponse) -> None:
-    if answer.ok:
+async def _check(response: aiohttp.ClientResponse) -> None:
+    """Raise Failure for an error response."""
+    if response.ok:
         return
     try:
-        raise Failure.read(orjson.loads(await answer.read()))
+        raise Failure.read(orjson.loads(await response.read()))
     except orjson.JSONDecodeError:
-        raise Failure(
-            "bad_answer", f"{answer.url.origin()} answers HTTP {answer.status}, and not as a worker"
-        ) from None
+        message = f"{response.url.origin()} returned HTTP {response.status} without a worker's error: it is no worker"
+        raise Failure("bad_answer", message) from None

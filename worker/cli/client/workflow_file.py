@@ -1,4 +1,4 @@
-"""A workflow file, in any of its forms, as the body of a request: with `--set` applied, and the files of `--input`."""
+"""Workflow files of every format, and the requests that `--set` and `--input` make of them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from worker.cli.usage import UsageFailure
 from worker.engine.catalogs import read_catalog
 from worker.errors import CannotConvert, ParamsError, PromptError, StartupError
 from worker.settings import Settings
@@ -25,30 +26,34 @@ from worker.workflow.repairs.seeds import draw_seeds
 if TYPE_CHECKING:
     from worker.workflow.templates.template import Template
 
-MOST_READ = 512 * 1024 * 1024
+MAX_BYTES = 512 * 1024 * 1024
+"""Bytes that are read of a file. A larger one is a video, whose metadata is at the beginning."""
 
 
 def read_request(
     path: Path, assignments: Sequence[str] = (), inputs: Sequence[str] = (), *, keep_seeds: bool = False
 ) -> dict[str, Any]:
-    """The native body, without an `output_format`. Raises typer.BadParameter for whatever the caller has to mend.
+    """Return the body of a native request, without `output_format`. Raises typer.BadParameter for a wrong argument.
 
     `assignments` are `NODE.INPUT=VALUE` with a node's id or title, `inputs` are `NAME=FILE` or `NAME=FOLDER`.
     """
-    request = request_of(read_workflow(path), assignments, inputs, keep_seeds=keep_seeds)
-    return {**request, "inputs": {**_files_of(path), **request["inputs"]}}
+    data = read_bytes(path)  # once: the file may be a pipe
+    request = request_of(_workflow_in(data, path), assignments, inputs, keep_seeds=keep_seeds)
+    # A request that was saved as a file, as RunPod's test_input.json, has input files of its own.
+    return {**request, "inputs": {**request_files(read_workflow_file(data)), **request["inputs"]}}
 
 
-def template_request(template: Template, given: Mapping[str, Any]) -> tuple[Prompt, Mapping[str, Json]]:
-    """The prompt that a template's options make, and the values that were used. Raises typer.BadParameter."""
+def template_request(template: Template, params: Mapping[str, Any]) -> tuple[Prompt, Mapping[str, Json]]:
+    """Return the prompt of a template with these parameters, and all values in it. Raises typer.BadParameter."""
     from worker.cli.client.template_options import read_values
     from worker.workflow.templates.fill import fill
 
     try:
-        filled = fill(template, read_values(template, given), secrets.randbelow)
+        filled = fill(template, read_values(template, params), secrets.randbelow)
     except ParamsError as error:
-        told = " ".join(f"--{problem.path} {problem.message}. {problem.cure}" for problem in error.problems)
-        raise typer.BadParameter(told) from error
+        message = " ".join(f"--{problem.path} {problem.message}. {problem.cure}" for problem in error.problems)
+        step = f"Run `comfy-worker run {template.name} --help` to see the template's parameters."
+        raise UsageFailure(message, step) from error
     return filled.prompt, filled.values
 
 
@@ -59,29 +64,30 @@ def request_of(
     *,
     keep_seeds: bool = False,
 ) -> dict[str, Any]:
-    """The native body of a workflow that is here. Raises typer.BadParameter."""
+    """Return the body of a native request for this workflow. Raises typer.BadParameter."""
     if assignments:
         workflow = _assign(workflow, assignments, keep_seeds=keep_seeds)
-    return {"workflow": workflow, "inputs": dict(file for text in inputs for file in _files(text))}
+    return {"workflow": workflow, "inputs": dict(file for text in inputs for file in _input_files(text))}
 
 
 def read_bytes(path: Path) -> bytes:
-    """The file, of a very large one the beginning, where its metadata is. Raises typer.BadParameter."""
+    """Return the content of a file, at most MAX_BYTES. Raises typer.BadParameter when it cannot be read."""
     try:
         with path.open("rb") as file:
-            return file.read(MOST_READ)
+            return file.read(MAX_BYTES)
     except OSError as error:
         raise typer.BadParameter(f"{path}: {(error.strerror or str(error)).lower()}") from error
 
 
 def catalog_of(paths: Sequence[Path]) -> Catalog:
-    """What these answers of `GET /object_info` say together; without any that of WORKER_CATALOG, else the bundled one.
+    """Return the node classes of these files, which are responses of `GET /object_info`.
 
-    Raises typer.BadParameter, StartupError.
+    Without a file the classes are those of WORKER_CATALOG, or else the bundled ones. Raises typer.BadParameter when a
+    file is not a catalog, and StartupError when WORKER_CATALOG's is not.
     """
     if not paths:
-        kept = Settings.from_env().engine.catalog
-        return read_catalog(kept) if kept else bundled_catalog()
+        configured = Settings.from_env().engine.catalog
+        return read_catalog(configured) if configured else bundled_catalog()
     merged: dict[str, Any] = {}
     for path in paths:
         try:
@@ -92,13 +98,16 @@ def catalog_of(paths: Sequence[Path]) -> Catalog:
 
 
 def prompt_in(workflow: object) -> Prompt:
-    """The prompt of a workflow in either format, by the bundled catalog. Raises PromptError, CannotConvert."""
-    found = unwrap(workflow)
-    return convert(found, bundled_catalog()).prompt if is_ui(found) else parse_prompt(found)
+    """Return the prompt of a workflow in either format, with the node classes of the bundled catalog.
+
+    Raises PromptError when it is not a workflow, and CannotConvert when the editor's format cannot be converted.
+    """
+    unwrapped = unwrap(workflow)
+    return convert(unwrapped, bundled_catalog()).prompt if is_ui(unwrapped) else parse_prompt(unwrapped)
 
 
 def read_prompt(path: Path) -> Prompt:
-    """The prompt in a file of any form. Raises typer.BadParameter."""
+    """Return the prompt in a file of any format. Raises typer.BadParameter."""
     try:
         return prompt_in(read_workflow(path))
     except CannotConvert as error:
@@ -108,31 +117,34 @@ def read_prompt(path: Path) -> Prompt:
 
 
 def read_workflow(path: Path) -> Any:  # noqa: ANN401 - JSON
-    """What a file has of a workflow, in either format. Raises typer.BadParameter."""
+    """Return the workflow in a file, in the API format or the editor's. Raises typer.BadParameter."""
+    return _workflow_in(read_bytes(path), path)
+
+
+def _workflow_in(data: bytes, path: Path) -> Any:  # noqa: ANN401 - JSON
     try:
-        return extract_workflow(read_bytes(path))
+        return extract_workflow(data)
     except CannotConvert as error:
         raise typer.BadParameter(f"{path}: {error.message}") from error
 
 
-def _files_of(path: Path) -> dict[str, Any]:
-    """Return the files in a request that was saved as a file, as RunPod's `test_input.json`."""
-    return request_files(read_workflow_file(read_bytes(path)))
-
-
 def _assign(workflow: object, assignments: Sequence[str], *, keep_seeds: bool) -> dict[str, Any]:
-    """The prompt with its assignments. Its worker never sees the editor's file, so that seeds are drawn here."""
+    """Return the prompt with its assignments, and with new seeds unless they are kept.
+
+    The worker gets this prompt instead of the editor's file, so that it cannot draw the seeds itself.
+    """
     try:
-        found = unwrap(workflow)
-        conversion = convert(found, bundled_catalog()) if is_ui(found) else Conversion(parse_prompt(found))
+        unwrapped = unwrap(workflow)
+        conversion = convert(unwrapped, bundled_catalog()) if is_ui(unwrapped) else Conversion(parse_prompt(unwrapped))
         prompt, seeds = draw_seeds(conversion.prompt, () if keep_seeds else conversion.seeds, secrets.SystemRandom())
         for text in assignments:
             target, equals, value = text.partition("=")
             if not equals:
-                raise typer.BadParameter(f"--set {text}: write NODE.INPUT=VALUE")
+                raise typer.BadParameter(f"--set {text}: write it as NODE.INPUT=VALUE")
             prompt = set_input(prompt, target, value)
     except CannotConvert as error:
-        raise typer.BadParameter(f"--set: {error.message}; `comfy-worker convert` takes a --catalog") from error
+        step = "Convert the file with `comfy-worker convert FILE --catalog object_info.json`, and run the result."
+        raise UsageFailure(f"--set: {error.message}", step) from error
     except PromptError as error:
         hint = f" {error.suggestion}" if error.suggestion else ""
         raise typer.BadParameter(f"--set: {error.message}{hint}") from error
@@ -142,11 +154,11 @@ def _assign(workflow: object, assignments: Sequence[str], *, keep_seeds: bool) -
     return dict(prompt)
 
 
-def _files(text: str) -> Iterator[tuple[str, str]]:
-    """Yield the file of an `--input`, or every file of a folder, below its name."""
+def _input_files(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the name and the base64 content of an `--input`'s file, or of every file in its folder."""
     name, equals, path = text.partition("=")
     if not equals or not name:
-        raise typer.BadParameter(f"--input {text}: write NAME=FILE, with the name that the workflow uses")
+        raise typer.BadParameter(f"--input {text}: write it as NAME=FILE, with the name that the workflow uses")
     root = Path(path)
     try:
         if not root.is_dir():

@@ -1,4 +1,4 @@
-"""`comfy-worker demo`: what `make run` calls."""
+"""`comfy-worker demo`: workers behind a local copy of Vast's router, and real workflows. `make run` calls it."""
 
 from __future__ import annotations
 
@@ -12,50 +12,67 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from rich.console import Console
+from worker.cli.options import Json
 
+if TYPE_CHECKING:
     from worker.cli.demo.demo_report import Steps
-    from worker.cli.demo.rehearsal import DemoCast, Played
-    from worker.cli.demo.scene import DemoRequest
+    from worker.cli.demo.demo_workflows import DemoRequest
+    from worker.cli.demo.local_run import DemoResult, DemoSetup
+    from worker.simulators.vast_router import WorkerSummary
     from worker.simulators.vast_router.local_fleet import LocalFleet
 
+INTERRUPTED = 130
 
-FAILED, INTERRUPTED = 1, 130
+EXAMPLES = (
+    "comfy-worker demo",
+    "comfy-worker demo --workers 1 --gpus 4 --kill-one",
+    "comfy-worker demo --comfyui http://127.0.0.1:8188 --workflows my-workflows --json",
+)
 
 
-def command(
+def command(  # noqa: PLR0913 - one parameter an option
     *,
-    comfyui: Annotated[str | None, typer.Option(metavar="URL", help="a ComfyUI that all workers share")] = None,
-    out: Annotated[Path, typer.Option(help="folder for the pictures")] = Path("out"),
-    workers: Annotated[int, typer.Option(min=1, max=16, help="how many")] = 2,
-    gpus: Annotated[int, typer.Option(min=1, max=16, help="engines of each worker, as on so many GPUs")] = 1,
+    comfyui: Annotated[
+        str | None, typer.Option(metavar="URL", help="A running ComfyUI that all workers share.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the outputs.")] = Path("out"),
+    workers: Annotated[int, typer.Option(min=1, max=16, help="Number of workers.")] = 2,
+    gpus: Annotated[int, typer.Option(min=1, max=16, help="Number of engines of each worker.")] = 1,
     kill_one: Annotated[
-        bool, typer.Option("--kill-one", help="kill an engine in the middle; with several engines no job is lost")
+        bool, typer.Option("--kill-one", help="Kill an engine while it runs a job. With several, no job is lost.")
     ] = False,
     workflows: Annotated[
-        Path | None, typer.Option(help="folder of the workflows that are sent; without it two of ours")
+        Path | None, typer.Option(help="Folder of the workflows to send, instead of two shipped ones.")
     ] = None,
+    as_json: Json = False,
 ) -> None:
-    """Play Vast on this machine and send it real workflows.
+    """Run workflows through a local copy of Vast's router.
 
-    Prints the pictures, the time of each stage, and what the autoscaler was told.
+    Vast's own client sends them to workers on this machine. Prints the saved outputs, the time of each stage, and the
+    workers' reports to the autoscaler. Needs no GPU and no account.
     """
     if comfyui and (gpus > 1 or kill_one):
-        raise typer.BadParameter("engines that this command starts are needed: leave out --comfyui")
+        raise typer.BadParameter("--gpus and --kill-one need engines that the demo starts: leave out --comfyui")
     folder = Path(tempfile.mkdtemp(prefix="comfy-worker-demo-"))
     options = DemoOptions(comfyui, workers, workflows, gpus, kill_one)
-    code = asyncio.run(_demo(options, DemoFolders(folder, out)))
-    if code == FAILED and any(folder.iterdir()):
-        typer.echo(f"\n  what the workers wrote is in {folder}")
-    else:
+    try:
+        asyncio.run(_demo(options, DemoFolders(folder, out), as_json=as_json))
+    except asyncio.CancelledError:
+        typer.echo("The demo has stopped.", err=True)
         rmtree(folder)
-    raise typer.Exit(code)
+        raise typer.Exit(INTERRUPTED) from None
+    except BaseException:
+        if any(folder.iterdir()):
+            typer.echo(f"The workers' logs are in {folder}", err=True)
+        else:
+            folder.rmdir()
+        raise
+    rmtree(folder)
 
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """What the command line says of the workers and their workflows."""
+    """The options for the workers and their workflows."""
 
     comfyui: str | None
     workers: int
@@ -66,81 +83,83 @@ class DemoOptions:
 
 @dataclass(frozen=True, slots=True)
 class DemoFolders:
-    """`state` is for the workers, `out` for the pictures."""
+    """`state` is for the workers, `out` for the outputs."""
 
     state: Path
     out: Path
 
 
-async def _demo(options: DemoOptions, folders: DemoFolders) -> int:
-    """The exit code."""
-    from worker.cli.output.failure import Failure
+async def _demo(options: DemoOptions, folders: DemoFolders, *, as_json: bool) -> None:
+    """Run the demo and print its result. Raises Failure."""
+    from worker.cli.demo import demo_report
+    from worker.cli.output.json_output import print_json
     from worker.cli.output.screen import screen
 
     if task := asyncio.current_task():
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    steps = demo_report.Steps(screen(stderr=True))
+    setup = await _setup(options)
+    results, rows = await _run(steps, setup, folders)
+    if as_json:
+        print_json(demo_report.as_dict(results, rows, steps.total))
+        return
     console = screen()
-    try:
-        await _perform(console, await _cast(options), folders)
-    except Failure as failure:
-        failure.show(console)
-        return FAILED
-    except asyncio.CancelledError:
-        console.print("stopped")
-        return INTERRUPTED
-    return 0
+    for table in (demo_report.output_files(results), demo_report.times(results), demo_report.reports(rows)):
+        console.print()
+        console.print(table)
+    console.print(f"\ndone in {steps.total:.1f} s")
 
 
-async def _cast(options: DemoOptions) -> DemoCast:
-    from worker.cli.demo import scene
-    from worker.cli.demo.rehearsal import DemoCast
+async def _setup(options: DemoOptions) -> DemoSetup:
+    from worker.cli.demo import demo_workflows
+    from worker.cli.demo.local_run import DemoSetup
 
-    engine = await scene.look(options.comfyui) if options.comfyui else scene.EMBEDDED
-    prompts = {name: scene.fit(prompt, engine) for name, prompt in scene.read_workflows(options.workflows).items()}
-    return DemoCast(options.workers, engine, prompts, options.comfyui, options.gpus, options.kill_one)
+    engine = await demo_workflows.inspect_engine(options.comfyui) if options.comfyui else demo_workflows.EMBEDDED
+    workflows = demo_workflows.read_workflows(options.workflows)
+    prompts = {name: demo_workflows.fit_to_engine(prompt, engine) for name, prompt in workflows.items()}
+    return DemoSetup(options.workers, engine, prompts, options.comfyui, options.gpus, options.kill_one)
 
 
-async def _played(
-    steps: Steps, cast: DemoCast, fleet: LocalFleet, requests: list[DemoRequest], folders: DemoFolders
-) -> list[Played]:
-    """Send the requests; with `kill_one`, an engine is killed between them."""
-    from worker.cli.demo import rehearsal
+async def _run(steps: Steps, setup: DemoSetup, folders: DemoFolders) -> tuple[list[DemoResult], list[WorkerSummary]]:
+    """Start the fleet, send the requests, and return the results and the reports of the workers."""
+    from worker.cli.demo import demo_workflows, local_run
+    from worker.cli.output.waiting import waiting
+
+    requests = list(demo_workflows.requests(setup.prompts, setup.gpus))
+    with waiting("starting a local copy of Vast's router, and the workers", steps.console) as shown:
+        async with local_run.start_demo_fleet(setup, folders.state) as fleet:
+            steps.done(f"{setup.description} behind a local copy of Vast's router  ({setup.engine.name})")
+            shown.update("sending workflows through Vast's own client")
+            results = await _send(steps, setup, fleet, requests, folders)
+            steps.done(f"{len(results)} workflows through Vast's own client")
+            shown.update("waiting for the workers' reports")
+            await local_run.wait_for_reports(fleet.vast.record, len(requests))
+            steps.done("every request is reported to the autoscaler")
+            rows = fleet.vast.record.summaries()
+            shown.update("stopping the workers")
+        steps.done("all workers have stopped")
+    return results, rows
+
+
+async def _send(
+    steps: Steps, setup: DemoSetup, fleet: LocalFleet, requests: list[DemoRequest], folders: DemoFolders
+) -> list[DemoResult]:
+    """Send the requests and return their results. With `kill_one`, kill an engine after half of them."""
+    from worker.cli.demo import local_run
     from worker.cli.demo.engine_kill import kill_one
 
-    async def accident() -> None:
+    async def kill_after_half() -> None:
         await halfway.wait()
-        steps.done(f"{await kill_one(folders.state)} was killed while it ran a job, with half of the answers there")
+        engine = await kill_one(folders.state)
+        steps.done(f"{engine} was killed while it ran a job, after half of the responses")
 
     halfway = asyncio.Event()
-    killing = asyncio.create_task(accident()) if cast.kill_one else None
+    killing = asyncio.create_task(kill_after_half()) if setup.kill_one else None
     try:
-        played = await rehearsal.play(fleet, requests, folders.out, halfway)
+        results = await local_run.send_requests(fleet, requests, folders.out, halfway)
         if killing is not None:
             await killing
     finally:
         if killing is not None:
             killing.cancel()
-    return played
-
-
-async def _perform(console: Console, cast: DemoCast, folders: DemoFolders) -> None:
-    from worker.cli.demo import demo_report, rehearsal, scene
-
-    requests = list(scene.requests(cast.prompts, cast.gpus))
-    with console.status("starting Vast's router, played here, and the workers") as status:
-        steps = demo_report.Steps(console)
-        async with rehearsal.raised(cast, folders.state) as fleet:
-            steps.done(f"{cast.counted} behind Vast's router, played here  ({cast.engine.name})")
-            status.update("sending workflows through Vast's own client")
-            played = await _played(steps, cast, fleet, requests, folders)
-            steps.done(f"{len(played)} workflows through Vast's own client")
-            status.update("waiting for the workers' reports")
-            await rehearsal.told(fleet.vast.record, len(requests))
-            steps.done("the autoscaler has heard of each")
-            rows = fleet.vast.record.summaries()
-            status.update("stopping")
-        steps.done("all stopped")
-    for table in (demo_report.pictures(played), demo_report.times(played), demo_report.reports(rows)):
-        console.print()
-        console.print(table)
-    console.print(f"\ndone in {steps.total:.1f} s")
+    return results

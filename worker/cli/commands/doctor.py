@@ -1,9 +1,8 @@
-"""`comfy-worker doctor`: what is here, what is missing, and what would fail."""
+"""`comfy-worker doctor`: checks of the machine, the settings and ComfyUI, before a worker runs."""
 
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,32 +15,48 @@ if TYPE_CHECKING:
     from worker.check_finding import CheckFinding
     from worker.platforms.base import Platform
 
+EXAMPLES = (
+    "comfy-worker doctor",
+    "comfy-worker doctor --comfyui http://127.0.0.1:8188 --json",
+    "comfy-worker doctor --settings",
+)
+STYLES = {"ok": ("✓", "green"), "warn": ("!", "bold yellow"), "fail": ("✗", "bold red")}
+"""Sign and style of a row, by its level."""
+
 
 def command(
     *,
-    comfyui: Annotated[str | None, typer.Option(help="look at this engine instead of WORKER_COMFYUI's")] = None,
-    platform: Annotated[str | None, typer.Option(help="none, vast, vast-local or auto")] = None,
-    settings: Annotated[bool, typer.Option("--settings", help="print every setting, and look at nothing")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    comfyui: Annotated[str | None, typer.Option(help="ComfyUI to check, instead of WORKER_COMFYUI.")] = None,
+    platform: Annotated[str | None, typer.Option(help="none, vast, vast-local or auto.")] = None,
+    settings: Annotated[
+        bool, typer.Option("--settings", help="Print every setting with its default, and check nothing.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON array.")] = False,
 ) -> None:
-    """Say what is here, what is missing, what would fail."""
+    """Check this machine and its settings.
+
+    A row is `ok`, `warn` (works, with a limitation) or `fail` (a worker would not start, or would reject every job).
+    Exit code 1: at least one row is `fail`.
+    """
     if settings:
         _print_settings(as_json)
         return
     from worker.check_finding import Level, fail
+    from worker.cli.output.waiting import waiting
     from worker.platforms.registry import choose_platform
 
     try:
         settings_here = Settings.from_env(comfyui=comfyui, platform=platform)
-        findings = asyncio.run(look(settings_here, choose_platform(settings_here.platform, environment())))
+        with waiting("checking this machine"):
+            findings = asyncio.run(run_checks(settings_here, choose_platform(settings_here.platform, environment())))
     except StartupError as error:
-        findings = [fail("settings", str(error), "`comfy-worker doctor --settings` lists them all")]
+        findings = [fail("settings", str(error), "run `comfy-worker doctor --settings` to list every setting")]
     _print_findings(findings, as_json)
     raise typer.Exit(any(finding.level is Level.FAIL for finding in findings))
 
 
-async def look(settings: Settings, platform: Platform) -> list[CheckFinding]:
-    """Everything, in the order in which it would matter."""
+async def run_checks(settings: Settings, platform: Platform) -> list[CheckFinding]:
+    """Return the findings of all checks. Each stands after those that it depends on."""
     from worker.cli.checks import comfyui, host, machine
     from worker.cli.checks.sandbox import sandbox
 
@@ -64,28 +79,38 @@ async def look(settings: Settings, platform: Platform) -> list[CheckFinding]:
 
 def _print_findings(findings: list[CheckFinding], as_json: bool) -> None:
     if as_json:
-        _print_json([dataclasses.asdict(finding) for finding in findings])
+        from worker.cli.output.json_output import print_json
+
+        print_json([_row(finding) for finding in findings])
         return
     from rich.table import Table
     from rich.text import Text
 
     from worker.cli.output.screen import screen
 
-    styles = {"ok": ("✓", "green"), "warn": ("!", "bold yellow"), "fail": ("✗", "bold red")}
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, style="bold")
+    table.add_column(overflow="fold")
     for finding in findings:
-        sign, style = styles[finding.level]
-        says = Text(finding.message)
+        sign, style = STYLES[finding.level]
+        message = Text(finding.says)
         if finding.cure:
-            says.append(f"\n→ {finding.cure}", style)
-        table.add_row(Text(f"{sign} {finding.level}", style), Text(finding.name, "bold"), says)
+            message.append(f"\n→ {finding.cure}", style)
+        table.add_row(Text(f"{sign} {finding.level}", style), finding.name, message)
     screen().print(table)
+
+
+def _row(finding: CheckFinding) -> dict[str, str]:
+    return {"name": finding.name, "level": finding.level, "says": finding.says, "cure": finding.cure}
 
 
 def _print_settings(as_json: bool) -> None:
     rows = list(_settings())
     if as_json:
-        _print_json([dict(zip(("variable", "default", "meaning"), row, strict=True)) for row in rows])
+        from worker.cli.output.json_output import print_json
+
+        print_json([dict(zip(("variable", "default", "meaning"), row, strict=True)) for row in rows])
         return
     from rich.table import Table
     from rich.text import Text
@@ -101,17 +126,11 @@ def _print_settings(as_json: bool) -> None:
 
 
 def _settings() -> Iterator[tuple[str, str, str]]:
-    """The worker's own, then those of each platform; a variable that several read is listed once."""
+    """Yield variable, default and meaning: the worker's own settings, then those of each platform, each once."""
     from worker.platforms.registry import PLATFORMS
 
-    seen = set()
+    listed: set[str] = set()
     for row in (*Settings.table(), *(row for platform in PLATFORMS for row in platform.variables())):
-        if row[0] not in seen:
+        if row[0] not in listed:
             yield row
-        seen.add(row[0])
-
-
-def _print_json(value: object) -> None:
-    import orjson
-
-    typer.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+        listed.add(row[0])

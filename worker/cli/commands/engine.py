@@ -14,28 +14,35 @@ if TYPE_CHECKING:
 Previews = Literal["none", "auto", "latent2rgb", "taesd"]
 """The choices of ComfyUI's own option."""
 
+EXAMPLES = (
+    "comfy-worker engine --port 8188",
+    "comfy-worker engine --speed 1 --fault 'oom@KSampler;times=2'",
+    "comfy-worker engine --catalog object_info.json --strict",
+)
+
 
 def command(  # noqa: PLR0913 - one parameter an option
     *,
-    port: Annotated[int, typer.Option(help="0 takes a free one")] = 8188,
-    host: str = "127.0.0.1",
-    base: Annotated[Path, typer.Option(help="folder that holds input, output and temp")] = Path(".state/engine"),
-    input_directory: Annotated[Path | None, typer.Option(help="input folder, where it is not below base")] = None,
-    output_directory: Annotated[Path | None, typer.Option(help="output folder, where it is not below base")] = None,
-    models_directory: Annotated[Path | None, typer.Option(help="models folder, where it is not below base")] = None,
-    fault: Annotated[str, typer.Option(help="what goes wrong, to rehearse: oom@KSampler;times=2")] = "",
-    speed: Annotated[float, typer.Option(help="0: no waiting; 1: about the time of a mid-range GPU")] = 0.0,
+    port: Annotated[int, typer.Option(help="Port to listen on. 0 means a free one.")] = 8188,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    base: Annotated[Path, typer.Option(help="Folder with the folders input, output and temp.")] = Path(".state/engine"),
+    input_directory: Annotated[Path | None, typer.Option(help="Input folder, if not in --base.")] = None,
+    output_directory: Annotated[Path | None, typer.Option(help="Output folder, if not in --base.")] = None,
+    models_directory: Annotated[Path | None, typer.Option(help="Models folder, if not in --base.")] = None,
+    fault: Annotated[str, typer.Option(help="Fault to inject, for tests.")] = "",
+    speed: Annotated[float, typer.Option(help="0 does not wait. 1 takes about the time of a mid-range GPU.")] = 0.0,
     catalog: Annotated[
-        Path | None, typer.Option(help="what another ComfyUI answers at GET /object_info, to play that one; .gz too")
+        Path | None,
+        typer.Option(help="Nodes of another ComfyUI: its response to GET /object_info."),
     ] = None,
     preview_method: Annotated[
-        Previews, typer.Option(help="of samplers, where a prompt names no method itself")
+        Previews, typer.Option(help="Preview images of samplers, unless the prompt sets a method.")
     ] = "none",
-    strict: Annotated[bool, typer.Option("--strict", help="refuse models that are not in its models folder")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Reject models that are not in the models folder.")] = False,
 ) -> None:
-    """Speak ComfyUI's protocol without a GPU.
+    """Start the embedded engine: ComfyUI's API without a GPU.
 
-    Image nodes are real; everything else is simulated and marked as such.
+    Nodes that change images do so. Sampling and everything else is simulated, and its outputs are marked as such.
     """
     from worker.errors import InvalidFault, StartupError
     from worker.simulators.comfyui.faults.fault import parse_faults
@@ -47,17 +54,17 @@ def command(  # noqa: PLR0913 - one parameter an option
     except InvalidFault as error:
         raise typer.BadParameter(str(error), param_hint="--fault") from error
     try:
-        classes = None if catalog is None else _classes(catalog)
+        classes = None if catalog is None else _read_classes(catalog)
     except StartupError as error:
         raise typer.BadParameter(str(error), param_hint="--catalog") from error
-    given = {"input": input_directory, "output": output_directory, "models": models_directory}
-    folders = {name: path for name, path in given.items() if path is not None}
+    options = {"input": input_directory, "output": output_directory, "models": models_directory}
+    folders = {name: path for name, path in options.items() if path is not None}
     settings = EngineSettings(base=base, host=host, port=port, speed=speed, faults=faults, strict_files=strict)
     run(replace(settings, folders=folders, catalog=classes, preview_method=preview_method))
 
 
-def _classes(path: Path) -> Catalog:
-    """Read the classes of another ComfyUI. Raises StartupError."""
+def _read_classes(path: Path) -> Catalog:
+    """Return the node classes of another ComfyUI. Raises StartupError when the file is not a catalog."""
     from worker.engine.catalogs import read_catalog
     from worker.workflow.catalog.reduce import reduced
 

@@ -1,4 +1,7 @@
-"""`comfy-worker onstart`: the worker in a container whose entry point is another's, as in Vast's launch mode `ssh`."""
+"""`comfy-worker onstart`: a worker in the background of a container that has another entry point.
+
+Vast's launch mode `ssh` is such a case.
+"""
 
 from __future__ import annotations
 
@@ -16,21 +19,24 @@ from typing import Annotated
 import typer
 
 from worker.cli.hosting import log_writer
+from worker.cli.options import Json
 from worker.errors import StartupError
 from worker.settings import Settings, environment
 from worker.subcommand import worker_command
 
-CONSOLE = Path("/proc/1/fd/1")
+CONTAINER_LOG = Path("/proc/1/fd/1")
 LOG_LIMIT = 16 * 1024 * 1024
 RESTARTS = "5"
 ROOT = 0
+
+EXAMPLES = ("comfy-worker onstart", "comfy-worker onstart --user worker --json")
 
 log = logging.getLogger("worker.onstart")
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
-    """Who the worker runs as."""
+class WorkerUser:
+    """The user of the worker's process."""
 
     name: str
     uid: int
@@ -38,47 +44,59 @@ class Person:
 
 
 def command(
-    user: Annotated[str, typer.Option(help="whom the worker runs as, where this is root")] = "worker",
+    user: Annotated[str, typer.Option(help="User of the worker's process, if this command runs as root.")] = "worker",
+    *,
+    as_json: Json = False,
 ) -> None:
-    """Start the worker in the background, once; for Vast's ssh mode.
+    """Start the worker in the background, for Vast's ssh mode.
 
-    What root has to do is done here: state folder, links for the certificate, environment. The worker then is the
-    user's, is started again when it dies, and writes to worker.log in the state folder and to the container's log.
+    Prepares what needs root: the state folder, the links to the certificate, and the environment. The worker is
+    restarted when it dies. It logs to worker.log in the state folder and to the container's log. A second call starts
+    no second worker.
     """
     from worker.cli.commands.serve import failure_reported
-    from worker.cli.hosting.container_environment import gathered, read_first, read_saved
+    from worker.cli.hosting.container_environment import merged_environment, read_process_one, read_saved
     from worker.platforms.registry import PLATFORMS, choose_platform
 
     logging.basicConfig(level=logging.INFO, format="%(name)s %(message)s")
     owned = tuple(beginning for platform in PLATFORMS for beginning in platform.owned_variables)
-    env = gathered(environment(), read_first(), read_saved(), owned)
+    env = merged_environment(environment(), read_process_one(), read_saved(), owned)
     with failure_reported(None, env):
-        person = _person(user) if os.geteuid() == ROOT else None
+        worker_user = _worker_user(user) if os.geteuid() == ROOT else None
         settings = Settings.from_env(env)
         state = settings.state.absolute()
-        lock = _prepared(state, person, choose_platform(settings.platform, env).links(state))
-        if lock is None:
-            typer.echo(f"the worker runs already; see tail -f {state / 'worker.log'}")
-            return
-        process = _start({**env, "WORKER_STATE": str(state)}, state, person, lock)
-        typer.echo(f"the worker is process {process}; see tail -f {state / 'worker.log'}")
+        lock = _prepare_state(state, worker_user, choose_platform(settings.platform, env).links(state))
+        pid = None if lock is None else _start({**env, "WORKER_STATE": str(state)}, state, worker_user, lock)
+    _print_started(pid, state / "worker.log", as_json=as_json)
 
 
-def _person(name: str) -> Person:
-    """Raises StartupError."""
+def _print_started(pid: int | None, log_file: Path, *, as_json: bool) -> None:
+    """Print the process id of the new worker; None stands for a worker that runs already."""
+    if as_json:
+        from worker.cli.output.json_output import print_json
+
+        print_json({"started": pid is not None, "pid": pid, "log": str(log_file)})
+        return
+    status = "the worker runs already" if pid is None else f"the worker is process {pid}"
+    typer.echo(f"{status}; follow its log with `tail -f {log_file}`")
+
+
+def _worker_user(name: str) -> WorkerUser:
+    """Return the user with this name or number. Raises StartupError when there is none."""
     try:
-        found = pwd.getpwnam(name) if not name.isdigit() else pwd.getpwuid(int(name))
-        return Person(found.pw_name, found.pw_uid, found.pw_gid)
+        entry = pwd.getpwnam(name) if not name.isdigit() else pwd.getpwuid(int(name))
+        return WorkerUser(entry.pw_name, entry.pw_uid, entry.pw_gid)
     except KeyError:
         if name.isdigit():
-            return Person(name, int(name), int(name))
-        raise StartupError(f"there is no user {name!r} for the worker to run as; --user names another") from None
+            return WorkerUser(name, int(name), int(name))
+        raise StartupError(f"there is no user {name!r} to run the worker; name another one with --user") from None
 
 
-def _prepared(state: Path, person: Person | None, links: Mapping[Path, Path]) -> int | None:
-    """The state folder is there and the user's; the lock that says so, None where a worker has it. Raises StartupError.
+def _prepare_state(state: Path, user: WorkerUser | None, links: Mapping[Path, Path]) -> int | None:
+    """Create the state folder and the links, give them to the user, and return the descriptor of the held lock.
 
-    The kernel gives the lock back when its holder ends, however that was: a container that starts again has none.
+    Return None when another worker holds the lock. The kernel releases the lock when its holder ends, so that a
+    restarted container finds it free. Raises StartupError.
     """
     try:
         for folder in (state, *(target.parent for target in links.values())):
@@ -89,52 +107,52 @@ def _prepared(state: Path, person: Person | None, links: Mapping[Path, Path]) ->
         except BlockingIOError:
             os.close(lock)
             return None
-        if person is not None:
+        if user is not None:
             for path, target in links.items():
                 if not path.exists() and not path.is_symlink():
                     path.symlink_to(target)
-            _give(state, person)
+            _give(state, user)
     except OSError as error:
-        raise StartupError(f"{state} can't be made the worker's: {error}") from error
+        raise StartupError(f"the state folder {state} cannot be prepared: {error}") from error
     return lock
 
 
-def _give(folder: Path, person: Person) -> None:
-    """Everything in it, links themselves and not what they lead to."""
+def _give(folder: Path, user: WorkerUser) -> None:
+    """Make the user the owner of a folder and of everything in it. Links are changed, and not their targets."""
     for root, _, files in os.walk(folder):
         for path in (root, *(os.path.join(root, name) for name in files)):  # noqa: PTH118 - there may be many
-            if os.lstat(path).st_uid != person.uid:
-                os.chown(path, person.uid, person.gid, follow_symlinks=False)
+            if os.lstat(path).st_uid != user.uid:
+                os.chown(path, user.uid, user.gid, follow_symlinks=False)
 
 
-def _start(env: dict[str, str], state: Path, person: Person | None, lock: int) -> int:
-    """Its process id. It is nobody's child afterwards, and holds the lock."""
+def _start(env: dict[str, str], state: Path, user: WorkerUser | None, lock: int) -> int:
+    """Start the worker in a session of its own, hand it the lock, and return its process id."""
     env.setdefault("WORKER_RESTARTS", RESTARTS)
-    book = [sys.executable, "-I", "-S", log_writer.__file__, str(state / "worker.log"), str(LOG_LIMIT)]
-    console = _console()
+    log_command = [sys.executable, "-I", "-S", log_writer.__file__, str(state / "worker.log"), str(LOG_LIMIT)]
+    container_log = _open_container_log()
     process = subprocess.Popen(  # noqa: S603 - our own command
-        [*book, *worker_command("serve")],
+        [*log_command, *worker_command("serve")],
         cwd=state,
-        env={**env, "HOME": str(state)} if person else env,
+        env={**env, "HOME": str(state)} if user else env,
         stdin=subprocess.DEVNULL,
-        stdout=console,
-        stderr=console,
+        stdout=container_log,
+        stderr=container_log,
         start_new_session=True,
         pass_fds=(lock,),
-        user=person.uid if person else None,
-        group=person.gid if person else None,
-        extra_groups=[] if person else None,
+        user=user.uid if user else None,
+        group=user.gid if user else None,
+        extra_groups=[] if user else None,
     )
-    os.close(console)
+    os.close(container_log)
     os.ftruncate(lock, 0)
     os.write(lock, f"{process.pid}\n".encode())
     os.close(lock)
     return process.pid
 
 
-def _console() -> int:
-    """The container's log, where it can be written without waiting for a reader; else nothing."""
+def _open_container_log() -> int:
+    """Return a descriptor of the container's log, or of /dev/null if the log cannot be opened without waiting."""
     try:
-        return os.open(CONSOLE, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+        return os.open(CONTAINER_LOG, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError:
         return os.open(os.devnull, os.O_WRONLY)

@@ -1,4 +1,4 @@
-"""`comfy-worker run`: one workflow, from a file or by a template's name; its outputs into a folder."""
+"""`comfy-worker run`: one workflow, from a file or from a template, with its outputs saved in a folder."""
 
 from __future__ import annotations
 
@@ -10,40 +10,58 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from worker.errors import StartupError
+from worker.cli.argument_completion import template_names
+from worker.cli.options import Json, Token
+from worker.cli.usage import UsageFailure
+from worker.settings import environment
 
 if TYPE_CHECKING:
-    from worker.cli.client.follow import Order
+    from worker.cli.client.follow import RunRequest
     from worker.workflow.templates.template import Library, Template
 
 NODE_INPUT = "NODE.INPUT=VALUE"
+LIST_TEMPLATES = "Run `comfy-worker templates` to list the templates."
+EXAMPLES = (
+    "comfy-worker run smoke-resize",
+    "comfy-worker run flux-schnell --prompt 'a harbour at dawn' --width 1024",
+    "comfy-worker run workflow.json --set 3.seed=42 --input photo.png=mine.png",
+    "comfy-worker run workflow.json --url http://127.0.0.1:18288 --json",
+    "comfy-worker run sdxl --prompt 'a harbour' --vast-endpoint comfy",
+)
 
 
 def command(  # noqa: PLR0913 - one parameter an option
-    workflow: Annotated[str, typer.Argument(help="a workflow, in a file of any form, or a template's name")],
+    workflow: Annotated[
+        str,
+        typer.Argument(help="A workflow file of any format, or the name of a template.", autocompletion=template_names),
+    ],
     *,
     assignments: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar=NODE_INPUT, help="change an input; NODE is an id or a title"),
+        typer.Option("--set", metavar=NODE_INPUT, help="Set an input. NODE is an id or a title. Repeatable."),
     ] = None,
     inputs: Annotated[
-        list[str] | None, typer.Option("--input", metavar="NAME=FILE", help="send a file that the workflow names")
+        list[str] | None,
+        typer.Option("--input", metavar="NAME=FILE", help="Send a file that the workflow names. Repeatable."),
     ] = None,
-    out: Annotated[Path, typer.Option(help="folder for the outputs")] = Path("out"),
-    url: Annotated[str | None, typer.Option(help="a running worker; without it one is started for this job")] = None,
-    token: Annotated[
-        str | None, typer.Option(envvar="WORKER_TOKEN", help="one of the worker's WORKER_TOKENS, where it has any")
+    out: Annotated[Path, typer.Option(help="Folder for the outputs.")] = Path("out"),
+    url: Annotated[
+        str | None, typer.Option(help="URL of a running worker. Without it a worker is started for this job.")
     ] = None,
-    vast_endpoint: Annotated[str | None, typer.Option(help="a Vast endpoint by name; VAST_API_KEY opens it")] = None,
-    vast_url: Annotated[str | None, typer.Option(help="the stand-in that `serve --platform vast-local` prints")] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="repair nothing, draw no seed")] = False,
-    keep_seeds: Annotated[bool, typer.Option("--keep-seeds", help="run the seeds that are in the workflow")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+    token: Token = None,
+    vast_endpoint: Annotated[
+        str | None, typer.Option(help="Name of a Vast endpoint. Its API key is in VAST_API_KEY.")
+    ] = None,
+    vast_url: Annotated[
+        str | None, typer.Option(help="URL of a local copy of Vast, which `serve --platform vast-local` prints.")
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Repair nothing and draw no seeds.")] = False,
+    keep_seeds: Annotated[bool, typer.Option("--keep-seeds", help="Use the seeds that the workflow has.")] = False,
+    as_json: Json = False,
 ) -> None:
-    """Run one workflow, watch it, save what it makes.
+    """Run one workflow and save its outputs.
 
-    A template's parameters are options: `comfy-worker run NAME --help` shows them.
-    Ctrl-C takes the job out of the engine.
+    A template's parameters are options: see `comfy-worker run NAME --help`. Ctrl-C cancels the job.
     """
     _run(
         RunOptions(workflow, assignments, inputs, out, url, token, vast_endpoint, vast_url, strict, keep_seeds, as_json)
@@ -51,10 +69,13 @@ def command(  # noqa: PLR0913 - one parameter an option
 
 
 def command_for(arguments: Sequence[str]) -> Callable[..., None]:
-    """The command, with a template's parameters as options where the arguments name one. Raises StartupError."""
+    """Return the command. If the arguments name a template, its parameters are options.
+
+    Raises StartupError when a template cannot be read, and UsageFailure for a misspelt name of a template.
+    """
     first = next((argument for argument in arguments if not argument.startswith("-")), "")
     if first and Path(first).is_file():
-        return command  # no library has to be read
+        return command  # without reading the library
     from worker.cli.client.template_options import named_template, with_options
     from worker.settings import Settings
     from worker.workflow.templates.library import read_library
@@ -65,22 +86,22 @@ def command_for(arguments: Sequence[str]) -> Callable[..., None]:
         _check_name(arguments, library)
         return command
     template = library[name]
-    return with_options(command, template, lambda params, given: _run(RunOptions(**given), template, params))
+    return with_options(command, template, lambda params, options: _run(RunOptions(**options), template, params))
 
 
 def _check_name(arguments: Sequence[str], library: Library) -> None:
-    """Raises StartupError for a first argument that is neither a file nor a template but nearly one."""
+    """Raise UsageFailure if the first argument is not a file and resembles the name of a template."""
     from worker.workflow.nearest import did_you_mean
 
     first = next(iter(arguments), "-")
-    hint = None if first.startswith("-") or Path(first).exists() else did_you_mean(first, library)
-    if hint:
-        raise StartupError(f"{first} is neither a file nor a template. {hint}")
+    suggestion = None if first.startswith("-") or Path(first).exists() else did_you_mean(first, library)
+    if suggestion:
+        raise UsageFailure(f"{first} is neither a file nor a template. {suggestion}", LIST_TEMPLATES)
 
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What the command line says, by the names of the command's parameters."""
+    """The values of the command line, by the names of the command's parameters."""
 
     workflow: str
     assignments: Sequence[str] | None
@@ -96,31 +117,39 @@ class RunOptions:
 
     @property
     def fields(self) -> dict[str, bool]:
-        """Fields of the request; only those that were asked for, so that a former worker takes the others."""
-        asked = {"strict": self.strict, "keep_seeds": self.keep_seeds}
-        return {name: True for name, wanted in asked.items() if wanted}
+        """The request's fields for these options. Those that are false are left out, as older workers reject them."""
+        fields = {"strict": self.strict, "keep_seeds": self.keep_seeds}
+        return {name: True for name, is_set in fields.items() if is_set}
 
 
-def _run(asked: RunOptions, template: Template | None = None, params: Mapping[str, Any] | None = None) -> None:
-    if asked.url and asked.vast_endpoint:
+def _run(options: RunOptions, template: Template | None = None, params: Mapping[str, Any] | None = None) -> None:
+    if options.url and options.vast_endpoint:
         raise typer.BadParameter("--url and --vast-endpoint exclude each other")
-    from worker.cli.client.connect import Where
-    from worker.cli.client.follow import carry_out
+    if options.vast_endpoint and not environment().get("VAST_API_KEY"):
+        from worker.cli.output.failure import Failure
 
-    order = _order(asked, template, params or {})
-    where = Where(asked.url, asked.token, asked.vast_endpoint, asked.vast_url)
-    raise typer.Exit(asyncio.run(carry_out(order, where)))
+        raise Failure("key_missing", "VAST_API_KEY is not set: --vast-endpoint needs the key of your Vast account")
+    from worker.cli.client.connect import RunTarget
+    from worker.cli.client.follow import run_job
+
+    request = _request(options, template, params or {})
+    target = RunTarget(options.url, options.token, options.vast_endpoint, options.vast_url)
+    raise typer.Exit(asyncio.run(run_job(request, target)))
 
 
-def _order(asked: RunOptions, template: Template | None, params: Mapping[str, Any]) -> Order:
-    """A template is filled here, so that a worker without it does as well. Raises typer.BadParameter."""
-    from worker.cli.client.follow import Order
+def _request(options: RunOptions, template: Template | None, params: Mapping[str, Any]) -> RunRequest:
+    """Return the request. A template is filled here, so that the worker need not have it.
+
+    Raises typer.BadParameter.
+    """
+    from worker.cli.client.follow import RunRequest
     from worker.cli.client.workflow_file import read_request, request_of, template_request
 
-    assignments, inputs = asked.assignments or (), asked.inputs or ()
+    assignments, inputs = options.assignments or (), options.inputs or ()
     if template is None:
-        request = read_request(Path(asked.workflow), assignments, inputs, keep_seeds=bool(asked.fields)) | asked.fields
-        return Order(request, Path(asked.workflow).name, asked.out, asked.as_json)
-    prompt, used = template_request(template, params)
-    request = request_of(prompt, assignments, inputs) | asked.fields
-    return Order(request, template.name, asked.out, asked.as_json, used)
+        path, fields = Path(options.workflow), options.fields
+        body = read_request(path, assignments, inputs, keep_seeds=bool(fields)) | fields
+        return RunRequest(body, path.name, options.out, options.as_json)
+    prompt, values = template_request(template, params)
+    body = request_of(prompt, assignments, inputs) | options.fields
+    return RunRequest(body, template.name, options.out, options.as_json, values)

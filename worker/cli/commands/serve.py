@@ -1,4 +1,4 @@
-"""`comfy-worker serve`: the worker itself, until it is told to stop."""
+"""`comfy-worker serve`: the worker itself, until a signal stops it."""
 
 from __future__ import annotations
 
@@ -20,27 +20,33 @@ from worker.settings import Settings, environment
 
 LOG_LINE = "%(asctime)s %(levelname)-7s %(name)s %(message)s"
 
+EXAMPLES = (
+    "comfy-worker serve",
+    "comfy-worker serve --comfyui /opt/ComfyUI --port 18288 --restarts 5",
+    "comfy-worker serve --platform vast-local",
+    "comfy-worker serve --fault 'oom@KSampler;times=2'",
+)
+
 log = logging.getLogger("worker")
 
 
 def command(  # noqa: PLR0913 - one parameter an option
     *,
-    comfyui: Annotated[str | None, typer.Option(help="embedded, a URL, or a ComfyUI folder to start")] = None,
-    platform: Annotated[str | None, typer.Option(help="none, vast, vast-local or auto")] = None,
-    host: Annotated[str | None, typer.Option(help="address to listen on")] = None,
-    port: Annotated[int | None, typer.Option(help="port to listen on; 0 takes a free one")] = None,
-    state: Annotated[Path | None, typer.Option(help="folder for everything the worker writes")] = None,
-    restarts: Annotated[
-        int | None, typer.Option(help="start the worker again when it dies, so often in a row; 0: not at all")
-    ] = None,
-    fault: Annotated[str | None, typer.Option(help="what goes wrong in the embedded engine, to rehearse")] = None,
+    comfyui: Annotated[str | None, typer.Option(help="`embedded`, a URL, or a ComfyUI folder to start.")] = None,
+    platform: Annotated[str | None, typer.Option(help="none, vast, vast-local or auto.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on. 0 means a free one.")] = None,
+    state: Annotated[Path | None, typer.Option(help="Folder for everything that the worker writes.")] = None,
+    restarts: Annotated[int | None, typer.Option(help="Restarts in a row after the worker dies. 0 means none.")] = None,
+    fault: Annotated[str | None, typer.Option(help="Fault that the embedded engine injects, for tests.")] = None,
 ) -> None:
-    """Take workflows at POST /generate/sync, until told to stop.
+    """Start a worker that accepts workflows over HTTP.
 
-    SIGTERM or Ctrl-C lets running jobs finish; a second one ends at once. Other signals are ignored.
+    The first SIGTERM or Ctrl-C stops accepting jobs and lets the running ones finish. The second one stops at once.
+    Options take precedence over environment variables.
     """
     ignore_meaningless()
-    given: dict[str, Any] = {
+    options: dict[str, Any] = {
         "comfyui": comfyui,
         "platform": platform,
         "host": host,
@@ -49,38 +55,37 @@ def command(  # noqa: PLR0913 - one parameter an option
         "fault": fault,
     }
     with failure_reported(platform):
-        settings = Settings.from_env(**given, restarts=restarts)
+        settings = Settings.from_env(**options, restarts=restarts)
         logging.basicConfig(level=settings.log_level.upper(), format=LOG_LINE)
         try:
-            place = choose_platform(settings.platform, environment())
+            platform_here = choose_platform(settings.platform, environment())
         except UnknownPlatform as error:
             raise typer.BadParameter(str(error)) from None
         if settings.restarts:
-            from worker.cli.hosting.parent_process import keep
+            from worker.cli.hosting.parent_process import run_with_restarts
 
-            raise typer.Exit(
-                keep([f"--{name}={value}" for name, value in given.items() if value is not None], settings)
-            )
-        _run(settings, place)
+            arguments = [f"--{name}={value}" for name, value in options.items() if value is not None]
+            raise typer.Exit(run_with_restarts(arguments, settings))
+        _run(settings, platform_here)
 
 
 @contextmanager
 def failure_reported(name: str | None, environ: Mapping[str, str] | None = None) -> Iterator[None]:
-    """Report the exception that ends this process to the platform of that name, or to the one that is detected."""
+    """Report an exception that ends this process to the platform with this name, or else to the detected one."""
     try:
         yield
-    except (typer.Exit, typer.BadParameter, StateInUse):  # the platform would take the worker that runs for broken
+    except (typer.Exit, typer.BadParameter, StateInUse):  # the platform would mark the running worker as broken
         raise
     except Exception as error:
         environ = environ or environment()
         message = str(error) if isinstance(error, StartupError) else f"unexpected {type(error).__name__}: {error}"
         with suppress(UnknownPlatform):
-            place = choose(name or environ.get("WORKER_PLATFORM") or AUTO, environ).platform
-            place.report_failure(message, environ)
+            platform = choose(name or environ.get("WORKER_PLATFORM") or AUTO, environ).platform
+            platform.report_failure(message, environ)
         raise
 
 
-def _run(settings: Settings, place: Platform) -> None:
+def _run(settings: Settings, platform: Platform) -> None:
     import uvloop
 
     from worker.cli.hosting.allocator import keep_memory_flat
@@ -90,21 +95,21 @@ def _run(settings: Settings, place: Platform) -> None:
     keep_memory_flat()
     raise_file_limit()
     try:
-        uvloop.run(serve(settings, place))
-    except RestartRequested as asked:
-        log.info("%s", asked)
+        uvloop.run(serve(settings, platform))
+    except RestartRequested as error:
+        log.info("%s", error)
         raise typer.Exit(RESTART_CODE) from None
 
 
-async def serve(settings: Settings, place: Platform) -> None:
-    """Serve until a signal comes. A second one ends the draining that the first one began.
+async def serve(settings: Settings, platform: Platform) -> None:
+    """Serve until SIGTERM or SIGINT, then let running jobs finish. A second signal stops at once.
 
-    Raises StartupError, RestartRequested.
+    Raises StartupError when the worker cannot start, and RestartRequested when its platform wants a new process.
     """
     if task := asyncio.current_task():
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     try:
-        await place.serve(settings, environment())
+        await platform.serve(settings, environment())
     except asyncio.CancelledError:
-        log.info("stopped")
+        log.info("the worker has stopped")

@@ -1,4 +1,4 @@
-"""`comfy-worker validate`: all that is wrong with a workflow, without an engine or by a running worker."""
+"""`comfy-worker validate`: all problems of a workflow, found on this machine or by a running worker."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from worker.cli.options import CatalogFiles, Token
+
 if TYPE_CHECKING:
     from worker.errors import Detail
     from worker.workflow.catalog.catalog import Catalog
@@ -17,62 +19,76 @@ if TYPE_CHECKING:
     from worker.workflow.validation.file_check import FileCheck
     from worker.workflow.validation.report import ValidationReport
 
+NOT_VALIDATED = 2
+"""Exit code when the worker returned no report."""
+
+EXAMPLES = (
+    "comfy-worker validate workflow.json",
+    "comfy-worker validate workflow.json --catalog object_info.json --json",
+    "comfy-worker validate workflow.json --url http://127.0.0.1:18288",
+)
+
 
 def command(  # noqa: PLR0913 - one parameter an option
-    workflow: Annotated[Path, typer.Argument(help="in any format, or a file of ComfyUI's that carries it")],
+    workflow: Annotated[Path, typer.Argument(help="A workflow file of any format.")],
     *,
-    catalog: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="FILE", help="GET /object_info of the ComfyUI it is for; several are merged"),
-    ] = None,
+    catalog: CatalogFiles = None,
     assume_files: Annotated[
-        bool, typer.Option("--assume-files", help="take models and input files for present")
+        bool, typer.Option("--assume-files", help="Do not check that models and input files exist.")
     ] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="check what is there, without any repair")] = False,
-    url: Annotated[str | None, typer.Option(help="ask a running worker: its ComfyUI, packs and models count")] = None,
-    token: Annotated[
-        str | None, typer.Option(envvar="WORKER_TOKEN", help="one of the worker's WORKER_TOKENS, where it has any")
+    strict: Annotated[bool, typer.Option("--strict", help="Check the workflow without repairs.")] = False,
+    url: Annotated[
+        str | None, typer.Option(help="URL of a running worker, whose ComfyUI, packs and models are used.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="print what POST /validate answers")] = False,
+    token: Token = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the response of POST /validate.")] = False,
 ) -> None:
-    """Say all that is wrong with a workflow, and what it needs.
+    """List every problem of a workflow.
 
-    Exit code 1 where ComfyUI would refuse it, or a part of it; 2 where a worker does not say. Without a catalog or a
-    worker the nodes of ComfyUI 0.33.0 and of five packs are known.
+    Also lists the repairs that a job makes, and the models that the workflow needs. Without --catalog or --url the
+    node classes are those of ComfyUI 0.33.0 and of five node packs.
+
+    Exit code 1: ComfyUI would reject the workflow or a part of it. Exit code 2: the worker returned no report.
     """
     from worker.cli.client.workflow_file import catalog_of, read_workflow
     from worker.cli.output.validation import show
 
     if url and (catalog or assume_files):
-        raise typer.BadParameter("--url asks a worker, which has its own catalog and files")
-    sent = read_workflow(workflow)
+        raise typer.BadParameter("--url cannot be combined with --catalog or --assume-files: the worker has its own")
+    content = read_workflow(workflow)
     if url:
-        body = _asked(url, token, sent, strict=strict)
+        body = _worker_report(url, token, content, strict=strict)
     else:
-        known = catalog_of(catalog or ())
-        files = _files(known, listed=bool(catalog), assume=assume_files)
-        body = look(sent, _with_loras(known, files), files, strict=strict).as_dict()
-    show(body, None if as_json else workflow.name)
+        classes = catalog_of(catalog or ())
+        files = _file_check(classes, listed=bool(catalog), assume=assume_files)
+        body = validate_workflow(content, _with_loras(classes, files), files, strict=strict).as_dict()
+    show(body, None if as_json else workflow)
     raise typer.Exit(not body["valid"])
 
 
-def _asked(url: str, token: str | None, workflow: object, *, strict: bool) -> Mapping[str, Any]:
-    """What a running worker answers. Raises typer.Exit."""
+def _worker_report(url: str, token: str | None, workflow: object, *, strict: bool) -> Mapping[str, Any]:
+    """Return the report of a running worker. Raises Failure."""
     import asyncio
 
-    from worker.cli.client.worker_client import validated
+    from worker.cli.client.worker_client import request_validation
     from worker.cli.output.failure import Failure
-    from worker.cli.output.screen import screen
+    from worker.cli.output.waiting import waiting
 
     try:
-        return asyncio.run(validated(url, token, workflow, strict=strict))
+        with waiting(f"validating at {url}"):
+            return asyncio.run(request_validation(url, token, workflow, strict=strict))
     except Failure as failure:
-        failure.show(screen(stderr=True))
-        raise typer.Exit(2) from None
+        failure.exit_code = NOT_VALIDATED
+        raise
 
 
-def look(workflow: object, catalog: Catalog, files: FileCheck, *, strict: bool = False) -> ValidationReport:
-    """The report, by these files; downloads are those that the editor saved, then those of the templates."""
+def validate_workflow(
+    workflow: object, catalog: Catalog, files: FileCheck, *, strict: bool = False
+) -> ValidationReport:
+    """Return the report on a workflow, with these node classes and files.
+
+    The downloads of its models are those that the editor saved in it, then those of the templates.
+    """
     from worker.load.workload import workload
     from worker.settings import Settings
     from worker.workflow.model_needs import downloads_by_file, needed_models, saved_downloads
@@ -80,23 +96,23 @@ def look(workflow: object, catalog: Catalog, files: FileCheck, *, strict: bool =
     from worker.workflow.validation.report import build_report
     from worker.workflow.validation.skipped_models import SKIPPED
 
-    checked, warnings, ready = _checked(workflow, catalog, files, strict=strict)
+    check, warnings, ready = _check(workflow, catalog, files, strict=strict)
     library = read_library(Settings.from_env().templates)
-    known = downloads_by_file([*saved_downloads(workflow), *(file for one in library.values() for file in one.models)])
-    found = build_report(
-        checked,
-        needed_models(checked.prompt, catalog, known),
-        workload(checked.prompt, catalog),
+    template_models = [file for template in library.values() for file in template.models]
+    result = build_report(
+        check,
+        needed_models(check.prompt, catalog, downloads_by_file([*saved_downloads(workflow), *template_models])),
+        workload(check.prompt, catalog),
         lambda need: need.listed or any(files.exists(folder, need.file) for folder in need.folders),
         lambda problem: not strict or problem.kind != SKIPPED,
     )
-    return replace(found, warnings=warnings, repairs=ready.repairs, seeds=ready.fields)
+    return replace(result, warnings=warnings, repairs=ready.repairs, seeds=ready.fields)
 
 
-def _checked(
+def _check(
     workflow: object, catalog: Catalog, files: FileCheck, *, strict: bool
 ) -> tuple[CheckResult, tuple[Detail, ...], PreparedPrompt]:
-    """The check, the warnings of the conversion, and what would run."""
+    """Return the check of the prompt, the warnings of its conversion, and the prompt as a job would run it."""
     from random import SystemRandom
 
     from worker.errors import CannotConvert, PromptError
@@ -106,21 +122,24 @@ def _checked(
     from worker.workflow.repairs import PreparedPrompt, prepare_prompt
     from worker.workflow.validation.check import check, conversion_failure
 
-    found, rng, nothing = unwrap(workflow), SystemRandom(), PreparedPrompt({}, (), (), ())
+    unwrapped, rng, nothing = unwrap(workflow), SystemRandom(), PreparedPrompt({}, (), (), ())
     try:
-        conversion = convert(found, catalog) if is_ui(found) else Conversion(parse_prompt(found))
+        conversion = convert(unwrapped, catalog) if is_ui(unwrapped) else Conversion(parse_prompt(unwrapped))
     except CannotConvert as error:
         return conversion_failure(error), (), nothing
     except PromptError:
-        return check(found, catalog, files, workflow), (), nothing
+        return check(unwrapped, catalog, files, workflow), (), nothing
     prompt = dict(draw_random_integers(conversion.prompt, rng))
     request = JobRequest(prompt, seed_fields=conversion.seeds, strict=strict)
     ready = prepare_prompt(request, catalog, (), rng)
     return check(ready.prompt, catalog, files, workflow), conversion.warnings, ready
 
 
-def _files(catalog: Catalog, *, listed: bool, assume: bool) -> FileCheck:
-    """Those that the catalog lists, or else those of the models folder; pictures come with the request."""
+def _file_check(catalog: Catalog, *, listed: bool, assume: bool) -> FileCheck:
+    """Return the check of files: against the given catalog's lists, or else against the models folder.
+
+    Input files count as present, as a request brings them.
+    """
     from worker.models.folder import ModelFiles, baked_models, models_folder
     from worker.settings import Settings
     from worker.workflow.validation.file_check import AssumeFiles, ListedFiles
@@ -134,7 +153,7 @@ def _files(catalog: Catalog, *, listed: bool, assume: bool) -> FileCheck:
 
 
 def _with_loras(catalog: Catalog, files: FileCheck) -> Catalog:
-    """The catalog that lists the LoRAs of the models folder, which nodes find by a part of their name."""
+    """Return the catalog with the LoRAs of the models folder, which nodes may name by a part of the file's name."""
     from worker.models.folder import ModelFiles
     from worker.workflow.loras import LORAS
 

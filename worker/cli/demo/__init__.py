@@ -1,1 +1,1 @@
-"""The demo: its requests, its course and its report."""
+"""The demo: its requests, its run and its tables."""

@@ -1,4 +1,4 @@
-"""The accident of the demo: one of the engines of a worker is killed while it runs a job."""
+"""The kill of one engine of a worker while it runs a job, for the demo."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from worker.cli.output.failure import Failure
 from worker.engine.protocol.api import ComfyApi
 from worker.errors import EngineUnavailable
 
-LOOK_S, LOOKED_S = 0.02, 30.0
+POLL_S, TIMEOUT_S = 0.02, 30.0
 PROC = Path("/proc")
 
 
 @dataclass(frozen=True, slots=True)
 class EngineInProc:
-    """An engine's process as Linux lists it. `folder` is the one that it writes to, `engine-3` for example."""
+    """An engine's process as Linux lists it. `folder` is the one that it writes to, such as `engine-3`."""
 
     pid: int
     folder: Path
@@ -30,24 +30,24 @@ class EngineInProc:
 
 
 async def kill_one(state: Path) -> str:
-    """Kill the first engine below a folder that is found running a job; return the name of its folder.
+    """Kill the first engine that runs a job, of those with folders below `state`; return the name of its folder.
 
-    Raises Failure where none is.
+    Raises Failure when no engine has run a job for TIMEOUT_S seconds.
     """
     async with aiohttp.ClientSession() as session:
         with suppress(TimeoutError):
-            async with asyncio.timeout(LOOKED_S):
+            async with asyncio.timeout(TIMEOUT_S):
                 while True:
                     for engine in engines(state):
-                        if await _runs(ComfyApi(session, engine.url)):
+                        if await _runs_job(ComfyApi(session, engine.url)):
                             os.kill(engine.pid, signal.SIGKILL)
                             return engine.folder.name
-                    await asyncio.sleep(LOOK_S)
-    raise Failure("no_engine", f"no engine below {state} was found running a job ({PROC} is needed for that)")
+                    await asyncio.sleep(POLL_S)
+    raise Failure("no_engine", f"no engine below {state} runs a job, as far as {PROC} shows")
 
 
 def engines(state: Path) -> Iterator[EngineInProc]:
-    """Yield the embedded engines with folders below this one, the last started first."""
+    """Yield the embedded engines with folders below `state`, the last started first."""
     for path in sorted(PROC.glob("[0-9]*/cmdline"), key=lambda path: -int(path.parent.name)):
         with suppress(OSError, ValueError):
             words = path.read_text(errors="replace").split("\0")
@@ -56,9 +56,9 @@ def engines(state: Path) -> Iterator[EngineInProc]:
                 yield EngineInProc(int(path.parent.name), folder, f"http://127.0.0.1:{port}")
 
 
-async def _runs(api: ComfyApi) -> bool:
+async def _runs_job(api: ComfyApi) -> bool:
     try:
-        look = await api.poll_queue(LOOK_S * 10)
+        queue = await api.poll_queue(POLL_S * 10)
     except EngineUnavailable:
         return False
-    return look is not None and look.running is not None
+    return queue is not None and queue.running is not None

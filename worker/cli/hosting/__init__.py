@@ -1,1 +1,1 @@
-"""What `comfy-worker serve` and `onstart` do around the worker's process."""
+"""The processes around a worker's process, for `comfy-worker serve` and `comfy-worker onstart`."""

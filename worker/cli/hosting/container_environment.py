@@ -1,4 +1,7 @@
-"""The container's environment at this start, gathered from the places where a foreign entry point leaves it."""
+"""The environment of a container whose entry point is not the worker's.
+
+Such an entry point leaves the variables in /etc/environment and in process 1.
+"""
 
 from __future__ import annotations
 
@@ -8,30 +11,29 @@ from pathlib import Path
 SAVED, FIRST = Path("/etc/environment"), Path("/proc/1/environ")
 
 
-def gathered(
+def merged_environment(
     own: Mapping[str, str], first: Mapping[str, str], saved: Mapping[str, str], owned: tuple[str, ...]
 ) -> dict[str, str]:
-    """`own` is this process's, `first` that of process 1, `saved` that of /etc/environment.
+    """Return the variables of this process (`own`), of process 1 (`first`) and of /etc/environment (`saved`).
 
-    `owned` are the beginnings of the names of variables that platforms set anew at each start.
-
-    The file is written at the first boot and read again at each later one: the address and the ports in it may be
-    another day's, and so may be those that a login shell took from it. Process 1 has what this start was given.
+    `own` takes precedence over `first`, and `first` over `saved`. Process 1 takes precedence for variables whose names
+    begin with one of `owned`, because platforms set these again at each start. /etc/environment is written at the first
+    boot only, so that its address and ports may be outdated, as may those of a login shell.
     """
-    fresh = {name: value for name, value in first.items() if name.startswith(owned)}
-    return {**saved, **first, **own, **fresh}
+    current = {name: value for name, value in first.items() if name.startswith(owned)}
+    return {**saved, **first, **own, **current}
 
 
 def read_saved(path: Path = SAVED) -> dict[str, str]:
-    """`NAME=value` or `export NAME="value"`, a line each; {} where there is no such file."""
+    """Return the variables of a file with lines `NAME=value` or `export NAME="value"`; {} without the file."""
     try:
         return dict(_pairs(path.read_text("utf-8", "replace").splitlines()))
     except OSError:
         return {}
 
 
-def read_first(path: Path = FIRST) -> dict[str, str]:
-    """{} where this user may not see it."""
+def read_process_one(path: Path = FIRST) -> dict[str, str]:
+    """Return the variables of process 1; {} if this user may not read them."""
     try:
         text = path.read_bytes().decode("utf-8", "replace")
     except OSError:

@@ -1,10 +1,10 @@
-"""What of the environment a child process may inherit."""
+"""The environment of child processes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 
-def without_settings(given: Mapping[str, str]) -> dict[str, str]:
-    """Of a worker that has to have no settings but those it is started with."""
-    return {name: value for name, value in given.items() if not name.startswith("WORKER_")}
+def without_settings(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment without WORKER_ variables, for a worker that must not inherit settings."""
+    return {name: value for name, value in environ.items() if not name.startswith("WORKER_")}

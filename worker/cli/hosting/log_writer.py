@@ -1,8 +1,8 @@
-"""Runs a program and keeps what it says: `python log_writer.py FILE LIMIT PROGRAM ARGUMENT...`.
+"""A script that runs a program and writes its output to a log: `python log_writer.py FILE LIMIT PROGRAM ARGUMENT...`.
 
-A script by itself that imports next to nothing, as it lives as long as the container. What the program writes goes to
-FILE, which is moved to FILE.1 when it has grown to LIMIT bytes, and to standard output as long as somebody takes it.
-Signals to end are handed on; the program ends with this process, however that ends.
+The output goes to FILE and to standard output. When FILE has more than LIMIT bytes it is moved to FILE.1. SIGTERM and
+SIGINT are forwarded to the program. The program is killed when this process ends. The script imports few modules,
+because it runs for as long as the container.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ CHUNK = 65536
 
 
 def main(path: str, limit: int, program: list[str]) -> int:
-    """The program's exit code."""
+    """Run the program and return its exit code."""
     for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)  # the program's parent process ignores them, too
     reader, writer = os.pipe()
@@ -30,20 +30,23 @@ def main(path: str, limit: int, program: list[str]) -> int:
         os.execv(command[0], command)  # noqa: S606 - the command is the operator's
     os.close(writer)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda given, _: os.kill(child, given))
+        signal.signal(number, lambda received, _: os.kill(child, received))
     copy(reader, path, limit)
     _, status = os.waitpid(child, 0)
     return os.waitstatus_to_exitcode(status)
 
 
 def copy(reader: int, path: str, limit: int) -> None:
-    """Until all writers are gone. A full disk or a reader of ours that left loses lines, and stops nobody."""
-    while said := os.read(reader, CHUNK):
+    """Copy the pipe to the file and to standard output until the program has closed it.
+
+    Output is lost where a write fails, on a full disk for example. The program is not stopped.
+    """
+    while output := os.read(reader, CHUNK):
         with suppress(OSError):
-            os.write(1, said)
+            os.write(1, output)
         with suppress(OSError):
             with open(path, "ab", buffering=0) as file:  # noqa: PTH123
-                file.write(said)
+                file.write(output)
                 size = file.tell()
             if size > limit:
                 os.replace(path, f"{path}.1")  # noqa: PTH105

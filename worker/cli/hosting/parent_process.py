@@ -1,4 +1,4 @@
-"""The small process above a worker: starts it, starts it again when it dies, and says so where that is hopeless."""
+"""The parent process of a worker: it starts the worker, and restarts it when it dies."""
 
 from __future__ import annotations
 
@@ -19,77 +19,78 @@ from worker.subcommand import worker_command
 
 log = logging.getLogger("worker.parent")
 
-RESTART = Backoff(0.5, 30.0)
+RESTART_DELAY = Backoff(0.5, 30.0)
 RESTART_CODE = 75
-"""A worker that exits with it has drained and asks to be started again (EX_TEMPFAIL of sysexits.h)."""
+"""Exit code of a worker that has drained and wants to be restarted (EX_TEMPFAIL of sysexits.h)."""
 STEADY_S = 60.0
-"""A worker that lived this long starts the count of its deaths anew."""
+"""After a life of this many seconds the count of deaths in a row starts again at zero."""
 
 
 class Parent:
-    """Holds next to nothing, so that nothing but its end can end it; what it starts ends with it."""
+    """The parent process. It holds almost no memory, so that it is not killed for it. The worker ends with it."""
 
-    def __init__(self, arguments: Sequence[str], tries: int) -> None:
+    def __init__(self, arguments: Sequence[str], max_restarts: int) -> None:
         self._command = worker_command("serve", *arguments)
-        self._tries = tries
+        self._max_restarts = max_restarts
         self._pid = 0
-        self.told_to_end = False
+        self.stop_requested = False
 
     def run(self) -> int:
-        """The exit code of the last life."""
+        """Run the worker until it ends for good, and return its last exit code."""
         ignore_from_the_start()
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._hand_on)
+            signal.signal(number, self._forward)
         deaths = 0
         while True:
-            began = time.monotonic()
-            code = self._live()
-            if self.told_to_end or code in {0, StateInUse.exit_code}:
+            started = time.monotonic()
+            code = self._run_once()
+            if self.stop_requested or code in {0, StateInUse.exit_code}:
                 return code
-            if code == RESTART_CODE or time.monotonic() - began > STEADY_S:
+            if code == RESTART_CODE or time.monotonic() - started > STEADY_S:
                 deaths = 0
             deaths += code != RESTART_CODE
-            if deaths > self._tries:
-                log.critical("the worker died %d times in a row, the last time %s", deaths, _how(code))
+            if deaths > self._max_restarts:
+                log.critical("the worker died %d times in a row, the last time %s", deaths, _end_text(code))
                 return code
-            pause_s = RESTART.pause(deaths) if deaths else 0.0
-            log.error("the worker ended %s; starting it again in %.1f s", _how(code), pause_s)
+            pause_s = RESTART_DELAY.pause(deaths) if deaths else 0.0
+            log.error("the worker ended %s; starting it again in %.1f s", _end_text(code), pause_s)
             self._wait(pause_s)
 
-    def _live(self) -> int:
-        """Negative for a signal."""
+    def _run_once(self) -> int:
+        """Run the worker once and return its exit code. A negative code is the number of a signal."""
         bound_to_parent = [sys.executable, "-I", "-S", die_with_parent.__file__, str(os.getpid())]
         env = {**environment(), "WORKER_RESTARTS": "0"}
         self._pid = os.posix_spawn(sys.executable, [*bound_to_parent, *self._command], env)
-        if self.told_to_end:
+        if self.stop_requested:
             os.kill(self._pid, signal.SIGTERM)
         _, status = os.waitpid(self._pid, 0)
         self._pid = 0
         return os.waitstatus_to_exitcode(status)
 
     def _wait(self, seconds: float) -> None:
-        until = time.monotonic() + seconds
-        while not self.told_to_end and (left := until - time.monotonic()) > 0:
-            time.sleep(min(left, 0.1))
+        """Wait for the next start, or until a stop is requested."""
+        deadline = time.monotonic() + seconds
+        while not self.stop_requested and (remaining_s := deadline - time.monotonic()) > 0:
+            time.sleep(min(remaining_s, 0.1))
 
-    def _hand_on(self, number: int, _: FrameType | None) -> None:
-        """Each signal, so that a second one ends the worker's draining."""
-        self.told_to_end = True
+    def _forward(self, number: int, _: FrameType | None) -> None:
+        """Forward a signal to the worker. A second one makes it stop without finishing its jobs."""
+        self.stop_requested = True
         if self._pid:
             os.kill(self._pid, number)
 
 
-def keep(arguments: Sequence[str], settings: Settings) -> int:
-    """Run `serve` with these arguments until it ends for good; the exit code.
+def run_with_restarts(arguments: Sequence[str], settings: Settings) -> int:
+    """Run `serve` with these arguments until it ends for good, and return its exit code.
 
-    Raises StartupError where the worker was killed: it could not say why itself.
+    Raises StartupError when the worker was killed, as it could not report the reason itself.
     """
     parent = Parent(arguments, settings.restarts)
     code = parent.run()
-    if code < 0 and not parent.told_to_end:
-        raise StartupError(f"the worker died again and again, the last time {_how(code)}")
+    if code < 0 and not parent.stop_requested:
+        raise StartupError(f"the worker died {settings.restarts + 1} times in a row, the last time {_end_text(code)}")
     return code
 
 
-def _how(code: int) -> str:
+def _end_text(code: int) -> str:
     return f"by signal {-code}" if code < 0 else f"with code {code}"

@@ -1,7 +1,7 @@
-"""Signals that mean nothing to a worker, and would end a process that does not care for them: jobs would be lost.
+"""Signals that have no meaning for a worker. By default they would end the process, and its jobs would be lost.
 
-A terminal that closes sends SIGHUP, and so do some log rotations; SIGQUIT, SIGUSR1 and SIGUSR2 have a meaning for other
-servers. SIGTERM and SIGINT drain.
+A closed terminal and some log rotations send SIGHUP. SIGQUIT, SIGUSR1 and SIGUSR2 have a meaning for other servers.
+SIGTERM and SIGINT stop a worker after its running jobs.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ MEANINGLESS = (signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
 
 def ignore_meaningless() -> None:
-    """Ignore them in this process. Programs that it starts have them as usual: a handler ends with `exec`."""
+    """Ignore the signals in this process, and not in the programs that it starts: `exec` removes handlers."""
     for number in MEANINGLESS:
         signal.signal(number, lambda *_: None)
 
 
 def ignore_from_the_start() -> None:
-    """Ignore them in this process and, until they say otherwise themselves, in those that it starts."""
+    """Ignore the signals in this process, and in the programs that it starts until they install handlers."""
     for number in MEANINGLESS:
         signal.signal(number, signal.SIG_IGN)

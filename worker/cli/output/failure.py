@@ -1,4 +1,4 @@
-"""Why there is no result, as a list that a person can work off."""
+"""The failure of a command, for people and for programs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Self
 
-from worker.errors import Detail
+from worker.errors import Detail, WorkerError
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -14,42 +14,68 @@ if TYPE_CHECKING:
 
 
 class Failure(Exception):
-    """An error as gateways tell it (`WorkerError.as_dict`), or one of the way there."""
+    """An error of a worker (`WorkerError.as_dict`), or of the command itself.
 
-    def __init__(self, code: str, message: str, details: Sequence[Detail] = (), retryable: bool = False) -> None:
+    `step` is the sentence that says what to do next. Empty means the one of the code. A command that raises this ends
+    with `exit_code`.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        details: Sequence[Detail] = (),
+        retryable: bool = False,
+        *,
+        step: str = "",
+        exit_code: int = 1,
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.details = tuple(details)
         self.retryable = retryable
+        self.step = step
+        self.exit_code = exit_code
 
     @classmethod
     def read(cls, body: object) -> Self:
-        """From the body of an answer; one that is not a worker's says so."""
+        """Return the failure in the body of a response. Its code is `bad_answer` where the body is not a worker's."""
         match body:
-            case {"error": {"code": str(code), "message": str(message), "details": list(details), **rest}}:
-                return cls(code, message, [detail_of(row) for row in details], bool(rest.get("retryable")))
-        return cls("bad_answer", f"this is no worker's answer: {str(body)[:200]}")
+            case {"error": {"code": str(code), "message": str(message), "details": list(details), **others}}:
+                return cls(code, message, [detail_of(row) for row in details], bool(others.get("retryable")))
+        return cls("bad_answer", f"the response is not a worker's: {str(body)[:200]}")
 
     @classmethod
-    def unreachable(cls, url: str, why: object = "") -> Self:
-        return cls("unreachable", f"no worker answers at {url}" + (f": {why}" if str(why) else ""), retryable=True)
+    def of(cls, error: WorkerError) -> Self:
+        """Return the failure for an error that the worker's own code raised in this process."""
+        return cls(error.code, error.message, error.details)
 
-    def as_dict(self) -> dict[str, Any]:
-        """For `--json`: the native dialect's shape."""
+    @classmethod
+    def unreachable(cls, url: str, reason: object = "") -> Self:
+        """Return the failure to reach a worker at this URL."""
+        message = f"no worker responds at {url}" + (f": {reason}" if str(reason) else "")
+        return cls("unreachable", message, retryable=True)
+
+    def as_dict(self, step: str) -> dict[str, Any]:
+        """Return the native dialect's error object, with the next step as `next`."""
         details = [{name: value for name, value in asdict(row).items() if value} for row in self.details]
         error = {"code": self.code, "message": self.message, "retryable": self.retryable, "details": details}
-        return {"status": "error", "error": error}
+        return {"status": "error", "error": {**error, "next": step}}
 
-    def show(self, console: Console) -> None:
-        """What is wrong, where, and what to do about it."""
+    def show(self, console: Console, step: str) -> None:
+        """Print the message, each detail, and the next step."""
         from rich.text import Text
 
-        console.print(Text.assemble(("✗ ", "bold red"), (self.message, "bold"), (f"  [{self.code}]", "dim")))
+        from worker.cli.output.rows import print_step
+
+        heading = Text.assemble(("✗ ", "bold red"), (self.message, "bold"), (f"  [{self.code}]", "dim"))
+        console.print(heading, soft_wrap=not console.is_terminal)
         for detail in self.details:
             console.print(*rows(detail), sep="\n")
-        if self.retryable:
-            console.print(Text("  The same request may succeed later, or on another worker.", "dim"))
+        if self.details:
+            console.print()
+        print_step(console, step)
 
 
 def detail_of(row: Mapping[str, Any]) -> Detail:
@@ -67,7 +93,7 @@ def detail_of(row: Mapping[str, Any]) -> Detail:
 
 
 def rows(detail: Detail) -> Iterator[RenderableType]:
-    """Where, then what, then the cure, each of which may need more than one line."""
+    """Yield the place, the message, the expected value and the suggestion. Each may need several lines."""
     from rich.padding import Padding
     from rich.text import Text
 
@@ -82,7 +108,7 @@ def rows(detail: Detail) -> Iterator[RenderableType]:
 
 
 def _place(detail: Detail) -> Text:
-    """`node 3 Shrink (ImageScale), input width`, as far as it is known."""
+    """Return `node 3 Shrink (ImageScale), input width`, without the parts that are unknown."""
     from rich.text import Text
 
     text = Text()

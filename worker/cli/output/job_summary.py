@@ -1,4 +1,4 @@
-"""What a job brought: its files, and where its time went."""
+"""The summary of a job: its files and its times."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from worker.cli.output.changes import LISTS, show_changes
-from worker.cli.output.saving import Saved
+from worker.cli.output.saving import SavedOutput
 from worker.cli.output.timeline import Timeline
 from worker.cli.output.units import duration, size
 
@@ -20,25 +20,25 @@ BAR = 24
 def show(
     console: Console,
     result: Mapping[str, Any],
-    saved: Sequence[Saved],
+    saved: Sequence[SavedOutput],
     timeline: Timeline,
-    used: Mapping[str, Any] | None = None,
+    params: Mapping[str, Any] | None = None,
 ) -> None:
-    """For people; `as_dict` is for programs. `used` are the values of a template's parameters."""
+    """Print the summary for people. `params` are the values of a template's parameters."""
     metadata = result["metadata"]
     total = metadata["timings"]["total_ms"] / 1000
     engine = metadata["engine"] if metadata["engine"] == "embedded" else f"{metadata['engine']}, {metadata['gpu_used']}"
     console.print(Text.assemble(("✓ ", "bold green"), (f"done in {duration(total)}", "bold"), f"  ({engine})"))
     console.print(files(saved))
-    if used and "seed" in used:
-        console.print(f"  seed {used['seed']}")
+    if params and "seed" in params:
+        console.print(f"  seed {params['seed']}")
     show_changes(console, result)
     console.print()
     console.print(times(metadata["timings"], timeline))
 
 
-def files(saved: Sequence[Saved]) -> Table:
-    """Paths first, so that they can be copied."""
+def files(saved: Sequence[SavedOutput]) -> Table:
+    """Return the table of the files. The path is the first column, so that it can be copied."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
     table.add_column(overflow="fold", style="bold")
     for file in saved:
@@ -47,28 +47,28 @@ def files(saved: Sequence[Saved]) -> Table:
 
 
 def times(timings: Mapping[str, float], timeline: Timeline) -> Table:
-    """A row a stage; below `generate` a row a node."""
+    """Return the table of times: a row for each stage, and below `generate` a row for each node."""
     total = timings["total_ms"] / 1000
     table = Table(box=None, header_style="dim", padding=(0, 2, 0, 2))
-    table.add_column("where the time went")
+    table.add_column("time by stage and node")
     table.add_column("", justify="right")
     table.add_column("")
     for stage, seconds in timeline.stages(timings):
         table.add_row(stage, duration(seconds), _bar(seconds, total))
         if stage == "generate":
             for run in timeline.runs:
-                taken = run.seconds(run.started)
+                seconds_of_node = run.seconds(run.started)
                 steps = f", {run.steps:g} steps" if run.steps else ""
                 name = Text.assemble("  ", run.title, (f" ({run.node_id}{steps})", "dim"))
-                table.add_row(name, duration(taken), _bar(taken, total, "dim cyan"))
+                table.add_row(name, duration(seconds_of_node), _bar(seconds_of_node, total, "dim cyan"))
     table.add_row(Text("total", "bold"), Text(duration(total), "bold"))
     return table
 
 
 def as_dict(
-    result: Mapping[str, Any], saved: Sequence[Saved], timeline: Timeline, used: Mapping[str, Any] | None = None
+    result: Mapping[str, Any], saved: Sequence[SavedOutput], timeline: Timeline, params: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """The native result with paths in the place of data, and the nodes' times in seconds."""
+    """Return the native result for `--json`, with paths in place of data, and with the nodes' times in seconds."""
     nodes = [
         {
             "node_id": run.node_id,
@@ -86,7 +86,7 @@ def as_dict(
         "metadata": result["metadata"],
         **{name: result[name] for name in ("problems", *LISTS) if name in result},
         "nodes": nodes,
-        **({"params": dict(used)} if used is not None else {}),
+        **({"params": dict(params)} if params is not None else {}),
     }
 
 

@@ -1,4 +1,4 @@
-"""A job while it runs: a live display in a terminal, plain lines everywhere else."""
+"""The progress of a job: a live display in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -17,36 +17,39 @@ from rich.text import Text
 from worker.cli.output.timeline import NodeRun, Timeline
 from worker.cli.output.units import duration
 
-SHOWN = 8
-"""The last nodes that are done; more would push the running one out of sight."""
+MAX_ROWS = 8
+"""Nodes that are shown, the running one last. More could scroll it out of the terminal."""
 LINE_EVERY_S = 1.0
 
 
 class Display(Protocol):
-    """Hears the events of one job."""
+    """The display of one job's events."""
 
     timeline: Timeline
 
-    def hear(self, name: str, data: Mapping[str, Any]) -> None: ...
+    def handle(self, name: str, data: Mapping[str, Any]) -> None:
+        """Show an event."""
+        ...
 
 
 class LiveDisplay:
-    """Rendered anew ten times a second by rich."""
+    """A display that rich renders again ten times a second."""
 
     def __init__(self, title: str) -> None:
         self.timeline = Timeline(time.monotonic())
         self._title = title
         self._spinner = Spinner("dots", style="cyan")
 
-    def hear(self, name: str, data: Mapping[str, Any]) -> None:
-        self.timeline.hear(name, data, time.monotonic())
+    def handle(self, name: str, data: Mapping[str, Any]) -> None:
+        """Show an event."""
+        self.timeline.handle(name, data, time.monotonic())
 
     def __rich__(self) -> RenderableType:
         now = time.monotonic()
         elapsed = duration(now - self.timeline.started)
         self._spinner.update(text=Text.assemble((self._title, "bold"), f"  {self.timeline.state}  ", (elapsed, "cyan")))
         rows = Table.grid(padding=(0, 2))
-        for run in self.timeline.runs[-SHOWN:]:
+        for run in self.timeline.runs[-MAX_ROWS:]:
             rows.add_row(*_row(run, now))
         return Group(self._spinner, rows)
 
@@ -65,7 +68,7 @@ def _row(run: NodeRun, now: float) -> tuple[RenderableType, ...]:
 
 
 class PlainDisplay:
-    """One line a node, and one a second while its steps go on: for logs and pipes."""
+    """Lines for logs and pipes: one for each node, and one a second while its steps go on."""
 
     def __init__(self, console: Console) -> None:
         self.timeline = Timeline(time.monotonic())
@@ -73,9 +76,10 @@ class PlainDisplay:
         self._last_line = 0.0
         self._last_text = ""
 
-    def hear(self, name: str, data: Mapping[str, Any]) -> None:
+    def handle(self, name: str, data: Mapping[str, Any]) -> None:
+        """Print a line for an event that changes something."""
         now = time.monotonic()
-        self.timeline.hear(name, data, now)
+        self.timeline.handle(name, data, now)
         run = self.timeline.running
         if name == "node" and run:
             self._line(run.title, now)
@@ -85,7 +89,7 @@ class PlainDisplay:
             self._line(self.timeline.state, now)
 
     def _line(self, text: str, now: float) -> None:
-        """Never the same twice: a sampler may say more than once that it is done."""
+        """Print a line, unless it repeats the last one: samplers may send their last step more than once."""
         if text == self._last_text:
             return
         self._last_line, self._last_text = now, text
@@ -94,7 +98,7 @@ class PlainDisplay:
 
 @contextmanager
 def display(console: Console, title: str) -> Iterator[Display]:
-    """What this console can show; a live display is gone from the screen afterwards."""
+    """Yield the display that fits the console. A live display is removed from the screen at the end."""
     if not console.is_terminal:
         yield PlainDisplay(console)
         return

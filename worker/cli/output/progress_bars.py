@@ -1,4 +1,4 @@
-"""Downloads while they run: bars in a terminal, a line for each file that is done everywhere else."""
+"""The progress of downloads: bars in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from rich.table import Column
 
 from worker.cli.output.screen import screen
 from worker.cli.output.units import duration, size
 from worker.workflow.templates.template import ModelFile
 
-Heard = Callable[[ModelFile, int], None]
+OnProgress = Callable[[ModelFile, int], None]
+"""Called with a file and the number of its bytes that have arrived."""
 LINE_EVERY_S = 10.0
 
 
 @contextmanager
-def bars(files: Sequence[ModelFile], *, quiet: bool = False) -> Iterator[Heard]:
-    """Yields what is to be told how many bytes of a file are here."""
+def bars(files: Sequence[ModelFile], *, quiet: bool = False) -> Iterator[OnProgress]:
+    """Yield the function to call with the progress of these files. It does nothing if `quiet`."""
     console = screen(stderr=True)
     if quiet or not files:
         yield lambda *_: None
@@ -38,28 +40,36 @@ def bars(files: Sequence[ModelFile], *, quiet: bool = False) -> Iterator[Heard]:
             }
             yield lambda file, count: progress.update(tasks[file], completed=count)
     else:
-        yield Lines(console).hear
+        yield ProgressLines(console).handle
 
 
 def _progress(console: Console) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(binary_units=True))
-    return Progress(*columns, TransferSpeedColumn(), TimeRemainingColumn(), console=console)
+    """Return bars of one line each. On a narrow terminal the name of the file is shortened."""
+    name = TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1))
+    numbers = (
+        DownloadColumn(binary_units=True, table_column=Column(no_wrap=True, min_width=13)),
+        TransferSpeedColumn(table_column=Column(no_wrap=True, min_width=9)),
+        TimeRemainingColumn(table_column=Column(no_wrap=True, min_width=7)),
+    )
+    bar = BarColumn(bar_width=max(console.width // 8, 6))
+    return Progress(name, bar, *numbers, console=console, expand=True)
 
 
-class Lines:
-    """One line a file now and then, and one when it is whole."""
+class ProgressLines:
+    """A line for each file every LINE_EVERY_S seconds, and one when it is complete."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._started = time.monotonic()
-        self._said: dict[ModelFile, float] = {}
+        self._printed_at: dict[ModelFile, float] = {}
 
-    def hear(self, file: ModelFile, count: int) -> None:
+    def handle(self, file: ModelFile, count: int) -> None:
+        """Print a line if it is time for one, or if the file is complete."""
         now = time.monotonic()
-        due = now - self._said.setdefault(file, now) >= LINE_EVERY_S
+        due = now - self._printed_at.setdefault(file, now) >= LINE_EVERY_S
         if due or count == file.size:
-            self._said[file] = now
-            whole = f" of {size(file.size)}" if file.size else ""
-            where = f"{file.folder}/{file.file}"
-            line = f"{duration(now - self._started):>8}  {where}  {size(count)}{whole}"
+            self._printed_at[file] = now
+            total = f" of {size(file.size)}" if file.size else ""
+            path = f"{file.folder}/{file.file}"
+            line = f"{duration(now - self._started):>8}  {path}  {size(count)}{total}"
             self._console.print(line, markup=False, highlight=False)

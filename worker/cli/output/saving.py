@@ -1,4 +1,4 @@
-"""Outputs of a job on their way into a folder: safe names, and nothing is ever overwritten."""
+"""The outputs of a job, saved in a folder under safe names. No file is overwritten."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import Any
 
 UNSAFE = re.compile(r"[^\w.+@=, -]")
-LONGEST = 120
+MAX_STEM, MAX_SUFFIX = 120, 16
+"""Characters of a file's name before and after its last dot."""
 
 Fetch = Callable[[str, Path], Awaitable[None]]
-"""Writes what a URL answers to a file."""
+"""A function that downloads a URL to a file."""
 
 
 @dataclass(frozen=True, slots=True)
-class Saved:
-    """One output on disk; `size` in bytes, `width` and `height` in pixels where it is a picture."""
+class SavedOutput:
+    """One saved output. `size` is in bytes, `width` and `height` of an image are in pixels."""
 
     path: Path
     node_id: str
@@ -32,9 +33,11 @@ class Saved:
 
     @property
     def pixels(self) -> str:
+        """`768x512`. Empty for an output that is not an image."""
         return f"{self.width}x{self.height}" if self.width else ""
 
     def as_dict(self) -> dict[str, Any]:
+        """Return the output for `--json`."""
         return {
             "path": str(self.path),
             "node_id": self.node_id,
@@ -46,14 +49,14 @@ class Saved:
         }
 
 
-async def save(outputs: Sequence[Mapping[str, Any]], folder: Path, fetch: Fetch) -> list[Saved]:
-    """Write outputs of a native result, inline or by URL, into `folder`. Raises what `fetch` raises, and OSError."""
+async def save(outputs: Sequence[Mapping[str, Any]], folder: Path, fetch: Fetch) -> list[SavedOutput]:
+    """Save the outputs of a native result, which are inline or by URL. Raises OSError, and what `fetch` raises."""
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     return [await _save(output, folder, fetch) for output in outputs]
 
 
-async def _save(output: Mapping[str, Any], folder: Path, fetch: Fetch) -> Saved:
-    path = claim(folder, output["filename"] or f"text-{output['node_id']}.txt")
+async def _save(output: Mapping[str, Any], folder: Path, fetch: Fetch) -> SavedOutput:
+    path = create_file(folder, output["filename"] or f"text-{output['node_id']}.txt")
     try:
         if output.get("text") is not None:
             path.write_text(output["text"], "utf-8")
@@ -64,7 +67,7 @@ async def _save(output: Mapping[str, Any], folder: Path, fetch: Fetch) -> Saved:
     except BaseException:
         path.unlink()
         raise
-    return Saved(
+    return SavedOutput(
         path=path,
         node_id=output["node_id"],
         kind=output["kind"],
@@ -75,8 +78,8 @@ async def _save(output: Mapping[str, Any], folder: Path, fetch: Fetch) -> Saved:
     )
 
 
-def claim(folder: Path, name: str) -> Path:
-    """A new, empty file that nobody else has: `name` made safe, with a number if it is taken."""
+def create_file(folder: Path, name: str) -> Path:
+    """Create an empty file and return its path. The name is made safe, and gets a number if the file exists."""
     safe = Path(safe_name(name))
     for number in count(1):
         path = folder / (safe.name if number == 1 else f"{safe.stem}-{number}{safe.suffix}")
@@ -89,7 +92,7 @@ def claim(folder: Path, name: str) -> Path:
 
 
 def safe_name(name: str) -> str:
-    """A plain file name without folders, control characters or a leading dot: the server chose it."""
+    """Return a file name without folders, control characters and leading dots. `name` is the server's."""
     base = UNSAFE.sub("_", name.replace("\\", "/").rpartition("/")[2]).lstrip(". ")
     stem, dot, suffix = base.rpartition(".")
-    return f"{stem[:LONGEST]}{dot}{suffix[:16]}" if stem else base[:LONGEST] or "output"
+    return f"{stem[:MAX_STEM]}{dot}{suffix[:MAX_SUFFIX]}" if stem else base[:MAX_STEM] or "output"

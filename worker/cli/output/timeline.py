@@ -1,4 +1,4 @@
-"""Where a job is and where its time went, learnt from its events. No I/O, no clock of its own."""
+"""The state of a job and the times of its nodes, computed from its events. Has no I/O and no clock."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STAGES = {
 
 @dataclass(slots=True)
 class NodeRun:
-    """One node's turn; times are seconds of the clock that the caller uses. ComfyUI runs one node at a time."""
+    """One execution of a node. Times are seconds of the caller's clock. ComfyUI runs one node at a time."""
 
     node_id: str
     title: str
@@ -30,11 +30,12 @@ class NodeRun:
     steps: float = 0
 
     def seconds(self, now: float) -> float:
+        """Return the seconds from the start until the end, or until `now` while the node runs."""
         return (self.ended if self.ended is not None else now) - self.started
 
     @property
     def progress(self) -> str:
-        """`3/20`, or nothing for a node that has no steps."""
+        """`3/20`. Empty for a node that has no steps."""
         return f"{self.step:g}/{self.steps:g}" if self.steps else ""
 
 
@@ -48,10 +49,11 @@ class Timeline:
 
     @property
     def running(self) -> NodeRun | None:
+        """The node that runs."""
         return self.runs[-1] if self.runs and self.runs[-1].ended is None else None
 
-    def hear(self, name: str, data: Mapping[str, Any], now: float) -> None:
-        """Events that say nothing about time are ignored."""
+    def handle(self, name: str, data: Mapping[str, Any], now: float) -> None:
+        """Update the state and the nodes from an event. Events without a time are ignored."""
         if name == "state":
             self.state = str(data["state"])
             if self.state != JobState.GENERATING:
@@ -63,12 +65,12 @@ class Timeline:
             self._step(str(data["node_id"]), float(data["value"]), float(data["max"]))
 
     def stages(self, timings: Mapping[str, float]) -> Iterator[tuple[str, float]]:
-        """(stage, seconds) out of a result's `timings`, in the order of the flow."""
+        """Yield (stage, seconds) from the `timings` of a result, in the order in which a job goes through them."""
         for state, stage in STAGES.items():
             yield stage, timings.get(f"{state.value}_ms", 0.0) / 1000
 
     def _step(self, node_id: str, value: float, maximum: float) -> None:
-        """A maximum of 1 is how ComfyUI says that a node without steps is done."""
+        """Record a step. ComfyUI reports the end of a node without steps as step 1 of 1, which is ignored."""
         run = self.running
         if run is not None and run.node_id == node_id and maximum > 1:
             run.step, run.steps = value, maximum

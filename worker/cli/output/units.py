@@ -1,22 +1,22 @@
-"""Numbers as people read them."""
+"""Durations and sizes as text for people."""
 
 from __future__ import annotations
 
 
 def duration(seconds: float) -> str:
-    """`0.4 ms`, `12 ms`, `3.21 s`, `4 min 05 s`."""
+    """Return a duration as text: `0.4 ms`, `12 ms`, `3.21 s`, `4 min 05 s`."""
     if seconds < 0.00995:
         return f"{seconds * 1000:.1f} ms"
     if seconds < 0.9995:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 120:
         return f"{seconds:.2f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02} s"
+    minutes, seconds_left = divmod(round(seconds), 60)
+    return f"{minutes} min {seconds_left:02} s"
 
 
 def size(count: float) -> str:
-    """Bytes in binary units: `512 B`, `34.5 KiB`, `1.2 GiB`."""
+    """Return a number of bytes as text in binary units: `512 B`, `34.5 KiB`, `1.2 GiB`."""
     for unit in ("B", "KiB", "MiB", "GiB"):
         if count < 1024 or unit == "GiB":
             break

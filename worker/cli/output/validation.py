@@ -1,44 +1,64 @@
-"""The answer of `POST /validate`, for people."""
+"""The report of a validation, for people and as JSON."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from worker.cli.output.failure import Failure, detail_of, rows
+from worker.cli.output.json_output import print_json
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 
-def show(body: Mapping[str, Any], name: str | None) -> None:
-    """Print the report on a workflow of this name for people, or as JSON where it is None."""
-    if name is None:
-        import orjson
-
-        sys.stdout.write(orjson.dumps(body, option=orjson.OPT_INDENT_2).decode() + "\n")
+def show(body: Mapping[str, Any], workflow: Path | None) -> None:
+    """Print the body of a response to `POST /validate`: for people with the file's name, or as JSON without a file."""
+    if workflow is None:
+        print_json(body)
     else:
-        _show(body, name)
+        _show(body, workflow)
 
 
-def _show(body: Mapping[str, Any], name: str) -> None:
-    """Print the verdict, the problems, what was repaired, and the models."""
-    from rich.padding import Padding
+def _show(body: Mapping[str, Any], workflow: Path) -> None:
+    """Print the verdict, the problems, the repairs, the models, and the next step."""
     from rich.text import Text
 
     from worker.cli.output.changes import show_changes
-    from worker.cli.output.failure import detail_of, rows
+    from worker.cli.output.rows import print_rows, print_step
     from worker.cli.output.screen import screen
 
     console = screen()
     count = len(body["problems"])
     verdict = ("✓ valid", "bold green") if body["valid"] else (f"✗ {count} problem{'s'[: count > 1]}", "bold red")
-    nodes = f"{body['nodes']} nodes, " if "nodes" in body else ""  # older workers don't count them
-    facts = f"  {name}: {nodes}workload {body['workload']:g}"
+    nodes = f"{body['nodes']} nodes, " if "nodes" in body else ""  # older workers do not count them
+    facts = f"  {workflow.name}: {nodes}workload {body['workload']:g}"
     console.print(Text.assemble(verdict, (facts, "dim")))
     for problem in body["problems"]:
         console.print(*rows(detail_of(problem)), sep="\n")
     show_changes(console, body)
     if body["models"]:
         console.print()
-    for model in body["models"]:
-        sign = ("✓", "green") if model["here"] else ("✗", "red")
-        source = "" if model["here"] else f"  {model['url'] or 'no download known'}"
-        place = f" models/{model['folder']}/{model['file']}"
-        console.print(Padding(Text.assemble(sign, place, (source, "dim")), (0, 0, 0, 2)))
+    print_rows(console, [_model_row(model) for model in body["models"]], indent=2)
+    if not body["valid"]:
+        console.print()
+        print_step(console, _next_step(body, workflow))
+
+
+def _model_row(model: Mapping[str, Any]) -> tuple[Text, Text]:
+    """Return the path of a model, and its URL where it is missing."""
+    from rich.text import Text
+
+    sign = ("✓", "green") if model["here"] else ("✗", "red")
+    source = "" if model["here"] else model["url"] or "no download known"
+    return Text.assemble(sign, f" models/{model['folder']}/{model['file']}"), Text(source, "dim")
+
+
+def _next_step(body: Mapping[str, Any], workflow: Path) -> str:
+    """Return the step that a rejected workflow needs first."""
+    from worker.cli.output.next_steps import detail_step
+
+    failure = Failure("invalid_workflow", "", [detail_of(problem) for problem in body["problems"]])
+    step = detail_step(failure) or "Correct the problems, then run `comfy-worker validate FILE` again."
+    return step.replace("FILE", str(workflow))

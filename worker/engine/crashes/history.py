@@ -43,10 +43,10 @@ class CrashRecord:
         """Whether jobs with this graph are not run for now."""
         return sum(self.crashes.values()) >= SEEN or len(self.crashes) >= IN_ALL
 
-    def add(self, prompt_id: str, death: str, *, seen: bool) -> None:
+    def add(self, prompt_id: str, death: str, *, observed: bool) -> None:
         """Record that a death took a prompt."""
         name = self.prompts.setdefault(prompt_id, death)
-        self.crashes[name] = seen or self.crashes.get(name, False)
+        self.crashes[name] = observed or self.crashes.get(name, False)
 
 
 def fingerprint(request: JobRequest) -> str:
@@ -78,10 +78,10 @@ class CrashHistory:
         self._records = {name: record for name, record in self._records.items() if record.at > oldest}
         return self._records.get(fingerprint(request)) if self._records else None
 
-    def add(self, request: JobRequest, prompt_id: str, death: str, *, seen: bool, cause: str = "") -> CrashRecord:
+    def add(self, request: JobRequest, prompt_id: str, death: str, *, observed: bool, cause: str = "") -> CrashRecord:
         """Record that a death took a prompt of this job, and return the job's record."""
         record = self._records.setdefault(fingerprint(request), CrashRecord())
-        record.add(prompt_id, death, seen=seen)
+        record.add(prompt_id, death, observed=observed)
         record.at = time.time()
         record.cause = cause or record.cause
         self._write()
@@ -132,7 +132,7 @@ def _record(stored: object) -> CrashRecord | None:
     if not isinstance(stored, dict):
         return None
     crashes, at, cause = stored.get("crashes"), stored.get("at"), stored.get("cause", "")
-    if not isinstance(crashes, dict) or not all(isinstance(seen, bool) for seen in crashes.values()):
+    if not isinstance(crashes, dict) or not all(isinstance(observed, bool) for observed in crashes.values()):
         return None
     if isinstance(at, bool) or not isinstance(at, int | float) or not isinstance(cause, str):
         return None

@@ -42,9 +42,9 @@ class SavedModelFolders:
         names = frozenset().union(*saved.values())
         for folder in saved:
             aliases = {folder, OLDER_NAMES.get(folder, folder)}
-            places = [str(root / alias) for root in self._models for alias in aliases if (root / alias).is_dir()]
+            model_folders = [str(root / alias) for root in self._models for alias in aliases if (root / alias).is_dir()]
             for name in names:
-                if any(os.path.isfile(f"{place}/{name}") for place in places):  # noqa: PTH113 - a tenth of the time
+                if any(os.path.isfile(f"{place}/{name}") for place in model_folders):  # noqa: PTH113 - a tenth of the time
                     yield folder, name
 
 

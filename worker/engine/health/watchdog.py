@@ -215,6 +215,7 @@ class Watchdog:
         return Observation(time.monotonic(), prompts=self._prompts)
 
     async def _watch(self) -> None:
+        """Look for a problem in each period, and handle it."""
         while True:
             await asyncio.sleep(self._period_s)
             running = self._observation.running

@@ -1,6 +1,6 @@
-"""Starts a program that ends when its starter does, however that ends: `python die_with_parent.py PARENT PROGRAM ...`.
+"""Runs a program that is killed when its parent ends: `python die_with_parent.py PARENT PROGRAM ...`.
 
-A script by itself, run before anything else is loaded; the program then takes the place of this process.
+This is a standalone script. The program replaces this process.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ PR_SET_PDEATHSIG = 1
 
 
 def main(parent: int, program: list[str]) -> None:
+    """Ask the kernel to kill this process when its parent ends, and run the program."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it ended before we could ask
+        if os.getppid() != parent:  # the parent has ended already
             sys.exit(1)
     os.execvp(program[0], program)  # noqa: S606 - the command is the operator's
 

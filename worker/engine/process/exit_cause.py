@@ -66,8 +66,8 @@ def _memory() -> str:
     limit = _first_number("memory.max", "memory.limit_in_bytes")
     peak = _first_number("memory.peak", "memory.max_usage_in_bytes")
     if limit is not None and limit < UNLIMITED:
-        used = f", at most {peak / GIB:.1f} GiB were in use" if peak is not None else ""
-        return f" (this container may use {limit / GIB:.1f} GiB{used})"
+        usage = f", at most {peak / GIB:.1f} GiB were in use" if peak is not None else ""
+        return f" (this container may use {limit / GIB:.1f} GiB{usage})"
     facts = dict(re.findall(r"^(MemTotal|MemAvailable): +(\d+) kB$", _text(MEMINFO), re.MULTILINE))
     if len(facts) < 2:
         return ""

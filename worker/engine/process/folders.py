@@ -1,4 +1,4 @@
-"""Where an engine that the worker starts reads and writes: below the state folder, as its own tree may be read-only."""
+"""The folders of an engine that the worker starts. They are in the state folder, as ComfyUI's own may be read-only."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from worker.workflow.catalog.folders import all_folders
 
 EMBEDDED = "embedded"
 OTHER_FOLDERS = ("classifiers", "clip", "configs", "embeddings", "insightface", "t2i_adapter", "unet", "vae_approx")
-"""Folders of models that no input of a node lists, or that go by an older name."""
+"""Folders of models that no input of a node lists, or that have an older name."""
 CACHES = {
     "XDG_CACHE_HOME": ".cache",
     "XDG_CONFIG_HOME": ".config",
@@ -26,14 +26,14 @@ CACHES = {
     "TORCHINDUCTOR_CACHE_DIR": ".cache/torchinductor",
     "TRITON_CACHE_DIR": ".triton/cache",
 }
-"""Below HOME, where they are by themselves too, unless a variable or the lack of a user's name moves them."""
+"""Default places of caches below HOME. A variable, or a user without a name, can move a cache elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
 class EngineFolders:
-    """`root` holds what is the engine's alone; `input` and the models are shared by all engines of a worker.
+    """`root` is the engine's own folder. `input` and the models are shared by all engines of a worker.
 
-    New models go to `models`; `baked` has others, and is only read.
+    New models go to `models`. `baked` has more models, and is only read.
     """
 
     root: Path
@@ -44,9 +44,9 @@ class EngineFolders:
 
 
 def engine_folders(settings: Settings, name: str = FIRST) -> EngineFolders | None:
-    """Return the folders of the embedded engine or ComfyUI that this worker starts; None for one that is only a URL.
+    """Return the folders of an engine that this worker starts, None where WORKER_COMFYUI is a URL.
 
-    `name` is the engine's. WORKER_COMFYUI_OUTPUT is the folder of the first.
+    WORKER_COMFYUI_OUTPUT is the output folder of the first engine only.
     """
     if is_url(settings.engine.comfyui):
         return None
@@ -65,29 +65,29 @@ def engine_folders(settings: Settings, name: str = FIRST) -> EngineFolders | Non
 
 
 def is_url(comfyui: str) -> bool:
-    """True for a ComfyUI that somebody else runs."""
+    """Return whether WORKER_COMFYUI is the URL of a ComfyUI that this worker does not start."""
     return comfyui.startswith(("http://", "https://"))
 
 
 def create_state_folder(folder: Path) -> None:
-    """Tried at once: what can't be written would be found out one part after the other. Raises StartupError."""
+    """Create the state folder and check that it is writable. Raises StartupError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise StartupError(f"WORKER_STATE={folder} can't be written: {error.strerror}") from error
+        raise StartupError(f"WORKER_STATE={folder} is not writable: {error.strerror}") from error
 
 
 def comfyui_arguments(folders: EngineFolders) -> list[str]:
-    """What tells ComfyUI its folders, which are made. Raises StartupError."""
+    """Create ComfyUI's folders and return the arguments that name them. Raises StartupError."""
     user, extra = folders.root / "user", folders.root / "models.yaml"
     try:
         for folder in (folders.input, folders.output, user):
             folder.mkdir(parents=True, exist_ok=True)
         extra.write_bytes(orjson.dumps({"comfy-worker": _model_paths(folders)}))  # JSON is YAML
     except OSError as error:
-        raise StartupError(f"ComfyUI's folders can't be made: {error}") from error
+        raise StartupError(f"ComfyUI's folders cannot be created: {error}") from error
     return [
         *("--input-directory", str(folders.input), "--output-directory", str(folders.output)),
         *("--user-directory", str(user), "--temp-directory", str(folders.root)),
@@ -97,32 +97,32 @@ def comfyui_arguments(folders: EngineFolders) -> list[str]:
 
 
 def _model_paths(folders: EngineFolders) -> dict[str, str]:
-    """Each folder of models -> its places, one a line; a place twice is one to ComfyUI.
+    """Return the places of each folder of models, one a line. ComfyUI ignores a place that is listed twice.
 
-    The baked ones are named too: a pack that adds a folder of its own takes the places it finds for all there are.
+    The baked folders are listed as well, because a pack that adds a folder may assume that the listed places are all.
     """
     roots = [root for root in (folders.baked, folders.models) if root is not None]
-    there = {path.name for root in roots if root.is_dir() for path in root.iterdir() if path.is_dir()}
-    names = sorted({*all_folders(), *OTHER_FOLDERS, *(name for name in there if not name.startswith("."))})
+    existing = {path.name for root in roots if root.is_dir() for path in root.iterdir() if path.is_dir()}
+    names = sorted({*all_folders(), *OTHER_FOLDERS, *(name for name in existing if not name.startswith("."))})
     return {name: "\n".join(str(root / name) for root in roots) for name in names}
 
 
 def engine_home(folders: EngineFolders, environ: Mapping[str, str]) -> dict[str, str]:
-    """Variables for what node packs and torch write beside ComfyUI's folders: a HOME that can be written.
+    """Return variables that lead caches and temporary files of node packs and torch to writable folders.
 
-    The user's own is left where it can be; a variable that somebody set stays.
+    A writable HOME and variables that are set already stay as they are.
     """
     home = Path(environ.get("HOME") or "/nowhere")
-    if not _writable(home):
+    if not _is_writable(home):
         home = folders.root / "home"
         home.mkdir(parents=True, exist_ok=True)
-    more = {name: str(home / place) for name, place in CACHES.items() if not environ.get(name)}
-    if not _writable(Path(environ.get("TMPDIR") or "/tmp")):  # noqa: S108 - where programs look by themselves
-        scratch = folders.root / "tmp"
-        scratch.mkdir(parents=True, exist_ok=True)
-        more["TMPDIR"] = str(scratch)
-    return {"HOME": str(home), **more}
+    variables = {name: str(home / place) for name, place in CACHES.items() if not environ.get(name)}
+    if not _is_writable(Path(environ.get("TMPDIR") or "/tmp")):  # noqa: S108 - the default of most programs
+        temporary = folders.root / "tmp"
+        temporary.mkdir(parents=True, exist_ok=True)
+        variables["TMPDIR"] = str(temporary)
+    return {"HOME": str(home), **variables}
 
 
-def _writable(folder: Path) -> bool:
+def _is_writable(folder: Path) -> bool:
     return os.access(folder, os.W_OK | os.X_OK)

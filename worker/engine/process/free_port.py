@@ -1,4 +1,4 @@
-"""Ports for servers that are started by a command line, which can't be given a socket."""
+"""Free ports for servers that are started by a command line and cannot inherit a socket."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from pathlib import Path
 HOST = "127.0.0.1"
 LOWEST = 10_000
 OUTGOING = Path("/proc/sys/net/ipv4/ip_local_port_range")
+"""File with the range of ports that the kernel uses for outgoing connections."""
 OUTGOING_FROM = 32_768
-"""Linux' default; macOS begins at 49152."""
+"""Linux's default start of that range. On macOS it starts at 49152."""
 ATTEMPTS = 1000
 STRIDE = 37
-"""Ports between the beginnings of two processes: those that look at the same time find different ones."""
+"""Distance between the first ports of two processes, so that concurrent searches find different ports."""
 
-_looked_at = counting()
+_attempts = counting()
 
 
 def free_port() -> int:
@@ -26,24 +27,25 @@ def free_port() -> int:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return different ports of the loopback address on which nothing listens. Raises OSError where there are none.
+    """Return different ports of the loopback address on which nothing listens. Raises OSError without enough.
 
-    They lie below those that the kernel gives to outgoing connections and to servers that ask for port 0. One of
-    those might take the port before the server is there, or while it is started again.
+    They are below the range of outgoing connections and of servers that request port 0. Such a port could be taken
+    before the server listens, or while it restarts.
     """
-    found: list[int] = []
-    with ExitStack() as held:
+    ports: list[int] = []
+    with ExitStack() as open_sockets:
         for _ in range(ATTEMPTS):
-            port = LOWEST + (os.getpid() * STRIDE + next(_looked_at)) % (_outgoing_from() - LOWEST)
+            port = LOWEST + (os.getpid() * STRIDE + next(_attempts)) % (_outgoing_from() - LOWEST)
             with suppress(OSError):
-                held.enter_context(socket.socket()).bind((HOST, port))
-                found.append(port)
-            if len(found) == count:
-                return found
+                open_sockets.enter_context(socket.socket()).bind((HOST, port))
+                ports.append(port)
+            if len(ports) == count:
+                return ports
     raise OSError(f"no {count} ports are free on {HOST}")
 
 
 def _outgoing_from() -> int:
+    """Return the first port that the kernel may give to outgoing connections."""
     try:
         lowest = int(OUTGOING.read_text("ascii").split()[0])
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""GPUs: which ones the engines get, and whether one is there at all, by a fresh process and the driver."""
+"""GPUs: the ones that the engines use, and a check whether a GPU has failed."""
 
 from __future__ import annotations
 
@@ -10,36 +10,43 @@ from worker.errors import StartupError
 from worker.settings import environment
 
 PROBE = "import sys; sys.path[:] = filter(None, sys.path); import torch; torch.zeros(1).cuda()"
-"""Without the current folder, which `python -c` searches first; ComfyUI's Python may be too old for -P."""
+"""Program that uses the GPU.
+
+It removes the current folder from the path, which `python -c` searches first. ComfyUI's Python may be too old for
+-P."""
 DRIVER = ("nvidia-smi", "-L")
+"""Command that lists the GPUs."""
 PROBE_S = 60.0
+"""Timeout of a probe in seconds."""
 AUTO = "auto"
 ONE_LINE = re.compile(r"^GPU \d+:", re.MULTILINE)
+"""Matches a GPU in the driver's list."""
 GPU = re.compile(r"\d+|(GPU|MIG)-[\w/-]+")
+"""Matches a GPU's index or UUID."""
 
 
 def read_gpus(text: str, visible: str, listed: int) -> tuple[str, ...]:
-    """Return WORKER_GPUS as values of CUDA_VISIBLE_DEVICES, one an engine; empty: one engine that sees all as before.
+    """Return the CUDA_VISIBLE_DEVICES of each engine for WORKER_GPUS. Empty means one engine that sees all GPUs.
 
-    `visible` is the value of CUDA_VISIBLE_DEVICES, `listed` the number of GPUs that the driver lists (for `auto`).
-    Raises StartupError.
+    `visible` is the worker's CUDA_VISIBLE_DEVICES. `listed` is the number of GPUs that the driver lists, for `auto`.
+    Raises StartupError for an invalid WORKER_GPUS.
     """
-    seen = _split(visible)
+    visible_gpus = _split(visible)
     if text == AUTO:
-        found = seen or [str(number) for number in range(listed)]
-        return tuple(found) if len(found) > 1 else ()
+        gpus = visible_gpus or [str(number) for number in range(listed)]
+        return tuple(gpus) if len(gpus) > 1 else ()
     if not text or text == "1":
         return ()
     if text.isdecimal():
-        return _first(int(text), seen)
-    found = _split(text)
-    if not found or len(set(found)) < len(found) or not all(GPU.fullmatch(gpu) for gpu in found):
+        return _first_gpus(int(text), visible_gpus)
+    gpus = _split(text)
+    if not gpus or len(set(gpus)) < len(gpus) or not all(GPU.fullmatch(gpu) for gpu in gpus):
         raise StartupError(f"WORKER_GPUS={text!r} is not a number, a list of different GPUs like 0,2, or auto")
-    return tuple(found)
+    return tuple(gpus)
 
 
 async def listed_gpus(driver: Sequence[str] = DRIVER) -> int:
-    """Return how many GPUs the driver lists; 0 on a machine without NVIDIA's tools."""
+    """Return the number of GPUs that the driver lists, 0 on a machine without NVIDIA's tools."""
     devnull, pipe = asyncio.subprocess.DEVNULL, asyncio.subprocess.PIPE
     try:
         process = await asyncio.create_subprocess_exec(*driver, stdin=devnull, stdout=pipe, stderr=devnull)
@@ -50,7 +57,7 @@ async def listed_gpus(driver: Sequence[str] = DRIVER) -> int:
 
 
 def gpu_environment(gpu: str | None, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that show one GPU only. With CUDA's own order an index would not be nvidia-smi's."""
+    """Return variables that show one GPU only. CUDA's own order of indices would differ from nvidia-smi's."""
     if gpu is None:
         return {}
     return {
@@ -65,9 +72,9 @@ def driver_command(gpu: str | None) -> tuple[str, ...]:
 
 
 def is_gone(probe: bool | None, driver: bool | None) -> bool:
-    """Both have to say so: torch alone may be broken, and the driver lists a GPU that no program can use.
+    """Return whether both checks have failed. None means that a check could not run.
 
-    None: it could not be asked, as on a machine without NVIDIA's tools.
+    torch alone may be broken, and the driver may list a GPU that no program can use.
     """
     return probe is False and driver is False
 
@@ -75,18 +82,18 @@ def is_gone(probe: bool | None, driver: bool | None) -> bool:
 async def gpu_is_gone(
     probe: Sequence[str], driver: Sequence[str] = DRIVER, env: Mapping[str, str] | None = None
 ) -> bool:
-    """Run both commands. Without a probe (the engine uses no GPU) nothing can be gone."""
+    """Run both checks and return whether the GPU is gone. An engine without a probe uses no GPU."""
     if not probe:
         return False
     return is_gone(await run_succeeds(probe, env), await run_succeeds(driver))
 
 
 async def run_succeeds(command: Sequence[str], env: Mapping[str, str] | None = None) -> bool | None:
-    """Whether a command ends with 0 in time; None where there is no such program."""
-    nowhere = asyncio.subprocess.DEVNULL
+    """Return whether a command exits with 0 in time, None where the program does not exist."""
+    devnull = asyncio.subprocess.DEVNULL
     try:
         process = await asyncio.create_subprocess_exec(
-            *command, stdin=nowhere, stdout=nowhere, stderr=nowhere, env={**environment(), **(env or {})}
+            *command, stdin=devnull, stdout=devnull, stderr=devnull, env={**environment(), **(env or {})}
         )
     except OSError:
         return None
@@ -105,10 +112,15 @@ def _split(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _first(count: int, seen: Sequence[str]) -> tuple[str, ...]:
-    """The first GPUs of those that are visible; without CUDA_VISIBLE_DEVICES all are taken to be there."""
+def _first_gpus(count: int, visible_gpus: Sequence[str]) -> tuple[str, ...]:
+    """Return the first visible GPUs.
+
+    Without CUDA_VISIBLE_DEVICES all GPUs are assumed to exist. Raises StartupError.
+    """
     if count == 0:
-        raise StartupError("WORKER_GPUS=0 leaves no engine: use a number from 1 up, a list like 0,2, or auto")
-    if seen and count > len(seen):
-        raise StartupError(f"WORKER_GPUS={count}, but CUDA_VISIBLE_DEVICES shows {len(seen)}: {','.join(seen)}")
-    return tuple(seen[:count]) or tuple(str(number) for number in range(count))
+        raise StartupError("WORKER_GPUS=0 means no engine: use a number from 1 up, a list like 0,2, or auto")
+    if visible_gpus and count > len(visible_gpus):
+        raise StartupError(
+            f"WORKER_GPUS={count}, but CUDA_VISIBLE_DEVICES shows {len(visible_gpus)}: {','.join(visible_gpus)}"
+        )
+    return tuple(visible_gpus[:count]) or tuple(str(number) for number in range(count))

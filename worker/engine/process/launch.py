@@ -1,4 +1,4 @@
-"""The commands of the engines that a worker starts: a ComfyUI folder or the embedded engine."""
+"""The commands that start the embedded engine or a ComfyUI folder."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from worker.subcommand import worker_command
 
 
 def command(settings: Settings, folders: EngineFolders, name: str = FIRST, gpu: str | None = None) -> EngineCommand:
-    """Return how an engine is started; `gpu` is the only one that it sees. Raises StartupError."""
+    """Return the command of an engine. `gpu` is the only GPU that it sees, None for all. Raises StartupError."""
     port, logs = free_port(), settings.state / f"{per_engine('engine', name)}.log"
     status = sandbox_status(settings.sandbox, landlock_version())
     environ = engine_environment()
     env = gpu_environment(gpu, environ)
     if status.launched:
         env |= sandbox_home(folders.root, environ)
-    more = shlex.split(settings.engine.args)
+    extra_arguments = shlex.split(settings.engine.args)
     probe: list[str] = []
     if settings.engine.comfyui == EMBEDDED:
         python, *arguments = embedded_command(folders.root, port)
-        arguments += [*_embedded_folders(folders), *_faults(settings.engine.fault), *more]
+        arguments += [*_embedded_folders(folders), *_faults(settings.engine.fault), *extra_arguments]
     else:
         if settings.engine.fault:
-            raise StartupError("faults can be asked of the embedded engine only")
+            raise StartupError("a fault can be injected into the embedded engine only")
         python, *arguments = comfyui_command(Path(settings.engine.comfyui), port)
-        arguments += [*comfyui_arguments(folders), *more]
+        arguments += [*comfyui_arguments(folders), *extra_arguments]
         env = {**engine_home(folders, environ), **env}
         probe = [python, "-c", PROBE]
     sandbox = sandbox_policy(settings, folders, status, {**environ, **env}, python, port)
@@ -46,29 +46,30 @@ def command(settings: Settings, folders: EngineFolders, name: str = FIRST, gpu: 
 
 
 def _faults(text: str) -> list[str]:
-    """Read here, where a mistake has a reader. Raises StartupError."""
+    """Return the option for WORKER_FAULT. Raises StartupError for an invalid value."""
     try:
         return ["--fault", text] if parse_faults(text) else []
     except InvalidFault as error:
-        raise StartupError(f"the fault {text!r} can't be read: {error}") from error
+        raise StartupError(f"the fault {text!r} is invalid: {error}") from error
 
 
 def _embedded_folders(folders: EngineFolders) -> Iterator[str]:
     """Yield the options for those folders that are not below the engine's own."""
-    places = {"input": folders.input, "output": folders.output, "models": folders.models}
-    for name, place in places.items():
-        if place != folders.root / name:
-            yield from (f"--{name}-directory", str(place))
+    paths = {"input": folders.input, "output": folders.output, "models": folders.models}
+    for name, path in paths.items():
+        if path != folders.root / name:
+            yield from (f"--{name}-directory", str(path))
 
 
 def embedded_command(base: Path, port: int) -> list[str]:
+    """Return the command of the embedded engine."""
     return worker_command("engine", "--host", HOST, "--port", str(port), "--base", str(base))
 
 
 def comfyui_command(folder: Path, port: int) -> list[str]:
-    """ComfyUI's own start, with the Python of its virtual environment if it has one. Raises StartupError."""
+    """Return ComfyUI's command, with the Python of its virtual environment if it has one. Raises StartupError."""
     if not (folder / "main.py").is_file():
-        raise StartupError(f"{folder} is no ComfyUI folder: it has no main.py")
+        raise StartupError(f"{folder} is not a ComfyUI folder: it has no main.py")
     environments = (folder / name / "bin" / "python" for name in (".venv", "venv"))
     python = next((str(path) for path in environments if path.exists()), "python3")
     return [python, str(folder / "main.py"), "--listen", HOST, "--port", str(port)]

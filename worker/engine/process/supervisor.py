@@ -111,12 +111,12 @@ class Supervisor:
             return read_failed_packs(self._command.logs)
         return self._failed_packs
 
-    async def end_since(self, began: float) -> EngineEnd | None:
+    async def end_since(self, started_at: float) -> EngineEnd | None:
         """Return how the engine ended after a time of the monotonic clock, None if it does not end soon."""
-        if self._end is None or self._end.at < began:
+        if self._end is None or self._end.at < started_at:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._over.wait(), END_S)
-        return self._end if self._end is not None and self._end.at >= began else None
+        return self._end if self._end is not None and self._end.at >= started_at else None
 
     def restart(self, reason: str, *, check_gpu: bool = False, healthy: bool = False) -> None:
         """Kill the engine, so that it is started again. An engine that is starting is not affected.

@@ -1,1 +1,1 @@
-"""ComfyUI's HTTP routes, WebSocket and frames."""
+"""ComfyUI's HTTP API, its WebSocket and its messages."""

@@ -267,6 +267,7 @@ class ComfyApi:
     async def _get(
         self, path: str, timeout: aiohttp.ClientTimeout = QUICK, read: Callable[[bytes], Any] = orjson.loads
     ) -> Any:  # noqa: ANN401 - JSON
+        """Return the parsed body of a GET request."""
         try:
             async with self._session.get(URL(self.base_url + path, encoded=True), timeout=timeout) as answer:
                 answer.raise_for_status()

@@ -1,4 +1,4 @@
-"""`comfy-worker deploy apply`: make it so."""
+"""`comfy-worker deploy apply`: the changes of a plan, with a smoke job as the proof."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from worker.cli.commands.deploy.group import FILE, File, Image, Json, Rotate, Server, account, fleet_in, told
+from worker.cli.commands.deploy.group import FILE, File, Image, Rotate, Server, account, fleet_in, reported_errors
+from worker.cli.options import Json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,59 +19,74 @@ if TYPE_CHECKING:
     from worker.fleet.plan.plan import Plan
     from worker.fleet.vast.account import Account
 
+EXAMPLES = (
+    "comfy-worker deploy apply --image ghcr.io/you/comfy-worker@sha256:DIGEST",
+    "comfy-worker deploy apply --plan plan.json",
+    "comfy-worker deploy apply --rotate HF_TOKEN --json",
+)
+
 
 def command(
     *,
     file: File = FILE,
     image: Image = None,
     plan: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="of plan --out; refused if anything has changed since")
+        Path | None,
+        typer.Option(metavar="FILE", help="Plan of `deploy plan --out`, unless it is outdated."),
     ] = None,
     rotate: Rotate = None,
     as_json: Json = False,
     server_url: Server = None,
 ) -> None:
-    """Change the account to what vast.toml says, and prove it.
+    """Change the fleet at Vast to match vast.toml.
 
-    Waits until workers are ready and sends a smoke job; if either fails, the groups go back to
-    their former template and the exit code is 1. Cut off, it is simply run again.
+    Waits until workers are ready, then runs a smoke job. If either fails, the groups are put back to their previous
+    template. An interrupted apply can be run again.
+
+    Exit code 1: the apply has failed.
     """
     from worker.fleet.plan.plan_file import load
 
-    with told():
+    with reported_errors(file):
         planned = load(plan.read_bytes()) if plan else None
         fleet = fleet_in(file, image or (planned.image if planned else None))
         rotated = list(planned.rotated) if planned else rotate or []
-        with account(server_url) as found:
-            applied, done = _apply(found, fleet, planned, rotated, server_url)
-            _tell(applied, done, found.calls, as_json=as_json)
+        with account(server_url) as vast:
+            applied, done = _apply(vast, fleet, planned, rotated, server_url)
+            _print_result(applied, done, vast.calls, as_json=as_json)
     raise typer.Exit(not applied.ok)
 
 
 def _apply(
-    found: Account, fleet: Fleet, planned: Plan | None, rotated: list[str], server: str | None
+    vast: Account, fleet: Fleet, planned: Plan | None, rotated: list[str], server: str | None
 ) -> tuple[ApplyResult, Plan]:
+    """Apply the file, or the plan if nothing has changed since; return the result and the plan. Raises DeployError."""
     from worker.cli.commands.deploy.display import display
     from worker.cli.output.screen import screen
+    from worker.cli.output.waiting import waiting
     from worker.fleet.apply.apply import apply
     from worker.fleet.apply.execution import Execution, values_for
     from worker.fleet.plan.plan import fleet_resources, make_plan
     from worker.fleet.plan.plan_file import check_fresh
     from worker.settings import environment
 
-    smoke = _smoker(fleet, server)
-    actual = found.read()
+    smoke = _smoke_job(fleet, server)
+    with waiting("reading the account at Vast"):
+        actual = vast.read()
     plan = make_plan(fleet, actual, rotated)
     if planned:
         check_fresh(planned, plan)
     values = values_for(fleet, plan, environment())
-    execution = Execution(found, fleet, fleet_resources(fleet, actual), values)
-    with display(screen(stderr=True)) as heard:
-        return apply(execution, found, fleet, plan, smoke, heard), plan
+    execution = Execution(vast, fleet, fleet_resources(fleet, actual), values)
+    with display(screen(stderr=True)) as shown:
+        return apply(execution, vast, fleet, plan, smoke, shown), plan
 
 
-def _smoker(fleet: Fleet, server: str | None) -> Callable[[], SmokeResult] | None:
-    """Filled in before anything is changed: a job that can't be sent is no reason to roll back."""
+def _smoke_job(fleet: Fleet, server: str | None) -> Callable[[], SmokeResult] | None:
+    """Return the function that runs the smoke job. Raises DeployError when its workflow cannot be read.
+
+    It is made before anything is changed, so that a wrong job does not cause a rollback.
+    """
     from worker.fleet.apply.smoke import job_of, run_smoke
     from worker.settings import Settings
     from worker.workflow.templates.library import read_library
@@ -81,9 +97,9 @@ def _smoker(fleet: Fleet, server: str | None) -> Callable[[], SmokeResult] | Non
     return lambda: run_smoke(job, fleet.endpoint.name, server)
 
 
-def _tell(applied: ApplyResult, plan: Plan, calls: int, *, as_json: bool) -> None:
+def _print_result(applied: ApplyResult, plan: Plan, calls: int, *, as_json: bool) -> None:
     if as_json:
-        from worker.cli.commands.templates.show import print_json
+        from worker.cli.output.json_output import print_json
 
         print_json(
             {
@@ -102,12 +118,12 @@ def _tell(applied: ApplyResult, plan: Plan, calls: int, *, as_json: bool) -> Non
     console = screen()
     if applied.ok:
         ready = f", {applied.progress}" if applied.progress else ""
-        done = f"{applied.steps} steps taken" if applied.steps else "nothing to do"
+        done = f"{applied.steps} changes" if applied.steps else "nothing to change"
         console.print(Text.assemble(("✓ ", "bold green"), f"{done} in {calls} calls{ready}"))
         return
     console.print(Text.assemble(("✗ ", "bold red"), (applied.problem, "bold")))
     if applied.rolled_back:
-        console.print(f"  rolled back to the former version: {', '.join(applied.rolled_back)}")
+        console.print(f"  rolled back to the previous version: {', '.join(applied.rolled_back)}")
     else:
-        console.print("  there is no former version to go back to; what was made is left as it is")
-    console.print(Text("  comfy-worker deploy status, comfy-worker deploy logs", "dim"))
+        console.print("  there is no previous version to roll back to, so the new one stays")
+    console.print("  → comfy-worker deploy status, comfy-worker deploy logs")

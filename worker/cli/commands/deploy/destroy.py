@@ -1,4 +1,4 @@
-"""`comfy-worker deploy destroy`: nothing of the fleet is left."""
+"""`comfy-worker deploy destroy`: the removal of the whole fleet."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from worker.cli.commands.deploy.group import FILE, UNNAMED, File, Server, account, fleet_in, told
+from worker.cli.commands.deploy.group import FILE, UNNAMED, File, Server, account, fleet_in, reported_errors
 from worker.cli.commands.deploy.listing import instance_rows, total
+from worker.cli.options import Json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,59 +16,80 @@ if TYPE_CHECKING:
     from worker.fleet.apply.destroy import DestroyPlan
     from worker.fleet.definition.fleet import Fleet
 
+EXAMPLES = ("comfy-worker deploy destroy", "comfy-worker deploy destroy --yes --environment --json")
+
 
 def command(
     *,
-    yes: Annotated[bool, typer.Option("--yes", help="don't ask")] = False,
-    environment: Annotated[bool, typer.Option("--environment", help="the account's variables too")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+    environment: Annotated[bool, typer.Option("--environment", help="Delete the account's variables too.")] = False,
     file: File = FILE,
+    as_json: Json = False,
     server_url: Server = None,
 ) -> None:
-    """Take the fleet's endpoint, groups, workers and template away.
+    """Delete the fleet from Vast.
 
-    Everything that has the fleet's mark goes, with all that is on the disks of its instances. What others in the
-    account use too stays.
+    Deletes its endpoint, groups, workers and template, with all data on the disks of its instances. What other fleets
+    of the account use stays.
     """
     from worker.errors import NotThisFleet
     from worker.fleet.apply.destroy import check_unchanged, destroy, plan_destroy
 
-    with told():
+    with reported_errors(file):
         fleet = fleet_in(file, UNNAMED)
-        with account(server_url) as found:
-            plan = plan_destroy(found, fleet, found.read(), environment=environment)
+        with account(server_url) as vast:
+            plan = plan_destroy(vast, fleet, vast.read(), environment=environment)
             if plan.empty and plan.conflicts:
                 raise NotThisFleet(*plan.conflicts)
             for line in _lines(plan, fleet):
-                typer.echo(line)
-            if plan.empty:
-                typer.echo("nothing of this fleet is there")
-                return
-            if not yes:
-                typer.confirm("Take all of it away?", abort=True, err=True)
-                check_unchanged(plan, plan_destroy(found, fleet, found.read(), environment=environment))
-            destroy(found, plan, typer.echo)
+                typer.echo(line, err=as_json)
+            if not plan.empty:
+                if not yes:
+                    typer.confirm("Delete all of it?", abort=True, err=True)
+                    check_unchanged(plan, plan_destroy(vast, fleet, vast.read(), environment=environment))
+                destroy(vast, plan, lambda line: typer.echo(line, err=as_json))
+    if as_json:
+        _print_json(plan)
+    elif plan.empty:
+        typer.echo("the account has nothing of this fleet")
+
+
+def _print_json(plan: DestroyPlan) -> None:
+    from worker.cli.output.json_output import print_json
+
+    print_json(
+        {
+            "endpoints": [endpoint.id for endpoint in plan.endpoints],
+            "groups": [group.id for group in plan.groups],
+            "instances": [instance.id for instance in plan.instances],
+            "templates": [template.id for template in plan.templates],
+            "variables": [*plan.environment],
+            "stays": [*plan.stays, *plan.conflicts],
+        }
+    )
 
 
 def _lines(plan: DestroyPlan, fleet: Fleet) -> Iterator[str]:
+    """Yield the list of what the user confirms."""
     from worker.fleet.plan.ownership import display_name
 
     if not plan.empty:
-        yield "This goes:"
-    yield from (f"- endpoint {display_name(one.name)} ({one.id}), {one.state}" for one in plan.endpoints)
+        yield "To delete:"
+    yield from (f"- endpoint {display_name(row.name)} ({row.id}), {row.state}" for row in plan.endpoints)
     yield from (f"- group {text}" for text in _group_titles(plan, fleet).values())
     yield from instance_rows(plan.instances, _places(plan, fleet))
-    yield from (f"- template {display_name(one.name)} ({one.id})" for one in plan.templates)
+    yield from (f"- template {display_name(row.name)} ({row.id})" for row in plan.templates)
     yield from (f"- variable {name}" for name in plan.environment)
     if plan.instances:
         yield total(plan.instances)
     stays = (*plan.stays, *plan.conflicts)
     if stays:
-        yield "This stays:"
+        yield "To keep:"
     yield from (f"- {text}" for text in stays)
 
 
 def _group_titles(plan: DestroyPlan, fleet: Fleet) -> dict[int, str]:
-    """By id: the file's name where one group of the file is like it, and the most that one of its workers may cost."""
+    """Return for each group, by id, its name in the file and the highest price of one of its workers."""
     from worker.fleet.plan.plan import match_to_file
 
     names = {group.id: name for name, group in match_to_file(fleet, plan.groups).by_name.items()}
@@ -80,14 +102,14 @@ def _group_titles(plan: DestroyPlan, fleet: Fleet) -> dict[int, str]:
 
 
 def _places(plan: DestroyPlan, fleet: Fleet) -> dict[int, str]:
-    """The group of each instance where Vast tells it or only one can be meant, else its endpoint."""
+    """Return for each instance, by id, its group as far as it is known, or else its endpoint."""
     places = {}
-    for one in plan.instances:
-        if one.id not in plan.claims.workers and one.id not in plan.claims.mixed:
-            places[one.id] = "of no endpoint, started with the fleet's template"
+    for instance in plan.instances:
+        if instance.id not in plan.claims.workers and instance.id not in plan.claims.mixed:
+            places[instance.id] = "of no endpoint, started with the fleet's template"
             continue
-        number = plan.claims.workers.get(one.id)
+        number = plan.claims.workers.get(instance.id)
         number = plan.groups[0].id if number is None and len(plan.groups) == 1 else number
         endpoint = f"of endpoint {fleet.endpoint.name}"
-        places[one.id] = endpoint if number is None else f"of group {number}"
+        places[instance.id] = endpoint if number is None else f"of group {number}"
     return places

@@ -1,4 +1,4 @@
-"""An apply while it goes on: a line a step, and the wait as one line that changes."""
+"""The progress of an apply: a line for each step, and one line for the wait for workers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from worker.fleet.plan.plan import Step
 
 
 class ApplyDisplay(ApplyListener):
-    """Without a terminal the wait is a line for each change."""
+    """Print the steps. A terminal shows the wait as one line that changes, and a log has a line for each change."""
 
     def __init__(self, console: Console, status: Status | None) -> None:
         self._console = console
@@ -43,6 +43,7 @@ class ApplyDisplay(ApplyListener):
 
 @contextmanager
 def display(console: Console) -> Iterator[ApplyDisplay]:
+    """Yield the display of an apply on this console."""
     status = console.status("") if console.is_terminal else None
     try:
         yield ApplyDisplay(console, status)

@@ -1,4 +1,4 @@
-"""`comfy-worker deploy`: a fleet at Vast as `vast.toml` says."""
+"""`comfy-worker deploy`: a fleet at Vast that `vast.toml` describes."""
 
 from __future__ import annotations
 
@@ -15,27 +15,32 @@ if TYPE_CHECKING:
 
 FILE = Path("vast.toml")
 
-File = Annotated[Path, typer.Option(help="the fleet")]
-Image = Annotated[str | None, typer.Option(metavar="REPO@DIGEST", help="instead of the file's image")]
-Server = Annotated[str | None, typer.Option(metavar="URL", help="a stand-in of Vast's API, to try things on")]
-Json = Annotated[bool, typer.Option("--json", help="print one JSON object")]
-Rotate = Annotated[list[str] | None, typer.Option(metavar="NAME", help="write this variable again; repeatable")]
+EXAMPLES = (
+    "comfy-worker deploy init",
+    "comfy-worker deploy plan --image ghcr.io/you/comfy-worker@sha256:DIGEST",
+    "comfy-worker deploy status",
+)
+
+File = Annotated[Path, typer.Option(help="File that describes the fleet.")]
+Image = Annotated[str | None, typer.Option(metavar="REPO@DIGEST", help="Image of the workers, instead of the file's.")]
+Server = Annotated[str | None, typer.Option(metavar="URL", help="URL of a local copy of Vast's API, for tests.")]
+Rotate = Annotated[list[str] | None, typer.Option(metavar="NAME", help="Write this variable again. Repeatable.")]
 
 UNNAMED = "ghcr.io/unnamed:0"
-"""Where a command needs no image, any will do in the file's place."""
+"""The image for commands that use none, in place of the file's."""
 
 
 def command(context: typer.Context) -> None:
-    """Make an account at Vast hold what vast.toml says.
+    """Manage a fleet at Vast with vast.toml.
 
-    VAST_API_KEY opens the account. See docs/deploy.md.
+    The API key of the account is in VAST_API_KEY. See docs/deploy.md.
     """
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 
 
 def fleet_in(file: Path, image: str | None = None) -> Fleet:
-    """Raises DeployError with all that is wrong with the file."""
+    """Return the fleet in a file. Raises FleetError with every problem of the file."""
     from worker.fleet.definition.fleet_file import read_fleet
 
     return read_fleet(file.read_text("utf-8"), image)
@@ -43,39 +48,38 @@ def fleet_in(file: Path, image: str | None = None) -> Fleet:
 
 @contextmanager
 def account(server: str | None) -> Iterator[Account]:
-    """Raises StartupError where there is no key."""
-    from worker.errors import StartupError
+    """Yield the account at Vast, or at a local copy of its API. Raises Failure without an API key."""
+    from worker.cli.output.failure import Failure
     from worker.fleet.vast.account import Account
     from worker.fleet.vast.console import CONSOLE
     from worker.settings import environment
 
     key = environment().get("VAST_API_KEY")
     if not key:
-        raise StartupError("VAST_API_KEY is not set: make a key in Vast's console")
-    with Account(key, server or CONSOLE) as found:
-        yield found
+        raise Failure("key_missing", "VAST_API_KEY is not set: it has to be an API key of your Vast account")
+    with Account(key, server or CONSOLE) as opened:
+        yield opened
 
 
 @contextmanager
-def told() -> Iterator[None]:
-    """What goes wrong with the file or the account is a sentence and exit code 1."""
-    from worker.errors import DeployError, FleetError, NotThisFleet, StartupError
+def reported_errors(file: Path = FILE) -> Iterator[None]:
+    """Turn errors of the file and of the account into failures of the command."""
+    from worker.cli.output.failure import Failure
+    from worker.errors import DeployError, Detail, FleetError
 
     try:
         yield
     except FleetError as error:
-        lines = "\n".join(f"  {problem}" for problem in error.problems)
-        raise StartupError(f"vast.toml can't be used:\n{lines}") from error
-    except NotThisFleet as error:
-        raise StartupError("\n".join((*error.reasons, f"[{error.code}]"))) from error
+        details = [Detail(str(problem)) for problem in error.problems]
+        raise Failure(error.code, f"{file} is not valid", details) from error
     except DeployError as error:
-        raise StartupError(f"{error}  [{error.code}]") from error
+        raise Failure(error.code, str(error)) from error
     except OSError as error:
-        raise StartupError(f"{error.filename}: {(error.strerror or str(error)).lower()}") from error
+        raise Failure("file_unreadable", f"{error.filename}: {(error.strerror or str(error)).lower()}") from error
 
 
 def check_smoke(fleet: Fleet) -> None:
-    """A job that can't be sent is found before anything is changed. Raises DeployError."""
+    """Check that the smoke job can be sent, before anything is changed. Raises DeployError."""
     from worker.fleet.apply.smoke import job_of
     from worker.settings import Settings
     from worker.workflow.templates.library import read_library

@@ -6,29 +6,40 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.commands.deploy.group import FILE, File, told
+from worker.cli.commands.deploy.group import FILE, File, reported_errors
+from worker.cli.options import Json
+
+EXAMPLES = ("comfy-worker deploy init", "comfy-worker deploy init --new --file other.toml")
 
 
 def command(
     *,
-    new: Annotated[bool, typer.Option("--new", help="replace the id of a copied file")] = False,
+    new: Annotated[bool, typer.Option("--new", help="Replace the id of a file that is a copy.")] = False,
     file: File = FILE,
+    as_json: Json = False,
 ) -> None:
     """Write an id into vast.toml.
 
-    The id marks what this fleet owns in the account. It is made at random, once: keep it in git with the file. Without
-    `--new` a file that has one is not changed.
+    The id marks what belongs to this fleet in the account. It is random. Keep the file with its id in git. Without
+    `--new` the id of a file is not replaced.
     """
     from worker.fleet.definition.fleet_id import id_of, new_id, with_id
 
-    with told():
+    with reported_errors(file):
         text = file.read_bytes().decode("utf-8")
-        before = id_of(text)
-        if before and not new:
-            typer.echo(f"{file} has an id: {before}")
-            return
-        fleet_id = new_id()
-        file.write_bytes(with_id(text, fleet_id).encode("utf-8"))
-    typer.echo(f'{file}: id = "{fleet_id}"')
-    if before:
-        typer.echo(f"what has the mark {before} in the account is no longer this file's")
+        previous = id_of(text)
+        if previous and not new:
+            fleet_id = previous
+        else:
+            fleet_id = new_id()
+            file.write_bytes(with_id(text, fleet_id).encode("utf-8"))
+    if as_json:
+        from worker.cli.output.json_output import print_json
+
+        print_json({"file": str(file), "id": fleet_id, "previous": previous or None})
+    elif fleet_id == previous:
+        typer.echo(f"{file} has an id: {previous}")
+    else:
+        typer.echo(f'{file}: id = "{fleet_id}"')
+        if previous:
+            typer.echo(f"What has the id {previous} in the account no longer belongs to this file.")

@@ -1,4 +1,4 @@
-"""Instances as lines of a list that a person confirms."""
+"""The lines for instances in a list that the user confirms."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ if TYPE_CHECKING:
 
 
 def instance_rows(instances: Sequence[Instance], where: Mapping[int, str] | None = None) -> Iterator[str]:
-    """`where` is the group or endpoint of an instance, by its id."""
-    for one in instances:
-        parts = [f"instance {one.id}", (where or {}).get(one.id, ""), one.machine, one.status, f"${one.dph:.3f}/h"]
+    """Yield a line for each instance. `where` names the group or endpoint of an instance by its id."""
+    for instance in instances:
+        place, price = (where or {}).get(instance.id, ""), f"${instance.dph:.3f}/h"
+        parts = [f"instance {instance.id}", place, instance.machine, instance.status, price]
         yield f"- {', '.join(filter(None, parts))}"
 
 
 def total(instances: Sequence[Instance]) -> str:
+    """Return the number of instances and their price in dollars an hour."""
     count = "1 instance" if len(instances) == 1 else f"{len(instances)} instances"
-    return f"{count}, ${sum(one.dph for one in instances):.2f} an hour if all run"
+    return f"{count}, ${sum(instance.dph for instance in instances):.2f} an hour if all run"

@@ -1,4 +1,4 @@
-"""`comfy-worker deploy plan`: what apply would do."""
+"""`comfy-worker deploy plan`: the changes that an apply would make."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from worker.cli.commands.deploy.group import (
     FILE,
     File,
     Image,
-    Json,
     Rotate,
     Server,
     account,
     check_smoke,
     fleet_in,
-    told,
+    reported_errors,
 )
+from worker.cli.options import Json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from worker.fleet.definition.fleet import Fleet
     from worker.fleet.plan.plan import Plan
 
+EXAMPLES = (
+    "comfy-worker deploy plan --image ghcr.io/you/comfy-worker@sha256:DIGEST",
+    "comfy-worker deploy plan --out plan.json",
+    "comfy-worker deploy plan --snapshot snapshot.json --markdown",
+)
 STYLES = {"+": "green", "-": "red", "~": "yellow", "✗": "bold red", "=": "dim"}
 
 
@@ -35,42 +40,46 @@ def command(  # noqa: PLR0913 - one parameter an option
     image: Image = None,
     rotate: Rotate = None,
     snapshot: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="plan against `deploy snapshot`'s file, without a key")
+        Path | None, typer.Option(metavar="FILE", help="File of `deploy snapshot`, to plan without a key.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="write the plan, for apply --plan")] = None,
-    markdown: Annotated[bool, typer.Option("--markdown", help="print it for a comment on a pull request")] = False,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the plan, for `deploy apply --plan`.")] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print it as Markdown, for a pull request.")] = False,
     as_json: Json = False,
     server_url: Server = None,
 ) -> None:
-    """Say what apply would change in the account.
+    """Show what an apply would change.
 
-    Nothing is changed. Exit code 0: nothing to do, 2: changes, 1: the file or the account can't be read, or
-    what has the file's names is not this fleet's.
+    Changes nothing.
+
+    Exit code 0: there is nothing to change. Exit code 2: there are changes. Exit code 1: the file or the account cannot
+    be read, or something in the account has the file's names and belongs to another fleet.
     """
-    with told():
+    with reported_errors(file):
         fleet = fleet_in(file, image)
         check_smoke(fleet)
         plan = _plan(fleet, rotate or [], snapshot, server_url)
         if out:
-            from worker.fleet.plan.plan_file import as_dict
-
-            out.write_text(_json(as_dict(plan)), "utf-8")
+            _write(plan, out)
     _show(plan, str(file), warnings_of(fleet), markdown=markdown, as_json=as_json)
     raise typer.Exit(1 if plan.blocked else 0 if plan.empty else 2)
 
 
 def _plan(fleet: Fleet, rotate: list[str], snapshot: Path | None, server: str | None) -> Plan:
+    """Return the plan for the snapshot, or else for the account. Raises DeployError."""
+    from worker.cli.output.waiting import waiting
     from worker.fleet.plan.plan import make_plan
     from worker.fleet.plan.snapshot import load
 
     if snapshot:
         return make_plan(fleet, load(snapshot.read_bytes()), rotate, offline=True)
-    with account(server) as found:
-        return make_plan(fleet, found.read(), rotate)
+    with account(server) as vast:
+        with waiting("reading the account at Vast"):
+            actual = vast.read()
+        return make_plan(fleet, actual, rotate)
 
 
 def warnings_of(fleet: Fleet) -> list[str]:
-    """What of a fleet cannot work, by the models of the templates that are here."""
+    """Return sentences about what cannot work in a fleet, given the models of the templates on this machine."""
     from worker.fleet.plan.warnings import warnings
     from worker.settings import Settings
     from worker.workflow.templates.library import read_library
@@ -79,11 +88,12 @@ def warnings_of(fleet: Fleet) -> list[str]:
 
 
 def _show(plan: Plan, file: str, warnings: Sequence[str], *, markdown: bool, as_json: bool) -> None:
+    from worker.cli.output.json_output import print_json
     from worker.fleet.plan.diff import markdown as as_markdown
     from worker.fleet.plan.plan_file import as_dict
 
     if as_json:
-        typer.echo(_json({**as_dict(plan), "warnings": [*warnings]}))
+        print_json({**as_dict(plan), "warnings": [*warnings]})
     elif markdown:
         typer.echo(as_markdown(plan, file), nl=False)
         if warnings:
@@ -93,7 +103,7 @@ def _show(plan: Plan, file: str, warnings: Sequence[str], *, markdown: bool, as_
 
 
 def show(plan: Plan, warnings: Sequence[str] = ()) -> None:
-    """For people, in colours where the terminal has them."""
+    """Print a plan for people."""
     from rich.text import Text
 
     from worker.cli.output.screen import screen
@@ -106,7 +116,9 @@ def show(plan: Plan, warnings: Sequence[str] = ()) -> None:
         console.print(Text(f"! {warning}", "yellow"), soft_wrap=True)
 
 
-def _json(value: object) -> str:
+def _write(plan: Plan, file: Path) -> None:
     import orjson
 
-    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+    from worker.fleet.plan.plan_file import as_dict
+
+    file.write_bytes(orjson.dumps(as_dict(plan), option=orjson.OPT_INDENT_2))

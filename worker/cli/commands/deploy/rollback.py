@@ -1,4 +1,4 @@
-"""`comfy-worker deploy rollback`: the former version again."""
+"""`comfy-worker deploy rollback`: the previous version of the fleet's template."""
 
 from __future__ import annotations
 
@@ -6,27 +6,37 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.commands.deploy.group import FILE, UNNAMED, File, Server, account, fleet_in, told
+from worker.cli.commands.deploy.group import FILE, UNNAMED, File, Server, account, fleet_in, reported_errors
+from worker.cli.options import Json
+
+EXAMPLES = ("comfy-worker deploy rollback", "comfy-worker deploy rollback --to 0123456789abcdef0123456789abcdef")
 
 
 def command(
     *,
-    to: Annotated[str | None, typer.Option(metavar="HASH", help="of a template, instead of the former one")] = None,
+    to: Annotated[
+        str | None, typer.Option(metavar="HASH", help="Hash of a template, instead of the previous one.")
+    ] = None,
     file: File = FILE,
+    as_json: Json = False,
     server_url: Server = None,
 ) -> None:
-    """Put all groups back to the former template.
+    """Put all groups back to the previous template.
 
-    Which one that was stands in the template's description. Its workers go over one after the other.
+    The template's description has the hash of the previous one. The workers of a group change one after the other.
     """
+    from worker.cli.output.json_output import print_json
     from worker.fleet.apply.rollback import roll_back, target_of
     from worker.fleet.plan.plan import fleet_resources
 
-    with told():
+    with reported_errors(file):
         fleet = fleet_in(file, UNNAMED)
-        with account(server_url) as found:
-            there = fleet_resources(fleet, found.read())
-            target = target_of(there, to)
-            groups = {group.id: group for group in there.groups}
-            moved = roll_back(found, dict.fromkeys(groups, target), groups, typer.echo)
-    typer.echo(f"{moved} of {len(groups)} groups moved; comfy-worker deploy status shows their workers")
+        with account(server_url) as vast:
+            resources = fleet_resources(fleet, vast.read())
+            target = target_of(resources, to)
+            groups = {group.id: group for group in resources.groups}
+            moved = roll_back(vast, dict.fromkeys(groups, target), groups, lambda line: typer.echo(line, err=as_json))
+    if as_json:
+        print_json({"template": target, "groups": list(groups), "moved": moved})
+    else:
+        typer.echo(f"{moved} of {len(groups)} groups moved\n→ comfy-worker deploy status")

@@ -1,4 +1,4 @@
-"""`comfy-worker deploy snapshot`: what the account holds of the fleet, in a file."""
+"""`comfy-worker deploy snapshot`: the state of the fleet in the account, as JSON."""
 
 from __future__ import annotations
 
@@ -7,28 +7,31 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.commands.deploy.group import FILE, UNNAMED, File, Server, account, fleet_in, told
+from worker.cli.commands.deploy.group import FILE, UNNAMED, File, Server, account, fleet_in, reported_errors
+
+EXAMPLES = ("comfy-worker deploy snapshot --out snapshot.json", "comfy-worker deploy plan --snapshot snapshot.json")
 
 
 def command(
     *,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="where to, instead of standard output")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="File to write, instead of standard output.")] = None,
     file: File = FILE,
     server_url: Server = None,
 ) -> None:
-    """Print what the account holds, to plan without a key.
+    """Print the fleet's state at Vast, to plan without a key.
 
-    Only of this fleet, and without secrets: it may lie in a public repository.
+    The output is JSON. It has only this fleet and no secrets, so that it may be in a public repository.
     """
     import orjson
 
+    from worker.cli.output.waiting import waiting
     from worker.fleet.plan.snapshot import dump
 
-    with told():
+    with reported_errors(file):
         fleet = fleet_in(file, UNNAMED)
-        with account(server_url) as found:
-            held = dump(fleet, found.read())
-        text = orjson.dumps(held, option=orjson.OPT_INDENT_2).decode()
+        with account(server_url) as vast, waiting("reading the account at Vast"):
+            state = dump(fleet, vast.read())
+        text = orjson.dumps(state, option=orjson.OPT_INDENT_2).decode()
         if out:
             out.write_text(f"{text}\n", "utf-8")
         else:

@@ -1,32 +1,39 @@
-"""`comfy-worker deploy status`: what the fleet is doing."""
+"""`comfy-worker deploy status`: the state of the fleet."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from worker.cli.commands.deploy.group import FILE, UNNAMED, File, Json, Server, account, fleet_in, told
+from worker.cli.commands.deploy.group import FILE, UNNAMED, File, Server, account, fleet_in, reported_errors
+from worker.cli.options import Json
 
 if TYPE_CHECKING:
     from worker.fleet.vast.status import FleetStatus
 
+EXAMPLES = ("comfy-worker deploy status", "comfy-worker deploy status --json")
+
 
 def command(*, file: File = FILE, as_json: Json = False, server_url: Server = None) -> None:
-    """Show endpoint, groups, workers and what they cost."""
+    """Show the endpoint, its workers and their cost.
+
+    The cost is in dollars an hour, if all workers run.
+    """
+    from worker.cli.output.waiting import waiting
     from worker.fleet.vast.status import status_of
 
-    with told():
+    with reported_errors(file):
         fleet = fleet_in(file, UNNAMED)
-        with account(server_url) as found:
-            status = status_of(found, fleet, found.read())
+        with account(server_url) as vast, waiting("reading the account at Vast"):
+            status = status_of(vast, fleet, vast.read())
     if as_json:
-        from worker.cli.commands.templates.show import print_json
+        from worker.cli.output.json_output import print_json
 
         print_json(status.as_dict())
     else:
-        _show(status)
+        _print_status(status)
 
 
-def _show(status: FleetStatus) -> None:
+def _print_status(status: FleetStatus) -> None:
     from rich.table import Table
     from rich.text import Text
 
@@ -37,9 +44,9 @@ def _show(status: FleetStatus) -> None:
     console.print(Text.assemble(("endpoint ", "dim"), (status.endpoint.name, "bold"), f"  {status.endpoint.state}"))
     groups = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for group in status.groups:
-        old = "" if status.template and group.template_hash == status.template.hash else "  (another version)"
+        version = "" if status.template and group.template_hash == status.template.hash else "  (another version)"
         name = status.names.get(group.id, "not in the file")
-        groups.add_row(f"group {group.id}", name, f"template {group.template_hash}{old}", query_text(group.search))
+        groups.add_row(f"group {group.id}", name, f"template {group.template_hash}{version}", query_text(group.search))
     console.print(groups)
     workers = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for row in status.workers:

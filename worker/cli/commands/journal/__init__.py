@@ -1,1 +1,1 @@
-"""The command `journal` and its own."""
+"""The commands `comfy-worker journal ...`."""

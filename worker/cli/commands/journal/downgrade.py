@@ -1,4 +1,4 @@
-"""`comfy-worker journal downgrade`: the way back to a worker of before v0.2.0."""
+"""`comfy-worker journal downgrade`: a journal for a worker that is older than v0.2.0."""
 
 from __future__ import annotations
 
@@ -7,18 +7,27 @@ from typing import Annotated
 
 import typer
 
+from worker.cli.options import Json
+from worker.cli.output.json_output import print_json
 from worker.jobs.downgrade import downgrade
 from worker.settings import Settings
 
+EXAMPLES = ("comfy-worker journal downgrade", "comfy-worker journal downgrade --state .state --json")
+
 
 def command(
-    state: Annotated[Path | None, typer.Option(help="state folder; WORKER_STATE where it is left out")] = None,
+    state: Annotated[Path | None, typer.Option(help="State folder, instead of WORKER_STATE.")] = None,
+    *,
+    as_json: Json = False,
 ) -> None:
-    """Rewrite the journal for a worker of before v0.2.0, which reads no other one.
+    """Rewrite the journal for a worker older than v0.2.0.
 
-    Stop the worker first. The journal as it was is kept beside the new one.
+    Stop the worker first. The old journal is kept beside the new one.
     """
-    done = downgrade(state.absolute() if state is not None else Settings.from_env().state)
-    for left_out in done.left_out:
-        typer.echo(f"left out: {left_out}", err=True)
-    typer.echo(f"{done.jobs} jobs are written for a worker of before v0.2.0; the journal as it was is {done.kept_as}")
+    result = downgrade(state.absolute() if state is not None else Settings.from_env().state)
+    if as_json:
+        print_json({"jobs": result.jobs, "left_out": result.left_out, "kept_as": str(result.kept_as)})
+        return
+    for sentence in result.left_out:
+        typer.echo(f"left out: {sentence}", err=True)
+    typer.echo(f"The journal has {result.jobs} jobs for a worker older than v0.2.0. The old one is {result.kept_as}.")

@@ -1,14 +1,16 @@
-"""`comfy-worker journal`: the record of jobs in the state folder."""
+"""`comfy-worker journal`: the job journal of a state folder."""
 
 from __future__ import annotations
 
 import typer
 
+EXAMPLES = ("comfy-worker journal downgrade --state .state",)
+
 
 def command(context: typer.Context) -> None:
-    """Convert the record of jobs in a state folder.
+    """Convert the job journal of a state folder.
 
-    Going back to the release before needs no command: v0.2.0 and later read each other's state folders.
+    v0.2.0 and later releases read each other's state folders, and need no conversion.
     """
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())

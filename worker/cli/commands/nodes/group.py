@@ -1,4 +1,4 @@
-"""`comfy-worker nodes`: what `comfyui_nodes.txt` pins."""
+"""`comfy-worker nodes`: the node packs that `comfyui_nodes.txt` pins."""
 
 from __future__ import annotations
 
@@ -9,45 +9,49 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from worker.cli.options import Json
+
 if TYPE_CHECKING:
     from worker.node_packs.pins import PinnedPack, Pins
 
 FILE = Path("comfyui_nodes.txt")
 LOCKS = Path("locks")
 
-File = Annotated[Path, typer.Option(help="the pins")]
-Locks = Annotated[Path, typer.Option(help="folder of the locks and of constraints.txt")]
+EXAMPLES = ("comfy-worker nodes", "comfy-worker nodes --json", "comfy-worker nodes check")
+
+File = Annotated[Path, typer.Option(help="File with the pinned node packs.")]
+Locks = Annotated[Path, typer.Option(help="Folder of the locks and of constraints.txt.")]
 Sources = Annotated[
-    Path | None, typer.Option(metavar="FOLDER", help="may have ComfyUI and packs, each under its name; else git")
+    Path | None, typer.Option(metavar="FOLDER", help="Folder with sources of ComfyUI and packs, to use before git.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="print one JSON object")]
 
 
 def command(context: typer.Context, *, file: File = FILE, as_json: Json = False) -> None:
-    """List what is pinned: ComfyUI and its node packs.
+    """List the pinned node packs.
 
-    `add`, `update` and `lock` change it, `check` says whether it still holds: see docs/nodes.md.
+    ComfyUI and each pack are pinned to a commit. See docs/nodes.md.
     """
     if context.invoked_subcommand is not None:
         return
-    with told():
+    with reported_errors():
         pins = pins_in(file)
     if as_json:
-        from worker.cli.commands.templates.show import print_json
+        from worker.cli.output.json_output import print_json
 
         print_json({pack.name: as_dict(pack) for pack in (pins.comfyui, *pins.packs)})
         return
-    from rich.table import Table
+    from rich.text import Text
 
+    from worker.cli.output.rows import print_rows
     from worker.cli.output.screen import screen
 
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    for pack in (pins.comfyui, *pins.packs):
-        table.add_row(pack.name, pack.commit[:12], pack.group, pack.url)
-    screen().print(table)
+    packs = (pins.comfyui, *pins.packs)
+    rows = [[Text(pack.name), Text(pack.commit[:12]), Text(pack.group), Text(pack.url)] for pack in packs]
+    print_rows(screen(), rows)
 
 
 def as_dict(pack: PinnedPack) -> dict[str, object]:
+    """Return a pack for `--json`."""
     return {
         **{"url": pack.url, "commit": pack.commit, "group": pack.group},
         **{"needs": list(pack.needs), "gpu_import": pack.gpu_import, "writes": list(pack.writes)},
@@ -55,7 +59,7 @@ def as_dict(pack: PinnedPack) -> dict[str, object]:
 
 
 def pins_in(file: Path) -> Pins:
-    """Raises PacksError with the file's name."""
+    """Return the pins in a file. Raises PacksError with the file's name."""
     from worker.node_packs.pins import PacksError, read_pins
 
     try:
@@ -65,15 +69,20 @@ def pins_in(file: Path) -> Pins:
 
 
 @contextmanager
-def told() -> Iterator[None]:
-    """What goes wrong with pins, sources and locks is a sentence and exit code 1."""
-    from worker.errors import LockError, RequirementsError, StartupError
+def reported_errors() -> Iterator[None]:
+    """Turn errors of pins, sources and locks into failures of the command."""
+    from worker.cli.output.failure import Failure
+    from worker.errors import LockError, RequirementsError
     from worker.node_packs.pins import PacksError
     from worker.node_packs.sources import SourceError
 
     try:
         yield
-    except (PacksError, SourceError, RequirementsError, LockError) as error:
-        raise StartupError(str(error)) from error
+    except PacksError as error:
+        raise Failure("pins_invalid", str(error)) from error
+    except SourceError as error:
+        raise Failure("source_unavailable", str(error)) from error
+    except (RequirementsError, LockError) as error:
+        raise Failure("lock_failed", str(error)) from error
     except OSError as error:
-        raise StartupError(f"{error.filename}: {(error.strerror or str(error)).lower()}") from error
+        raise Failure("file_unreadable", f"{error.filename}: {(error.strerror or str(error)).lower()}") from error

@@ -1,4 +1,4 @@
-"""`comfy-worker nodes update`: to newer commits."""
+"""`comfy-worker nodes update`: newer commits of node packs."""
 
 from __future__ import annotations
 
@@ -6,62 +6,79 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from worker.cli.commands.nodes.group import FILE, File, Json, pins_in, told
+from worker.cli.argument_completion import node_pack_names
+from worker.cli.commands.nodes.group import FILE, File, pins_in, reported_errors
+from worker.cli.options import Json
+from worker.cli.usage import UsageFailure
 
 if TYPE_CHECKING:
     from worker.node_packs.pins import PinnedPack, Pins
 
 
+EXAMPLES = (
+    "comfy-worker nodes update",
+    "comfy-worker nodes update RES4LYF@main",
+    "comfy-worker nodes update ComfyUI@v0.34.0",
+)
+
+
 def command(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="NAME[@REF]", help="which; without any, all packs")
+        list[str] | None,
+        typer.Argument(
+            metavar="NAME[@REF]", help="Packs to update. Without a name, all packs.", autocompletion=node_pack_names
+        ),
     ] = None,
     *,
     file: File = FILE,
     as_json: Json = False,
 ) -> None:
-    """Move packs to newer commits, and say from where to where.
+    """Pin newer commits of node packs.
 
-    To REF, a branch or tag, else to the newest commit of the default branch.
-    ComfyUI itself is moved only by name: `comfy-worker nodes update ComfyUI@v0.34.0`.
-    Then lock: `comfy-worker nodes lock`.
+    Pins the commit of REF, a branch or tag, or else the newest commit of the default branch. ComfyUI itself is only
+    updated by name. Run `comfy-worker nodes lock` afterwards.
     """
+    from worker.cli.output.waiting import waiting
     from worker.node_packs.edit import set_commit
     from worker.node_packs.remote import resolve_ref
 
-    with told():
+    with reported_errors():
         pins = pins_in(file)
         text = file.read_text("utf-8")
         changes: list[tuple[PinnedPack, str]] = []
-        for pack, ref in _wanted(pins, names or ()):
-            commit = resolve_ref(pack.url, ref)
-            text = set_commit(text, pack.name, commit, ref if ref != commit else None)
-            changes.append((pack, commit))
+        with waiting("resolving commits") as shown:
+            for pack, ref in _named_packs(pins, names or ()):
+                shown.update(f"resolving the commit of {pack.name}")
+                commit = resolve_ref(pack.url, ref)
+                text = set_commit(text, pack.name, commit, ref if ref != commit else None)
+                changes.append((pack, commit))
         file.write_text(text, "utf-8")
-    _tell(changes, as_json=as_json)
+    _print_changes(changes, as_json=as_json)
 
 
-def _wanted(pins: Pins, names: list[str] | tuple[()]) -> list[tuple[PinnedPack, str | None]]:
+def _named_packs(pins: Pins, names: list[str] | tuple[()]) -> list[tuple[PinnedPack, str | None]]:
+    """Return the packs with their REFs, all packs without names. Raises UsageFailure."""
     from worker.workflow.nearest import did_you_mean
 
-    known = {pack.name: pack for pack in (pins.comfyui, *pins.packs)}
-    wanted: list[tuple[PinnedPack, str | None]] = []
-    for given in names or [pack.name for pack in pins.packs]:
-        name, _, ref = given.partition("@")
-        if name not in known:
-            raise typer.BadParameter(f"there is no pack {name!r}. {did_you_mean(name, known) or ''}".rstrip())
-        wanted.append((known[name], ref or None))
-    return wanted
+    packs = {pack.name: pack for pack in (pins.comfyui, *pins.packs)}
+    named: list[tuple[PinnedPack, str | None]] = []
+    for argument in names or [pack.name for pack in pins.packs]:
+        name, _, ref = argument.partition("@")
+        if name not in packs:
+            message = f"there is no pack {name!r}. {did_you_mean(name, packs) or ''}".rstrip()
+            raise UsageFailure(message, "Run `comfy-worker nodes` to list the packs.")
+        named.append((packs[name], ref or None))
+    return named
 
 
-def _tell(changes: list[tuple[PinnedPack, str]], *, as_json: bool) -> None:
+def _print_changes(changes: list[tuple[PinnedPack, str]], *, as_json: bool) -> None:
     if as_json:
-        from worker.cli.commands.templates.show import print_json
+        from worker.cli.output.json_output import print_json
 
         print_json({pack.name: {"old": pack.commit, "new": commit} for pack, commit in changes})
         return
     for pack, commit in changes:
-        now = f"{pack.commit[:12]} -> {commit[:12]}" if commit != pack.commit else f"{commit[:12]} already"
-        typer.echo(f"{pack.name}  {now}")
+        change = f"{pack.commit[:12]} -> {commit[:12]}" if commit != pack.commit else f"{commit[:12]} already"
+        typer.echo(f"{pack.name}  {change}")
     if any(commit != pack.commit for pack, commit in changes):
-        typer.echo("now: comfy-worker nodes lock")
+        typer.echo("→ comfy-worker nodes lock")

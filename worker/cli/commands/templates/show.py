@@ -1,17 +1,19 @@
-"""`comfy-worker templates show`: what one template takes and needs."""
+"""`comfy-worker templates show`: the parameters, models and node packs of one template."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
-import orjson
 import typer
 from rich.table import Table
 from rich.text import Text
 
+from worker.cli.argument_completion import template_names
+from worker.cli.output.json_output import print_json
+from worker.cli.output.rows import print_rows
 from worker.cli.output.screen import screen
 from worker.cli.output.units import size
+from worker.cli.usage import UsageFailure
 from worker.settings import Settings
 from worker.workflow.nearest import did_you_mean
 from worker.workflow.templates.library import read_library
@@ -19,54 +21,56 @@ from worker.workflow.templates.schema import params_schema
 from worker.workflow.templates.template import ModelFile, Parameter, Template
 from worker.workflow.templates.value import valid_value_hint
 
+EXAMPLES = ("comfy-worker templates show flux-schnell", "comfy-worker templates show sdxl --json")
+
 
 def command(
-    name: Annotated[str, typer.Argument(help="of the template")],
+    name: Annotated[str, typer.Argument(help="Name of the template.", autocompletion=template_names)],
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="print the JSON Schema of its parameters")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the JSON Schema of the parameters.")] = False,
 ) -> None:
-    """Show a template: parameters, models, node packs."""
+    """Show a template's parameters, models and node packs."""
     library = read_library(Settings.from_env().templates)
     if name not in library:
-        raise typer.BadParameter(f"there is no template {name!r}. {did_you_mean(name, library) or ''}".rstrip())
+        message = f"there is no template {name!r}. {did_you_mean(name, library) or ''}".rstrip()
+        raise UsageFailure(message, "Run `comfy-worker templates` to list the templates.")
     template = library[name]
     if as_json:
         print_json(params_schema(template))
     else:
-        _show(template)
+        _print_template(template)
 
 
-def print_json(value: Mapping[str, Any]) -> None:
-    typer.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2))
-
-
-def _show(template: Template) -> None:
+def _print_template(template: Template) -> None:
     console = screen()
     console.print(Text(template.title, "bold"))
     console.print(template.about)
-    for heading, rows in (
-        ("parameters", [_parameter(parameter) for parameter in template.parameters]),
-        ("models", [_model(model) for model in template.models]),
-        ("node packs", [(pack, "", "") for pack in template.packs]),
-    ):
-        if rows:
-            table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
-            for row in rows:
-                table.add_row(*row)
-            console.print(Text(f"\n{heading}", "dim"))
-            console.print(table)
+    if template.parameters:
+        console.print(Text("\nparameters", "dim"))
+        table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
+        for parameter in template.parameters:
+            table.add_row(*_parameter(parameter))
+        console.print(table)
+    if template.models:
+        console.print(Text("\nmodels", "dim"))
+        print_rows(console, [_model(model) for model in template.models], indent=2)
+    if template.packs:
+        console.print(Text("\nnode packs", "dim"))
+        print_rows(console, [[Text(pack)] for pack in template.packs], indent=2)
 
 
 def _parameter(parameter: Parameter) -> tuple[str, str, str]:
+    """Return name, default and description."""
     default = "required" if parameter.required else "" if parameter.default is None else repr(parameter.default)
-    return parameter.name, default if len(default) <= 30 else f"{default[:27]}...", _takes(parameter)
+    return parameter.name, default if len(default) <= 30 else f"{default[:27]}...", _description(parameter)
 
 
-def _takes(parameter: Parameter) -> str:
+def _description(parameter: Parameter) -> str:
+    """Return the description of a parameter and the values that it accepts."""
     about = f"{parameter.description}. " if parameter.description else ""
     return f"{about}{valid_value_hint(parameter)}"
 
 
-def _model(model: ModelFile) -> tuple[str, str, str]:
-    known = size(model.size) if model.size else ""
-    return f"{model.folder}/{model.file}", known, model.url or ""
+def _model(model: ModelFile) -> tuple[Text, Text, Text]:
+    """Return path, size and URL."""
+    return Text(f"{model.folder}/{model.file}"), Text(size(model.size) if model.size else ""), Text(model.url or "")

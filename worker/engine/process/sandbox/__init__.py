@@ -1,1 +1,1 @@
-"""The sandbox around an engine: what it may reach is decided here, and a small launcher applies it."""
+"""The sandbox of an engine. The worker decides what the engine may access, and a small launcher enforces it."""

@@ -1,4 +1,4 @@
-"""The environment of an engine in a sandbox: a home, caches and a folder for temporary files of its own."""
+"""The environment of an engine in a sandbox: its own home, caches and folder for temporary files."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ KEPT_CACHES = (
     *("TRITON_CACHE_DIR", "MPLCONFIGDIR", "NUMBA_CACHE_DIR", "CUDA_CACHE_PATH", "YOLO_CONFIG_DIR", "U2NET_HOME"),
     *("INSIGHTFACE_HOME", "DIFFUSERS_CACHE", "HF_DATASETS_CACHE", "HF_MODULES_CACHE", "HF_ASSETS_CACHE"),
 )
-"""Variables that name a cache and nothing else: the operator's value stays, and the engine may write there."""
+"""Variables that name only a cache. The operator's value stays, and the engine may write there."""
 HF_HOME, HF_PARTS = "HF_HOME", ("hub", "datasets", "modules", "assets", "xet")
-"""Beside the caches, HF_HOME has the operator's token in a file."""
+"""HF_HOME has the operator's token in a file beside these folders of caches."""
 
 
 def sandbox_home(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
-    """Make the folders below an engine's `root`, and return the variables that lead to them.
+    """Create the folders below an engine's `root`, and return the variables that lead to them.
 
-    The user's name comes from the environment, as /etc/passwd can't be read. Packages that were installed into the
-    user's own home are still found: in a home that jobs can write they would run what a job has left.
+    The user's name is set because /etc/passwd cannot be read. Packages in the user's own site-packages are still found.
+    They are not looked for in the sandbox's home, where jobs could leave code.
     """
-    home, scratch = root / "home", root / "tmp"
-    shutil.rmtree(scratch, ignore_errors=True)
-    for folder in (home, scratch):
+    home, temporary = root / "home", root / "tmp"
+    shutil.rmtree(temporary, ignore_errors=True)
+    for folder in (home, temporary):
         folder.mkdir(parents=True, exist_ok=True)
     caches = {name: str(home / place) for name, place in CACHES.items() if name not in cache_folders(environ)}
-    base = environ.get("PYTHONUSERBASE") or str(Path(environ.get("HOME") or "/nowhere") / ".local")
-    own = dict.fromkeys(("USER", "LOGNAME"), USER)
-    more = {"HF_TOKEN_PATH": str(home / ".cache/huggingface/token"), "PYTHONUSERBASE": base}
-    return {"HOME": str(home), "TMPDIR": str(scratch), **caches, **own, **more}
+    user_base = environ.get("PYTHONUSERBASE") or str(Path(environ.get("HOME") or "/nowhere") / ".local")
+    user_names = dict.fromkeys(("USER", "LOGNAME"), USER)
+    others = {"HF_TOKEN_PATH": str(home / ".cache/huggingface/token"), "PYTHONUSERBASE": user_base}
+    return {"HOME": str(home), "TMPDIR": str(temporary), **caches, **user_names, **others}
 
 
 def cache_folders(environ: Mapping[str, str]) -> dict[str, list[Path]]:
-    """Return the variables of caches that somebody has set, with the folders that are written there."""
-    found = {name: [Path(environ[name])] for name in KEPT_CACHES if environ.get(name)}
+    """Return the variables of caches that are set, with the folders that are written there."""
+    folders = {name: [Path(environ[name])] for name in KEPT_CACHES if environ.get(name)}
     if environ.get(HF_HOME):
-        found[HF_HOME] = [Path(environ[HF_HOME]) / part for part in HF_PARTS]
-    return {name: paths for name, paths in found.items() if all(path.is_absolute() for path in paths)}
+        folders[HF_HOME] = [Path(environ[HF_HOME]) / part for part in HF_PARTS]
+    return {name: paths for name, paths in folders.items() if all(path.is_absolute() for path in paths)}

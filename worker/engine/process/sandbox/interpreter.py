@@ -1,4 +1,4 @@
-"""The folders that a Python needs: its prefixes, packages, and what .pth files and editable installs name."""
+"""The folders that a Python interpreter needs: its prefixes, its packages and those of editable installs."""
 
 from __future__ import annotations
 
@@ -15,52 +15,57 @@ ASK = (
     "import json, site, sys; "
     "print(json.dumps([sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix, *sys.path]))"
 )
+"""Program that prints an interpreter's prefixes and path."""
 ASK_S = 30.0
+"""Timeout of that program in seconds."""
 QUOTED_PATH = re.compile(r"['\"](/[^'\"\n]+)['\"]")
 PACKAGES = ("site-packages", "dist-packages")
 LISTS = ("PYTHONPATH", "LD_LIBRARY_PATH")
-"""Variables with folders that an interpreter reads, too."""
+"""Variables with more folders that an interpreter reads."""
 
 
 def worker_interpreter() -> list[Path]:
-    """Return what the Python of this process needs to run the worker's own package."""
+    """Return the folders that the Python of this process needs to run the worker's package."""
     prefixes = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix}
     packages = [path for path in sys.path if Path(path).name in PACKAGES]
-    return _folders([*prefixes, *packages, *_editable(packages), str(Path(worker.__file__).parent)])
+    return _folders([*prefixes, *packages, *_editable_folders(packages), str(Path(worker.__file__).parent)])
 
 
 def interpreter(python: str, environ: Mapping[str, str]) -> list[Path]:
-    """Return what another Python needs, as it says itself. One that can't be asked is found by its place alone."""
+    """Return the folders that another Python reports to need.
+
+    If it does not run, its prefix is derived from its path.
+    """
     try:
-        done = subprocess.run(  # noqa: S603 - the command is the operator's
+        result = subprocess.run(  # noqa: S603 - the command is the operator's
             [python, "-c", ASK], cwd="/", env=dict(environ), capture_output=True, timeout=ASK_S, check=True
         )
-        said = [path for path in json.loads(done.stdout) if path]
+        reported = [path for path in json.loads(result.stdout) if path]
     except (OSError, ValueError, subprocess.SubprocessError):
-        said = []
-    packages = [path for path in said if Path(path).name in PACKAGES]
+        reported = []
+    packages = [path for path in reported if Path(path).name in PACKAGES]
     listed = [path for name in LISTS for path in environ.get(name, "").split(":")]
-    return _folders([*said, *_editable(packages), *listed, *_beside(python)])
+    return _folders([*reported, *_editable_folders(packages), *listed, *_prefixes_of(python)])
 
 
-def _beside(python: str) -> Iterator[str]:
-    """Yield the prefix of a program `PREFIX/bin/python`, and of what it is a link to."""
+def _prefixes_of(python: str) -> Iterator[str]:
+    """Yield the prefix of a program `PREFIX/bin/python`, and that of its link's target."""
     path = Path(python).absolute()
     for program in (path, path.resolve()):
         if program.parent.name == "bin":
             yield str(program.parent.parent)
 
 
-def _editable(packages: Iterable[str]) -> Iterator[str]:
-    """Yield the folders that setuptools' finders of editable installs name."""
+def _editable_folders(packages: Iterable[str]) -> Iterator[str]:
+    """Yield the folders in setuptools' finders of editable installs."""
     for folder in packages:
         for finder in Path(folder).glob("__editable__*.py"):
             yield from QUOTED_PATH.findall(finder.read_text("utf-8", errors="replace"))
 
 
 def _folders(paths: Iterable[str]) -> list[Path]:
-    """Absolute ones that are there, each once; never the root folder or a home folder as a whole."""
-    whole = {Path("/"), Path.home(), Path.home().resolve(), Path("/home"), Path("/root")}
-    found = {Path(path) for path in paths if path.startswith("/")}
-    found |= {path.resolve() for path in found}
-    return sorted(path for path in found - whole if path.exists())
+    """Return the existing absolute paths, each once. The root folder and whole home folders are left out."""
+    excluded = {Path("/"), Path.home(), Path.home().resolve(), Path("/home"), Path("/root")}
+    folders = {Path(path) for path in paths if path.startswith("/")}
+    folders |= {path.resolve() for path in folders}
+    return sorted(path for path in folders - excluded if path.exists())

@@ -1,8 +1,8 @@
 """Starts an engine in its sandbox: `python -I -S launcher.py PARENT PROGRAM ARGUMENT...`, with the policy on stdin.
 
-A script by itself that imports nothing of the worker and no package. The Landlock libraries on PyPI are young, and
-this process has no site-packages on purpose: nothing is loaded that a node pack could have replaced. The policy is
-the JSON of `SandboxPolicy`. The engine takes the place of this process, and its children are in the same sandbox.
+This is a standalone script that imports no package, so that it loads nothing that a node pack could have replaced. The
+Landlock libraries on PyPI are young as well. The policy is the JSON of `SandboxPolicy`. The engine replaces this
+process, and its children are in the same sandbox.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MOST_CAPABILITIES = 64
 CAPABILITY_VERSION_3 = 0x20080522
 
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446
-"""Numbers of Landlock's system calls, which are the same on all of Linux' architectures but Alpha."""
+"""Numbers of Landlock's system calls, the same on all architectures of Linux except Alpha."""
 ASK_VERSION, RULE_PATH, RULE_PORT = 1, 1, 2
 
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
@@ -31,14 +31,15 @@ MAKE_SOCK, MAKE_SYM = 1 << 9, 1 << 12
 REFER, TRUNCATE, IOCTL_DEV = 1 << 13, 1 << 14, 1 << 15
 EVERY_ACCESS = (1 << 16) - 1
 SINCE = {REFER: 2, TRUNCATE: 3, IOCTL_DEV: 5}
+"""Version of Landlock since which an access can be denied."""
 ON_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
 BIND_TCP, CONNECT_TCP, TCP_SINCE = 1, 2, 4
 ABSTRACT_SOCKETS, SIGNALS, SCOPES_SINCE = 1, 2, 6
 
 READ = READ_FILE | READ_DIR
 WRITE = READ | WRITE_FILE | TRUNCATE | REMOVE_DIR | REMOVE_FILE | MAKE_DIR | MAKE_REG | REFER
-# No folder takes symbolic links or pipes. The worker reads `write` folders itself, and a folder with a link in it could
-# be moved there from a private one.
+# No folder allows symbolic links or pipes. The worker itself reads `write` folders, and a job could move a folder with
+# a link into one from a private folder.
 RIGHTS = {
     "names": READ_DIR,
     "read": READ | EXECUTE,
@@ -52,6 +53,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 
 def main(parent: int, program: list[str]) -> None:
+    """Apply the policy to this process, and run the program."""
     policy = json.loads(sys.stdin.buffer.read())
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
@@ -62,14 +64,14 @@ def main(parent: int, program: list[str]) -> None:
     if ruleset is not None:
         _checked("landlock_restrict_self", libc.syscall(RESTRICT_SELF, ruleset, 0))
         os.close(ruleset)
-    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # last: a change of capabilities may clear it
-    if os.getppid() != parent:  # it ended before we could ask
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # last, because a change of capabilities may clear it
+    if os.getppid() != parent:  # the parent has ended already
         sys.exit(1)
     os.execvp(program[0], program)  # noqa: S606 - the command is the operator's
 
 
 def drop_capabilities() -> None:
-    """Drop every capability, also of the bounding set where this process may change that."""
+    """Drop every capability, also from the bounding set where this process may change it."""
     for capability in range(MOST_CAPABILITIES):
         if libc.prctl(PR_CAPBSET_READ, capability, 0, 0, 0) == 1:
             libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
@@ -79,7 +81,7 @@ def drop_capabilities() -> None:
 
 
 def _ruleset(policy: dict[str, Any]) -> int:
-    """Return the descriptor of a ruleset with the rules of a policy, as far as this kernel knows them."""
+    """Return the descriptor of a ruleset with the policy's rules, as far as the kernel supports them."""
     version = libc.syscall(CREATE_RULESET, None, 0, ASK_VERSION)
     handled = EVERY_ACCESS & ~sum(access for access, since in SINCE.items() if version < since)
     ports = policy["tcp"]
@@ -98,7 +100,7 @@ def _ruleset(policy: dict[str, Any]) -> int:
 
 
 def _allow(ruleset: int, path: str, access: int) -> None:
-    """Add a rule for a path. One that is not there, or that this user can't reach, needs none."""
+    """Add a rule for a path. A path that does not exist or cannot be opened needs none."""
     try:
         descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError:
@@ -111,10 +113,10 @@ def _allow(ruleset: int, path: str, access: int) -> None:
     os.close(descriptor)
 
 
-def _checked(what: str, result: int) -> int:
-    """Return a call's result. End with a sentence where it failed: the engine must not run without its sandbox."""
+def _checked(call: str, result: int) -> int:
+    """Return the result of a call. Exit when it has failed, because the engine must not run without its sandbox."""
     if result < 0:
-        sys.exit(f"the sandbox can't be made: {what}: {os.strerror(ctypes.get_errno())} (WORKER_SANDBOX=off)")
+        sys.exit(f"the sandbox cannot be set up: {call}: {os.strerror(ctypes.get_errno())} (WORKER_SANDBOX=off)")
     return result
 
 

@@ -1,4 +1,4 @@
-"""Decides what an engine may reach, from the settings, its folders, its interpreter and ComfyUI's tree."""
+"""The sandbox policy of an engine, from the settings, its folders, its interpreter and ComfyUI's tree."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from worker.settings import EngineNetwork, Settings
 log = logging.getLogger(__name__)
 
 EMPTY = "{}\n"
-"""What a file that a pack writes begins with: those known are JSON and YAML."""
+"""Content of a new file that a pack writes. The known ones are JSON and YAML."""
 
 
 def sandbox_policy(
@@ -38,9 +38,9 @@ def sandbox_policy(
     python: str,
     port: int,
 ) -> SandboxPolicy | None:
-    """Return what the engine at `port` may reach, and make the folders it writes to; None where no sandbox is wanted.
+    """Return the policy of the engine at `port`, and create the folders it writes to. None without a sandbox.
 
-    `environ` is the engine's own. `python` runs it.
+    `environ` is the engine's environment, and `python` the interpreter that runs it.
     """
     if not status.launched:
         return None
@@ -48,15 +48,17 @@ def sandbox_policy(
     more_read, more_write = split(settings.sandbox.read), split(settings.sandbox.write)
     code = worker_interpreter() + _tree(settings, python, environ)
     models = [path for path in (folders.models, folders.baked) if path is not None]
-    _make([folders.input, folders.output, folders.root / "temp", folders.root / "user", folders.models, *written])
+    _create_folders(
+        [folders.input, folders.output, folders.root / "temp", folders.root / "user", folders.models, *written]
+    )
     root = folders.root
-    links = _outside(link_targets(models), settings)
-    read, names = exclude([*system_paths(), *code, *links, *named, *more_read], _hidden(settings))
-    private = [root / "user", root / "home", root / "tmp", *_caches(environ), SHARED_MEMORY, _mps(environ)]
+    links = _outside_state(link_targets(models), settings)
+    read, names = exclude([*system_paths(), *code, *links, *named, *more_read], _hidden_folders(settings))
+    private = [root / "user", root / "home", root / "tmp", *_create_caches(environ), SHARED_MEMORY, _mps(environ)]
     return SandboxPolicy(
         read=_distinct([*read, *models, root / "models.yaml"]),
         inputs=(folders.input,),
-        write=_distinct([folders.output, root / "temp", *written, *_pack_files(settings)]),
+        write=_distinct([folders.output, root / "temp", *written, *_create_pack_files(settings)]),
         private=_distinct([*private, *more_write]),
         devices=_distinct(devices()),
         names=_distinct(names),
@@ -66,51 +68,52 @@ def sandbox_policy(
 
 
 def split(text: str) -> list[Path]:
-    """Return the folders of WORKER_SANDBOX_READ or WORKER_SANDBOX_WRITE."""
+    """Return the folders in WORKER_SANDBOX_READ or WORKER_SANDBOX_WRITE."""
     return [Path(part).expanduser().absolute() for part in text.split(os.pathsep) if part.strip()]
 
 
 def _tree(settings: Settings, python: str, environ: Mapping[str, str]) -> list[Path]:
-    """The interpreter, ComfyUI's folder, and what the links and YAML files in it lead to."""
+    """Return the interpreter, ComfyUI's folder, the targets of its links and the folders in its YAML files."""
     if settings.engine.comfyui == EMBEDDED:
         return []
     tree = Path(settings.engine.comfyui).absolute()
     roots = [tree, tree.resolve()]
-    places = [tree, *(tree / name for name in ("custom_nodes", "models"))]
-    links = [path.resolve() for place in places if place.is_dir() for path in place.iterdir() if path.is_symlink()]
-    inside = [path for path in link_targets([tree / "custom_nodes"]) if path not in pack_files(tree)]
-    found = _outside([*links, *inside], settings)
-    return [*roots, *found, *interpreter(python, environ), *model_paths(tree / MODEL_PATHS)]
+    folders = [tree, *(tree / name for name in ("custom_nodes", "models"))]
+    links = [path.resolve() for place in folders if place.is_dir() for path in place.iterdir() if path.is_symlink()]
+    pack_links = [path for path in link_targets([tree / "custom_nodes"]) if path not in pack_files(tree)]
+    targets = _outside_state([*links, *pack_links], settings)
+    return [*roots, *targets, *interpreter(python, environ), *model_paths(tree / MODEL_PATHS)]
 
 
-def _outside(links: Iterable[Path], settings: Settings) -> list[Path]:
-    """Targets of links, but for those in the worker's state: a folder there that the engine needs has its own rule."""
+def _outside_state(links: Iterable[Path], settings: Settings) -> list[Path]:
+    """Return the targets that are not in the state folder. The folders that the engine needs there have own rules."""
     return [path for path in links if not path.is_relative_to(settings.state.resolve())]
 
 
-def _hidden(settings: Settings) -> list[Path]:
-    """What stays unreadable inside a folder that is read: the worker's state, and what people made in the tree."""
+def _hidden_folders(settings: Settings) -> list[Path]:
+    """Return folders that stay unreadable inside a readable one: the state folder and users' files in the tree."""
     hidden = [settings.state]
     if settings.engine.comfyui != EMBEDDED:
         hidden += [Path(settings.engine.comfyui).absolute() / name for name in PRIVATE]
-    return list({path for one in hidden for path in (one, one.resolve())})
+    return list({path for path in hidden for path in (path, path.resolve())})
 
 
-def _pack_files(settings: Settings) -> list[Path]:
-    """Files that packs write at their import, each made where it is missing: a rule needs a file."""
+def _create_pack_files(settings: Settings) -> list[Path]:
+    """Create and return the files that packs write into their own folders."""
     if settings.engine.comfyui == EMBEDDED:
         return []
     files = pack_files(Path(settings.engine.comfyui).absolute())
     for file in files:
-        with suppress(OSError):  # in a tree that can't be written the pack itself will say so
+        with suppress(OSError):  # in a read-only tree the pack reports the error itself
             if not file.exists():
                 file.write_text(EMPTY, "utf-8")
     return files
 
 
-def _caches(environ: Mapping[str, str]) -> list[Path]:
+def _create_caches(environ: Mapping[str, str]) -> list[Path]:
+    """Create and return the cache folders that the operator has set."""
     folders = [path for paths in cache_folders(environ).values() for path in paths]
-    _make(folders)
+    _create_folders(folders)
     return folders
 
 
@@ -118,15 +121,15 @@ def _mps(environ: Mapping[str, str]) -> Path:
     return Path(environ.get(MPS) or MPS_DEFAULT)
 
 
-def _make(folders: Iterable[Path]) -> None:
-    """A rule is for a folder that is there. One that can't be made is reported by ComfyUI when it needs it."""
+def _create_folders(folders: Iterable[Path]) -> None:
+    """Create folders, because a rule needs an existing path. ComfyUI reports those that cannot be created."""
     for folder in folders:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            log.warning("the engine's folder %s can't be made: %s", folder, error)
+            log.warning("the engine's folder %s cannot be created: %s", folder, error)
 
 
 def _distinct(paths: Iterable[Path]) -> tuple[Path, ...]:
-    """Resolved too: a rule holds for the file that a path leads to now."""
+    """Return the absolute paths, each once."""
     return tuple(dict.fromkeys(path.absolute() for path in paths))

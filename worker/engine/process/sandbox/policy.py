@@ -1,4 +1,4 @@
-"""What one engine may reach: plain data that the launcher applies."""
+"""The policy of an engine's sandbox: plain data that the launcher applies."""
 
 from __future__ import annotations
 
@@ -10,17 +10,25 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class SandboxPolicy:
-    """Everything that is not listed is denied, where the kernel has Landlock. A path stands for all that is below it.
+    """What an engine may access.
 
-    names: folders whose names may be listed, and no file of them read.
-    read: files that may be read, and programs that may be started.
-    inputs: folders that may be read, and in which folders may be made. Their files are hard links of the worker's own
-    copies: a job that wrote to one would change what another job gets for the same URL.
-    write: folders that the worker reads too. They take files and folders, and no symbolic links, pipes or sockets: by
-    a link a job could have the worker read another file.
-    private: folders that nothing but the engine reads. They take sockets as well, and programs in them may be started.
-    devices: device files, and folders of them.
-    tcp: the ports that may be listened on and connected to; None leaves TCP as it is.
+    Everything else is denied where the kernel has Landlock. A path includes what is below it.
+
+    `names` are folders whose entries may be listed, but whose files cannot be read.
+
+    `read` are files that may be read, and programs that may be started.
+
+    `inputs` are folders that may be read, and in which folders may be created. Their files are hard links to the
+    worker's copies, so a job that wrote to one would change the input of other jobs.
+
+    `write` are folders that the worker reads as well. They accept files and folders, but no symbolic links, pipes or
+    sockets. A link could make the worker read another file.
+
+    `private` are folders that only the engine reads. They accept sockets, too, and their programs may be started.
+
+    `devices` are device files, and folders of them.
+
+    `tcp` are the ports for listening and connecting, None for any.
     """
 
     read: tuple[Path, ...] = ()
@@ -31,37 +39,38 @@ class SandboxPolicy:
     names: tuple[Path, ...] = ()
     tcp: tuple[int, ...] | None = None
     landlock: bool = True
-    """False where the kernel has none: then capabilities and descriptors are dropped, and that is all."""
+    """False where the kernel has no Landlock. Then only capabilities and descriptors are dropped."""
 
     def as_json(self) -> bytes:
-        """For the launcher."""
+        """Return the JSON for the launcher."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return json.dumps(values, default=str).encode()
 
 
 def exclude(paths: Iterable[Path], hidden: Collection[Path]) -> tuple[list[Path], list[Path]]:
-    """Return `paths` without the `hidden` ones: what may be read, and the folders of which only names may be listed.
+    """Return the paths without the `hidden` ones: those that may be read, and the folders that may only be listed.
 
-    Landlock can only add: a folder that holds a hidden one is replaced by its other children, and its names stay
-    listed, as Python finds no module in a folder that it can't list. A path that is named inside of it stays.
-    Links are left out: their targets are found apart.
+    Landlock rules only add rights. A folder that contains a hidden path is replaced by its other children, and stays
+    listed, because Python imports only from folders that it can list. Links are left out, because their targets are
+    added separately.
     """
     allowed: list[Path] = []
     listed: list[Path] = []
     for path in paths:
         if path in hidden:
             continue
-        if not any(one.is_relative_to(path) for one in hidden):
+        if not any(hidden_path.is_relative_to(path) for hidden_path in hidden):
             allowed.append(path)
             continue
         listed.append(path)
-        more, names = exclude(_children(path), hidden)
-        allowed += more
+        child_paths, names = exclude(_children(path), hidden)
+        allowed += child_paths
         listed += names
     return allowed, listed
 
 
 def _children(folder: Path) -> list[Path]:
+    """Return the entries of a folder that are no links."""
     try:
         return [child for child in folder.iterdir() if not child.is_symlink()]
     except OSError:

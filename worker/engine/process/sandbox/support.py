@@ -1,4 +1,4 @@
-"""How much of the sandbox this kernel offers, and what that means under the operator's settings."""
+"""How much of the sandbox the kernel supports, and what follows under the operator's settings."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CURE = "give the container a runtime that allows Landlock (Docker 23 or newer), 
 
 
 class SandboxState(StrEnum):
-    """PARTIAL: files are protected, and something else is not, by the age of the kernel."""
+    """With PARTIAL, files are protected, but the kernel is too old for the rest."""
 
     ON = "on"
     PARTIAL = "partial"
@@ -35,22 +35,23 @@ class SandboxState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SandboxStatus:
-    """The state of the sandbox of all engines, and why it is not on, in words that follow a colon."""
+    """The state of all engines' sandbox. `reason` says why it is not on."""
 
     state: SandboxState
     reason: str = ""
 
     @property
     def launched(self) -> bool:
-        """Whether engines start by the launcher, which drops what it can without Landlock too. It is Linux' alone."""
+        """Whether engines start through the launcher, on Linux only. Without Landlock it drops capabilities."""
         return self.state is not SandboxState.OFF and sys.platform == "linux"
 
     @property
     def landlock(self) -> bool:
+        """Whether Landlock applies."""
         return self.state in {SandboxState.ON, SandboxState.PARTIAL}
 
     def as_dict(self) -> dict[str, str]:
-        """For `GET /health` and `GET /capabilities`."""
+        """Return the entry in `GET /health` and `GET /capabilities`."""
         return {"state": self.state.value, **({"reason": self.reason} if self.reason else {})}
 
     def __str__(self) -> str:
@@ -58,7 +59,7 @@ class SandboxStatus:
 
 
 def landlock_version() -> int:
-    """Return the version of the kernel's Landlock; a negative errno where there is none."""
+    """Return the version of the kernel's Landlock, a negative errno without it."""
     if sys.platform != "linux":
         return -errno.ENOSYS
     version = int(ctypes.CDLL(None, use_errno=True).syscall(CREATE_RULESET, None, 0, ASK_VERSION))
@@ -66,35 +67,41 @@ def landlock_version() -> int:
 
 
 def engines_sandbox(settings: Settings) -> SandboxStatus | None:
-    """Return the state of the sandbox of this worker's engines; None where it starts none. Raises StartupError."""
+    """Return the state of the engines' sandbox, None where this worker starts no engine. Raises StartupError."""
     if is_url(settings.engine.comfyui):
         return None
     return sandbox_status(settings.sandbox, landlock_version())
 
 
 def sandbox_status(settings: SandboxSettings, version: int) -> SandboxStatus:
-    """Return what holds under these settings with this Landlock. Raises StartupError where that is too little."""
+    """Return the state under these settings with this version of Landlock.
+
+    Raises StartupError when the settings require more.
+    """
     if settings.mode == SandboxMode.OFF:
         if settings.network == EngineNetwork.NONE:
-            raise StartupError("WORKER_ENGINE_NETWORK=none needs the sandbox: take out WORKER_SANDBOX=off")
+            raise StartupError("WORKER_ENGINE_NETWORK=none needs the sandbox: remove WORKER_SANDBOX=off")
         return SandboxStatus(SandboxState.OFF, "WORKER_SANDBOX=off")
     status = _offered(settings, version)
     if settings.mode == SandboxMode.REQUIRED and status.state is not SandboxState.ON:
-        raise StartupError(f"WORKER_SANDBOX=required, and the sandbox is {status}; {CURE}")
+        raise StartupError(f"WORKER_SANDBOX=required, but the sandbox is {status}; {CURE}")
     return status
 
 
 def _offered(settings: SandboxSettings, version: int) -> SandboxStatus:
+    """Return the state that the kernel offers."""
     if version <= 0:
         reason = REASONS.get(-version, os.strerror(-version))
         return SandboxStatus(SandboxState.UNAVAILABLE, f"{reason}. Node packs can read all that the worker can")
     if missing := list(_missing(settings, version)):
-        return SandboxStatus(SandboxState.PARTIAL, f"Landlock {version} of this kernel can't deny {', '.join(missing)}")
+        return SandboxStatus(
+            SandboxState.PARTIAL, f"Landlock {version} of this kernel cannot deny {', '.join(missing)}"
+        )
     return SandboxStatus(SandboxState.ON)
 
 
 def _missing(settings: SandboxSettings, version: int) -> Iterator[str]:
-    """Yield what a job can do in spite of the sandbox, as the kernel is too old."""
+    """Yield what the sandbox cannot deny because the kernel is too old."""
     if version < SINCE_TRUNCATE:
         yield "emptying files (Linux 6.2)"
     if settings.network == EngineNetwork.NONE and version < SINCE_TCP:

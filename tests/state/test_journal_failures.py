@@ -1,4 +1,4 @@
-"""A journal that is locked, damaged or gone while the worker runs: jobs without ids go on, and it recovers."""
+"""Tests of a journal that is locked, damaged or removed while the worker runs."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ HURT = (overwrite_pages, garbage, remove, drop_table, other_table, replaced)
 async def test_a_journal_that_is_hurt_while_it_is_in_use(
     engine: EngineHandle, tmp_path: Path, hurt: Callable[[Path], None]
 ) -> None:
-    """The next job is accepted, and a new file has the rows of all jobs in memory; /health counts the damage."""
+    """A damaged journal is replaced with the rows in memory, and /health counts the damage."""
     async with worker(engine, tmp_path) as client:
         tokens = [(await done(client, f"before-{number}"))[1]["id"] for number in range(3)]
         hurt(tmp_path / "journal.sqlite")
@@ -82,8 +82,8 @@ async def test_a_journal_that_is_hurt_while_it_is_in_use(
         assert {entry.job.id for entry in client.app.manager._job_index} == names
 
 
-async def test_a_lock_of_another_process_holds_nobody_up(engine: EngineHandle, tmp_path: Path) -> None:
-    """While it lasts /health answers and jobs without ids run; the job with an id waits without blocking."""
+async def test_a_locked_journal_delays_no_other_request(engine: EngineHandle, tmp_path: Path) -> None:
+    """Other requests are served while a job waits for a locked journal."""
     async with worker(engine, tmp_path) as client:
         assert (await done(client, "before"))[0] == 200
         with closing(sqlite3.connect(tmp_path / "journal.sqlite", isolation_level=None)) as other:
@@ -99,8 +99,8 @@ async def test_a_lock_of_another_process_holds_nobody_up(engine: EngineHandle, t
     assert stored(tmp_path) >= {"before", "after"}
 
 
-async def test_a_lock_that_stays_has_its_own_code(tmp_path: Path, engine: EngineHandle) -> None:
-    """After 5 s the job is not accepted: 503 journal_unavailable, for another try; it is not `cancelled`."""
+async def test_a_lasting_lock_returns_journal_unavailable(tmp_path: Path, engine: EngineHandle) -> None:
+    """A job is rejected with 503 journal_unavailable after 5 s of a lock."""
     request = {"workflow": picture(), "id": "locked"}
     async with worker(engine, tmp_path) as client:
         with closing(sqlite3.connect(tmp_path / "journal.sqlite", isolation_level=None)) as other:
@@ -112,7 +112,7 @@ async def test_a_lock_that_stays_has_its_own_code(tmp_path: Path, engine: Engine
 
 
 async def test_an_end_that_met_a_lock_is_written_without_another_job(engine: EngineHandle, tmp_path: Path) -> None:
-    """The journal tries again by itself."""
+    """An end that met a lock is written once the lock is released."""
     async with worker(engine, tmp_path) as client:
         accepted = (await client.post("/generate", {"workflow": picture(), "id": "mine"}))[1]
         job = client.app.manager.find("mine", accepted["token"])
@@ -126,7 +126,7 @@ async def test_an_end_that_met_a_lock_is_written_without_another_job(engine: Eng
 
 
 async def test_nothing_is_lost_where_no_new_file_can_be_made(tmp_path: Path) -> None:
-    """What is owed stays owed until there is room, and then the new file has all jobs."""
+    """Pending changes are kept until a new journal can be created."""
     from tests.jobs.test_journal import job
     from worker.errors import JournalUnavailable
 

@@ -1,0 +1,98 @@
+"""Exceptions that end a command, printed for people or as JSON, with the next step."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+
+from worker.cli.application import command_path
+from worker.cli.output.failure import Failure
+from worker.cli.output.json_output import print_json
+from worker.cli.output.next_steps import next_step
+from worker.errors import CannotListen, StartupError, StateInUse, UnknownPlatform
+
+EXTRAS = {"vastai": "vast", "cryptography": "vast", "requests": "vast"}
+"""Packages that only some commands need, and the extra that installs each."""
+
+USAGE_EXIT_CODE = 2
+USAGE_ERROR = typer.BadParameter.__mro__[1]
+"""Typer's base class of errors in the arguments, which it does not export."""
+
+STARTUP_CODES = {
+    StateInUse: "state_in_use",
+    CannotListen: "cannot_listen",
+    UnknownPlatform: "unknown_platform",
+    StartupError: "not_started",
+}
+
+
+def report_error(error: Exception, arguments: Sequence[str]) -> int | None:
+    """Print the error and the next step; return the exit code.
+
+    Return None and print nothing for an exception that is a bug: Python prints its traceback.
+    """
+    if type(error).__name__ == "NoArgsIsHelpError":  # Typer has printed the help
+        return USAGE_EXIT_CODE
+    if isinstance(error, typer.Abort):
+        typer.echo("Cancelled. Nothing was changed.", err=True)
+        return 1
+    failure = _failure(error)
+    if failure is None:
+        return None
+    step = _with_file(failure.step or next_step(failure, command_path(arguments)), arguments)
+    if "--json" in arguments:
+        print_json(failure.as_dict(step))
+    elif isinstance(error, Failure):
+        from worker.cli.output.screen import screen
+
+        failure.show(screen(stderr=True), step)
+    else:
+        _print_sentence(f"comfy-worker: {failure.message}", step)
+    return failure.exit_code
+
+
+def _print_sentence(message: str, step: str) -> None:
+    from worker.cli.output.rows import print_step
+    from worker.cli.output.screen import screen
+
+    console = screen(stderr=True)
+    console.print(message, markup=False, soft_wrap=not console.is_terminal)
+    print_step(console, step)
+
+
+def _with_file(step: str, arguments: Sequence[str]) -> str:
+    """Return the step with the workflow file of the command line in place of FILE."""
+    files = [word for word in arguments[1:] if not word.startswith("-") and Path(word).is_file()]
+    return (
+        re.sub(r"(?<=validate )FILE|(?<=convert )FILE|(?<=fetch )FILE", lambda _: shlex.quote(files[0]), step)
+        if files
+        else step
+    )
+
+
+def _failure(error: Exception) -> Failure | None:
+    """Return the failure that an exception stands for; None for a bug."""
+    if isinstance(error, Failure):
+        return error
+    if isinstance(error, USAGE_ERROR):
+        return Failure("usage", _usage_message(error), step=getattr(error, "step", ""), exit_code=USAGE_EXIT_CODE)
+    if isinstance(error, StartupError):
+        code = next(code for kind, code in STARTUP_CODES.items() if isinstance(error, kind))
+        return Failure(code, str(error), exit_code=getattr(error, "exit_code", 1))
+    if isinstance(error, ModuleNotFoundError):
+        package = (error.name or "").partition(".")[0]
+        if package in EXTRAS:
+            step = f"`pip install 'comfy-worker[{EXTRAS[package]}]'` installs it"
+            return Failure("package_missing", f"the package {package} is not installed", step=step)
+    return None
+
+
+def _usage_message(error: Exception) -> str:
+    """Return Typer's message, or the command's own one where the error names no option."""
+    if isinstance(error, typer.BadParameter) and error.param is None and error.param_hint is None:
+        return error.message
+    return str(error.format_message())  # type: ignore[attr-defined]
