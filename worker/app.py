@@ -111,7 +111,7 @@ class App:
     async def ready(self) -> None:
         """Wait until an engine is connected and the templates' models are stored. Raises StartupError."""
         try:
-            await self.engines.opened(self.settings.engine.start_s)
+            await self.engines.wait_until_connected(self.settings.engine.start_s)
             await self.engines.info()
         except (TimeoutError, EngineUnavailable) as error:
             raise StartupError(f"ComfyUI did not respond within {self.settings.engine.start_s:g} s") from error

@@ -151,7 +151,7 @@ class Intake:
 
     async def _fingerprints(self, body: ScannedBody, files: Sequence[SentFile]) -> Fingerprints:
         """Return the fingerprints of a request."""
-        return await fingerprints(body, files, first_release=self.manager.of_first_release)
+        return await fingerprints(body, files, first_release=self.manager.has_first_release_job)
 
     async def with_form_names(
         self, files: Sequence[SentFile], taken_names: Collection[str], prompt: Prompt
