@@ -41,7 +41,7 @@ async def fingerprints(body: ScannedBody, files: Sequence[SentFile], *, first_re
 def _newest_fingerprint(json: str, files: Sequence[SentFile]) -> str:
     """Return a hash of the JSON value and of name, filename and contents of each file, in order."""
     file_facts = [
-        [file.name, file.other_names, file.content.sha256] for file in files if isinstance(file.content, SpooledFile)
+        [file.name, file.aliases, file.content.sha256] for file in files if isinstance(file.content, SpooledFile)
     ]
     return hashlib.sha256(json.encode() + orjson.dumps(file_facts)).hexdigest() if file_facts else json
 

@@ -157,7 +157,7 @@ class Intake:
         self, files: Sequence[SentFile], other_names: Collection[str], prompt: Prompt
     ) -> Sequence[SentFile]:
         """Return the files of a form under the names that the prompt uses. Raises InvalidInputFile."""
-        if not any(file.other_names for file in files):
+        if not any(file.aliases for file in files):
             return files
         return with_filenames(files, other_names, prompt, await self.catalog())
 

@@ -50,7 +50,7 @@ async def with_files(prompt: Prompt, long_texts: LongTexts, catalog: Catalog) ->
 
     Placeholders in other inputs are replaced by the original text. Raises BodyTooLarge.
     """
-    file_places = {key.key for key in file_inputs(prompt, catalog) if key.uploads}
+    file_places = {key.key for key in file_inputs(prompt, catalog) if key.accepts_upload}
     in_file_inputs, elsewhere = set[str](), set[str]()
     for key, text in _texts(prompt):
         if text in long_texts.by_placeholder:
