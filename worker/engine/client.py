@@ -13,7 +13,7 @@ from typing import Any, Self
 import aiohttp
 
 from worker.engine.catalogs import CatalogCache, read_catalog
-from worker.engine.process.names import FIRST
+from worker.engine.process.names import FIRST_ENGINE
 from worker.engine.protocol.api import DEFAULT_OPTIONS, ComfyApi, EngineInfo, SubmitOptions
 from worker.engine.protocol.websocket import EngineSocket
 from worker.engine.run import OnMessage, Outputs, PromptLoss, PromptLostError, Run
@@ -29,7 +29,7 @@ from worker.workflow.validation.skipped_models import missing_files
 
 log = logging.getLogger(__name__)
 
-BRIEFLY_S = 60.0
+RECENT_S = 60.0
 """A connection that was lost less than this many seconds ago counts as recent."""
 Submitted = Callable[[str | None], None]
 """Callback with the id of a prompt just before it is posted, and with None after it was removed again."""
@@ -52,7 +52,7 @@ class ComfyClient:
         tasks: Tasks,
         *,
         managed: bool = False,
-        name: str = FIRST,
+        name: str = FIRST_ENGINE,
         notify: Notify = ignore_event,
     ) -> None:
         self._lost_s = max(settings.lost_s, settings.start_s if managed else 0.0)
@@ -87,7 +87,7 @@ class ComfyClient:
 
         A restart then takes less time than sending a job to another machine.
         """
-        return self.socket.away_s < BRIEFLY_S
+        return self.socket.disconnected_s < RECENT_S
 
     async def info(self) -> EngineInfo:
         """Return ComfyUI's version and device, read once for each connection. Raises EngineUnavailable."""
@@ -136,8 +136,8 @@ class ComfyClient:
                 lost_s=self._lost_s,
                 on_message=on_message,
                 submitted_at=0.0 if already_submitted else time.monotonic(),
-                deaf=already_submitted,
-                garbled_before=self.socket.garbled,
+                without_frames=already_submitted,
+                unreadable_before=self.socket.unreadable_frames,
                 managed=self._managed,
                 options=options,
             )
@@ -148,8 +148,8 @@ class ComfyClient:
         try:
             if not already_submitted:
                 submitted(run.prompt_id)
-                run.taken = await self._try_submit(run)
-                run.deaf = not run.taken
+                run.accepted = await self._try_submit(run)
+                run.without_frames = not run.accepted
             return await run.follow()
         except PromptRefusedError as error:
             # ComfyUI may have accepted a part of the prompt.
@@ -168,11 +168,11 @@ class ComfyClient:
     async def _wait_until_connected(self) -> None:
         """Wait for the connection. Raises PromptLostError for a managed engine, EngineUnavailable after a timeout."""
         if self._managed and not self.socket.connected:
-            raise PromptLostError(PromptLoss.UNTAKEN)
+            raise PromptLostError(PromptLoss.NOT_ACCEPTED)
         if self.socket.connected:
             return
         try:
-            await self.socket.opened(self._lost_s)
+            await self.socket.wait_until_open(self._lost_s)
         except TimeoutError:
             raise EngineUnavailable("ComfyUI cannot be reached") from None
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from worker.engine.process.folders import EMBEDDED, create_state_folder, engine_folders, is_url
 from worker.engine.process.gpu import AUTO, listed_gpus, read_gpus
-from worker.engine.process.launch import command
-from worker.engine.process.names import FIRST, engine_name
+from worker.engine.process.launch import engine_command
+from worker.engine.process.names import FIRST_ENGINE, engine_name
 from worker.engine.process.sandbox.support import SandboxState, engines_sandbox
 from worker.engine.process.supervisor import EngineCommand
 from worker.errors import StartupError
@@ -50,7 +50,9 @@ async def engine_configs(settings: Settings) -> list[EngineConfig]:
             )
         url = settings.engine.comfyui.rstrip("/")
         models = (settings.models.folder,) if settings.models.folder else ()
-        return [EngineConfig(FIRST, url, settings.engine.input_folder, settings.engine.output_folder, models=models)]
+        return [
+            EngineConfig(FIRST_ENGINE, url, settings.engine.input_folder, settings.engine.output_folder, models=models)
+        ]
     log_sandbox_gaps(settings)
     requested_gpus = settings.engine.gpus.strip()
     gpu_count = await listed_gpus() if requested_gpus == AUTO and settings.engine.comfyui != EMBEDDED else 0
@@ -71,7 +73,7 @@ def managed_config(settings: Settings, name: str, gpu: str | None) -> EngineConf
     folders = engine_folders(settings, name)
     if folders is None:
         raise StartupError(f"WORKER_COMFYUI={settings.engine.comfyui} is not started by this worker")
-    launch_command = command(settings, folders, name, gpu)
+    launch_command = engine_command(settings, folders, name, gpu)
     models = (folders.models, *([folders.baked] if folders.baked else []))
     return EngineConfig(
         name, launch_command.url, folders.input, folders.output, folders.root / "temp", gpu, launch_command, models

@@ -159,7 +159,7 @@ class Engine:
             isolated = self.needs_isolation(prompt, self.client.known_catalog)
             try:
                 async with (
-                    self._exclusive_lock.inside(alone=attempts.alone or isolated),
+                    self._exclusive_lock.hold(alone=attempts.alone or isolated),
                     pause_around() if isolated else nullcontext(),
                 ):
                     return await self._attempt(attempts, prompt, on_message, submitted, isolated=isolated)
@@ -246,7 +246,7 @@ class Engine:
         try:
             return await self.api.gpu_works()
         except EngineUnavailable:
-            raise PromptLostError(PromptLoss.UNTAKEN) from None
+            raise PromptLostError(PromptLoss.NOT_ACCEPTED) from None
 
     def _leftovers_changed(self) -> None:
         self._notify(EngineBlocked(self.name, self.leftovers.running is not None))
@@ -257,7 +257,7 @@ class Engine:
         if self.supervisor is None:
             return
         try:
-            await self.supervisor.keep()
+            await self.supervisor.keep_running()
         except WorkerFailed as end:
             self.final_error = str(end)
             if not self.has_alternative():

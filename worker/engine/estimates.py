@@ -48,7 +48,7 @@ class Estimates:
         if not models:
             return 0.0
         loaded, free_bytes = set[str](), MEMORY_BYTES
-        for name in reversed(engine.used):
+        for name in reversed(engine.used_models):
             free_bytes -= self._sizes.get(name, MODEL_BYTES)
             if free_bytes < 0:
                 break

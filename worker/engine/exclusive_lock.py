@@ -25,7 +25,7 @@ class ExclusiveLock:
         """Number of jobs that hold the lock alone or wait to do so."""
 
     @asynccontextmanager
-    async def inside(self, *, alone: bool = False) -> AsyncIterator[None]:
+    async def hold(self, *, alone: bool = False) -> AsyncIterator[None]:
         """Hold the lock, with `alone` as the only job."""
         self._alone += alone
         try:

@@ -19,7 +19,7 @@ from worker.supervision import Tasks
 
 log = logging.getLogger(__name__)
 
-KILLS, KILLS_PER_S = 3, 3600.0
+MOST_KILLS, KILL_WINDOW_S = 3, 3600.0
 """Restarts of ComfyUI within an hour that one principal's stuck nodes may cause, on all engines together."""
 STILL_THERE = frozenset({PromptStatus.PENDING, PromptStatus.RUNNING})
 """Statuses of a prompt that ComfyUI still has."""
@@ -41,13 +41,13 @@ class KillBudget:
 
     def allows(self, principal: str, now: float) -> bool:
         """Return whether the principal's jobs may have ComfyUI killed at `now`."""
-        recent = [at for at in self._kills.get(principal, ()) if now - at < KILLS_PER_S]
-        return len(recent) < KILLS
+        recent = [at for at in self._kills.get(principal, ()) if now - at < KILL_WINDOW_S]
+        return len(recent) < MOST_KILLS
 
-    def spend(self, principal: str, now: float) -> None:
+    def record_kill(self, principal: str, now: float) -> None:
         """Record a kill at `now`, and drop those that are older than an hour."""
         self._kills.setdefault(principal, []).append(now)
-        recent = {name: [at for at in kills if now - at < KILLS_PER_S] for name, kills in self._kills.items()}
+        recent = {name: [at for at in kills if now - at < KILL_WINDOW_S] for name, kills in self._kills.items()}
         self._kills = {name: kills for name, kills in recent.items() if kills}
 
 
@@ -61,9 +61,9 @@ class Leftover:
     since: float = field(default_factory=time.monotonic)
     running: bool = False
     """Whether ComfyUI is known to run this prompt."""
-    known: asyncio.Event = field(default_factory=asyncio.Event)
+    checked: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once ComfyUI has reported whether it still has the prompt."""
-    over: asyncio.Event = field(default_factory=asyncio.Event)
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once ComfyUI does not have the prompt any more."""
 
 
@@ -105,7 +105,7 @@ class Leftovers:
         leftover = self.running
         if leftover is None:
             return None
-        node, consequence = self._watchdog.where(), self._consequence(leftover)
+        node, consequence = self._watchdog.running_node(), self._consequence(leftover)
         return f"ComfyUI still runs a node of a job that has ended ({node}): {consequence}"
 
     async def stop(self, prompt_id: str, job: JobRef, workload: float) -> None:
@@ -120,13 +120,13 @@ class Leftovers:
         watch.add_done_callback(self._watches.discard)
         with suppress(TimeoutError):
             async with asyncio.timeout(ANSWER_S):
-                await leftover.known.wait()
+                await leftover.checked.wait()
 
     async def wait_until_gone(self, job: JobRef | None = None) -> None:
         """Wait until ComfyUI runs nothing of a job, or of any job that has ended."""
         for leftover in list(self._all.values()):
             if job in {None, leftover.job}:
-                await leftover.over.wait()
+                await leftover.gone.wait()
 
     async def close(self) -> None:
         """Stop watching."""
@@ -139,7 +139,7 @@ class Leftovers:
         """Poll a leftover until it is gone, and kill ComfyUI when the time to stop is over."""
         try:
             while await self._try_stop(leftover):
-                leftover.known.set()
+                leftover.checked.set()
                 if leftover.running and time.monotonic() - leftover.since >= POLL_S and self.another_is_free():
                     self._socket.notify_runs(PromptEvicted())
                 left_s = leftover.since + self._watchdog.stop_s(leftover.prompt_id) - time.monotonic()
@@ -148,18 +148,18 @@ class Leftovers:
                     return
                 with suppress(TimeoutError):
                     async with asyncio.timeout(min(POLL_S, left_s) if left_s > 0 else POLL_S):
-                        await leftover.over.wait()
+                        await leftover.gone.wait()
         finally:
             del self._all[leftover.prompt_id]
-            leftover.known.set()
-            leftover.over.set()
+            leftover.checked.set()
+            leftover.gone.set()
             self._mark(leftover, running=False)
 
     async def _try_stop(self, leftover: Leftover) -> bool:
         """Interrupt the prompt or remove it from the queue, and return whether ComfyUI still has it."""
-        if leftover.over.is_set():
+        if leftover.gone.is_set():
             return False
-        is_retry = leftover.known.is_set()
+        is_retry = leftover.checked.is_set()
         try:
             async with asyncio.timeout(ANSWER_S):
                 if not is_retry:
@@ -184,21 +184,23 @@ class Leftovers:
 
     async def _kill(self, leftover: Leftover) -> None:
         now = time.monotonic()
-        self._kills.spend(leftover.job.principal, now)
-        elapsed = f"{now - leftover.since:.0f} s after it was interrupted ({self._watchdog.where()})"
+        self._kills.record_kill(leftover.job.principal, now)
+        elapsed = f"{now - leftover.since:.0f} s after it was interrupted ({self._watchdog.running_node()})"
         self._watchdog.restart(f"a node of a job that has ended still runs {elapsed}", healthy=True)
         with suppress(TimeoutError):
-            await self._socket.closed(DEATH_S)
+            await self._socket.wait_until_closed(DEATH_S)
 
     def _consequence(self, leftover: Leftover) -> str:
         """Return the end of the block reason: what happens if the node does not stop."""
         if not self._restartable:
             return "it was interrupted, and this worker cannot restart a ComfyUI that it did not start"
         if not self._may_kill(leftover):
-            return f"its principal's jobs have had ComfyUI restarted {KILLS} times within an hour, so other jobs wait"
+            return (
+                f"its principal's jobs have had ComfyUI restarted {MOST_KILLS} times within an hour, so other jobs wait"
+            )
         return "ComfyUI is restarted if it does not stop"
 
     def _handle_message(self, message: RunMessage) -> None:
         """End a leftover when ComfyUI reports the end of its run."""
         if isinstance(message, Executing) and message.node is None and message.prompt_id in self._all:
-            self._all[message.prompt_id].over.set()
+            self._all[message.prompt_id].gone.set()

@@ -43,8 +43,8 @@ class EngineLoad:
 
     name: str
     queued_s: float = 0.0
-    places: int = 1
-    used: tuple[str, ...] = ()
+    free_places: int = 1
+    used_models: tuple[str, ...] = ()
 
 
 Seconds = Callable[[P, EngineLoad], float]
@@ -77,7 +77,7 @@ def next_jobs(
 
 def _accepts(load: EngineLoad, ahead_s: float) -> bool:
     """Return whether an engine gets a job now."""
-    return load.places > 0 and load.queued_s <= ahead_s
+    return load.free_places > 0 and load.queued_s <= ahead_s
 
 
 def plan(jobs: Sequence[P], engines: Sequence[EngineLoad], seconds: Seconds[P], load_seconds: Seconds[P]) -> list[str]:
@@ -143,5 +143,5 @@ class _LoadCache(Generic[P]):
 
 def _with_job(load: EngineLoad, job: Placeable, seconds: float) -> EngineLoad:
     """Return the load of an engine with a job that takes `seconds`."""
-    used_models = (*(name for name in load.used if name not in job.models), *job.models)
-    return replace(load, queued_s=load.queued_s + seconds, places=load.places - 1, used=used_models)
+    used_models = (*(name for name in load.used_models if name not in job.models), *job.models)
+    return replace(load, queued_s=load.queued_s + seconds, free_places=load.free_places - 1, used_models=used_models)

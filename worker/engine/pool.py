@@ -173,7 +173,7 @@ class EnginePool:
         """
         return next((engine for engine in self.engines if name in {None, engine.name}), None)
 
-    def jobs(self, engine: Engine) -> int:
+    def job_count(self, engine: Engine) -> int:
         """Return the number of jobs that have a place in an engine."""
         return self._queue.count(engine)
 
@@ -188,13 +188,13 @@ class EnginePool:
         """
         return self._queue.place(job, only)
 
-    async def opened(self, timeout_s: float) -> None:
+    async def wait_until_connected(self, timeout_s: float) -> None:
         """Wait until an engine is connected. Raises TimeoutError."""
         async with asyncio.timeout(timeout_s):
             while not self.connected:
                 await self._next_change()
 
-    async def settled(self) -> None:
+    async def wait_until_settled(self) -> None:
         """Wait until every engine is connected or given up, at most SETTLE_S."""
         with suppress(TimeoutError):
             async with asyncio.timeout(SETTLE_S):

@@ -46,12 +46,12 @@ class EngineJobs:
 
     engine: Engine
     placed: list[QueuedJob] = field(default_factory=list)
-    used: tuple[str, ...] = ()
+    used_models: tuple[str, ...] = ()
 
     def load(self, places: int) -> EngineLoad:
         """Return the engine's load, where it has this number of places in all."""
         left_s = sum(queued.left_s for queued in self.placed)
-        return EngineLoad(self.engine.name, left_s, places - len(self.placed), self.used)
+        return EngineLoad(self.engine.name, left_s, places - len(self.placed), self.used_models)
 
 
 class JobQueue:
@@ -111,7 +111,7 @@ class JobQueue:
 
     def forget_models(self, engine: Engine) -> None:
         """Record that an engine has no model loaded, because its process has ended."""
-        self._engines[engine.name].used = ()
+        self._engines[engine.name].used_models = ()
 
     def assign_engines(self) -> None:
         """Assign waiting jobs to engines.
@@ -135,7 +135,7 @@ class JobQueue:
     def _next(self, jobs: Sequence[QueuedJob], loads: Sequence[EngineLoad]) -> Sequence[tuple[QueuedJob, str]]:
         """Return the jobs that start now, with the names of their engines. A single engine needs no estimates."""
         if len(self._engines) == 1:
-            return [(queued, load.name) for load in loads for queued in jobs[: max(0, load.places)]]
+            return [(queued, load.name) for load in loads for queued in jobs[: max(0, load.free_places)]]
         return next_jobs(jobs, loads, self._seconds, self._load_seconds)
 
     def _seconds(self, queued: QueuedJob, load: EngineLoad) -> float:
@@ -151,7 +151,7 @@ class JobQueue:
             queued.expected_s = self._seconds(queued, load) + self._load_seconds(queued, load)
         self._waiting.remove(queued)
         jobs.placed.append(queued)
-        jobs.used = (*(name for name in jobs.used if name not in queued.models), *queued.models)
+        jobs.used_models = (*(name for name in jobs.used_models if name not in queued.models), *queued.models)
         if not queued.engine.done():
             queued.engine.set_result(jobs.engine)
 
@@ -169,7 +169,7 @@ class JobQueue:
         if not self._waiting:
             return
         if loads:
-            excess_s = [load.queued_s - AHEAD_S for load in loads if load.places > 0 and load.queued_s > AHEAD_S]
+            excess_s = [load.queued_s - AHEAD_S for load in loads if load.free_places > 0 and load.queued_s > AHEAD_S]
             if len(loads) > 1 and excess_s:
                 self._assign_timer = call_later(max(AGAIN_S, min(excess_s)), self.assign_engines)
         elif self._give_up_timer is None and not self._is_connected:

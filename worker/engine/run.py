@@ -43,7 +43,7 @@ OnMessage = Callable[[RunMessage], None]
 Outputs = dict[str, dict[str, Any]]
 """What the nodes of a run reported, by node id, in ComfyUI's own shape."""
 
-DEAF_POLL_S = 1.0
+FRAMELESS_POLL_S = 1.0
 """Seconds between two polls of a run that receives no frames, unless a `Status` comes earlier."""
 UNREACHABLE_RETRY_S = 0.5
 """Seconds between two requests while ComfyUI does not respond."""
@@ -61,11 +61,12 @@ This applies while no end of ComfyUI was noticed, because ComfyUI may write its 
 class PromptLoss(StrEnum):
     """State of a prompt when ComfyUI lost it.
 
-    UNTAKEN prompts were not accepted. WAITING prompts had not started as far as the worker knows. RUNNING prompts had.
-    EVICTED prompts waited behind a stuck node, and run again elsewhere or after a restart of ComfyUI.
+    NOT_ACCEPTED prompts never reached ComfyUI's queue. WAITING prompts had not started as far as the worker knows.
+    RUNNING prompts had. EVICTED prompts waited behind a stuck node, and run again on another engine or after a restart
+    of ComfyUI.
     """
 
-    UNTAKEN = "untaken"
+    NOT_ACCEPTED = "not accepted"
     WAITING = "waiting"
     RUNNING = "running"
     EVICTED = "evicted"
@@ -101,11 +102,11 @@ class Run:
     """On the monotonic clock. 0 where an earlier process of the worker submitted the prompt."""
     options: SubmitOptions = DEFAULT_OPTIONS
     """Data that was sent with the prompt."""
-    deaf: bool = False
+    without_frames: bool = False
     """Whether no more frames of the prompt can arrive."""
     managed: bool = False
     """Whether this worker starts ComfyUI. A refused connection then means that its process has ended."""
-    taken: bool = True
+    accepted: bool = True
     """Whether ComfyUI has accepted the prompt."""
     started: bool = False
     """Whether ComfyUI has started the prompt."""
@@ -113,7 +114,7 @@ class Run:
     """Whether the worker stops the prompt because it makes no progress."""
     succeeded: bool = False
     """Whether ComfyUI has reported success, which it does before the end."""
-    garbled_before: int = 0
+    unreadable_before: int = 0
     """Number of unreadable frames before the prompt was submitted."""
     absent_since: float | None = None
     """When ComfyUI was first seen without the prompt, on the monotonic clock."""
@@ -128,7 +129,7 @@ class Run:
             message = await self._next()
             if isinstance(message, Executing) and message.node is None:
                 return await self._completed(outputs)
-            if message is None or (self.deaf and isinstance(message, Status)):
+            if message is None or (self.without_frames and isinstance(message, Status)):
                 final_outputs = await self._poll()
                 if final_outputs is not None:
                     return final_outputs
@@ -137,7 +138,7 @@ class Run:
 
     async def _completed(self, outputs: Outputs) -> Outputs:
         """Return the outputs of a run that has ended. Read the history as well when a frame may be missing."""
-        garbled = self.socket.garbled != self.garbled_before
+        garbled = self.socket.unreadable_frames != self.unreadable_before
         if outputs and self.succeeded and not garbled:
             return outputs
         if garbled:
@@ -165,7 +166,7 @@ class Run:
                 self.on_message(message)
                 raise self._interrupted()
             case SocketLost():
-                self.deaf = True
+                self.without_frames = True
                 self._check_process()
             case PromptHung():
                 self.hung = True
@@ -184,7 +185,7 @@ class Run:
     def _notice_error(self, note: EngineUnusable | PromptEvicted) -> Exception:
         """Return the error that a notice of the worker means for this run."""
         if isinstance(note, EngineUnusable):
-            return EngineUnavailable(note.why)
+            return EngineUnavailable(note.reason)
         return PromptLostError(PromptLoss.RUNNING if self.hung else PromptLoss.EVICTED)
 
     def _interrupted(self) -> Exception:
@@ -199,7 +200,7 @@ class Run:
         if not messages.empty():  # a timeout costs more than the message, and most arrive together
             return messages.get_nowait()
         try:
-            async with asyncio.timeout(DEAF_POLL_S if self.deaf else self.silence_s):
+            async with asyncio.timeout(FRAMELESS_POLL_S if self.without_frames else self.silence_s):
                 return await messages.get()
         except TimeoutError:
             return None
@@ -213,16 +214,16 @@ class Run:
             self._handle_absence()
             return None
         self.absent_since = None
-        self.taken = True
+        self.accepted = True
         self.started |= located.status is PromptStatus.RUNNING
-        if not self.deaf and self.socket.last_frame_at < self.submitted_at:
+        if not self.without_frames and self.socket.last_frame_at < self.submitted_at:
             # Not even the broadcast after the submission has arrived, so the socket receives nothing.
             await self.socket.reopen(self.subscription.client_id)
         return None
 
     def _handle_absence(self) -> None:
         """Raise the error of a prompt that ComfyUI does not have, once that is certain."""
-        if not self.deaf:
+        if not self.without_frames:
             raise RemovedByOperator("the job was deleted from ComfyUI's queue")
         now = time.monotonic()
         self.absent_since = self.absent_since or now
@@ -237,13 +238,13 @@ class Run:
     @property
     def loss(self) -> PromptLoss:
         """How far ComfyUI had come with the prompt."""
-        return PromptLoss.RUNNING if self.started else PromptLoss.WAITING if self.taken else PromptLoss.UNTAKEN
+        return PromptLoss.RUNNING if self.started else PromptLoss.WAITING if self.accepted else PromptLoss.NOT_ACCEPTED
 
     async def _read_end(self, located: LocatedPrompt) -> Outputs | None:
         """Return the outputs from the history of a prompt whose last frames were lost."""
-        if not self.deaf:
+        if not self.without_frames:
             # The last frame may still be on its way, so wait for one more message.
-            self.deaf = True
+            self.without_frames = True
             return None
         await self.socket.reopen(self.subscription.client_id)
         history = located.history
@@ -269,7 +270,7 @@ class Run:
             except EngineUnavailable:
                 if asyncio.get_running_loop().time() >= give_up_at:
                     raise
-            self.deaf = True
+            self.without_frames = True
             self._check_process()
             await asyncio.sleep(UNREACHABLE_RETRY_S)
 

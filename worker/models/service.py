@@ -216,7 +216,7 @@ class Models:
         """Return True if a template, a request or an unfinished job needs a file."""
         if (record.folder, record.file) in self._pinned or self._protected[record.file]:
             return True
-        return any(record.file in texts_of(job.request.prompt) for job in self._jobs.under_way())
+        return any(record.file in texts_of(job.request.prompt) for job in self._jobs.unfinished())
 
     def _touch(self, record: ModelRecord) -> None:
         with suppress(OSError):  # the record may have been deleted

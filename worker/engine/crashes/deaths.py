@@ -33,13 +33,13 @@ class EngineDeaths:
     Their names are never used by another process of the worker.
     """
 
-    life: str = field(default_factory=lambda: secrets.token_hex(8))
+    worker_id: str = field(default_factory=lambda: secrets.token_hex(8))
     _noticed: list[EngineDeath] = field(default_factory=list)
 
     @property
     def earlier(self) -> str:
         """Name of the death that ended the previous process of the worker, together with its engines."""
-        return f"{self.life}-earlier"
+        return f"{self.worker_id}-earlier"
 
     def name(self, engine: str, submitted_at: float, now: float | None = None) -> str:
         """Return the name of the death that took a prompt of `engine`, a new name if no known death fits."""
@@ -47,6 +47,6 @@ class EngineDeaths:
         self._noticed = [death for death in self._noticed if now - death.noticed_at < REMEMBERED_S]
         match = next((death for death in self._noticed if death.includes(engine, submitted_at, now)), None)
         if match is None:
-            match = EngineDeath(f"{self.life}-{secrets.token_hex(4)}", engine, now)
+            match = EngineDeath(f"{self.worker_id}-{secrets.token_hex(4)}", engine, now)
             self._noticed.append(match)
         return match.name

@@ -33,10 +33,10 @@ class EngineProblem(StrEnum):
     node that cannot be stopped.
     """
 
-    DEAF = "it does not answer"
+    UNRESPONSIVE = "it does not answer"
     STALLED = "it accepts prompts but runs none"
     STUCK = "a node makes no progress"
-    LOST = "a node makes no progress and cannot be stopped"
+    UNSTOPPABLE = "a node makes no progress and cannot be stopped"
 
 
 @dataclass(slots=True)
@@ -67,8 +67,8 @@ class Running:
         if not self.receives_frames:
             return silence_limits.job_s
         if self.node is not None and self.node in self.classes:
-            return silence_limits.with_class(self.classes[self.node])
-        return max(map(silence_limits.with_class, self.classes.values()), default=silence_limits.default_s)
+            return silence_limits.for_class(self.classes[self.node])
+        return max(map(silence_limits.for_class, self.classes.values()), default=silence_limits.default_s)
 
 
 @dataclass(slots=True)
@@ -120,14 +120,14 @@ def find_problem(
 ) -> EngineProblem | None:
     """Return the problem of an engine, None where it has none."""
     if now - observation.answered_at >= silence_s:
-        return EngineProblem.DEAF
+        return EngineProblem.UNRESPONSIVE
     if observation.stalled_polls >= STALLED_POLLS:
         return EngineProblem.STALLED
     running = observation.running
     if running is None:
         return None
     if running.stop_requested_at is not None:
-        return EngineProblem.LOST if now - running.stop_requested_at >= silence_limits.stop_s else None
+        return EngineProblem.UNSTOPPABLE if now - running.stop_requested_at >= silence_limits.stop_s else None
     return EngineProblem.STUCK if now - running.last_frame_at >= running.allowed_silence_s(silence_limits) else None
 
 
@@ -236,14 +236,14 @@ class Watchdog:
         running = self._observation.running
         if problem is EngineProblem.STUCK and running is not None:
             await self._stop(running)
-        elif problem is EngineProblem.LOST and self._supervisor is not None:
-            self.restart(f"{problem} ({self.where()})")
+        elif problem is EngineProblem.UNSTOPPABLE and self._supervisor is not None:
+            self.restart(f"{problem} ({self.running_node()})")
         elif self._supervisor is not None:
-            self._supervisor.restart(f"{problem} ({self.where()})" if running else problem)
+            self._supervisor.restart(f"{problem} ({self.running_node()})" if running else problem)
             self._observation = self._new_observation()
         else:
             log.error("ComfyUI has to be restarted: %s", problem)
-            if problem is not EngineProblem.DEAF:  # that may pass, and each job has its own limit for it
+            if problem is not EngineProblem.UNRESPONSIVE:  # that may pass, and each job has its own limit for it
                 reason = f"ComfyUI has to be restarted: {problem}"
                 self._condemned = self._socket.connections, reason
                 self._socket.notify_runs(EngineUnusable(reason))
@@ -251,13 +251,13 @@ class Watchdog:
 
     async def _stop(self, running: Running) -> None:
         """Interrupt a stuck prompt. The run is notified first, so that it does not take this for a user's interrupt."""
-        log.error("stopping a prompt: %s (%s)", EngineProblem.STUCK, self.where())
+        log.error("stopping a prompt: %s (%s)", EngineProblem.STUCK, self.running_node())
         running.stop_requested_at = time.monotonic()
         self._socket.notify_run(running.prompt_id, PromptHung())
         with suppress(EngineUnavailable):
             await self._api.cancel(running.prompt_id)
 
-    def where(self) -> str:
+    def running_node(self) -> str:
         """Return the node that runs, with its class, in words."""
         running = self._observation.running
         if running is None or running.node is None:

@@ -148,7 +148,7 @@ def parse_text(text: str) -> Message | None:
         return None
 
 
-def is_garbled(frame: str | bytes) -> bool:
+def may_be_run_message(frame: str | bytes) -> bool:
     """Return whether an unreadable frame may have been a message of a run."""
     if isinstance(frame, bytes):
         return len(frame) < 8 or struct.unpack_from(">I", frame)[0] == PREVIEW_WITH_METADATA
