@@ -77,7 +77,7 @@ async def _comfyui(command: EngineCommand, settings: Settings) -> AsyncIterator[
     The task ends when ComfyUI exits. It raises WorkerFailed when ComfyUI never responds, because it is started once.
     """
     supervisor = Supervisor(command, dataclasses.replace(settings.engine, tries=1))
-    running = asyncio.create_task(supervisor.keep(), name="trial")
+    running = asyncio.create_task(supervisor.keep_running(), name="trial")
     try:
         yield running
     finally:

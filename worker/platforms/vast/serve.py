@@ -226,7 +226,7 @@ class VastWorker:
         """
         await self._app.ready()
         engines = self._app.engines
-        await engines.settled()
+        await engines.wait_until_settled()
         info, count = await engines.info(), len(engines.engines)
         conditions = [self._settings.image, info.device, info.version]
         if count > 1:

@@ -60,9 +60,9 @@ class EnvelopeReader:
         self._limits = limits
         self._timeout_s = timeout_s
         self._unsigned_bodies = UnsignedBodies()
-        unsigned_limits = replace(limits, skeleton=MAX_UNSIGNED, units=UNSIGNED_UNITS, restored=MAX_UNSIGNED)
+        unsigned_limits = replace(limits, skeleton=MAX_UNSIGNED, units=UNSIGNED_UNITS, max_restored=MAX_UNSIGNED)
         if limits.total > MAX_UNSIGNED:
-            unsigned_limits = replace(unsigned_limits, total=MAX_UNSIGNED, excess=TOO_LATE)
+            unsigned_limits = replace(unsigned_limits, total=MAX_UNSIGNED, total_message=TOO_LATE)
         self._unsigned_limits = unsigned_limits
 
     async def read(self, request: web.Request, folder: SpoolFolder, *, signed: bool) -> ReceivedBody:
