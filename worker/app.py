@@ -202,7 +202,9 @@ async def _assemble(settings: Settings, options: BuildOptions, tasks: Tasks, sta
     )
     if models.fetches_models:
         observers.add(models)
-    hooks = await enter(running_webhooks(settings.webhooks, settings.fetch, jobs, responses.webhook, tasks, notify))
+    hooks = await enter(
+        running_webhooks(settings.webhooks, settings.fetch, jobs, responses.webhook_body, tasks, notify)
+    )
     observers.add(hooks)
     stack.push_async_callback(manager.close)
     await manager.restore()
