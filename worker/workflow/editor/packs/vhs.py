@@ -118,8 +118,8 @@ def _add_undeclared_fields(node: UiNode, values: JsonObject) -> None:
 def _with_sizes(values: JsonObject) -> JsonObject:
     """Return the values with `custom_width` and `custom_height` in place of the older `force_size`.
 
-    That field had a text such as "512x?", or the name of the side that counts. The other side becomes 0, which means that
-    it follows from the image.
+    That field had a text such as "512x?", or the name of the side that counts. The other side becomes 0, which means
+    that it follows from the image.
     """
     size = values.get("force_size")
     if not isinstance(size, str):
