@@ -137,23 +137,23 @@ def _uses_in_file_inputs(prompt: Prompt, catalog: Catalog) -> Iterator[_Use]:
                     yield _Use(node_id, value, file_input.folders, listed=value in file_input.choices)
 
 
-class _FileInput(NamedTuple):
-    """An input that lists the files of some model folders."""
+class _FileChoices(NamedTuple):
+    """The model folders and the choices of an input that lists files."""
 
     folders: tuple[str, ...]
     choices: tuple[Json, ...]
 
 
-def _file_inputs(node: Node, catalog: Catalog) -> dict[str, _FileInput]:
+def _file_inputs(node: Node, catalog: Catalog) -> dict[str, _FileChoices]:
     """Return the inputs of a node that list files, by name.
 
     For a class that is not in the catalog, the folders come from the tables in `catalog.folders`, without choices.
     """
     if node["class_type"] not in catalog:
-        return {name: _FileInput(folders, ()) for name, folders in folders_by_input(node["class_type"]).items()}
+        return {name: _FileChoices(folders, ()) for name, folders in folders_by_input(node["class_type"]).items()}
     node_class = catalog[node["class_type"]]
     specs = (node_class.static_inputs or expand(node_class, node["inputs"])).values()
-    return {spec.name: _FileInput(spec.folders, spec.options or ()) for spec in specs if spec.folders}
+    return {spec.name: _FileChoices(spec.folders, spec.options or ()) for spec in specs if spec.folders}
 
 
 def _uses_of_loras(prompt: Prompt, catalog: Catalog) -> Iterator[_Use]:

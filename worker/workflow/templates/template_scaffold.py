@@ -246,7 +246,7 @@ def _model_files(prompt: Prompt, catalog: Catalog) -> Iterator[tuple[str, str]]:
             folder = spec.folders[0] if spec.folders else None
             if not isinstance(value, str) or folder is None or folder in NO_MODEL_FOLDERS:
                 continue
-            if value in (spec.options or ()):  # a fixed choice: the bundled catalog lists no files
+            if value in (spec.options or ()):  # a choice of the class itself, not a file of a machine
                 continue
             if (folder, value) not in yielded:
                 yielded.add((folder, value))

@@ -54,23 +54,23 @@ def validate(
     the prompt, while their order in ComfyUI is random. Tracebacks are empty.
     """
     try:
-        nodes = _copy(prompt)
+        nodes = _changeable_copy(prompt)
         run_hooks(nodes, catalog)
         if any(node.get("class_type") in OLD_CLASSES for node in nodes.values()):
             replace_classes(nodes, catalog)
-        error = _missing_class(nodes, catalog)
-        targets = () if error else _targets(nodes, catalog, partial_targets)
+        error = _missing_class_error(nodes, catalog)
+        targets = () if error else _output_targets(nodes, catalog, partial_targets)
     except (_ComfyUIFailure, ReplacementError):
         return Verdict(500, None, {}, (), {})
     if error is None and not targets:
         error = _error("prompt_no_outputs", "Prompt has no outputs")
     if error:
         return Verdict(400, error, {}, (), nodes)
-    return _inspect(nodes, targets, Inspection(nodes, catalog, files))
+    return _verdict_on_targets(nodes, targets, Inspection(nodes, catalog, files))
 
 
-def _inspect(nodes: Prompt, targets: Collection[str], inspection: Inspection) -> Verdict:
-    """Return the verdict after a check of each target."""
+def _verdict_on_targets(nodes: Prompt, targets: Collection[str], inspection: Inspection) -> Verdict:
+    """Check each target, which is an output node, and return the verdict: accepted if at least one target is valid."""
     valid_targets: list[str] = []
     details: list[str] = []
     node_errors: dict[str, JsonObject] = {}
@@ -92,10 +92,11 @@ def _inspect(nodes: Prompt, targets: Collection[str], inspection: Inspection) ->
     return Verdict(400, error, {**node_errors}, (), nodes)
 
 
-def _copy(prompt: object) -> Prompt:
-    """Copy the parts of a prompt that validation changes. Nodes without `class_type` or `inputs` are kept.
+def _changeable_copy(prompt: object) -> Prompt:
+    """Return a prompt whose nodes and inputs are copies, because validation changes them.
 
-    Raises _ComfyUIFailure for a value on which the server fails.
+    Nodes without `class_type` or `inputs` are kept as they are. Raises _ComfyUIFailure for a value for which the real
+    server fails with an exception.
     """
     if not isinstance(prompt, dict):
         raise _ComfyUIFailure
@@ -112,11 +113,14 @@ def _copy(prompt: object) -> Prompt:
     return nodes
 
 
-def _missing_class(nodes: Prompt, catalog: Catalog) -> JsonObject | None:
-    """Return the error for the first node without a known class, or None."""
+def _missing_class_error(nodes: Prompt, catalog: Catalog) -> JsonObject | None:
+    """Return ComfyUI's error for the first node without a known class, or None if each class is known.
+
+    Raises _ComfyUIFailure for a value for which the real server fails with an exception.
+    """
     for node_id, node in nodes.items():
         class_type: object = node.get("class_type")
-        if isinstance(class_type, list | dict):
+        if isinstance(class_type, list | dict):  # the server looks it up in a dict, and it is not hashable
             raise _ComfyUIFailure
         if "class_type" in node and class_type in catalog:
             continue
@@ -137,8 +141,11 @@ def _missing_class(nodes: Prompt, catalog: Catalog) -> JsonObject | None:
     return None
 
 
-def _targets(nodes: Prompt, catalog: Catalog, partial: object) -> list[str]:
-    """Return the output nodes to run: all of them, or those in `partial_execution_targets`."""
+def _output_targets(nodes: Prompt, catalog: Catalog, partial: object) -> list[str]:
+    """Return the ids of the output nodes to run: all of them, or those in `partial`.
+
+    `partial` is `partial_execution_targets` of the request. Raises _ComfyUIFailure if it cannot be searched.
+    """
     outputs = [node_id for node_id, node in nodes.items() if catalog[node["class_type"]].output_node]
     if partial is None:
         return outputs
@@ -146,8 +153,9 @@ def _targets(nodes: Prompt, catalog: Catalog, partial: object) -> list[str]:
         return [node_id for node_id in outputs if node_id in partial]
     if outputs:
         raise _ComfyUIFailure
-    return outputs
+    return []  # the server searches `partial` only if there is an output
 
 
 def _error(kind: str, message: str, details: str = "", extra: JsonObject | None = None) -> JsonObject:
+    """Return an error in ComfyUI's format."""
     return {"type": kind, "message": message, "details": details, "extra_info": extra or {}}
