@@ -11,8 +11,8 @@ from worker.settings.settings import SettingField
 
 HEAD = """# Settings
 
-Configure a worker with environment variables. Each is read once, when the worker starts. An invalid value stops the
-start with a message that names the variable.
+Configure a worker with environment variables. The worker reads them once, when it starts. If a value is invalid, the
+worker does not start, and the message names the variable.
 
 ```console
 $ WORKER_MAX_QUEUE=many comfy-worker serve   # exit status 1
@@ -21,12 +21,14 @@ $ comfy-worker doctor --settings
 WORKER_MAX_QUEUE …
 ```
 
-- `comfy-worker doctor --settings` prints these tables. The most used settings are also options of `comfy-worker serve`
-  ([cli.md](cli.md)), and an option takes precedence over its variable.
-- Times are seconds and sizes are MiB, unless the name says otherwise. A switch takes `true`, `yes`, `on` or `1`, and
-  `false`, `no`, `off` or `0`.
-- A variable that is set to nothing counts as not set.
-- On Vast, [vast.md](vast.md) lists the variables that the platform sets.
+- `comfy-worker doctor --settings` prints the same tables as text.
+- The most used settings are also options of `comfy-worker serve` ([cli.md](cli.md)). An option takes precedence over
+  its variable.
+- Times are in seconds. Sizes are in MiB, or in GiB if the name ends with `_GIB`.
+- A setting with the default `True` or `False` is a switch. The values `true`, `yes`, `on` and `1` turn it on, and
+  `false`, `no`, `off` and `0` turn it off.
+- A variable with an empty value counts as not set.
+- [vast.md](vast.md#settings) lists further variables for workers on Vast.
 
 This page is generated from `worker/settings/` by `make docs`.
 """
@@ -53,7 +55,7 @@ def page() -> str:
     for setting in Settings.fields_by_name().values():
         groups.setdefault(setting.group, []).append(setting)
     if unknown := groups.keys() - TITLES.keys():
-        raise KeyError(f"TITLES lacks {', '.join(sorted(unknown))}")
+        raise KeyError(f"TITLES has no title for the groups {', '.join(sorted(unknown))}")
     return HEAD + "".join(line for group, title in TITLES.items() for line in _section(title, groups[group]))
 
 

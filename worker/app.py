@@ -111,7 +111,7 @@ class App:
     async def ready(self) -> None:
         """Wait until an engine is connected and the templates' models are stored. Raises StartupError."""
         try:
-            await self.engines.opened(self.settings.engine.start_s)
+            await self.engines.wait_until_connected(self.settings.engine.start_s)
             await self.engines.info()
         except (TimeoutError, EngineUnavailable) as error:
             raise StartupError(f"ComfyUI did not respond within {self.settings.engine.start_s:g} s") from error
@@ -202,7 +202,9 @@ async def _assemble(settings: Settings, options: BuildOptions, tasks: Tasks, sta
     )
     if models.fetches_models:
         observers.add(models)
-    hooks = await enter(running_webhooks(settings.webhooks, settings.fetch, jobs, responses.webhook, tasks, notify))
+    hooks = await enter(
+        running_webhooks(settings.webhooks, settings.fetch, jobs, responses.webhook_body, tasks, notify)
+    )
     observers.add(hooks)
     stack.push_async_callback(manager.close)
     await manager.restore()

@@ -269,7 +269,7 @@ async def test_the_templates_models_come_before_the_worker_is_ready(tmp_path: Pa
             )
             async with build(settings) as app, aiohttp.ClientSession() as http:
                 client = Client(app, http)
-                await app.engines.first.socket.opened(5)
+                await app.engines.first.socket.wait_until_open(5)
                 status, body = await client.get("/ready")
                 assert (status, body["error"]["code"]) == (503, "models_coming")
                 assert "0 of 1 model files" in body["error"]["message"]

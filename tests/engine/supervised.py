@@ -14,7 +14,7 @@ import aiohttp
 
 from tests.conftest import Client
 from worker.app import build
-from worker.engine.process.names import FIRST, per_engine
+from worker.engine.process.names import FIRST_ENGINE, per_engine
 from worker.events import Observer
 from worker.settings import Settings
 
@@ -28,7 +28,7 @@ class Supervised(Client):
 
     folder: Path
 
-    def signal(self, number: signal.Signals, engine: str = FIRST) -> None:
+    def signal(self, number: signal.Signals, engine: str = FIRST_ENGINE) -> None:
         [pid] = engine_pids(self.folder, engine)
         os.kill(pid, number)
 
@@ -81,7 +81,7 @@ async def runs(engine_says: Callable[[str], Awaitable[dict]]) -> list[dict]:
     return list((await engine_says("/history")).values())
 
 
-def engine_pids(state: Path, engine: str = FIRST) -> list[int]:
+def engine_pids(state: Path, engine: str = FIRST_ENGINE) -> list[int]:
     """Return the processes of an engine with folders in this state folder."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):

@@ -24,7 +24,7 @@ from worker.supervision import Tasks
 async def comfy(engine: EngineHandle, tmp_path: Path):  # noqa: ANN201 - an async generator fixture
     """A connected client."""
     async with Tasks() as tasks, ComfyClient(engine.url, ComfySettings(), tasks) as client:
-        await client.socket.opened(5)
+        await client.socket.wait_until_open(5)
         yield client
 
 
@@ -56,7 +56,7 @@ async def test_cancel_while_the_post_is_on_its_way(engine: EngineHandle, tmp_pat
         Tasks() as tasks,
         ComfyClient(proxy.url, ComfySettings(), tasks) as client,
     ):
-        await client.socket.opened(5)
+        await client.socket.wait_until_open(5)
         task = asyncio.create_task(client.run_prompt(slow(30, steps=600), lambda _: None, str(uuid.uuid4())))
         await asyncio.sleep(0.1)
         task.cancel()

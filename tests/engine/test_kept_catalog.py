@@ -35,7 +35,7 @@ async def test_it_serves_while_comfyui_does_not_answer(kept: Path) -> None:
 async def test_the_engines_catalog_replaces_the_stored_one(kept: Path, engine: EngineHandle) -> None:
     """The engine's own catalog replaces the stored one."""
     async with Tasks() as tasks, ComfyClient(engine.url, ComfySettings(catalog=kept), tasks) as client:
-        await client.socket.opened(10)
+        await client.socket.wait_until_open(10)
         assert "OnlyKept" not in await client.catalog()
         assert client.known_catalog is not None
         assert "KSampler" in client.known_catalog

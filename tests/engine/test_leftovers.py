@@ -123,7 +123,7 @@ async def test_a_principal_may_cost_the_others_three_restarts_an_hour(tmp_path: 
     """The fourth stuck node of a principal within an hour is waited for instead of a restart."""
     async with supervised(tmp_path, node_stop_s=0.1) as worker:
         for _ in range(2):
-            worker.app.engines.kills.spend("local", time.monotonic())
+            worker.app.engines.kills.record_kill("local", time.monotonic())
         [first] = engine_pids(tmp_path)
         await delete(worker, await stuck(worker))
         await until_ready(worker)
@@ -150,7 +150,7 @@ async def test_a_stuck_node_of_an_unmanaged_comfyui_is_waited_for(tmp_path: Path
 async def test_one_of_two_engines_is_stuck(tmp_path: Path) -> None:
     """The worker stays ready and runs jobs on the other engine while one is blocked."""
     async with supervised(tmp_path, gpus="2", node_stop_s=60.0) as worker:
-        await worker.app.engines.settled()
+        await worker.app.engines.wait_until_settled()
         first = await stuck(worker, timeout_s=2.0)
         assert (await worker.result(first))[0] == 422
         assert (await worker.get("/ready"))[0] == 200
@@ -164,7 +164,7 @@ async def test_one_of_two_engines_is_stuck(tmp_path: Path) -> None:
 async def test_jobs_behind_a_stuck_node_move_to_another_engine(tmp_path: Path) -> None:
     """Jobs that wait behind a stuck node move to another engine and run once."""
     async with supervised(tmp_path, gpus="2", node_stop_s=60.0) as worker:
-        await worker.app.engines.settled()
+        await worker.app.engines.wait_until_settled()
         first = await stuck(worker, timeout_s=2.0)
         others = [await worker.job(slow(0.3)) for _ in range(5)]
         [blocked] = [engine for engine in worker.app.engines.engines if engine.name == worker.engine_of(first)]
@@ -215,8 +215,8 @@ def test_the_memory_of_intervals_is_bounded() -> None:
     limits = SilenceLimits(default_s=900.0, stop_s=10.0, job_s=3600.0)
     for number in range(2 * MOST_LEARNED_CLASSES):
         limits.learn(f"Class{number}", 5.0 + number)
-    assert len(limits.seen) == MOST_LEARNED_CLASSES
-    assert f"Class{2 * MOST_LEARNED_CLASSES - 1}" in limits.seen
+    assert len(limits.longest_silences) == MOST_LEARNED_CLASSES
+    assert f"Class{2 * MOST_LEARNED_CLASSES - 1}" in limits.longest_silences
 
 
 def test_kills_are_counted_by_principal_and_hour() -> None:
@@ -224,7 +224,7 @@ def test_kills_are_counted_by_principal_and_hour() -> None:
     kills = KillBudget()
     for at in (0.0, 1000.0, 2000.0):
         assert kills.allows("a", at)
-        kills.spend("a", at)
+        kills.record_kill("a", at)
     assert not kills.allows("a", 2001.0)
     assert kills.allows("b", 2001.0)
     assert not kills.allows("a", 3599.0)

@@ -80,7 +80,7 @@ async def test_a_job_runs_alone_after_a_crash(tmp_path: Path) -> None:
         async with asyncio.timeout(8):
             while worker.app.engines.connected:
                 await asyncio.sleep(0.01)
-            await worker.app.engines.first.socket.opened(8)
+            await worker.app.engines.first.socket.wait_until_open(8)
             while not (await worker.engine_says("/queue"))["queue_running"]:
                 await asyncio.sleep(0.02)
         other = await worker.job(picture())
@@ -165,13 +165,13 @@ async def test_ordered_restarts_block_no_job(tmp_path: Path) -> None:
 def test_a_job_lost_twice_in_waiting_runs_alone() -> None:
     """`record_loss` runs a job alone after its second loss in waiting, but not after evictions."""
     attempts = Attempts(request(1), Job("a", request(1)).ref)
-    assert [attempts.record_loss(PromptLoss.UNTAKEN) for _ in range(5)] == [False] * 5
+    assert [attempts.record_loss(PromptLoss.NOT_ACCEPTED) for _ in range(5)] == [False] * 5
     assert [attempts.record_loss(PromptLoss.EVICTED) for _ in range(5)] == [False] * 5
     assert not attempts.alone
     assert [attempts.record_loss(PromptLoss.WAITING), attempts.alone] == [False, False]
     assert [attempts.record_loss(PromptLoss.WAITING), attempts.alone] == [False, True]
     assert attempts.record_loss(PromptLoss.WAITING)
-    assert not attempts.record_loss(PromptLoss.UNTAKEN)
+    assert not attempts.record_loss(PromptLoss.NOT_ACCEPTED)
     assert not attempts.record_loss(PromptLoss.EVICTED)
 
 
@@ -181,13 +181,13 @@ async def test_the_exclusive_lock_lets_one_job_run_alone() -> None:
     seen: list[str] = []
 
     async def visit(name: str, *, alone: bool = False) -> None:
-        async with gate.inside(alone=alone):
+        async with gate.hold(alone=alone):
             seen.append(name)
             await asyncio.sleep(0)
             seen.append(name)
 
     gone = asyncio.create_task(visit("gone", alone=True))
-    async with gate.inside():
+    async with gate.hold():
         await asyncio.sleep(0)
         gone.cancel()
         tasks = [asyncio.create_task(visit(name, alone=name == "alone")) for name in ("alone", "a", "b")]

@@ -35,7 +35,7 @@ async def test_the_callers_own_file_is_found_on_any_engine(tmp_path: Path) -> No
     """Each of two callers gets their own file of the same name, on either engine."""
     tokens = SecretStr(",".join(f"{name}={token}" for name, token in TOKENS.items()))
     async with supervised(tmp_path, tokens=tokens, **OPENED) as worker:
-        await worker.app.engines.settled()
+        await worker.app.engines.wait_until_settled()
         both = await asyncio.gather(
             first_image_width(worker, sized(72), "ann"), first_image_width(worker, sized(88), "bob")
         )
@@ -51,7 +51,7 @@ async def test_the_callers_own_file_is_found_on_any_engine(tmp_path: Path) -> No
 async def test_an_opened_file_is_found_in_every_engines_folder(tmp_path: Path) -> None:
     """The newest file of an opened folder is found. A name that leads out of the folder, or to no file, is refused."""
     async with supervised(tmp_path, **OPENED) as worker:
-        await worker.app.engines.settled()
+        await worker.app.engines.wait_until_settled()
         folders = [engine.config.output for engine in worker.app.engines.engines]
         for width, folder in zip((30, 50), folders, strict=True):
             assert folder is not None

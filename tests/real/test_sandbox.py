@@ -156,7 +156,7 @@ async def _comfyui(settings: Settings) -> AsyncIterator[tuple[EngineConfig, Supe
     [config] = await engine_configs(settings)
     assert config.command is not None
     supervisor = Supervisor(config.command, settings.engine)
-    keeping = asyncio.create_task(supervisor.keep())
+    keeping = asyncio.create_task(supervisor.keep_running())
     try:
         async with asyncio.timeout(START_S), aiohttp.ClientSession(config.url) as http:
             while not await _answers(http):

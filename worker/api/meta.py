@@ -79,7 +79,7 @@ async def capabilities(request: web.Request) -> web.Response:
 
 def _engine(engines: EnginePool, engine: Engine) -> dict[str, object]:
     """Return the state of one engine."""
-    return {"name": engine.name, "gpu": engine.config.gpu, "state": _state(engine), "jobs": engines.jobs(engine)}
+    return {"name": engine.name, "gpu": engine.config.gpu, "state": _state(engine), "jobs": engines.job_count(engine)}
 
 
 def _state(engine: Engine) -> str:

@@ -80,7 +80,9 @@ async def _read_subject(
             body.value.get("workflow"), job, _input_names(body.value), form_files, editor_file, workflow_sent
         )
     submission = await services.intake.read(body, caller, form_files)
-    return _Subject(submission.request.prompt, submission.request, submission.own, (), editor_file, workflow_sent)
+    return _Subject(
+        submission.request.prompt, submission.request, submission.file_names, (), editor_file, workflow_sent
+    )
 
 
 async def _check(services: Services, subject: _Subject) -> ValidationReport:

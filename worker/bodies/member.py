@@ -40,7 +40,8 @@ class MemberSearch:
                 return None
             depth += between.count(b"{") + between.count(b"[") - between.count(b"}") - between.count(b"]")
             position = key.end()
-            if depth == 1 and (colon := COLON.match(masked, position)):
+            colon = COLON.match(masked, position)
+            if depth == 1 and colon:
                 return _value(text[colon.end() :])
         return None
 
@@ -51,5 +52,5 @@ def _value(text: bytes) -> tuple[Any] | None:
         value, end = DECODER.raw_decode(text.decode("utf-8", "replace"))
     except (ValueError, RecursionError):
         return None
-    # A number at the end of the text may be incomplete. Objects and strings have an end.
+    # A number at the end of the text may continue. An object or a string is complete.
     return (value,) if isinstance(value, dict | str) or end < len(text) else None

@@ -38,7 +38,10 @@ class ConnectionLimits:
         return MIN_BYTES_PER_S * self.body_s
 
     def client_key(self, address: str) -> str | None:
-        """Return what identifies the client at this address, or None for a proxy, which serves many clients."""
+        """Return a text that identifies the client at this address, or None for a proxy, which serves many clients.
+
+        It is the IPv4 address, the network of an IPv6 address, or the address itself if it is no IP address.
+        """
         try:
             ip = ip_address(address.partition("%")[0])
         except ValueError:

@@ -83,12 +83,12 @@ async def _unwrap_envelope(body: ScannedBody) -> None:
 
 
 def _string_fields(value: Mapping[str, Any]) -> list[str]:
-    """Return the names of OBJECTS whose value is a string."""
+    """Return the names of the fields for an object or a list whose value is a string."""
     return [key for key in OBJECTS if isinstance(value.get(key), str | SpooledText)]
 
 
 async def _parse_string(body: ScannedBody, location: JsonPath) -> None:
-    """Replace a string that begins like JSON by its JSON value, repeatedly if that is such a string again."""
+    """Replace a string that begins like JSON by its JSON value. Repeat this if the value is such a string again."""
     pattern = BEGINNINGS.get(str(location[-1]) if location else "", OBJECT_OR_LIST)
     for _ in range(DEEPEST):
         value = body.value
@@ -108,6 +108,7 @@ def _wrap_file(body: ScannedBody, location: JsonPath) -> None:
     Raises InvalidField if fields of a request are among those of the file.
     """
     value = body.value["input"] if location else body.value
+    # A node of an API file may have the id "output", and a field without a value has no effect.
     options = sorted(key for key in OPTIONS & value.keys() if value[key] and not is_node(value[key]))
     if options:
         field = ".".join((*map(str, location), "workflow"))
@@ -130,7 +131,7 @@ def _check_one_workflow(value: Mapping[str, Any], input_field: Mapping[str, Any]
 
 
 def _nest_field(body: ScannedBody, outer: str, key: str) -> None:
-    """Move the value of the field `outer` under a new key inside it."""
+    """Replace the value of the field `outer` by an object that has this value under `key`."""
     for text in body.spooled:
         if text.location[:1] == (outer,):
             text.location = (outer, key, *text.location[1:])
@@ -140,7 +141,7 @@ def _nest_field(body: ScannedBody, outer: str, key: str) -> None:
 def _rename_input_prompt(body: ScannedBody) -> None:
     """Rename `input.prompt`, which is ComfyUI's name, to `input.workflow`.
 
-    Combine it with a file of the editor if there is one.
+    If `input.workflow` is a file of the editor, it becomes `{"prompt": ..., "workflow": ...}` with both of them.
     """
     input_field = body.value["input"]
     if not isinstance(input_field, dict) or not is_api_file(input_field.get("prompt")):
@@ -160,7 +161,8 @@ def _rename_foreign_fields(body: ScannedBody) -> None:
     value = body.value
     if isinstance(value.get("webhook"), str):
         value["webhook"] = {"url": value["webhook"]} if value["webhook"] else None
-    if (bucket := value.get("s3Config")) is None or bucket == {}:
+    bucket = value.get("s3Config")
+    if bucket is None or bucket == {}:
         value.pop("s3Config", None)
     elif isinstance(bucket, dict) and not value.get("s3"):
         del value["s3Config"]
@@ -171,7 +173,7 @@ def _rename_foreign_fields(body: ScannedBody) -> None:
 
 
 def _drop_file_keys(body: ScannedBody) -> None:
-    """Keep only the nodes of an API file, in each field that can hold a workflow."""
+    """Remove all keys except the nodes from API files, in each field that can hold a workflow."""
     input_field = body.value.get("input")
     for container in (body.value, input_field if isinstance(input_field, dict) else {}):
         for key in WORKFLOWS:

@@ -37,7 +37,7 @@ class JobIndex:
     def __init__(self) -> None:
         self._by_key: dict[Key, JobEntry] = {}
         self._by_token: dict[str, Job] = {}
-        self.of_first_release = False
+        self.has_first_release_job = False
         """Whether a release before v0.2.0 stored one of the jobs. Its fingerprints follow other rules."""
 
     def __iter__(self) -> Iterator[JobEntry]:
@@ -47,7 +47,7 @@ class JobIndex:
         """Add a job and return its entry."""
         entry = self._by_key[job.principal, job.id] = JobEntry(job)
         self._by_token[job.token] = job
-        self.of_first_release |= len(job.request.former_fingerprints) > 1
+        self.has_first_release_job |= len(job.request.former_fingerprints) > 1
         return entry
 
     def remove(self, key: Key) -> Job:
@@ -62,7 +62,7 @@ class JobIndex:
         return self._by_key[job.principal, job.id]
 
     def get(self, ref: JobRef) -> Job | None:
-        """Return the job that an event is about, None once it was removed."""
+        """Return the job that an event is about, or None once it was removed."""
         entry = self._by_key.get((ref.principal, ref.id))
         return entry.job if entry is not None and entry.job.folder == ref.folder else None
 
@@ -71,7 +71,7 @@ class JobIndex:
         jobs = [entry.job for entry in self if entry.job.principal == principal]
         return sorted(jobs, key=lambda job: job.created_at, reverse=True)
 
-    def under_way(self) -> Iterator[Job]:
+    def unfinished(self) -> Iterator[Job]:
         """Return the jobs that have not ended."""
         return (entry.job for entry in self if not entry.job.state.ended)
 

@@ -78,9 +78,9 @@ class JobManager:
         return self._journal.set_aside
 
     @property
-    def of_first_release(self) -> bool:
+    def has_first_release_job(self) -> bool:
         """Whether a release before v0.2.0 stored one of the jobs."""
-        return self._job_index.of_first_release
+        return self._job_index.has_first_release_job
 
     def admit(self) -> None:
         """Raise WorkerBusy, DiskFull, JournalUnavailable or Draining when no job is accepted."""

@@ -72,7 +72,7 @@ async def run_trial(folder: Path, templates: Sequence[Template], settings: Setti
 async def _running(command: EngineCommand, settings: Settings) -> AsyncIterator[asyncio.Task[None]]:
     """Start ComfyUI once and yield its supervising task, which raises WorkerFailed when ComfyUI never responds."""
     supervisor = Supervisor(command, dataclasses.replace(settings.engine, tries=1))
-    keeping = asyncio.create_task(supervisor.keep(), name="trial")
+    keeping = asyncio.create_task(supervisor.keep_running(), name="trial")
     try:
         yield keeping
     finally:

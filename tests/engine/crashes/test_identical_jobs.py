@@ -77,7 +77,7 @@ async def test_engines_that_are_killed_together_block_no_job(tmp_path: Path) -> 
     """Jobs with one graph succeed after two engines are killed at the same time."""
     workflow = slow(1.0, steps=10)
     async with supervised(tmp_path, gpus="2") as worker:
-        await worker.app.engines.settled()
+        await worker.app.engines.wait_until_settled()
         jobs = [await worker.job(workflow) for _ in range(5)]
         for job in jobs[:2]:
             await worker.state(job, "generating")

@@ -32,7 +32,7 @@ async def test_equal_engines_have_one_catalog(tmp_path: Path) -> None:
     """The common catalog of equal engines is their own one, and stays while one of them is down."""
     async with supervised(tmp_path, gpus="2") as worker:
         engines = worker.app.engines
-        await engines.settled()
+        await engines.wait_until_settled()
         catalog = await engines.catalog()
         assert [engine.client.known_catalog is catalog for engine in engines.engines] == [True, True]
         worker.signal(signal.SIGKILL, "engine-1")
@@ -52,7 +52,7 @@ async def test_a_workflow_needs_what_every_engine_has(tmp_path: Path) -> None:
     with start_engine(tmp_path / "a", "--strict") as a, start_engine(tmp_path / "b", "--strict") as b:
         configs = [EngineConfig("engine-0", a.url, None, None), EngineConfig("engine-1", b.url, None, None)]
         async with Tasks() as tasks, EnginePool(configs, ComfySettings(), LimitSettings(), tasks) as pool:
-            await pool.settled()
+            await pool.wait_until_settled()
             assert choices(await pool.catalogs.current()) == ("both.safetensors",)
             assert await pool.catalogs.current() is await pool.catalog()
             (tmp_path / "b" / "models" / "checkpoints" / "only-a.safetensors").write_bytes(b"1")

@@ -63,7 +63,7 @@ def test_an_index_means_the_same_to_cuda_and_to_the_driver() -> None:
 async def test_each_engine_sees_its_own_gpu(tmp_path: Path) -> None:
     """The process of each engine has the environment of its GPU."""
     async with supervised(tmp_path, gpus="0,3") as worker:
-        await worker.app.engines.settled()
+        await worker.app.engines.wait_until_settled()
         seen = []
         for name in ("engine-0", "engine-1"):
             [pid] = engine_pids(tmp_path, name)

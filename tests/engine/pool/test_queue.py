@@ -53,7 +53,7 @@ async def test_a_job_that_its_engine_lost_with_the_worker_runs_again(tmp_path: P
 async def test_the_journal_has_the_engine_of_a_running_job(tmp_path: Path) -> None:
     """The journal has the prompt id and the engine of a job once it is submitted."""
     async with supervised(tmp_path, gpus="2") as worker:
-        await worker.app.engines.settled()
+        await worker.app.engines.wait_until_settled()
         jobs = [await worker.job(slow(1.0), id=f"job-{number}") for number in range(2)]
         for job in jobs:
             await worker.state(job, "generating")
@@ -79,12 +79,12 @@ async def test_a_cancelled_job_gives_its_place_back(tmp_path: Path, caplog: pyte
     """Other jobs run after a job is cancelled in the queue, in ComfyUI's queue or while it runs."""
     with caplog.at_level(logging.ERROR):
         async with supervised(tmp_path, gpus="2", queue_ahead=1) as worker:
-            await worker.app.engines.settled()
+            await worker.app.engines.wait_until_settled()
             jobs = [await worker.job(slow(20, steps=200)) for _ in range(8)]
             for job in jobs[:2]:
                 await worker.state(job, "generating")
             for job in reversed(jobs):
                 await worker.delete(f"/jobs/{job['id']}", job["token"])
-            assert [worker.app.engines.jobs(engine) for engine in worker.app.engines.engines] == [0, 0]
+            assert [worker.app.engines.job_count(engine) for engine in worker.app.engines.engines] == [0, 0]
             assert (await worker.result(await worker.job(picture())))[0] == 200
     assert "failed" not in caplog.text

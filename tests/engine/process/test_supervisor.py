@@ -80,7 +80,7 @@ async def test_an_engine_that_does_not_start_is_given_up(tmp_path: Path) -> None
         command = EngineCommand([sys.executable, "-c", code], "http://127.0.0.1:9", logs)
         supervisor = Supervisor(command, ComfySettings(tries=2, start_s=0.5))
         with pytest.raises(WorkerFailed, match=said):
-            await supervisor.keep()
+            await supervisor.keep_running()
 
 
 async def test_the_worker_ends_with_an_engine_that_does_not_come_back(tmp_path: Path) -> None:
@@ -157,9 +157,9 @@ def test_an_observed_silence_raises_the_limit() -> None:
     patience = SilenceLimits(default_s=900.0, stop_s=10.0, job_s=3600.0, declared={"SaveImage": 60.0})
     seen = sight()
     seen.record_message(Progress("p", "3", 1, 20), patience, 800.0)
-    assert patience.with_class("KSampler") == 2400.0
+    assert patience.for_class("KSampler") == 2400.0
     patience.learn("SaveImage", 500.0)
-    assert patience.with_class("SaveImage") == 60.0
+    assert patience.for_class("SaveImage") == 60.0
 
 
 def test_a_prompt_without_frames_has_the_limit_of_a_job() -> None:
@@ -174,7 +174,7 @@ def test_a_prompt_without_frames_has_the_limit_of_a_job() -> None:
 def test_silence_is_a_problem_and_a_refused_connection_is_not() -> None:
     """`find_problem` reports no response and no progress after a while, but no refused connection."""
     seen = sight()
-    assert find_problem(seen, PATIENCE, 30.0, 31.0) is EngineProblem.DEAF
+    assert find_problem(seen, PATIENCE, 30.0, 31.0) is EngineProblem.UNRESPONSIVE
     seen.record_poll(None, "us", 31.0)
     assert find_problem(seen, PATIENCE, 30.0, 32.0) is None
     for _ in range(3):

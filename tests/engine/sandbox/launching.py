@@ -16,7 +16,7 @@ import pytest
 
 from tests.engine.sandbox import probe
 from worker.engine.process.folders import EngineFolders, engine_folders
-from worker.engine.process.names import FIRST
+from worker.engine.process.names import FIRST_ENGINE
 from worker.engine.process.sandbox import launcher
 from worker.engine.process.sandbox.home import sandbox_home
 from worker.engine.process.sandbox.plan import sandbox_policy
@@ -32,7 +32,7 @@ needs_landlock = pytest.mark.skipif(
 Access = tuple[str | int, ...]
 
 
-def policy_of(settings: Settings, name: str = FIRST, port: int = 1) -> tuple[EngineFolders, SandboxPolicy]:
+def policy_of(settings: Settings, name: str = FIRST_ENGINE, port: int = 1) -> tuple[EngineFolders, SandboxPolicy]:
     """Return the policy of an embedded engine with this name that may also read the probe."""
     folders = engine_folders(settings, name)
     assert folders is not None

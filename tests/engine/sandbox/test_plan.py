@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from worker.engine.process.folders import engine_folders
-from worker.engine.process.names import FIRST, engine_name
+from worker.engine.process.names import FIRST_ENGINE, engine_name
 from worker.engine.process.sandbox.home import sandbox_home
-from worker.engine.process.sandbox.interpreter import interpreter
+from worker.engine.process.sandbox.interpreter import interpreter_folders
 from worker.engine.process.sandbox.plan import sandbox_policy
 from worker.engine.process.sandbox.policy import SandboxPolicy, exclude
 from worker.engine.process.sandbox.support import SandboxState, SandboxStatus
@@ -36,7 +36,7 @@ def tree(tmp_path: Path) -> Path:
     return folder
 
 
-def policy_of(settings: Settings, name: str = FIRST, **environ: str) -> SandboxPolicy:
+def policy_of(settings: Settings, name: str = FIRST_ENGINE, **environ: str) -> SandboxPolicy:
     folders = engine_folders(settings, name)
     assert folders is not None
     env = {**environ, **sandbox_home(folders.root, environ)}
@@ -120,11 +120,11 @@ def test_a_hidden_folder_is_left_out_of_its_parents(tmp_path: Path) -> None:
 
 def test_an_interpreter_is_asked_for_its_folders(tmp_path: Path) -> None:
     """`interpreter` returns prefixes and packages, also for a Python that does not run, but no home."""
-    assert Path("/usr") in interpreter("/usr/bin/python3", {})
+    assert Path("/usr") in interpreter_folders("/usr/bin/python3", {})
     venv = tmp_path / "venv"
     (venv / "bin").mkdir(parents=True)
-    assert interpreter(str(venv / "bin" / "python"), {}) == [venv]
-    assert Path.home() not in interpreter(str(Path.home() / "bin" / "python"), {})
+    assert interpreter_folders(str(venv / "bin" / "python"), {}) == [venv]
+    assert Path.home() not in interpreter_folders(str(Path.home() / "bin" / "python"), {})
 
 
 def test_the_system_is_a_list_of_names() -> None:

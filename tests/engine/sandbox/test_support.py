@@ -116,7 +116,7 @@ async def said_last(settings: Settings) -> list[str]:
     [config] = await engine_configs(settings)
     assert config.command is not None
     with pytest.raises(WorkerFailed):
-        await Supervisor(config.command, settings.engine).keep()
+        await Supervisor(config.command, settings.engine).keep_running()
     last: list[str] = json.loads(config.command.logs.read_text().splitlines()[-1])
     return last
 

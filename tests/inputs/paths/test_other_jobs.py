@@ -95,7 +95,7 @@ async def test_the_catalog_hides_the_folder(engine: EngineHandle) -> None:
     folder.mkdir()
     try:
         async with Tasks() as tasks, ComfyClient(engine.url, ComfySettings(), tasks) as client:
-            await client.socket.opened(10)
+            await client.socket.wait_until_open(10)
             catalog = await client.catalog()
             assert not JOB.search(str(catalog.object_info(LOADER)) + str(catalog[LOADER]))
     finally:

@@ -35,8 +35,10 @@ async def form_chunks(chunks: AsyncIterator[bytes], limits: BodyLimits) -> Async
         form = bytearray(first)
         async for chunk in chunks:
             form += chunk
-            if len(form) > limits.restored:
-                raise BodyTooLarge(f"the form is larger than {limits.restored} bytes: send JSON or multipart/form-data")
+            if len(form) > limits.max_restored:
+                raise BodyTooLarge(
+                    f"the form is larger than {limits.max_restored} bytes: send JSON or multipart/form-data"
+                )
         yield BOM_UTF8 + json_of(bytes(form)).removeprefix(BOM_UTF8)
         return
     yield first

@@ -144,7 +144,7 @@ async def _send_file(request: web.Request, path: Path, choice: FileChoice, job: 
                 sent += len(piece)
                 piece = await in_thread(partial(file.read, PIECE)) if sent < size else b""
             if sent != size:
-                raise OSError(f"{path} has changed")
+                raise OSError(f"{path} has changed since the job ended, so the response is incomplete")
             await response.write_eof()
     return response
 

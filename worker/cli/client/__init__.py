@@ -1,1 +1,1 @@
-"""A worker's client on the command line: the request, the connection, the job's events."""
+"""The client side of the command line: requests, connections, and the events of a job."""

@@ -1,1 +1,1 @@
-"""What the commands print and save."""
+"""The output of commands: consoles, progress, failures, tables, and saved files."""

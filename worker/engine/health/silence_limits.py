@@ -1,4 +1,4 @@
-"""How long a node may be silent before it counts as stuck, by its class."""
+"""How long a node of each class may be silent, which means that it reports no progress, before it counts as stuck."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ MOST_LEARNED_CLASSES = 256
 
 @dataclass(slots=True)
 class SilenceLimits:
-    """Seconds that a node may be silent, by its class.
+    """Seconds that a node of each class may be silent.
 
-    This is the declared number, or else the default, or longer where a longer silence was observed.
+    This is the declared number, or else the default, or more if a longer silence of the class has ended by itself.
     """
 
     default_s: float
@@ -29,7 +29,7 @@ class SilenceLimits:
     job_s: float
     """Limit for a prompt whose frames this worker does not receive. Only its end shows progress."""
     declared: Mapping[str, float] = field(default_factory=dict)
-    seen: dict[str, float] = field(default_factory=dict)
+    longest_silences: dict[str, float] = field(default_factory=dict)
     """The longest silence of each class, in seconds."""
 
     @classmethod
@@ -49,21 +49,21 @@ class SilenceLimits:
             declared,
         )
 
-    def with_class(self, name: str) -> float:
+    def for_class(self, name: str) -> float:
         """Return the seconds that a node of a class may be silent."""
         if name in self.declared:
             return self.declared[name]
-        return max(self.default_s, LEARNED_FACTOR * self.seen.get(name, 0.0))
+        return max(self.default_s, LEARNED_FACTOR * self.longest_silences.get(name, 0.0))
 
     def after_interrupt(self, *names: str) -> float:
         """Return the seconds that a node of one of these classes may run after an interrupt."""
-        longest_s = max((self.seen.get(name, 0.0) for name in names), default=0.0)
+        longest_s = max((self.longest_silences.get(name, 0.0) for name in names), default=0.0)
         return max(self.stop_s, min(LONGEST_STOP_S, LEARNED_FACTOR * longest_s))
 
     def learn(self, name: str, silence_s: float) -> None:
         """Record a silence of a class that has ended, if it is long enough to raise a limit."""
         if LEARNED_FACTOR * silence_s <= min(self.stop_s, self.default_s):
-            return
-        self.seen[name] = max(silence_s, self.seen.get(name, 0.0))
-        if len(self.seen) > MOST_LEARNED_CLASSES:
-            del self.seen[min(self.seen, key=self.seen.__getitem__)]
+            return  # no limit would change
+        self.longest_silences[name] = max(silence_s, self.longest_silences.get(name, 0.0))
+        if len(self.longest_silences) > MOST_LEARNED_CLASSES:
+            del self.longest_silences[min(self.longest_silences, key=self.longest_silences.__getitem__)]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import orjson
 
-from worker.engine.process.names import FIRST, per_engine
+from worker.engine.process.names import FIRST_ENGINE, per_engine
 from worker.errors import StartupError
 from worker.settings import Settings
 from worker.workflow.catalog.folders import all_folders
@@ -43,8 +43,8 @@ class EngineFolders:
     baked: Path | None = None
 
 
-def engine_folders(settings: Settings, name: str = FIRST) -> EngineFolders | None:
-    """Return the folders of an engine that this worker starts, None where WORKER_COMFYUI is a URL.
+def engine_folders(settings: Settings, name: str = FIRST_ENGINE) -> EngineFolders | None:
+    """Return the folders of an engine that this worker starts, or None if WORKER_COMFYUI is a URL.
 
     WORKER_COMFYUI_OUTPUT is the output folder of the first engine only.
     """
@@ -54,7 +54,7 @@ def engine_folders(settings: Settings, name: str = FIRST) -> EngineFolders | Non
     embedded = settings.engine.comfyui == EMBEDDED
     first = state / ("engine" if embedded else "comfyui")
     root = first.with_name(per_engine(first.name, name))
-    output = settings.engine.output_folder if name == FIRST else None
+    output = settings.engine.output_folder if name == FIRST_ENGINE else None
     return EngineFolders(
         root,
         (settings.engine.input_folder or first / "input").absolute(),

@@ -9,7 +9,7 @@ from pathlib import Path
 from worker.engine.process.folders import EMBEDDED, EngineFolders, comfyui_arguments, engine_home
 from worker.engine.process.free_port import HOST, free_port
 from worker.engine.process.gpu import PROBE, driver_command, gpu_environment
-from worker.engine.process.names import FIRST, per_engine
+from worker.engine.process.names import FIRST_ENGINE, per_engine
 from worker.engine.process.sandbox.home import sandbox_home
 from worker.engine.process.sandbox.plan import sandbox_policy
 from worker.engine.process.sandbox.support import landlock_version, sandbox_status
@@ -20,8 +20,10 @@ from worker.simulators.comfyui.faults.fault import parse_faults
 from worker.subcommand import worker_command
 
 
-def command(settings: Settings, folders: EngineFolders, name: str = FIRST, gpu: str | None = None) -> EngineCommand:
-    """Return the command of an engine. `gpu` is the only GPU that it sees, None for all. Raises StartupError."""
+def engine_command(
+    settings: Settings, folders: EngineFolders, name: str = FIRST_ENGINE, gpu: str | None = None
+) -> EngineCommand:
+    """Return the command of an engine. `gpu` is the only GPU that it sees, or None for all. Raises StartupError."""
     port, logs = free_port(), settings.state / f"{per_engine('engine', name)}.log"
     status = sandbox_status(settings.sandbox, landlock_version())
     environ = engine_environment()

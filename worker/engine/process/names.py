@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-FIRST = "engine-0"
+FIRST_ENGINE = "engine-0"
 """Name of the first or only engine. Names that belong to it have no number."""
 
 
@@ -13,4 +13,4 @@ def engine_name(number: int) -> str:
 
 def per_engine(thing: str, engine: str) -> str:
     """Return the name of something that each engine has: `comfyui` for the first engine, `comfyui-1` for the second."""
-    return thing if engine == FIRST else f"{thing}{engine.removeprefix('engine')}"
+    return thing if engine == FIRST_ENGINE else f"{thing}{engine.removeprefix('engine')}"

@@ -21,7 +21,7 @@ from worker.engine.process import die_with_parent
 from worker.engine.process.exit_cause import EngineEnd, exit_cause, oom_kills
 from worker.engine.process.failed_packs import START, FailedPack, read_failed_packs
 from worker.engine.process.gpu import DRIVER, gpu_is_gone
-from worker.engine.process.names import FIRST
+from worker.engine.process.names import FIRST_ENGINE
 from worker.engine.process.sandbox import launcher
 from worker.engine.process.sandbox.policy import SandboxPolicy
 from worker.errors import WorkerFailed
@@ -54,7 +54,7 @@ class EngineCommand:
 
     `probe` runs a program on the GPU, and is empty for an engine without one. `driver` asks NVIDIA's driver for the
     GPU. `env` is added to the variables of the worker that an engine may see. Each engine has its own name, port,
-    folders and log. `sandbox` is what the engine may access, None for everything that the worker can.
+    folders and log. `sandbox` is what the engine may access, or None for everything that the worker can.
     """
 
     arguments: Sequence[str]
@@ -63,13 +63,13 @@ class EngineCommand:
     probe: Sequence[str] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     driver: Sequence[str] = DRIVER
-    name: str = FIRST
+    name: str = FIRST_ENGINE
     sandbox: SandboxPolicy | None = None
 
     @property
     def label(self) -> str:
         """The engine's name in log messages."""
-        return "the engine" if self.name == FIRST else self.name
+        return "the engine" if self.name == FIRST_ENGINE else self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ class Supervisor:
         return self._failed_packs
 
     async def end_since(self, started_at: float) -> EngineEnd | None:
-        """Return how the engine ended after a time of the monotonic clock, None if it does not end soon."""
+        """Return how the engine ended after a time of the monotonic clock, or None if it does not end soon."""
         if self._end is None or self._end.at < started_at:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._over.wait(), END_S)
@@ -130,7 +130,7 @@ class Supervisor:
             _signal(self._process, signal.SIGKILL)
             self._process = None
 
-    async def keep(self) -> None:
+    async def keep_running(self) -> None:
         """Keep the engine running until the task is cancelled.
 
         Raises WorkerFailed when it cannot be started any more.

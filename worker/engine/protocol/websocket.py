@@ -18,7 +18,7 @@ import orjson
 
 from worker.backoff import Backoff
 from worker.engine.process.names import per_engine
-from worker.engine.protocol.messages import Message, RunMessage, Status, is_garbled, parse_binary, parse_text
+from worker.engine.protocol.messages import Message, RunMessage, Status, may_be_run_message, parse_binary, parse_text
 from worker.events import EngineConnected, EngineLost, LossCause, Notify, ignore_event
 from worker.supervision import Tasks, stop
 
@@ -46,7 +46,7 @@ class PromptHung:
 class EngineUnusable:
     """Notice that this ComfyUI runs nothing any more and that this worker cannot restart it."""
 
-    why: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class EngineSocket:
         """Number of connections so far. ComfyUI may have been restarted between two of them."""
         self.last_frame_at = 0.0
         """Time of the last frame of any kind, on the monotonic clock."""
-        self.garbled = 0
+        self.unreadable_frames = 0
         """Number of unreadable frames. Each may have belonged to any prompt."""
 
     async def __aenter__(self) -> Self:
@@ -128,18 +128,18 @@ class EngineSocket:
         return self._open.is_set()
 
     @property
-    def away_s(self) -> float:
+    def disconnected_s(self) -> float:
         """Seconds without a connection. 0 while one is open, infinite before the first."""
         if self.connected:
             return 0.0
         return math.inf if self._lost_at is None else time.monotonic() - self._lost_at
 
-    async def opened(self, timeout_s: float) -> None:
+    async def wait_until_open(self, timeout_s: float) -> None:
         """Wait for an open connection. Raises TimeoutError."""
         async with asyncio.timeout(timeout_s):
             await self._open.wait()
 
-    async def closed(self, timeout_s: float) -> None:
+    async def wait_until_closed(self, timeout_s: float) -> None:
         """Wait for the end of the current connection. Raises TimeoutError."""
         async with asyncio.timeout(timeout_s):
             await self._closed.wait()
@@ -198,13 +198,15 @@ class EngineSocket:
                     self._notify(EngineConnected(self.name))
                 if message is not None:
                     self._deliver(message)
-                elif frame.type in {aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY} and is_garbled(frame.data):
-                    self._count_garbled()
+                elif frame.type in {aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY} and may_be_run_message(
+                    frame.data
+                ):
+                    self._count_unreadable()
 
-    def _count_garbled(self) -> None:
-        if self.garbled == 0:
+    def _count_unreadable(self) -> None:
+        if self.unreadable_frames == 0:
             log.warning("ComfyUI sent an unreadable frame; each affected run reads its history")
-        self.garbled += 1
+        self.unreadable_frames += 1
 
     def _deliver(self, message: Message) -> None:
         """Pass a message to the run that it belongs to, or a `Status` to all runs."""

@@ -218,7 +218,7 @@ class VastWorker:
         """Return the speed of all engines together, as if those that did not start were as fast as the others."""
         await self._app.ready()
         engines = self._app.engines
-        await engines.settled()
+        await engines.wait_until_settled()
         engine, count = await engines.info(), len(engines.engines)
         conditions = (self._settings.image, engine.device, engine.version, *([f"{count} engines"] if count > 1 else ()))
         score_file = ScoreFile(self._state, self._benchmark.key(*conditions))

@@ -29,9 +29,9 @@ OutputLinks = dict[tuple[str, int], list[int]]
 def to_editor_file(prompt: Prompt, catalog: Catalog) -> dict[str, Any]:
     """Return the file that the editor would save for a prompt.
 
-    Inputs that a class does not declare come last, where packs add their own.
+    In each node, inputs that its class does not declare come last, because packs add their inputs there.
     """
-    nodes = {node_id: _node(node_id, node, catalog) for node_id, node in prompt.items()}
+    nodes = {node_id: _editor_node(node_id, node, catalog) for node_id, node in prompt.items()}
     links: list[list[Json]] = []
     output_links: OutputLinks = {}
     for node_id, node in nodes.items():
@@ -40,6 +40,7 @@ def to_editor_file(prompt: Prompt, catalog: Catalog) -> dict[str, Any]:
             if source is not None and source[0] in nodes:
                 slot.link = len(links) + 1
                 output_links.setdefault(source, []).append(slot.link)
+                # A saved link is [id, source node, source slot, target node, target slot, type].
                 links.append([slot.link, _saved_id(source[0]), source[1], _saved_id(node_id), index, slot.type])
     saved_nodes = [_saved_node(index, node, output_links) for index, node in enumerate(nodes.values())]
     last_node = max((saved["id"] for saved in saved_nodes if isinstance(saved["id"], int)), default=0)
@@ -47,40 +48,47 @@ def to_editor_file(prompt: Prompt, catalog: Catalog) -> dict[str, Any]:
     return {**counters, "nodes": saved_nodes, "links": links, "groups": [], "config": {}, "extra": {}, "version": 0.4}
 
 
-def _node(node_id: str, node: Node, catalog: Catalog) -> UiNode:
-    """Return a node with its slots and fields, and with the values that the prompt has for them."""
-    name, inputs = node["class_type"], node["inputs"]
-    ui_node = UiNode(node_id, name)
-    if name in catalog:
-        names = (spec.name for spec in inputs_of_unknown_type(catalog[name]))
-        fields = frozenset(name for name in names if name in inputs and not _link_source(inputs[name]))
-        shape = NodeShape(catalog[name], fields)
+def _editor_node(node_id: str, node: Node, catalog: Catalog) -> UiNode:
+    """Return a node with the slots and fields of its class, and with the values that the prompt has for them.
+
+    Inputs that the class does not declare are added as slots if they are links, else as fields.
+    """
+    class_type, inputs = node["class_type"], node["inputs"]
+    ui_node = UiNode(node_id, class_type)
+    if class_type in catalog:
+        # The editor does not know the type of such an input. One with a value must be a field that a pack adds.
+        unknown = [spec.name for spec in inputs_of_unknown_type(catalog[class_type])]
+        custom_fields = frozenset(name for name in unknown if name in inputs and not _link_source(inputs[name]))
+        shape = NodeShape(catalog[class_type], custom_fields)
         ui_node = shape.node
         ui_node.id = node_id
         _apply_inputs(shape, inputs)
     title = node.get("_meta", {}).get("title")
     ui_node.title = title if isinstance(title, str) else ""
     declared = {slot.name for slot in ui_node.inputs} | {widget.name for widget in ui_node.widgets}
-    for key, value in inputs.items():
-        if key in declared:
+    for name, value in inputs.items():
+        if name in declared:
             continue
         if _link_source(value):
-            ui_node.inputs.append(Slot(key, "*"))
+            ui_node.inputs.append(Slot(name, "*"))
         else:
-            ui_node.widgets.append(Widget(key, "", _unwrapped(value)))
+            ui_node.widgets.append(Widget(name, "", _unwrapped(value)))
     return ui_node
 
 
 def _apply_inputs(shape: NodeShape, inputs: Mapping[str, Json]) -> None:
-    """Set the fields, then grow the slots. Both may add more, so each loop looks for the next unhandled one."""
-    done: set[str] = set()
-    while widget := next((each for each in shape.node.widgets if each.name not in done), None):
-        done.add(widget.name)
+    """Set the fields to the values of a prompt, then add the slots that linked autogrow groups need.
+
+    Both steps may add fields or slots, so that each loop searches for the next one that it has not handled.
+    """
+    handled: set[str] = set()
+    while widget := next((each for each in shape.node.widgets if each.name not in handled), None):
+        handled.add(widget.name)
         if widget.name in inputs and not _link_source(inputs[widget.name]):
             shape.set_value(widget, _unwrapped(inputs[widget.name]))
-    done.clear()
-    while slot := next((each for each in shape.node.inputs if each.name not in done), None):
-        done.add(slot.name)
+    handled.clear()
+    while slot := next((each for each in shape.node.inputs if each.name not in handled), None):
+        handled.add(slot.name)
         if slot.name in inputs:
             shape.grow(slot)
 
@@ -111,10 +119,14 @@ def _saved_slot(slot: Slot) -> dict[str, Any]:
 
 
 def _saved_outputs(node: UiNode, output_links: OutputLinks) -> list[dict[str, Any]]:
-    """Return the outputs of the node's class. An unknown class gets as many outputs as the prompt uses."""
-    used = max((slot + 1 for node_id, slot in output_links if node_id == node.id and slot < MAX_OUTPUTS), default=0)
+    """Return the outputs of a node as the editor saves them, with the ids of their links.
+
+    There are as many as the class declares, and more if the prompt uses a higher slot.
+    """
+    used_slots = [slot for node_id, slot in output_links if node_id == node.id and slot < MAX_OUTPUTS]
+    used_count = max(used_slots, default=-1) + 1
     names = [output.name for output in node.node_class.outputs] if node.node_class else []
-    rows = zip_longest(range(max(used, len(names))), names, node.outputs)
+    rows = zip_longest(range(max(used_count, len(names))), names, node.outputs)
     return [
         {"name": name or f"output {slot}", "type": kind or "*", "links": output_links.get((node.id, slot))}
         for slot, name, kind in rows
@@ -130,14 +142,14 @@ def _saved_values(node: UiNode) -> Json:
 
 
 def _saved_value(widget: Widget) -> Json:
-    """Return the value of a field as the editor saves it."""
+    """Return the value of a field as the editor saves it. The control of a seed is saved as "fixed"."""
     if widget.kind == "control":
-        return "fixed"  # the prompt's value is the one that ran
+        return "fixed"  # so that the editor keeps the seed that ran
     return None if widget.value is MISSING else widget.value
 
 
 def _link_source(value: Json) -> tuple[str, int] | None:
-    """Return node id and slot if an input's value is a link."""
+    """Return the node id and the slot that a link comes from, or None if the value is not a link."""
     if isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], int):
         return value[0], value[1]
     return None
@@ -149,5 +161,8 @@ def _unwrapped(value: Json) -> Json:
 
 
 def _saved_id(node_id: str) -> int | str:
-    """Return the id as a number, as the editor counts nodes. Other texts and ids beyond 15 digits stay texts."""
+    """Return a node id as the editor saves it: as a number.
+
+    An id that is not a number, or has more than 15 digits, stays a text.
+    """
     return int(node_id) if node_id.isascii() and node_id.isdigit() and len(node_id) <= 15 else node_id

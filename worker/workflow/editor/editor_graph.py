@@ -22,7 +22,7 @@ class BrowserNode:
     By default each output passes on the input with the same number. Some nodes read a named value instead:
     `gets_from` is the class of the nodes that set the name, `enclosing` says whether the enclosing graphs are searched
     as well, and `strict` says whether exactly one node must set the name. `refused` is the reason why a workflow that
-    uses the node's output cannot be converted. An empty text means that it can.
+    uses the node's output cannot be converter. An empty text means that it can.
     """
 
     gets_from: str = ""
@@ -50,16 +50,19 @@ Value: TypeAlias = "Json | Missing"
 
 @dataclass(slots=True)
 class Widget:
-    """A field of a node. `is_saved`: it has a value in `widgets_values`. `is_sent`: it has an input in the prompt."""
+    """A field of a node, such as a number or a text. The editor's code calls it a widget."""
 
     name: str
     kind: str
     value: Value = MISSING
     is_saved: bool = True
+    """Whether the file has its value in `widgets_values`."""
     is_sent: bool = True
+    """Whether the prompt has its value as an input."""
     spec: InputSpec | None = None
-    accept: Callable[[Value], Value] | None = None
-    """Convert a value that is set, for fields of packs. None means that the field takes every value as it is."""
+    """The input of the class that the field belongs to, or None for a field that only the editor or a script adds."""
+    converter: Callable[[Value], Value] | None = None
+    """Returns the value that the field holds when a script sets it to another. None means that it holds any value."""
 
     @property
     def is_multiline(self) -> bool:
@@ -156,15 +159,18 @@ class UiNode:
         return self.mode in (MUTED, BYPASSED)
 
     def slot(self, name: str) -> Slot | None:
-        """Return the input slot with this name."""
+        """Return the input slot with this name, or None."""
         return next((slot for slot in self.inputs if slot.name == name), None)
 
     def widget(self, name: str | None) -> Widget | None:
-        """Return the field with this name."""
+        """Return the field with this name, or None."""
         return next((widget for widget in self.widgets if widget.name == name), None)
 
     def widget_of(self, slot: Slot) -> Widget | None:
-        """Return the field that a slot feeds, or None for a socket."""
+        """Return the field that a slot feeds. In a subgraph instance this is the inner field that the slot shows.
+
+        Return None for a slot that feeds no field (a socket).
+        """
         if slot.promoted is not None:
             return slot.promoted
         return self.widget(slot.widget) if slot.widget is not None else None
@@ -183,7 +189,10 @@ class Graph:
     """The graph as saved, for the rules of packs."""
 
     def link_target(self, link_id: int) -> tuple[UiNode, Slot] | None:
-        """Return the node and the slot at the end of a link. The slot is the one that names the link."""
+        """Return the node and the slot at the end of a link, or None if the graph does not have both.
+
+        The slot is the one that names the link, because the index that is saved in the link may be outdated.
+        """
         link = self.links.get(link_id)
         node = self.nodes.get(link.target) if link else None
         slot = next((slot for slot in node.inputs if slot.link == link_id), None) if node else None

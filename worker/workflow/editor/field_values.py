@@ -14,10 +14,15 @@ _CUSTOM_COMBO = "CustomCombo"
 
 
 def set_field_values(shape: NodeShape, saved: SavedNode) -> None:
-    """Set the fields to the values of the file. Fields without a value in the file keep the default of their class."""
+    """Set the fields of a node to the values of the file, and warn about values that no field takes.
+
+    If the file has no values, the fields keep the default of their class.
+    """
     node, values = shape.node, saved.values
     if isinstance(values, dict):
-        set_in_order(shape, [values.get(str(index), MISSING) for index in range(_value_count(shape, values))])
+        # Some files have an object in place of a list. The keys "0", "1", ... are then the positions.
+        count = _max_field_count(shape, values)
+        set_in_order(shape, [values.get(str(index), MISSING) for index in range(count)])
         warn_of_unused_values(node, [value for name, value in values.items() if not name.isdecimal()])
     elif isinstance(values, list):
         set_in_order(shape, list(without_socket_values(shape, values)))
@@ -40,44 +45,52 @@ def repair_values(shape: NodeShape) -> None:
 
 
 def set_in_order(shape: NodeShape, values: list[Value]) -> None:
-    """Set the fields one after another until the values or the fields end. Warn about values that are left over."""
+    """Set the saved fields of a node one after another, and warn about values for which no field is left.
+
+    Fields for which no value is left keep their value. Setting a field may add more fields after it.
+    """
     node, field_index, value_index = shape.node, 0, 0
-    while value_index < len(values) and field_index < len(node.widgets):  # setting a field may add more behind it
+    while value_index < len(values) and field_index < len(node.widgets):
         widget = node.widgets[field_index]
         field_index += 1
-        if widget.is_saved:
-            is_dynamic = widget.kind == DYNAMIC_COMBO
-            following = [value for value in values[value_index + 1 :] if value is not MISSING] if is_dynamic else ()
-            shape.set_value(widget, values[value_index], following)
-            value_index += 1
-    if node.type != _CUSTOM_COMBO:
+        if not widget.is_saved:
+            continue
+        following: list[Json] = []
+        if widget.kind == DYNAMIC_COMBO:  # the inputs that it adds are put into the order that fits these values
+            following = [value for value in values[value_index + 1 :] if value is not MISSING]
+        shape.set_value(widget, values[value_index], following)
+        value_index += 1
+    if node.type != _CUSTOM_COMBO:  # its other values are options, for which fields are added later
         warn_of_unused_values(node, values[value_index:])
 
 
-def _value_count(shape: NodeShape, values: JsonObject) -> int:
-    """Return how many values an object stands for. As in JavaScript it has no length, so that every field is set."""
+def _max_field_count(shape: NodeShape, values: JsonObject) -> int:
+    """Return a number that is at least the number of fields after an object of values was applied.
+
+    The editor then sets every field, because an object has no length in JavaScript. Values may add further fields.
+    """
     return len(shape.node.widgets) + len(values)
 
 
 def without_socket_values(shape: NodeShape, values: list[Json]) -> list[Json]:
-    """Return the values without those of sockets.
+    """Return the values of a node without those that belong to sockets, which are inputs without a field.
 
-    Editors before 1.16 saved a value for such inputs. The number of values shows whether the file has them.
+    Editors before 1.16 saved such values. The number of values shows whether the file has them.
     """
-    if len(shape.socket_values) != len(values) or True not in shape.socket_values:
+    belongs_to_socket = shape.socket_values  # one boolean for each value that such an editor would save
+    if len(belongs_to_socket) != len(values) or True not in belongs_to_socket:
         return values
-    return [value for value, is_socket in zip(values, shape.socket_values, strict=True) if not is_socket]
+    return [value for value, is_socket in zip(values, belongs_to_socket, strict=True) if not is_socket]
 
 
 def _add_combo_options(node: UiNode, values: list[Json]) -> None:
-    """Add the fields of a CustomCombo: one for each choice and an empty one, and the index of the chosen one."""
-    options: list[Json] = []
-    for value in values[2:]:
-        options.append(value)
-        if not value:
-            break
-    else:
-        options.append("")
+    """Add the fields of a CustomCombo: the index of the chosen option, then one field for each option.
+
+    The first two values are those of the choice and of the index. The options follow, and end with an empty one.
+    """
+    options = values[2:]
+    empty_index = next((index for index, option in enumerate(options) if not option), None)
+    options = [*options, ""] if empty_index is None else options[: empty_index + 1]
     choice = node.widgets[0].value if node.widgets else MISSING
     chosen_index = next((index for index, option in enumerate(options) if option == choice), -1)
     node.widgets.append(Widget("index", "hidden", chosen_index))

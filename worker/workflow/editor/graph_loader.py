@@ -30,7 +30,10 @@ class GraphLoader:
         self._unknown_inputs: dict[str, tuple[InputSpec, ...]] = {}
 
     def load(self, saved: SavedWorkflow) -> Graph:
-        """Return the graph of the workflow. Subgraphs are loaded before their users, which show fields from inside."""
+        """Return the graph of the workflow, and load all subgraphs of the file into `subgraphs`.
+
+        A subgraph is loaded before the graphs that use it, because an instance shows fields of the inner nodes.
+        """
         for definition in saved.subgraphs:
             self._subgraphs[definition.id] = Graph(definition.id)
         for definition in _inner_first(saved.subgraphs):
@@ -45,7 +48,7 @@ class GraphLoader:
         return list(self._subgraphs.values())
 
     def _fill(self, graph: Graph, saved: SavedGraph) -> None:
-        """Load the links and nodes of one graph."""
+        """Fill an empty graph with the links and nodes of the file."""
         graph.links = {link.id: link for link in saved.links}
         graph.inputs, graph.outputs, graph.raw = saved.inputs, saved.outputs, saved.raw
         for saved_node in saved.nodes:
@@ -56,14 +59,15 @@ class GraphLoader:
         resolve_match_types(graph)
 
     def _instances(self, graph: Graph, subgraph: Graph) -> list[UiNode]:
-        """Return all nodes, in `graph` and in the subgraphs, that are instances of one subgraph."""
-        graphs = self.subgraphs
-        if all(other is not graph for other in graphs):
-            graphs.append(graph)
-        return [node for each in graphs for node in each.nodes.values() if node.subgraph is subgraph]
+        """Return all instances of a subgraph, in the other subgraphs and in `graph`, which may be the workflow."""
+        graphs = [other for other in self.subgraphs if other is not graph]
+        return [node for each in (*graphs, graph) for node in each.nodes.values() if node.subgraph is subgraph]
 
     def _shape(self, saved: SavedNode) -> NodeShape:
-        """Return the shape of a node's class, in which the values of the file decide which custom inputs are fields."""
+        """Return the slots and fields of a node's class.
+
+        For inputs of a type that the editor does not know, the values of the file decide whether they are fields.
+        """
         name = saved.type
         if name not in self._unknown_inputs:
             self._unknown_inputs[name] = inputs_of_unknown_type(self._catalog[name])
@@ -74,13 +78,16 @@ class GraphLoader:
         return shape_with(custom_fields(unknown, saved, shape_with, self._catalog.output_types))
 
     def _cached_shape(self, name: str, fields: frozenset[str]) -> NodeShape:
-        """Return the shape of a class with these custom fields, built once."""
+        """Return the slots and fields of a class in which these inputs of unknown type are fields. Built once."""
         if (name, fields) not in self._shapes:
             self._shapes[name, fields] = NodeShape(self._catalog[name], fields)
         return self._shapes[name, fields]
 
     def _node(self, graph: Graph, saved: SavedNode) -> UiNode:
-        """Return one node: an instance of a subgraph, a node of the catalog, or a node that only the browser knows."""
+        """Return one node: an instance of a subgraph, a node of the catalog, or another node as it was saved.
+
+        The rules of node packs may change the saved node first.
+        """
         for rewrite_node in REWRITE_NODE:
             rewrite_node(saved, self._catalog)
         node = UiNode(
@@ -108,7 +115,10 @@ class GraphLoader:
 
 
 def _configure(shape: NodeShape, saved: SavedNode, graph: Graph) -> None:
-    """Apply a saved node to its shape: match slots by name, and values by order."""
+    """Apply a saved node to the slots and fields of its class: links by the name of the slot, values by order.
+
+    Slots and outputs that only the file has are kept, because scripts of node packs add them.
+    """
     node = shape.node
     node.outputs += saved.outputs[len(node.outputs) :]
     saved_slots = {slot.name: slot for slot in saved.inputs}
@@ -120,7 +130,8 @@ def _configure(shape: NodeShape, saved: SavedNode, graph: Graph) -> None:
     for slot in list(node.inputs):
         if slot.link in graph.links:
             shape.grow(slot)
-    if not any(set_values(shape, saved) for set_values in SET_VALUES):
+    is_set_by_pack = any(set_values(shape, saved) for set_values in SET_VALUES)
+    if not is_set_by_pack:
         set_field_values(shape, saved)
     repair_values(shape)
     fields = {widget.name for widget in node.widgets}
@@ -133,16 +144,16 @@ def _inner_first(definitions: list[SavedGraph]) -> list[SavedGraph]:
     If subgraphs contain each other, the order stays as in the file: the conversion rejects such a workflow later.
     """
     ids = {definition.id for definition in definitions}
-    waiting, done, ordered = list(definitions), set[str](), list[SavedGraph]()
+    waiting, ordered_ids, ordered = list(definitions), set[str](), list[SavedGraph]()
     while waiting:
-        ready = [
-            definition
-            for definition in waiting
-            if {node.type for node in definition.nodes} & ids <= done | {definition.id}
-        ]
+        ready = []
+        for definition in waiting:
+            contained = {node.type for node in definition.nodes} & ids  # the type of an instance is the subgraph's id
+            if contained <= ordered_ids | {definition.id}:
+                ready.append(definition)
         if not ready:
             return definitions
         ordered += ready
-        done |= {definition.id for definition in ready}
-        waiting = [definition for definition in waiting if definition.id not in done]
+        ordered_ids |= {definition.id for definition in ready}
+        waiting = [definition for definition in waiting if definition.id not in ordered_ids]
     return ordered

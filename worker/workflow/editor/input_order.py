@@ -22,11 +22,15 @@ MAX_TRIED = 10  # fields, because the number of orders doubles with each
 
 _CONTROLS = ("fixed", "increment", "decrement", "randomize", "increment-wrap")
 _IMPOSSIBLE = -3.0
+"""Score of a value that a field cannot hold."""
 _INVERSION_COST = 0.02  # less than any difference between two scores of fit
 
 
 def is_order_lost(inner: Sequence[InputSpec]) -> bool:
-    """Return whether the inputs are sorted by name. No class declares several inputs in that order."""
+    """Return whether the inputs of an option are sorted by name, and have therefore lost their original order.
+
+    No class of ComfyUI declares several inputs in the order of their names.
+    """
     sections = [
         [spec.name for spec in inner if spec.presence is presence]
         for presence in (Presence.REQUIRED, Presence.OPTIONAL)
@@ -35,37 +39,40 @@ def is_order_lost(inner: Sequence[InputSpec]) -> bool:
 
 
 def restore_order(
-    class_type: str, combo: str, inner: Sequence[InputSpec], saved: Sequence[str], following: Sequence[Json]
+    class_type: str, combo: str, inner: Sequence[InputSpec], slot_names: Sequence[str], following: Sequence[Json]
 ) -> list[InputSpec]:
-    """Return the inputs of a chosen option in their original order.
+    """Return the inputs `inner` of the chosen option of a dynamic combo in their original order.
 
-    `saved` are the names of the slots in the file, and `following` are the values that were saved behind the combo's.
+    `slot_names` are the names of the node's slots in the file. `following` are the values that the file has after the
+    value of the combo.
     """
-    ordered = _order_by_slots(inner, saved) or _order_by_declaration(class_type, combo, inner)
+    ordered = _order_by_slots(inner, slot_names) or _order_by_declaration(class_type, combo, inner)
     fields = [spec for spec in ordered if is_field(spec)]
     if not following or len(fields) < 2 or len(fields) > MAX_TRIED or all_fit(fields, following):
         return ordered
     fitting_fields = iter(_best_fit(fields, following))
+    # Only fields change places with each other. Sockets have no values and stay where they are.
     return [next(fitting_fields) if is_field(spec) else spec for spec in ordered]
 
 
-def _order_by_slots(inner: Sequence[InputSpec], saved: Sequence[str]) -> list[InputSpec] | None:
+def _order_by_slots(inner: Sequence[InputSpec], slot_names: Sequence[str]) -> list[InputSpec] | None:
     """Return the inputs in the order of the file's slots, or None if a field has no slot.
 
-    Older editors saved no slot for a field without a link.
+    Older editors saved no slot for a field without a link. Sockets without a slot come last.
     """
     positions: dict[str, int] = {}
     for spec in inner:
-        matching = (index for index, slot in enumerate(saved) if slot == spec.name or slot.startswith(f"{spec.name}."))
+        prefix = f"{spec.name}."  # of the slots of an input that has several
+        matching = (index for index, slot in enumerate(slot_names) if slot == spec.name or slot.startswith(prefix))
         position = next(matching, None)
         if position is None and is_field(spec):
             return None
-        positions[spec.name] = len(saved) if position is None else position
+        positions[spec.name] = len(slot_names) if position is None else position
     return sorted(inner, key=lambda spec: positions[spec.name])
 
 
 def _order_by_declaration(class_type: str, combo: str, inner: Sequence[InputSpec]) -> list[InputSpec]:
-    """Return the inputs in the order in which ComfyUI declares them. Unknown inputs come last."""
+    """Return the inputs in the order in which ComfyUI declares them: required ones first, unknown ones last."""
     names = _declared_orders().get(class_type, {}).get(combo, [])
     positions = {f"{combo}.{name}": index for index, name in enumerate(names)}
     last = len(positions)
@@ -74,14 +81,14 @@ def _order_by_declaration(class_type: str, combo: str, inner: Sequence[InputSpec
 
 @cache
 def _declared_orders() -> dict[str, dict[str, list[str]]]:
-    """Return the names of inner inputs in order, by class and combo."""
+    """Return the names of the inputs inside a dynamic combo as ComfyUI orders them, by class and name of the combo."""
     text = resources.files("worker.workflow.catalog").joinpath("data", DECLARED).read_bytes()
     declared: dict[str, dict[str, list[str]]] = orjson.loads(text)
     return declared
 
 
 def all_fit(fields: Sequence[InputSpec], values: Sequence[Json]) -> bool:
-    """Return whether each field can hold its value when the values are taken in this order."""
+    """Return whether each field can hold its value if the fields take the values in this order."""
     position = 0
     for spec in fields:
         if _fit(spec, values, position) < 0:
@@ -91,12 +98,12 @@ def all_fit(fields: Sequence[InputSpec], values: Sequence[Json]) -> bool:
 
 
 def _best_fit(fields: Sequence[InputSpec], values: Sequence[Json]) -> list[InputSpec]:
-    """Return the order in which the fields fit their values best. Among equals it is closest to the given order.
+    """Return the order in which the fields fit the values best. Among equals it is closest to the given order.
 
     The search is a dynamic program over the sets of fields that are already placed, each as a bit mask.
     """
     count = len(fields)
-    best: dict[int, tuple[float, tuple[int, ...]]] = {0: (0.0, ())}
+    best: dict[int, tuple[float, tuple[int, ...]]] = {0: (0.0, ())}  # score and order of the indices, by set
     for placed in range(1 << count):
         score, order = best[placed]
         position = sum(_saved_width(fields[index]) for index in order)
@@ -104,21 +111,24 @@ def _best_fit(fields: Sequence[InputSpec], values: Sequence[Json]) -> list[Input
             if placed & 1 << index:
                 continue
             inversions = sum(1 for earlier in order if earlier > index)
-            fit = _fit(fields[index], values, position)
-            candidate = score + fit - _INVERSION_COST * inversions, (*order, index)
-            after = placed | 1 << index
-            if after not in best or candidate[0] > best[after][0]:
-                best[after] = candidate
-    return [fields[index] for index in best[(1 << count) - 1][1]]
+            new_score = score + _fit(fields[index], values, position) - _INVERSION_COST * inversions
+            extended = placed | 1 << index
+            if extended not in best or new_score > best[extended][0]:
+                best[extended] = new_score, (*order, index)
+    _, best_order = best[(1 << count) - 1]
+    return [fields[index] for index in best_order]
 
 
 def _saved_width(spec: InputSpec) -> int:
-    """Return how many saved values a field occupies, with its companions."""
+    """Return the number of saved values that a field occupies. A seed has a second one for its control."""
     return sum(1 for widget in fields_for(spec) if widget.is_saved)
 
 
 def _fit(spec: InputSpec, values: Sequence[Json], position: int) -> float:
-    """Return a score for how well a field fits the values from `position` on. Below 0 it cannot have held them."""
+    """Return a score for how well a field fits the values from `position` on.
+
+    A negative score means that the field cannot have held them. 0 means that there are no values.
+    """
     own_values = values[position : position + _saved_width(spec)]
     if not own_values:
         return 0.0
@@ -126,11 +136,13 @@ def _fit(spec: InputSpec, values: Sequence[Json], position: int) -> float:
 
 
 def _scores(spec: InputSpec, values: Sequence[Json]) -> Iterator[float]:
-    """Yield the scores of a field's value, of its default, and of the seed control behind it."""
+    """Yield the scores whose sum tells how well a field fits its values.
+
+    They rate the type of the value, whether it is the default, and whether the values after it are seed controls.
+    """
     kind, value = field_kind(spec), values[0]
     if kind in ("COMBO", DYNAMIC_COMBO):
-        choices = choices_of(spec)
-        yield 3.0 if value in choices else 0.0 if not choices or value is None else _IMPOSSIBLE
+        yield _choice_score(choices_of(spec), value)
     elif kind == "BOOLEAN":
         yield 2.0 if isinstance(value, bool) else _IMPOSSIBLE
     elif kind in ("INT", "FLOAT"):
@@ -142,8 +154,15 @@ def _scores(spec: InputSpec, values: Sequence[Json]) -> Iterator[float]:
         yield 2.0 if control in _CONTROLS else _IMPOSSIBLE
 
 
+def _choice_score(choices: Sequence[Json], value: Json) -> float:
+    """Return the score of a value for a combo. It is 0 if the choices are unknown or nothing is chosen."""
+    if value in choices:
+        return 3.0
+    return 0.0 if not choices or value is None else _IMPOSSIBLE
+
+
 def _number_score(spec: InputSpec, kind: str, value: Json) -> float:
-    """Return the score of a value for a number field."""
+    """Return the score of a value for a field of the kind INT or FLOAT. Values outside its range are impossible."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return _IMPOSSIBLE
     if (spec.min is not None and value < spec.min) or (spec.max is not None and value > spec.max):

@@ -38,7 +38,7 @@ def to_json(value: Json, depth: int = 0) -> Json:
 
 
 def _number_to_json(value: float) -> Json:
-    """Return a number as JSON.stringify writes it. NaN and infinity become null."""
+    """Return a number as JSON.stringify writes it. NaN and infinity become None, which is JSON's null."""
     if isinstance(value, int) and -_MAX_SAFE_INTEGER <= value <= _MAX_SAFE_INTEGER:
         return value
     try:
@@ -49,8 +49,10 @@ def _number_to_json(value: float) -> Json:
         return None
     if not double.is_integer() or abs(double) >= _EXPONENT_FROM:
         return double
+    # JavaScript writes the shortest digits that identify the number, as `repr` does, and then zeros.
     integer = int(Decimal(repr(double)))
-    return integer if abs(integer) < _UINT64_END // 2 or 0 < integer < _UINT64_END else double
+    fits_64_bits = -(_UINT64_END // 2) < integer < _UINT64_END
+    return integer if fits_64_bits else double
 
 
 def stringify(value: Mapping[str, object], indent: int | None = None) -> str:
@@ -62,7 +64,10 @@ def stringify(value: Mapping[str, object], indent: int | None = None) -> str:
 
 
 def _without_exponents(value: Json, depth: int = 0) -> Json:
-    """Return the value with an integer in place of every whole float below 1e21."""
+    """Return the value with an integer in place of every whole float below 1e21.
+
+    Raises CannotConvert if the value is nested too deep.
+    """
     if depth > MAX_DEPTH + 10:
         raise CannotConvert(f"a value of the workflow is nested more than {MAX_DEPTH} deep")
     if isinstance(value, float):
@@ -75,7 +80,10 @@ def _without_exponents(value: Json, depth: int = 0) -> Json:
 
 
 def to_js_string(value: Json) -> str:
-    """Return JavaScript's `value + ""`. Lists inside a list become empty texts."""
+    """Return JavaScript's `value + ""`: a list is joined by commas, and an object becomes `[object Object]`.
+
+    A list inside a list becomes an empty text, unlike in JavaScript.
+    """
     if isinstance(value, str):
         return value
     if isinstance(value, list):
@@ -86,7 +94,7 @@ def to_js_string(value: Json) -> str:
 
 
 def to_js_number(value: Json) -> float | None:
-    """Return JavaScript's `Number(value)`, or None if that is not a finite number."""
+    """Return JavaScript's `Number(value)`. Return None if it is not a finite number, or for lists and objects."""
     if value is None:
         return 0.0
     if isinstance(value, str):
@@ -101,11 +109,13 @@ def to_js_number(value: Json) -> float | None:
 
 
 def _parse_number(text: str) -> float | None:
-    """Return the number that a text stands for in JavaScript. An empty text is 0."""
+    """Return the number that a text stands for in JavaScript, or None. An empty text is 0."""
     if not text:
         return 0.0
+    if "_" in text:  # Python would read 1_000 as a number
+        return None
     try:
-        number = float(text) if "_" not in text else math.nan
+        number = float(text)
     except ValueError:
         return None
     return number if math.isfinite(number) else None
@@ -117,7 +127,7 @@ def round_half_up(number: float) -> float:
 
 
 def remainder(number: float, divisor: float) -> float:
-    """Return JavaScript's `number % divisor`, which has the sign of `number`."""
+    """Return JavaScript's `number % divisor`, which has the sign of `number`. Return 0 in place of NaN."""
     return math.fmod(number, divisor) if divisor and math.isfinite(number) else 0.0
 
 
@@ -129,10 +139,13 @@ def to_fixed(number: float, decimals: int) -> float:
 
 
 def least_common_multiple(first: float, second: float) -> float:
-    """Return the smallest number that is a multiple of both, by Euclid's algorithm with a tolerance for floats."""
+    """Return the smallest number that is a multiple of both. If one is 0, return the larger one.
+
+    Uses Euclid's algorithm with a tolerance for floats.
+    """
     a, b = abs(first), abs(second)
     divisor, remaining = a, b
-    for _ in range(200):
+    for _ in range(200):  # rounding errors could keep the loop from ending
         if remaining <= 1e-12:
             break
         divisor, remaining = remaining, math.fmod(divisor, remaining)

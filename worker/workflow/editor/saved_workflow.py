@@ -14,7 +14,7 @@ from worker.workflow.prompt import is_ui
 MAX_NODES = 5_000
 MAX_SLOTS = 2_000
 MAX_INTEGER = 2**53
-_LINK_KEYS = ("id", "origin_id", "origin_slot", "target_id", "target_slot", "type")
+_LINK_FIELDS = ("id", "origin_id", "origin_slot", "target_id", "target_slot", "type")
 _INTEGER = re.compile(r"-?[0-9]{1,15}")
 
 
@@ -65,11 +65,11 @@ def read_workflow(workflow: object) -> SavedWorkflow:
     """
     if not isinstance(workflow, dict) or not is_ui(workflow):
         raise CannotConvert("this is not a workflow that the editor saved: it has no lists of nodes and links")
-    graphs = [_graph(definition) for definition in _definitions(workflow)]
+    graphs = [_read_graph(definition) for definition in _definitions(workflow)]
     saved = SavedWorkflow(
-        root=_graph(workflow),
+        root=_read_graph(workflow),
         subgraphs=[graph for graph in graphs if graph.id],
-        group_nodes=_object(_object(workflow.get("extra")).get("groupNodes")),
+        group_nodes=_as_object(_as_object(workflow.get("extra")).get("groupNodes")),
         last_node_id=_last_node_id(workflow),
     )
     if len(saved.root.nodes) + sum(len(graph.nodes) for graph in saved.subgraphs) > MAX_NODES:
@@ -78,36 +78,36 @@ def read_workflow(workflow: object) -> SavedWorkflow:
 
 
 def _definitions(workflow: JsonObject) -> Iterator[JsonObject]:
-    """Yield the definitions of all subgraphs, including those that were saved inside another definition."""
+    """Yield the definitions of all subgraphs. One may be saved inside another, at any depth."""
     waiting: list[Json] = [workflow]
     while waiting:
-        holder = _object(_object(waiting.pop(0)).get("definitions"))
-        subgraphs = [definition for definition in _list(holder.get("subgraphs")) if isinstance(definition, dict)]
+        holder = _as_object(_as_object(waiting.pop(0)).get("definitions"))
+        subgraphs = [definition for definition in _as_list(holder.get("subgraphs")) if isinstance(definition, dict)]
         yield from subgraphs
         waiting += subgraphs
 
 
 def _last_node_id(workflow: JsonObject) -> int:
-    """Return the counter of node ids, which format 1 keeps under `state`."""
-    state = _object(workflow.get("state"))
+    """Return the highest node id that the file has ever used, or 0. Format 1 keeps it under `state`."""
+    state = _as_object(workflow.get("state"))
     return max(to_integer(workflow.get("last_node_id")) or 0, to_integer(state.get("lastNodeId")) or 0)
 
 
-def _graph(raw: JsonObject) -> SavedGraph:
+def _read_graph(raw: JsonObject) -> SavedGraph:
     """Return the parsed workflow or subgraph."""
     return SavedGraph(
-        id=_text(raw.get("id")),
-        nodes=list(_nodes(raw.get("nodes"))),
+        id=_as_text(raw.get("id")),
+        nodes=list(_read_nodes(raw.get("nodes"))),
         links=list(read_links(raw.get("links"))),
-        inputs=list(_ports(raw.get("inputs"))),
-        outputs=list(_ports(raw.get("outputs"))),
+        inputs=list(_read_ports(raw.get("inputs"))),
+        outputs=list(_read_ports(raw.get("outputs"))),
         raw=raw,
     )
 
 
-def _nodes(raw: Json) -> Iterator[SavedNode]:
-    """Yield the nodes that have an id and a type."""
-    for node in _list(raw):
+def _read_nodes(raw: Json) -> Iterator[SavedNode]:
+    """Yield the nodes of a list. Entries without an id or a type are skipped."""
+    for node in _as_list(raw):
         if isinstance(node, dict) and _node_id(node.get("id")) and isinstance(node.get("type"), str):
             yield read_node(node)
 
@@ -117,65 +117,71 @@ def read_node(node: JsonObject) -> SavedNode:
 
     Raises CannotConvert if the node has too many inputs, outputs or values.
     """
-    outputs = [_object(output) for output in _list(node.get("outputs"))]
-    values, inputs = node.get("widgets_values"), _list(node.get("inputs"))
+    outputs = [_as_object(output) for output in _as_list(node.get("outputs"))]
+    values, inputs = node.get("widgets_values"), _as_list(node.get("inputs"))
     if max(len(inputs), len(outputs), len(values) if isinstance(values, list | dict) else 0) > MAX_SLOTS:
         raise CannotConvert(f"node {_node_id(node.get('id'))} has more than {MAX_SLOTS} inputs, outputs or values")
     return SavedNode(
         id=_node_id(node.get("id")),
-        type=_text(node.get("type")),
-        title=_text(node.get("title")),
+        type=_as_text(node.get("type")),
+        title=_as_text(node.get("title")),
         mode=to_integer(node.get("mode")) or 0,
-        inputs=[_slot(slot) for slot in inputs if isinstance(slot, dict)],
-        outputs=[_type(output.get("type")) for output in outputs],
-        first_output_links=_ids(outputs[0].get("links")) if outputs else [],
+        inputs=[_read_slot(slot) for slot in inputs if isinstance(slot, dict)],
+        outputs=[_slot_type(output.get("type")) for output in outputs],
+        first_output_links=_link_ids(outputs[0].get("links")) if outputs else [],
         values=values if isinstance(values, list | dict) else None,
-        properties=_object(node.get("properties")),
+        properties=_as_object(node.get("properties")),
         raw=node,
     )
 
 
-def _slot(raw: JsonObject) -> Slot:
+def _read_slot(raw: JsonObject) -> Slot:
     """Return a parsed input slot."""
-    widget = _object(raw.get("widget")).get("name")
+    widget = _as_object(raw.get("widget")).get("name")
     return Slot(
-        name=_text(raw.get("name")),
-        type=_type(raw.get("type")),
+        name=_as_text(raw.get("name")),
+        type=_slot_type(raw.get("type")),
         link=to_integer(raw.get("link")),
         widget=widget if isinstance(widget, str) else None,
-        label=_text(raw.get("label")),
+        label=_as_text(raw.get("label")),
     )
 
 
-def _ports(raw: Json) -> Iterator[Port]:
-    """Yield the parsed inputs or outputs of a subgraph."""
-    for port in _list(raw):
+def _read_ports(raw: Json) -> Iterator[Port]:
+    """Yield the parsed inputs or outputs of a subgraph. Entries that are not objects are skipped."""
+    for port in _as_list(raw):
         if isinstance(port, dict):
-            yield Port(_text(port.get("name")), _type(port.get("type")), _ids(port.get("linkIds")))
+            yield Port(_as_text(port.get("name")), _slot_type(port.get("type")), _link_ids(port.get("linkIds")))
 
 
 def read_links(raw: Json) -> Iterator[Link]:
-    """Yield the links, which are arrays in format 0.4 and objects in format 1 and in every subgraph."""
-    for link in _list(raw):
+    """Yield the links of a list. Links without an id, a source node or a target node are skipped.
+
+    A link is an array in format 0.4, and an object in format 1 and in every subgraph.
+    """
+    for link in _as_list(raw):
         match link:
             case [_, _, _, _, *_] if isinstance(link, list):
-                row = [*link[:6], None, None][:6]
+                fields = [*link, None, None]  # the target slot and the type may be absent
             case {"id": _, "origin_id": _, "target_id": _} if isinstance(link, dict):
-                row = [link.get(key) for key in _LINK_KEYS]
+                fields = [link.get(name) for name in _LINK_FIELDS]
             case _:
                 continue
-        link_id, origin, target = to_integer(row[0]), _node_id(row[1]), _node_id(row[3])
-        if link_id is not None and origin and target:
-            yield Link(link_id, origin, to_integer(row[2]) or 0, target, to_integer(row[4]) or 0, _type(row[5]))
+        raw_id, origin, origin_slot, target, target_slot, kind = fields[:6]
+        link_id, origin_id, target_id = to_integer(raw_id), _node_id(origin), _node_id(target)
+        if link_id is not None and origin_id and target_id:
+            output, index = to_integer(origin_slot) or 0, to_integer(target_slot) or 0
+            yield Link(link_id, origin_id, output, target_id, index, _slot_type(kind))
 
 
-def _ids(raw: Json) -> list[int]:
-    """Return the link ids in a list."""
-    return [number for value in _list(raw) if (number := to_integer(value)) is not None]
+def _link_ids(raw: Json) -> list[int]:
+    """Return the link ids in a list. Entries that are not integers are skipped."""
+    numbers = [to_integer(value) for value in _as_list(raw)]
+    return [number for number in numbers if number is not None]
 
 
 def _node_id(raw: Json) -> str:
-    """Return a node id as text. Most files have numbers, some have texts. An empty text means no id."""
+    """Return a node id as text, or an empty text if there is none. Most files have numbers, some have texts."""
     if isinstance(raw, str):
         return raw
     number = to_integer(raw)
@@ -183,37 +189,36 @@ def _node_id(raw: Json) -> str:
 
 
 def to_integer(raw: Json) -> int | None:
-    """Return an integer that is written as a number, as a float such as 3.0, or as text. Return None for the rest."""
-    if type(raw) is int and -MAX_INTEGER <= raw <= MAX_INTEGER:
-        return raw
-    if raw is None:
+    """Return an integer that is written as a number, as a float such as 3.0, or as text.
+
+    Return None for other values, for booleans, and for numbers beyond 2**53.
+    """
+    if raw is None or isinstance(raw, bool):
         return None
-    if isinstance(raw, str) and _INTEGER.fullmatch(raw):
-        return int(raw)
+    if isinstance(raw, str):
+        return int(raw) if _INTEGER.fullmatch(raw) else None
     if isinstance(raw, float) and raw.is_integer():
         raw = int(raw)
-    if isinstance(raw, bool) or not isinstance(raw, int) or abs(raw) > MAX_INTEGER:
-        return None
-    return raw
+    return raw if isinstance(raw, int) and abs(raw) <= MAX_INTEGER else None
 
 
-def _type(raw: Json) -> str:
-    """Return the type of a slot as text. A list of types becomes `A,B`, anything else `*`."""
+def _slot_type(raw: Json) -> str:
+    """Return the type of a slot as text. A list of types becomes `A,B`. A missing or invalid type becomes `*`."""
     if isinstance(raw, list):
         return ",".join(name for name in raw if isinstance(name, str))
     return raw if isinstance(raw, str) else "*"
 
 
-def _text(raw: Json) -> str:
-    """Return a text, or an empty one for other types."""
+def _as_text(raw: Json) -> str:
+    """Return the value if it is a text, else an empty text."""
     return raw if isinstance(raw, str) else ""
 
 
-def _list(raw: Json) -> list[Json]:
-    """Return a list, or an empty one for other types."""
+def _as_list(raw: Json) -> list[Json]:
+    """Return the value if it is a list, else an empty list."""
     return raw if isinstance(raw, list) else []
 
 
-def _object(raw: Json) -> JsonObject:
-    """Return an object, or an empty one for other types."""
+def _as_object(raw: Json) -> JsonObject:
+    """Return the value if it is an object, else an empty object."""
     return raw if isinstance(raw, dict) else {}

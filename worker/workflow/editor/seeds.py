@@ -19,12 +19,13 @@ MAX_SEED = 2**64 - 1
 
 
 def seed_fields(running: Iterable[FlatNode], prompt: Prompt) -> Iterator[SeedField]:
-    """Yield the inputs of the prompt that get a fresh seed for every job."""
+    """Yield the inputs of the prompt that get a fresh seed for every job: integers whose control says `randomize`."""
     for flat_node in running:
-        for widget, control in pairwise(flat_node.node.widgets):
+        for widget, control in pairwise(flat_node.node.widgets):  # the control is the field directly after the seed
+            if control.kind != "control" or widget.kind != "INT":
+                continue
             value = prompt[flat_node.id]["inputs"].get(widget.name)
-            is_number = isinstance(value, int | float) and not isinstance(value, bool)
-            if control.kind != "control" or widget.kind != "INT" or not is_number:
+            if not isinstance(value, int | float) or isinstance(value, bool):  # for example a link
                 continue
             mode, shared_source = _control_mode(flat_node, widget, control)
             if mode == RANDOMIZE:
@@ -32,16 +33,16 @@ def seed_fields(running: Iterable[FlatNode], prompt: Prompt) -> Iterator[SeedFie
 
 
 def _control_mode(flat_node: FlatNode, widget: Widget, control: Widget) -> tuple[object, str]:
-    """Return the control mode of a field, and the id of the source that it shares with other fields or "".
+    """Return the control mode of a field, such as "randomize", and the id of the source that it shares or "".
 
-    The source is a PrimitiveNode, which has a mode of its own, or a field of a subgraph's instance, which has none. In
-    the second case the mode of the field inside counts.
+    Fields with the same source get the same seed. The source is a PrimitiveNode, which has a mode of its own, or the
+    slot of a subgraph instance, which has none. In the second case the mode of the field inside counts.
     """
     slot = next((slot for slot in flat_node.node.inputs if slot.widget == widget.name), None)
     shared_source = ""
     while slot is not None and slot.link is not None and (link := flat_node.graph.links.get(slot.link)):
         host = flat_node.host
-        if link.origin != INSIDE or host is None:
+        if link.origin != INSIDE or host is None:  # the link does not come from an input of the subgraph
             origin = flat_node.graph.nodes.get(link.origin)
             if origin is None or origin.type != PRIMITIVE:
                 break
@@ -54,7 +55,7 @@ def _control_mode(flat_node: FlatNode, widget: Widget, control: Widget) -> tuple
 
 
 def _primitive_mode(primitive: UiNode) -> object:
-    """Return the control mode of a PrimitiveNode, which is its second value."""
+    """Return the control mode of a PrimitiveNode, which is its second saved value, or None."""
     values: Sequence[object] = primitive.values if isinstance(primitive.values, list) else ()
     return values[1] if len(values) > 1 else None
 

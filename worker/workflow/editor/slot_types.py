@@ -19,17 +19,21 @@ def are_compatible(first: str, second: str) -> bool:
 
 
 def resolve_match_types(graph: Graph) -> None:
-    """Set the types of slots that must match: each slot takes the type that is linked into the others of its group."""
+    """Set the types of slots that must match: each slot gets the type that is linked into the others of its group.
+
+    A slot keeps its type if no type satisfies all of them.
+    """
     for node in graph.nodes.values():
         for names in node.match_groups.values():
             group = [slot for slot in node.inputs if slot.name in names]
             linked = [_linked_type(graph, slot) for slot in group]
             for index, slot in enumerate(group):
-                slot.type = _common_type([*linked[:index], *linked[index + 1 :], slot.type]) or slot.type
+                linked_to_others = [*linked[:index], *linked[index + 1 :]]
+                slot.type = _common_type([*linked_to_others, slot.type]) or slot.type
 
 
 def _linked_type(graph: Graph, slot: Slot) -> str:
-    """Return the type of the output that is linked into a slot, or `*` if nothing is."""
+    """Return the type of the output that is linked into a slot, or `*` if there is none or its type is unknown."""
     link = graph.links.get(slot.link) if slot.link is not None else None
     if link is None:
         return "*"
@@ -41,17 +45,21 @@ def _linked_type(graph: Graph, slot: Slot) -> str:
 
 
 def _common_type(types: list[str]) -> str:
-    """Return the names that all types allow, in the order of the first type. An empty text means none."""
+    """Return the type names that all slot types contain, in the order of the first type, such as `IMAGE,MASK`.
+
+    Return `*` if each of them allows any type, and an empty text if they have no name in common.
+    """
     specific = [kind.split(",") for kind in types if kind not in _ANY]
     if not specific:
         return "*"
-    return ",".join(kind for kind in specific[0] if all(kind in other for other in specific))
+    return ",".join(name for name in specific[0] if all(name in names for names in specific))
 
 
 def bypass_input(node: UiNode, output: int, target_type: str) -> int | None:
     """Return the index of the input that a bypassed node passes on in place of an output, or None if none fits.
 
-    `target_type` is the type of the input that the output is linked to.
+    `target_type` is the type of the input that the output is linked to. The input with the index of the output is
+    preferred, then one whose type is exactly `target_type`, then the first that fits.
     """
     inputs = node.inputs
     if target_type in _ANY:
@@ -64,5 +72,5 @@ def bypass_input(node: UiNode, output: int, target_type: str) -> int | None:
     ]
     if output in fitting:
         return output
-    exact = next((index for index, slot in enumerate(inputs) if slot.type == target_type), None)
-    return exact if exact is not None else next(iter(fitting), None)
+    exact = [index for index, slot in enumerate(inputs) if slot.type == target_type]
+    return next(iter((*exact, *fitting)), None)

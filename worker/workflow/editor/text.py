@@ -30,9 +30,9 @@ SAVERS = frozenset(
 
 
 def expand_choices(text: str, rng: Random) -> str:
-    """Return the text without comments and with one choice for each `{a|b}`. `\\{`, `\\|` and `\\}` lose the backslash.
+    """Return the text without comments and with one random choice in place of each `{a|b}`.
 
-    Raises CannotConvert when choices are nested too deep or the text has too many of them.
+    `\\{`, `\\|` and `\\}` lose the backslash. Raises CannotConvert when choices are nested too deep or are too many.
     """
     return _ChoiceExpander(rng).expand(text, 0)
 
@@ -44,14 +44,17 @@ class _ChoiceExpander:
         self._rng, self._steps = rng, 0
 
     def expand(self, text: str, depth: int) -> str:
-        """Return the text with its choices drawn. `depth` counts the enclosing choices."""
+        """Return the text with its choices drawn. `depth` is the number of choices that contain it.
+
+        Raises CannotConvert when the depth or the number of all steps exceeds its limit.
+        """
         if depth > MAX_DEPTH:
             raise CannotConvert(f"a text of the workflow has choices {{…|…}} nested more than {MAX_DEPTH} deep")
         pieces = _PIECES.findall(_COMMENTS.sub("", text))
         self._steps += len(pieces)
         if self._steps > MAX_STEPS:
             raise CannotConvert("a text of the workflow has too many choices {…|…}")
-        pieces.reverse()
+        pieces.reverse()  # so that the next piece is the last item, which is cheap to remove
         parts: list[str] = []
         while pieces:
             piece = pieces.pop()
@@ -59,7 +62,10 @@ class _ChoiceExpander:
         return _ESCAPED.sub(r"\1", "".join(parts))
 
     def _choice(self, pieces: list[str], depth: int) -> str:
-        """Consume the pieces of one choice after its `{`, and return the choice that was drawn."""
+        """Remove the pieces of one choice up to its `}`, and return the alternative that was drawn, itself expanded.
+
+        `pieces` are the pieces after the `{` of the choice, in reverse order.
+        """
         choices, parts, open_braces = list[str](), list[str](), 0
         while pieces:
             piece = pieces.pop()
@@ -75,9 +81,10 @@ class _ChoiceExpander:
 
 
 def _with_escaped(piece: str, pieces: list[str]) -> str:
-    """Return a piece. A backslash takes the next character with it, so that this one has no special meaning.
+    """Return a piece. After a backslash also remove the next character from `pieces`, and return both.
 
-    At the end of the text JavaScript appends "undefined" to the backslash, and so does this function.
+    The character then has no special meaning. `pieces` are the pieces that follow, in reverse order. At the end of the
+    text JavaScript appends "undefined" to the backslash, and so does this function.
     """
     if piece != "\\":
         return piece
@@ -86,35 +93,39 @@ def _with_escaped(piece: str, pieces: list[str]) -> str:
     following = pieces.pop()
     if len(following) > 1:
         pieces.append(following[1:])
-        following = following[0]
-    return "\\" + following
+    return "\\" + following[0]
 
 
 def fill_placeholders(text: str, field_text: Callable[[str, str], str | None], now: datetime) -> str:
     """Return the text with each `%Node.field%` replaced by that field's text, and `%date:yyyy-MM-dd%` by the time.
 
-    `field_text` returns the text of a field by the name of its node and its own, or None if there is no such field.
-    Characters that are not allowed in filenames become `_`.
+    `field_text` gets the names of a node and a field, and returns the field's text or None if there is no such field.
+    Other placeholders stay. Characters that are not allowed in filenames become `_`.
     """
 
     def replacement(match: re.Match[str]) -> str:
-        parts = match[1].split(".")
-        if len(parts) != 2:
-            return format_date(match[1][5:], now) if parts[0].startswith("date:") else match[0]
-        value = field_text(parts[0], parts[1])
+        placeholder = match[1]
+        node_name, dot, field_name = placeholder.partition(".")
+        if not dot or "." in field_name:
+            is_date = node_name.startswith("date:")
+            return format_date(placeholder.removeprefix("date:"), now) if is_date else match[0]
+        value = field_text(node_name, field_name)
         return match[0] if value is None else _NOT_IN_FILENAMES.sub("_", value)
 
     return _PLACEHOLDER.sub(replacement, text)
 
 
 def format_date(pattern: str, now: datetime) -> str:
-    """Return the time in a pattern of `d`, `M`, `h`, `m` and `s` (doubled for a leading zero), `yy` and `yyyy`."""
+    """Return the time in the form of a pattern, such as `yyyy-MM-dd hh:mm:ss`.
+
+    A single letter omits the leading zero. `yy` has the last two digits of the year. Other characters stay.
+    """
     numbers = {"d": now.day, "M": now.month, "h": now.hour, "m": now.minute, "s": now.second}
 
     def replacement(match: re.Match[str]) -> str:
-        name = match[0]
-        if name[0] == "y":
-            return f"{now.year:04}"[-len(name) :]
-        return f"{numbers[name[0]]:0{len(name)}}"
+        letters = match[0]
+        if letters[0] == "y":
+            return f"{now.year:04}"[-len(letters) :]
+        return f"{numbers[letters[0]]:0{len(letters)}}"
 
     return _DATE_PARTS.sub(replacement, pattern)

@@ -24,14 +24,14 @@ LISTS = ("PYTHONPATH", "LD_LIBRARY_PATH")
 """Variables with more folders that an interpreter reads."""
 
 
-def worker_interpreter() -> list[Path]:
+def worker_interpreter_folders() -> list[Path]:
     """Return the folders that the Python of this process needs to run the worker's package."""
     prefixes = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix}
     packages = [path for path in sys.path if Path(path).name in PACKAGES]
     return _folders([*prefixes, *packages, *_editable_folders(packages), str(Path(worker.__file__).parent)])
 
 
-def interpreter(python: str, environ: Mapping[str, str]) -> list[Path]:
+def interpreter_folders(python: str, environ: Mapping[str, str]) -> list[Path]:
     """Return the folders that another Python reports to need.
 
     If it does not run, its prefix is derived from its path.

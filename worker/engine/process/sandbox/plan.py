@@ -10,7 +10,7 @@ from pathlib import Path
 
 from worker.engine.process.folders import EMBEDDED, EngineFolders
 from worker.engine.process.sandbox.home import cache_folders
-from worker.engine.process.sandbox.interpreter import interpreter, worker_interpreter
+from worker.engine.process.sandbox.interpreter import interpreter_folders, worker_interpreter_folders
 from worker.engine.process.sandbox.policy import SandboxPolicy, exclude
 from worker.engine.process.sandbox.support import SandboxStatus
 from worker.engine.process.sandbox.system import MPS, MPS_DEFAULT, SHARED_MEMORY, devices, system_paths
@@ -46,7 +46,7 @@ def sandbox_policy(
         return None
     named, written = argument_paths(settings.engine.args)
     more_read, more_write = split(settings.sandbox.read), split(settings.sandbox.write)
-    code = worker_interpreter() + _tree(settings, python, environ)
+    code = worker_interpreter_folders() + _tree(settings, python, environ)
     models = [path for path in (folders.models, folders.baked) if path is not None]
     _create_folders(
         [folders.input, folders.output, folders.root / "temp", folders.root / "user", folders.models, *written]
@@ -82,7 +82,7 @@ def _tree(settings: Settings, python: str, environ: Mapping[str, str]) -> list[P
     links = [path.resolve() for place in folders if place.is_dir() for path in place.iterdir() if path.is_symlink()]
     pack_links = [path for path in link_targets([tree / "custom_nodes"]) if path not in pack_files(tree)]
     targets = _outside_state([*links, *pack_links], settings)
-    return [*roots, *targets, *interpreter(python, environ), *model_paths(tree / MODEL_PATHS)]
+    return [*roots, *targets, *interpreter_folders(python, environ), *model_paths(tree / MODEL_PATHS)]
 
 
 def _outside_state(links: Iterable[Path], settings: Settings) -> list[Path]:

@@ -60,8 +60,8 @@ class EnvelopeReader:
         self._limits = limits
         self._timeout_s = timeout_s
         self._unsigned = UnsignedBodies()
-        unsigned = replace(limits, skeleton=MAX_UNSIGNED, units=UNSIGNED_UNITS, restored=MAX_UNSIGNED)
-        reduced = replace(unsigned, total=MAX_UNSIGNED, excess=TOO_LATE)
+        unsigned = replace(limits, skeleton=MAX_UNSIGNED, units=UNSIGNED_UNITS, max_restored=MAX_UNSIGNED)
+        reduced = replace(unsigned, total=MAX_UNSIGNED, total_message=TOO_LATE)
         self._unsigned_limits = reduced if limits.total > MAX_UNSIGNED else unsigned
 
     async def read(self, request: web.Request, folder: SpoolFolder, *, signed: bool) -> ReceivedBody:

@@ -47,7 +47,7 @@ class FormatFields:
     def set(self, widget: Widget, value: Value) -> None:
         """Set the value of a field. If it is the format, change the fields that depend on it."""
         self._set_by_file[widget.name] = value
-        widget.value = value if widget.accept is None else widget.accept(value)
+        widget.value = value if widget.converter is None else widget.converter(value)
         if widget is not self._format:
             return
         chosen = self._formats().get(value) if isinstance(value, str) else None
@@ -69,7 +69,7 @@ class FormatFields:
         self._format_fields = [widget for spec in _specs(rows) for widget in fields_for(spec)]
         for widget in self._format_fields:
             if number := number_field(widget.spec):
-                widget.accept = partial(_accept_number, number)
+                widget.converter = partial(_converted_number, number)
         position = next(index for index, widget in enumerate(kept) if widget is self._format) + 1
         node.widgets = [*kept[:position], *self._format_fields, *kept[position:]]
         for widget in self._format_fields:
@@ -89,14 +89,14 @@ class FormatFields:
             value = widget.value if change else self._set_by_file.get(widget.name, widget.value)
             if None not in (old_value, new_value) and _is_same_number(value, old_value):
                 value = new_value
-            widget.value = value if widget.accept is None else widget.accept(value)
+            widget.value = value if widget.converter is None else widget.converter(value)
 
     def _set_rounding(self, widget: Widget, change: JsonObject) -> None:
         """Let a number field round by its own options and a format's changes to them."""
         spec = widget.spec
         if spec and spec.type in ("INT", "FLOAT") and "widgetType" not in spec.config[1]:
-            accept = _accept_int if spec.type == "INT" else _accept_float
-            widget.accept = partial(accept, {**spec.config[1], **change})
+            convert = _converted_int if spec.type == "INT" else _converted_float
+            widget.converter = partial(convert, {**spec.config[1], **change})
 
 
 def _loader_changes(chosen: Json) -> dict[str, JsonObject]:
@@ -126,7 +126,7 @@ def _specs(rows: Json) -> Iterator[InputSpec]:
                     yield spec
 
 
-def _accept_int(options: JsonObject, value: Value) -> Value:
+def _converted_int(options: JsonObject, value: Value) -> Value:
     """Return a number rounded to the step of its field. 0 means that the field is not used, so that it stays 0.
 
     For a field without a step the script computes NaN, which no server accepts. Here the file's number stays.
@@ -147,12 +147,12 @@ def _is_same_number(value: Value, other: Json) -> bool:
     return value is not MISSING and to_js_number(value) == to_js_number(other)
 
 
-def _accept_number(number: NumberField, value: Value) -> Value:
+def _converted_number(number: NumberField, value: Value) -> Value:
     """Return a value rounded by the options of a number field."""
-    return value if value is MISSING else number.accept(value)
+    return value if value is MISSING else number.converted(value)
 
 
-def _accept_float(options: JsonObject, value: Value) -> Value:
+def _converted_float(options: JsonObject, value: Value) -> Value:
     """Return a number limited to the maximum of its field."""
     high = _option(options, "max")
     number = None if value is MISSING or isinstance(value, str) else to_js_number(value)
