@@ -212,7 +212,7 @@ def graph_errors(prompt: Prompt) -> Iterator[PromptError]:
                 name,
                 did_you_mean(source, prompt) if broken_links <= MOST_SUGGESTIONS else None,
             )
-    if len(prompt) > DEEPEST and not broken_links:  # in a smaller prompt, ComfyUI itself reports a cycle
+    if len(prompt) > DEEPEST and not broken_links:  # a smaller prompt cannot have such a chain
         try:
             _check_depth(prompt)
         except PromptError as error:

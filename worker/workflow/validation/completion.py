@@ -36,6 +36,7 @@ def complete(prompt: Prompt, catalog: Catalog, mismatched: tuple[str, ...] = ())
     targets. If nothing is missing, `prompt` of the result is the same object as the argument.
     """
     unknown = {node["class_type"] for node in prompt.values()} - set(catalog)
+    # The stand-in has enough output slots for every link.
     slots = max((slot + 1 for node in prompt.values() for _, _, slot in links(node)), default=1)
     completed = {node_id: _with_valid_links(node, prompt, catalog) for node_id, node in prompt.items()}
     if not unknown and all(completed[node_id] is node for node_id, node in prompt.items()):

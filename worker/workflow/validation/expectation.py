@@ -47,4 +47,5 @@ def _choices(options: tuple[Json, ...]) -> str:
 
 
 def _folder(folder: str) -> str:
+    """Return the description of a file in a folder: "input", or a model folder."""
     return "an input file" if folder == "input" else f"a file in models/{folder}"

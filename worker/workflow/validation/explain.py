@@ -61,7 +61,8 @@ def _node_problem(subject: ErrorSubject, suggested: str | None) -> Problem:
     name, expectation = validation_error.input_name, expected(subject)
     if validation_error.kind in BROKEN_LINK_KINDS:  # the error names another input than the one with the broken link
         link = broken_link(subject)
-        name, expectation = link.input if link else None, None
+        name = link.input if link else None
+        expectation = None
     return Problem(
         node_id=subject.node_id,
         node_title=title(subject.prompt, subject.node_id) if node else None,

@@ -26,6 +26,7 @@ class AssumeFiles:
     """Assumes that every file exists: for simulated engines, and for checks without access to the machine."""
 
     def exists(self, folder: str, name: str) -> bool:
+        """Return True: every file is assumed to exist."""
         return True
 
 
@@ -33,6 +34,7 @@ class AssumeUploads:
     """Assumes that input files exist, because they are not uploaded yet. Models must be in the catalog."""
 
     def exists(self, folder: str, name: str) -> bool:
+        """Return True for a file of a path or of ComfyUI's own folders, and False for a model."""
         return folder in {"input", "output", "temp", ""}
 
 
@@ -52,6 +54,7 @@ class LocalFiles:
         self._expected = expected
 
     def exists(self, folder: str, name: str) -> bool:
+        """Return whether a file or folder exists on this machine, or is assumed to exist."""
         if folder == "input" and name in self._expected:
             return True
         if folder not in self._folders:  # a file of an unknown folder is assumed to exist, but no model is
@@ -77,7 +80,8 @@ class ListedFiles:
             return False
         if self._uploads is None:
             self._uploads = frozenset(_listed_files(self._catalog.values(), "input"))
-        return name.removesuffix("*").removesuffix("/") in self._uploads
+        path = name.removesuffix("*").removesuffix("/")  # the name of a folder ends in `/` or `/*`
+        return path in self._uploads
 
 
 class ClassFiles:
@@ -89,7 +93,7 @@ class ClassFiles:
 
     def exists(self, folder: str, name: str) -> bool:
         """Return whether a file exists. In a list, `name [output]` is in the output folder, a plain name in `input`."""
-        path = name.removesuffix("*").removesuffix("/")
+        path = name.removesuffix("*").removesuffix("/")  # the name of a folder ends in `/` or `/*`
         is_listed = f"{path} [{folder}]" in self._listed or (folder == "input" and path in self._listed)
         return is_listed or self._files.exists(folder, name)
 

@@ -80,7 +80,7 @@ class Inspection:
         except REPORTED_EXCEPTIONS as error:
             extra: JsonObject = {"exception_type": type(error).__name__, "traceback": []}
             reason = _error("exception_during_validation", "Exception when validating node", str(error), extra)
-            self._findings[output] = NodeFinding(False, [reason])
+            self._findings[output] = NodeFinding(valid=False, reasons=[reason])
             return self._findings[output]
 
     def invalid(self) -> Iterator[tuple[str, list[JsonObject]]]:
@@ -155,7 +155,7 @@ class Inspection:
             )
             message = "Exception when validating inner node"
             reason = _error("exception_during_inner_validation", message, str(error), extra)
-            self._findings[source] = NodeFinding(False, [reason])
+            self._findings[source] = NodeFinding(valid=False, reasons=[reason])
         finally:
             del self._path[state.node_id]
 
@@ -177,7 +177,7 @@ class Inspection:
 
         Such errors come from a cycle through the node.
         """
-        earlier = self._findings.get(state.node_id, NodeFinding(True, []))
+        earlier = self._findings.get(state.node_id, NodeFinding(valid=True, reasons=[]))
         new_errors = [error for error in state.errors if error not in earlier.reasons]
         finding = NodeFinding(earlier.valid and state.valid and not state.errors, earlier.reasons + new_errors)
         self._findings[state.node_id] = finding
@@ -191,7 +191,7 @@ class Inspection:
         for step in cycle:
             extra: JsonObject = {"node_id": step, "cycle_nodes": [*cycle]}
             reason = _error("dependency_cycle", "Dependency cycle detected", details, extra)
-            self._findings[step] = NodeFinding(False, [reason])
+            self._findings[step] = NodeFinding(valid=False, reasons=[reason])
         return self._findings[node_id]
 
 

@@ -100,7 +100,7 @@ def build_report(
 
 
 def _problem_json(problem: Problem) -> JsonObject:
-    """Return a problem in the format of the response, which responses of jobs share.
+    """Return a problem in the format of the response. Responses of jobs have problems in the same format.
 
     `output` is always None, because only a job that runs has outputs.
     """
@@ -116,6 +116,7 @@ def _with_download(problem: Problem, check: CheckResult, needs: tuple[ModelNeed,
     if need is None:  # the problem is not about a missing model
         return problem
     suggestions = [problem.suggestion, _download_hint(need)]
+    # A problem with `file` already has a clear message.
     message = problem.message if problem.file else f"models/{need.folder} has no file {need.file!r}."
     return replace(problem, message=message, suggestion=" ".join(filter(None, suggestions)) or None)
 
@@ -130,7 +131,9 @@ def _needs_of(problem: Problem, check: CheckResult, needs: tuple[ModelNeed, ...]
     if problem.kind not in {"value_not_in_list", SKIPPED}:
         return
     node = check.prompt.get(problem.node_id or "")
-    value = problem.file or (node["inputs"].get(problem.input or "") if node else None)
+    value: object = problem.file
+    if not value and node:
+        value = node["inputs"].get(problem.input or "")
     yield from (need for need in needs if problem.node_id in need.nodes and need.file == value)
 
 

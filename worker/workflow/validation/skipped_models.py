@@ -44,9 +44,10 @@ def skipped_model_problems(prompt: Prompt, catalog: Catalog, files: FileCheck | 
 
 
 def missing_files(problems: Sequence[Problem], prompt: Prompt) -> list[Problem] | None:
-    """Return the problems with messages about missing model files, or None if some are not about a missing model file.
+    """Return the problems with messages about missing model files. Return None if any is about something else.
 
-    `problems` come from a rejection by ComfyUI, because only ComfyUI knows all choices of the loaders of node packs.
+    Also return None if there are no problems. `problems` come from a rejection by ComfyUI, because only ComfyUI knows
+    all choices of the loaders of node packs.
     """
     file_problems = [_missing_file(problem, prompt) for problem in problems]
     missing = [problem for problem in file_problems if problem is not None]

@@ -63,17 +63,17 @@ def missing_class_suggestion(class_type: str, catalog: Catalog | None, pack: Pac
 
 
 def _nearest_choice(subject: ErrorSubject) -> str | None:
-    """Return the nearest choice as a question, or a hint to send the file, or None."""
+    """Return "Did you mean ...?" with the nearest choice, else a hint to send the file for a file input, else None."""
     spec, value = subject.reported_spec, subject.value
     if spec is None or not spec.options or not isinstance(value, str):
         return None
     question = did_you_mean(value, (option for option in spec.options if isinstance(option, str)))
-    is_upload = subject.validation_error.kind == "custom_validation_failed"
+    is_upload = subject.validation_error.kind == "custom_validation_failed"  # reported by loaders of files
     return question or ("Send the file with the request." if is_upload else None)
 
 
 def _range_suggestion(subject: ErrorSubject) -> str | None:
-    """Return the valid range of a number, or None."""
+    """Return a sentence with the valid range of a number, or None if the error has no limits."""
     match subject.validation_error.extra.get("input_config"):
         case [_, {"min": low, "max": high}]:
             return f"Use a value from {low} to {high}."
@@ -97,7 +97,7 @@ def _missing_input_suggestion(subject: ErrorSubject) -> str | None:
 
 
 def _link_suggestion(subject: ErrorSubject, *, same_node_first: bool = False) -> str | None:
-    """Return a suggestion to link an output that fits the input, or None for an input that any output fits.
+    """Return a suggestion to link an output that fits the input, or None for an input that every output fits.
 
     With `same_node_first`, an output of the node that is linked now is preferred.
     """
@@ -152,7 +152,7 @@ def broken_link(subject: ErrorSubject) -> BrokenInput | None:
     node = subject.prompt.get(subject.node_id)
     for name, value in node["inputs"].items() if node else ():
         match value:
-            case [str(source) | int(source), _] if source not in subject.prompt:
+            case [str(source) | int(source), _] if source not in subject.prompt:  # keys of a prompt are strings
                 if str(source) in subject.prompt:
                     hint = f"Write the node id in the link of {name!r} as a string: {str(source)!r}."
                 else:

@@ -33,6 +33,7 @@ class Verdict:
 
     @property
     def accepted(self) -> bool:
+        """Whether ComfyUI would queue the prompt."""
         return self.status == 200
 
 
@@ -61,11 +62,11 @@ def validate(
         error = _missing_class_error(nodes, catalog)
         targets = () if error else _output_targets(nodes, catalog, partial_targets)
     except (_ComfyUIFailure, ReplacementError):
-        return Verdict(500, None, {}, (), {})
+        return Verdict(status=500, error=None, node_errors={}, outputs=(), prompt={})
     if error is None and not targets:
         error = _error("prompt_no_outputs", "Prompt has no outputs")
     if error:
-        return Verdict(400, error, {}, (), nodes)
+        return Verdict(status=400, error=error, node_errors={}, outputs=(), prompt=nodes)
     return _verdict_on_targets(nodes, targets, Inspection(nodes, catalog, files))
 
 
@@ -80,6 +81,7 @@ def _verdict_on_targets(nodes: Prompt, targets: Collection[str], inspection: Ins
             valid_targets.append(target)
             continue
         details += [f"{reason['message']}: {reason['details']}" for reason in finding.reasons]
+        # ComfyUI lists the output at every invalid node that was found so far, even if it does not depend on it.
         for node_id, reasons in inspection.invalid():
             entry = node_errors.setdefault(
                 node_id,
@@ -87,9 +89,10 @@ def _verdict_on_targets(nodes: Prompt, targets: Collection[str], inspection: Ins
             )
             cast(list[Json], entry["dependent_outputs"]).append(target)
     if valid_targets:
-        return Verdict(200, None, {**node_errors}, tuple(valid_targets), nodes)
+        outputs = tuple(valid_targets)
+        return Verdict(status=200, error=None, node_errors={**node_errors}, outputs=outputs, prompt=nodes)
     error = _error("prompt_outputs_failed_validation", "Prompt outputs failed validation", "\n".join(details))
-    return Verdict(400, error, {**node_errors}, (), nodes)
+    return Verdict(status=400, error=error, node_errors={**node_errors}, outputs=(), prompt=nodes)
 
 
 def _changeable_copy(prompt: object) -> Prompt:
@@ -108,7 +111,8 @@ def _changeable_copy(prompt: object) -> Prompt:
         if "inputs" in copy:
             if "class_type" in copy and not isinstance(copy["inputs"], dict):
                 raise _ComfyUIFailure
-            copy["inputs"] = dict(copy["inputs"]) if isinstance(copy["inputs"], dict) else copy["inputs"]
+            if isinstance(copy["inputs"], dict):
+                copy["inputs"] = dict(copy["inputs"])
         nodes[str(node_id)] = cast(Node, copy)
     return nodes
 

@@ -39,7 +39,7 @@ class ValidationError:
 
     @property
     def text(self) -> str:
-        """The message with its details."""
+        """The message with its details, or the kind of an error without a message."""
         return f"{self.message}: {self.details}" if self.details else self.message or self.kind
 
 
@@ -84,7 +84,7 @@ class ErrorSubject:
 
     @property
     def reported_spec(self) -> InputSpec | None:
-        """The input as the error describes it, else as the catalog does. Errors omit lists of more than 20 choices."""
+        """The input as the error describes it, else as the catalog does, or None. Errors omit more than 20 choices."""
         config, name = self.validation_error.extra.get("input_config"), self.validation_error.input_name
         if isinstance(config, list) and name is not None:
             return read_input(name, Presence.REQUIRED, config)
@@ -102,4 +102,6 @@ class ErrorSubject:
     def _declared_inputs(self) -> Mapping[str, InputSpec]:
         """Return the inputs that the class declares for a node with these values, by name. Empty without a catalog."""
         node = self.prompt[self.node_id]
-        return expand(self.catalog[node["class_type"]], node["inputs"]) if self.catalog is not None else {}
+        if self.catalog is None:
+            return {}
+        return expand(self.catalog[node["class_type"]], node["inputs"])

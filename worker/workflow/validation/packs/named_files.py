@@ -31,28 +31,32 @@ def upload_exists(name: str, files: FileCheck) -> bool:
 def file_validator(argument: str, text: str, *, plain: bool = False) -> NodeCheck:
     """Return a validator for an argument that must name an existing file in ComfyUI's folders.
 
-    `text` is the error message, with `{}` for the name.
-    With `plain`, the name must not start with `/` or contain `..`.
+    `text` is the error message, with `{}` for the name. With `plain`, the name must not start with `/` or contain `..`.
     """
 
     def validator(arguments: Arguments, files: FileCheck) -> str | None:
+        """Return the error message, or None if the file that the argument names exists."""
         name = cast(str, arguments[argument])
-        if not upload_exists(name, files) or (plain and (name.startswith("/") or ".." in name)):
-            return text.format(name)
-        return None
+        is_valid = upload_exists(name, files)
+        if is_valid and plain:
+            is_valid = not name.startswith("/") and ".." not in name
+        return None if is_valid else text.format(name)
 
     return validator
 
 
 def check_received_image(arguments: Arguments, files: FileCheck) -> str | None:
-    """Check the image of Impact's image receiver. The image may be stored in the workflow instead of a file."""
+    """Return an error if the image file of Impact's image receiver does not exist, else None.
+
+    With the name "#DATA", the image is stored in the workflow instead of a file.
+    """
     if arguments["image"] == "#DATA":
         return None
     return file_validator("image", "Invalid image file: {}", plain=True)(arguments, files)
 
 
 def check_model_file(arguments: Arguments, files: FileCheck) -> str | None:
-    """Check that the 3D model file exists, unless none is chosen."""
+    """Return an error if a 3D model file is chosen that does not exist, else None."""
     name = arguments["model_file"]
     if not name or name == "none":
         return None
@@ -66,7 +70,7 @@ def names_text_file(arguments: Arguments) -> bool:
 
 
 def check_text_file(arguments: Arguments, files: FileCheck) -> str | None:
-    """Check the name of a text file, which may be missing. Raises ReferenceError if it leads out of its folder."""
+    """Return None, because the text file may be missing. Raises ReferenceError if its name leads out of its folder."""
     if names_text_file(arguments):
         path = posixpath.normpath(cast(str, arguments["file"]))
         if path == ".." or path.startswith(("/", "../")):
@@ -81,6 +85,7 @@ def path_validator(argument: str) -> NodeCheck:
     """
 
     def validator(arguments: Arguments, files: FileCheck) -> str | None:
+        """Return the error message, or None if the argument is a URL or the path of a file that exists."""
         path = cast(str | None, arguments[argument])
         if path is None:  # the input is linked
             return None
@@ -93,7 +98,7 @@ def path_validator(argument: str) -> NodeCheck:
 
 
 def check_uploaded_audio(arguments: Arguments, files: FileCheck) -> str | None:
-    """Check that an audio file in ComfyUI's folders exists (VideoHelperSuite).
+    """Return an error if an audio file does not exist in ComfyUI's folders, else None (VideoHelperSuite).
 
     Raises ValueError for a name that leads out of the folder.
     """
@@ -102,7 +107,7 @@ def check_uploaded_audio(arguments: Arguments, files: FileCheck) -> str | None:
 
 
 def check_uploaded_folder(arguments: Arguments, files: FileCheck) -> str | None:
-    """Check that a folder in ComfyUI's folders exists and is not empty (VideoHelperSuite).
+    """Return an error if a folder in ComfyUI's folders does not exist or is empty, else None (VideoHelperSuite).
 
     Raises ValueError for a name that leads out of the folder.
     """
@@ -111,13 +116,15 @@ def check_uploaded_folder(arguments: Arguments, files: FileCheck) -> str | None:
 
 
 def check_folder_path(arguments: Arguments, files: FileCheck) -> str | None:
-    """Check that a folder of the machine exists and is not empty (VideoHelperSuite)."""
+    """Return an error if a folder of the machine does not exist or is empty, else None (VideoHelperSuite)."""
     path = cast(str | None, arguments["directory"])
-    return None if path is None else _folder_error("", _stripped(path), files)
+    if path is None:  # the input is linked
+        return None
+    return _folder_error("", _stripped(path), files)
 
 
 def check_aspect_ratio(arguments: Arguments, files: FileCheck) -> str | None:
-    """Check an aspect ratio `X:Y` of two integers. Raises ValueError unless it is from 1:4 to 4:1."""
+    """Return None for an aspect ratio `X:Y` of two integers from 1:4 to 4:1. Raises ValueError for any other text."""
     text = cast(str, arguments["aspect_ratio"])
     parts = text.split(":")
     if len(parts) != 2:
@@ -131,7 +138,7 @@ def check_aspect_ratio(arguments: Arguments, files: FileCheck) -> str | None:
 
 
 def check_tripo_task(arguments: Arguments, files: FileCheck) -> str | None:
-    """Check the type of the linked task (`TripoConversionNode`)."""
+    """Return an error if the linked task of a `TripoConversionNode` has a wrong type, else None."""
     types = cast(dict[str, Json], arguments["input_types"])
     if types["original_model_task_id"] in ("MODEL_TASK_ID", "RIG_TASK_ID", "RETARGET_TASK_ID"):
         return None
@@ -139,7 +146,7 @@ def check_tripo_task(arguments: Arguments, files: FileCheck) -> str | None:
 
 
 def check_text_choice(arguments: Arguments, files: FileCheck) -> str | None:
-    """Check that the choice of `Combo Clone` is a text. Return "", which is an error without a message, for a link."""
+    """Return None if the choice of `Combo Clone` is a text, else "", which stands for an error without a message."""
     return None if isinstance(arguments.get("combo"), str) else ""
 
 

@@ -45,7 +45,7 @@ class NodeValidator:
         missing = [repr(name) for name in self.required if name not in arguments]
         if missing:
             raise TypeError(_missing_arguments_message(self.function, missing))
-        for name in self.listed(arguments):  # raises the error of the pack itself
+        for name in self.listed(arguments):  # the pack looks such a value up in a dict of its choices
             if arguments[name] not in (node_class.by_name[name].options or ()):
                 raise KeyError(cast(str, arguments[name]) + " dir not found")
         return self.check(arguments, files)
@@ -132,7 +132,10 @@ def _video_helper_validators() -> Iterator[tuple[str, NodeValidator]]:
     for name, python_class in (("VHS_LoadVideo", "LoadVideoUpload"), ("VHS_LoadVideoFFmpeg", "LoadVideoFFmpegUpload")):
         yield name, _loader_validator(f"{python_class}.VALIDATE_INPUTS", "video", "Invalid video file: {}")
     for name in ("VHS_LoadVideoPath", "VHS_LoadVideoFFmpegPath"):
-        yield name, NodeValidator(f"{name[4:]}.VALIDATE_INPUTS", ("video",), check=path_validator("video"))
+        yield (
+            name,
+            NodeValidator(f"{name.removeprefix('VHS_')}.VALIDATE_INPUTS", ("video",), check=path_validator("video")),
+        )
     yield "VHS_LoadImagePath", NodeValidator("LoadImagePath.VALIDATE_INPUTS", ("image",), check=path_validator("image"))
     for name, python_class, argument, check in (
         ("VHS_LoadAudio", "LoadAudio", "audio_file", path_validator("audio_file")),

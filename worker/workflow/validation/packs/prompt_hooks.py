@@ -19,12 +19,17 @@ REMOTES: dict[str, tuple[type, ...]] = {"ImpactRemoteBoolean": (bool,), "ImpactR
 
 
 def run_hooks(prompt: Prompt, catalog: Container[str]) -> None:
-    """Change a prompt in place as the handlers of the installed packs would. Nodes and inputs must be copies."""
+    """Change a prompt in place as the handlers of the installed packs would. Nodes and inputs must be copies.
+
+    If a handler fails, the remaining handlers of its pack are skipped, as on the server.
+    """
     nodes: Nodes = {**prompt}
     inspire = INSPIRE if "ImpactWildcardProcessor" in catalog else INSPIRE_ALONE
     for marker_class, handlers in (("ImpactSwitch", IMPACT), ("PromptBuilder //Inspire", inspire)):
+        if marker_class not in catalog:  # the pack is not installed
+            continue
         try:
-            for handler in handlers if marker_class in catalog else ():
+            for handler in handlers:
                 handler(nodes)
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
             continue
@@ -47,10 +52,15 @@ def _write_remote_values(nodes: Nodes) -> None:
 
 
 def _remove_unselected_inputs(nodes: Nodes) -> None:
-    """Remove the inputs that a switch does not select, for switches that select before the run."""
-    inverted = dict(_selections(nodes, {"ImpactInversedSwitch"}, "select", _selection_reader(("ImpactInt", "value"))))
-    chosen = _selection_reader(("ImpactInt", "value"), ("ImpactSwitch", "select"))
-    selected = dict(_selections(nodes, SWITCHES, "select", chosen))
+    """Remove the inputs that a switch does not select, for switches that select before the run.
+
+    A switch selects one of its inputs, an inverted switch one of its outputs, and a branch node `tt_value` or
+    `ff_value`.
+    """
+    read_integer = _selection_reader(("ImpactInt", "value"))
+    inverted = dict(_selections(nodes, {"ImpactInversedSwitch"}, "select", read_integer))
+    read_selection = _selection_reader(("ImpactInt", "value"), ("ImpactSwitch", "select"))
+    selected = dict(_selections(nodes, SWITCHES, "select", read_selection))
     branches = dict(_selections(nodes, {"ImpactConditionalBranchSelMode"}, "cond", _receiver_boolean))
     for node_id, node in nodes.items():
         removed = {*_unselected_links(node, inverted)}
@@ -90,6 +100,7 @@ def _selection_reader(*sources: tuple[str, str]) -> Callable[[Nodes], Iterator[A
     """
 
     def read(source: Nodes) -> Iterator[Any]:
+        """Yield the selection that a source node has, or nothing."""
         for class_type, name in sources:
             if source["class_type"] == class_type and name in source.get("inputs", ()):
                 value = source["inputs"][name]
