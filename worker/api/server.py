@@ -53,7 +53,7 @@ _document = cache(partial(document, ROUTES))
 
 
 def openapi() -> dict[str, Any]:
-    """Return the OpenAPI document of all routes. It is created on the first call."""
+    """Return the OpenAPI document of all routes. It is created on the first call and then cached."""
     return _document()
 
 

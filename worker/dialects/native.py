@@ -56,12 +56,13 @@ class DeliveryOptions(BaseModel):
     @model_validator(mode="after")
     def _check_one_storage(self) -> Self:
         """Reject more than one storage."""
-        if len(storages := self._storages()) > 1:
+        storages = self._storages()
+        if len(storages) > 1:
             raise ValueError(f"{' and '.join(repr(kind.name) for kind, _ in storages)} exclude each other")
         return self
 
     def target(self) -> DeliveryTarget | None:
-        """Return the target in a storage of the client, or None."""
+        """Return the target in the storage of the client that the request names, or None."""
         return next((kind.target(value) for kind, value in self._storages()), None)
 
     @property
@@ -71,7 +72,8 @@ class DeliveryOptions(BaseModel):
 
     def _storages(self) -> list[tuple[StorageKind, Any]]:
         """Return the kinds of storage that the request names, with their values."""
-        return [(kind, value) for kind in KINDS if (value := getattr(self, kind.name, None)) is not None]
+        values = [(kind, getattr(self, kind.name, None)) for kind in KINDS]
+        return [(kind, value) for kind, value in values if value is not None]
 
 
 def with_storage_fields(model: type[OptionsModel]) -> type[OptionsModel]:
@@ -114,7 +116,7 @@ class NativeRequest(ComfyFields, DeliveryOptions):
     timeout_s: float | None = Field(None, gt=0, le=86400, description="Seconds after which the job ends with an error.")
 
     def workflow_source(self) -> dict[str, Any] | None:
-        """Return the workflow, together with the prompt if the request has both, or None."""
+        """Return the workflow, or an object with prompt and workflow if the request has a prompt, or None."""
         return self.workflow if self.prompt is None else {"prompt": self.prompt, "workflow": self.workflow}
 
 
@@ -151,7 +153,7 @@ def _workflow_and_params(request: NativeRequest, library: Library) -> tuple[Body
     """Return the workflow, and the parameter values if it comes from a template. Raises ClientError or a subclass."""
     workflow_source = request.workflow_source()
     if request.template is not None and workflow_source is None:
-        file_names = {form for name in request.inputs for form in (name, *spellings(name))}
+        file_names = {spelling for name in request.inputs for spelling in (name, *spellings(name))}
         filled_template = fill_template(library, request.template, request.params, file_names)
         return dict(filled_template.prompt), filled_template.values
     if request.template is not None:
@@ -184,7 +186,7 @@ def read_delivery_request(body: Mapping[str, Any]) -> JobRequest | None:
 
 
 def output(response: JobResponse, item: Output) -> NativeOutput:
-    """Return one output of a response."""
+    """Return the fields of one output in a response."""
     return NativeOutput(
         index=item.index,
         node_id=item.node_id,
@@ -210,13 +212,13 @@ def completed(response: JobResponse) -> Body:
     result = NativeResult(id=response.job.id, image=image, outputs=outputs, metadata=_metadata(response))
     body = result.model_dump(exclude_none=True)
     for item in body["outputs"]:
-        if item["kind"] == "json":
+        if item["kind"] == "json":  # clients get the text and its value
             item["value"] = orjson.loads(item["text"])
     return body | problems_of(response.job) | changes_of(response.job)
 
 
 def _metadata(response: JobResponse) -> NativeMetadata:
-    """Return the metadata of a response."""
+    """Return the metadata of a response: times, engine, workload, template and drawn numbers."""
     stages = (JobState.QUEUED, JobState.PREPARING, JobState.WAITING, JobState.GENERATING, JobState.DELIVERING)
     timings = {f"{state.value}_ms": response.milliseconds(state) for state in stages}
     engine = response.engine

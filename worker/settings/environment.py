@@ -12,5 +12,5 @@ def environment() -> Mapping[str, str]:
 
 
 def set_missing_variables(defaults: Mapping[str, str]) -> None:
-    """Set environment variables that are not set, for a library that reads the environment itself."""
+    """Set those of these variables that are not set or empty, for a library that reads the environment itself."""
     os.environ.update({name: value for name, value in defaults.items() if not os.environ.get(name)})

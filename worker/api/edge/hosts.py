@@ -55,7 +55,7 @@ def read_host(text: str) -> Host | None:
     if match.re is NAME:
         name = match[0].lower().removesuffix(".")
         return Host(name, number) if len(name) <= LONGEST_NAME else None
-    address = read_address(match[1])
+    address = read_address(match[1])  # the text in the brackets
     return Host(str(address), number) if address is not None else None
 
 
@@ -67,7 +67,7 @@ def read_origin(text: str) -> str | None:
 
 
 def origin_of(scheme: str, host: Host) -> str:
-    """Return the origin of this worker for a client that requested this host."""
+    """Return the origin of a URL with this scheme and host, without the default port of the scheme."""
     return f"{scheme}://{Host(host.name) if host.port == DEFAULT_PORTS.get(scheme) else host}"
 
 
@@ -90,15 +90,15 @@ class AllowedHosts:
 
     def __contains__(self, host: Host) -> bool:
         public = self.public is not None and self.public.name == host.name
-        return public or any(_names(pattern, host) for pattern in self.patterns)
+        return public or any(_matches(pattern, host) for pattern in self.patterns)
 
 
-def _names(pattern: HostPattern, host: Host) -> bool:
-    """Return whether a pattern matches a host."""
+def _matches(pattern: HostPattern, host: Host) -> bool:
+    """Return whether a pattern matches a host. A pattern without a port matches all ports."""
     ports = {None, host.port} if host.port is not None else {None, *DEFAULT_PORTS.values()}
     address = host.address
-    named = pattern.matches_name(host.name) if address is None else pattern.matches_address(address)
-    return named and pattern.port in ports
+    host_matches = pattern.matches_name(host.name) if address is None else pattern.matches_address(address)
+    return host_matches and pattern.port in ports
 
 
 @cache
@@ -109,13 +109,17 @@ def allowed_hosts(text: str, public_url: str = "") -> AllowedHosts:
 
 
 def public_origin(public_url: str) -> str:
-    """Return the origin of WORKER_PUBLIC_URL."""
+    """Return the origin of WORKER_PUBLIC_URL, which is its scheme, host and port."""
     scheme, _, after_scheme = public_url.partition("://")
     return f"{scheme}://{after_scheme.partition('/')[0]}"
 
 
 def is_own_host(host: Host, connected: Host, allowed: AllowedHosts) -> bool:
-    """Return whether a host certainly belongs to this worker, so that foreign DNS cannot have led the client here."""
+    """Return whether a host certainly belongs to this worker.
+
+    It is this machine, the address that the client is connected to, or an allowed host. Any other name could be in the
+    DNS of an attacker and lead to this worker.
+    """
     return host.loopback or host.name == connected.name or host in allowed
 
 
@@ -132,11 +136,11 @@ def requested_host(request: web.BaseRequest) -> Host | None:
 
 def host_texts(request: web.BaseRequest) -> list[str]:
     """Return the texts that name a host, in the `Host` header and in the target."""
-    return [*request.headers.getall(hdrs.HOST, ()), *_of_target(request.raw_path)]
+    return [*request.headers.getall(hdrs.HOST, ()), *_host_in_target(request.raw_path)]
 
 
-def _of_target(target: str) -> list[str]:
-    """Return the host in the target (RFC 9112, section 3.2.2). Most targets are only a path."""
+def _host_in_target(target: str) -> list[str]:
+    """Return the host in the target of a request (RFC 9112, section 3.2), or nothing if the target is only a path."""
     if target.startswith("/") or target == "*":
         return []
     absolute = ABSOLUTE.match(target)
@@ -144,7 +148,7 @@ def _of_target(target: str) -> list[str]:
 
 
 def connected_host(request: web.BaseRequest) -> Host:
-    """Return the local address and port of the connection."""
+    """Return the local address and port of the connection, or localhost if they are not known."""
     socket_name = request.transport.get_extra_info("sockname") if request.transport else None
     if not isinstance(socket_name, tuple):
         return Host(LOCALHOST)
