@@ -198,10 +198,10 @@ def named(*names: str) -> list[str]:
 
 def use(root: Path, folder: ModelsFolder, *names: str) -> None:
     """Mark each of these files as used, a minute after the one before."""
-    records = {record.file: record for record in folder.fetched()}
+    records = {record.file: record for record in folder.fetched_records()}
     for minute, name in enumerate(names):
         record: ModelRecord = records[f"{name}.safetensors"]
-        folder.touch(record)
+        folder.record_use(record)
         os.utime(root / OWN / "records" / f"{record.key}.json", (minute * 60, minute * 60))
 
 

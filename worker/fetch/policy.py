@@ -72,7 +72,7 @@ class Policy:
 
     def check(self, target: FetchTarget) -> None:
         """Raise UrlRefused if the URL alone shows that it is not allowed. Called for every request and redirect."""
-        is_opened = self.opens(target)
+        is_opened = self.trusts(target)
         if target.port not in self.ports and target.port not in {pattern.port for pattern in self.opened}:
             raise refused(f"port {target.port} is not allowed in URLs", "use the default port of http or https")
         if target.address is not None:
@@ -89,7 +89,7 @@ class Policy:
                 "use a host of the public internet, or ask the operator to open this one (WORKER_FETCH_ALLOW)",
             )
 
-    def opens(self, target: FetchTarget) -> bool:
+    def trusts(self, target: FetchTarget) -> bool:
         """Return True for a host that the operator opened and therefore trusts."""
         return any(pattern.matches(target) for pattern in self.opened)
 

@@ -55,8 +55,8 @@ class FileInput:
 
     - `value`: the value in the prompt. Of an object only the file names.
     - `kind`: the kind of file that the input accepts, or None for any kind.
-    - `uploads`: True if the input accepts files of requests, False for model files and for files that it writes.
-    - `path`: True if the node needs a path on its machine, False for a name in the input folder.
+    - `accepts_upload`: True if the input accepts files of requests, False for model files and for files that it writes.
+    - `needs_path`: True if the node needs a path on its machine, False for a name in the input folder.
     - `use`: how a text input uses its path, as far as it is known.
     - `default`: the default value that the class declares.
     """
@@ -66,8 +66,8 @@ class FileInput:
     input: str
     value: Json
     kind: FileKind | None
-    uploads: bool
-    path: bool
+    accepts_upload: bool
+    needs_path: bool
     use: PathUse | None = None
     default: Json = None
 
@@ -84,7 +84,7 @@ class FileInput:
     @property
     def follows_links(self) -> bool:
         """Whether a link into this input is replaced with its value, if the value is known before the prompt runs."""
-        return self.uploads or self.use is not None
+        return self.accepts_upload or self.use is not None
 
     @property
     def needs_known_path(self) -> bool:
@@ -92,12 +92,12 @@ class FileInput:
 
         It is False for an input that only names a file to write.
         """
-        return self.uploads or self.use not in {None, PathUse.NAME, PathUse.LIKELY}
+        return self.accepts_upload or self.use not in {None, PathUse.NAME, PathUse.LIKELY}
 
     @property
-    def takes_files(self) -> bool:
+    def accepts_job_files(self) -> bool:
         """Whether the name of one of the job's files in this input means that file."""
-        return self.use in {None, PathUse.LIKELY} or self.uploads
+        return self.use in {None, PathUse.LIKELY} or self.accepts_upload
 
 
 def relative_to(root: Path | None, text: str) -> PurePosixPath | None:

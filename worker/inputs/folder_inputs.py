@@ -34,7 +34,9 @@ def folder_inputs(prompt: Prompt, catalog: Catalog) -> Iterator[FileInput]:
             use = uses.get(spec.name)
             if spec.name in inputs and (_accepts_folder(spec, node_class) if use is None else use in READS):
                 path = spec.type != COMBO if use is None else use is PathUse.READ
-                yield FileInput(node_id, class_type, spec.name, inputs[spec.name], None, uploads=True, path=path)
+                yield FileInput(
+                    node_id, class_type, spec.name, inputs[spec.name], None, accepts_upload=True, needs_path=path
+                )
 
 
 def check_paths(prompt: Prompt, node_inputs: Sequence[FileInput], opened: OpenFolders) -> None:
@@ -47,7 +49,7 @@ def check_paths(prompt: Prompt, node_inputs: Sequence[FileInput], opened: OpenFo
             *(node_input.node_id, title(prompt, node_input.node_id), node_input.class_type, node_input.input, CURE),
         )
         for node_input in node_inputs
-        if node_input.path
+        if node_input.needs_path
     ]
     if details:
         raise FileNotAllowed("; ".join(detail.message for detail in details[:3]), details)

@@ -12,7 +12,7 @@ from worker.bodies import SpooledFile
 from worker.errors import Detail, InvalidInputFile
 from worker.inputs.decode import SentFile
 from worker.inputs.file_inputs import file_inputs, texts
-from worker.inputs.names import NameIndex, check_together, file_name, last_part
+from worker.inputs.names import NameIndex, check_collisions, file_name, last_part
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.prompt import Prompt
 
@@ -39,8 +39,8 @@ def read_form(parts: Sequence[FormFile]) -> tuple[SentFile, ...]:
         if name in files:
             message = f"two parts of the form are the file {name!r}"
             raise InvalidInputFile(message, [Detail(message, input=part.name, suggestion="rename one of them")])
-        files[name] = SentFile(name, part.content, _other_names(part) if part_counts[part.name] == 1 else ())
-    check_together(files)
+        files[name] = SentFile(name, part.content, _aliases(part) if part_counts[part.name] == 1 else ())
+    check_collisions(files)
     return tuple(files.values())
 
 
@@ -62,7 +62,7 @@ def with_filenames(
             unmatched.setdefault(last_part(text), []).append(text)
     renamed: dict[str, str] = {}
     for file in files:
-        new_name = _name_in_prompt(file.other_names, unmatched) if file.name not in used_names else None
+        new_name = _name_in_prompt(file.aliases, unmatched) if file.name not in used_names else None
         if new_name is not None:
             renamed[file.name] = new_name
     part_counts = Counter(renamed.values())
@@ -70,15 +70,15 @@ def with_filenames(
         if part_counts[name] > 1:
             message = f"two parts of the form are the file {name!r}"
             raise InvalidInputFile(message, [Detail(message, input=part, suggestion="rename one of them")])
-    named_files = tuple(replace(file, name=renamed.get(file.name, file.name), other_names=()) for file in files)
-    check_together([*others, *(file.name for file in named_files)])
+    named_files = tuple(replace(file, name=renamed.get(file.name, file.name), aliases=()) for file in files)
+    check_collisions([*others, *(file.name for file in named_files)])
     return named_files
 
 
 def _file_texts(prompt: Prompt, catalog: Catalog) -> Iterator[str]:
     """Yield the texts that may name files of requests. For a class that is not in the catalog, yield all its texts."""
     for node_input in file_inputs(prompt, catalog):
-        if node_input.uploads:
+        if node_input.accepts_upload:
             yield from texts(node_input.value)
     for node in prompt.values():
         if node["class_type"] not in catalog:
@@ -89,7 +89,7 @@ def _last(path: str) -> str:
     return path.replace("\\", "/").rpartition("/")[2]
 
 
-def _other_names(part: FormFile) -> tuple[str, ...]:
+def _aliases(part: FormFile) -> tuple[str, ...]:
     """Return further names of a part's file. Some clients, such as aiohttp, percent-encode names with a space."""
     filename = part.filename or ""
     names = (_last(filename), unquote(part.name), _last(unquote(filename)))

@@ -38,7 +38,7 @@ def file_name(name: str) -> str:
     return "/".join(parts) if folder == INPUT else f"{'/'.join(parts)} [{folder}]"
 
 
-def check_together(names: Collection[str]) -> None:
+def check_collisions(names: Collection[str]) -> None:
     """Raise InvalidInputFile if two names have the same path, or one name is a folder of another."""
     names_by_path: dict[str, str] = {}
     for name in names:

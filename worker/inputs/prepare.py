@@ -112,7 +112,7 @@ class Inputs:
             return prompt
         for node_input in folders:
             name = f"{job.folder}/{sources.folders[node_input.key]}"
-            replacement = self._path(name) if node_input.path else name
+            replacement = self._path(name) if node_input.needs_path else name
             by_input[node_input.key] = dict.fromkeys(texts(node_input.value), replacement)
         by_name = {text: stored[source.name] for text, source in sources.named.items()}
         return _with_replacements(prompt, by_input, by_name)
@@ -196,12 +196,12 @@ class Inputs:
         paths = {text: self._path(name) for text, name in names.items()}
         inside = paths_in_own_folder(node_inputs, paths, Path(self._path(job.folder))) if self._shared else {}
         read = {
-            node_input.key: {**paths, **inside.get(node_input.key, {})} if node_input.path else names
+            node_input.key: {**paths, **inside.get(node_input.key, {})} if node_input.needs_path else names
             for node_input in node_inputs
-            if node_input.uploads
+            if node_input.accepts_upload
         }
         written = paths_in_output_folder(node_inputs, self._opened.output) if self._opened.output else {}
-        return read | {item.key: written.get(item.key, {}) for item in node_inputs if not item.takes_files}
+        return read | {item.key: written.get(item.key, {}) for item in node_inputs if not item.accepts_job_files}
 
     def _path(self, name: str) -> str:
         """Return the absolute path of a name in ComfyUI's input folder."""

@@ -55,7 +55,7 @@ def looks_like_base64(text: str) -> bool:
     return len(text) > HEAD and "." not in text and bool(BASE64.fullmatch(ESCAPES.sub("", text)))
 
 
-def base64_media(text: str) -> str | None:
+def base64_media_type(text: str) -> str | None:
     """Return the media type of the file that a text encodes as base64, or None. The beginning of the text is enough."""
     head = ESCAPES.sub("", text[: 2 * HEAD])
     if len(text) < SHORTEST or not BASE64.fullmatch(head):

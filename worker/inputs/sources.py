@@ -12,9 +12,9 @@ from worker.bodies import DATA_URI
 from worker.errors import Detail, FileNotAllowed, InvalidInputFile
 from worker.inputs.decode import EXTENSIONS, URL, decode, uri_type
 from worker.inputs.file_inputs import ANNOTATED, FileInput, FileKind, texts
-from worker.inputs.names import NameIndex, check_together, folders_of_name, spellings, stored_path
+from worker.inputs.names import NameIndex, check_collisions, folders_of_name, spellings, stored_path
 from worker.inputs.placeholders import placeholder_file_name
-from worker.inputs.signatures import base64_media
+from worker.inputs.signatures import base64_media_type
 from worker.job import InputFile, JobRequest
 
 SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
@@ -67,7 +67,7 @@ def find_sources(request: JobRequest, file_inputs: Sequence[FileInput], folders:
     Raises InvalidInputFile for a data URI that cannot be decoded, and FileNotAllowed for an ambiguous name.
     """
     contents: dict[str, InputFile | str] = {**request.urls, **{file.name: file for file in request.inputs}}
-    check_together(contents)
+    check_collisions(contents)
     by_name = {name: Source(stored_path(name), f"input {name!r}", content) for name, content in contents.items()}
     index = NameIndex(contents)
     in_folders = _folders(contents, folders)
@@ -76,7 +76,7 @@ def find_sources(request: JobRequest, file_inputs: Sequence[FileInput], folders:
     used_stems = {PurePosixPath(name).stem for name in contents}
     free_stems = (stem for number in count() if (stem := f"file-{number}") not in used_stems)
     for node_input in file_inputs:
-        for text in texts(node_input.value) if node_input.uploads and node_input.key not in in_folders else ():
+        for text in texts(node_input.value) if node_input.accepts_upload and node_input.key not in in_folders else ():
             source = by_text.get(text) or by_name.get(text) or _embedded(text, node_input, by_name, free_stems)
             if source is None:
                 source = _matching(text, node_input, by_name, index)
@@ -138,7 +138,7 @@ def with_earlier_outputs(sources: Sources, node_inputs: Sequence[FileInput], fin
     by_text = dict(sources.by_text)
     used_names = {source.name for source in sources.all}
     for node_input in node_inputs:
-        for text in texts(node_input.value) if node_input.uploads else ():
+        for text in texts(node_input.value) if node_input.accepts_upload else ():
             match = ANNOTATED.fullmatch(text)
             if match is None or match["folder"] == "input" or text in by_text:
                 continue
@@ -160,7 +160,7 @@ def _embedded(
         suffix = PurePosixPath(text.partition("?")[0].partition("#")[0]).suffix
         return Source(next(free_stems) + (suffix if SUFFIX.fullmatch(suffix) else ""), node_input.label, text)
     uri = DATA_URI.match(text)
-    media_type = uri_type(uri) if uri else base64_media(text)
+    media_type = uri_type(uri) if uri else base64_media_type(text)
     if uri or media_type:
         name = next(free_stems) + EXTENSIONS.get(media_type or "", ".png")
         try:

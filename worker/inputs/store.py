@@ -17,7 +17,7 @@ from pathlib import Path
 from worker.bodies import SpooledFile, in_thread
 from worker.errors import OutputNotKept
 from worker.inputs.decode import KeptFile, SentFile
-from worker.inputs.names import check_together
+from worker.inputs.names import check_collisions
 from worker.job import InputFile, new_folder
 
 
@@ -49,7 +49,7 @@ class InputStore:
         folder = self._folder / received.folder
         try:
             if by_name := {file.name: file for file in sent}:
-                check_together(by_name)
+                check_collisions(by_name)
                 decoded = [(name, await file.decoded()) for name, file in by_name.items()]
                 received.files = tuple(await in_thread(lambda: _store_all(folder, decoded)))
             yield received

@@ -78,7 +78,7 @@ def _named_files(prompt: Prompt, catalog: Catalog) -> dict[str, tuple[str, str]]
     for node_input in file_inputs(prompt, catalog):
         value = node_input.value
         is_name = isinstance(value, str) and 0 < len(value) <= LONGEST_NAME and not DATA_URI.match(value)
-        if node_input.uploads and is_name and len(keys) < MOST_NAMES:
+        if node_input.accepts_upload and is_name and len(keys) < MOST_NAMES:
             keys.setdefault(str(value), node_input.key)
     return keys
 

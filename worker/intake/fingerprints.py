@@ -47,7 +47,7 @@ def _newest_fingerprint(json_hash: str, files: Sequence[SentFile]) -> str:
     Without files it is the hash of the JSON value.
     """
     file_facts = [
-        [file.name, file.other_names, file.content.sha256] for file in files if isinstance(file.content, SpooledFile)
+        [file.name, file.aliases, file.content.sha256] for file in files if isinstance(file.content, SpooledFile)
     ]
     return hashlib.sha256(json_hash.encode() + orjson.dumps(file_facts)).hexdigest() if file_facts else json_hash
 

@@ -160,7 +160,7 @@ class Intake:
 
         `taken_names` are the names of the other input files of the request. Raises InvalidInputFile.
         """
-        if not any(file.other_names for file in files):
+        if not any(file.aliases for file in files):
             return files
         return with_filenames(files, taken_names, prompt, await self.catalog())
 

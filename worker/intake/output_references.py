@@ -59,7 +59,9 @@ class OutputResolver:
         """
         urls, url_files = await self._resolve_urls(request, principal)
         file_places = {
-            file_input.key: file_input for file_input in file_inputs(request.prompt, catalog) if file_input.uploads
+            file_input.key: file_input
+            for file_input in file_inputs(request.prompt, catalog)
+            if file_input.accepts_upload
         }
         file_names, prompt_files = await self._resolve_prompt(request, principal, file_places)
         prompt = _with_file_names(request.prompt, file_places, file_names) if file_names else request.prompt

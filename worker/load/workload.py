@@ -49,7 +49,7 @@ def workload(prompt: Prompt, catalog: Catalog | None = None) -> float:
 
 
 def passes(prompt: Prompt, catalog: Catalog | None = None) -> list[Pass]:
-    """Return the passes of models in a prompt, samplers first.
+    """Return the passes of models in a prompt: the runs of samplers first, then the upscales.
 
     A node of any class is a sampler if it has steps, or sigmas from a node that has steps. A node with a model and a
     latent is a sampler too. With a catalog, nodes that no output needs and API nodes, which run on other machines, do
@@ -84,11 +84,12 @@ def _upscales(prompt: Prompt, running: Container[str]) -> Iterator[tuple[str, st
 
 
 def _may_sample(node: Node) -> bool:
+    """Return whether a node may be a sampler. Cheap, to skip the estimate for prompts without any sampler."""
     return "sigmas" in node["inputs"] or not STEPS.isdisjoint(node["inputs"]) or _looks_like_a_sampler(node)
 
 
 def _steps(node: Node, counts: StepCounts) -> float:
-    """Return the steps of a node, or 0 if it is no sampler."""
+    """Return the steps of a node, `DEFAULT_STEPS` for a sampler with unknown steps, or 0 if it is no sampler."""
     step_count = counts.steps_of(node)
     if step_count is None:
         return DEFAULT_STEPS if _looks_like_a_sampler(node) else 0.0
@@ -96,25 +97,29 @@ def _steps(node: Node, counts: StepCounts) -> float:
 
 
 def _looks_like_a_sampler(node: Node) -> bool:
+    """Return whether a node receives both a model and a latent."""
     linked = {name for name, _, _ in links(node)}
     return bool(linked & {"model", "guider"}) and bool(linked & {"latent_image", "latent", "samples"})
 
 
 def _samplers(prompt: Prompt, running: Container[str]) -> list[str]:
-    """Return the running nodes that have a linked input and do not create sigmas for another node."""
+    """Return the nodes that may be samplers: running nodes with a linked input that do not create sigmas."""
     schedulers = {source for node in prompt.values() for name, source, _ in links(node) if "sigmas" in name}
     return [
         node_id
         for node_id, node in prompt.items()
         if node_id in running
         and node_id not in schedulers
-        and any(True for _ in links(node))
+        and next(links(node), None) is not None
         and not node["class_type"].endswith("Scheduler")  # a scheduler that no node uses
     ]
 
 
 def _running(prompt: Prompt, catalog: Catalog) -> set[str]:
-    """Return the nodes that outputs need, without API nodes, which run on other machines."""
+    """Return the output nodes and all nodes that they need, without API nodes, which run on other machines.
+
+    If the prompt has no output node, all nodes count as needed.
+    """
     class_types = {node_id: node["class_type"] for node_id, node in prompt.items()}
     classes = {node_id: catalog[name] for node_id, name in class_types.items() if name in catalog}
     remote = {node_id for node_id, node_class in classes.items() if node_class.api_node}

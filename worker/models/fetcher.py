@@ -101,7 +101,7 @@ class ModelFetcher:
     async def _download(self, file: ModelFile, progress: Progress) -> None:
         """Download, verify and place one file."""
         target, path = self._target_and_path(file)
-        partial_path = self.folder.partial / key_of(file.folder, f"{file.file}\n{file.url}\n{file.sha256}")
+        partial_path = self.folder.partial_folder / key_of(file.folder, f"{file.file}\n{file.url}\n{file.sha256}")
         with await KeptPartial.open(partial_path, self.folder, lambda size: progress(file, size)) as partial:
             try:
                 if self.folder.has(file):  # another process has downloaded it in the meantime

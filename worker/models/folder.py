@@ -105,7 +105,7 @@ class ModelsFolder:
     """The folder of models at `root`.
 
     - `quota`: most bytes of all files that this worker fetched. 0 means no limit.
-    - `needed`: returns True for a file that must not be evicted.
+    - `is_needed`: returns True for a file that must not be evicted.
     - `baked`: a second, read-only folder that is searched first. Only damaged files in it are renamed.
     """
 
@@ -113,24 +113,24 @@ class ModelsFolder:
         self,
         root: Path,
         quota: int = 0,
-        needed: Callable[[ModelRecord], bool] = lambda _: False,
+        is_needed: Callable[[ModelRecord], bool] = lambda _: False,
         baked: Path | None = None,
     ) -> None:
         self.root = root
         self._baked = baked
-        self.partial = root / OWN / "partial"
+        self.partial_folder = root / OWN / "partial"
         self._records = root / OWN / "records"
         self._quota = quota
-        self.needed = needed
+        self.is_needed = is_needed
         self._reserved = 0
         """Bytes reserved for downloads in progress."""
 
     def open(self) -> None:
         """Create the worker's own folders, and delete stale partial downloads. Raises StartupError."""
         try:
-            self.partial.mkdir(parents=True, exist_ok=True)
+            self.partial_folder.mkdir(parents=True, exist_ok=True)
             self._records.mkdir(parents=True, exist_ok=True)
-            for path in self.partial.iterdir():
+            for path in self.partial_folder.iterdir():
                 if path.is_file() and time.time() - path.stat().st_mtime > STALE_S:
                     path.unlink(missing_ok=True)
         except OSError as error:
@@ -150,7 +150,9 @@ class ModelsFolder:
     def has_foreign(self, file: ModelFile) -> bool:
         """Return True if a file of this name is present that this worker did not fetch and must not replace."""
         key = key_of(file.folder, file.file)
-        return self.size(file.folder, file.file) is not None and key not in {record.key for record in self.fetched()}
+        return self.size(file.folder, file.file) is not None and key not in {
+            record.key for record in self.fetched_records()
+        }
 
     def size(self, folder: str, file: str) -> int | None:
         """Return the size of a file in bytes, or None if it is not present."""
@@ -198,11 +200,11 @@ class ModelsFolder:
         draft.write_bytes(orjson.dumps(asdict(record)))
         draft.replace(target)
 
-    def touch(self, record: ModelRecord) -> None:
+    def record_use(self, record: ModelRecord) -> None:
         """Record that a model was used just now, for the eviction order."""
         os.utime(self._records / f"{record.key}.json")
 
-    def fetched(self) -> list[ModelRecord]:
+    def fetched_records(self) -> list[ModelRecord]:
         """Return the files that this worker fetched, least recently used first. Invalid records are deleted."""
         by_last_use = sorted(self._read(), key=lambda item: item[0])
         return [record for _, record in by_last_use]
@@ -229,9 +231,9 @@ class ModelsFolder:
 
     def _evict(self, size: int) -> None:
         """Delete fetched files that no job needs until `size` more bytes fit into the quota. Raises CacheFull."""
-        fetched = self.fetched()
+        fetched = self.fetched_records()
         used = sum(record.size for record in fetched) + self._reserved
-        evictable = [record for record in fetched if not self.needed(record)]
+        evictable = [record for record in fetched if not self.is_needed(record)]
         if used + size - sum(record.size for record in evictable) > self._quota:
             raise CacheFull("the models that are needed fill the space for models (WORKER_MODELS_QUOTA_GIB)")
         for record in evictable:

@@ -92,7 +92,7 @@ class Models:
         self._fetcher = fetcher
         self._folder = fetcher.folder if fetcher else None
         if self._folder is not None:
-            self._folder.needed = self._needed
+            self._folder.is_needed = self._needed
         if self._folder is None and (self._pinned or self.on_demand):
             raise StartupError("set WORKER_MODELS_FOLDER to the folder of models of that ComfyUI")
         self._preparing: asyncio.Task[None] | None = None
@@ -221,11 +221,11 @@ class Models:
     def _touch(self, record: ModelRecord) -> None:
         with suppress(OSError):  # the record may have been deleted
             if self._folder is not None:
-                self._folder.touch(record)
+                self._folder.record_use(record)
 
     def _read_records(self) -> None:
         if self._folder is not None:
-            self._fetched = {record.file: record for record in self._folder.fetched()}
+            self._fetched = {record.file: record for record in self._folder.fetched_records()}
 
     def _download(self, file: ModelFile) -> SharedTask:
         """Return the running download of a file, or start one."""

@@ -41,18 +41,20 @@ HEAD = 4096
 class OutputSource:
     """Access to the files of one engine: by its API, and in its folders if this process can access them.
 
-    `ours` is True if this worker starts the engine, so that no other program writes to its folders.
+    `starts_engine` is True if this worker starts the engine, so that no other program writes to its folders.
     """
 
     api: ComfyApi
     output: Path | None = None
     temp: Path | None = None
-    ours: bool = False
+    starts_engine: bool = False
 
-    def files(self) -> WrittenFiles:
+    def tracker(self) -> WrittenFiles:
         """Return a tracker of the files in the engine's accessible folders."""
         folders = {"output": self.output, "temp": self.temp}
-        return WrittenFiles({name: root for name, root in folders.items() if root is not None}, ours=self.ours)
+        return WrittenFiles(
+            {name: root for name, root in folders.items() if root is not None}, starts_engine=self.starts_engine
+        )
 
 
 class Outputs:
@@ -63,17 +65,17 @@ class Outputs:
 
     def __init__(self, sources: Mapping[str, OutputSource], folder: Path) -> None:
         self._apis = {name: source.api for name, source in sources.items()}
-        self._files = {name: source.files() for name, source in sources.items()}
+        self._trackers = {name: source.tracker() for name, source in sources.items()}
         self._first = next(iter(sources))
         self._folder = folder
 
-    def files(self, job: Job) -> WrittenFiles:
+    def engine_files(self, job: Job) -> WrittenFiles:
         """Return the folders of the engine that ran a job. A job that names no engine was run by the only one."""
-        return self._files[job.engine if job.engine in self._files else self._first]
+        return self._trackers[job.engine if job.engine in self._trackers else self._first]
 
     def may_write_unreported(self, engine: str, prompt: Prompt, catalog: Catalog | None) -> bool:
         """Return True if an output node of the prompt may write files that it does not report."""
-        files = self._files[engine]
+        files = self._trackers[engine]
         classes = {node["class_type"] for node in prompt.values()}
         uncertain = (classes - files.reporting_classes) | (classes & files.unreporting_classes)
         return bool(files.roots) and any(is_output_class(name, catalog) for name in uncertain)
@@ -86,7 +88,7 @@ class Outputs:
 
     def sweep(self) -> None:
         """Remove files in the engines' folders that belong to no job, or that no job will collect."""
-        for files in self._files.values():
+        for files in self._trackers.values():
             files.sweep()
 
     def make_folder(self, job: Job) -> None:
@@ -103,7 +105,7 @@ class Outputs:
         """Return the path of a file in the job's folder."""
         return self.folder(job) / kept_name(output.index, output.filename)
 
-    async def take(self, job: Job, index: int, report: NodeOutput) -> Output:
+    async def store_item(self, job: Job, index: int, report: NodeOutput) -> Output:
         """Store one reported item, and return it as an output of the job.
 
         For a file, raises OutputMissing, OutputNotAllowed and OutputUnreadable, and OSError if it cannot be stored.
@@ -132,7 +134,7 @@ class Outputs:
 
     async def _fetch(self, job: Job, node_id: str, item: FileRef, path: Path) -> None:
         """Link, copy or download a reported file to `path`."""
-        files = self.files(job)
+        files = self.engine_files(job)
         root = files.roots.get(item.folder)
         if root is None:
             await self._apis[job.engine if job.engine in self._apis else self._first].download(item, path)
@@ -154,7 +156,7 @@ class Outputs:
         except FileNotFoundError:
             raise NotFound(f"the outputs of job {job.id!r} no longer exist") from None
 
-    async def keep(self, job: Job, index: int, preview: Preview) -> Output:
+    async def store_image(self, job: Job, index: int, preview: Preview) -> Output:
         """Store an image that was sent over the WebSocket only (SaveImageWebsocket)."""
         extension = mimetypes.guess_extension(preview.mime) or ".png"
         output = Output(index, preview.node, "image", f"websocket-{index}{extension}", mime=preview.mime)
@@ -162,7 +164,7 @@ class Outputs:
 
     def size(self, job: Job) -> int:
         """Return the bytes that a job uses on disk: its own folder, and files that exist only in ComfyUI's folders."""
-        files = self.files(job)
+        files = self.engine_files(job)
         in_engine = sum(file.size for file in job.files if files.is_only_copy(file))
         try:
             with os.scandir(self._folder / job.folder) as entries:
@@ -176,13 +178,13 @@ class Outputs:
 
     async def remove(self, job: Job) -> None:
         """Remove all files of a job, including those that it wrote to ComfyUI's folders."""
-        files = self.files(job)
+        files = self.engine_files(job)
         for file in job.files:
             files.forget(file)
         await asyncio.to_thread(self._remove, job)
 
     def _remove(self, job: Job) -> None:
-        files = self.files(job)
+        files = self.engine_files(job)
         for file in job.files:
             files.remove(file)
         shutil.rmtree(self._folder / job.folder, ignore_errors=True)

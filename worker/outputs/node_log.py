@@ -38,25 +38,27 @@ class NodeLog:
     """When the start of each node was received, in milliseconds since the epoch, in order."""
     times_unknown: bool = False
     """True if the frames of the run were lost, so that `started` is not the real order."""
-    cached: set[str] = field(default_factory=set)
+    cached_nodes: set[str] = field(default_factory=set)
     """Nodes that ComfyUI answered from its cache."""
-    reported: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    reports: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     """What each node has reported."""
-    refs: dict[tuple[str, FileRef], None] = field(default_factory=dict)
+    reported_files: dict[tuple[str, FileRef], None] = field(default_factory=dict)
     """The reported files, each with its node."""
-    with_files: set[str] = field(default_factory=set)
+    nodes_with_files: set[str] = field(default_factory=set)
     """Nodes that have reported or sent files."""
 
     @property
     def executed(self) -> set[str]:
         """Nodes that ran in this run."""
-        return {node for _, node in self.started} - self.cached
+        return {node for _, node in self.started} - self.cached_nodes
 
     @property
-    def without_files(self) -> list[str]:
+    def nodes_without_files(self) -> list[str]:
         """Output nodes that ran and reported no file, in the order in which they ran."""
         nodes = dict.fromkeys(node for _, node in self.started)
-        return [node for node in nodes if node not in self.cached | self.with_files and self.is_output(node)]
+        return [
+            node for node in nodes if node not in self.cached_nodes | self.nodes_with_files and self.is_output(node)
+        ]
 
     def owners(self, files: Iterable[FoundFile]) -> Iterator[tuple[FoundFile, FileOwner | None]]:
         """Yield each file with its owner, as `owner` returns it."""
@@ -78,7 +80,7 @@ class NodeLog:
         return self._last_without_files() if self.times_unknown else self._owner_by_time(file)
 
     def _last_without_files(self) -> FileOwner | None:
-        nodes = self.without_files
+        nodes = self.nodes_without_files
         return FileOwner(nodes[-1], UNREPORTED, certain=False) if nodes else None
 
     def _owner_by_time(self, file: FoundFile) -> FileOwner | None:
@@ -87,12 +89,12 @@ class NodeLog:
         Candidates, best first: an output node without files that ran at that time; one that started before; another
         node that ran at that time.
         """
-        running, without_files = self._running(file.changed_ms), self.without_files
-        if candidates := [node for node in running if node in without_files]:
+        running, nodes_without_files = self._running(file.changed_ms), self.nodes_without_files
+        if candidates := [node for node in running if node in nodes_without_files]:
             return FileOwner(candidates[-1], UNREPORTED, certain=True)
-        if any(node in self.with_files for node in running):
+        if any(node in self.nodes_with_files for node in running):
             return None
-        if candidates := [node for node in without_files if self._start(node) <= file.changed_ms + LATE_FRAME_MS]:
+        if candidates := [node for node in nodes_without_files if self._start(node) <= file.changed_ms + LATE_FRAME_MS]:
             return FileOwner(candidates[-1], UNREPORTED, certain=False)
         candidates = [node for node in running if not self.is_output(node)]
         if candidates and file.file.folder == "output" and not self._is_companion(file):
@@ -102,14 +104,14 @@ class NodeLog:
     def record_report(self, report: NodeOutput) -> None:
         """Record a file that a node has reported."""
         if isinstance(report.item, FileRef):
-            self.with_files.add(report.node_id)
-            self.refs[report.node_id, report.item] = None
+            self.nodes_with_files.add(report.node_id)
+            self.reported_files[report.node_id, report.item] = None
 
     def _nodes_by_path(self) -> dict[str, tuple[str, str]]:
         """Return the paths in reported texts, each with the first node that reported it and the key of the text."""
         by_path: dict[str, tuple[str, str]] = {}
-        for node, output in self.reported.items():
-            if node not in self.cached:
+        for node, output in self.reports.items():
+            if node not in self.cached_nodes:
                 for key, text in named_paths(output):
                     by_path.setdefault(plain_path(text), (node, key))
         return by_path
@@ -120,7 +122,9 @@ class NodeLog:
         That node may have run when the file was written, although its frame arrived later.
         """
         stem = file.path.stem
-        stems = [PurePosixPath(ref.filename).stem for _, ref in self.refs if ref.subfolder == file.ref.subfolder]
+        stems = [
+            PurePosixPath(ref.filename).stem for _, ref in self.reported_files if ref.subfolder == file.ref.subfolder
+        ]
         return any(stem.startswith(other) or other.startswith(stem) for other in stems)
 
     def _start(self, node: str) -> float:

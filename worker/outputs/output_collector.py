@@ -89,7 +89,7 @@ class OutputCollector:
         self._ready = ready
         self.prompt = prompt or {}
         self._part = part
-        self._files = RunFiles(partial(outputs.files, job), self.prompt, catalog)
+        self._files = RunFiles(partial(outputs.engine_files, job), self.prompt, catalog)
         self._seen: set[tuple[str, FileRef | ReportedText | ReportedValue]] = set()
         """Reported items with their nodes. An item under two keys of a node is one output."""
         self._saved = False
@@ -109,16 +109,16 @@ class OutputCollector:
 
     def node_finished(self, node_id: str, output: Mapping[str, Any]) -> None:
         """Collect the items that a node reports. Previews are collected by `finish`."""
-        self._files.log.reported[node_id] = output
+        self._files.log.reports[node_id] = output
         for report in self._reports(node_id, output):
-            if not report.preview:
+            if not report.is_preview:
                 self._collect(report)
 
     def add_image(self, image: Preview) -> None:
         """Store an image that arrived over the WebSocket as a result."""
         self._saved = True
-        self._files.log.with_files.add(image.node)
-        self._start(self._outputs.keep(self._job, self._next, image), None)
+        self._files.log.nodes_with_files.add(image.node)
+        self._start(self._outputs.store_image(self._job, self._next, image), None)
 
     def restart(self) -> None:
         """Discard everything that was collected, because the run was lost and starts again."""
@@ -143,7 +143,7 @@ class OutputCollector:
         written = self._files.find_files()
         unreported = [self._with_workflow_id(report) for report in written.unreported]
         for report in unreported:
-            if not report.preview:
+            if not report.is_preview:
                 self._collect(report)
         if not self._saved:
             for report in [*chain(*(self._reports(*item) for item in reported.items())), *unreported]:
@@ -214,7 +214,11 @@ class OutputCollector:
 
     def _from_cache(self, report: NodeOutput) -> bool:
         """Return True if ComfyUI answered the node from its cache, so that the node can run again."""
-        return self._part.nodes is None and report.node_id in self._files.log.cached and report.node_id in self.prompt
+        return (
+            self._part.nodes is None
+            and report.node_id in self._files.log.cached_nodes
+            and report.node_id in self.prompt
+        )
 
     def _may_be_replaced(self, report: NodeOutput) -> bool:
         """Return True if another job may have replaced the reported file."""
@@ -230,10 +234,10 @@ class OutputCollector:
         if (report.node_id, report.item) in self._seen:
             return
         self._seen.add((report.node_id, report.item))
-        if report.model and not self._job.request.deliver_models:
+        if report.is_model and not self._job.request.deliver_models:
             self._problems.append(model_kept(self.prompt, report))
             return
-        self._saved = self._saved or report.saved
+        self._saved = self._saved or report.is_saved
         if self._from_cache(report) and self._may_be_replaced(report):
             self._rerun.add(report.node_id)
         else:
@@ -242,12 +246,12 @@ class OutputCollector:
     async def _take_with_retries(self, index: int, report: NodeOutput) -> Output:
         """Store an item, and retry while the disk is full or the engine is unavailable, to keep a finished run.
 
-        Raises the errors of `Outputs.take`.
+        Raises the errors of `Outputs.store_item`.
         """
         give_up_at = time.monotonic() + RETRY_S
         while True:
             try:
-                return await self._outputs.take(self._job, index, report)
+                return await self._outputs.store_item(self._job, index, report)
             except (OSError, EngineUnavailable) as error:
                 temporary = isinstance(error, EngineUnavailable) or shortage_error(error) is not None
                 if not temporary or time.monotonic() >= give_up_at:

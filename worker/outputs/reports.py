@@ -52,17 +52,17 @@ class NodeOutput:
     item: FileRef | ReportedText | ReportedValue
 
     @property
-    def saved(self) -> bool:
+    def is_saved(self) -> bool:
         """Whether the item is a file in ComfyUI's output folder."""
         return isinstance(self.item, FileRef) and self.item.folder == "output"
 
     @property
-    def preview(self) -> bool:
+    def is_preview(self) -> bool:
         """Whether the item is a file in another folder, such as ComfyUI's temp folder."""
-        return isinstance(self.item, FileRef) and not self.saved
+        return isinstance(self.item, FileRef) and not self.is_saved
 
     @property
-    def model(self) -> bool:
+    def is_model(self) -> bool:
         """Whether the item is a file with the weights of a model."""
         return isinstance(self.item, FileRef) and is_model(self.item.subfolder, self.item.filename)
 

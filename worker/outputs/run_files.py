@@ -86,7 +86,7 @@ class RunFiles:
                 self._files = self._engine_files()  # the engine is known by now
                 self._window = self._files.begin_prompt(at, isolated=self._isolated)
             case ExecutionCached(nodes=nodes):
-                self.log.cached.update(nodes)
+                self.log.cached_nodes.update(nodes)
             case Executing(node=str(node)):
                 self.log.started.append((time.time() * 1000, node))
             case ExecutionSuccess(at=at) | ExecutionError(at=at) | ExecutionInterrupted(at=at):
@@ -95,9 +95,9 @@ class RunFiles:
     def record_report(self, report: NodeOutput) -> None:
         """Record a reported item. Call this before the file is linked or copied."""
         item = report.item
-        new = isinstance(item, FileRef) and (report.node_id, item) not in self.log.refs
+        new = isinstance(item, FileRef) and (report.node_id, item) not in self.log.reported_files
         self.log.record_report(report)
-        if self._files is None or not new or not isinstance(item, FileRef) or report.node_id in self.log.cached:
+        if self._files is None or not new or not isinstance(item, FileRef) or report.node_id in self.log.cached_nodes:
             return
         if self._files.record_writer(self._signature(report.node_id), item):
             self._own.add(item)
@@ -132,9 +132,11 @@ class RunFiles:
             return WrittenByRun()
         if not self.log.started:  # the frames of the run were lost
             self.log.times_unknown = True
-            self.log.started = [(self._window.start, node) for node in self._prompt if node not in self.log.cached]
+            self.log.started = [
+                (self._window.start, node) for node in self._prompt if node not in self.log.cached_nodes
+            ]
         self._end(None)
-        for _, ref in self.log.refs:
+        for _, ref in self.log.reported_files:
             self._files.record_report(ref)
         new_files, unreported = self._find_unreported(self._files, self._window)
         self._window.collecting = False  # later files are too late
@@ -164,13 +166,17 @@ class RunFiles:
 
     def lost_from_cache(self) -> set[str]:
         """Return cached output nodes whose class writes files without reporting them. The cache lacks their files."""
-        return {node for node in self.log.cached - self.log.with_files if self.is_output(node) and self._writes(node)}
+        return {
+            node
+            for node in self.log.cached_nodes - self.log.nodes_with_files
+            if self.is_output(node) and self._writes(node)
+        }
 
     @property
     def nodes_without_image(self) -> list[str]:
         """Nodes that ran and whose image did not arrive over the WebSocket."""
-        executed = set(self._prompt) - self.log.cached if self._frames_lost else self.log.executed
-        missing = executed - self.log.with_files
+        executed = set(self._prompt) - self.log.cached_nodes if self._frames_lost else self.log.executed
+        missing = executed - self.log.nodes_with_files
         return [node for node in self._prompt if node in missing and self.class_of(node) == SENT]
 
     @property
@@ -178,8 +184,8 @@ class RunFiles:
         """Output nodes that reported nothing, if this process cannot access the engine's output folder."""
         if self._files is not None and "output" in self._files.roots:
             return []
-        nodes = self.log.without_files
-        return [node for node in nodes if not self.log.reported.get(node) and self.class_of(node) != SENT]
+        nodes = self.log.nodes_without_files
+        return [node for node in nodes if not self.log.reports.get(node) and self.class_of(node) != SENT]
 
     def is_output(self, node_id: str) -> bool:
         """Return True for an output node of the workflow. A node that ComfyUI added by expansion is not one."""
@@ -216,8 +222,8 @@ class RunFiles:
         """
         nodes_with_files = {report.node_id for report in unreported}
         inputs = {text for node in self._prompt.values() for text in node["inputs"].values() if isinstance(text, str)}
-        for node, output in self.log.reported.items():
-            if node in nodes_with_files | self.log.with_files | self.log.cached:
+        for node, output in self.log.reports.items():
+            if node in nodes_with_files | self.log.nodes_with_files | self.log.cached_nodes:
                 continue
             for key, text in named_paths(output):
                 if names_a_result(key, text) and text not in inputs:
@@ -242,7 +248,7 @@ class RunFiles:
         if self._files is None or self._window is None:
             return
         self._files.unreporting_classes |= {self.class_of(report.node_id) for report in unreported}
-        reporting = self.log.with_files | set(self.log.reported)
+        reporting = self.log.nodes_with_files | set(self.log.reports)
         self._files.reporting_classes |= {self.class_of(node) for node in reporting}
         without_result = self._nodes_without_result(unreported)
         self._window.file_expected = bool(without_result)
@@ -250,13 +256,13 @@ class RunFiles:
 
     def _nodes_without_result(self, unreported: list[NodeOutput]) -> set[str]:
         """Return output nodes that reported nothing, or that have no file although their class writes files."""
-        nodes = set(self.log.without_files) - {report.node_id for report in unreported}
-        return {node for node in nodes if not self.log.reported.get(node) or self._writes(node)}
+        nodes = set(self.log.nodes_without_files) - {report.node_id for report in unreported}
+        return {node for node in nodes if not self.log.reports.get(node) or self._writes(node)}
 
     def _reported_files(self) -> tuple[EngineFile, ...]:
         """Return the reported files that this run wrote, without files of earlier jobs or of the operator."""
         files = self._files
         if files is None:
             return ()
-        paths = [path for _, ref in self.log.refs if ref in self._own and (path := files.record_report(ref))]
+        paths = [path for _, ref in self.log.reported_files if ref in self._own and (path := files.record_report(ref))]
         return tuple(file for path in dict.fromkeys(paths) if (file := files.engine_file(path)) is not None)

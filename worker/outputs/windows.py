@@ -46,7 +46,7 @@ class Window:
         return end + 1 if self.isolated else end - CLOCK_TICK_MS
 
 
-def owner(changed_ms: float, windows: Sequence[Window]) -> Window | None:
+def window_of(changed_ms: float, windows: Sequence[Window]) -> Window | None:
     """Return the prompt that wrote a file with this timestamp, or None if no prompt or more than one may have.
 
     `windows` must be ordered by the start of the prompts. So only the last few are compared.

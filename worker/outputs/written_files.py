@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from worker.engine.protocol.api import FileRef
 from worker.job import EngineFile
 from worker.outputs.known_folder import Identity, KnownFolder
-from worker.outputs.windows import Window, owner
+from worker.outputs.windows import Window, window_of
 
 log = logging.getLogger(__name__)
 
@@ -60,13 +60,13 @@ def _ref(file: EngineFile) -> FileRef:
 class WrittenFiles:
     """Files that ComfyUI writes to its folders, by prompt.
 
-    `roots` are the accessible folders by ComfyUI's names. `ours` is True if this worker starts the engine. Then files
-    that belong to no prompt are removed. Otherwise they may belong to another client.
+    `roots` are the accessible folders by ComfyUI's names. If this worker starts the engine
+    (`starts_engine`), files that belong to no prompt are removed. Otherwise they may belong to another client.
     """
 
-    def __init__(self, roots: Mapping[str, Path], *, ours: bool) -> None:
+    def __init__(self, roots: Mapping[str, Path], *, starts_engine: bool) -> None:
         self.roots = {name: root.resolve() for name, root in roots.items()}
-        self._ours = ours
+        self._starts_engine = starts_engine
         self._listings: dict[Path, KnownFolder] = {}
         self._unclaimed: dict[Path, FoundFile] = {}
         self._windows: deque[Window] = deque(maxlen=WINDOWS)
@@ -166,7 +166,7 @@ class WrittenFiles:
                 del self._unclaimed[path]
                 continue
             self._unclaimed[path] = current
-            writer = owner(current.changed_ms, windows)
+            writer = window_of(current.changed_ms, windows)
             if writer is not None and writer is window:
                 self._claim(path)
                 written.append(current)
@@ -176,7 +176,7 @@ class WrittenFiles:
 
     def sweep(self) -> None:
         """Remove files that belong to no job, if this worker starts the engine."""
-        if self._windows and self.roots and self._ours:
+        if self._windows and self.roots and self._starts_engine:
             self.written_by(None)
 
     def remove(self, file: EngineFile) -> None:
@@ -222,7 +222,7 @@ class WrittenFiles:
         if time.time() - file.file.mtime_ns / 1e9 < UNCLAIMED_S:
             return
         self._unclaimed.pop(path, None)
-        if not self._ours or self.existed_before(path):
+        if not self._starts_engine or self.existed_before(path):
             return
         reason = "no job will collect it" if writer else "it was written outside of a prompt, or between two prompts"
         log.warning("removing %s/%s: %s", file.file.folder, file.file.path, reason)

@@ -51,7 +51,7 @@ def exit_cause(code: int, kills_before: int | None) -> str:
 
 
 def oom_kills() -> int | None:
-    """Return the number of processes that the kernel has killed for lack of memory, None if it is unknown.
+    """Return the number of processes that the kernel has killed for lack of memory, or None if it is unknown.
 
     The number is that of the worker's cgroup, or of the machine.
     """

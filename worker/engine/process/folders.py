@@ -44,7 +44,7 @@ class EngineFolders:
 
 
 def engine_folders(settings: Settings, name: str = FIRST_ENGINE) -> EngineFolders | None:
-    """Return the folders of an engine that this worker starts, None where WORKER_COMFYUI is a URL.
+    """Return the folders of an engine that this worker starts, or None if WORKER_COMFYUI is a URL.
 
     WORKER_COMFYUI_OUTPUT is the output folder of the first engine only.
     """

@@ -89,7 +89,7 @@ async def gpu_is_gone(
 
 
 async def run_succeeds(command: Sequence[str], env: Mapping[str, str] | None = None) -> bool | None:
-    """Return whether a command exits with 0 in time, None where the program does not exist."""
+    """Return whether a command exits with 0 in time, or None if the program does not exist."""
     devnull = asyncio.subprocess.DEVNULL
     try:
         process = await asyncio.create_subprocess_exec(

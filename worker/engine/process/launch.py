@@ -23,7 +23,7 @@ from worker.subcommand import worker_command
 def engine_command(
     settings: Settings, folders: EngineFolders, name: str = FIRST_ENGINE, gpu: str | None = None
 ) -> EngineCommand:
-    """Return the command of an engine. `gpu` is the only GPU that it sees, None for all. Raises StartupError."""
+    """Return the command of an engine. `gpu` is the only GPU that it sees, or None for all. Raises StartupError."""
     port, logs = free_port(), settings.state / f"{per_engine('engine', name)}.log"
     status = sandbox_status(settings.sandbox, landlock_version())
     environ = engine_environment()

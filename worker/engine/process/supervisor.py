@@ -54,7 +54,7 @@ class EngineCommand:
 
     `probe` runs a program on the GPU, and is empty for an engine without one. `driver` asks NVIDIA's driver for the
     GPU. `env` is added to the variables of the worker that an engine may see. Each engine has its own name, port,
-    folders and log. `sandbox` is what the engine may access, None for everything that the worker can.
+    folders and log. `sandbox` is what the engine may access, or None for everything that the worker can.
     """
 
     arguments: Sequence[str]
@@ -112,7 +112,7 @@ class Supervisor:
         return self._failed_packs
 
     async def end_since(self, started_at: float) -> EngineEnd | None:
-        """Return how the engine ended after a time of the monotonic clock, None if it does not end soon."""
+        """Return how the engine ended after a time of the monotonic clock, or None if it does not end soon."""
         if self._end is None or self._end.at < started_at:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._over.wait(), END_S)

@@ -177,7 +177,7 @@ class ComfyApi:
         return LocatedPrompt(PromptStatus.ENDED if entry else PromptStatus.ABSENT, entry)
 
     async def poll_queue(self, timeout_s: float) -> QueueSnapshot | None:
-        """Return the state of the queue, None when nothing listens because ComfyUI has ended or is starting."""
+        """Return the state of the queue, or None when nothing listens because ComfyUI has ended or is starting."""
         timeout = aiohttp.ClientTimeout(total=timeout_s)
         try:
             answer = await self._get("/queue", timeout)
@@ -253,7 +253,7 @@ class ComfyApi:
             return catalog
 
     async def node_class(self, name: str) -> JsonObject | None:
-        """Return one class of the catalog, None where ComfyUI has no class of this name."""
+        """Return one class of the catalog, or None if ComfyUI has no class of this name."""
         try:
             answer = await self._get(f"/object_info/{quote(name, safe='')}")
         except EngineUnavailable as error:

@@ -85,10 +85,10 @@ def _link_problems(prompt: Prompt, node_input: FileInput, any_link: bool) -> Ite
 
 def _problems(node_input: FileInput, own_texts: Container[str], opened: OpenFolders) -> Iterator[tuple[str, str]]:
     """Yield each problem of an input that is not linked, and a suggestion."""
-    check = _upload_problem if node_input.uploads else _text_problem
+    check = _upload_problem if node_input.accepts_upload else _text_problem
     for text in texts(node_input.value):
-        if text in own_texts and node_input.takes_files:
-            if node_input.path and opened.shared is None:
+        if text in own_texts and node_input.accepts_job_files:
+            if node_input.needs_path and opened.shared is None:
                 yield "needs a path, and this worker cannot access ComfyUI's folders", "use a node that accepts uploads"
         elif text not in NO_FILE and not (text == node_input.default and escapes(text)):
             # A default value that leads out of the folder comes from the class and is used only if the input is unused.
@@ -101,13 +101,13 @@ def _upload_problem(node_input: FileInput, text: str, opened: OpenFolders) -> tu
     """Return the problem of a text in an upload input that names none of the job's files, and a suggestion."""
     if looks_like_base64(text):
         return f"has base64 of an unknown kind of file ({_short(text)!r})", BASE64_CURE
-    if node_input.path and opened.contain_path(text):
+    if node_input.needs_path and opened.contain_path(text):
         return None
     if opened.shared is not None and may_be_in_own_folder(node_input, text):
         return None
     if escapes(text):
         return f"names {_short(text)!r}, which leads out of its folder", _cure(text)
-    if node_input.path or not opened.contain_name(text):
+    if node_input.needs_path or not opened.contain_name(text):
         return f"names {_short(text)!r}, which is not a file of this request", _cure(text)
     return None
 
@@ -130,7 +130,7 @@ def _text_problem(node_input: FileInput, text: str, opened: OpenFolders) -> tupl
 
 def _parts_without_folder(node_inputs: Sequence[FileInput], nodes: Collection[str]) -> Iterator[FileInput]:
     """Yield the inputs with a part of a path whose node names no folder. The node would use the part as a path."""
-    files = (item for item in node_inputs if item.uploads and not NO_FILE.issuperset(texts(item.value)))
+    files = (item for item in node_inputs if item.accepts_upload and not NO_FILE.issuperset(texts(item.value)))
     with_folder = {*nodes, *(item.node_id for item in files)}
     for item in node_inputs:
         if item.use is PathUse.PART and item.node_id not in with_folder and any(map(str.strip, texts(item.value))):

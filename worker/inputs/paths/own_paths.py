@@ -24,7 +24,7 @@ def paths_in_own_folder(
             if text not in own_texts and may_be_in_own_folder(node_input, text)
         }
         for node_input in node_inputs
-        if node_input.uploads and node_input.path
+        if node_input.accepts_upload and node_input.needs_path
     }
 
 

@@ -20,14 +20,18 @@ _FOLDER = re.compile(rf"{_NAME}[/\\]?", re.IGNORECASE)
 
 
 def text_without_job_folders(text: str) -> str:
-    """Return a text without the folders of jobs: without list entries that name one, and with bare file names."""
+    """Return a text without names of job folders.
+
+    An entry of a Python list that names such a folder is removed. In other places, only the folder is removed from the
+    path, so that the file name stays.
+    """
     if JOB_FOLDER.search(text) is None:
         return text
     return _FOLDER.sub("", _EMPTIED.sub("[", _LISTED.sub("", text)))
 
 
 def response_without_job_folders(response: Any) -> Any:  # noqa: ANN401 - JSON
-    """Return an error response of ComfyUI without the folders of jobs."""
+    """Return a decoded response of ComfyUI without names of job folders, at any depth."""
     match response:
         case str():
             return text_without_job_folders(response)
@@ -39,7 +43,10 @@ def response_without_job_folders(response: Any) -> Any:  # noqa: ANN401 - JSON
 
 
 def class_without_job_folders(info: JsonObject) -> tuple[JsonObject, frozenset[str]]:
-    """Return a class of `GET /object_info` without the folders of jobs, and the inputs whose choices listed one."""
+    """Return (class, inputs) for a class of `GET /object_info`.
+
+    The class is returned without names of job folders, and the inputs are those in whose choices such a name was.
+    """
     inputs = info.get("input")
     if not isinstance(inputs, dict):
         return info, frozenset()

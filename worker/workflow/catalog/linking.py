@@ -28,7 +28,7 @@ _VHS_LOADERS = {
 
 
 def output_type(source: NodeClass, slot: int) -> str | list[Json]:
-    """Return the type of an output slot.
+    """Return the type of an output slot, or its list of choices for a slot that outputs a choice.
 
     Raises IndexError or TypeError, with the same message as ComfyUI, if the slot does not exist.
     """
@@ -42,7 +42,7 @@ def output_type(source: NodeClass, slot: int) -> str | list[Json]:
 
 
 def fits(source_class: str, received: str | list[Json], target_class: str, spec: InputSpec) -> bool:
-    """Return whether ComfyUI 0.33.0 accepts a link from an output of type `received` to this input.
+    """Return whether ComfyUI 0.33.0 accepts a link from an output of type `received` to the input `spec`.
 
     The types must be equal, or one must be `*` or a matched type, or their alternatives (`INT,FLOAT`) must overlap.
     """
@@ -51,7 +51,7 @@ def fits(source_class: str, received: str | list[Json], target_class: str, spec:
         return True
     if received == declared or ANY in (received, declared) or MATCH in (received, declared):
         return True
-    if isinstance(received, list):
+    if isinstance(received, list):  # the output is a choice
         return declared == COMBO
     if not isinstance(declared, str):
         return False
@@ -64,4 +64,5 @@ def fits(source_class: str, received: str | list[Json], target_class: str, spec:
 
 
 def _alternatives(kind: str) -> set[str]:
+    """Return the types in a text such as `INT,FLOAT`."""
     return {part.strip() for part in kind.split(",")}

@@ -27,7 +27,10 @@ class PreparedPrompt:
 
 
 def prepare_prompt(request: JobRequest, catalog: Catalog, own_files: Container[str], rng: Random) -> PreparedPrompt:
-    """Return the prompt that would run for a request. `own_files` are the names of the request's files."""
+    """Return the prompt that would run for a request, with repairs and random seeds. The request is not changed.
+
+    `own_files` are the names of the request's files, which no repair changes. A strict request keeps its prompt.
+    """
     if request.strict:
         return PreparedPrompt(request.prompt, (), (), ())
     keep = request.keep_seeds
@@ -40,7 +43,10 @@ def prepare_prompt(request: JobRequest, catalog: Catalog, own_files: Container[s
 
 
 def prepare_request(request: JobRequest, catalog: Catalog, own_files: Container[str], rng: Random) -> JobRequest:
-    """Return the request with the prompt that runs, and with a record of everything that was changed."""
+    """Return the request with the prompt that runs, and with the repairs, seeds and random integers of this prompt.
+
+    `own_files` are the names of the request's files, which no repair changes.
+    """
     drawn: list[RandomInteger] = []
     request = replace(request, prompt=dict(draw_random_integers(request.prompt, rng, drawn)))
     prepared = prepare_prompt(request, catalog, own_files, rng)
@@ -49,20 +55,23 @@ def prepare_request(request: JobRequest, catalog: Catalog, own_files: Container[
         request,
         prompt=dict(prepared.prompt),
         random_integers=tuple(drawn),
-        repairs=tuple(_with_seed(repaired, values) for repaired in prepared.repairs),
+        repairs=tuple(_with_seed(change, values) for change in prepared.repairs),
         seeds=prepared.seeds,
         extra=_extra_with_seeds(request, prepared) if prepared.seeds else request.extra,
     )
 
 
 def _extra_with_seeds(request: JobRequest, prepared: PreparedPrompt) -> ExtraData:
-    """Return the extra data of a request, with the drawn seeds in the workflow that the editor saved."""
+    """Return the extra data of a request, with the drawn seeds in the editor's workflow, if the request has one."""
     workflow = (request.extra.pnginfo or {}).get("workflow")
     if not isinstance(workflow, dict) or not request.seed_fields:
         return request.extra
     return request.extra.with_workflow(with_seeds(workflow, request.prompt, request.seed_fields, prepared.seeds))
 
 
-def _with_seed(repaired: Repair, values: dict[tuple[str, str], int]) -> Repair:
-    """Return a repair with the drawn seed as the value that runs."""
-    return replace(repaired, runs=values.get((repaired.node_id, repaired.input or ""), repaired.runs))
+def _with_seed(change: Repair, values: dict[tuple[str, str], int]) -> Repair:
+    """Return a repair with the seed that was drawn for its input as the value that runs.
+
+    `values` are the drawn seeds by (node id, input). Other repairs are returned unchanged.
+    """
+    return replace(change, runs=values.get((change.node_id, change.input or ""), change.runs))

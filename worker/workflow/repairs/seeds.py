@@ -22,7 +22,7 @@ LONGEST = 1000
 
 def seed_of(node_id: str, spec: InputSpec) -> SeedField:
     """Return the description of an input that gets a random seed."""
-    return SeedField(node_id, spec.name, *_range(spec))
+    return SeedField(node_id, spec.name, *_seed_range(spec))
 
 
 def seed_change(spec: InputSpec, value: Json) -> ValueChange | None:
@@ -31,17 +31,18 @@ def seed_change(spec: InputSpec, value: Json) -> ValueChange | None:
     A seed below the range, such as -1, means any seed: a random one is drawn. A seed above the range is mapped into
     the range, so that the same seed always gives the same result.
     """
-    low, high = _range(spec)
+    low, high = _seed_range(spec)
     if value is None:
-        return _fresh(spec, value, "The request has no seed")
-    number = _whole(value)
+        return _random_seed_change(spec, value, "The request has no seed")
+    number = _as_integer(value)
     if number is None:
         return None
-    outside = f"The seed {_short(number)} is outside of its range, {low} to {high}"
+    outside = f"The seed {_seed_text(number)} is outside of its range, {low} to {high}"
     if spec.min is not None and number < low:
-        return _fresh(spec, value, outside)
+        return _random_seed_change(spec, value, outside)
     if spec.max is None or number <= high:
         return None
+    # JavaScript rounds 2**64 - 1 to 2**64, which is outside of the range.
     if number.bit_length() <= LONGEST and float(number) == float(high):
         message = f"{outside}. It is the maximum as JavaScript rounds it."
         return ValueChange(spec.name, value, high, "seed_out_of_range", message)
@@ -50,19 +51,24 @@ def seed_change(spec: InputSpec, value: Json) -> ValueChange | None:
     return ValueChange(spec.name, value, runs, "seed_out_of_range", message)
 
 
-def _fresh(spec: InputSpec, value: Json, reason: str) -> ValueChange:
-    """Return the change of a seed to a random one, which is drawn when the job runs."""
-    low, _ = _range(spec)
+def _random_seed_change(spec: InputSpec, value: Json, reason: str) -> ValueChange:
+    """Return the change of a seed to a random one, which is drawn when the job runs. `reason` begins its message."""
+    low, _ = _seed_range(spec)
     message = f"{reason}. A random seed is drawn when the job runs."
     return ValueChange(spec.name, value, low, "seed_drawn", message, spec)
 
 
-def _short(number: int) -> str:
+def _seed_text(number: int) -> str:
+    """Return a seed as text for a message, or only its length if it is too long to show."""
     return str(number) if number.bit_length() <= LONGEST else f"of {number.bit_length()} bits"
 
 
 def draw_seeds(prompt: Prompt, fields: Iterable[SeedField], rng: Random) -> tuple[Prompt, tuple[RandomInteger, ...]]:
-    """Return a copy with a random seed in each field, and the seeds. Fields with the same `source` share a seed."""
+    """Return (copy of the prompt with a random seed in each field, drawn seeds).
+
+    Fields with the same `source` share a seed, which is in the range of each of them. Fields of missing nodes are
+    skipped.
+    """
     ranges: dict[str, tuple[int, int]] = {}
     present = [field for field in fields if field.node_id in prompt]
     for field in present:
@@ -76,14 +82,14 @@ def draw_seeds(prompt: Prompt, fields: Iterable[SeedField], rng: Random) -> tupl
     return changed, tuple(RandomInteger(field.node_id, field.input, drawn[field.source]) for field in present)
 
 
-def _range(spec: InputSpec) -> tuple[int, int]:
-    """Return the smallest and the largest seed that the class declares."""
+def _seed_range(spec: InputSpec) -> tuple[int, int]:
+    """Return (smallest, largest) seed that the class accepts, both inclusive."""
     low = 0 if spec.min is None else int(spec.min)
     return low, max(low, WITHOUT_MAX) if spec.max is None else max(low, int(spec.max))
 
 
-def _whole(value: Json) -> int | None:
-    """Return a value as an integer, as ComfyUI converts it: accepts text and truncates fractions. Else None."""
+def _as_integer(value: Json) -> int | None:
+    """Return a value as an integer, or None if it is no number. Like ComfyUI, accepts text and truncates fractions."""
     if not isinstance(value, str | int | float):
         return None
     try:

@@ -28,7 +28,7 @@ class SandboxPolicy:
 
     `devices` are device files, and folders of them.
 
-    `tcp` are the ports for listening and connecting, None for any.
+    `tcp` are the ports for listening and connecting, or None for any.
     """
 
     read: tuple[Path, ...] = ()

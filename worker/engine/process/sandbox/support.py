@@ -67,7 +67,7 @@ def landlock_version() -> int:
 
 
 def engines_sandbox(settings: Settings) -> SandboxStatus | None:
-    """Return the state of the engines' sandbox, None where this worker starts no engine. Raises StartupError."""
+    """Return the state of the engines' sandbox, or None if this worker starts no engine. Raises StartupError."""
     if is_url(settings.engine.comfyui):
         return None
     return sandbox_status(settings.sandbox, landlock_version())
