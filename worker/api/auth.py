@@ -66,17 +66,17 @@ class Auth:
             raise Unauthorized("a token is required: Authorization: Bearer …")
         return principal
 
-    def check_scraper(self, authorization: str, *, from_here: bool) -> None:
+    def check_scraper(self, authorization: str, *, is_local: bool) -> None:
         """Raise an error unless the metrics may be sent to the client.
 
-        `from_here` means that a process of this machine sent the request. The metrics have their own token, because
+        `is_local` means that a process on this machine sent the request. The metrics have their own token, because
         they show data about all callers. Raises Unauthorized for a wrong token. If WORKER_METRICS_TOKEN is not set,
         raises NotFound for a request from another machine.
         """
         if self.metrics_token:
             if not secrets.compare_digest(self.metrics_token, bearer(authorization)):
                 raise Unauthorized("WORKER_METRICS_TOKEN is required: Authorization: Bearer …")
-        elif not from_here:
+        elif not is_local:
             raise NotFound("without WORKER_METRICS_TOKEN only this machine can read the metrics")
 
     def admit(self, authorization: str) -> str:
@@ -147,7 +147,10 @@ def read_tokens(text: str) -> dict[str, bytes]:
 
 
 def read_metrics_token(text: str, tokens: Mapping[str, bytes]) -> bytes:
-    """Return the token for the metrics. Raises StartupError if it is too short, or equals a caller's token."""
+    """Return the token for the metrics, which is empty if none is set.
+
+    Raises StartupError if it is too short, or equals the token of a caller.
+    """
     token = text.strip().encode()
     if token and len(token) < SHORTEST_TOKEN:
         raise StartupError(f"WORKER_METRICS_TOKEN has fewer than {SHORTEST_TOKEN} characters")
@@ -157,7 +160,7 @@ def read_metrics_token(text: str, tokens: Mapping[str, bytes]) -> bytes:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether only this machine can reach a host, which is an address or a name. Of names, only localhost is."""
+    """Return whether certainly only this machine can reach an address or a name. The only such name is localhost."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

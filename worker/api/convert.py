@@ -34,7 +34,7 @@ async def convert_workflow(request: web.Request) -> web.Response:
     services = services_of(request)
     services.access.admit(request.headers.get(hdrs.AUTHORIZATION, ""))
     data = await _file_in_body(request)
-    workflow = await asyncio.to_thread(_workflow, data, request.charset or "", services.intake.limits)
+    workflow = await asyncio.to_thread(_read_workflow, data, request.charset or "", services.intake.limits)
     if is_ui(workflow):
         conversion = await services.intake.convert(workflow)
     else:
@@ -45,7 +45,7 @@ async def convert_workflow(request: web.Request) -> web.Response:
         "left_out": [asdict(detail) for detail in conversion.left_out],
     }
     if not strict_of(request):
-        # The prompt in the body is not changed. These are the changes that a job would make in it.
+        # The prompt in the response is not changed. The response lists the changes that a job would make in it.
         catalog = await services.intake.catalog()
         repaired = await asyncio.to_thread(repair, conversion.prompt, catalog)
         changes: dict[str, Sequence[Repair | SeedField]] = {"repairs": repaired.repairs, "seeds": conversion.seeds}
@@ -54,7 +54,7 @@ async def convert_workflow(request: web.Request) -> web.Response:
     return web.Response(text=text, headers=SAFE_HEADERS, content_type="application/json")
 
 
-def _workflow(data: bytes, charset: str, limits: BodyLimits) -> Json:
+def _read_workflow(data: bytes, charset: str, limits: BodyLimits) -> Json:
     """Return the workflow in the bytes of a JSON file, or in the metadata of an image or video.
 
     Raises BodyTooLarge for JSON that would take too long to parse, or CannotConvert.
@@ -73,7 +73,9 @@ async def _file_in_body(request: web.Request) -> bytes:
             return await request.read()  # aiohttp checks its size
         with multipart_errors_as_client_errors():
             part = await (await request.multipart()).next()
-            while isinstance(part, BodyPartReader) and (chunk := await part.read_chunk(MIB)):
+            if not isinstance(part, BodyPartReader):
+                return b""  # no part, or a nested multipart body
+            while chunk := await part.read_chunk(MIB):
                 data += chunk
                 if len(data) > max_mib * MIB:
                     raise too_large(max_mib)

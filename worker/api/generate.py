@@ -40,17 +40,20 @@ async def generate_sync(request: web.Request) -> web.StreamResponse:
 
     The result is a file if `Accept` prefers one.
     """
-    return await SYNC.respond(request, services_of(request), await accept_job(request, SYNC))
+    job = await accept_job(request, SYNC_ROUTE)
+    return await SYNC_ROUTE.respond(request, services_of(request), job)
 
 
 async def generate(request: web.Request) -> web.StreamResponse:
     """Handle `POST /generate`: return 202 with the token for the result."""
-    return await ASYNC.respond(request, services_of(request), await accept_job(request, ASYNC))
+    job = await accept_job(request, ASYNC_ROUTE)
+    return await ASYNC_ROUTE.respond(request, services_of(request), job)
 
 
 async def generate_stream(request: web.Request) -> web.StreamResponse:
     """Handle `POST /generate/stream`: stream all events of the job. The last one is the result."""
-    return await STREAM.respond(request, services_of(request), await accept_job(request, STREAM))
+    job = await accept_job(request, STREAM_ROUTE)
+    return await STREAM_ROUTE.respond(request, services_of(request), job)
 
 
 async def accept_job(request: web.Request, route: GenerateRoute) -> Job:
@@ -103,8 +106,8 @@ async def _respond_pending(request: web.Request, services: Services, job: Job) -
     return pending_response(request, services, job)
 
 
-SYNC = GenerateRoute(collectable=False, respond=_wait_for_file_or_result, raw=True)
-ASYNC = GenerateRoute(collectable=True, respond=_respond_pending)
-STREAM = GenerateRoute(collectable=True, respond=stream_events, follows=True)
-GENERATE_ROUTES = {"/generate/sync": SYNC, "/generate": ASYNC, "/generate/stream": STREAM}
+SYNC_ROUTE = GenerateRoute(collectable=False, respond=_wait_for_file_or_result, raw=True)
+ASYNC_ROUTE = GenerateRoute(collectable=True, respond=_respond_pending)
+STREAM_ROUTE = GenerateRoute(collectable=True, respond=stream_events, follows=True)
+GENERATE_ROUTES = {"/generate/sync": SYNC_ROUTE, "/generate": ASYNC_ROUTE, "/generate/stream": STREAM_ROUTE}
 """Routes by path, for a platform that receives requests itself."""

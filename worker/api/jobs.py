@@ -97,6 +97,7 @@ def _job(request: web.Request) -> Job:
     """
     services, job_id = services_of(request), request.match_info["id"]
     authorization = request.headers.get(hdrs.AUTHORIZATION, "")
+    # If the operator has set no tokens, all callers have the same name, so only the token of the job counts.
     principal = services.access.principal(authorization) if services.access.tokens else None
     if principal is not None:
         return services.manager.find_owned(job_id, principal)

@@ -19,7 +19,7 @@ from worker.errors import EngineUnavailable
 async def health(request: web.Request) -> web.Response:
     """Handle `GET /health`: return 200 while the process works or recovers itself, 503 if only a restart helps.
 
-    A ComfyUI that is starting does not affect it. `/ready` reports that.
+    While ComfyUI is starting, the status is 200 too. `/ready` reports whether ComfyUI can run jobs.
     """
     services = services_of(request)
     failure, sandbox = services.permanent_failure(), engines_sandbox(services.settings)

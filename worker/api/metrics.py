@@ -22,14 +22,14 @@ FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "V
 async def get_metrics(request: web.Request) -> web.Response:
     """Handle `GET /metrics`: return metrics in Prometheus' text format, or in OpenMetrics if the request accepts it."""
     services = services_of(request)
-    services.access.check_scraper(request.headers.get(hdrs.AUTHORIZATION, ""), from_here=is_local_request(request))
+    services.access.check_scraper(request.headers.get(hdrs.AUTHORIZATION, ""), is_local=is_local_request(request))
     accept = ",".join(request.headers.getall(hdrs.ACCEPT, ()))
     page, content_type = await asyncio.to_thread(services.metrics.render, snapshot(services), accept)
     return web.Response(body=page, headers={hdrs.CONTENT_TYPE: content_type, hdrs.CACHE_CONTROL: "no-store"})
 
 
 def is_local_request(request: web.Request) -> bool:
-    """Return whether a process of this machine sent the request.
+    """Return whether a process on this machine sent the request.
 
     Requests through a proxy or for a page of another origin do not count.
     """

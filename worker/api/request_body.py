@@ -34,7 +34,7 @@ FIELD_PARTS = frozenset(
 """Parts without a filename that are fields of the request, as in `curl -F output_format=url`."""
 LONGEST_FIELD = 64 * 1024
 API_KEY_HEADER = "X-Comfy-Org-Api-Key"
-_FLAGS = {"true": True, "1": True, "": True, "false": False, "0": False}
+_BOOLEANS = {"true": True, "1": True, "": True, "false": False, "0": False}
 BodyAndFiles = tuple[ScannedBody, tuple[SentFile, ...]]
 
 
@@ -77,9 +77,9 @@ def caller_of(request: web.Request, principal: str, *, collectable: bool = False
 def strict_of(request: web.Request) -> bool:
     """Return whether the query has `?strict=true`. Raises InvalidField."""
     value = request.query.get("strict", "false").lower()
-    if value not in _FLAGS:
+    if value not in _BOOLEANS:
         raise InvalidField(f"the query parameter strict={value[:80]!r} is neither true nor false")
-    return _FLAGS[value]
+    return _BOOLEANS[value]
 
 
 def api_key_of(request: web.Request) -> SecretStr | None:
@@ -139,26 +139,27 @@ async def _join_parts(parts: dict[str, ScannedBody], fields: dict[str, Any], emp
     """
     body = parts.get(REQUEST_PART)
     if body is not None:
-        await normalize_body(body)
+        await normalize_body(body)  # so that it is an object to which the other parts can be added
     for name in WORKFLOW_PARTS & parts.keys():
-        body = _without_field(name, body or empty)
+        body = body or empty
+        _check_field_absent(name, body)
         body.graft((name,), parts[name])
     for name, value in fields.items():
-        body = _without_field(name, body or empty)
+        body = body or empty
+        _check_field_absent(name, body)
         body.value[name] = value
     if body is None:
         raise ClientError(
             f"a multipart body needs the part {REQUEST_PART!r}, the JSON of the request, or the part 'workflow'"
         )
-    await normalize_body(body)
+    await normalize_body(body)  # again, because the parts may have forms of other tools as well
     return body
 
 
-def _without_field(name: str, body: ScannedBody) -> ScannedBody:
-    """Return the body unchanged. Raises ClientError if it has this field, or is not an object."""
+def _check_field_absent(name: str, body: ScannedBody) -> None:
+    """Raise ClientError if the body already has this field, or is not an object."""
     if not isinstance(body.value, dict) or name in body.value:
         raise ClientError(f"the part {name!r} is also in the part {REQUEST_PART!r}: leave one of them out")
-    return body
 
 
 def part_name(name: str) -> str:

@@ -76,7 +76,7 @@ def application(services: Services) -> web.Application:
 
 @asynccontextmanager
 async def listen(services: Services, tasks: Tasks) -> AsyncIterator[str]:
-    """Serve until the context ends, and yield the address. A handler is cancelled when its client disconnects.
+    """Serve until the context ends, and yield the URL. A handler is cancelled when its client disconnects.
 
     Raises StartupError.
     """

@@ -151,7 +151,10 @@ class Dialect:
 
 
 def parse_model(model: type[Model], body: Mapping[str, Any]) -> Model:
-    """Validate a body. Raises UnknownField or InvalidField, whose details name each field and the nearest known one."""
+    """Return a body as a model. Raises UnknownField or InvalidField.
+
+    Their details name each wrong field, and the nearest known field for an unknown one.
+    """
     try:
         return model.model_validate(body)
     except ValidationError as error:
@@ -167,7 +170,7 @@ def parse_model(model: type[Model], body: Mapping[str, Any]) -> Model:
 def _detail(model: type[BaseModel], location: tuple[int | str, ...], kind: str, message: str) -> Detail:
     """Return the detail for a validation error of pydantic. `kind` is its type and `location` its place in the body."""
     name = ".".join(str(part) for part in location)
-    if kind == "extra_forbidden" and name == "input":
+    if kind == "extra_forbidden" and name == "input":  # no object, or another dialect would read the body
         return Detail("field 'input' must be an object: {\"workflow\": ...}", input=name)
     if kind == "extra_forbidden":
         nearest = nearest_field(model, location)

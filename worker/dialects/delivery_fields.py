@@ -54,7 +54,7 @@ class ImageFields(BaseModel):
         return self
 
     def to_image_format(self) -> ImageFormat:
-        """Return the requested format."""
+        """Return the requested format of images."""
         return ImageFormat(ImageType(self.format) if self.format else None, self.quality, self.metadata == "keep")
 
 
@@ -69,7 +69,7 @@ class WebhookFields(BaseModel):
     )
 
     def to_webhook(self) -> Webhook:
-        """Return the webhook."""
+        """Return the webhook that these fields describe."""
         return Webhook(self.url, self.secret or NO_SECRET)
 
 

@@ -116,7 +116,8 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:  # noqa: ANN401 - a ty
     """Return the model in an annotation such as `list[Model] | None`, or None if there is none."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next((inner for part in get_args(annotation) if (inner := _model_in(part))), None)
+    models = (_model_in(part) for part in get_args(annotation))
+    return next((model for model in models if model is not None), None)
 
 
 def _nested_paths(model: type[BaseModel]) -> Iterator[str]:

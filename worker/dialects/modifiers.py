@@ -58,6 +58,7 @@ def fill_modifier(library: Library, name: str, modifications: Mapping[str, Any])
     if modifier is None:
         return fill_template(library, name, modifications)
     renamed = {TEMPLATE_PARAMETERS.get(key, key): value for key, value in modifications.items()}
+    # If the library has no such template, fill_template raises UnknownTemplate.
     known_names = library[modifier.template].by_name if modifier.template in library else renamed
     params = {key: value for key, value in renamed.items() if key in known_names}
     return fill_template(library, modifier.template, {**modifier.defaults, **params})

@@ -150,16 +150,18 @@ def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
 
 
 def _workflow_and_params(request: NativeRequest, library: Library) -> tuple[Body, Mapping[str, Any]]:
-    """Return the workflow, and the parameter values if it comes from a template. Raises ClientError or a subclass."""
+    """Return the workflow, and the values of the parameters. They are empty if it does not come from a template.
+
+    Raises ClientError or a subclass.
+    """
     workflow_source = request.workflow_source()
     if request.template is not None and workflow_source is None:
         file_names = {spelling for name in request.inputs for spelling in (name, *spellings(name))}
         filled_template = fill_template(library, request.template, request.params, file_names)
         return dict(filled_template.prompt), filled_template.values
     if request.template is not None:
-        raise InvalidField(
-            f"'{'workflow' if request.workflow is not None else 'prompt'}' and 'template' exclude each other"
-        )
+        field = "workflow" if request.workflow is not None else "prompt"
+        raise InvalidField(f"{field!r} and 'template' exclude each other")
     if request.params:
         raise InvalidField("'params' need a 'template'")
     if workflow_source is None:
@@ -221,28 +223,29 @@ def _metadata(response: JobResponse) -> NativeMetadata:
     """Return the metadata of a response: times, engine, workload, template and drawn numbers."""
     stages = (JobState.QUEUED, JobState.PREPARING, JobState.WAITING, JobState.GENERATING, JobState.DELIVERING)
     timings = {f"{state.value}_ms": response.milliseconds(state) for state in stages}
-    engine = response.engine
+    engine, request = response.engine, response.job.request
+    version = engine.version if engine else "unknown"
     return NativeMetadata(
         generation_time=response.milliseconds(JobState.GENERATING) / 1000,
         queue_time=response.milliseconds(JobState.QUEUED, JobState.PREPARING, JobState.WAITING) / 1000,
         gpu_used=engine.device if engine else "unknown",
-        engine="embedded" if engine and engine.embedded else f"comfyui {engine.version if engine else 'unknown'}",
+        engine="embedded" if engine and engine.embedded else f"comfyui {version}",
         workload=response.job.workload,
         timings={**timings, "total_ms": round(response.job.elapsed_s * 1000, 2)},
-        template=response.job.request.template,
-        params=dict(response.job.request.params) if response.job.request.template else None,
-        random_integers=list(response.job.request.random_integers) or None,
-        seeds=list(response.job.request.seeds) or None,
+        template=request.template,
+        params=dict(request.params) if request.template else None,
+        random_integers=list(request.random_integers) or None,
+        seeds=list(request.seeds) or None,
     )
 
 
 def pending(job: Job, url: str, progress: Body) -> Body:
-    """Return the body of a 202 response."""
+    """Return the body of a 202 response. `progress` has the state, the position, the running node and its step."""
     return {"status": "pending", **progress, "id": job.id, "token": job.token, "url": url}
 
 
 def failed(job_id: str | None, error: WorkerError) -> Body:
-    """Return the body of an error."""
+    """Return the body of an error. `job_id` is None if there is no job."""
     return {"status": "error", "id": job_id, "error": error.as_dict()}
 
 

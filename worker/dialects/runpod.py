@@ -45,8 +45,9 @@ class RunpodImage(BaseModel):
 
     @property
     def path(self) -> str:
-        """Name with the folder."""
-        return f"{self.subfolder.strip('/')}/{self.name}" if self.subfolder.strip("/") else self.name
+        """Name with the folder, if there is one."""
+        folder = self.subfolder.strip("/")
+        return f"{folder}/{self.name}" if folder else self.name
 
 
 class RunpodInput(RunpodEnvelope):
@@ -133,7 +134,7 @@ def _image(response: JobResponse, output: Output) -> Body:
 
 
 def pending(job: Job, url: str, progress: Body) -> Body:
-    """Return the body of a 202 response."""
+    """Return the body of a 202 response. `progress` has the state, the position, the running node and its step."""
     return {"status": "pending", **progress, "id": job.id, "token": job.token, "url": url}
 
 

@@ -106,7 +106,7 @@ def _bucket(body_model: VastRequest) -> S3Target | None:
 
 
 def _no_workflow(input_fields: Mapping[str, Any]) -> InvalidField:
-    """Return the error for an `input` without a workflow. It may belong to either dialect with an `input`."""
+    """Return the error for an `input` without a workflow. The client may use Vast's or RunPod's dialect."""
     message = "'input' needs 'workflow_json' or 'modifier' (Vast's template), or 'workflow' (RunPod's worker)"
     suggestion = suggested_field(input_fields)
     if suggestion is None:
@@ -180,20 +180,20 @@ def _timings(response: JobResponse) -> Body:
 
 
 def pending(job: Job, url: str, progress: Body) -> Body:
-    """Return the body of a 202 response."""
+    """Return the body of a 202 response. `progress` has the state, the position, the running node and its step."""
     body = _envelope(job.id, "pending", "Request accepted", [])
     return {**body, **progress, "token": job.token, "url": url}
 
 
 def failed(job_id: str | None, error: WorkerError) -> Body:
-    """Return the body of an error."""
+    """Return the body of an error. `job_id` is None if there is no job."""
     status = "cancelled" if isinstance(error, JobCancelled) else "failed"
     error_info = translate_field_names(error.as_dict(), VAST_FIELD_NAMES)
     return {**_envelope(job_id or "", status, error_info["message"], []), "error": error_info}
 
 
 def _envelope(job_id: str, status: str, message: str, outputs: list[Body]) -> Body:
-    """Return the fields that all responses have."""
+    """Return the fields that all responses of the stock template have. `comfyui_response` is always empty here."""
     return {
         "id": job_id,
         "message": message,
@@ -208,7 +208,8 @@ def event(job: Job, webhook: Webhook, response_body: Body) -> Body:
     """Return the body that the stock template posts to a webhook, with the error of a failed job beside it."""
     stock_names = ("id", "status", "message", "output", "timings")
     names = (*stock_names, "problems", "repairs", "warnings", "error", "token", "url")
-    return {**{name: response_body[name] for name in names if name in response_body}, "extra": dict(webhook.extra)}
+    fields = {name: response_body[name] for name in names if name in response_body}
+    return {**fields, "extra": dict(webhook.extra)}
 
 
 DIALECT = Dialect(

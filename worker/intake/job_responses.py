@@ -38,14 +38,14 @@ class JobResponses:
         if not job.state.ended:
             return 202, ResponseBody(self.pending(job, base_url, dialect))
         if job.state is JobState.DELIVERY_PENDING and job.error is not None:
-            return self.withheld(job, job.error, base_url, dialect)
+            return self.kept_result_error(job, job.error, base_url, dialect)
         if job.error is not None:
             return status_of(job.error, self.traits), ResponseBody(_failed(job, job.error, dialect))
         try:
             # At the end of the job this is not checked if its response was planned to be a file.
             self.delivery.check_inline(job)
         except OutputTooLargeForInline as too_large:
-            return self.withheld(job, too_large, base_url, dialect)
+            return self.kept_result_error(job, too_large, base_url, dialect)
         job.outputs = tuple([await self.outputs.hashed(job, output) for output in job.outputs])
         data, large_files = await self.response_data(job, base_url, job.outputs)
         response, limit = ResponseBody(dialect.completed(data), large_files.files), self.traits.max_response_bytes
@@ -57,7 +57,7 @@ class JobResponses:
             return error.status, ResponseBody(_failed(job, error, dialect))
         return 200, response
 
-    def withheld(
+    def kept_result_error(
         self, job: Job, error: WorkerError, base_url: str, dialect: Dialect | None = None
     ) -> tuple[int, ResponseBody]:
         """Return HTTP status and body of the error, for a job whose result is kept but not in this response.

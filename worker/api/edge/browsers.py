@@ -58,16 +58,17 @@ class BrowserCheck:
         )
 
     def check(self, request: web.Request) -> None:
-        """Check a request. Raises HostNotAllowed or OriginNotAllowed."""
+        """Raise HostNotAllowed or OriginNotAllowed if a page of another origin may have sent the request."""
         view = client_view(request, self.proxies)
-        forwarded = read_host(view.host)
-        # A page can set the headers of a proxy on this machine, so both hosts are checked.
-        for host in (requested_host(request), forwarded):
+        forwarded_host = read_host(view.host)
+        # If a proxy on this machine is trusted, so are the proxy headers of a page in a browser on this machine.
+        # Therefore both hosts are checked.
+        for host in (requested_host(request), forwarded_host):
             if host is None or not is_own_host(host, connected_host(request), self.hosts):
                 raise _host_refused(request, host)
         origins = request.headers.getall(hdrs.ORIGIN, ())
         if origins:
-            self.check_origins(origins, self._own_origins(view, forwarded))
+            self.check_origins(origins, self._own_origins(view, forwarded_host))
         elif not self.cors.any_origin:
             check_site(request)
 
@@ -87,7 +88,10 @@ class BrowserCheck:
 
 
 def check_site(request: web.Request) -> None:
-    """Raise OriginNotAllowed for a request that a page of another site sent. A link to an output may be followed."""
+    """Raise OriginNotAllowed if `Sec-Fetch-Site` shows that a page of another site sent the request.
+
+    A link to an output may be followed.
+    """
     sites = {value.strip().lower() for value in request.headers.getall("Sec-Fetch-Site", ())}
     if sites <= SAME_SITE or _follows_link(request):
         return
@@ -120,7 +124,7 @@ def browser_check(check: BrowserCheck) -> Middleware:
 
     @web.middleware
     async def checked(request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Reject the request, or pass it on."""
+        """Check the request unless it is for a health route, and pass it on."""
         if request.path not in HEALTH_ROUTES:
             check.check(request)
         return await handler(request)

@@ -35,7 +35,7 @@ async def form_chunks(chunks: AsyncIterator[bytes], limits: BodyLimits) -> Async
         form = bytearray(start)
         async for chunk in chunks:
             form += chunk
-            if len(form) > limits.max_restored:
+            if len(form) > limits.max_restored:  # a form is read into memory, as long texts are
                 raise BodyTooLarge(
                     f"the form is larger than {limits.max_restored} bytes: send JSON or multipart/form-data"
                 )

@@ -36,7 +36,7 @@ class MalformedRequests(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether a record is logged. Shorten it if a malformed request caused it."""
         error = record.exc_info[1] if record.exc_info else None
-        if not isinstance(error, MALFORMED):
+        if not isinstance(error, MALFORMED):  # any other record is subject to the level of this logger
             return record.levelno >= log.getEffectiveLevel()
         self._count_record()
         record.msg, record.args = "malformed request%s: %s", (_sender(record), type(error).__name__)
@@ -71,12 +71,12 @@ def limit_malformed_request_logs() -> Iterator[None]:
 
     This includes records that aiohttp logs for debugging only.
     """
-    requests, level = MalformedRequests(), SERVER.level
-    SERVER.addFilter(requests)
+    log_filter, previous_level = MalformedRequests(), SERVER.level
+    SERVER.addFilter(log_filter)
     SERVER.setLevel(logging.DEBUG)
     try:
         yield
     finally:
-        SERVER.removeFilter(requests)
-        SERVER.setLevel(level)
-        requests.end_window()
+        SERVER.removeFilter(log_filter)
+        SERVER.setLevel(previous_level)
+        log_filter.end_window()

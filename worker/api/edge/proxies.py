@@ -61,7 +61,7 @@ def client_view(request: web.BaseRequest, trusted: Networks) -> ClientView:
     host = requested_host(request) or connected_host(request)
     direct_view = ClientView(request.scheme, str(host), address=request.remote or "")
     peer = read_address(direct_view.address)
-    if peer and _among(peer, trusted):
+    if peer and _is_in(peer, trusted):
         return through_proxies(direct_view, _forwarded_values(request), trusted)
     return direct_view
 
@@ -80,7 +80,7 @@ def through_proxies(direct_view: ClientView, forwarded: ForwardedValues, trusted
         if sender is None:
             break
         client_address = str(sender)
-        if not _among(sender, trusted):
+        if not _is_in(sender, trusted):
             break
         proxy_count += 1
 
@@ -98,7 +98,7 @@ def through_proxies(direct_view: ClientView, forwarded: ForwardedValues, trusted
     )
 
 
-def _among(address: Address, networks: Networks) -> bool:
+def _is_in(address: Address, networks: Networks) -> bool:
     """Return whether an address is in one of the networks."""
     return any(address in network for network in networks)
 
@@ -106,12 +106,12 @@ def _among(address: Address, networks: Networks) -> bool:
 def _forwarded_values(request: web.BaseRequest) -> ForwardedValues:
     """Return the values of `X-Forwarded-*`, or those of `Forwarded` (RFC 7239) if there are none."""
     names = ("for", "proto", "host")
-    values = {name: _listed(request, f"X-Forwarded-{name}") for name in (*names, "prefix")}
+    values = {name: _header_values(request, f"X-Forwarded-{name}") for name in (*names, "prefix")}
     if not any(values[name] for name in names):
         values |= {name: [element[name] for element in request.forwarded if name in element] for name in names}
     return values
 
 
-def _listed(request: web.BaseRequest, header: str) -> list[str]:
+def _header_values(request: web.BaseRequest, header: str) -> list[str]:
     """Return the comma-separated values of a header, which may occur several times."""
     return [part for text in request.headers.getall(header, ()) for part in map(str.strip, text.split(",")) if part]

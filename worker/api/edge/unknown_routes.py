@@ -60,7 +60,7 @@ POST_ONLY_URLS = {
 
 
 def route_hint(path: str, route_paths: Iterable[str], *, job_urls: bool = True) -> str:
-    """Return a hint what to send instead of a request to an unknown path.
+    """Return a hint for a request to an unknown path: the route of this worker that the client should use.
 
     `route_paths` are the paths of this worker. `job_urls` is False on a platform whose clients can only POST.
     """

@@ -89,11 +89,14 @@ class AcceptHeader:
         If no file has an accepted type, the first file is sent as `application/octet-stream` if that is accepted.
         """
         files = [output for output in outputs if output.text is None]
-        best = max(files, key=self._file_quality, default=None)
-        if best is not None and self._file_quality(best) > 0:
-            return FileChoice(best, best.mime) if self._file_quality(best) > self.json_quality else None
+        if not files:
+            return None
+        best = max(files, key=self._file_quality)
+        quality = self._file_quality(best)
+        if quality > 0:
+            return FileChoice(best, best.mime) if quality > self.json_quality else None
         any_file_quality = next((media_range.q for media_range in self.ranges if media_range.name == ANY_FILE), 0.0)
-        return FileChoice(files[0], ANY_FILE) if files and any_file_quality > self.json_quality else None
+        return FileChoice(files[0], ANY_FILE) if any_file_quality > self.json_quality else None
 
     def _file_quality(self, output: Output) -> float:
         """Return the quality of a file by its type. 0 means that it is not accepted.
@@ -118,6 +121,7 @@ def _ranges(header: str) -> Iterator[MediaRange]:
     """Yield the ranges in a header. Malformed elements are left out."""
     for element in ELEMENT.findall(header):
         match, quality = RANGE.match(element.strip()), QUALITY.search(element)
-        if match is None or (quality is None and HAS_QUALITY.search(element)):
+        has_malformed_quality = quality is None and HAS_QUALITY.search(element)
+        if match is None or has_malformed_quality:
             continue
         yield MediaRange(match[1].lower(), match[2].lower(), float(quality[1]) if quality else 1.0)

@@ -77,7 +77,8 @@ async def file_response(
         _check_size(choice.output, services)
         return await _send_file(request, services.outputs.path(job, choice.output), choice, job)
     except WorkerError as error:
-        return await send(request, *services.intake.responses.withheld(job, error, base_url(request, services)))
+        status, body = services.intake.responses.kept_result_error(job, error, base_url(request, services))
+        return await send(request, status, body)
 
 
 def _not_acceptable(outputs: Sequence[Output]) -> NotAcceptable:
