@@ -35,6 +35,7 @@ def engine_environment() -> dict[str, str]:
     """
     secret_names = {*PLATFORM_SECRETS, "PYTHONSAFEPATH"}
     for name, entry in Settings.fields_by_name().items():
+        # The id of the access key is not a SecretStr, but a credential too.
         if name == "s3_access_key_id" or isinstance(entry.field.default, SecretStr):
             secret_names |= {entry.field.metadata["env"], *entry.field.metadata["also"]}
     allowed_names = set(re.split(r"[\s,]+", environment().get("WORKER_ENGINE_ENV", "")))

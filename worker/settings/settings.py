@@ -75,7 +75,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Make the path of the state folder absolute, so that a change of the working directory does not move it."""
-        object.__setattr__(self, "state", self.state.absolute())
+        object.__setattr__(self, "state", self.state.absolute())  # the class is frozen
 
     @classmethod
     def of(cls, **flat: Any) -> Self:  # noqa: ANN401 - any setting, by name
