@@ -40,7 +40,8 @@ def check_names(
     """Raise FileNotAllowed with one detail for every file or path that the prompt names and may not use.
 
     `own_texts` contains the texts that name the job's own files, `open_folders` the folders that the operator opened to
-    all requests. `folders` are the ids of nodes that name a folder of the job. With `any_link` a link is accepted even if its value is known only when the prompt runs.
+    all requests. `folders` are the ids of nodes that name a folder of the job. With `any_link` a link is accepted even
+    if its value is known only when the prompt runs.
     """
     details: list[Detail] = []
     for item in node_inputs:
@@ -84,7 +85,7 @@ def inputs_with_job_folders(prompt: Prompt) -> Iterator[tuple[str, str]]:
 
 
 def _link_problems(prompt: Prompt, node_input: FileInput, any_link: bool) -> Iterator[tuple[str, str]]:
-    """Yield the problem of a linked input and a suggestion, if the value of the link is known only when the prompt runs.
+    """Yield the problem of a linked input and a suggestion, if its value is known only when the prompt runs.
 
     Yield nothing if the link is allowed.
     """
