@@ -131,23 +131,12 @@ class Preflight:
         *,
         strict: bool,
     ) -> ValidationReport:
-        """Return the report as `report` does. Raises EngineUnavailable while the catalog cannot be read.
-
-        If there are problems, the catalog is read again for the affected classes, and the workflow is checked again.
-        """
+        """Return the report as `report` does. Raises EngineUnavailable while the catalog cannot be read."""
         if not self._engines.connected:
             raise EngineUnavailable("ComfyUI is not connected")
         info = self._info = await self._engines.info()
-        catalog = await self._engines.catalogs.current()
         files = _file_check(info, self._engines.configs[0], uploaded_names)
-        result = await _check(workflow, catalog, files, editor_file)
-        uncertain_classes = _affected_classes(result.problems)
-        if isinstance(files, LocalFiles):
-            uncertain_classes |= {node["class_type"] for node in result.prompt.values()} & set(catalog)
-        if uncertain_classes or result.problems:
-            # Files or packs may have been added or removed since the catalog was read.
-            catalog = await self._engines.catalogs.refreshed(uncertain_classes)
-            result = await _check(workflow, catalog, files, editor_file)
+        catalog, result = await self._check_current(workflow, files, editor_file)
         saved_models = await self._saved_model_problems(result.prompt, catalog)
         saved_model_inputs, reported_inputs = set(map(_input_of, saved_models)), set(map(_input_of, result.problems))
         problems, failed_packs = result.problems, self._engines.failed_packs
@@ -170,8 +159,26 @@ class Preflight:
             lambda problem: _input_of(problem) in saved_model_inputs or is_certain_problem(problem),
         )
 
+    async def _check_current(
+        self, workflow: object, files: FileCheck, editor_file: object
+    ) -> tuple[Catalog, CheckResult]:
+        """Check a workflow, and return the engine's catalog and the result.
+
+        If there are problems, the catalog is read again for the affected classes and the workflow is checked again,
+        because files or packs may have been added or removed since the catalog was read.
+        """
+        catalog = await self._engines.catalogs.current()
+        result = await _check(workflow, catalog, files, editor_file)
+        uncertain_classes = _affected_classes(result.problems)
+        if isinstance(files, LocalFiles):
+            uncertain_classes |= {node["class_type"] for node in result.prompt.values()} & set(catalog)
+        if uncertain_classes or result.problems:
+            catalog = await self._engines.catalogs.refreshed(uncertain_classes)
+            result = await _check(workflow, catalog, files, editor_file)
+        return catalog, result
+
     async def _saved_model_problems(self, prompt: Prompt, catalog: Catalog) -> list[Problem]:
-        """Return the problems of inputs that name a model which another job saved."""
+        """Return the problems of inputs that name a model which a node of another job has saved."""
         saved = await self._engines.saved_models()
         if not saved.by_folder:
             return []

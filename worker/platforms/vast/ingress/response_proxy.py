@@ -8,7 +8,7 @@ from aiohttp import ClientError, ClientResponse, hdrs, web
 
 from worker.api.auth import LOCAL
 from worker.api.errors import respond
-from worker.api.generate import STREAM
+from worker.api.generate import STREAM_ROUTE
 from worker.api.services import SAFE_HEADERS
 from worker.app import App
 from worker.errors import WorkerError, WorkerUnavailable
@@ -102,4 +102,4 @@ def _stream_completed(context: RequestContext) -> bool:
 
     Return True for a request that is no stream.
     """
-    return context.route is not STREAM or (context.job is not None and context.job.state is JobState.COMPLETED)
+    return context.route is not STREAM_ROUTE or (context.job is not None and context.job.state is JobState.COMPLETED)
