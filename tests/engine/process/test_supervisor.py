@@ -14,7 +14,8 @@ from tests.workflows import faulty, picture, slow
 from worker.engine.health.silence_limits import SilenceLimits
 from worker.engine.health.watchdog import EngineProblem, Observation, find_problem
 from worker.engine.process.gpu import is_gone, run_succeeds
-from worker.engine.process.supervisor import LOG_LIMIT, EngineCommand, Supervisor, rotate_log
+from worker.engine.process.log_file import LOG_LIMIT, rotate_log
+from worker.engine.process.supervisor import EngineCommand, Supervisor
 from worker.engine.protocol.api import QueueSnapshot
 from worker.engine.protocol.messages import Executing, Progress
 from worker.errors import StartupError, WorkerFailed
