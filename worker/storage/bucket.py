@@ -281,6 +281,7 @@ def _stop_check(stop: threading.Event) -> Callable[[int], None]:
     """
 
     def raise_if_stopped(_: int) -> None:
+        """Raise StoppedError when the upload was cancelled. Called after each uploaded part of the data."""
         if stop.is_set():
             raise StoppedError
 

@@ -56,7 +56,7 @@ class S3Fields(BaseModel):
     endpoint_url: Annotated[str, AfterValidator(_checked_endpoint)] = Field(
         "",
         max_length=512,
-        description="URL of an S3Provider-compatible server, with or without the bucket. Empty means AWS.",
+        description="URL of an S3-compatible server, with or without the bucket. Empty means AWS.",
     )
     region: str = Field("", pattern=REGION)
     prefix: str = Field("", max_length=512, description="First part of every key.")
