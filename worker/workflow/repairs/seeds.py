@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterable
 from random import Random
 
 from worker.job import RandomInteger
@@ -64,14 +64,12 @@ def _seed_text(number: int) -> str:
     return str(number) if number.bit_length() <= LONGEST else f"of {number.bit_length()} bits"
 
 
-def draw_seeds(prompt: Prompt, fields: Collection[SeedField], rng: Random) -> tuple[Prompt, tuple[RandomInteger, ...]]:
+def draw_seeds(prompt: Prompt, fields: Iterable[SeedField], rng: Random) -> tuple[Prompt, tuple[RandomInteger, ...]]:
     """Return (prompt with a random seed in each field, drawn seeds). The argument is not changed.
 
     Fields with the same `source` share a seed, which is in the range of each of them. Fields of missing nodes are
     skipped.
     """
-    if not fields:
-        return prompt, ()
     ranges: dict[str, tuple[int, int]] = {}
     present = [field for field in fields if field.node_id in prompt]
     for field in present:
