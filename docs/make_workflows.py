@@ -51,7 +51,7 @@ def _library(templates: Iterable[Template]) -> str:
         )
         for template in templates
     )
-    return _table(("template", "purpose", "parameters", "node packs", "models", "workload"), rows)
+    return _table(("Template", "Purpose", "Parameters", "Node packs", "Models and their size", "Workload"), rows)
 
 
 def _workload(template: Template, catalog: Catalog) -> float:
@@ -66,13 +66,17 @@ def _total_size(models: Iterable[ModelFile]) -> str:
         return "none"
     sizes = [file.size for file in files if file.size]
     unknown_count = len(files) - len(sizes)
-    parts = [f"{sum(sizes) / GIB:.1f} GiB"] if sizes else []
-    parts += [f"{unknown_count} of unknown size"] if unknown_count else []
-    return f"{len(files)}: {' and '.join(parts)}"
+    parts = [f"{_files(len(sizes))} with {sum(sizes) / GIB:.1f} GiB"] if sizes else []
+    parts += [f"{_files(unknown_count)} of unknown size"] if unknown_count else []
+    return ", and ".join(parts)
+
+
+def _files(count: int) -> str:
+    return "1 file" if count == 1 else f"{count} files"
 
 
 def _parameters(templates: Iterable[Template]) -> str:
-    head = ("parameter", "values", "default", "description")
+    head = ("Parameter", "Values", "Default", "Description")
     return "\n\n".join(f"### {item.name}\n\n{_table(head, map(_parameter, item.parameters))}" for item in templates)
 
 
@@ -84,7 +88,8 @@ def _values(parameter: Parameter) -> str:
     if parameter.type is ParameterKind.CHOICE:
         return ", ".join(f"`{choice}`" for choice in parameter.choices)
     if parameter.type is ParameterKind.LIST:
-        return f"up to {parameter.items_max} of {', '.join(f'`{field.name}`' for field in parameter.fields)}"
+        fields = ", ".join(f"`{field.name}`" for field in parameter.fields)
+        return f"list of up to {parameter.items_max} objects with {fields}"
     if parameter.type in {ParameterKind.INTEGER, ParameterKind.NUMBER}:
         low, high = number_range(parameter)
         multiple = f", a multiple of {parameter.multiple_of:g}" if (parameter.multiple_of or 1) != 1 else ""
@@ -117,17 +122,21 @@ def _models(templates: Iterable[Template]) -> str:
         )
         for model in sorted(users, key=lambda model: (model.folder, model.file))
     )
-    return _table(("file", "size", "sha256", "needed by"), rows)
+    return _table(("File", "Size", "SHA-256", "Templates that need it"), rows)
 
 
 def _packs() -> str:
     packs = read_pins((SHIPPED_FOLDER.parent / "comfyui_nodes.txt").read_text("utf-8")).packs
-    group_texts = {BASE: "in every image"}
+    group_texts = {BASE: "every image"}
     rows = (
-        (f"[{pack.name}]({pack.url})", f"`{pack.commit[:12]}`", group_texts.get(pack.group, pack.group))
+        (
+            f"[{pack.name}]({pack.url})",
+            f"`{pack.commit[:12]}`",
+            group_texts.get(pack.group, f"images with the group `{pack.group}`"),
+        )
         for pack in packs
     )
-    return _table(("pack", "commit", "group"), rows)
+    return _table(("Pack", "Commit", "Images that contain it"), rows)
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

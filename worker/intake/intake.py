@@ -101,7 +101,7 @@ class Intake:
 
     @asynccontextmanager
     async def body(self, chunks: AsyncIterator[bytes], charset: str = "") -> AsyncIterator[ScannedBody]:
-        """Read a JSON body in any form. Its files exist until the context ends.
+        """Yield a JSON body that was sent in any form. Its files exist until the context ends.
 
         Raises InvalidJson, InvalidField, BodyTooLarge or DiskFull.
         """
@@ -131,7 +131,9 @@ class Intake:
             job = replace(job, prompt=dict(prompt))
         taken_names = {*job.urls, *(file.name for file in parsed.files)}
         key = job.key or caller.idempotency_key
-        if key and request_fingerprints is None:
+        if not key:
+            request_fingerprints = None  # only a request with a key is compared with earlier ones
+        elif request_fingerprints is None:
             request_fingerprints = await self._fingerprints(body, files)
         files = await self.with_form_names(files, taken_names, job.prompt)
         job = replace(
@@ -139,8 +141,8 @@ class Intake:
             dialect=dialect.name,
             key=key,
             repeat_key=None if key else caller.repeat_key,
-            fingerprint=request_fingerprints.newest if key and request_fingerprints else "",
-            former_fingerprints=request_fingerprints.earlier_releases if key and request_fingerprints else (),
+            fingerprint=request_fingerprints.newest if request_fingerprints else "",
+            former_fingerprints=request_fingerprints.earlier_releases if request_fingerprints else (),
             base_url=caller.base_url,
             extra=_with_key(job.extra, caller.api_key),
             raw=caller.raw,
@@ -160,18 +162,18 @@ class Intake:
 
         `taken_names` are the names of the other input files of the request. Raises InvalidInputFile.
         """
-        if not any(file.other_names for file in files):
+        if not any(file.aliases for file in files):
             return files
         return with_filenames(files, taken_names, prompt, await self.catalog())
 
     async def accept(self, submission: Submission) -> Job:
         """Start the job of a request, or return the job that the same request started under the same id.
 
-        Raises the errors of `JobManager.accept`, `OutputResolver.resolve` and `Preflight.admit`, and
-        InvalidInputFile.
+        Raises InvalidInputFile, and the errors of `JobManager.accept`, `OutputResolver.resolve` and `Preflight.admit`.
         """
         request, caller = submission.request, submission.caller
         if not self.manager.would_start(request, caller.principal):
+            # The job exists already, so nothing is checked, and no workload is reserved.
             job = await self.manager.accept(request, 0.0, caller.principal, collectable=caller.collectable)
             job.request = job.request.merged_with(request)  # for example, if only this request follows the events
             return job
@@ -220,7 +222,7 @@ class Intake:
             raise await self.preflight.explain_missing_classes(error, workflow) from None
 
     def workload(self, request: JobRequest) -> float:
-        """Return the workload units of a request, computed with the known catalog."""
+        """Return the workload units of a request, computed with the last known catalog of the engine."""
         return workload(request.prompt, self.engines.known_catalog)
 
     def workload_of(self, body: Mapping[str, Any]) -> float:

@@ -54,7 +54,7 @@ async def with_files(prompt: Prompt, long_texts: LongTexts, catalog: Catalog) ->
 
     Placeholders in other inputs are replaced by the original text. Raises BodyTooLarge.
     """
-    file_keys = {file_input.key for file_input in file_inputs(prompt, catalog) if file_input.uploads}
+    file_keys = {file_input.key for file_input in file_inputs(prompt, catalog) if file_input.accepts_upload}
     in_file_inputs, elsewhere = set[str](), set[str]()
     for key, text in _texts_of(prompt):
         if text in long_texts.by_placeholder:

@@ -225,7 +225,7 @@ def _base_fields(detail: Detail) -> dict[str, Any]:
 
 
 def _stored_webhook(webhook: Webhook | None) -> dict[str, Any] | None:
-    """Return a webhook that the operator signs, None for another one.
+    """Return a webhook that the operator signs, or None for another one.
 
     A client's secret is not stored, so its webhook cannot be sent after a restart.
     """
