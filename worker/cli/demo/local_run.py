@@ -99,7 +99,7 @@ async def start_demo_fleet(setup: DemoSetup, folder: Path) -> AsyncIterator[Loca
         env["WORKER_BENCHMARK"] = str(folder / BENCHMARK)
     async with start_fleet(setup.commands(folder), env, logs=folder) as local_fleet:
         try:
-            await local_fleet.ready(READY_TIMEOUT_S)
+            await local_fleet.wait_until_ready(READY_TIMEOUT_S)
         except StartupError as error:
             raise Failure("not_started", str(error)) from error
         yield local_fleet

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from worker.extra_data import ExtraData
-from worker.job import JobRequest, RandomInteger
-from worker.prompt_changes import Repair, SeedField
+from worker.job import JobRequest
+from worker.prompt_changes import RandomInteger, Repair, SeedField
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.prompt import Prompt, draw_random_integers
 from worker.workflow.repairs.repair import repair

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from random import Random
 
-from worker.job import RandomInteger
-from worker.prompt_changes import SeedField
+from worker.prompt_changes import RandomInteger, SeedField
 from worker.workflow.catalog.node_class import InputSpec
 from worker.workflow.json_value import Json
 from worker.workflow.prompt import Prompt
