@@ -55,7 +55,7 @@ from worker.outputs.delivery import Delivery
 from worker.outputs.files import Outputs
 from worker.outputs.output_collector import CollectedOutputs, OutputCollector, PartialRun, without_previews
 from worker.outputs.problems import missing_files, no_outputs, node_problem
-from worker.outputs.run_files import SENT
+from worker.outputs.run_files import SENDS_IMAGE
 from worker.settings import PreviewMethod
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.editor.editor_file import to_editor_file
@@ -262,7 +262,7 @@ class Pipeline:
             case Progress(node=str(node), value=value, maximum=maximum):
                 job.progress = JobProgress(node, _class_of(prompt, node), _title_of(prompt, node), value, maximum)
                 self.observers.notify(StepDone(job.ref, node, value, maximum))
-            case Preview() if _class_of(prompt, message.node) == SENT:
+            case Preview() if _class_of(prompt, message.node) == SENDS_IMAGE:
                 collector.add_image(message)
             case Preview(node=node, mime=mime, data=data):
                 self.observers.notify(PreviewReady(job.ref, node, mime, data))

@@ -42,24 +42,25 @@ class Base64Decoder:
         part, self._escape = self._escape + part, b""
         if not self._padded and b"=" not in part:
             text = self._group + part
-            complete = len(text) // 4 * 4
+            complete_length = len(text) // 4 * 4
             try:
-                decoded = _decode(text[:complete])
+                decoded = _decode(text[:complete_length])  # fast, and fails unless the part is in the standard form
             except ValueError:
-                pass  # not in the standard form: the part is cleaned below
+                pass
             else:
-                self._group = self._cleaned(text[complete:])
+                self._group = self._cleaned(text[complete_length:])
                 return decoded
         text = self._group + self._cleaned(part)
-        complete = len(text) // 4 * 4
-        self._group = text[complete:]
-        return _decode(text[:complete])
+        complete_length = len(text) // 4 * 4
+        self._group = text[complete_length:]
+        return _decode(text[:complete_length])
 
     def finish(self) -> bytes:
         """Return the remaining bytes. Raises ValueError if the text is incomplete."""
         if self._escape or len(self._group) == 1:
             raise ValueError("the text ends inside a group of 4 characters, so its end is missing")
-        return _decode(self._group + b"=" * (-len(self._group) % 4))
+        padding = b"=" * (-len(self._group) % 4)
+        return _decode(self._group + padding)
 
     def _cleaned(self, part: bytes) -> bytes:
         """Return the characters of a part in the standard alphabet, without padding, whitespace and escapes.

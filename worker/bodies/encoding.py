@@ -82,15 +82,16 @@ class Utf8Text:
         """Return the remaining text. Raises InvalidJson."""
         last_bytes = self._without_mark(self._head) if self._head else b""  # a text of less than four bytes
         text = self._trailing + self._decoded(last_bytes, final=True)
-        return text if b"\0" not in text and b"\x1a" not in text else text.rstrip(TRAILING_BYTES)
+        has_invalid_bytes = b"\0" in text or b"\x1a" in text  # unlike these, whitespace is valid after JSON
+        return text.rstrip(TRAILING_BYTES) if has_invalid_bytes else text
 
     def _without_mark(self, head: bytes) -> bytes:
         """Detect the encoding from the first bytes, and return them without the byte order mark."""
-        encoding, mark = encoding_of(head, self._declared)
+        encoding, mark_length = encoding_of(head, self._declared)
         self._head = None
         if encoding != UTF_8:
             self._decoder = codecs.getincrementaldecoder(encoding)()
-        return head[mark:]
+        return head[mark_length:]
 
     def _decoded(self, chunk: bytes, *, final: bool = False) -> bytes:
         """Return a chunk in UTF-8. Raises InvalidJson."""

@@ -46,7 +46,8 @@ def invalid_json_error(json: bytes, error: orjson.JSONDecodeError, subject: str 
         text = json.decode()
     except UnicodeDecodeError as undecodable:
         before = json[: undecodable.start].decode()
-        position = f"line {before.count(chr(10)) + 1} column {len(before) - before.rfind(chr(10))} (char {len(before)})"
+        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+        position = f"line {line} column {column} (char {len(before)})"  # in orjson's form
         message = f"byte 0x{json[undecodable.start]:02x} is not UTF-8: {position}"
         return invalid_json(subject, message, excerpt(json.decode(errors="replace"), len(before)))
     return invalid_json(subject, str(error), excerpt(text, error.pos), mistake_remedy(text, error.pos))

@@ -25,11 +25,15 @@ class MemberSearch:
     """
 
     def __init__(self, name: str) -> None:
+        # In JSON, each letter may be written as itself or as `\u` and its number.
         letters = (rb"(?:%s|\\u(?i:%04x))" % (re.escape(letter).encode(), ord(letter)) for letter in name)
         self._key = re.compile(b'"' + b"".join(letters) + b'"')
 
     def find(self, text: bytes) -> tuple[Any] | None:
-        """Return the value in a one-element tuple, or None if it is not complete or does not exist."""
+        """Return the value of the member in a one-element tuple, or None if it is not complete or does not exist.
+
+        The tuple distinguishes the value `null` from no value.
+        """
         if not OPENS.match(text):
             return None
         masked = mask_escapes(text)

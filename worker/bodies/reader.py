@@ -156,10 +156,10 @@ async def parse_text_at(body: ScannedBody, location: JsonPath, text: str | Spool
         json = utf8_text(text.encode())
         body.limits.check_skeleton(len(json), parse_units(json))
         body.graft(location, ScannedBody(parse_json(json, subject), [], body.limits))
-    elif body.folder is not None:
+    elif body.folder is not None:  # a body with long strings always has a folder
         try:
             inner = await read_json(file_chunks(text.path), body.folder, body.limits)
-        except InvalidJson as error:
+        except InvalidJson as error:  # its message names the body in place of the string
             raise InvalidJson(error.message.replace(BODY, subject, 1)) from None
         body.graft(location, inner)
         await in_thread(text.path.unlink)

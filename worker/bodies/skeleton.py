@@ -127,9 +127,8 @@ class JsonSkeleton:
         """
         offset = position = 0
         for replacement in self.replacements:
-            position += len(self.json[offset : replacement.offset].decode(errors="replace")) + len(
-                replacement.placeholder
-            )
+            text_between = self.json[offset : replacement.offset].decode(errors="replace")
+            position += len(text_between) + len(replacement.placeholder)
             offset = replacement.offset + len(replacement.placeholder.encode())
             yield position, replacement.characters - len(replacement.placeholder)
 
@@ -156,8 +155,8 @@ def _insert_texts(root: list[Any], strings: dict[str, LongString]) -> Iterator[S
             elif isinstance(item, list | dict):
                 keys.append(key)
                 open_containers.append((item, iter(item.items()) if isinstance(item, dict) else enumerate(item)))
-                break
-        else:
+                break  # continue inside this container
+        else:  # all items of the container were read
             open_containers.pop()
             if keys:
                 keys.pop()

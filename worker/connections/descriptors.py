@@ -32,7 +32,10 @@ def raise_file_limit() -> None:
 
 
 def reserve(limit: int) -> int:
-    """Return how many descriptors are reserved for the worker: for starting ComfyUI, the journal and files."""
+    """Return how many descriptors are reserved for the worker: for starting ComfyUI, the journal and files.
+
+    It is a quarter of the limit, within bounds.
+    """
     return max(SMALLEST_RESERVE, min(limit // 4, LARGEST_RESERVE))
 
 
@@ -44,7 +47,8 @@ def reserve_in_use(connections: int, descriptor: int) -> bool:
     not be counted. The limit is read each time because it may change.
     """
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if limit == resource.RLIM_INFINITY or (limit > LARGEST_COUNTED_LIMIT and max(connections, descriptor) < limit // 2):
+    has_many_free = limit > LARGEST_COUNTED_LIMIT and max(connections, descriptor) < limit // 2
+    if limit == resource.RLIM_INFINITY or has_many_free:
         return False
     try:
         return sum(1 for _ in OPEN_FILES.iterdir()) >= limit - reserve(limit)

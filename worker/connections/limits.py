@@ -12,7 +12,7 @@ IDLE_S = 75.0
 """Seconds that a connection is kept between two requests. Load balancers keep theirs for 60 s."""
 SHARE_OF_ONE_ADDRESS = 2
 """One address may have 1/n of the unauthenticated connections."""
-SMALLEST_NETWORK = 64
+CLIENT_NETWORK_BITS = 64
 """Bits of an IPv6 address that identify a client. A client can use all addresses of such a network."""
 
 
@@ -51,5 +51,5 @@ class ConnectionLimits:
         if any(ip in network for network in self.trusted):
             return None
         if isinstance(ip, IPv6Address):
-            return str(ip_network((ip, SMALLEST_NETWORK), strict=False))
+            return str(ip_network((ip, CLIENT_NETWORK_BITS), strict=False))
         return str(ip)

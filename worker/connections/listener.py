@@ -48,12 +48,12 @@ class Listener:
         self.new_handler: Callable[[], web.RequestHandler] = server
         self.sockets: list[socket.socket] = []
         self._table = ConnectionTable(limits)
-        self._open: set[Connection] = set()
-        self._by_handler: dict[object, Connection] = {}
+        self._open_connections: set[Connection] = set()
+        self._connection_by_handler: dict[object, Connection] = {}
         self._context = context
         self._loop = asyncio.get_running_loop()
         self._tasks = tasks
-        self._running: set[asyncio.Task[None]] = set()
+        self._running_tasks: set[asyncio.Task[None]] = set()
         self._one_at_a_time = asyncio.Lock()
         self._accepted = 0
         self._closed_since_report = 0
@@ -71,23 +71,23 @@ class Listener:
             raise
         for listening in self.sockets:
             port = listening.getsockname()[1]
-            self._running.add(self._tasks.start(f"accept {port}", partial(self._accept, listening)))
-        self._running.add(self._tasks.start(f"connections {port}", self._enforce_deadlines))
+            self._running_tasks.add(self._tasks.start(f"accept {port}", partial(self._accept, listening)))
+        self._running_tasks.add(self._tasks.start(f"connections {port}", self._enforce_deadlines))
 
     def close(self) -> None:
         """Stop accepting, and close connections without a request. aiohttp closes the others."""
-        for task in self._running:
+        for task in self._running_tasks:
             task.cancel()
         for listening in self.sockets:
             listening.close()
-        for connection in self._open - set(self._by_handler.values()):
+        for connection in self._open_connections - set(self._connection_by_handler.values()):
             connection.close()
 
     # Called by connections.
 
     def on_handler_created(self, connection: Connection) -> None:
         """Remember the connection of an aiohttp handler."""
-        self._by_handler[connection.handler] = connection
+        self._connection_by_handler[connection.handler] = connection
 
     def on_authenticated(self, connection: Connection) -> None:
         """Stop counting a connection as unauthenticated."""
@@ -96,15 +96,15 @@ class Listener:
     def on_lost(self, connection: Connection) -> None:
         """Forget a closed connection."""
         self._table.discard(connection)
-        self._open.discard(connection)
-        self._by_handler.pop(connection.handler, None)
+        self._open_connections.discard(connection)
+        self._connection_by_handler.pop(connection.handler, None)
 
     def _with_connection(self, handle: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> object:
-        """Return a request handler that calls `handle`, and records begin and end of each request in its connection."""
+        """Return a request handler that calls `handle`, and records start and end of each request in its connection."""
 
         async def handle_recorded(request: web.Request) -> web.StreamResponse:
-            """Record the begin of the request, handle it, and record its end."""
-            connection = self._by_handler.get(request.protocol)
+            """Record the beginning of the request, handle it, and record its end."""
+            connection = self._connection_by_handler.get(request.protocol)
             if connection is None:  # the connection was lost a moment ago
                 return await handle(request)
             request[CONNECTION] = connection
@@ -149,7 +149,7 @@ class Listener:
         self._accepted += 1
         # Each connection of a proxy counts as another client.
         client = self.limits.client_key(address) or f"proxied {self._accepted}"
-        if reserve_in_use(len(self._open), sock.fileno()):
+        if reserve_in_use(len(self._open_connections), sock.fileno()):
             if not self._evict_one():
                 sock.close()
                 return
@@ -164,11 +164,11 @@ class Listener:
             else:
                 self._evict(candidate)
         connection = Connection(self, client, self._loop.time())
-        self._open.add(connection)
+        self._open_connections.add(connection)
         self._table.add(connection)
         task = self._loop.create_task(self._connect(sock, connection), name="connect")
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        self._running_tasks.add(task)
+        task.add_done_callback(self._running_tasks.discard)
         # A task that is cancelled before its first step does not close the socket.
         task.add_done_callback(lambda done: sock.close() if done.cancelled() else None)
         connection.set_abort_callback(task.cancel)
@@ -192,7 +192,7 @@ class Listener:
         """
         for _ in range(RELEASE_TURNS):
             await asyncio.sleep(0)
-            if not reserve_in_use(len(self._open), sock.fileno()):
+            if not reserve_in_use(len(self._open_connections), sock.fileno()):
                 return
 
     def _evict_one(self) -> bool:
@@ -217,7 +217,7 @@ class Listener:
         while True:
             await asyncio.sleep(pause_s)
             now = self._loop.time()
-            for connection in list(self._open):
+            for connection in list(self._open_connections):
                 late_part = connection.overdue_part(now)
                 if late_part is not None:
                     log.debug("closing a connection: the %s took too long", late_part)
@@ -241,7 +241,7 @@ def _bind(family: int, kind: int, protocol: int, address: object) -> socket.sock
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             with suppress(OSError):
-                listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # IPv4 has a socket of its own
         listening.bind(address)  # type: ignore[arg-type]
         listening.listen(BACKLOG)
     except OSError:

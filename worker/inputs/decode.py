@@ -73,6 +73,8 @@ class SentFile:
 def read_inputs(contents: Mapping[str, Content]) -> tuple[tuple[SentFile, ...], dict[str, str]]:
     """Return the files that a request contains, and the URLs of the files to fetch by file name.
 
+    References to earlier outputs are returned with the URLs.
+
     Raises InvalidInputFile for a bad name or bad base64, and UrlRefused for a URL that may not be fetched.
     """
     by_name: dict[str, Content] = {}

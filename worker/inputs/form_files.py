@@ -34,7 +34,7 @@ def read_form(parts: Sequence[FormFile]) -> tuple[SentFile, ...]:
     part_counts = Counter(part.name for part in parts)
     files: dict[str, SentFile] = {}
     for part in parts:
-        last = _last(part.filename or "")
+        last = _without_folders(part.filename or "")
         name = file_name(f"{part.name}/{last}" if part_counts[part.name] > 1 else part.name)
         if name in files:
             message = f"two parts of the form are the file {name!r}"
@@ -45,24 +45,24 @@ def read_form(parts: Sequence[FormFile]) -> tuple[SentFile, ...]:
 
 
 def with_filenames(
-    files: Sequence[SentFile], others: Collection[str], prompt: Prompt, catalog: Catalog
+    files: Sequence[SentFile], other_file_names: Collection[str], prompt: Prompt, catalog: Catalog
 ) -> tuple[SentFile, ...]:
     """Return the files, each under the name that the prompt uses for it.
 
     No-code tools name every part `image` or `file` and send the file's name as the filename. A file is renamed to its
-    filename if a node names the filename and no node names the part. `others` are names of files that were sent outside
-    of the form. Raises InvalidInputFile if two files get the same name.
+    filename if a node names the filename and no node names the part. `other_file_names` are names of files that
+    were sent outside of the form. Raises InvalidInputFile if two files get the same name.
     """
-    by_name = NameIndex([*others, *(file.name for file in files)])
+    name_index = NameIndex([*other_file_names, *(file.name for file in files)])
     prompt_texts = list(_file_texts(prompt, catalog))
-    used_names = {name for text in prompt_texts for name in by_name.matches(text)}
-    unmatched: dict[str, list[str]] = {}
+    used_names = {name for text in prompt_texts for name in name_index.matches(text)}
+    unmatched_texts: dict[str, list[str]] = {}
     for text in prompt_texts:
-        if not by_name.matches(text):
-            unmatched.setdefault(last_part(text), []).append(text)
+        if not name_index.matches(text):
+            unmatched_texts.setdefault(last_part(text), []).append(text)
     renamed: dict[str, str] = {}
     for file in files:
-        new_name = _name_in_prompt(file.aliases, unmatched) if file.name not in used_names else None
+        new_name = _name_in_prompt(file.aliases, unmatched_texts) if file.name not in used_names else None
         if new_name is not None:
             renamed[file.name] = new_name
     part_counts = Counter(renamed.values())
@@ -71,7 +71,7 @@ def with_filenames(
             message = f"two parts of the form are the file {name!r}"
             raise InvalidInputFile(message, [Detail(message, input=part, suggestion="rename one of them")])
     named_files = tuple(replace(file, name=renamed.get(file.name, file.name), aliases=()) for file in files)
-    check_collisions([*others, *(file.name for file in named_files)])
+    check_collisions([*other_file_names, *(file.name for file in named_files)])
     return named_files
 
 
@@ -85,23 +85,27 @@ def _file_texts(prompt: Prompt, catalog: Catalog) -> Iterator[str]:
             yield from texts(node["inputs"])
 
 
-def _last(path: str) -> str:
+def _without_folders(path: str) -> str:
+    """Return the last part of a path with either separator."""
     return path.replace("\\", "/").rpartition("/")[2]
 
 
 def _aliases(part: FormFile) -> tuple[str, ...]:
     """Return further names of a part's file. Some clients, such as aiohttp, percent-encode names with a space."""
     filename = part.filename or ""
-    names = (_last(filename), unquote(part.name), _last(unquote(filename)))
+    names = (_without_folders(filename), unquote(part.name), _without_folders(unquote(filename)))
     return tuple(dict.fromkeys(name for name in names if name and name != part.name))
 
 
-def _name_in_prompt(names: Sequence[str], unmatched: Mapping[str, Sequence[str]]) -> str | None:
-    """Return the first name that a text of the prompt refers to. `unmatched` has these texts by their last part."""
+def _name_in_prompt(names: Sequence[str], unmatched_texts: Mapping[str, Sequence[str]]) -> str | None:
+    """Return the first of `names`, normalised, that a text of the prompt refers to, or None.
+
+    `unmatched_texts` are the texts by their last part. Invalid names are skipped.
+    """
     for sent_name in names:
         with suppress(InvalidInputFile):
             name = file_name(sent_name)
-            index = NameIndex([name])
-            if any(index.matches(text) for text in unmatched.get(last_part(name), ())):
+            name_index = NameIndex([name])
+            if any(name_index.matches(text) for text in unmatched_texts.get(last_part(name), ())):
                 return name
     return None

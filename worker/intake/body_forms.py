@@ -27,11 +27,11 @@ OPTIONS = frozenset(
 """Fields of a request beside its workflow. `id` is not among them, because a file of the editor has its own `id`."""
 ENVELOPE = frozenset({"payload", "auth_data", "session_id"})
 """Fields of the envelope in which Vast's clients send a request."""
-BEGINNING = 64
+EXAMINED_CHARACTERS = 64
 """Characters of a string that are examined."""
 OBJECT_OR_LIST = re.compile(r'[\ufeff\s]*(\{\s*["}]|\[)')
 OBJECT = re.compile(r"""[\ufeff\s]*["{]""")
-BEGINNINGS = {
+PATTERNS_BY_FIELD = {
     **dict.fromkeys(("", "workflow", "workflow_json", "input"), OBJECT),
     "prompt": re.compile(r'\s*\{\s*["}]'),
 }
@@ -53,13 +53,14 @@ async def normalize_body(body: ScannedBody) -> None:
     if not isinstance(body.value, dict) or not body.value:
         return
     workflow = body.value.get("workflow")
-    if (not isinstance(workflow, dict) or "class_type" in workflow) and is_workflow_file(body.value):
+    has_workflow_field = isinstance(workflow, dict) and "class_type" not in workflow  # not a node with this id
+    if not has_workflow_field and is_workflow_file(body.value):
         _wrap_file(body, ())
         return
     for key in _string_fields(body.value):
         await _parse_string(body, (key,))
     input_field = body.value.get("input")
-    if isinstance(input_field, dict) and "class_type" not in input_field:
+    if isinstance(input_field, dict) and "class_type" not in input_field:  # not a node with this id
         _check_one_workflow(body.value, input_field)
         if is_workflow_file(input_field):
             _wrap_file(body, ("input",))
@@ -89,14 +90,18 @@ def _string_fields(value: Mapping[str, Any]) -> list[str]:
 
 async def _parse_string(body: ScannedBody, location: JsonPath) -> None:
     """Replace a string that begins like JSON by its JSON value. Repeat this if the value is such a string again."""
-    pattern = BEGINNINGS.get(str(location[-1]) if location else "", OBJECT_OR_LIST)
+    field = str(location[-1]) if location else ""
+    pattern = PATTERNS_BY_FIELD.get(field, OBJECT_OR_LIST)
     for _ in range(DEEPEST):
         value = body.value
         for key in location:
             value = value[key]
         if not isinstance(value, str | SpooledText):
             return
-        head = await value.beginning(BEGINNING) if isinstance(value, SpooledText) else value[:BEGINNING]
+        if isinstance(value, SpooledText):
+            head = await value.beginning(EXAMINED_CHARACTERS)
+        else:
+            head = value[:EXAMINED_CHARACTERS]
         if not pattern.match(head):
             return
         await parse_text_at(body, location, value)
@@ -157,7 +162,10 @@ def _rename_input_prompt(body: ScannedBody) -> None:
 
 
 def _rename_foreign_fields(body: ScannedBody) -> None:
-    """Rename RunPod's `webhook` and `s3Config`, and the `output` of the editor's `graphToPrompt`, to native fields."""
+    """Convert RunPod's `webhook` and `s3Config`, and the `output` of the editor's `graphToPrompt`, to native fields.
+
+    Raises InvalidField for an incomplete bucket.
+    """
     value = body.value
     if isinstance(value.get("webhook"), str):
         value["webhook"] = {"url": value["webhook"]} if value["webhook"] else None
@@ -175,7 +183,8 @@ def _rename_foreign_fields(body: ScannedBody) -> None:
 def _drop_file_keys(body: ScannedBody) -> None:
     """Remove all keys except the nodes from API files, in each field that can hold a workflow."""
     input_field = body.value.get("input")
-    for container in (body.value, input_field if isinstance(input_field, dict) else {}):
+    containers = [body.value, input_field] if isinstance(input_field, dict) else [body.value]
+    for container in containers:
         for key in WORKFLOWS:
             workflow = container.get(key)
             if isinstance(workflow, dict) and not FILE_KEYS.isdisjoint(workflow) and is_api_file(workflow):

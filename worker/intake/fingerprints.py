@@ -42,7 +42,7 @@ async def fingerprints(body: ScannedBody, files: Sequence[SentFile], *, first_re
 
 
 def _newest_fingerprint(json_hash: str, files: Sequence[SentFile]) -> str:
-    """Return a hash of the JSON value and of name, filename and contents of each file, in order.
+    """Return a hash of the JSON value and of name, filename and contents of each file beside it, in order.
 
     Without files it is the hash of the JSON value.
     """
@@ -74,11 +74,11 @@ async def _first_release_fingerprint(body: ScannedBody, files: Sequence[SentFile
     digest = hashlib.sha256(orjson.dumps(body.value, default=text_of_spooled, option=orjson.OPT_SORT_KEYS))
     for file in files:
         if isinstance(file.content, SpooledFile):
-            await in_thread(partial(_hash, digest, file.content))
+            await in_thread(partial(_add_contents, digest, file.content))
     return digest.hexdigest()
 
 
-def _hash(digest: hashlib._Hash, file: SpooledFile) -> None:
+def _add_contents(digest: hashlib._Hash, file: SpooledFile) -> None:
     """Add the contents of a file to a digest."""
     with file.path.open("rb") as source:
         while block := source.read(BLOCK):

@@ -101,7 +101,7 @@ class Intake:
 
     @asynccontextmanager
     async def body(self, chunks: AsyncIterator[bytes], charset: str = "") -> AsyncIterator[ScannedBody]:
-        """Read a JSON body in any form. Its files exist until the context ends.
+        """Yield a JSON body that was sent in any form. Its files exist until the context ends.
 
         Raises InvalidJson, InvalidField, BodyTooLarge or DiskFull.
         """
@@ -172,6 +172,7 @@ class Intake:
         """
         request, caller = submission.request, submission.caller
         if not self.manager.would_start(request, caller.principal):
+            # The job exists already, so nothing is checked, and no workload is reserved.
             job = await self.manager.accept(request, 0.0, caller.principal, collectable=caller.collectable)
             job.request = job.request.merged_with(request)  # for example, if only this request follows the events
             return job
@@ -220,7 +221,7 @@ class Intake:
             raise await self.preflight.explain_missing_classes(error, workflow) from None
 
     def workload(self, request: JobRequest) -> float:
-        """Return the workload units of a request, computed with the known catalog."""
+        """Return the workload units of a request, computed with the last known catalog of the engine."""
         return workload(request.prompt, self.engines.known_catalog)
 
     def workload_of(self, body: Mapping[str, Any]) -> float:

@@ -33,19 +33,22 @@ class JobResponses:
     delivery: Delivery
 
     async def of(self, job: Job, base_url: str, dialect: Dialect | None = None) -> tuple[int, ResponseBody]:
-        """Return HTTP status and body for a job in any state. Raises NotFound if outputs are gone."""
+        """Return HTTP status and body for a job in any state. Store the hashes of its outputs in the job.
+
+        Raises NotFound if its outputs no longer exist.
+        """
         dialect = dialect or BY_NAME[job.request.dialect]
         if not job.state.ended:
             return 202, ResponseBody(self.pending(job, base_url, dialect))
         if job.state is JobState.DELIVERY_PENDING and job.error is not None:
-            return self.withheld(job, job.error, base_url, dialect)
+            return self.kept_result_error(job, job.error, base_url, dialect)
         if job.error is not None:
-            return status_of(job.error, self.traits), ResponseBody(_failed(job, job.error, dialect))
+            return status_of(job.error, self.traits), ResponseBody(_error_body(job, job.error, dialect))
         try:
             # At the end of the job this is not checked if its response was planned to be a file.
             self.delivery.check_inline(job)
         except OutputTooLargeForInline as too_large:
-            return self.withheld(job, too_large, base_url, dialect)
+            return self.kept_result_error(job, too_large, base_url, dialect)
         job.outputs = tuple([await self.outputs.hashed(job, output) for output in job.outputs])
         data, large_files = await self.response_data(job, base_url, job.outputs)
         response, limit = ResponseBody(dialect.completed(data), large_files.files), self.traits.max_response_bytes
@@ -54,17 +57,17 @@ class JobResponses:
                 f"the response has {response.size:,} bytes, and the limit is {limit:,}: "
                 f"{self.delivery.inline_alternatives}"
             )
-            return error.status, ResponseBody(_failed(job, error, dialect))
+            return error.status, ResponseBody(_error_body(job, error, dialect))
         return 200, response
 
-    def withheld(
+    def kept_result_error(
         self, job: Job, error: WorkerError, base_url: str, dialect: Dialect | None = None
     ) -> tuple[int, ResponseBody]:
         """Return HTTP status and body of the error, for a job whose result is kept but not in this response.
 
         With the token and the URL in the body, the client can fetch the result.
         """
-        body = _failed(job, error, dialect or BY_NAME[job.request.dialect])
+        body = _error_body(job, error, dialect or BY_NAME[job.request.dialect])
         body |= {"token": job.token, "url": self.job_url(job, base_url)}
         return status_of(error, self.traits), ResponseBody(body)
 
@@ -114,7 +117,7 @@ class JobResponses:
         return f"{base_url}/jobs/{job.id}" if self.traits.job_urls else base_url
 
 
-def _failed(job: Job, error: WorkerError, dialect: Dialect) -> Body:
+def _error_body(job: Job, error: WorkerError, dialect: Dialect) -> Body:
     """Return the body of an error with the repairs and warnings of the job."""
     return dialect.failed(job.id, error) | changes_of(job)
 

@@ -58,13 +58,13 @@ class OutputResolver:
         A URL of another host does not change. Raises OutputNotKept, InvalidInputFile or FileNotAllowed.
         """
         urls, url_files = await self._resolve_urls(request, principal)
-        file_places = {
+        inputs_by_key = {
             file_input.key: file_input
             for file_input in file_inputs(request.prompt, catalog)
             if file_input.accepts_upload
         }
-        file_names, prompt_files = await self._resolve_prompt(request, principal, file_places)
-        prompt = _with_file_names(request.prompt, file_places, file_names) if file_names else request.prompt
+        file_names, prompt_files = await self._resolve_prompt(request, principal, inputs_by_key)
+        prompt = _with_file_names(request.prompt, inputs_by_key, file_names) if file_names else request.prompt
         _check_no_reference_left(prompt)
         return replace(request, urls=urls, prompt=prompt), (*url_files, *prompt_files)
 
@@ -81,19 +81,20 @@ class OutputResolver:
         return urls, files
 
     async def _resolve_prompt(
-        self, request: JobRequest, principal: str, file_places: Mapping[tuple[str, str], FileInput]
+        self, request: JobRequest, principal: str, inputs_by_key: Mapping[tuple[str, str], FileInput]
     ) -> tuple[dict[str, str], list[SentFile]]:
         """Return a new file name for each text in these inputs that is a reference, and the files with these names."""
         used_names = {*request.urls, *(file.name for file in request.inputs)}
-        new_stems = (stem for number in count() if (stem := f"earlier-output-{number}") not in used_names)
+        stems = (f"earlier-output-{number}" for number in count())
+        unused_stems = (stem for stem in stems if stem not in used_names)
         file_names: dict[str, str] = {}
         files = []
-        for file_input, text in _texts_of(file_places):
+        for file_input, text in _texts_of(inputs_by_key):
             if text in file_names:
                 continue
             kept_output = await self._find_output(text, request.base_url, principal, file_input.label)
             if kept_output is not None:
-                file_names[text] = next(new_stems) + PurePosixPath(kept_output.output.filename).suffix
+                file_names[text] = next(unused_stems) + PurePosixPath(kept_output.output.filename).suffix
                 files.append(SentFile(file_names[text], kept_output.file))
         return file_names, files
 
@@ -161,8 +162,8 @@ def prompt_with_output_references(prompt: dict[str, Any]) -> dict[str, Any]:
 def _with_texts(node: dict[str, Any]) -> dict[str, Any]:
     """Return a node with references converted to texts."""
     inputs = node["inputs"].items()
-    texts_of = {name: with_reference_texts(value) for name, value in inputs if has_reference(value)}
-    return {**node, "inputs": {**node["inputs"], **texts_of}}
+    new_inputs = {name: with_reference_texts(value) for name, value in inputs if has_reference(value)}
+    return {**node, "inputs": {**node["inputs"], **new_inputs}}
 
 
 def _has_reference(node: object) -> bool:
@@ -173,9 +174,9 @@ def _has_reference(node: object) -> bool:
     )
 
 
-def _texts_of(file_inputs_by_key: Mapping[tuple[str, str], FileInput]) -> Iterator[tuple[FileInput, str]]:
+def _texts_of(inputs_by_key: Mapping[tuple[str, str], FileInput]) -> Iterator[tuple[FileInput, str]]:
     """Yield each text of these inputs, with its input."""
-    for file_input in file_inputs_by_key.values():
+    for file_input in inputs_by_key.values():
         for text in texts(file_input.value):
             yield file_input, text
 
@@ -201,19 +202,20 @@ def _not_kept(label: str, reason: str, remedy: str = REMEDY) -> OutputNotKept:
 
 
 def _with_file_names(
-    prompt: Prompt, file_places: Mapping[tuple[str, str], FileInput], file_names: Mapping[str, str]
+    prompt: Prompt, inputs_by_key: Mapping[tuple[str, str], FileInput], file_names: Mapping[str, str]
 ) -> Prompt:
-    """Return the prompt with the references in its file inputs replaced by the names of files, by reference."""
-    return {
-        node_id: {
-            **node,
-            "inputs": {
-                name: replace_texts(value, dict(file_names)) if (node_id, name) in file_places else value
-                for name, value in node["inputs"].items()
-            },
+    """Return the prompt with file names in place of the references in its file inputs.
+
+    `file_names` are by reference.
+    """
+    new_prompt: dict[str, Any] = {}
+    for node_id, node in prompt.items():
+        inputs = {
+            name: replace_texts(value, dict(file_names)) if (node_id, name) in inputs_by_key else value
+            for name, value in node["inputs"].items()
         }
-        for node_id, node in prompt.items()
-    }
+        new_prompt[node_id] = {**node, "inputs": inputs}
+    return new_prompt
 
 
 def _check_no_reference_left(prompt: Prompt) -> None:

@@ -34,7 +34,7 @@ class EncodedFile:
 
     @property
     def length(self) -> int:
-        """Characters of the base64."""
+        """Characters of the base64, which has four for every three bytes, with padding."""
         return (self.size + 2) // 3 * 4
 
     async def pieces(self, file: BinaryIO) -> AsyncIterator[bytes]:

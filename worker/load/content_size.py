@@ -75,16 +75,19 @@ class ContentSizes:
 
         `size` is the size that it receives. The node may set width, height, frames and batch itself.
         """
-        size = size or _assumed_file_size(node) or self._audio_size(node)
+        if size is None:  # the node may load a file or create audio
+            size = _assumed_file_size(node) or self._audio_size(node)
         width, height = self._side(node, "width", depth), self._side(node, "height", depth)
-        if "width" in node["inputs"] or width or height:
+        if "width" in node["inputs"] or width or height:  # a width that is not known keeps the received or assumed one
             received = size or UPLOADED_IMAGE
             size = replace(received, width=width or received.width, height=height or received.height)
         megapixels = self._number(node, "megapixels", "megapixel", "resize_type.megapixels")
         if megapixels and not (width or height):
             side = math.sqrt(megapixels) * 1024  # ComfyUI's megapixel is a square of 1024x1024 pixels
             size = replace(size or UPLOADED_IMAGE, width=side, height=side)
-        return self._with_counts(node, self._scaled(node, size)) if size else None
+        if size is None:
+            return None
+        return self._with_counts(node, self._scaled(node, size))
 
     def _scaled(self, node: Node, size: Size) -> Size:
         """Return the size with width and height multiplied by the scale factor of the node, or of its upscale model."""

@@ -28,7 +28,10 @@ class Family:
 
     @property
     def cost(self) -> float:
-        """Cost of one step for one pixel, relative to Stable Diffusion 1.5."""
+        """Cost of one step for one pixel, relative to Stable Diffusion 1.5. An image model costs at least 1.
+
+        The cost grows with the parameters, and shrinks with the pixels that one token represents.
+        """
         cost = self.billions / BENCHMARK_BILLIONS * IMAGE_TOKEN / self.pixels_per_token
         return max(cost, 1.0) if self.pixels_per_token == IMAGE_TOKEN else cost
 

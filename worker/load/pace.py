@@ -20,7 +20,7 @@ class Pace:
 
     @property
     def units_per_s(self) -> float:
-        """Workload units per second, 0 before enough jobs have finished."""
+        """Workload units per second, the median of the last jobs. 0 before enough jobs have finished."""
         return median(self._speeds) if len(self._speeds) >= ENOUGH else 0.0
 
     def record(self, workload: float, generating_s: float) -> None:
@@ -46,7 +46,7 @@ class Paces:
         Until the engine has run enough jobs, or if it is not known, return the median of the other engines. Return 0
         before any engine has run enough jobs.
         """
-        pace = self._paces.get(engine or "")
+        pace = self._paces.get(engine) if engine else None
         if pace is not None and pace.units_per_s:
             return pace.units_per_s
         speeds = [pace.units_per_s for pace in self._paces.values() if pace.units_per_s]

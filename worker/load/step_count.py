@@ -37,7 +37,9 @@ class StepCounts:
         steps_to_run = node["inputs"].get("steps_to_run")
         if isinstance(steps_to_run, int) and steps_to_run >= 0:  # -1 means all steps
             end = steps_to_run
-        return max((steps if end is None else min(steps, end)) - start, 0.0)
+        if end is not None:
+            steps = min(steps, end)
+        return max(steps - start, 0.0)
 
     def _steps_of_sigmas(self, link: Json, depth: int) -> float | None:
         """Return the steps of the sigmas that `link` leads to, or None. Follows at most `depth` links."""
@@ -47,21 +49,22 @@ class StepCounts:
                 split_at = number(self._prompt, self._prompt[source], "step")
                 if steps is None or split_at is None:
                     return steps
-                return min(steps, split_at) if slot == 0 else max(steps - split_at, 0.0)  # the halves of SplitSigmas
+                # SplitSigmas outputs the steps before the split in slot 0, and the others in slot 1.
+                return min(steps, split_at) if slot == 0 else max(steps - split_at, 0.0)
         return None
 
     def _scheduler_steps(self, node_id: str, depth: int) -> float | None:
-        """Return the steps of a scheduler, or None if they are not known.
+        """Return the steps of a scheduler, which is a node that outputs sigmas, or None if they are not known.
 
         A node that changes or joins sigmas has the steps of its longest input.
         """
         if node_id not in self._sigma_steps:
             self._sigma_steps[node_id] = None  # the result inside a cycle
             node = self._prompt[node_id]
-            listed = node["inputs"].get("sigmas")
+            sigmas = node["inputs"].get("sigmas")
             steps = number(self._prompt, node, *_STEPS)
-            if isinstance(listed, str):  # sigmas entered as text, of which n + 1 make n steps
-                steps = max(len(re.findall(r"[\d.]+", listed)) - 1.0, 0.0)
+            if isinstance(sigmas, str):  # sigmas entered as text, of which n + 1 make n steps
+                steps = max(len(re.findall(r"[\d.]+", sigmas)) - 1.0, 0.0)
             if steps is None:
                 inputs = node["inputs"].items()
                 counts = [self._steps_of_sigmas(value, depth - 1) for name, value in inputs if "sigmas" in name]

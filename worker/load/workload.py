@@ -42,7 +42,7 @@ def workload(prompt: Prompt, catalog: Catalog | None = None) -> float:
     """Return the estimated workload of a prompt. The benchmark (20 steps, one image of 512x512) has 100.
 
     The workload is the sum of all passes: steps x pixels (of all frames and of the batch) x cost of the model family.
-    It is at least `FLOOR` and at most `CEILING`. Never raises.
+    It is at least 1 and at most 10 million. Without a catalog, nodes that do not run count too. Never raises.
     """
     units = sum(model_pass.units for model_pass in passes(prompt, catalog))
     return min(max(units, FLOOR), CEILING)
@@ -56,14 +56,14 @@ def passes(prompt: Prompt, catalog: Catalog | None = None) -> list[Pass]:
     not count. An unknown size counts as 1024x1024, and an unknown model as the benchmark model.
     """
     running = set(prompt) if catalog is None else _running(prompt, catalog)
-    candidates = [node_id for node_id in _samplers(prompt, running) if _may_sample(prompt[node_id])]
+    candidates = [node_id for node_id in _possible_samplers(prompt, running) if _may_sample(prompt[node_id])]
     upscales = list(_upscales(prompt, running))
     if not candidates and not upscales:
         return []
-    sizes, steps, families = ContentSizes(prompt), StepCounts(prompt), Families(prompt)
+    sizes, step_counts, families = ContentSizes(prompt), StepCounts(prompt), Families(prompt)
     model_passes = []
     for node_id in candidates:
-        step_count = _steps(prompt[node_id], steps)
+        step_count = _steps(prompt[node_id], step_counts)
         if not step_count:
             continue
         family = families.family_of(node_id)
@@ -71,7 +71,7 @@ def passes(prompt: Prompt, catalog: Catalog | None = None) -> list[Pass]:
         model_passes.append(Pass(node_id, step_count, pixels, family.name, family.cost))
     for node_id, source in upscales:
         pixels = (sizes.size_at(source) or UPLOADED_IMAGE).pixels
-        model_passes.append(Pass(node_id, UPSCALE_STEPS, pixels, "upscale", 1.0))
+        model_passes.append(Pass(node_id, UPSCALE_STEPS, pixels, family="upscale", cost=1.0))
     return model_passes
 
 
@@ -102,7 +102,7 @@ def _looks_like_a_sampler(node: Node) -> bool:
     return bool(linked & {"model", "guider"}) and bool(linked & {"latent_image", "latent", "samples"})
 
 
-def _samplers(prompt: Prompt, running: Container[str]) -> list[str]:
+def _possible_samplers(prompt: Prompt, running: Container[str]) -> list[str]:
     """Return the nodes that may be samplers: running nodes with a linked input that do not create sigmas."""
     schedulers = {source for node in prompt.values() for name, source, _ in links(node) if "sigmas" in name}
     return [

@@ -186,9 +186,10 @@ def webhook_backoff(first_s: float) -> Backoff:
 
 
 def signature_headers(webhook: Webhook, operator_secret: SecretStr, message_id: str, body: bytes) -> dict[str, str]:
-    """Return the headers of Standard Webhooks, with a signature. Add that of Vast's stock template if it is in use.
+    """Return the headers of Standard Webhooks, with a signature.
 
-    Without a secret there is no signature, because a signature with an empty key would look valid.
+    A webhook in the form of Vast's stock template gets the signature of that template as well. Without a secret there
+    is no signature, because a signature with an empty key would look valid.
     """
     now = datetime.now(UTC)
     headers = {"webhook-id": message_id, "webhook-timestamp": str(int(now.timestamp()))}

@@ -66,12 +66,12 @@ class Outputs:
     def __init__(self, sources: Mapping[str, OutputSource], folder: Path) -> None:
         self._apis = {name: source.api for name, source in sources.items()}
         self._trackers = {name: source.tracker() for name, source in sources.items()}
-        self._first = next(iter(sources))
-        self._folder = folder
+        self._first_engine = next(iter(sources))
+        self._outputs_folder = folder
 
     def engine_files(self, job: Job) -> WrittenFiles:
-        """Return the folders of the engine that ran a job. A job that names no engine was run by the only one."""
-        return self._trackers[job.engine if job.engine in self._trackers else self._first]
+        """Return the file tracker of the engine that ran a job. A job without an engine was run by the only one."""
+        return self._trackers[job.engine if job.engine in self._trackers else self._first_engine]
 
     def may_write_unreported(self, engine: str, prompt: Prompt, catalog: Catalog | None) -> bool:
         """Return True if an output node of the prompt may write files that it does not report."""
@@ -92,14 +92,17 @@ class Outputs:
             files.sweep()
 
     def make_folder(self, job: Job) -> None:
-        """Create the job's folder. Call this while ComfyUI computes, because a busy disk needs a millisecond."""
+        """Create the job's folder, unless it exists.
+
+        Call this while ComfyUI computes: on a busy disk it takes a millisecond, by which the response would be later.
+        """
         folder = self.folder(job)
         if not folder.is_dir():
             folder.mkdir(parents=True, exist_ok=True)
 
     def folder(self, job: Job) -> Path:
         """Return the folder with the job's files."""
-        return self._folder / job.folder
+        return self._outputs_folder / job.folder
 
     def path(self, job: Job, output: Output) -> Path:
         """Return the path of a file in the job's folder."""
@@ -137,7 +140,7 @@ class Outputs:
         files = self.engine_files(job)
         root = files.roots.get(item.folder)
         if root is None:
-            await self._apis[job.engine if job.engine in self._apis else self._first].download(item, path)
+            await self._apis[job.engine if job.engine in self._apis else self._first_engine].download(item, path)
             return
         source = resolve(root, item)
         files.record_report(item)  # before the link, which changes the file's ctime
@@ -145,7 +148,7 @@ class Outputs:
             await asyncio.to_thread(shutil.copyfile, source, path)
 
     async def hashed(self, job: Job, output: Output) -> Output:
-        """Return the output with its hash. A job whose response is the file itself computes the hash later.
+        """Return the output with its hash, which is computed if `store_item` has left it out.
 
         Raises NotFound if the file no longer exists.
         """
@@ -167,14 +170,14 @@ class Outputs:
         files = self.engine_files(job)
         in_engine = sum(file.size for file in job.files if files.is_only_copy(file))
         try:
-            with os.scandir(self._folder / job.folder) as entries:
+            with os.scandir(self._outputs_folder / job.folder) as entries:
                 return in_engine + sum(entry.stat().st_size for entry in entries)
         except OSError:
             return in_engine
 
     def stale_folders(self, kept: Collection[str]) -> list[Path]:
         """Return the folders of jobs that no longer exist. `kept` are the folders of restored jobs. Blocks."""
-        return stale_folders(self._folder, kept)
+        return stale_folders(self._outputs_folder, kept)
 
     async def remove(self, job: Job) -> None:
         """Remove all files of a job, including those that it wrote to ComfyUI's folders."""
@@ -184,14 +187,15 @@ class Outputs:
         await asyncio.to_thread(self._remove, job)
 
     def _remove(self, job: Job) -> None:
+        """Remove all files of a job. Blocks."""
         files = self.engine_files(job)
         for file in job.files:
             files.remove(file)
-        shutil.rmtree(self._folder / job.folder, ignore_errors=True)
+        shutil.rmtree(self._outputs_folder / job.folder, ignore_errors=True)
 
 
 def kept_name(index: int, filename: str) -> str:
-    """Return the name of an output in its job's folder: its number and its name. A long name loses its beginning."""
+    """Return the name of an output in its job's folder: its number and its name. Of a long name the end is kept."""
     data = filename.encode("utf-8", "surrogateescape")
     if len(data) > LONGEST_NAME:
         filename = data[-LONGEST_NAME:].decode("utf-8", "ignore")
@@ -199,6 +203,7 @@ def kept_name(index: int, filename: str) -> str:
 
 
 def _text_output(index: int, node_id: str, item: ReportedText | ReportedValue) -> Output:
+    """Return the output for a reported text or value."""
     if isinstance(item, ReportedText):
         text, kind, mime = item.text, "text", "text/plain"
     else:
@@ -241,6 +246,7 @@ def link(source: Path, path: Path) -> bool:
 
 
 def _write(path: Path, data: bytes, output: Output) -> Output:
+    """Write the file of an output, and return the output with size, hash and media facts. Blocks."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
     return with_facts_and_hash(path, output)

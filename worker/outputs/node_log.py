@@ -12,7 +12,7 @@ from worker.outputs.reports import NodeOutput, named_paths, plain_path
 from worker.outputs.written_files import FoundFile
 
 FRAME_DELAY_MS, LATE_FRAME_MS = 10.0, 250.0
-"""Delay in milliseconds between the start of a node and the arrival of its frame: usually, and on a busy machine."""
+"""Milliseconds between the start of a node and the arrival of the message about it: usually, and on a busy machine."""
 UNREPORTED = "files"
 """The key of an output that no node has reported."""
 
@@ -31,7 +31,7 @@ class FileOwner:
 
 @dataclass(slots=True)
 class NodeLog:
-    """What is known of the nodes of one run. `is_output` returns True for an output node of the workflow."""
+    """Messages and reports of the nodes of one run. `is_output` returns True for an output node of the workflow."""
 
     is_output: Callable[[str], bool]
     started: list[tuple[float, str]] = field(default_factory=list)
@@ -41,7 +41,7 @@ class NodeLog:
     cached_nodes: set[str] = field(default_factory=set)
     """Nodes that ComfyUI answered from its cache."""
     reports: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    """What each node has reported."""
+    """Report of each node, by node id."""
     reported_files: dict[tuple[str, FileRef], None] = field(default_factory=dict)
     """The reported files, each with its node."""
     nodes_with_files: set[str] = field(default_factory=set)
@@ -61,25 +61,27 @@ class NodeLog:
         ]
 
     def owners(self, files: Iterable[FoundFile]) -> Iterator[tuple[FoundFile, FileOwner | None]]:
-        """Yield each file with its owner, as `owner` returns it."""
+        """Yield each file with its owner, or with None, as `owner` returns it."""
         by_path = self._nodes_by_path()
         for file in files:
             yield file, self.owner(file, by_path)
 
     def owner(self, file: FoundFile, by_path: Mapping[str, tuple[str, str]] | None = None) -> FileOwner | None:
-        """Return the node whose output a file is, or None if the file is not an output.
+        """Return the node that has a file as its output, or None if the file is not an output.
 
-        A file is no output if its node reported other files, or if it is in the temp folder and is not the only result
-        of an output node. `by_path` is the result of `_nodes_by_path`.
+        A file is not an output if its node reported other files, or if it is in the temp folder and is not the only
+        result of an output node. `by_path` is the result of `_nodes_by_path`, to compute it once for many files.
         """
         by_path = self._nodes_by_path() if by_path is None else by_path
         path, folder = file.file.path, file.file.folder
         for name in (path, f"{folder}/{path}", str(file.path)):
             if name in by_path:
-                return FileOwner(*by_path[name], certain=True)
-        return self._last_without_files() if self.times_unknown else self._owner_by_time(file)
+                node_id, key = by_path[name]
+                return FileOwner(node_id, key, certain=True)
+        return self._last_node_without_files() if self.times_unknown else self._owner_by_time(file)
 
-    def _last_without_files(self) -> FileOwner | None:
+    def _last_node_without_files(self) -> FileOwner | None:
+        """Return the last output node that reported no file as an uncertain owner, or None if there is none."""
         nodes = self.nodes_without_files
         return FileOwner(nodes[-1], UNREPORTED, certain=False) if nodes else None
 
@@ -89,12 +91,14 @@ class NodeLog:
         Candidates, best first: an output node without files that ran at that time; one that started before; another
         node that ran at that time.
         """
-        running, nodes_without_files = self._running(file.changed_ms), self.nodes_without_files
+        running, nodes_without_files = self._running_at(file.changed_ms), self.nodes_without_files
         if candidates := [node for node in running if node in nodes_without_files]:
             return FileOwner(candidates[-1], UNREPORTED, certain=True)
         if any(node in self.nodes_with_files for node in running):
             return None
-        if candidates := [node for node in nodes_without_files if self._start(node) <= file.changed_ms + LATE_FRAME_MS]:
+        if candidates := [
+            node for node in nodes_without_files if self._started_ms(node) <= file.changed_ms + LATE_FRAME_MS
+        ]:
             return FileOwner(candidates[-1], UNREPORTED, certain=False)
         candidates = [node for node in running if not self.is_output(node)]
         if candidates and file.file.folder == "output" and not self._is_companion(file):
@@ -108,7 +112,7 @@ class NodeLog:
             self.reported_files[report.node_id, report.item] = None
 
     def _nodes_by_path(self) -> dict[str, tuple[str, str]]:
-        """Return the paths in reported texts, each with the first node that reported it and the key of the text."""
+        """Return node id and key of the first node that reported each path. Nodes from ComfyUI's cache are left out."""
         by_path: dict[str, tuple[str, str]] = {}
         for node, output in self.reports.items():
             if node not in self.cached_nodes:
@@ -127,11 +131,15 @@ class NodeLog:
         ]
         return any(stem.startswith(other) or other.startswith(stem) for other in stems)
 
-    def _start(self, node: str) -> float:
+    def _started_ms(self, node: str) -> float:
+        """Return when the start of a node was received, in milliseconds since the epoch."""
         return next(at for at, name in self.started if name == node)
 
-    def _running(self, at_ms: float) -> list[str]:
-        """Return the nodes that may have run at a time: one, or two if the frame of the next one arrived soon after."""
+    def _running_at(self, at_ms: float) -> list[str]:
+        """Return the nodes that may have run at a time, in order.
+
+        It is one node, or two if the message about the start of the second arrived shortly after that time.
+        """
         nodes = []
         for index, (started_ms, node) in enumerate(self.started):
             is_last = index + 1 == len(self.started)

@@ -78,7 +78,7 @@ class WrittenFiles:
         self.reporting_classes = set(REPORTING_CLASSES)
         """Node classes that report every file they write, as far as is known."""
         if self.roots:
-            self._update()  # existing files belong to no job and are never removed
+            self._list_changed_folders()  # existing files belong to no job and are never removed
             self._unclaimed.clear()
             for listing in self._listings.values():
                 listing.preexisting.update(listing.files)
@@ -90,9 +90,10 @@ class WrittenFiles:
             self._unclaimed[current.path] = current
 
     def may_be_late(self, window: Window, changed_ms: float) -> bool:
-        """Return True if a file may belong to a recent earlier prompt that did not write an expected file."""
+        """Return True if a file may belong to another recent prompt that did not write an expected file."""
         others = (other for other in self._windows if other.file_expected and other is not window)
-        return any(other.end is not None and 0 <= changed_ms - other.end < LATE_MS for other in others)
+        end_times = [other.end for other in others if other.end is not None]
+        return any(0 <= changed_ms - end_ms < LATE_MS for end_ms in end_times)
 
     def begin_prompt(self, at_ms: float | None, *, isolated: bool) -> Window:
         """Record the start of a prompt. If the end of the previous prompt is unknown, it ends now."""
@@ -105,12 +106,12 @@ class WrittenFiles:
 
     def record_report(self, file: FileRef) -> Path | None:
         """Claim a reported file for its job. Return its path, or None if it is outside of the folders."""
-        path = self._path(file)
+        path = self._path_of(file)
         if path is not None:
             self._claim(path)
         return path
 
-    def _path(self, file: FileRef) -> Path | None:
+    def _path_of(self, file: FileRef) -> Path | None:
         """Return the path of a reported file, or None if it is outside of the folders."""
         root = self.roots.get(file.folder)
         if root is None:
@@ -136,32 +137,32 @@ class WrittenFiles:
 
     def may_be_replaced(self, signature: bytes, file: FileRef) -> bool:
         """Return True if another job may have replaced the file that a node with this signature wrote."""
-        if self._path(file) is None:
+        if self._path_of(file) is None:
             return False
         current = self.find(file)
         return current is None or self._writers.get(file) != (signature, (current.file.inode, current.file.mtime_ns))
 
     def find(self, file: FileRef) -> FoundFile | None:
         """Return the current state of a reported file, or None if it does not exist or is outside of the folders."""
-        path = self._path(file)
-        return self._stat(path, file.folder) if path is not None else None
+        path = self._path_of(file)
+        return self._current_state(path, file.folder) if path is not None else None
 
     def written_by(self, window: Window | None, *, thorough: bool = False) -> list[FoundFile]:
-        """Return the files that a prompt wrote and no node reported. Files of no prompt are removed.
+        """Claim and return the files that a prompt wrote and no node reported. Files of no prompt are removed.
 
         With `thorough` every file is examined, to find files that were overwritten in place.
         """
-        self._update()
+        self._list_changed_folders()
         if thorough:
-            self._update_changed_files()
+            self._examine_known_files()
         oldest = min((file.changed_ms for file in self._unclaimed.values()), default=0.0)
         windows = [candidate for candidate in self._windows if not candidate.ended_before(oldest)]
         written = []
         for path, file in list(self._unclaimed.items()):
-            recent = time.time() - file.file.mtime_ns / 1e9 < UNCLAIMED_S
-            if recent and (window is None or not window.contains(file.changed_ms)):
-                continue
-            current = self._stat(path, file.file.folder)
+            is_new = time.time() - file.file.mtime_ns / 1e9 < UNCLAIMED_S
+            if is_new and (window is None or not window.contains(file.changed_ms)):
+                continue  # a report of it may still arrive
+            current = self._current_state(path, file.file.folder)
             if current is None:
                 del self._unclaimed[path]
                 continue
@@ -213,7 +214,7 @@ class WrittenFiles:
         """Return the current state of a file inside the folders, or None if it does not exist."""
         for name, root in self.roots.items():
             if path.is_relative_to(root):
-                current = self._stat(path, name)
+                current = self._current_state(path, name)
                 return current.file if current else None
         return None
 
@@ -236,7 +237,7 @@ class WrittenFiles:
             current = path.lstat()
             folder.files[path.name] = (current.st_ino, current.st_mtime_ns)
 
-    def _stat(self, path: Path, folder: str) -> FoundFile | None:
+    def _current_state(self, path: Path, folder: str) -> FoundFile | None:
         """Return the current state of a regular file, or None. Symbolic links are not outputs."""
         try:
             current = path.lstat()
@@ -248,21 +249,21 @@ class WrittenFiles:
         file = EngineFile(folder, relative, current.st_ino, current.st_mtime_ns, current.st_size)
         return FoundFile(path, file, current.st_ctime_ns / 1e6)
 
-    def _update(self) -> None:
+    def _list_changed_folders(self) -> None:
         """List the folders that have changed, and mark new files as unclaimed."""
         for name, root in self.roots.items():
             for path in self._new_files(root):
-                current = self._stat(path, name)
+                current = self._current_state(path, name)
                 if current is not None:
                     self._listings[path.parent].files[path.name] = (current.file.inode, current.file.mtime_ns)
                     self._unclaimed[path] = current
 
-    def _update_changed_files(self) -> None:
+    def _examine_known_files(self) -> None:
         """Examine every known file, and mark those that were overwritten in place as unclaimed."""
         for name, root in self.roots.items():
             for folder, listing in self._listings.items():
-                for file in listing.changed(folder) if folder.is_relative_to(root) else ():
-                    current = self._stat(folder / file, name)
+                for file in listing.changed_files(folder) if folder.is_relative_to(root) else ():
+                    current = self._current_state(folder / file, name)
                     if current is not None:
                         listing.files[file] = (current.file.inode, current.file.mtime_ns)
                         self._unclaimed[folder / file] = current
@@ -275,14 +276,14 @@ class WrittenFiles:
             listing = self._listings.setdefault(folder, KnownFolder())
             try:
                 mtime_ns = folder.stat().st_mtime_ns
-                if not listing.settled(mtime_ns):
-                    yield from self._listed(folder, listing, mtime_ns)
+                if not listing.is_current(mtime_ns):
+                    yield from self._list_folder(folder, listing, mtime_ns)
             except OSError:  # the folder was deleted
                 del self._listings[folder]
                 continue
             pending += [folder / inside for inside in listing.folders]
 
-    def _listed(self, folder: Path, listing: KnownFolder, mtime_ns: int) -> Iterator[Path]:
+    def _list_folder(self, folder: Path, listing: KnownFolder, mtime_ns: int) -> Iterator[Path]:
         """List a folder, update what is known of it, and yield its new files."""
         listed_at_ns = time.time_ns()
         files, folders = set(), []
@@ -293,7 +294,7 @@ class WrittenFiles:
                 else:
                     files.add(entry.name)
         listing.mtime_ns, listing.listed_at_ns, listing.folders = mtime_ns, listed_at_ns, folders
-        new = files - listing.files.keys()
+        new_files = files - listing.files.keys()
         listing.files = {name: identity for name, identity in listing.files.items() if name in files}
         listing.preexisting &= files
-        yield from (folder / name for name in new)
+        yield from (folder / name for name in new_files)

@@ -57,22 +57,25 @@ class ComfySettings:
     catalog: Path | None = setting(
         "WORKER_CATALOG",
         None,
-        "File with the answer of this ComfyUI to `GET /object_info`, may be .gz. It is used while ComfyUI cannot be "
+        "File with the response of this ComfyUI to `GET /object_info`, may be .gz. It is used while ComfyUI cannot be "
         "reached.",
     )
     api_key: SecretStr = setting(
         "COMFY_ORG_API_KEY",
         SecretStr(""),
-        "comfy.org key for partner nodes. It is used for every job that brings no key of its own.",
+        "comfy.org key for partner nodes. It is used for every job without a key of its own.",
         flat="comfy_org_api_key",
     )
     start_s: float = setting(
-        "WORKER_ENGINE_START", 600.0, "Seconds that ComfyUI may take to answer after its start.", flat="engine_start_s"
+        "WORKER_ENGINE_START",
+        600.0,
+        "Seconds from the start of ComfyUI within which it must respond.",
+        flat="engine_start_s",
     )
     lost_s: float = setting(
         "WORKER_ENGINE_LOST",
         120.0,
-        "Seconds that jobs wait for a ComfyUI that cannot be reached.",
+        "Seconds that jobs wait for a ComfyUI that cannot be reached, before they fail.",
         flat="engine_lost_s",
     )
     silence_s: float = setting(
@@ -93,13 +96,13 @@ class ComfySettings:
     node_stop_s: float = setting(
         "WORKER_NODE_STOP",
         10.0,
-        "Seconds that a node may ignore its interrupt before ComfyUI is restarted. Classes known to be slow have up "
-        "to 60.",
+        "Seconds that a node may run on after an interrupt before ComfyUI is restarted. Classes known to be slow have "
+        "up to 60.",
     )
     fault: str = setting(
         "WORKER_FAULT",
         "",
-        "Fault that the embedded engine simulates, for rehearsals (docs/embedded-engine.md). Empty means none.",
+        "Fault that the embedded engine simulates, for tests (docs/embedded-engine.md). Empty means none.",
     )
     previews: PreviewMethod = setting(
         "WORKER_PREVIEWS",
@@ -118,6 +121,6 @@ class ComfySettings:
     event_silence_s: float = setting(
         "WORKER_SILENCE",
         5.0,
-        "Seconds without an event after which the worker asks ComfyUI over HTTP about a job.",
+        "Seconds without an event of a job after which the worker requests its state from ComfyUI over HTTP.",
         flat="silence_s",
     )

@@ -12,7 +12,7 @@ class LimitSettings:
     """Limits on jobs. Durations are in seconds, sizes in MiB."""
 
     queue_ahead: int = setting(
-        "WORKER_QUEUE_AHEAD", 2, "Prepared jobs that wait inside ComfyUI behind the running one."
+        "WORKER_QUEUE_AHEAD", 2, "Prepared jobs that are queued inside ComfyUI behind the running one."
     )
     max_queue: int = setting("WORKER_MAX_QUEUE", 100, "Jobs that may wait or run. A further request gets 429.")
     max_wait_s: float = setting(

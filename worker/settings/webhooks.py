@@ -25,12 +25,13 @@ class WebhookSettings:
     pause_s: float = setting(
         "WORKER_WEBHOOK_PAUSE",
         5.0,
-        "Seconds of the longest pause after the first failed attempt. Each further pause may be four times as long.",
+        "Longest pause in seconds after the first failed attempt. The limit of each further pause is four times as "
+        "high.",
         flat="webhook_pause_s",
     )
     timeout_s: float = setting(
         "WORKER_WEBHOOK_TIMEOUT",
         15.0,
-        "Seconds that the receiver of a webhook may take to answer.",
+        "Seconds that the receiver of a webhook may take to respond.",
         flat="webhook_timeout_s",
     )

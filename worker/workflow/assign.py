@@ -16,7 +16,7 @@ def set_input(prompt: Prompt, target: str, text: str) -> Prompt:
     """Return a copy in which the input `NODE.INPUT` holds `text`. Text that is valid JSON is decoded first.
 
     NODE is a node id, or a title that only one node has. Names of inputs may contain dots (`model.aspect_ratio`).
-    Raises `PromptError`, which names the nearest existing node or input.
+    Raises `PromptError` if no input matches, or several do. The error suggests the nearest existing node or input.
     """
     node_id, name = find_input(prompt, target)
     node = prompt[node_id].copy()

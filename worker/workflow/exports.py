@@ -61,7 +61,7 @@ def decoded_text(value: object, description: str) -> object:
 def exported_workflow(value: object) -> object:
     """Return the workflow in a decoded file: an export, or a request body in any of the formats that workers accept.
 
-    The result may still be wrapped as `{"prompt": ..., "workflow": ...}`; `unwrap` removes this wrapper. Raises
+    The result may still be wrapped as `{"prompt": ..., "workflow": ...}`. `unwrap` removes this wrapper. Raises
     InvalidJson if the workflow is a string that is not valid JSON.
     """
     value = decoded_text(value, "the text in the file")
@@ -73,13 +73,14 @@ def exported_workflow(value: object) -> object:
         inside = decoded_text(value.get(key), f"the text of {key!r}")
         if isinstance(inside, Mapping) and not is_node(inside):
             return exported_workflow(inside)
-    return _unwrapped(value)
+    return _workflow_of_request(value)
 
 
-def _unwrapped(value: Mapping[str, Any]) -> object:
-    """Return the workflow of a request, with fields that are JSON text decoded.
+def _workflow_of_request(value: Mapping[str, Any]) -> object:
+    """Return the workflow of a request, or the request itself with the workflows in its fields decoded.
 
-    The editor's workflow and the prompt stay together as `{"prompt": ..., "workflow": ...}` if the request has both.
+    In the second case, `unwrap` finds the workflow. If a request has both the editor's workflow and the prompt, the
+    result has both too: `{"prompt": ..., "workflow": ...}`.
     """
     decoded = {key: decoded_text(value[key], f"the text of {key!r}") for key in WRAPPERS if key in value}
     workflows = {key: api_nodes(item) if is_api_file(item) else item for key, item in decoded.items()}
@@ -105,8 +106,9 @@ def request_files(value: object) -> dict[str, Any]:
     if isinstance(inside, Mapping) and not is_node(inside):
         return request_files(inside)
     images, inputs = value.get("images"), value.get("inputs")
-    has_inputs = isinstance(inputs, Mapping) and not is_workflow_file(value)  # else `inputs` belongs to the workflow
-    files = dict(inputs) if isinstance(inputs, Mapping) and has_inputs else {}
+    files: dict[str, Any] = {}
+    if isinstance(inputs, Mapping) and not is_workflow_file(value):  # in a workflow, `inputs` is the id of a node
+        files |= inputs
     for image in images if isinstance(images, list) else ():
         if isinstance(image, Mapping) and isinstance(image.get("name"), str):
             files[image["name"]] = image.get("image")

@@ -49,8 +49,8 @@ _EASY = tuple(
 _TEXT_INPUTS = dict.fromkeys(_DETAILERS, ("wildcard",)) | dict.fromkeys(_EASY, ("positive", "negative"))
 _CONDITIONAL_READERS = {"easy ipadapterApplyRegional", "easy pipeEdit", "easy pipeEditPrompt", "easy preDetailerFix"}
 """Classes that read tags under conditions that the prompt does not show."""
-_STRENGTHS = ("strength", "strength_model", "model_strength", "weight")
-_SWITCHES = ("on", "active", "enabled")
+_STRENGTH_KEYS = ("strength", "strength_model", "model_strength", "weight")
+_SWITCH_KEYS = ("on", "active", "enabled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +83,8 @@ def named_loras(prompt: Prompt, catalog: Catalog) -> Iterator[NamedLora]:
     """Yield the LoRAs that running nodes name inside of values, in the order of the prompt."""
     listed, tags_by_node = listed_loras(catalog), _tags_by_node(prompt)
     for node_id in running_nodes(prompt, catalog):
-        for lora, find in _loras_of_node(prompt, node_id, tags_by_node):
-            match = find(lora.name, listed)
+        for lora, find_file in _loras_of_node(prompt, node_id, tags_by_node):
+            match = find_file(lora.name, listed)
             file = match or with_extension(lora.name.replace("\\", "/"))
             yield NamedLora(node_id, lora.input, lora.name, file, match is not None, lora.is_certain)
 
@@ -132,7 +132,8 @@ def _loras_of_power_loader(node: Node) -> Iterator[_LoraName]:
                     clip_strength = strength
                 has_effect = strength != 0 or (clip_strength != 0 and is_link(inputs.get("clip")))
                 if on and has_effect and name not in {"", "None"}:
-                    yield _LoraName(f"{key}.lora", name, is_link(inputs.get("model")))
+                    # Without a linked model, the loader loads nothing.
+                    yield _LoraName(f"{key}.lora", name, is_certain=is_link(inputs.get("model")))
 
 
 def _loras_of_power_prompt(node: Node, names: Sequence[str]) -> Iterator[_LoraName]:
@@ -180,8 +181,8 @@ def _text_inputs(node: Node) -> Iterator[str]:
     """Yield the names of the inputs whose text a node reads. For a class in `POPULATED_TEXTS`, its mode decides."""
     class_type = node["class_type"]
     if class_type in POPULATED_TEXTS:
-        mode, prefixes = POPULATED_TEXTS[class_type]
-        reads_wildcards = node["inputs"].get(mode) in (True, "populate")
+        mode_input, prefixes = POPULATED_TEXTS[class_type]
+        reads_wildcards = node["inputs"].get(mode_input) in (True, "populate")
         suffix = "wildcard_text" if reads_wildcards else "populated_text"
         yield from (f"{prefix}{suffix}" for prefix in prefixes)
     elif class_type in _TEXT_INPUTS:
@@ -215,15 +216,15 @@ def _loras_in_entries(node: Node) -> Iterator[_LoraName]:
 
 
 def _enabled_lora(value: Mapping[str, Json], class_type: str) -> str | None:
-    """Return the name of the LoRA in an entry that is enabled and has a strength other than 0.
+    """Return the name of the LoRA in an entry such as `{"lora": name, "strength": 1, "on": true}`.
 
-    Return None for another entry, and for a value that is no entry for a LoRA.
+    Return None for an entry that is switched off or has a strength of 0, and for a value that is no such entry.
     """
     name = value.get("lora") or value.get("lora_name") or None
     if not name and "lora" in class_type.lower():
         name = value.get("name")
-    strengths = [value[key] for key in _STRENGTHS if key in value]
-    switches = [value[key] for key in _SWITCHES if key in value]
+    strengths = [value[key] for key in _STRENGTH_KEYS if key in value]
+    switches = [value[key] for key in _SWITCH_KEYS if key in value]
     is_off = False in switches or (bool(strengths) and not any(strengths))
     if not isinstance(name, str) or name == "None" or is_off or not (strengths or switches):
         return None

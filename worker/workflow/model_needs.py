@@ -62,10 +62,10 @@ def downloads_by_file(files: Iterable[ModelFile]) -> Downloads:
 
 
 def needed_models(prompt: Prompt, catalog: Catalog, known_downloads: Downloads | None = None) -> tuple[ModelNeed, ...]:
-    """Return the model files that the outputs of a prompt need, each once, in the order of the prompt.
+    """Return the model files that the outputs of a prompt need, each once: those of file inputs, then other LoRAs.
 
-    Only inputs whose model folder is known count. `unseen_models` reports other inputs that may name a model.
-    `known_downloads` are searched for each file. Never raises.
+    Only inputs whose model folder is known count. `unseen_models` reports other inputs that may name a model. The
+    `source` of a file is its entry in `known_downloads`. Never raises.
     """
     uses_by_file: dict[tuple[str, tuple[str, ...]], list[_Use]] = {}
     for use in (*_uses_in_file_inputs(prompt, catalog), *_uses_of_loras(prompt, catalog)):
@@ -101,14 +101,15 @@ def saved_downloads(workflow: object) -> Iterator[ModelFile]:
         return
     definitions = workflow.get("definitions")
     subgraphs = definitions.get("subgraphs") if isinstance(definitions, dict) else None
-    for graph in (workflow, *(subgraphs if isinstance(subgraphs, list) else ())):
+    graphs = [workflow, *subgraphs] if isinstance(subgraphs, list) else [workflow]
+    for graph in graphs:
         nodes = graph.get("nodes") if isinstance(graph, dict) else None
         for node in nodes if isinstance(nodes, list) else ():
             yield from _downloads_of_node(node)
 
 
 def _downloads_of_node(node: object) -> Iterator[ModelFile]:
-    """Yield the downloads that the editor saved in one node."""
+    """Yield the downloads that the editor saved in one node. Incomplete entries are skipped."""
     match node:
         case {"properties": {"models": list(models)}}:
             for model in models:
@@ -137,23 +138,23 @@ def _uses_in_file_inputs(prompt: Prompt, catalog: Catalog) -> Iterator[_Use]:
                     yield _Use(node_id, value, file_input.folders, listed=value in file_input.choices)
 
 
-class _FileInput(NamedTuple):
-    """An input that lists the files of some model folders."""
+class _FileChoices(NamedTuple):
+    """The model folders and the choices of an input that lists files."""
 
     folders: tuple[str, ...]
     choices: tuple[Json, ...]
 
 
-def _file_inputs(node: Node, catalog: Catalog) -> dict[str, _FileInput]:
+def _file_inputs(node: Node, catalog: Catalog) -> dict[str, _FileChoices]:
     """Return the inputs of a node that list files, by name.
 
     For a class that is not in the catalog, the folders come from the tables in `catalog.folders`, without choices.
     """
     if node["class_type"] not in catalog:
-        return {name: _FileInput(folders, ()) for name, folders in folders_by_input(node["class_type"]).items()}
+        return {name: _FileChoices(folders, ()) for name, folders in folders_by_input(node["class_type"]).items()}
     node_class = catalog[node["class_type"]]
     specs = (node_class.static_inputs or expand(node_class, node["inputs"])).values()
-    return {spec.name: _FileInput(spec.folders, spec.options or ()) for spec in specs if spec.folders}
+    return {spec.name: _FileChoices(spec.folders, spec.options or ()) for spec in specs if spec.folders}
 
 
 def _uses_of_loras(prompt: Prompt, catalog: Catalog) -> Iterator[_Use]:

@@ -27,6 +27,7 @@ def nearest(name: str, candidates: Iterable[str]) -> str | None:
         by_last_part.setdefault(_last_part(folded), candidate)
         by_stem.setdefault(_stem(folded), candidate)
     folded = _folded(name[-LONGEST:])  # the end of a path is its file name
+    # Compares whole names, then file names, then file names without suffix.
     for key, names in ((folded, by_name), (_last_part(folded), by_last_part), (_stem(folded), by_stem)):
         if key in names:
             return names[key]

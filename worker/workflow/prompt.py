@@ -137,6 +137,7 @@ def draw_random_integers(prompt: Prompt, rng: Random, drawn: list[RandomInteger]
     for node_id, node in prompt.items():
 
         def draw(path: str, node_id: str = node_id) -> int:  # a default value binds the node of this iteration
+            """Return a random integer and append it to the record, with the node and the path of its value."""
             number = rng.randint(0, RANDOM_INTEGER_MAX)
             record.append(RandomInteger(node_id, path, number))
             return number

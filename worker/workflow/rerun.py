@@ -28,7 +28,7 @@ class RerunPrompt:
 
 
 def rerun_nodes(prompt: Prompt, nodes: Collection[str]) -> RerunPrompt:
-    """Return the prompt with the given nodes changed, so that ComfyUI runs them again, and takes others from its cache.
+    """Return the prompt with `nodes` changed, so that ComfyUI runs them again and takes all others from its cache.
 
     If other nodes depend on one of them, a changed copy of it is added instead. Otherwise ComfyUI would run the
     dependent nodes again too.

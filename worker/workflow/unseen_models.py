@@ -118,7 +118,7 @@ def unseen_models(prompt: Prompt, catalog: Catalog) -> Iterator[UnseenModel]:
 def _class_reason(node: Node, catalog: Catalog) -> str | None:
     """Return the reason why a class may load a model, judged by its name and its outputs, or None."""
     class_type = node["class_type"]
-    if folders_by_input(class_type) or reads_loras(class_type):
+    if folders_by_input(class_type) or reads_loras(class_type):  # `needed_models` knows how it names its models
         return None
     if class_type not in catalog:
         return NO_CLASS
@@ -170,7 +170,10 @@ def _text_reason(node: Node, path: str, text: str, catalog: Catalog) -> str | No
 
 
 def _outputs_model(class_type: str, catalog: Catalog) -> bool:
-    """Return whether a class has an output of type MODEL, as a class that applies LoRAs has. True if it is unknown."""
+    """Return whether a class has an output of type MODEL, as a class that applies LoRAs has.
+
+    Return True for a class that is not in the catalog.
+    """
     if class_type not in catalog:
         return True
     return "MODEL" in {output.type for output in catalog[class_type].outputs if isinstance(output.type, str)}

@@ -121,7 +121,7 @@ class Catalog(Mapping[str, NodeClass]):
         definitions = {name: info for name, info in self._definitions.items() if name not in changed}
         definitions |= {name: info for name, info in changed.items() if info is not None}
         other = Catalog(definitions, self._files, self.saved, hides_job_folders=self.hides_job_folders)
-        if self.hides_job_folders:  # the new version of a class may not list a job folder at this moment
+        if self.hides_job_folders:  # the new version of a class may list no job folder at this moment, but did earlier
             other._job_folder_inputs = {
                 name: self._job_folder_inputs_of(name) for name in changed if name in self._definitions
             }
@@ -136,7 +136,7 @@ class Catalog(Mapping[str, NodeClass]):
         return info
 
     def _info(self, name: str) -> JsonObject:
-        """Return one class in the format of `GET /object_info`, still with job folders.
+        """Return one class in the format of `GET /object_info`, including names of job folders.
 
         Default fields and the catalog's files are added, and model files that jobs wrote are removed from its choices.
         """

@@ -66,4 +66,5 @@ def is_chosen(class_name: str, input_name: str, value: Json, options: list[Json]
     if isinstance(value, str) and "/" in value:
         base_name = value.rpartition("/")[2]
         return any(isinstance(option, str) and option.endswith(base_name) for option in options)
-    return any(isinstance(option, str) and option.endswith("/" + value) for option in options)  # type: ignore[operator]
+    suffix = "/" + value  # type: ignore[operator] # raises TypeError for a value that is no text
+    return any(isinstance(option, str) and option.endswith(suffix) for option in options)

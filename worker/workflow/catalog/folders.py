@@ -74,10 +74,11 @@ def folders_of(class_name: str, input_name: str) -> tuple[str, ...]:
 
     The folder "input" also applies to an input that takes the path of an upload as free text.
     """
-    folders = _folders_by_class_and_input().get((class_name, input_name)) or measured_folders().get(class_name, {}).get(
-        input_name
-    )
-    return folders or (("input",) if path_use(class_name, input_name) is PathUse.INPUT else ())
+    listed = _folders_by_class_and_input().get((class_name, input_name))
+    folders = listed or measured_folders().get(class_name, {}).get(input_name)
+    if folders:
+        return folders
+    return ("input",) if path_use(class_name, input_name) is PathUse.INPUT else ()
 
 
 def folders_by_input(class_name: str) -> dict[str, tuple[str, ...]]:

@@ -13,10 +13,10 @@ from worker.workflow.json_value import Json, JsonObject
 JOB_FOLDER = re.compile(r"job-[0-9a-f]{32}", re.IGNORECASE)
 _NAME = JOB_FOLDER.pattern
 _QUOTED = "|".join(rf"{quote}[^{quote}]*{_NAME}[^{quote}]*{quote}" for quote in "'\"")
-_LISTED = re.compile(rf"(?:,\s)?(?:{_QUOTED})(?=,|\s*\])|(?:{_QUOTED}),\s", re.IGNORECASE)
+_LIST_ENTRY = re.compile(rf"(?:,\s)?(?:{_QUOTED})(?=,|\s*\])|(?:{_QUOTED}),\s", re.IGNORECASE)
 """An entry of a Python list inside a text, with the comma before or after it."""
-_EMPTIED = re.compile(r"\[,\s")
-_FOLDER = re.compile(rf"{_NAME}[/\\]?", re.IGNORECASE)
+_LEFT_COMMA = re.compile(r"\[,\s")
+_FOLDER_IN_PATH = re.compile(rf"{_NAME}[/\\]?", re.IGNORECASE)
 
 
 def text_without_job_folders(text: str) -> str:
@@ -27,7 +27,8 @@ def text_without_job_folders(text: str) -> str:
     """
     if JOB_FOLDER.search(text) is None:
         return text
-    return _FOLDER.sub("", _EMPTIED.sub("[", _LISTED.sub("", text)))
+    without_entries = _LEFT_COMMA.sub("[", _LIST_ENTRY.sub("", text))  # `[, 'a']` can be left of a list
+    return _FOLDER_IN_PATH.sub("", without_entries)
 
 
 def response_without_job_folders(response: Any) -> Any:  # noqa: ANN401 - JSON
@@ -50,13 +51,9 @@ def class_without_job_folders(info: JsonObject) -> tuple[JsonObject, frozenset[s
     inputs = info.get("input")
     if not isinstance(inputs, dict):
         return info, frozenset()
-    file_inputs = {
-        name
-        for section in inputs.values()
-        if isinstance(section, dict)
-        for name, definition in section.items()
-        if _contains_job_folder(definition)
-    }
+    sections = [section for section in inputs.values() if isinstance(section, dict)]
+    definitions = [item for section in sections for item in section.items()]
+    file_inputs = {name for name, definition in definitions if _contains_job_folder(definition)}
     if not file_inputs:
         return info, frozenset()
     return {**info, "input": response_without_job_folders(inputs)}, frozenset(file_inputs)

@@ -46,9 +46,9 @@ def reduce_measured(measured: Mapping[str, list[str]]) -> dict[str, dict[str, li
     `measured` has the folders by `class|input`.
     """
     classes: dict[str, dict[str, list[str]]] = {}
-    for key, measured_names in measured.items():
+    for key, folder_names in measured.items():
         name, _, input_name = key.rpartition("|")
-        folders = list(dict.fromkeys(SUBFOLDERS.get(folder, ALIASES.get(folder, folder)) for folder in measured_names))
+        folders = list(dict.fromkeys(SUBFOLDERS.get(folder, ALIASES.get(folder, folder)) for folder in folder_names))
         # Inputs that only list uploads are in the table of `path_inputs`.
         if folders != ["input"] and not PICKERS.match(input_name):
             classes.setdefault(name, {})[input_name] = folders

@@ -81,8 +81,8 @@ class NodeClass:
 def read_node_class(name: str, info: JsonObject, file_inputs: Collection[str] = ()) -> NodeClass:
     """Parse and return one class of `GET /object_info`.
 
-    A missing field gets ComfyUI's default. Malformed inputs are skipped.
-    `file_inputs` are inputs that list files of ComfyUI's input folder, in addition to those in `catalog.folders`.
+    A missing field gets ComfyUI's default. Malformed inputs are skipped. `file_inputs` are inputs that list files of
+    ComfyUI's input folder, in addition to those in `catalog.folders`.
     """
     inputs = tuple(_read_inputs(name, info, file_inputs))
     return NodeClass(
@@ -154,7 +154,7 @@ def sections(inputs: Json) -> Iterator[tuple[Presence, JsonObject]]:
 
 
 def _read_inputs(class_name: str, info: JsonObject, file_inputs: Collection[str]) -> Iterator[InputSpec]:
-    """Yield the inputs of a class in their declared order."""
+    """Yield the inputs of a class in their declared order. Inputs that `input_order` omits come last."""
     order = info.get("input_order")
     for presence, section in sections(info.get("input")):
         names = order.get(presence.value) if isinstance(order, dict) else None

@@ -132,14 +132,16 @@ def _reduce_formats(formats: Json) -> Json:
 
 def _with_reduced_inputs(holder: Json, key: str) -> Json:
     """Return an option of a dynamic combo, or the template of a group, with the inputs in its field `key` reduced."""
-    return {**holder, key: _reduce_inputs(holder[key], "")} if isinstance(holder, dict) else holder
+    if not isinstance(holder, dict):
+        return holder
+    return {**holder, key: _reduce_inputs(holder[key], "")}
 
 
 def _without_files(choices: list[Json], folders: tuple[str, ...]) -> list[Json]:
     """Return the choices of an input that are no files. `folders` are the model folders whose files it lists.
 
-    In an input that lists files, each choice with an extension is a file. `.use_ckpt_vae` has
-    none. In an input that lists uploads, every choice except "none" is a file.
+    In an input that lists files, each choice with an extension is a file. A choice such as `.use_ckpt_vae` has none. In
+    an input that lists uploads, every choice except "none" is a file.
     """
     if "input" in folders:
         return [choice for choice in choices if choice == "none"]

@@ -25,7 +25,7 @@ def _replaced(node: Node, replacement: NodeReplacement) -> Node | None:
     ComfyUI fails if the node has no `_meta`. It drops all inputs of a class that was only renamed, and then rejects
     the node because required inputs are missing.
     """
-    if not replacement.carried and not replacement.fixed:
+    if not replacement.carried and not replacement.fixed:  # the class was only renamed
         return {**node, "class_type": replacement.new_class}
     if "_meta" in node:
         return None

@@ -21,6 +21,7 @@ def without_editor_nodes(prompt: Prompt, catalog: Container[str]) -> tuple[Promp
     An editor node to which a remaining link leads is not removed. A prompt that only has editor nodes, or that has
     none, is returned unchanged.
     """
+    # A server may have a class of its own with the name of an editor node.
     browser_nodes = [node_id for node_id, node in prompt.items() if node["class_type"] in BROWSER_NODES]
     editor_ids = [node_id for node_id in browser_nodes if prompt[node_id]["class_type"] not in catalog]
     if not editor_ids or len(editor_ids) == len(prompt):
@@ -58,7 +59,8 @@ def _without_reroutes(prompt: Prompt, editor_ids: list[str]) -> Prompt:
 def _forwarded_value(node: Node) -> Json:
     """Return what an editor node passes on: the link of a reroute, or the value of a primitive, else None."""
     values, browser_node = list(node["inputs"].values()), BROWSER_NODES[node["class_type"]]
-    needs_browser = bool(browser_node.gets_from or browser_node.refused)  # it gets its value without a link
+    # Such a node gets its value without a link, from another node (`gets_from`) or from the browser (`refused`).
+    needs_browser = bool(browser_node.gets_from or browser_node.refused)
     if len(values) != 1 or needs_browser:
         return None
     if node["class_type"] == PRIMITIVE:
@@ -88,8 +90,11 @@ def _origins(passed: Mapping[str, Json]) -> dict[str, Json]:
     origins: dict[str, Json] = {}
     for node_id in passed:
         chain: dict[str, None] = {}  # the editor nodes on the way, in order
-        origin: Json = [node_id, 0]
-        while isinstance(origin, list) and is_link(origin) and (source := str(origin[0])) in passed:
+        origin: Json = [node_id, 0]  # begin with a link to the node itself
+        while isinstance(origin, list) and is_link(origin):
+            source = str(origin[0])
+            if source not in passed:
+                break
             if source in origins or source in chain:
                 origin = origins.get(source)  # None in a cycle
                 break

@@ -33,13 +33,13 @@ def prepare_prompt(request: JobRequest, catalog: Catalog, own_files: Container[s
     """
     if request.strict:
         return PreparedPrompt(request.prompt, (), (), ())
-    keep = request.keep_seeds
-    fields = () if keep else request.seed_fields
-    prompt, fresh_seeds = draw_seeds(request.prompt, fields, rng) if fields else (request.prompt, ())
+    fields = () if request.keep_seeds else request.seed_fields
+    prompt, seeds = draw_seeds(request.prompt, fields, rng)
     # A template has its own rules for the seed.
-    repaired = repair(prompt, catalog, own_files=own_files, keep_seeds=keep or request.template is not None)
-    prompt, other_seeds = draw_seeds(repaired.prompt, repaired.seeds, rng) if repaired.seeds else (repaired.prompt, ())
-    return PreparedPrompt(prompt, repaired.repairs, (*fields, *repaired.seeds), (*fresh_seeds, *other_seeds))
+    keep_seeds = request.keep_seeds or request.template is not None
+    repaired = repair(prompt, catalog, own_files=own_files, keep_seeds=keep_seeds)
+    prompt, repaired_seeds = draw_seeds(repaired.prompt, repaired.seeds, rng)
+    return PreparedPrompt(prompt, repaired.repairs, (*fields, *repaired.seeds), (*seeds, *repaired_seeds))
 
 
 def prepare_request(request: JobRequest, catalog: Catalog, own_files: Container[str], rng: Random) -> JobRequest:

@@ -49,7 +49,7 @@ def repair(
             inputs = {**node["inputs"], **{change.input: change.runs for change in changes}}
             changed[node_id] = {**node, "inputs": inputs}
             repairs += [_repair_of(nodes, node_id, change) for change in changes]
-            seeds += [seed_of(node_id, change.fresh) for change in changes if change.fresh is not None]
+            seeds += [seed_of(node_id, change.seed_spec) for change in changes if change.seed_spec is not None]
     if not repairs:
         return RepairedPrompt(prompt)
     return RepairedPrompt({**nodes, **changed}, tuple(repairs), tuple(seeds))
@@ -76,12 +76,12 @@ def _renaming(prompt: Prompt, node_id: str, class_type: str) -> Repair:
 
 def _repair_of(prompt: Prompt, node_id: str, change: ValueChange) -> Repair:
     """Return the repair that reports a changed value. A random seed is not drawn yet, so `runs` is None for it."""
-    runs = None if change.fresh is not None else change.runs
+    runs = None if change.seed_spec is not None else change.runs
     return Repair(change.message, change.code, node_id, title(prompt, node_id), change.input, change.sent, runs)
 
 
 def _repairable_nodes(prompt: Prompt, catalog: Catalog) -> list[str]:
-    """Return the nodes of known classes that some output needs, in the order of the prompt."""
+    """Return the ids of the nodes of known classes that some output needs, in the order of the prompt."""
     waiting = [
         node_id
         for node_id, node in prompt.items()

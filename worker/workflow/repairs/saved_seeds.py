@@ -29,7 +29,7 @@ def with_seeds(
     for field in fields:
         key = field.node_id, field.input
         if key in values:
-            # A field of the editor is called "NODE FIELD", so that its first word is the editor's node.
+            # `shared` begins with the id of the editor's node that holds the seed.
             owner = (field.shared or field.node_id).partition(" ")[0]
             changes.setdefault(owner, []).append((prompt[field.node_id]["inputs"][field.input], values[key]))
     nodes = workflow.get("nodes")

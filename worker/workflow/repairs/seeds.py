@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from random import Random
 
 from worker.job import RandomInteger
@@ -29,7 +29,8 @@ def seed_change(spec: InputSpec, value: Json) -> ValueChange | None:
     """Return the replacement of a seed that ComfyUI rejects, or None for a valid seed or a value that is no number.
 
     A seed below the range, such as -1, means any seed: a random one is drawn. A seed above the range is mapped into
-    the range, so that the same seed always gives the same result.
+    the range, so that the same seed always gives the same result. A limit that the class does not declare is not
+    checked.
     """
     low, high = _seed_range(spec)
     if value is None:
@@ -63,17 +64,20 @@ def _seed_text(number: int) -> str:
     return str(number) if number.bit_length() <= LONGEST else f"of {number.bit_length()} bits"
 
 
-def draw_seeds(prompt: Prompt, fields: Iterable[SeedField], rng: Random) -> tuple[Prompt, tuple[RandomInteger, ...]]:
-    """Return (copy of the prompt with a random seed in each field, drawn seeds).
+def draw_seeds(prompt: Prompt, fields: Collection[SeedField], rng: Random) -> tuple[Prompt, tuple[RandomInteger, ...]]:
+    """Return (prompt with a random seed in each field, drawn seeds). The argument is not changed.
 
     Fields with the same `source` share a seed, which is in the range of each of them. Fields of missing nodes are
     skipped.
     """
+    if not fields:
+        return prompt, ()
     ranges: dict[str, tuple[int, int]] = {}
     present = [field for field in fields if field.node_id in prompt]
     for field in present:
         low, high = ranges.get(field.source, (0, LARGEST))
         ranges[field.source] = max(low, field.min), min(high, field.max)
+    # If the ranges of the fields do not overlap, the largest minimum is used.
     drawn = {source: rng.randint(low, max(low, high)) for source, (low, high) in ranges.items()}
     changed = dict(prompt)
     for field in present:

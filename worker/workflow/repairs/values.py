@@ -59,7 +59,7 @@ class RepairContext:
     """Names by the id of the list of choices. Many nodes share a list, and lists can be long."""
 
     def listed(self, spec: InputSpec) -> ListedNames:
-        """Return the file names among the choices of an input."""
+        """Return the file names among the choices of an input. Computed once for each list of choices."""
         names = self._listed.get(id(spec.options))
         if names is None:
             names = self._listed[id(spec.options)] = ListedNames.of(spec.options or ())

@@ -44,9 +44,11 @@ def fill(template: Template, params: Params, draw: Draw, sent: frozenset[str] = 
         if value is None:
             _remove_optional_nodes(prompt, parameter)
             continue
-        if not parameter.type.is_file:
+        if parameter.type.is_file:
+            value = _file_reference(value, sent)
+        else:
             values[parameter.name] = value
-        _set_targets(prompt, parameter, _file_reference(value, sent) if parameter.type.is_file else value)
+        _set_targets(prompt, parameter, value)
     return FilledTemplate(prompt, values)
 
 
@@ -83,12 +85,14 @@ def _value_to_use(parameter: Parameter, sent_value: Json, draw: Draw) -> Json:
         return parameter.default if has_default else draw(RANDOM_INTEGER_MAX + 1)
     value = parameter.default if sent_value is None else sent_value
     is_integer = parameter.type in {ParameterKind.INTEGER, ParameterKind.SEED}
-    return int(value) if is_integer and isinstance(value, float) else value
+    return int(value) if is_integer and isinstance(value, float) else value  # JSON may write 5 as 5.0
 
 
 def _file_reference(value: Json, sent: frozenset[str]) -> Json:
     """Return a file value with plain base64 as a data URI. Return a URL, a data URI and a file name unchanged."""
-    is_reference = not isinstance(value, str) or value in sent or SOURCE.match(value) or "." in value
+    if not isinstance(value, str) or value in sent:
+        return value
+    is_reference = SOURCE.match(value) or "." in value  # a file name has an extension, and base64 has no dot
     return value if is_reference else f"data:;base64,{value}"
 
 

@@ -71,7 +71,7 @@ def _validation_message(problem: Mapping[str, object], table: Mapping[str, objec
     path = [str(part) for part in location] if isinstance(location, tuple) else [str(location)]
     parameters = table.get("parameters")
     if path[0] == "parameters" and len(path) > 1 and isinstance(parameters, dict):
-        path[1] = list(parameters)[int(path[1])]  # pydantic got a list of parameters instead of a table
+        path[1] = list(parameters)[int(path[1])]  # an index, because pydantic got a list of parameters
     message = str(problem["msg"])
     return f"{'.'.join(path)}: {message[:1].lower()}{message[1:]}"
 
@@ -100,12 +100,14 @@ class _TemplateBinder:
     def _bound_parameter(self, parsed: Parameter) -> Parameter:
         """Return the parameter with node ids and with its default, and record its problems."""
         path = f"parameters.{parsed.name}"
+        chain = parsed.chain
+        if chain is not None:
+            chain = replace(chain, links=tuple(self._bound_link(link, path) for link in chain.links))
         bound = replace(
             parsed,
             sets=tuple(self._bound_target(target, path) for target in parsed.sets),
             without=tuple(self._node_id(node, path) for node in parsed.without),
-            chain=parsed.chain
-            and replace(parsed.chain, links=tuple(self._bound_link(link, path) for link in parsed.chain.links)),
+            chain=chain,
         )
         bound = self._with_default(bound)
         self._problems += [f"{path}: {problem}" for problem in _parameter_problems(bound)]
@@ -156,9 +158,13 @@ def _message_with_suggestion(error: PromptError) -> str:
 
 
 def _needs_default(parameter: Parameter) -> bool:
-    """Return whether a request may omit the parameter, and the workflow cannot be used without a value then."""
-    is_optional_or_drawn = bool(parameter.without) or parameter.type is ParameterKind.SEED
-    return not parameter.required and not is_optional_or_drawn
+    """Return whether a request may omit the parameter although the workflow needs a value for it.
+
+    Without a value, the nodes in `without` are removed, and a seed is drawn: such parameters need no default.
+    """
+    if parameter.required or parameter.without:
+        return False
+    return parameter.type is not ParameterKind.SEED
 
 
 def _parameter_problems(parameter: Parameter) -> Iterator[str]:

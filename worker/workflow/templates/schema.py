@@ -18,10 +18,11 @@ def params_schema(template: Template) -> dict[str, Any]:
 
 
 def _object_schema(parameters: tuple[Parameter, ...], about: str = "") -> dict[str, Any]:
-    """Return the schema of an object with these parameters as properties."""
+    """Return the schema of an object with these parameters as properties. `about` is its description."""
+    description = {"description": about} if about else {}
     return {
         "type": "object",
-        **({"description": about} if about else {}),
+        **description,
         "properties": {parameter.name: _parameter_schema(parameter) for parameter in parameters},
         "required": [parameter.name for parameter in parameters if parameter.required],
         "additionalProperties": False,

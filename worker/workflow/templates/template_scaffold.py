@@ -37,14 +37,15 @@ SAVES = re.compile(r"save|combine|export", re.IGNORECASE)
 NO_MODEL_FOLDERS = frozenset({"input", "output", "temp"})
 
 
-def scaffold_template(name: str, prompt: Prompt, catalog: Catalog, known: Iterable[ModelFile] = ()) -> str:
+def scaffold_template(name: str, prompt: Prompt, catalog: Catalog, known_files: Iterable[ModelFile] = ()) -> str:
     """Return the text of `NAME.toml`, which `read_template` accepts.
 
     The parameters, outputs, packs and model files are guessed from the prompt. For a class that is not in the catalog,
-    the names of its inputs decide. `known` are model files with a known URL, size or hash.
+    the names of its inputs decide. `known_files` are model files with a known URL,
+    size or hash.
     """
     guess = _TemplateGuess(prompt, catalog)
-    known_models = {(model.folder, model.file): model for model in known}
+    known_models = {(model.folder, model.file): model for model in known_files}
     tables = [template_table(name, guess.outputs(), guess.packs())]
     tables += [parameter_table(proposed, prompt) for proposed in guess.parameters()]
     for folder, file in _model_files(prompt, catalog):
@@ -59,7 +60,9 @@ class _TemplateGuess:
         self._prompt = prompt
         self._catalog = catalog
         # Nodes that only the negative conditioning depends on: their texts are negative prompts.
-        self._negative = _sources(prompt, "negative", "positive") - _sources(prompt, "positive", "negative")
+        self._negative = _conditioning_sources(prompt, "negative", "positive") - _conditioning_sources(
+            prompt, "positive", "negative"
+        )
 
     def specs(self, node: Node) -> dict[str, InputSpec]:
         """Return the inputs of a node by name, empty if its class is not in the catalog."""
@@ -74,9 +77,10 @@ class _TemplateGuess:
         return parameters
 
     def outputs(self) -> list[str]:
-        """Return the ids of the nodes whose files are the result, from the first of these rules that finds any.
+        """Return the ids of the nodes whose files are the result: the nodes titled `output` if there are any.
 
-        Nodes titled `output`, nodes that save files, all output nodes, and nodes that no other node is linked to.
+        Otherwise these are the output nodes that save files, else all output nodes, else the nodes that no other node
+        is linked to.
         """
         titled = [node_id for node_id in self._prompt if OUTPUT_TITLE.fullmatch(title(self._prompt, node_id))]
         classes = {node_id: self._catalog.get(node["class_type"]) for node_id, node in self._prompt.items()}
@@ -96,14 +100,15 @@ class _TemplateGuess:
         Without a valid INPUT, the parameter sets the input that the node most likely stands for.
         """
         for node_id, node in self._prompt.items():
-            titled = PARAMETER_TITLE.fullmatch(title(self._prompt, node_id))
-            if titled is None:
-                continue
+            marker = PARAMETER_TITLE.fullmatch(title(self._prompt, node_id))
             unlinked = [key for key, value in node["inputs"].items() if not is_link(value)]
-            key = titled["input"] or next((name for name in VALUES if name in unlinked), None)
-            key = key if key in unlinked else next(iter(unlinked), None)
+            if marker is None or not unlinked:
+                continue
+            key = marker["input"] or next((name for name in VALUES if name in unlinked), None)
+            if key not in unlinked:
+                key = unlinked[0]
             if key:
-                yield self._proposed(_safe_name(titled["name"]), node_id, key)
+                yield self._proposed(_safe_name(marker["name"]), node_id, key)
 
     def _common_parameters(self) -> Iterator[ProposedParameter]:
         """Yield a parameter for each input that users often set."""
@@ -112,6 +117,7 @@ class _TemplateGuess:
                 holder = self._value_holder(node_id, key, value)
                 if holder is None:
                     continue
+                # The name depends on the input, but the parameter sets the node that holds the value.
                 holder_id, holder_key = holder
                 name = self._parameter_name(node_id, key, self._prompt[holder_id]["inputs"][holder_key])
                 if name is not None:
@@ -152,9 +158,9 @@ class _TemplateGuess:
         node = self._prompt[node_id]
         spec = self.specs(node).get(key)
         value = node["inputs"][key]
-        kind = (
-            ParameterKind.SEED if name == "seed" and isinstance(value, int) else _parameter_kind(node, key, value, spec)
-        )
+        kind = _parameter_kind(node, key, value, spec)
+        if name == "seed" and isinstance(value, int):  # the input may be the `value` of a primitive node
+            kind = ParameterKind.SEED
         about = NUMBERS.get("batch_size" if name == "batch" else name, "")
         return ProposedParameter(name, kind, value, spec, about, [(node_id, key)])
 
@@ -162,8 +168,8 @@ class _TemplateGuess:
 def _add_parameter(parameters: list[ProposedParameter], proposed: ProposedParameter) -> None:
     """Append a parameter to the list, or add its targets to a parameter of the list that stands for the same value.
 
-    All seeds become one parameter. Numbers with the same name and value become one too. Any other parameter gets a
-    unique name. A parameter whose target is already in the list is dropped.
+    All seeds become one parameter. Numbers with the same name and value become one too. Any other parameter is renamed
+    if its name is already used. A parameter whose target is already in the list is dropped.
     """
     for other in parameters:
         same_number = other.value == proposed.value and proposed.kind in {ParameterKind.INTEGER, ParameterKind.NUMBER}
@@ -207,7 +213,7 @@ def _media_kind(node: Node, key: str, spec: InputSpec | None) -> ParameterKind |
     return marked or (ParameterKind.IMAGE if "input" in spec.folders else None)
 
 
-def _sources(prompt: Prompt, name: str, other: str) -> frozenset[str]:
+def _conditioning_sources(prompt: Prompt, name: str, other: str) -> frozenset[str]:
     """Return the ids of all nodes that inputs called `name` depend on.
 
     The search stops at a node that also has an input called `other`, because it passes on both conditionings.
@@ -246,7 +252,7 @@ def _model_files(prompt: Prompt, catalog: Catalog) -> Iterator[tuple[str, str]]:
             folder = spec.folders[0] if spec.folders else None
             if not isinstance(value, str) or folder is None or folder in NO_MODEL_FOLDERS:
                 continue
-            if value in (spec.options or ()):  # a fixed choice: the bundled catalog lists no files
+            if value in (spec.options or ()):  # a choice of the class itself, not a file of a machine
                 continue
             if (folder, value) not in yielded:
                 yielded.add((folder, value))

@@ -71,9 +71,12 @@ def model_table(model: ModelFile) -> str:
     """Return the TOML table of a model file. An unknown URL becomes a comment, for the author to fill in."""
     lines = ["[[models]]", f"file = {_toml_value(model.file)}", f"folder = {_toml_value(model.folder)}"]
     lines.append(f"url = {_toml_value(model.url)}" if model.url else '# url = "https://..."')
-    lines += [f"size = {model.size}"] if model.size else []
-    lines += [f"sha256 = {_toml_value(model.sha256)}"] if model.sha256 else []
-    lines += ["gated = true"] if model.gated else []
+    if model.size:
+        lines.append(f"size = {model.size}")
+    if model.sha256:
+        lines.append(f"sha256 = {_toml_value(model.sha256)}")
+    if model.gated:
+        lines.append("gated = true")
     return "\n".join([*lines, ""])
 
 

@@ -25,7 +25,7 @@ def value_problem(parameter: Parameter, value: Any) -> ValueProblem | None:  # n
 
 
 def value_problems(parameter: Parameter, value: Any, path: str = "") -> Iterator[ValueProblem]:  # noqa: ANN401 - JSON
-    """Yield all problems of a value. `path` is its path in the request (`loras.0.strength`), by default its name."""
+    """Yield all problems of a value. `path` is its path in `params`, by default the parameter's name."""
     path = path or parameter.name
     if parameter.type is ParameterKind.LIST:
         yield from _list_problems(parameter, value, path)

@@ -8,7 +8,7 @@ from aiohttp import ClientError, ClientResponse, hdrs, web
 
 from worker.api.auth import LOCAL
 from worker.api.errors import respond
-from worker.api.generate import STREAM
+from worker.api.generate import STREAM_ROUTE
 from worker.api.services import SAFE_HEADERS
 from worker.app import App
 from worker.errors import WorkerError, WorkerUnavailable
@@ -93,4 +93,4 @@ class Responder:
 
 def _completed(context: RequestContext) -> bool:
     """Return whether a stream's job completed. The status of a stream is always 200."""
-    return context.route is not STREAM or (context.job is not None and context.job.state is JobState.COMPLETED)
+    return context.route is not STREAM_ROUTE or (context.job is not None and context.job.state is JobState.COMPLETED)

@@ -10,7 +10,7 @@ _DISPLAY_TYPES = frozenset({"ADEAUTOSIZE", "ADEWARN", "ACNAUTOSIZE", "ACNDEPRECA
 
 
 def change_inputs(outgoing: OutgoingNode) -> None:
-    """Remove the values of fields that only display something."""
+    """Remove the inputs that only set a node's size or show a warning in the editor. Their scripts never send them."""
     node_class = outgoing.node.node_class
     if node_class is None or not ("AnimateDiff" in node_class.pack or "ControlNet" in node_class.pack):
         return
