@@ -74,7 +74,7 @@ class Engine:
         self.has_alternative: Callable[[], bool] = lambda: False
         """Returns whether the worker can go on without this engine."""
         self.needs_isolation: Callable[[Prompt, Catalog | None], bool] = lambda *_: False
-        """Returns whether a prompt must run isolated, because only the times of its files show that they belong to it."""
+        """Returns whether a prompt must run isolated, because only the times of its files identify them."""
         self.another_is_free: Callable[[], bool] = lambda: False
         """Returns whether another engine is free."""
         self.inputs: InputPlacement | None = None

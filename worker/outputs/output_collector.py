@@ -188,7 +188,7 @@ class OutputCollector:
         return self._partial_run.first + len(self._storing_tasks)
 
     def _record_reports(self, node_id: str, output: Mapping[str, Any]) -> list[NodeOutput]:
-        """Record and return the items that a node reports. Return an empty list if this run does not collect the node."""
+        """Record and return the items that a node reports. Return none if this run does not collect the node."""
         nodes = self._partial_run.nodes
         if nodes is not None and node_id not in nodes:
             return []

@@ -52,7 +52,8 @@ class ComfySettings:
     gpus: str = setting(
         "WORKER_GPUS",
         "",
-        "GPUs that get a ComfyUI each: a number of GPUs, a list (`0,2`) or `auto` for all. Empty means one ComfyUI.",
+        "GPUs for which a ComfyUI is started: a number of GPUs, a list (`0,2`) or `auto` for all. Empty means one "
+        "ComfyUI.",
     )
     catalog: Path | None = setting(
         "WORKER_CATALOG",

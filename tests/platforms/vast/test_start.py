@@ -37,11 +37,12 @@ def reported_error(words: str) -> object:
 
 
 async def last_output(process: asyncio.subprocess.Process, folder: Path) -> str:
-    """Return the last output of a process that exited."""
+    """Return the error with which a process exited: its last output before the next step (`→ ...`)."""
     async with asyncio.timeout(25):
         code = await process.wait()
     assert code != 0
-    return (folder / "comfy_worker-0.log").read_text().splitlines()[-1]
+    lines = (folder / "comfy_worker-0.log").read_text().splitlines()
+    return next(line for line in reversed(lines) if "→" not in line)
 
 
 async def test_loaded_is_reported_at_once(vast: LocalVast, spawn: Spawn, engine: EngineHandle, tmp_path: Path) -> None:
