@@ -168,5 +168,7 @@ def _difference(path: Path, expected: ModelFile, reason: str | None) -> str | No
     if expected.sha256:
         with path.open("rb") as file:
             sha256 = file_digest(file, "sha256").hexdigest()
-        return None if sha256 == expected.sha256 else reason or f"its sha256 is {sha256} instead of {expected.sha256}"
+        if sha256 == expected.sha256:
+            return None
+        return reason or f"its sha256 is {sha256} instead of {expected.sha256}"
     return reason

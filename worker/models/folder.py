@@ -53,9 +53,9 @@ class ModelRecord:
 
 
 def models_folder(settings: Settings) -> Path | None:
-    """Return WORKER_MODELS_FOLDER, or the default in the state folder.
+    """Return the folder of models: WORKER_MODELS_FOLDER, or else the default in the state folder.
 
-    Return None if that is not set and ComfyUI is given by URL.
+    Return None if the setting is empty and ComfyUI is given by URL.
     """
     folders = engine_folders(settings)
     return folders.models if folders else settings.models.folder
@@ -155,10 +155,9 @@ class ModelsFolder:
     def size(self, folder: str, file: str) -> int | None:
         """Return the size of a file in bytes, or None if it is not present."""
         try:
-            path = self.path(folder, file)
-            candidates = (self._baked / folder / file, path) if self._baked else (path,)
-            return next((candidate.stat().st_size for candidate in candidates if candidate.is_file()), None)
-        except (OSError, ValueError):
+            path = self.find(folder, file)
+            return path.stat().st_size if path is not None else None
+        except OSError:
             return None
 
     def names(self, folder: str) -> list[str]:

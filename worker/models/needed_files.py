@@ -52,9 +52,8 @@ def needed_files(
         return NeededFiles(name, files, unseen or [UnseenModel(error.message)])
     needs = needed_models(prompt, catalog, {**downloads_by_file(saved), **known_downloads})
     files = [_file_of_need(need, folder) for need in needs]
-    return NeededFiles(
-        name, [*files, *_embeddings(prompt, catalog, known_downloads, folder)], list(unseen_models(prompt, catalog))
-    )
+    files += _embeddings(prompt, catalog, known_downloads, folder)
+    return NeededFiles(name, files, list(unseen_models(prompt, catalog)))
 
 
 def _file_of_need(need: ModelNeed, folder: ModelsFolder) -> ModelFile:

@@ -81,9 +81,9 @@ class Models:
         self.on_demand = templates.on_demand
         self._on_change = on_change
         self._jobs = jobs
-        self._fetched: dict[str, ModelRecord] = {}
+        self._fetched_by_name: dict[str, ModelRecord] = {}
         """Files that this worker fetched, by file name."""
-        self._protected: Counter[str] = Counter()
+        self._protected_names: Counter[str] = Counter()
         """File names that requests need which are not jobs yet, with the number of these requests."""
         self._downloads: dict[ModelFile, SharedTask] = {}
         self._ready = asyncio.Event()
@@ -155,14 +155,14 @@ class Models:
     def protect(self, needs: Iterable[ModelNeed]) -> Iterator[None]:
         """Protect models from eviction inside the context, until the request that needs them is a job."""
         names = [need.file for need in needs]
-        self._protected.update(names)
+        self._protected_names.update(names)
         try:
             yield
         finally:
-            self._protected.subtract(names)
-            self._protected += Counter()  # drops names with the count 0
+            self._protected_names.subtract(names)
+            self._protected_names += Counter()  # drops names with the count 0
 
-    def count_present(self, count: int) -> None:
+    def notify_present(self, count: int) -> None:
         """Notify the observers that `count` models of a job did not have to be fetched."""
         if count:
             self._notify(CacheHit(CacheKind.MODELS, count))
@@ -186,7 +186,7 @@ class Models:
             raise ModelsMissing("; ".join(detail.message for detail in details), details)
 
     async def fetch_again(self, file: ModelFile | None) -> bool:
-        """Start to fetch a file that was set aside. Return False if this worker cannot fetch it."""
+        """Report that a file was set aside as a change, and start to fetch it. Return False if it cannot be fetched."""
         self._on_change()
         if file is None or not file.url or self._fetcher is None:
             return False
@@ -205,16 +205,16 @@ class Models:
 
     def _job_accepted(self, event: JobAccepted) -> None:
         """Record that the models of a new job are used."""
-        if self._fetched and (job := self._jobs.get(event.job)) is not None:
-            for name in self._fetched.keys() & set(texts_of(job.request.prompt)):
-                self._record_use(self._fetched[name])
+        if self._fetched_by_name and (job := self._jobs.get(event.job)) is not None:
+            for name in self._fetched_by_name.keys() & set(texts_of(job.request.prompt)):
+                self._record_use(self._fetched_by_name[name])
 
     def _is_in_folder(self, file: ModelFile) -> bool:
         return self._folder is not None and self._folder.has(file)
 
     def _is_needed(self, record: ModelRecord) -> bool:
         """Return True if a template, a request or an unfinished job needs a file."""
-        if (record.folder, record.file) in self._pinned or self._protected[record.file]:
+        if (record.folder, record.file) in self._pinned or self._protected_names[record.file]:
             return True
         return any(record.file in texts_of(job.request.prompt) for job in self._jobs.unfinished())
 
@@ -225,7 +225,7 @@ class Models:
 
     def _read_records(self) -> None:
         if self._folder is not None:
-            self._fetched = {record.file: record for record in self._folder.fetched_records()}
+            self._fetched_by_name = {record.file: record for record in self._folder.fetched_records()}
 
     def _shared_download(self, file: ModelFile) -> SharedTask:
         """Return the running download of a file, or start one."""

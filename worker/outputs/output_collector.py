@@ -92,7 +92,7 @@ class OutputCollector:
         self._on_stored = on_stored
         self.prompt = prompt or {}
         self._partial_run = partial_run
-        self._run_files = RunFiles(partial(outputs.engine_files, job), self.prompt, catalog)
+        self._run_files = RunFiles(partial(outputs.tracker_of, job), self.prompt, catalog)
         self._collected_items: set[tuple[str, FileRef | ReportedText | ReportedValue]] = set()
         """Reported items with their nodes. An item under two keys of a node is one output."""
         self._has_saved_output = False

@@ -7,7 +7,7 @@ from random import Random
 from typing import Any, NotRequired, TypedDict
 
 from worker.errors import PromptError, UiFormatError
-from worker.job import RandomInteger
+from worker.prompt_changes import RandomInteger
 from worker.workflow.json_value import Json, JsonObject
 
 RANDOM_INTEGER = "__RANDOM_INT__"

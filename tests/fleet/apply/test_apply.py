@@ -11,7 +11,7 @@ import pytest
 from tests.fleet.fleet import quick
 from tests.fleet.wishes import IMAGE, NEXT, VALUES, RecordedApply, carry_out, fleet, state
 from worker.errors import DeployError, MissingValues, SmokeFailed, VastUnreachable
-from worker.fleet.apply.execution import values_for
+from worker.fleet.apply.execution import required_values
 from worker.fleet.apply.smoke import SmokeResult
 from worker.fleet.plan.plan import Action, make_plan
 from worker.fleet.vast.account import Account
@@ -156,7 +156,7 @@ def test_values_that_are_missing_are_named_before_anything_is_done(account: Acco
     """All missing values are named before the first step."""
     plan = make_plan(fleet(), account.read())
     with pytest.raises(MissingValues, match="set HF_TOKEN, REGISTRY_USER, REGISTRY_TOKEN in the environment"):
-        values_for(fleet(), plan, {})
+        required_values(fleet(), plan, {})
 
 
 def test_an_apply_restores_manual_changes(local: LocalAccount, account: Account) -> None:

@@ -47,7 +47,7 @@ def flac(source: MediaSource, findings: Findings) -> None:
 
 
 def mp3(source: MediaSource, findings: Findings) -> None:
-    """Read the frame count that encoders write into the first frame. Without it, only a constant bit rate is read."""
+    """Set the duration from the frame count that encoders write into the first frame, or from a constant bit rate."""
     offset = _first_frame(source, _after_tags(source))
     frame = _frame(source, offset)
     info = source.read_up_to(offset + 4 + frame.side, 12)
@@ -62,7 +62,7 @@ def mp3(source: MediaSource, findings: Findings) -> None:
 
 
 def adts(source: MediaSource, findings: Findings) -> None:
-    """Count the frames of an AAC file, because it contains no duration."""
+    """Count the samples of all frames of an AAC file (ADTS, ISO/IEC 13818-7), because it contains no duration."""
     offset, samples, rate = _after_tags(source), 0, 0
     while offset + 7 <= source.size:
         head = source.read(offset, 7)
@@ -128,6 +128,7 @@ def _padding_samples(source: MediaSource, offset: int, frame: Mp3Frame) -> int:
     """Return the number of samples that the encoder added at the beginning and the end (LAME's tag, also by FFmpeg)."""
     start = offset + 4 + frame.side
     flags = source.read(start + 7, 1)[0]
+    # The tag follows the optional fields of the Xing header, of 4, 4, 100 and 4 bytes.
     tag = start + 8 + 4 * (flags & 1) + 4 * (flags >> 1 & 1) + 100 * (flags >> 2 & 1) + 4 * (flags >> 3 & 1)
     encoder = source.read_up_to(tag, 24)
     if len(encoder) < 24 or not encoder[:4].isalnum():

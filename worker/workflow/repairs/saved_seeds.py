@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from worker.job import RandomInteger
-from worker.prompt_changes import SeedField
+from worker.prompt_changes import RandomInteger, SeedField
 from worker.workflow.json_value import Json
 from worker.workflow.prompt import Prompt
 

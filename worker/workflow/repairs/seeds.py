@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterable
 from random import Random
 
-from worker.job import RandomInteger
-from worker.prompt_changes import SeedField
+from worker.prompt_changes import RandomInteger, SeedField
 from worker.workflow.catalog.node_class import InputSpec
 from worker.workflow.json_value import Json
 from worker.workflow.prompt import Prompt
@@ -64,14 +63,12 @@ def _seed_text(number: int) -> str:
     return str(number) if number.bit_length() <= LONGEST else f"of {number.bit_length()} bits"
 
 
-def draw_seeds(prompt: Prompt, fields: Collection[SeedField], rng: Random) -> tuple[Prompt, tuple[RandomInteger, ...]]:
+def draw_seeds(prompt: Prompt, fields: Iterable[SeedField], rng: Random) -> tuple[Prompt, tuple[RandomInteger, ...]]:
     """Return (prompt with a random seed in each field, drawn seeds). The argument is not changed.
 
     Fields with the same `source` share a seed, which is in the range of each of them. Fields of missing nodes are
     skipped.
     """
-    if not fields:
-        return prompt, ()
     ranges: dict[str, tuple[int, int]] = {}
     present = [field for field in fields if field.node_id in prompt]
     for field in present:

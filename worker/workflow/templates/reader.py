@@ -154,6 +154,7 @@ class _TemplateBinder:
 
 
 def _message_with_suggestion(error: PromptError) -> str:
+    """Return the message of an error, with its suggestion if it has one."""
     return f"{error.message} {error.suggestion}" if error.suggestion else error.message
 
 
