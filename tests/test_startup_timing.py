@@ -10,7 +10,7 @@ from worker.startup_timing import StartupTiming, now, process_started_at
 
 def test_stages_follow_each_other_from_the_containers_start() -> None:
     """The stages add up to the time since process 1 was started."""
-    timing = StartupTiming(first=100.0, own=100.25)
+    timing = StartupTiming(container_start=100.0, own_start=100.25)
     timing.mark("python", 100.75)
     timing.mark("engine", 112.75)
     timing.mark("engine", 200.0)
@@ -20,7 +20,7 @@ def test_stages_follow_each_other_from_the_containers_start() -> None:
 
 def test_a_machine_that_is_older_does_not_count() -> None:
     """The timing starts with this process when process 1 is much older."""
-    timing = StartupTiming(first=0.0, own=86400.0)
+    timing = StartupTiming(container_start=0.0, own_start=86400.0)
     timing.mark("python", 86400.5)
     assert str(timing) == "0.5 s after the process's start: python 0.5"
 

@@ -78,9 +78,10 @@ class App:
     """A platform's long-lived tasks run among these, too."""
 
     def admit(self, workload: float) -> None:
-        """Raise an error when no job is accepted: what `JobManager.admit` raises, ModelsDownloading, EngineUnavailable.
+        """Raise an error when this worker accepts no job at present. Otherwise, do nothing.
 
-        Jobs are accepted while ComfyUI restarts. A worker that rejected them at once would look idle to a router.
+        Raises what `JobManager.admit` raises, ModelsDownloading and EngineUnavailable. Jobs are accepted while ComfyUI
+        restarts, because a worker that rejected them at once would look idle to a router.
         """
         self.manager.admit()
         self.models.check_ready()
@@ -88,19 +89,26 @@ class App:
             raise EngineUnavailable("ComfyUI is not connected")
 
     async def cancel(self, job: Job) -> Cancellation:
-        """Cancel a job, and wait for a bounded time until ComfyUI has stopped it."""
+        """Cancel a job, wait until ComfyUI has stopped it, and return the outcome.
+
+        The wait is limited by the setting `node_stop_s`.
+        """
         return await cancel(self.manager, self.engines, job, self.settings.engine.node_stop_s)
 
     async def drain(self) -> None:
-        """Accept no more jobs and wait for the running ones, for WORKER_DRAIN or the platform's shorter limit."""
-        drain_s, most_s = self.settings.limits.drain_s, self.traits.drain_s
-        drain_s = drain_s if most_s is None else min(drain_s, most_s)
+        """Accept no more jobs, and wait for running ones, for WORKER_DRAIN seconds or the platform's shorter limit."""
+        drain_s, platform_limit_s = self.settings.limits.drain_s, self.traits.drain_s
+        if platform_limit_s is not None:
+            drain_s = min(drain_s, platform_limit_s)
         log.info("draining for at most %g s", drain_s)
         await self.manager.close(drain_s)
 
     @asynccontextmanager
     async def draining(self) -> AsyncIterator[None]:
-        """Drain when the body is cancelled, unless a task without which the worker cannot work has failed."""
+        """Drain when the body of the context is cancelled.
+
+        Do not drain if it was cancelled because a task without which the worker cannot work has failed.
+        """
         try:
             yield
         except asyncio.CancelledError:
@@ -109,7 +117,10 @@ class App:
             raise
 
     async def ready(self) -> None:
-        """Wait until an engine is connected and the templates' models are stored. Raises StartupError."""
+        """Wait until an engine is connected and the templates' models are stored.
+
+        Raises StartupError when ComfyUI does not respond in time or a model cannot be fetched.
+        """
         try:
             await self.engines.wait_until_connected(self.settings.engine.start_s)
             await self.engines.info()
@@ -120,23 +131,27 @@ class App:
         await self.models.wait_until_ready()
         self.timing.mark("models")
 
-    async def settled(self) -> None:
+    async def exclude_from_gc(self) -> None:
         """Exclude everything that the start has loaded from garbage collection, above all the catalog.
 
         A full collection of it blocks the event loop for some 100 ms and frees nothing. This applies to the whole
         process, so call it once the worker is ready, in a process that runs nothing else.
         """
         with suppress(EngineUnavailable):
-            await self.engines.catalog()
+            await self.engines.catalog()  # loads the catalog if no request has needed it yet
         gc.collect()
         gc.freeze()
 
     async def _log_missing_classes(self) -> None:
-        """Log the required classes that are missing. Some packs need a GPU, so the image build cannot check them."""
-        if needed := needed_classes(Path(self.settings.engine.comfyui)):
+        """Log the classes that the image requires and that ComfyUI does not have.
+
+        The image build cannot check the classes of packs that need a GPU.
+        """
+        needed = needed_classes(Path(self.settings.engine.comfyui))
+        if needed:
             with suppress(EngineUnavailable):
-                for sentence in missing_class_messages(needed, await self.engines.catalog()):
-                    log.error("%s", sentence)
+                for message in missing_class_messages(needed, await self.engines.catalog()):
+                    log.error("%s", message)
 
 
 @asynccontextmanager
@@ -147,11 +162,12 @@ async def build(
     tasks: Tasks | None = None,
     traits: Traits = DIRECT_TRAITS,
 ) -> AsyncIterator[App]:
-    """Run a whole worker inside the context. It listens at once, while its engines may still be starting.
+    """Run a whole worker while the context lasts. It accepts connections at once, before its engines have started.
 
-    Leaving the context cancels what runs. `storage` stores outputs that are returned by URL, by default this worker.
-    `traits` are the platform's. Raises StateInUse when another worker uses the state folder. Raises StartupError at the
-    start, and later when a task without which the worker cannot work has failed: the body is cancelled then.
+    Leaving the context cancels running jobs. `storage` stores the outputs that are returned by URL. Without it, the
+    settings decide. `traits` are the platform's. Raises StateInUse when another worker uses the state folder, and
+    StartupError when the start fails. When a task without which the worker cannot work fails later, the body of the
+    context is cancelled, and the context raises StartupError.
     """
     fan_out = Observers([JobLog(), *observers])
     supervised = tasks or Tasks(lambda task: fan_out.notify(TaskFailed(task)))
@@ -174,7 +190,7 @@ class BuildOptions:
 
 
 async def _assemble(settings: Settings, options: BuildOptions, tasks: Tasks, stack: AsyncExitStack) -> App:
-    """Open every part in order. `stack` closes them."""
+    """Open all parts of a worker in the order of their dependencies. `stack` closes them in reverse."""
     timing, traits, observers = StartupTiming.begin(), options.traits, options.observers
     jobs, replay, limits = JobIndex(), Replay(), settings.limits
     access, library = Auth.from_settings(settings.server, traits), read_library(settings.templates)
@@ -202,7 +218,9 @@ async def _assemble(settings: Settings, options: BuildOptions, tasks: Tasks, sta
     )
     if models.fetches_models:
         observers.add(models)
-    hooks = await enter(running_webhooks(settings.webhooks, settings.fetch, jobs, responses.webhook, tasks, notify))
+    hooks = await enter(
+        running_webhooks(settings.webhooks, settings.fetch, jobs, responses.webhook_body, tasks, notify)
+    )
     observers.add(hooks)
     stack.push_async_callback(manager.close)
     await manager.restore()
@@ -215,7 +233,7 @@ async def _assemble(settings: Settings, options: BuildOptions, tasks: Tasks, sta
 async def _pipeline(
     settings: Settings, options: BuildOptions, engines: EnginePool, jobs: JobIndex, tasks: Tasks, stack: AsyncExitStack
 ) -> Pipeline:
-    """Open the parts of a job's pipeline after the engines."""
+    """Open the parts that a job passes after the engines, and return them as a pipeline."""
     state, observers, enter = settings.state, options.observers, stack.enter_async_context
     configs = [engine.config for engine in engines.engines]
     sources = {
@@ -246,7 +264,10 @@ async def _pipeline(
 
 
 async def _input_placement(engines: EnginePool, state: Path) -> PlacedInputs | None:
-    """Return the placement of files in the engines' shared input folder, None where it cannot be reached."""
+    """Return the part that places files in the engines' shared input folder, and hand it to the engines.
+
+    Files of an earlier process are removed. Return None if the worker cannot reach the input folder.
+    """
     shared = engines.first.config.input
     if shared is None:
         return None

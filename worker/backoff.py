@@ -15,8 +15,8 @@ STEPS = 64
 class Backoff:
     """Exponential backoff with equal jitter.
 
-    A pause is between half of its step and the whole step, so that clients that failed together do not retry together.
-    `chance` returns numbers from 0 to 1.
+    A pause is `first_s` times a power of `factor`, but at most `longest_s` seconds. It is shortened by up to a half at
+    random, so that clients that failed together do not retry together. `chance` returns numbers from 0 to 1.
     """
 
     first_s: float
@@ -25,9 +25,13 @@ class Backoff:
     chance: Callable[[], float] = field(default=random.random, repr=False, compare=False)
 
     def pause(self, failures: int) -> float:
-        """Return the seconds to wait after this number of failures in a row. The number is at least 1."""
-        step_s = min(self.longest_s, self.first_s * self.factor ** min(max(failures, 1) - 1, STEPS))
-        return step_s / 2 + step_s / 2 * self.chance()
+        """Return the seconds to wait after this number of failures in a row. A number below 1 counts as 1.
+
+        The result is random, between half of the full pause and the full pause.
+        """
+        exponent = min(max(failures, 1) - 1, STEPS)
+        full_s = min(self.longest_s, self.first_s * self.factor**exponent)
+        return full_s / 2 + full_s / 2 * self.chance()
 
     def pauses(self) -> Iterator[float]:
         """Yield the pauses after the first failure, the second and so on, without end."""

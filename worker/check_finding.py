@@ -20,7 +20,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CheckFinding:
-    """A finding with its message. `cure` is the advice for the operator, if any."""
+    """A finding: `says` is its message, and `cure` is the advice for the operator, if any."""
 
     name: str
     level: Level
@@ -28,16 +28,16 @@ class CheckFinding:
     cure: str = ""
 
 
-def ok(name: str, says: str) -> CheckFinding:
+def ok(name: str, message: str) -> CheckFinding:
     """Return a finding without a problem."""
-    return CheckFinding(name, Level.OK, says)
+    return CheckFinding(name, Level.OK, message)
 
 
-def warn(name: str, says: str, cure: str) -> CheckFinding:
-    """Return a finding that does not keep the worker from working."""
-    return CheckFinding(name, Level.WARN, says, cure)
+def warn(name: str, message: str, cure: str) -> CheckFinding:
+    """Return a finding about a problem with which the worker still works. `cure` is the advice for the operator."""
+    return CheckFinding(name, Level.WARN, message, cure)
 
 
-def fail(name: str, says: str, cure: str) -> CheckFinding:
-    """Return a finding that keeps the worker from working."""
-    return CheckFinding(name, Level.FAIL, says, cure)
+def fail(name: str, message: str, cure: str) -> CheckFinding:
+    """Return a finding about a problem with which the worker cannot work. `cure` is the advice for the operator."""
+    return CheckFinding(name, Level.FAIL, message, cure)

@@ -11,19 +11,19 @@ from typing import Any
 from pydantic import SecretStr
 
 NO_SECRET = SecretStr("")
-"""No secret: the operator's secret signs."""
+"""The client has sent no secret, so the operator's secret signs."""
 SHORTEST_KEY = 16
 """Smallest length of a signing key in bytes."""
 
 
 def signing_key(secret: str) -> bytes:
-    """Return the key in a Standard Webhooks secret, which is `whsec_` and base64.
+    """Return the key in a secret of Standard Webhooks, which is `whsec_` and the key in base64.
 
-    Raises ValueError for an invalid secret. The error does not repeat the secret.
+    Raises ValueError for an invalid secret. The message continues the name of the field and does not repeat the secret.
     """
     text = secret.removeprefix("whsec_")
     try:
-        # Without validation, an invalid secret would become a shorter key or an empty one.
+        # The prefix and the padding may be missing. Without validation, other characters would be dropped silently.
         key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except ValueError:
         key = b""

@@ -35,7 +35,7 @@ class ExtraData:
 
     @property
     def editor_workflow(self) -> object:
-        """The editor's workflow, None where the client did not send it."""
+        """The editor's workflow, None if the client did not send it."""
         return (self.pnginfo or {}).get("workflow")
 
     def with_workflow(self, workflow: Mapping[str, Any]) -> ExtraData:
@@ -43,10 +43,10 @@ class ExtraData:
         return replace(self, pnginfo={**(self.pnginfo or {}), "workflow": workflow})
 
     def submission_data(self, operators_key: SecretStr) -> dict[str, Any]:
-        """Return the `extra_data` of a submission, with the key as `SecretStr`.
+        """Return the `extra_data` of a submission to ComfyUI, with the comfy.org key as `SecretStr`.
 
-        Missing values are left out, because ComfyUI's /api/jobs fails on a null. `operators_key` is for jobs without a
-        key of their own.
+        `operators_key` is used if the client sent no key. If the client's key was lost, no key is sent. Missing values
+        are left out, because ComfyUI's /api/jobs fails on a null.
         """
         data: dict[str, Any] = {} if self.pnginfo is None else {"extra_pnginfo": self.pnginfo}
         key = operators_key if not self.own_api_key else self.api_key

@@ -14,7 +14,7 @@ from typing import Any
 from worker.delivery_options import DeliveryTarget, ImageFormat, Webhook
 from worker.errors import Detail, OutputProblem, WorkerError
 from worker.extra_data import ExtraData
-from worker.prompt_changes import Repair, SeedField
+from worker.prompt_changes import RandomInteger, Repair, SeedField
 
 
 class JobState(StrEnum):
@@ -33,7 +33,7 @@ class JobState(StrEnum):
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more happens to the job without a request."""
+        """Whether the job does not change any more unless a client requests it, such as another delivery."""
         return self in ENDS or self is JobState.DELIVERY_PENDING
 
 
@@ -73,18 +73,6 @@ class InputFile:
     path: Path
     size: int
     sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class RandomInteger:
-    """The value of a `__RANDOM_INT__` in a workflow, or a drawn seed.
-
-    `input` is a dotted path if the value is inside a list or object.
-    """
-
-    node_id: str
-    input: str
-    value: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,19 +134,26 @@ class JobRequest:
         return self.key or self.repeat_key
 
     def same_body(self, other: JobRequest) -> bool:
-        """Return whether two requests with one key have the same body, by fingerprints of the same release."""
-        if (self.fingerprint and other.fingerprint) or not (self.former_fingerprints or other.former_fingerprints):
+        """Return whether two requests with one key have the same body, by their fingerprints.
+
+        A job that an earlier release stored has only the fingerprints of that release.
+        """
+        both_current = bool(self.fingerprint and other.fingerprint)
+        if both_current or not (self.former_fingerprints or other.former_fingerprints):
             return self.fingerprint == other.fingerprint
         return not set(self.former_fingerprints).isdisjoint(other.former_fingerprints)
 
     def with_delivery_of(self, other: JobRequest) -> JobRequest:
-        """Return this request with the target and output mode of another one."""
+        """Return this request with the delivery of another one: its output mode, its storage, and its `raw`."""
         return replace(
             self, output_mode=other.output_mode, target=other.target, own_target=other.own_target, raw=other.raw
         )
 
     def merged_with(self, other: JobRequest) -> JobRequest:
-        """Return this request with the needs of a second client that waits for the same job."""
+        """Return this request for two clients that wait for the same job.
+
+        It has the events of a followed job, and no limit on the response, if either client needs that.
+        """
         return replace(self, raw=self.raw or other.raw, follows=self.follows or other.follows)
 
 
@@ -263,38 +258,43 @@ class Job:
     """Progress of the run, None before its first node and after its end."""
     ref: JobRef = field(init=False)
     """The job's identity in events."""
-    _entered: float = field(default_factory=time.monotonic)
+    _state_entered_at: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
         self.ref = JobRef(self.id, self.principal, self.folder)
 
     def advance(self, state: JobState) -> None:
-        """Enter `state` and record the time in the previous one. Raises ValueError for a step that is not in NEXT."""
+        """Enter `state`, record the seconds in the previous one, and reset the progress.
+
+        Raises ValueError when NEXT does not allow the step.
+        """
         if state not in NEXT[self.state]:
             raise ValueError(f"job {self.id}: {self.state} cannot become {state}")
         now = time.monotonic()
-        self.stages[self.state] = self.stages.get(self.state, 0.0) + now - self._entered
-        self.state, self._entered, self.progress = state, now, None
+        self.stages[self.state] = self.stages.get(self.state, 0.0) + now - self._state_entered_at
+        self.state, self._state_entered_at, self.progress = state, now, None
 
     @property
     def in_state_s(self) -> float:
         """Seconds since the job entered its state."""
-        return time.monotonic() - self._entered
+        return time.monotonic() - self._state_entered_at
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds from acceptance until the end, or until now."""
-        running = 0.0 if self.state.ended else self.in_state_s
-        return sum(self.stages.values()) + running
+        """Seconds from acceptance until the end, or until now if the job has not ended."""
+        present_state_s = 0.0 if self.state.ended else self.in_state_s
+        return sum(self.stages.values()) + present_state_s
 
 
 def sorted_by_node(outputs: tuple[Output, ...]) -> list[Output]:
-    """Return the outputs in the order of their node ids, so that the first image is the same in every run."""
-    return sorted(
-        outputs,
-        key=lambda output: (
-            [int(part) if part.isdecimal() and len(part) < 19 else 0 for part in output.node_id.split(":")],
-            output.node_id,
-            output.index,
-        ),
-    )
+    """Return the outputs in the order of their node ids, so that the first image is the same in every run.
+
+    The ids of nodes in a subgraph have several numbers, such as `12:3`. They are compared as numbers, not as text.
+    """
+
+    def sort_key(output: Output) -> tuple[list[int], str, int]:
+        # Python refuses to convert very long numbers, which no real node has.
+        numbers = [int(part) if part.isdecimal() and len(part) < 19 else 0 for part in output.node_id.split(":")]
+        return numbers, output.node_id, output.index
+
+    return sorted(outputs, key=sort_key)

@@ -36,7 +36,11 @@ class SafetensorsFault(StrEnum):
 
 
 def safetensors_fault(path: Path) -> SafetensorsFault | None:
-    """Return why the safetensors library would reject the file, None if it would not. Raises OSError."""
+    """Return why the safetensors library would reject the file, None if it would not. Raises OSError.
+
+    A safetensors file has the length of its header in 8 bytes, the header (JSON), and the tensors, whose offsets are in
+    the header. The last offset has to be the end of the file.
+    """
     size = path.stat().st_size
     with path.open("rb") as file:
         length = int.from_bytes(file.read(LENGTH), "little")
@@ -48,18 +52,19 @@ def safetensors_fault(path: Path) -> SafetensorsFault | None:
             return SafetensorsFault.LENGTH
         header = file.read(length)
     try:
-        ends = [entry["data_offsets"][1] for name, entry in orjson.loads(header).items() if name != "__metadata__"]
-        complete = max(ends, default=0) == size - LENGTH - length
+        tensors = [entry for name, entry in orjson.loads(header).items() if name != "__metadata__"]
+        is_complete = max((entry["data_offsets"][1] for entry in tensors), default=0) == size - LENGTH - length
     except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError, IndexError):
         return SafetensorsFault.JSON
-    return None if complete else SafetensorsFault.OFFSETS
+    return None if is_complete else SafetensorsFault.OFFSETS
 
 
 def damage(path: Path, *, failed_to_load: bool = True) -> str | None:
-    """Return what is wrong with a model file, None if nothing is or its format is unknown. Raises OSError.
+    """Return what is wrong with a model file as a clause, such as `it is empty`. Raises OSError.
 
-    Only headers and lengths are read, so changed bytes in the middle are not noticed. With `failed_to_load`, a file
-    with a suffix of torch must have a format of torch. Otherwise a node of a pack may read it.
+    Return None if nothing is wrong or the format is unknown. Only headers and lengths are read, so changed bytes in the
+    middle are not noticed. With `failed_to_load`, a file with one of torch's suffixes must have one of torch's formats.
+    Without it, a pack's node may be able to read another format.
     """
     size, suffix = path.stat().st_size, path.suffix.lower()
     if size == 0:
@@ -75,17 +80,21 @@ def damage(path: Path, *, failed_to_load: bool = True) -> str | None:
         return _fault_message(fault, size) if fault else None
     if suffix in TORCH:
         return _torch_damage(path, head, failed_to_load=failed_to_load)
-    return "it does not start like a GGUF file" if suffix == ".gguf" and not head.startswith(GGUF) else None
+    is_invalid_gguf = suffix == ".gguf" and not head.startswith(GGUF)
+    return "it does not start like a GGUF file" if is_invalid_gguf else None
 
 
 def is_pickle(path: Path) -> bool:
-    """Return whether a file has torch's older format, which does not contain its length. Raises OSError."""
+    """Return whether a file has torch's older format, which does not contain its length. Raises OSError.
+
+    Torch's newer format is a zip archive.
+    """
     with path.open("rb") as file:
         return path.suffix.lower() in TORCH and not file.read(len(ZIP)).startswith(ZIP)
 
 
 def _fault_message(fault: SafetensorsFault, size: int) -> str:
-    """Return the message for a fault."""
+    """Return the message for a fault of a file of `size` bytes."""
     reasons = {
         SafetensorsFault.TOO_SMALL: f"it ends after {size} bytes, in the middle of its header",
         SafetensorsFault.LENGTH: f"it ends after {size:,} bytes, in the middle of its header",
@@ -97,6 +106,7 @@ def _fault_message(fault: SafetensorsFault, size: int) -> str:
 
 
 def _torch_damage(path: Path, head: bytes, *, failed_to_load: bool) -> str | None:
+    """Return what is wrong with a file of torch that starts with the bytes `head`, None if nothing is."""
     if head.startswith(ZIP):
         return None if zipfile.is_zipfile(path) else "it is a truncated zip archive"
     is_torch_format = head.startswith(PICKLE) or head[TAR_AT:].startswith(TAR)

@@ -55,10 +55,10 @@ from worker.outputs.delivery import Delivery
 from worker.outputs.files import Outputs
 from worker.outputs.output_collector import CollectedOutputs, OutputCollector, PartialRun, without_previews
 from worker.outputs.problems import missing_files, no_outputs, node_problem
-from worker.outputs.run_files import SENT
+from worker.outputs.run_files import SENDS_IMAGE
 from worker.settings import PreviewMethod
 from worker.workflow.catalog.catalog import Catalog
-from worker.workflow.editor.editor_file import to_editor_file
+from worker.workflow.editor.editor_file import reads_editor_workflow, to_editor_file
 from worker.workflow.prompt import Prompt, title
 from worker.workflow.rerun import rerun_nodes
 
@@ -67,14 +67,13 @@ log = logging.getLogger(__name__)
 PREVIEW_METHOD = "preview_method"
 """ComfyUI's name for the preview method of one prompt. It overrides the command line."""
 WHOLE_RUN = PartialRun()
-READS_WORKFLOW = "EXTRA_PNGINFO"
-"""Type of the hidden input through which a node receives the editor's workflow."""
 
 ExplainFailure = Callable[[NodeFailed, Prompt, Catalog | None], Awaitable[WorkerError]]
 """Returns the error of a node's failure: a damaged model file, or what the node raised."""
 
 
 async def _as_raised(error: NodeFailed, _prompt: Prompt, _catalog: Catalog | None) -> WorkerError:
+    """Return the error unchanged: the default for `Pipeline.explain_failure`."""
     return error
 
 
@@ -96,14 +95,15 @@ class Pipeline:
     """Preview method for jobs whose events a client follows. Other jobs have no previews."""
 
     async def run(self, job: Job, timeout_s: float) -> None:
-        """Run a job until it has an end state and, unless it completed, an error. Raises only CancelledError."""
+        """Run a job to its end. A failure is stored in the job as its error. Raises only CancelledError."""
         await self._end_with(job, self._run_steps(job), timeout_s)
 
     async def deliver_again(self, job: Job, timeout_s: float) -> None:
-        """Repeat the delivery of a job. Raises only CancelledError."""
+        """Repeat the delivery of a job's outputs. Raises only CancelledError."""
         await self._end_with(job, self._deliver(job, job.outputs), timeout_s)
 
     async def _run_steps(self, job: Job) -> None:
+        """Prepare, generate and deliver. Raises the error with which the job fails."""
         prompt = await self._prepare(job)
         try:
             outputs = await self._generate(job, prompt)
@@ -112,7 +112,7 @@ class Pipeline:
         await self._deliver(job, outputs)
 
     async def _end_with(self, job: Job, work: Coroutine[None, None, None], timeout_s: float) -> None:
-        """Run `work`, set the job's end state by its outcome, and announce the end."""
+        """Run `work` for at most `timeout_s` seconds, set the job's end state by its outcome, and announce the end."""
         try:
             async with asyncio.timeout(timeout_s):
                 await work
@@ -132,39 +132,43 @@ class Pipeline:
         else:
             self._enter(job, JobState.COMPLETED)
         finally:
-            self._finish(job)
+            self._record_end(job)
 
     def reject(self, job: Job, error: WorkerError | None = None) -> None:
-        """End a job that never started, with an error or as cancelled."""
+        """End a job that never started, with an error, or as cancelled when there is none."""
         if error is None:
             self.end_cancelled(job)
         else:
             self._fail(job, error)
-        self._finish(job)
+        self._record_end(job)
 
-    def _finish(self, job: Job) -> None:
+    def _record_end(self, job: Job) -> None:
         """Store the result and then announce it, because an announced result must survive a restart."""
         self.journal.record_ended(job)
         self.observers.notify(JobFinished.of(job))
 
     def end_cancelled(self, job: Job) -> None:
-        """End a job as cancelled, or as Draining because this worker shuts down."""
-        cancelled = JobCancelled("the job was cancelled")
-        self._fail(job, Draining("this worker is shutting down") if job.handed_back else cancelled)
+        """End a job as cancelled, or with Draining if the worker is shutting down and the job runs again later."""
+        if job.handed_back:
+            self._fail(job, Draining("this worker is shutting down"))
+        else:
+            self._fail(job, JobCancelled("the job was cancelled"))
 
     async def _prepare(self, job: Job) -> Prompt:
+        """Prepare the job's inputs and return the prompt that uses them."""
         self._enter(job, JobState.PREPARING)
         prompt = await self.inputs.prepare(job, job.request.prompt)
         self._enter(job, JobState.WAITING)
         return prompt
 
     async def _generate(self, job: Job, prompt: Prompt) -> tuple[Output, ...]:
-        """Run the prompt and return its outputs. Raises OutputMissing when no reported file can be read."""
+        """Run the prompt, store problems of its outputs in the job, and return the outputs. Raises OutputMissing."""
         collected = await self._run_and_collect(job, self._collector(job, prompt))
         outputs, problems = collected.outputs, collected.problems
         if collected.nodes_to_rerun:
             outputs, problems = await self._rerun_nodes(job, prompt, collected)
-        if not outputs and (missing := missing_files(problems)):
+        missing = missing_files(problems)
+        if missing and not outputs:
             raise OutputMissing(f"the workflow ran, but no output can be delivered: {missing[0].message}", problems)
         job.problems = problems if outputs or problems else (no_outputs(prompt),)
         return outputs
@@ -172,7 +176,10 @@ class Pipeline:
     async def _rerun_nodes(
         self, job: Job, prompt: Prompt, first: CollectedOutputs
     ) -> tuple[tuple[Output, ...], tuple[OutputProblem, ...]]:
-        """Run nodes again whose results ComfyUI has cached without their files. Return all outputs and problems."""
+        """Run the nodes again whose results ComfyUI has cached but whose files are gone.
+
+        Return the outputs and the problems of both runs. If the second run fails, each of these nodes is a problem.
+        """
         rerun = rerun_nodes(prompt, first.nodes_to_rerun)
         collector = self._collector(job, rerun.prompt, PartialRun(rerun.nodes, first=first.numbered))
         job.prompt_id = None
@@ -185,6 +192,8 @@ class Pipeline:
         return without_previews(first.outputs, second.outputs) + second.outputs, first.problems + second.problems
 
     def _collector(self, job: Job, prompt: Prompt, part: PartialRun = WHOLE_RUN) -> OutputCollector:
+        """Return a collector of the outputs of a run. It announces each output."""
+
         def announce(output: Output) -> None:
             self.observers.notify(OutputReady(job.ref, output))
 
@@ -193,14 +202,17 @@ class Pipeline:
     async def _run_and_collect(
         self, job: Job, collector: OutputCollector, targets: tuple[str, ...] | None = None
     ) -> CollectedOutputs:
-        """Run the collector's prompt and collect its outputs. With `targets` only these nodes run, and at once."""
+        """Run the collector's prompt, and return its outputs.
+
+        With `targets`, only these nodes run, at the front of ComfyUI's queue. The job gets the files of the run.
+        """
         prompt, extra_data = collector.prompt, self._extra_data(job, collector.prompt)
 
-        def submitted(prompt_id: str | None) -> None:
+        def on_submission(prompt_id: str | None) -> None:
             # Set at the submission, because a client may follow a job only after it was accepted.
             extra_data[PREVIEW_METHOD] = (self.previews if job.request.follows else PreviewMethod.NONE).value
             self._record_submission(job, collector, prompt_id)
-            if targets is None:  # otherwise a restarted worker would take the part for the whole run
+            if targets is None:  # otherwise a restarted worker would mistake these nodes for the whole run
                 self.journal.record_submitted(job)
 
         try:
@@ -209,7 +221,7 @@ class Pipeline:
                     job,
                     prompt,
                     lambda message: self._handle_message(job, prompt, collector, message),
-                    submitted,
+                    on_submission,
                     SubmitOptions(extra_data, targets, first=targets is not None),
                 )
             finally:
@@ -221,18 +233,10 @@ class Pipeline:
         return collected
 
     def _extra_data(self, job: Job, prompt: Prompt) -> dict[str, Any]:
-        """Return the `extra_data` of the prompt.
-
-        A node that reads the editor's workflow gets one that is made of the prompt if the client sent none. Savers do
-        not count as readers, because they only write it into their files.
-        """
+        """Return ComfyUI's `extra_data` for the prompt, with an editor's workflow if one of its nodes reads it."""
         extra, catalog = job.request.extra, self.engines.known_catalog
-        if catalog is not None:
-            readers = catalog.classes_with_hidden_input(
-                (node["class_type"] for node in prompt.values()), READS_WORKFLOW
-            )
-            if any(not node_class.output_node for node_class in readers) and not extra.has_workflow:
-                extra = extra.with_workflow(to_editor_file(prompt, catalog))
+        if catalog is not None and not extra.has_workflow and reads_editor_workflow(prompt, catalog):
+            extra = extra.with_workflow(to_editor_file(prompt, catalog))
         return extra.submission_data(self.api_key)
 
     async def _deliver(self, job: Job, outputs: tuple[Output, ...]) -> None:
@@ -241,14 +245,15 @@ class Pipeline:
         await self.delivery.deliver(job)
 
     def _record_submission(self, job: Job, collector: OutputCollector, prompt_id: str | None) -> None:
-        """Record the id of a submission, None for a prompt that was removed again."""
-        if job.state is JobState.GENERATING and prompt_id is not None:
+        """Store the id of a submitted prompt in the job and announce it. None means that the prompt was removed."""
+        if job.state is JobState.GENERATING and prompt_id is not None:  # the run starts again
             collector.restart()
             self._enter(job, JobState.WAITING)
         job.prompt_id = prompt_id
         self.observers.notify(JobSubmitted(job.ref, job.engine or "", prompt_id))
 
     def _handle_message(self, job: Job, prompt: Prompt, collector: OutputCollector, message: RunMessage) -> None:
+        """Collect the outputs in a message of ComfyUI about the run, update the job's progress, and announce it."""
         collector.handle_message(message)
         match message:
             case ExecutionStart() if job.state is JobState.WAITING:
@@ -257,17 +262,18 @@ class Pipeline:
             case ExecutionCached(nodes=nodes) if nodes:
                 self.observers.notify(NodesCached(job.ref, nodes))
             case Executing(node=str(node)):
-                job.progress = JobProgress(node, _class_of(prompt, node), _title_of(prompt, node))
+                job.progress = JobProgress(node, _class_of(prompt, node), title(prompt, node))
                 self.observers.notify(NodeStarted(job.ref, node, job.progress.class_type, job.progress.title))
             case Progress(node=str(node), value=value, maximum=maximum):
-                job.progress = JobProgress(node, _class_of(prompt, node), _title_of(prompt, node), value, maximum)
+                job.progress = JobProgress(node, _class_of(prompt, node), title(prompt, node), value, maximum)
                 self.observers.notify(StepDone(job.ref, node, value, maximum))
-            case Preview() if _class_of(prompt, message.node) == SENT:
+            case Preview() if _class_of(prompt, message.node) == SENDS_IMAGE:
                 collector.add_image(message)
             case Preview(node=node, mime=mime, data=data):
                 self.observers.notify(PreviewReady(job.ref, node, mime, data))
 
     def _enter(self, job: Job, state: JobState) -> None:
+        """Change the state of a job and announce it, and also the end of a delivery."""
         previous, seconds = job.state, job.in_state_s
         job.advance(state)
         self.observers.notify(StateChanged(job.ref, state, previous, seconds))
@@ -277,22 +283,18 @@ class Pipeline:
             self.observers.notify(DeliveryEnded(job.ref, self.delivery.method(job.request), size, seconds, code))
 
     def _fail(self, job: Job, error: WorkerError) -> None:
+        """Store the error in the job and enter the state that follows from it."""
         job.error = error
         self._enter(job, _state_after_failure(job.state, error))
 
 
 def _state_after_failure(state: JobState, error: WorkerError) -> JobState:
-    """Return the state of a failed job. A job that failed in delivery keeps its result."""
+    """Return the state of a job that failed in `state`. A job that failed in delivery keeps its outputs."""
     if isinstance(error, JobCancelled):
         return JobState.CANCELLED
     return JobState.DELIVERY_PENDING if state is JobState.DELIVERING else JobState.FAILED
 
 
 def _class_of(prompt: Prompt, node_id: str) -> str:
-    """Return the class of a node, an empty string for a node that another one expanded into."""
+    """Return the class of a node, or an empty string for a node that ComfyUI added during the run."""
     return prompt[node_id]["class_type"] if node_id in prompt else ""
-
-
-def _title_of(prompt: Prompt, node_id: str) -> str:
-    """Return the title of a node, or its id if it is not in the prompt."""
-    return title(prompt, node_id) if node_id in prompt else node_id

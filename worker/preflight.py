@@ -59,16 +59,16 @@ class Preflight:
 
     @asynccontextmanager
     async def admit(self, prompt: Prompt, saved: object = None, *, strict: bool = False) -> AsyncIterator[float]:
-        """Check a prompt and yield its workload in units. Inside the context its models are present and kept.
+        """Check a prompt and yield its workload in units. While the context lasts, its models are present and kept.
 
         Missing models are fetched if that is allowed. `saved` is the editor's workflow, which names the packs of its
         nodes. With `strict`, only what ComfyUI would reject is rejected. Raises InvalidWorkflow and ModelsMissing with
         all problems, and ModelsDownloading.
         """
         report = await self.report(prompt, saved=saved, strict=strict)
-        if report is None:
-            saved = saved_model_problems(prompt, bundled_catalog(), await self._engines.saved_models())
-            _reject((*graph_problems(prompt), *saved))
+        if report is None:  # without the engine's catalog, only these checks are certain
+            model_problems = saved_model_problems(prompt, bundled_catalog(), await self._engines.saved_models())
+            _reject((*graph_problems(prompt), *model_problems))
             _reject([] if strict else self._unlisted_models(prompt), ModelsMissing)
             yield workload(prompt)
             return
@@ -81,7 +81,7 @@ class Preflight:
             if report.valid or report.only_models_missing:
                 report = await self._fetch_models(prompt, report, strict=strict)
             _reject(report.problems, ModelsMissing if report.only_models_missing else InvalidWorkflow)
-            self._models.count_present(present_before)
+            self._models.notify_present(present_before)
             yield report.workload
 
     async def report(
@@ -89,60 +89,61 @@ class Preflight:
         workflow: object,
         known: Downloads | None = None,
         saved: object = None,
-        coming: Collection[str] | None = None,
+        uploaded_names: Collection[str] | None = None,
         *,
         strict: bool = False,
     ) -> ValidationReport | None:
-        """Return all problems and models of a workflow, None while the engine's catalog cannot be read.
+        """Return all problems and models of a workflow, or None while the engine's catalog cannot be read.
 
-        `known` are more sources of models. With `strict`, only what ComfyUI would reject is a problem. Input files
-        count as present. With `coming`, only those files do, and the ones in ComfyUI's folders.
+        `known` are further sources of models. `saved` is the editor's workflow. Input files count as present. With
+        `uploaded_names`, only these files and the ones in ComfyUI's folders do. With `strict`, only what ComfyUI would
+        reject is a problem.
         """
         try:
             async with asyncio.timeout(CATALOG_WAIT_S):
                 return await self._report(
-                    workflow, {**(known or {}), **self._models.downloads}, saved, coming, strict=strict
+                    workflow, {**(known or {}), **self._models.downloads}, saved, uploaded_names, strict=strict
                 )
         except (EngineUnavailable, TimeoutError):
             log.info("the engine's catalog cannot be read, so only ComfyUI checks the workflow")
             return None
 
     async def explain_missing_classes(self, error: CannotConvert, saved: object) -> CannotConvert:
-        """Return the error, with the reason for each missing class whose pack the engine could not import."""
+        """Return the error. For each missing class whose pack failed to import, add the pack and the reason.
+
+        `saved` is the editor's workflow, which names the packs of its nodes.
+        """
         catalog = self._engines.known_catalog or bundled_catalog()
         details = await name_failed_packs(
             error.details, self._engines.failed_packs or (), saved, lambda detail: detail.class_type not in catalog
         )
         if details == error.details:
             return error
-        return CannotConvert(error.message.replace(error.details[0].message, details[0].message), details)
+        message = error.message.replace(error.details[0].message, details[0].message)  # it quotes the first detail
+        return CannotConvert(message, details)
 
     async def _report(
         self,
         workflow: object,
         known: Downloads,
-        editors_file: object,
-        coming: Collection[str] | None,
+        editor_file: object,
+        uploaded_names: Collection[str] | None,
         *,
         strict: bool,
     ) -> ValidationReport:
+        """Return the report as `report` does. Raises EngineUnavailable while the catalog cannot be read."""
         if not self._engines.connected:
             raise EngineUnavailable("ComfyUI is not connected")
         info = self._info = await self._engines.info()
-        catalog = await self._engines.catalogs.current()
-        files = _file_check(info, self._engines.configs[0], coming)
-        result = await _check(workflow, catalog, files, editors_file)
-        uncertain_classes = _affected_classes(result.problems)
-        if isinstance(files, LocalFiles):
-            uncertain_classes |= {node["class_type"] for node in result.prompt.values()} & set(catalog)
-        if uncertain_classes or result.problems:
-            # Files or packs may have been added or removed since the catalog was read.
-            catalog = await self._engines.catalogs.refreshed(uncertain_classes)
-            result = await _check(workflow, catalog, files, editors_file)
+        files = _file_check(info, self._engines.configs[0], uploaded_names)
+        catalog, result = await self._check_current(workflow, files, editor_file)
         saved_models = await self._saved_model_problems(result.prompt, catalog)
         saved_model_inputs, reported_inputs = set(map(_input_of, saved_models)), set(map(_input_of, result.problems))
-        if (problems := result.problems) and (failed := self._engines.failed_packs):
-            problems = await name_failed_packs(problems, failed, editors_file, lambda problem: problem.kind == MISSING)
+        problems, failed_packs = result.problems, self._engines.failed_packs
+        if problems and failed_packs:
+            problems = await name_failed_packs(
+                problems, failed_packs, editor_file, lambda problem: problem.kind == MISSING
+            )
         problems = (*problems, *(problem for problem in saved_models if _input_of(problem) not in reported_inputs))
         is_certain_problem = partial(
             _is_certain, prompt=result.prompt, catalog=catalog, version=info.version, strict=strict
@@ -158,15 +159,36 @@ class Preflight:
             lambda problem: _input_of(problem) in saved_model_inputs or is_certain_problem(problem),
         )
 
+    async def _check_current(
+        self, workflow: object, files: FileCheck, editor_file: object
+    ) -> tuple[Catalog, CheckResult]:
+        """Check a workflow, and return the engine's catalog and the result.
+
+        If there are problems, the catalog is read again for the affected classes and the workflow is checked again,
+        because files or packs may have been added or removed since the catalog was read.
+        """
+        catalog = await self._engines.catalogs.current()
+        result = await _check(workflow, catalog, files, editor_file)
+        uncertain_classes = _affected_classes(result.problems)
+        if isinstance(files, LocalFiles):
+            uncertain_classes |= {node["class_type"] for node in result.prompt.values()} & set(catalog)
+        if uncertain_classes or result.problems:
+            catalog = await self._engines.catalogs.refreshed(uncertain_classes)
+            result = await _check(workflow, catalog, files, editor_file)
+        return catalog, result
+
     async def _saved_model_problems(self, prompt: Prompt, catalog: Catalog) -> list[Problem]:
-        """Return the problems of inputs that name a model which another job saved."""
+        """Return the problems of inputs that name a model which a node of another job has saved."""
         saved = await self._engines.saved_models()
         if not saved.by_folder:
             return []
         return await run_off_loop_if_large(prompt, lambda: list(saved_model_problems(prompt, catalog, saved)))
 
     def _unlisted_models(self, prompt: Prompt) -> list[Problem]:
-        """Return the missing models that ComfyUI would not report, by the last known catalog."""
+        """Return the missing models that ComfyUI would not report, by the last known catalog.
+
+        Return an empty list without a catalog, and for an engine that accepts models which do not exist.
+        """
         catalog = self._engines.known_catalog
         if catalog is None or self._info is None or self._info.lenient:
             return []
@@ -175,7 +197,10 @@ class Preflight:
         return [problem for problem in problems if problem.file not in present_files]
 
     async def _fetch_models(self, prompt: Prompt, report: ValidationReport, *, strict: bool) -> ValidationReport:
-        """Return the report after missing models were fetched. Raises ModelsDownloading and ModelsMissing."""
+        """Fetch the missing models, if that is allowed and each has a source. Return a new report, or else the old one.
+
+        Raises ModelsDownloading when they are not there in time, and ModelsMissing when one cannot be fetched.
+        """
         missing = report.missing
         fetchable = [need for need in report.models if need not in report.present_models and need.source]
         if missing and report.problems and self._models.is_fetching(missing):
@@ -188,45 +213,56 @@ class Preflight:
 
 
 def _reject(problems: Sequence[Problem], kind: type[ClientError] = InvalidWorkflow) -> None:
-    """Raise an error that lists the problems, if there are any."""
+    """Raise an error of this kind with all problems, if there are any. Its message is that of the first one."""
     if problems:
-        count = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        raise kind(
-            f"{_location(problems[0])}{problems[0].message}{count}", [error_detail(problem) for problem in problems]
-        )
+        others = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        message = f"{_location(problems[0])}{problems[0].message}{others}"
+        raise kind(message, [error_detail(problem) for problem in problems])
 
 
 def _location(problem: Problem) -> str:
+    """Return the node of a problem as the start of a message, or an empty string."""
     return f"node {problem.node_id} ({problem.node_title}): " if problem.node_id else ""
 
 
-def _file_check(info: EngineInfo, config: EngineConfig, coming: Collection[str] | None) -> FileCheck:
-    """Return the check for input files. With `coming`, it looks into ComfyUI's folders if they can be reached.
+def _file_check(info: EngineInfo, config: EngineConfig, uploaded_names: Collection[str] | None) -> FileCheck:
+    """Return the check for input files.
 
-    A ComfyUI that this worker starts has the worker's working directory.
+    `uploaded_names` are the files that come with the request. None means that all files count as present. If ComfyUI's
+    folders can be reached, a file may also be in one of them.
     """
     if info.lenient:
         return AssumeFiles()
-    if coming is None or config.input is None:
+    if uploaded_names is None or config.input is None:
         return AssumeUploads()
-    working_folder = Path() if config.command else None
+    working_folder = Path() if config.command else None  # a ComfyUI that this worker starts has the same one
     folders = {"input": config.input, "output": config.output, "temp": config.temp}
-    return LocalFiles({name: path for name, path in folders.items() if path is not None}, working_folder, coming)
+    return LocalFiles(
+        {name: path for name, path in folders.items() if path is not None}, working_folder, uploaded_names
+    )
 
 
-async def _check(workflow: object, catalog: Catalog, files: FileCheck, editors_file: object) -> CheckResult:
-    return await run_off_loop_if_large(workflow, lambda: check(workflow, catalog, files, editors_file))
+async def _check(workflow: object, catalog: Catalog, files: FileCheck, editor_file: object) -> CheckResult:
+    """Check a workflow, in a thread if it is large."""
+    return await run_off_loop_if_large(workflow, lambda: check(workflow, catalog, files, editor_file))
 
 
 def _input_of(problem: Problem) -> tuple[str | None, str | None, str]:
+    """Return the node, the input and the kind of a problem, to compare two problems."""
     return problem.node_id, problem.input, problem.kind
 
 
 def _affected_classes(problems: Sequence[Problem]) -> set[str]:
-    """Return the classes with problems, and those that list the models which a problem misses."""
+    """Return the classes with problems, and the classes that list models if a model is missing."""
     skipped = any(problem.kind == SKIPPED for problem in problems)
     return {problem.class_type for problem in problems if problem.class_type} | (LISTS if skipped else set())
 
 
 def _is_certain(problem: Problem, prompt: Prompt, catalog: Catalog, version: str, *, strict: bool) -> bool:
-    return not strict if problem.kind == SKIPPED else is_certain(problem, prompt, catalog, version)
+    """Return whether a workflow is rejected for a problem.
+
+    A missing model that ComfyUI itself would not report is a reason unless the request is `strict`.
+    """
+    if problem.kind == SKIPPED:
+        return not strict
+    return is_certain(problem, prompt, catalog, version)

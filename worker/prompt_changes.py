@@ -24,6 +24,18 @@ class Repair:
 
 
 @dataclass(frozen=True, slots=True)
+class RandomInteger:
+    """The value of a `__RANDOM_INT__` in a workflow, or a drawn seed.
+
+    `input` is a dotted path if the value is inside a list or object.
+    """
+
+    node_id: str
+    input: str
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
 class SeedField:
     """An input that gets a new seed for each job, from `min` to `max`, both included.
 
@@ -38,5 +50,5 @@ class SeedField:
 
     @property
     def source(self) -> str:
-        """Name of the field that the seed belongs to."""
+        """Key of the editor's field that feeds the input. Inputs with the same key get the same seed."""
         return self.shared or f"{self.node_id} {self.input}"

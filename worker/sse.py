@@ -26,7 +26,8 @@ class EventParser:
         self._searched = 0
         """Number of bytes in the buffer that are known to have no line end."""
         self._after_cr = False
-        self._first = True
+        """Whether the last piece ended with a CR, so that an LF at the start of the next one belongs to it."""
+        self._is_first_line = True
         self._data: list[bytes] = []
         self._name = ""
         self._id = ""
@@ -36,22 +37,22 @@ class EventParser:
         if not piece:
             return []
         self._buffer += piece.removeprefix(b"\n") if self._after_cr else piece
-        ends = [match.span() for match in LINE_END.finditer(self._buffer, self._searched)]
-        events, start = [], 0
-        for end, following in ends:
-            event = self._process_line(bytes(self._buffer[start:end]))
-            start = following
+        line_end_spans = [match.span() for match in LINE_END.finditer(self._buffer, self._searched)]
+        events, line_start = [], 0
+        for line_end, next_line_start in line_end_spans:
+            event = self._process_line(bytes(self._buffer[line_start:line_end]))
+            line_start = next_line_start
             if event is not None:
                 events.append(event)
         self._after_cr = piece.endswith(b"\r")
-        del self._buffer[:start]
+        del self._buffer[:line_start]
         self._searched = len(self._buffer)
         return events
 
     def _process_line(self, line: bytes) -> ServerSentEvent | None:
-        """Process one line, and return the event that a blank line ends."""
-        if self._first:
-            self._first = False
+        """Process one line. Return the event that ends with a blank line, or None for any other line."""
+        if self._is_first_line:
+            self._is_first_line = False
             line = line.removeprefix(BOM)
         if not line:
             return self._dispatch()
@@ -66,7 +67,7 @@ class EventParser:
         return None
 
     def _dispatch(self) -> ServerSentEvent | None:
-        """Return the event of the lines so far, None if they have no data."""
+        """Return the event that the lines since the last blank line describe, or None if they have no data."""
         data, name = b"\n".join(self._data), self._name
         self._data, self._name = [], ""
         return ServerSentEvent(data, name or "message", self._id) if data else None

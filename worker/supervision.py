@@ -54,13 +54,13 @@ class Tasks:
     everything in order, and the context then raises StartupError with the message in `failure`.
     """
 
-    def __init__(self, failed: Callable[[str], None] = lambda _: None) -> None:
-        """`failed` is called with the task's name after each failure, without the id or file in it."""
-        self._failed = failed
+    def __init__(self, on_task_failure: Callable[[str], None] = lambda _: None) -> None:
+        """`on_task_failure` is called after each failure, with the task's name without the id or file in it."""
+        self._on_task_failure = on_task_failure
         self._group = asyncio.TaskGroup()
         self._running: set[asyncio.Task[Any]] = set()
         self._failures: dict[str, Failures] = {}
-        self._cause: BaseException | None = None
+        self._failure_cause: BaseException | None = None
         self._owner: asyncio.Task[Any] | None = None
         self.failure: str | None = None
         """Message that says why the worker ends, None while it does not."""
@@ -81,14 +81,16 @@ class Tasks:
             if self.failure is None:
                 raise
             kind = asyncio.CancelledError
-        if self.failure is None or not (kind is None or issubclass(kind, asyncio.CancelledError)):
+        body_raised_other_error = kind is not None and not issubclass(kind, asyncio.CancelledError)
+        if self.failure is None or body_raised_other_error:
             return
-        if self._owner is None or not self._owner.uncancel():  # otherwise another caller has cancelled it as well
-            raise StartupError(self.failure) from self._cause
+        # `_end` has cancelled the owner. If another caller has cancelled it as well, it stays cancelled.
+        if self._owner is None or not self._owner.uncancel():
+            raise StartupError(self.failure) from self._failure_cause
 
     @property
     def problem(self) -> str | None:
-        """Message about a task that fails again and again, or about the end of the worker. None otherwise."""
+        """Message about the end of the worker, or about a task that fails again and again. None if all is well."""
         now = time.monotonic()
         messages = (
             f"task {name!r} failed {failures.count} times in a row: {failures.reason}"
@@ -98,11 +100,14 @@ class Tasks:
         return self.failure or next(messages, None)
 
     def start(self, name: str, run: Run, on_failure: OnFailure = OnFailure.RESTART) -> asyncio.Task[None]:
-        """Run a long-lived task under supervision. Cancel the returned task to stop it."""
+        """Start a long-lived task under supervision, and return it. Cancel it to stop it.
+
+        `on_failure` decides what follows when `run` raises an exception.
+        """
         return self._create(name, self._supervised(name, run, on_failure))
 
     def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run work for one job that no caller awaits. Its failure is logged."""
+        """Start work for one job that no caller awaits, and return its task. A failure is only logged."""
 
         async def run() -> None:
             await work
@@ -112,26 +117,27 @@ class Tasks:
         return task
 
     def start_shared(self, name: str, work: Coroutine[Any, Any, T]) -> asyncio.Task[T | BaseException]:
-        """Run work whose result several callers await with `await_shared`.
+        """Start work whose result several callers await with `await_shared`, and return its task.
 
-        The task belongs to no caller. It goes on when they leave, and is cancelled with the worker.
+        The task belongs to no caller. It continues when they are cancelled, and is cancelled when the worker ends.
         """
         return self._create(name, self._shared_result(name, work))
 
     def _create(self, name: str, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Start a task in the group, and remember it until it is done."""
         task = self._group.create_task(work, name=name)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return task
 
     async def _supervised(self, name: str, run: Run, on_failure: OnFailure) -> None:
-        """Run a task until it returns, and handle its failures."""
+        """Run a task until it returns. After a failure, restart it, end the worker or stop, as `on_failure` says."""
         while True:
             started_at = time.monotonic()
             try:
                 return await run()
             except Exception as error:  # noqa: BLE001 - each branch logs it
-                self._failed(task_kind(name) if on_failure is OnFailure.DROP else name)
+                self._on_task_failure(task_kind(name) if on_failure is OnFailure.DROP else name)
                 if on_failure is OnFailure.END:
                     return self._end(name, error)
                 if on_failure is OnFailure.DROP:
@@ -140,18 +146,18 @@ class Tasks:
             await asyncio.sleep(pause_s)
 
     async def _shared_result(self, name: str, work: Coroutine[Any, Any, T]) -> T | BaseException:
-        """Return the result of shared work, or its exception."""
+        """Return the result of shared work, or the exception that it raised, so that the task itself never fails."""
         try:
             return await work
         except WorkerError as error:
             return error
         except Exception as error:
-            self._failed(task_kind(name))
+            self._on_task_failure(task_kind(name))
             log.exception("task %r failed", name)
             return error
 
     def _record_failure(self, name: str, error: Exception, started_at: float) -> float:
-        """Record a failure and return the seconds until the next start."""
+        """Record and log a failure, and return the seconds until the next start. `started_at` is the last start."""
         now = time.monotonic()
         previous = self._failures.get(name)
         count = 1 if previous is None or now - started_at > STEADY_S else previous.count + 1
@@ -161,12 +167,15 @@ class Tasks:
         return pause_s
 
     def _end(self, name: str, error: Exception) -> None:
-        """End the worker because of a failed task."""
+        """End the worker because of a failed task: store the message in `failure`, and cancel the body of the context.
+
+        A second failure changes nothing.
+        """
         if self.failure is not None:
             return
         expected = isinstance(error, WorkerFailed | StartupError)
         self.failure = str(error) if expected else f"task {name!r} failed: {describe_error(error)}"
-        self._cause = error
+        self._failure_cause = error
         log.critical("the worker ends: %s", self.failure, exc_info=None if expected else error)
         if self._owner is not None:
             self._owner.cancel()
@@ -178,7 +187,7 @@ def describe_error(error: BaseException) -> str:
 
 
 async def stop(task: asyncio.Task[Any]) -> None:
-    """Cancel a task and wait for its end."""
+    """Cancel a task and wait for its end. Its exception is ignored."""
     task.cancel()
     await asyncio.wait({task})
 
@@ -189,7 +198,10 @@ def task_kind(name: str) -> str:
 
 
 async def await_shared(task: asyncio.Task[T | BaseException]) -> T:
-    """Return the result of a shared task, or raise its exception. The task goes on when the caller is cancelled."""
+    """Return the result of a task of `start_shared`, or raise its exception.
+
+    The task continues when the caller is cancelled.
+    """
     outcome = await asyncio.shield(task)
     if isinstance(outcome, BaseException):
         raise outcome

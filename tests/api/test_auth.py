@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from tests.conftest import bearer, worker
 from tests.engines import EngineHandle
 from tests.workflows import picture
-from worker.api.auth import Auth, TokenBucket, loopback, read_tokens
+from worker.api.auth import Auth, TokenBucket, is_loopback, read_tokens
 from worker.app import build
 from worker.errors import StartupError
 from worker.settings import Settings
@@ -111,8 +111,8 @@ async def test_no_public_gateway_without_tokens(tmp_path: Path, host: str) -> No
 
 def test_loopback_in_all_its_forms() -> None:
     """127.0.0.0/8, ::1 and localhost are recognised as this machine."""
-    assert all(loopback(host) for host in ("127.0.0.1", "127.9.9.9", "::1", "localhost"))
-    assert not any(loopback(host) for host in ("0.0.0.0", "::", "10.0.0.1", "localhost.example.com"))  # noqa: S104
+    assert all(is_loopback(host) for host in ("127.0.0.1", "127.9.9.9", "::1", "localhost"))
+    assert not any(is_loopback(host) for host in ("0.0.0.0", "::", "10.0.0.1", "localhost.example.com"))  # noqa: S104
 
 
 BAD = ("alice", "a b=0123456789abcdef", "alice=short", f"x={ALICE},x={BOB}", "=0123456789abcdef")

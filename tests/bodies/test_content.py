@@ -150,7 +150,7 @@ async def test_restored_texts_are_strings_again(tmp_path: Path) -> None:
         assert {**scan.value, "inputs": value["inputs"]} == value
         await scan.restore_texts()
         assert (scan.value, scan.spooled) == (value, [])
-        tight = BodyLimits(total=1000, text=8, restored=len(LONG) * 2)
+        tight = BodyLimits(total=1000, text=8, max_restored=len(LONG) * 2)
         scan = await scanned([orjson.dumps(value)], folder, tight)
         with pytest.raises(BodyTooLarge, match=r"the text at .* has 16 bytes"):
             await scan.restore_texts()

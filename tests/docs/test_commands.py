@@ -53,9 +53,7 @@ def test_every_block_of_data_or_python_parses(block: Block) -> None:
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize(
-    "page", [page for page in PAGES if runnable(page) and page.name != "cli.md"], ids=lambda page: page.name
-)
+@pytest.mark.parametrize("page", [page for page in PAGES if runnable(page)], ids=lambda page: page.name)
 def test_the_commands_of_a_page_run_as_shown(page: Path, tmp_path: Path) -> None:
     """Each command of a page exits with 0, or the status in its comment, and prints the lines shown below it."""
     steps = [step for block in runnable(page) for step in block.steps()]

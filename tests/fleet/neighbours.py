@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.fleet.fleet import SEARCH
 from tests.fleet.wishes import carry_out, fleet
-from worker.fleet.apply.rollback import roll_back, target_of
+from worker.fleet.apply.rollback import roll_back, rollback_target
 from worker.fleet.definition.fleet import Fleet
 from worker.fleet.plan.plan import fleet_resources
 from worker.fleet.vast.account import Account
@@ -119,4 +119,4 @@ def roll_back_by_hand(account: Account, mine: Fleet) -> None:
     """Roll back as the command does."""
     there = fleet_resources(mine, account.read())
     groups = {group.id: group for group in there.groups}
-    roll_back(account, dict.fromkeys(groups, target_of(there, None)), groups, lambda _: None)
+    roll_back(account, dict.fromkeys(groups, rollback_target(there, None)), groups, lambda _: None)

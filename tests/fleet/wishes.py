@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from worker.fleet.apply.apply import ApplyResult, apply
-from worker.fleet.apply.execution import Execution, values_for
+from worker.fleet.apply.execution import Execution, required_values
 from worker.fleet.apply.ready import ReadinessProgress
 from worker.fleet.apply.smoke import SmokeResult
 from worker.fleet.definition.fleet import Fleet
@@ -97,7 +97,7 @@ def carry_out(
     """Read, plan and apply, as the command does."""
     actual = account.read()
     plan = make_plan(wanted, actual, rotate)
-    execution = Execution(account, wanted, fleet_resources(wanted, actual), values_for(wanted, plan, VALUES))
+    execution = Execution(account, wanted, fleet_resources(wanted, actual), required_values(wanted, plan, VALUES))
     return apply(execution, account, wanted, plan, smoke, heard or RecordedApply())
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from tests.conftest import Client, shared_client
 from tests.inputs.files import loading, noise, png
 from tests.workflows import Workflow, picture
-from worker.inputs.signatures import base64_media, looks_like_base64, media_type
+from worker.inputs.signatures import base64_media_type, looks_like_base64, media_type
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 client = shared_client
@@ -139,19 +139,19 @@ async def test_a_missing_file_of_the_mask_editor_is_named(client: Client) -> Non
     ],
 )
 async def test_a_file_is_recognised_by_its_first_bytes(head: bytes, kind: str | None) -> None:
-    """base64_media returns the media type for any alphabet, with line breaks and without padding."""
+    """base64_media_type returns the media type for any alphabet, with line breaks and without padding."""
     assert media_type(head) == kind
     text = text_of(head)
     for written in (text, text.rstrip("="), base64.urlsafe_b64encode(head).decode(), f"{text[:20]}\r\n{text[20:]}"):
-        assert base64_media(written) == kind
+        assert base64_media_type(written) == kind
 
 
 @pytest.mark.parametrize(
     "name", ["photo.png", "a/b/c.png", "iVBORw0KGgo.png", "iVBORw0KGgo", "frames", "GIF89a", "", "ü" * 300, "x" * 64]
 )
 async def test_a_name_is_not_base64(name: str) -> None:
-    """base64_media returns None for a file name."""
-    assert base64_media(name) is None
+    """base64_media_type returns None for a file name."""
+    assert base64_media_type(name) is None
     assert not looks_like_base64(name)
 
 

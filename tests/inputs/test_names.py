@@ -7,7 +7,7 @@ import unicodedata
 import pytest
 
 from worker.errors import InvalidInputFile
-from worker.inputs.names import NameIndex, check_together, file_name, folders_of_name, spellings, stored_path
+from worker.inputs.names import NameIndex, check_collisions, file_name, folders_of_name, spellings, stored_path
 
 NFC, NFD = (unicodedata.normalize(form, "é.png") for form in ("NFC", "NFD"))
 
@@ -50,16 +50,16 @@ def test_a_name_never_leaves_the_jobs_folder(name: str) -> None:
     [["a", "a/b"], ["a/b/c.png", "a/b"], ["x [output]", "[output]/x"], ["a [output]", "a/b [output]"]],
 )
 def test_two_files_never_have_one_path(names: list[str]) -> None:
-    """check_together refuses a file that is the folder of another file."""
+    """check_collisions refuses a file that is the folder of another file."""
     with pytest.raises(InvalidInputFile):
-        check_together(names)
+        check_collisions(names)
 
 
 def test_different_names_have_different_paths() -> None:
     """stored_path returns different paths for names that differ in folder, case or Unicode form."""
     names = ["face.png", "a/face.png", "b/face.png", "face.png [output]", "face.png [temp]", "Face.png", NFC, NFD]
     names += ["a/b [output]", "Face.png/x [temp]"]
-    check_together(names)
+    check_collisions(names)
     assert len({stored_path(name) for name in names}) == len(names)
     assert list(folders_of_name("a/b/c.png [output]")) == ["a/b", "a"]
     assert list(spellings("a/x.png")) == ["a/x.png", "a/x.png [input]", "a\\x.png", "a\\x.png [input]"]

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
-from worker.intake.response_body import KEPT, PIECE, LargeFiles, ResponseBody
+from worker.intake.response_body import LARGEST_CACHED, PIECE, LargeFiles, ResponseBody
 
 
 def value_with(large: LargeFiles, *files: Path) -> dict[str, Any]:
@@ -19,7 +19,7 @@ def value_with(large: LargeFiles, *files: Path) -> dict[str, Any]:
     return {"image": data[0], "outputs": [{"data": text} for text in data], "é": "ü"}
 
 
-@pytest.mark.parametrize("sizes", [[0], [1, 2, 3], [PIECE + 1, 5], [KEPT + 1], [KEPT], [PIECE]])
+@pytest.mark.parametrize("sizes", [[0], [1, 2, 3], [PIECE + 1, 5], [LARGEST_CACHED + 1], [LARGEST_CACHED], [PIECE]])
 async def test_the_answer_is_what_it_would_be_at_once(tmp_path: Path, sizes: list[int]) -> None:
     """Each file replaces its placeholder, and the length is known before a file is read."""
     files = [tmp_path / str(number) for number in range(len(sizes))]
@@ -44,7 +44,7 @@ async def test_an_answer_without_files_is_json(tmp_path: Path) -> None:
 async def test_a_result_that_expires_while_it_is_sent_arrives_whole(tmp_path: Path) -> None:
     """A file that is removed after the first piece is sent completely."""
     path, large = tmp_path / "file", LargeFiles()
-    path.write_bytes(os.urandom(KEPT + PIECE))
+    path.write_bytes(os.urandom(LARGEST_CACHED + PIECE))
     body = ResponseBody(value_with(large, path), large.files)
     expected = await body.json()
     pieces = body.pieces()

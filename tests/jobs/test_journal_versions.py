@@ -16,10 +16,10 @@ import pytest
 from tests.conftest import worker
 from tests.engines import EngineHandle
 from worker.errors import Detail
-from worker.job import JobRequest, JobState, RandomInteger
+from worker.job import JobRequest, JobState
 from worker.jobs.journal import Journal
 from worker.jobs.journal_rows import StoredMore, StoredRequest, pack_more, pack_request
-from worker.prompt_changes import Repair
+from worker.prompt_changes import RandomInteger, Repair
 
 STATE = Path(__file__).parent.parent / "data" / "state-b2bf08c"
 """Left by a worker of commit b2bf08c that was killed with jobs in every state."""

@@ -44,10 +44,10 @@ Two\tssh://git@x.org:22/b/Two@{COMMIT} more needs="A b,C"  gpu-import writes=a.j
 def test_a_group_is_chosen_on_top_of_the_base() -> None:
     """Packs of `base` are always chosen, and an unknown group is an error."""
     pins = read_pins(f"{HEAD}One https://x.org/One@{COMMIT}\nTwo https://x.org/Two@{COMMIT} more\n")
-    assert [pack.name for pack in pins.chosen(())] == ["One"]
-    assert [pack.name for pack in pins.chosen(["more"])] == ["One", "Two"]
+    assert [pack.name for pack in pins.packs_in_groups(())] == ["One"]
+    assert [pack.name for pack in pins.packs_in_groups(["more"])] == ["One", "Two"]
     with pytest.raises(PacksError, match=r"there is no group 'mor'\. The groups: base, more"):
-        pins.chosen(["mor"])
+        pins.packs_in_groups(["mor"])
 
 
 @pytest.mark.parametrize(

@@ -82,11 +82,11 @@ async def test_nothing_outside_the_folder_is_collected(tmp_path: Path, filename:
         )
         report = NodeOutput("1", "images", FileRef(filename, subfolder, "output"))
         with pytest.raises(OutputNotAllowed):
-            await outputs.take(Job("a", JobRequest(prompt={})), 0, report)
+            await outputs.store_item(Job("a", JobRequest(prompt={})), 0, report)
 
 
 async def test_a_file_is_linked_not_copied(tmp_path: Path) -> None:
-    """Outputs.take hard-links the file, and returns its size and hash."""
+    """Outputs.store_item hard-links the file, and returns its size and hash."""
     shared = tmp_path / "output"
     (shared / "sub").mkdir(parents=True)
     (shared / "sub" / "a_00002_.bin").write_bytes(b"abc")
@@ -95,7 +95,7 @@ async def test_a_file_is_linked_not_copied(tmp_path: Path) -> None:
             {"engine-0": OutputSource(ComfyApi(session, "http://127.0.0.1:9"), shared)}, tmp_path / "jobs"
         )
         job = Job("a", JobRequest(prompt={}))
-        output = await outputs.take(job, 0, NodeOutput("1", "files", FileRef("a_00002_.bin", "sub", "output")))
+        output = await outputs.store_item(job, 0, NodeOutput("1", "files", FileRef("a_00002_.bin", "sub", "output")))
         assert outputs.path(job, output).samefile(shared / "sub" / "a_00002_.bin")
     assert (output.size, output.sha256[:8]) == (3, "ba7816bf")
 
@@ -150,10 +150,10 @@ async def test_other_files_of_a_job_count_in_its_size(tmp_path: Path) -> None:
     for name in ("a_00002-audio.mp4", "a_00002.mp4"):
         (shared / name).write_bytes(b"x" * 1000)
     async with aiohttp.ClientSession() as session:
-        source = OutputSource(ComfyApi(session, "http://127.0.0.1:9"), shared, ours=True)
+        source = OutputSource(ComfyApi(session, "http://127.0.0.1:9"), shared, starts_engine=True)
         outputs, job = Outputs({"engine-0": source}, tmp_path / "jobs"), Job("a", JobRequest(prompt={}))
         report = NodeOutput("1", "gifs", FileRef("a_00002-audio.mp4"))
-        job.outputs = (await outputs.take(job, 0, report),)
+        job.outputs = (await outputs.store_item(job, 0, report),)
         paths = [(path, path.stat()) for path in shared.iterdir()]
         job.files = tuple(
             EngineFile("output", path.name, found.st_ino, found.st_mtime_ns, found.st_size) for path, found in paths

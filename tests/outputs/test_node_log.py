@@ -7,9 +7,9 @@ from pathlib import Path
 
 from worker.engine.protocol.api import FileRef
 from worker.job import EngineFile
+from worker.outputs.known_folder import FoundFile
 from worker.outputs.node_log import FileOwner, NodeLog
 from worker.outputs.reports import NodeOutput
-from worker.outputs.written_files import FoundFile
 
 OUTPUTS = {"3", "5"}
 
@@ -62,7 +62,7 @@ def test_a_path_in_a_text_names_its_node() -> None:
     """owner returns the node that reported the path as text: relative, with the folder, or absolute."""
     for text in ("sub/a.png", "output/sub/a.png", "/comfyui/output/sub/a.png", "sub\\a.png [output]"):
         run_log = log(n1=1000, n3=2000)
-        run_log.reported["3"] = {"result": [{"path": text}]}
+        run_log.reports["3"] = {"result": [{"path": text}]}
         assert run_log.owner(file(1500, "sub/a.png")) == FileOwner("3", "result", certain=True)
 
 
@@ -76,17 +76,17 @@ def test_without_frames_a_file_belongs_to_the_node_without_files() -> None:
 
 
 def test_cached_nodes_write_nothing() -> None:
-    """Cached nodes are neither in `executed` nor in `without_files`."""
+    """Cached nodes are neither in `executed` nor in `nodes_without_files`."""
     run_log = log(n3=1000, n5=2000)
-    run_log.cached = {"3"}
-    assert run_log.without_files == ["5"]
+    run_log.cached_nodes = {"3"}
+    assert run_log.nodes_without_files == ["5"]
 
 
 def test_thousands_of_named_files_are_attributed_quickly() -> None:
     """owners reads the reports once for all files."""
     run_log = log(n3=1000)
     names = [f"{number}.png" for number in range(5000)]
-    run_log.reported["3"] = {"paths": names}
+    run_log.reports["3"] = {"paths": names}
     began = time.process_time()
     owners = [owner for _, owner in run_log.owners(file(500, name) for name in names)]
     assert owners == [FileOwner("3", "paths", certain=True)] * 5000

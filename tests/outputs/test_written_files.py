@@ -30,7 +30,7 @@ def deep(root: Path) -> Iterator[Path]:
 def test_folders_inside_more_than_a_thousand_others(tmp_path: Path) -> None:
     """WrittenFiles finds new files at any depth of folders."""
     with deep(tmp_path) as folder:
-        files = WrittenFiles({"output": tmp_path}, ours=True)
+        files = WrittenFiles({"output": tmp_path}, starts_engine=True)
         window = files.begin_prompt(None, isolated=True)
         (folder / "new.png").write_bytes(b"new")
         (tmp_path / "top.png").write_bytes(b"top")
@@ -41,7 +41,7 @@ def test_an_existing_file_is_kept_when_it_changes(tmp_path: Path) -> None:
     """written_by neither returns nor removes a file that existed before the worker."""
     existing = tmp_path / "operators.json"
     existing.write_bytes(b"1")
-    files = WrittenFiles({"output": tmp_path}, ours=True)
+    files = WrittenFiles({"output": tmp_path}, starts_engine=True)
     files.begin_prompt(None, isolated=True).end = time.time() * 1000 - 50_000
     existing.write_bytes(b"22")
     old = time.time() - UNCLAIMED_S - 10

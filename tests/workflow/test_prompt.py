@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.errors import PromptError, UiFormatError
-from worker.job import RandomInteger
+from worker.prompt_changes import RandomInteger
 from worker.workflow.prompt import (
     RANDOM_INTEGER_MAX,
     Prompt,

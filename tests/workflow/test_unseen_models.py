@@ -10,15 +10,15 @@ from tests.workflow.prompts import link, node, sampled
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.embeddings import named_embeddings
 from worker.workflow.unseen_models import (
-    DRAWN,
+    DOWNLOADS_MODEL,
     FACES,
-    FETCHES,
     HIDDEN_MODELS,
     NO_CLASS,
     NO_FILE,
     NO_FOLDER,
     OWN_MODELS,
-    TAGS,
+    RANDOM_LORA,
+    UNKNOWN_TAGS,
 )
 from worker.workflow.unseen_models import unseen_models as unseen
 
@@ -67,12 +67,12 @@ def reasons(class_type: str, **inputs: Any) -> list[tuple[str, str | None, str |
         ("ADE_LoadAnimateDiffModel", {"model_name": "mm.ckpt"}, (NO_FOLDER, "model_name", "mm.ckpt")),
         ("PulidModelLoader", {"of": {"file": "a.bin"}}, (NO_FOLDER, "of.file", "a.bin")),
         ("SegmentAnything", {"sam_model": "sam_vit_h (2.56GB)"}, (NO_FILE, "sam_model", "sam_vit_h (2.56GB)")),
-        ("DownloadAndLoadCogVideoModel", {"model": "THUDM/5b"}, (FETCHES, "model", "THUDM/5b")),
-        ("DownloadAndLoadCogVideoModel", {}, (FETCHES, None, None)),
-        ("HEDPreprocessor", {"image": link("8")}, (FETCHES, None, None)),
+        ("DownloadAndLoadCogVideoModel", {"model": "THUDM/5b"}, (DOWNLOADS_MODEL, "model", "THUDM/5b")),
+        ("DownloadAndLoadCogVideoModel", {}, (DOWNLOADS_MODEL, None, None)),
+        ("HEDPreprocessor", {"image": link("8")}, (DOWNLOADS_MODEL, None, None)),
         ("VideoModelLoader", {}, (OWN_MODELS, None, None)),
         ("Makes model", {}, (OWN_MODELS, None, None)),
-        ("Lora Stack of tags", {"text": "<lora:a:1>", "model": link("4")}, (TAGS, "text", "<lora:a:1>")),
+        ("Lora Stack of tags", {"text": "<lora:a:1>", "model": link("4")}, (UNKNOWN_TAGS, "text", "<lora:a:1>")),
         ("InstantIDFaceAnalysis", {"provider": "CPU"}, (FACES, None, None)),
         ("IPAdapterUnifiedLoader", {"preset": "x"}, (HIDDEN_MODELS["IPAdapterUnifiedLoader"], None, None)),
         ("CLIPSEG2", {"text": "hair"}, (OWN_MODELS, None, None)),
@@ -80,8 +80,12 @@ def reasons(class_type: str, **inputs: Any) -> list[tuple[str, str | None, str |
         ("easy applyFooocusInpaint", {"patch": "v26 (1.32GB)"}, (NO_FILE, "patch", "v26 (1.32GB)")),
         ("easy ipadapterApply", {"preset": "x"}, (HIDDEN_MODELS["easy ipadapterApply"], None, None)),
         ("easy pulIDApply", {"pulid_file": "a.bin"}, (HIDDEN_MODELS["easy pulIDApply"], None, None)),
-        ("ImpactWildcardEncode", {"wildcard_text": "<lora:__any__:1>"}, (DRAWN, "wildcard_text", "<lora:__any__:1>")),
-        ("ImpactWildcardEncode", {"wildcard_text": "<lora:{a|b}:1>"}, (DRAWN, "wildcard_text", "<lora:{a|b}:1>")),
+        (
+            "ImpactWildcardEncode",
+            {"wildcard_text": "<lora:__any__:1>"},
+            (RANDOM_LORA, "wildcard_text", "<lora:__any__:1>"),
+        ),
+        ("ImpactWildcardEncode", {"wildcard_text": "<lora:{a|b}:1>"}, (RANDOM_LORA, "wildcard_text", "<lora:{a|b}:1>")),
         ("Text box", {"stack": '[{"name": "a.safetensors"}]'}, (NO_FOLDER, "stack", '[{"name": "a.safetensors"}]')),
         ("Not in the catalog", {}, (NO_CLASS, None, None)),
     ],

@@ -38,9 +38,12 @@ class Auth:
         Raises StartupError for invalid tokens, and for a gateway without tokens that other machines can reach.
         """
         tokens = read_tokens(settings.tokens.get_secret_value())
-        reachable_by_others = traits.authenticates is Authenticator.WORKER and not loopback(settings.host)
+        reachable_by_others = traits.authenticates is Authenticator.WORKER and not is_loopback(settings.host)
         if reachable_by_others and not tokens:
-            raise StartupError(f"refusing to listen on {settings.host} without WORKER_TOKENS: anyone could post jobs")
+            raise StartupError(
+                f"the worker does not listen on {settings.host} without WORKER_TOKENS, because anyone could send jobs: "
+                "set WORKER_TOKENS, or WORKER_GATEWAY_HOST=127.0.0.1"
+            )
         return cls(
             tokens,
             settings.rate_limit,
@@ -48,7 +51,10 @@ class Auth:
         )
 
     def principal(self, authorization: str) -> str | None:
-        """Return the name of the caller by its `Authorization` header, or None for an invalid token."""
+        """Return the name of the caller by its `Authorization` header, or None for an invalid token.
+
+        If the operator has set no tokens, every caller is `local`.
+        """
         if not self.tokens:
             return LOCAL
         token = bearer(authorization)
@@ -57,21 +63,25 @@ class Auth:
         return names[0] if names else None
 
     def authenticate(self, authorization: str) -> str:
-        """Return the name of the caller. Raises Unauthorized."""
+        """Return the name of the caller by its `Authorization` header. Raises Unauthorized for an invalid token."""
         principal = self.principal(authorization)
         if principal is None:
-            raise Unauthorized("a token is required: Authorization: Bearer …")
+            raise Unauthorized("this worker requires a token of its operator: send `Authorization: Bearer …`")
         return principal
 
-    def check_scraper(self, authorization: str, *, from_here: bool) -> None:
-        """Check a request for the metrics. `from_here` means that a process of this machine sent it.
+    def check_scraper(self, authorization: str, *, is_local: bool) -> None:
+        """Raise an error unless the metrics may be sent to the client.
 
-        The metrics have their own token, because they show data about all callers. Raises Unauthorized or NotFound.
+        `is_local` means that a process on this machine sent the request. The metrics have their own token, because
+        they show data about all callers. Raises Unauthorized for a wrong token. If WORKER_METRICS_TOKEN is not set,
+        raises NotFound for a request from another machine.
         """
         if self.metrics_token:
             if not secrets.compare_digest(self.metrics_token, bearer(authorization)):
-                raise Unauthorized("WORKER_METRICS_TOKEN is required: Authorization: Bearer …")
-        elif not from_here:
+                raise Unauthorized(
+                    "the metrics require the token in WORKER_METRICS_TOKEN: send `Authorization: Bearer …`"
+                )
+        elif not is_local:
             raise NotFound("without WORKER_METRICS_TOKEN only this machine can read the metrics")
 
     def admit(self, authorization: str) -> str:
@@ -96,26 +106,33 @@ class Auth:
 
 @dataclass(slots=True)
 class TokenBucket:
-    """Rate limiter that holds the requests of one minute and refills evenly."""
+    """Rate limiter that holds the requests of one minute and refills evenly.
+
+    `remaining` is the number of requests that are allowed at the time `filled_at`, in seconds of the monotonic clock.
+    """
 
     per_minute: int
     filled_at: float = 0.0
-    left: float = -1.0
+    remaining: float | None = None
+    """None before the first request. The bucket is full then."""
 
     def take(self, now: float) -> float:
-        """Take one request. Return 0 if it is allowed, else the seconds until it would be."""
-        rate = self.per_minute / MINUTE_S
-        gained = (now - self.filled_at) * rate
-        self.left = self.per_minute if self.left < 0 else min(self.per_minute, self.left + gained)
+        """Count a request at the time `now`. Return 0 if it is allowed, else the seconds until one is allowed."""
+        per_second = self.per_minute / MINUTE_S
+        if self.remaining is None:
+            self.remaining = self.per_minute
+        else:
+            refill = (now - self.filled_at) * per_second
+            self.remaining = min(self.per_minute, self.remaining + refill)
         self.filled_at = now
-        if self.left >= 1:
-            self.left -= 1
+        if self.remaining >= 1:
+            self.remaining -= 1
             return 0.0
-        return (1 - self.left) / rate
+        return (1 - self.remaining) / per_second
 
 
 def bearer(authorization: str) -> bytes:
-    """Return the token of an `Authorization` header as bytes. It is empty for another scheme."""
+    """Return the bearer token in an `Authorization` header as bytes. It is empty for any other scheme."""
     scheme, _, token = authorization.partition(" ")
     return token.strip().encode("utf-8", "surrogateescape") if scheme.lower() == "bearer" else b""
 
@@ -135,7 +152,10 @@ def read_tokens(text: str) -> dict[str, bytes]:
 
 
 def read_metrics_token(text: str, tokens: Mapping[str, bytes]) -> bytes:
-    """Return the token for the metrics. Raises StartupError if it is too short, or equals a caller's token."""
+    """Return the token for the metrics, which is empty if none is set.
+
+    Raises StartupError if it is too short, or equals the token of a caller.
+    """
     token = text.strip().encode()
     if token and len(token) < SHORTEST_TOKEN:
         raise StartupError(f"WORKER_METRICS_TOKEN has fewer than {SHORTEST_TOKEN} characters")
@@ -144,8 +164,8 @@ def read_metrics_token(text: str, tokens: Mapping[str, bytes]) -> bytes:
     return token
 
 
-def loopback(host: str) -> bool:
-    """Return whether only this machine can reach the address. Of names only localhost is certain."""
+def is_loopback(host: str) -> bool:
+    """Return whether certainly only this machine can reach an address or a name. The only such name is localhost."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -34,7 +34,7 @@ async def convert_workflow(request: web.Request) -> web.Response:
     services = services_of(request)
     services.access.admit(request.headers.get(hdrs.AUTHORIZATION, ""))
     data = await _file_in_body(request)
-    workflow = await asyncio.to_thread(_workflow, data, request.charset or "", services.intake.limits)
+    workflow = await asyncio.to_thread(_read_workflow, data, request.charset or "", services.intake.limits)
     if is_ui(workflow):
         conversion = await services.intake.convert(workflow)
     else:
@@ -44,19 +44,18 @@ async def convert_workflow(request: web.Request) -> web.Response:
         "warnings": [asdict(detail) for detail in conversion.warnings],
         "left_out": [asdict(detail) for detail in conversion.left_out],
     }
-    # The prompt has the editor's seeds. These are the changes that a job would make.
-    strict = strict_of(request)
-    repairs: Sequence[Repair] = ()
-    if not strict:
-        repairs = (await asyncio.to_thread(repair, conversion.prompt, await services.intake.catalog())).repairs
-    changes: dict[str, Sequence[Repair | SeedField]] = {"repairs": repairs, "seeds": () if strict else conversion.seeds}
-    body |= {name: [asdict(item) for item in listed] for name, listed in changes.items() if listed}
+    if not strict_of(request):
+        # The prompt in the response is not changed. The response lists the changes that a job would make in it.
+        catalog = await services.intake.catalog()
+        repaired = await asyncio.to_thread(repair, conversion.prompt, catalog)
+        changes: dict[str, Sequence[Repair | SeedField]] = {"repairs": repaired.repairs, "seeds": conversion.seeds}
+        body |= {name: [asdict(item) for item in items] for name, items in changes.items() if items}
     text = await run_off_loop_if_large(body, lambda: stringify(body))
     return web.Response(text=text, headers=SAFE_HEADERS, content_type="application/json")
 
 
-def _workflow(data: bytes, charset: str, limits: BodyLimits) -> Json:
-    """Return the workflow in a file.
+def _read_workflow(data: bytes, charset: str, limits: BodyLimits) -> Json:
+    """Return the workflow in the bytes of a JSON file, or in the metadata of an image or video.
 
     Raises BodyTooLarge for JSON that would take too long to parse, or CannotConvert.
     """
@@ -71,10 +70,12 @@ async def _file_in_body(request: web.Request) -> bytes:
     data = bytearray()
     try:
         if request.content_type != "multipart/form-data":
-            return await request.read()
+            return await request.read()  # aiohttp checks its size
         with multipart_errors_as_client_errors():
             part = await (await request.multipart()).next()
-            while isinstance(part, BodyPartReader) and (chunk := await part.read_chunk(MIB)):
+            if not isinstance(part, BodyPartReader):
+                return b""  # no part, or a nested multipart body
+            while chunk := await part.read_chunk(MIB):
                 data += chunk
                 if len(data) > max_mib * MIB:
                     raise too_large(max_mib)

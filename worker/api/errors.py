@@ -39,16 +39,16 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 async def respond(request: web.Request, handler: Handler, get_services: Callable[[], Services]) -> web.StreamResponse:
-    """Return the response of the handler, or the one for its exception."""
+    """Return the response of the handler, or an error response if it raises an exception."""
     try:
         return await handler(request)
     except WorkerError as error:
         return error_response(request, get_services(), error)
     except web.HTTPException as error:
-        if error.status < 400:
+        if error.status < 400:  # not an error
             raise
         return error_response(
-            request, get_services(), _converted(request, error, get_services().settings.server.max_body)
+            request, get_services(), _worker_error(request, error, get_services().settings.server.max_body)
         )
     except Exception as error:
         resource_error = shortage_error(error)
@@ -74,13 +74,13 @@ def _route(request: web.Request) -> str:
 
 
 def headers_of(error: WorkerError) -> dict[str, str]:
-    """Return the headers for an error."""
+    """Return the headers that an error needs: `Retry-After` and `WWW-Authenticate`."""
     headers = {"Retry-After": str(math.ceil(error.retry_after_s))} if error.retry_after_s else {}
     return headers | ({"WWW-Authenticate": "Bearer"} if error.status == 401 else {})
 
 
-def _converted(request: web.Request, error: web.HTTPException, max_body_mib: int) -> WorkerError:
-    """Return the error for one of aiohttp's HTTP exceptions."""
+def _worker_error(request: web.Request, error: web.HTTPException, max_body_mib: int) -> WorkerError:
+    """Return the WorkerError with the same meaning as one of aiohttp's HTTP exceptions."""
     if isinstance(error, web.HTTPRequestEntityTooLarge):
         return too_large(max_body_mib)
     if isinstance(error, web.HTTPNotFound):

@@ -21,12 +21,12 @@ ANYTHING = "*/*"
 
 @dataclass(frozen=True, slots=True)
 class GenerateRoute:
-    """One way to start a job.
+    """One way to start a job and to respond.
 
-    - `collectable`: the client gets id and token, so the result can be fetched after a disconnect.
-    - `respond`: sends the response.
-    - `raw`: the response may be a file.
-    - `follows`: the response is the events of the job.
+    - `collectable` means that the client gets id and token, so it can fetch the result after a disconnect.
+    - `respond` sends the response.
+    - `raw` means that the response may be a file.
+    - `follows` means that the response contains the events of the job.
     """
 
     collectable: bool
@@ -40,27 +40,30 @@ async def generate_sync(request: web.Request) -> web.StreamResponse:
 
     The result is a file if `Accept` prefers one.
     """
-    return await SYNC.respond(request, services_of(request), await accept_job(request, SYNC))
+    job = await accept_job(request, SYNC_ROUTE)
+    return await SYNC_ROUTE.respond(request, services_of(request), job)
 
 
 async def generate(request: web.Request) -> web.StreamResponse:
     """Handle `POST /generate`: return 202 with the token for the result."""
-    return await ASYNC.respond(request, services_of(request), await accept_job(request, ASYNC))
+    job = await accept_job(request, ASYNC_ROUTE)
+    return await ASYNC_ROUTE.respond(request, services_of(request), job)
 
 
 async def generate_stream(request: web.Request) -> web.StreamResponse:
     """Handle `POST /generate/stream`: stream all events of the job. The last one is the result."""
-    return await STREAM.respond(request, services_of(request), await accept_job(request, STREAM))
+    job = await accept_job(request, STREAM_ROUTE)
+    return await STREAM_ROUTE.respond(request, services_of(request), job)
 
 
 async def accept_job(request: web.Request, route: GenerateRoute) -> Job:
-    """Authenticate the caller, then read the body and start the job."""
+    """Authenticate the caller, read the body, and return the job that it starts or has started before."""
     services = services_of(request)
     principal = services.access.admit(request.headers.get(hdrs.AUTHORIZATION, ""))
     async with receive_body(request) as (body, files):
-        raw = route.raw and _file_request_of(request, services) is not None
+        wants_file = route.raw and _file_request_of(request, services) is not None
         caller = caller_of(request, principal, collectable=route.collectable)
-        job = await services.intake.submit(body, replace(caller, raw=raw, follows=route.follows), files)
+        job = await services.intake.submit(body, replace(caller, raw=wants_file, follows=route.follows), files)
     mark_authenticated(request)  # without tokens, an accepted job counts as authentication
     return job
 
@@ -75,20 +78,20 @@ async def _wait_for_file_or_result(request: web.Request, services: Services, job
     """Wait for the job, at most WORKER_SYNC_LIMIT, and respond with a file if the client prefers one."""
     await _wait_or_detach(services, job)
     file_request = _file_request_of(request, services)
-    return await (
-        file_response(request, services, job, file_request) if file_request else job_response(request, services, job)
-    )
+    if file_request is None:
+        return await job_response(request, services, job)
+    return await file_response(request, services, job, file_request)
 
 
 def _file_request_of(request: web.Request, services: Services) -> FileRequest | None:
-    """Return the request for a file, or None. Most clients accept anything and get JSON."""
+    """Return the request for a file, or None if the response is JSON. A client that accepts anything gets JSON."""
     if request.headers.get(hdrs.ACCEPT, ANYTHING) == ANYTHING:
         return None
     return file_request_of(request, services.traits)
 
 
 async def _wait_or_detach(services: Services, job: Job) -> None:
-    """Wait for the job. After WORKER_SYNC_LIMIT, let it continue without a client."""
+    """Wait for the job. After WORKER_SYNC_LIMIT, stop waiting, and let the job continue without a client."""
     async with services.manager.count_waiter(job):
         try:
             async with asyncio.timeout(services.sync_limit_s):
@@ -103,8 +106,8 @@ async def _respond_pending(request: web.Request, services: Services, job: Job) -
     return pending_response(request, services, job)
 
 
-SYNC = GenerateRoute(collectable=False, respond=_wait_for_file_or_result, raw=True)
-ASYNC = GenerateRoute(collectable=True, respond=_respond_pending)
-STREAM = GenerateRoute(collectable=True, respond=stream_events, follows=True)
-GENERATE_ROUTES = {"/generate/sync": SYNC, "/generate": ASYNC, "/generate/stream": STREAM}
+SYNC_ROUTE = GenerateRoute(collectable=False, respond=_wait_for_file_or_result, raw=True)
+ASYNC_ROUTE = GenerateRoute(collectable=True, respond=_respond_pending)
+STREAM_ROUTE = GenerateRoute(collectable=True, respond=stream_events, follows=True)
+GENERATE_ROUTES = {"/generate/sync": SYNC_ROUTE, "/generate": ASYNC_ROUTE, "/generate/stream": STREAM_ROUTE}
 """Routes by path, for a platform that receives requests itself."""

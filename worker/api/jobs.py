@@ -28,7 +28,7 @@ async def get_job(request: web.Request) -> web.StreamResponse:
 
 
 async def get_stock_result(request: web.Request) -> web.StreamResponse:
-    """Handle `GET /result/{id}`: return the same in the dialect of Vast's stock template."""
+    """Handle `GET /result/{id}`: return the result, the error or 202, in the dialect of Vast's stock template."""
     return await job_response(request, services_of(request), _job(request), VAST)
 
 
@@ -45,7 +45,9 @@ async def cancel_job(request: web.Request) -> web.Response:
     job, services = _job(request), services_of(request)
     outcome = await cancel(services.manager, services.engines, job, services.settings.engine.node_stop_s)
     body: dict[str, object] = {"id": job.id, "cancelled": outcome.cancelled, "status": job.state.value}
-    return json_response(body | {"stopping": True}, 202) if outcome.stopping else json_response(body)
+    if outcome.stopping:
+        return json_response(body | {"stopping": True}, 202)
+    return json_response(body)
 
 
 async def deliver_job(request: web.Request) -> web.StreamResponse:
@@ -54,7 +56,8 @@ async def deliver_job(request: web.Request) -> web.StreamResponse:
     services.access.count_request(job.principal)
     body = await read_small_object(request)
     options = read_delivery_request(body) if body is not None else None
-    services.manager.deliver(job, services.intake.with_output_mode(options) if options else None)
+    new_options = services.intake.with_output_mode(options) if options else None
+    services.manager.deliver(job, new_options)
     return await wait_for_result(request, services, job)
 
 
@@ -87,13 +90,14 @@ async def queue_info(request: web.Request) -> web.Response:
 
 
 def _job(request: web.Request) -> Job:
-    """Return the job of a request.
+    """Return the job whose id is in the path of a request.
 
-    It opens with its own token, as bearer token or as `?token=`, and with the operator's token that started it. Raises
-    NotFound for all other callers.
+    The request needs the token of the job, as bearer token or as `?token=`, or the operator's token that started the
+    job. Raises NotFound for all other callers.
     """
     services, job_id = services_of(request), request.match_info["id"]
     authorization = request.headers.get(hdrs.AUTHORIZATION, "")
+    # If the operator has set no tokens, all callers have the same name, so only the token of the job counts.
     principal = services.access.principal(authorization) if services.access.tokens else None
     if principal is not None:
         return services.manager.find_owned(job_id, principal)

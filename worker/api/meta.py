@@ -19,29 +19,31 @@ from worker.errors import EngineUnavailable
 async def health(request: web.Request) -> web.Response:
     """Handle `GET /health`: return 200 while the process works or recovers itself, 503 if only a restart helps.
 
-    A ComfyUI that is starting does not affect it. `/ready` reports that.
+    While ComfyUI is starting, the status is 200 too. `/ready` reports whether ComfyUI can run jobs.
     """
-    manager, failure = services_of(request).manager, services_of(request).permanent_failure()
-    body: dict[str, object] = {"status": "ok", "version": __version__, "jobs": manager.admission.load.jobs}
+    services = services_of(request)
+    failure, sandbox = services.permanent_failure(), engines_sandbox(services.settings)
+    body: dict[str, object] = {"status": "ok", "version": __version__, "jobs": services.manager.admission.load.jobs}
     if failure is not None:
         body |= {"status": "failing", "reason": failure}
-    if (sandbox := engines_sandbox(services_of(request).settings)) is not None:
+    if sandbox is not None:
         body["sandbox"] = sandbox.as_dict()
-    if manager.set_aside:
-        body["jobs_set_aside"] = manager.set_aside
-    if services_of(request).state_damage:
-        body["state_set_aside"] = list(services_of(request).state_damage)
+    if services.manager.set_aside:
+        body["jobs_set_aside"] = services.manager.set_aside
+    if services.state_damage:
+        body["state_set_aside"] = list(services.state_damage)
     return json_response(body, 200 if failure is None else 503)
 
 
 async def ready(request: web.Request) -> web.Response:
     """Handle `GET /ready`: return 200 if a job that is sent now would run, else an error."""
     services = services_of(request)
-    services.manager.admit()
+    services.manager.admit()  # raises if no further job is accepted
     services.models.check_ready()
     if not services.engines.connected:
         raise EngineUnavailable("ComfyUI is not connected")
-    if (reason := services.engines.block_reason) is not None:
+    reason = services.engines.block_reason
+    if reason is not None:
         raise EngineUnavailable(reason)
     return json_response({"status": "ready"})
 
@@ -78,7 +80,7 @@ async def capabilities(request: web.Request) -> web.Response:
 
 
 def _engine(engines: EnginePool, engine: Engine) -> dict[str, object]:
-    """Return the state of one engine."""
+    """Return name, GPU, state and number of jobs of one engine."""
     return {"name": engine.name, "gpu": engine.config.gpu, "state": _state(engine), "jobs": engines.job_count(engine)}
 
 
@@ -92,16 +94,16 @@ def _state(engine: Engine) -> str:
 
 
 async def openapi(request: web.Request) -> web.Response:
-    """Handle `GET /openapi.json`: return this contract for programs."""
+    """Handle `GET /openapi.json`: return the description of all routes for programs."""
     return json_response(request.app[OPENAPI]())
 
 
 async def docs(request: web.Request) -> web.Response:
-    """Handle `GET /docs`: return this contract for people."""
+    """Handle `GET /docs`: return the description of all routes as a page for people."""
     return web.Response(text=_docs_page(), content_type="text/html")
 
 
 @cache
 def _docs_page() -> str:
-    """Return the HTML of the page."""
+    """Return the HTML of the page that describes the routes."""
     return files("worker.api").joinpath("docs.html").read_text("utf-8")

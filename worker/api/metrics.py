@@ -7,7 +7,7 @@ import shutil
 
 from aiohttp import hdrs, web
 
-from worker.api.auth import loopback
+from worker.api.auth import is_loopback
 from worker.api.edge.hosts import requested_host
 from worker.api.services import Services, services_of
 from worker.engine.process.sandbox.support import engines_sandbox
@@ -22,14 +22,14 @@ FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "V
 async def get_metrics(request: web.Request) -> web.Response:
     """Handle `GET /metrics`: return metrics in Prometheus' text format, or in OpenMetrics if the request accepts it."""
     services = services_of(request)
-    services.access.check_scraper(request.headers.get(hdrs.AUTHORIZATION, ""), from_here=is_local_request(request))
-    now, accept = snapshot(services), ",".join(request.headers.getall(hdrs.ACCEPT, ()))
-    page, content_type = await asyncio.to_thread(services.metrics.render, now, accept)
+    services.access.check_scraper(request.headers.get(hdrs.AUTHORIZATION, ""), is_local=is_local_request(request))
+    accept = ",".join(request.headers.getall(hdrs.ACCEPT, ()))
+    page, content_type = await asyncio.to_thread(services.metrics.render, snapshot(services), accept)
     return web.Response(body=page, headers={hdrs.CONTENT_TYPE: content_type, hdrs.CACHE_CONTROL: "no-store"})
 
 
 def is_local_request(request: web.Request) -> bool:
-    """Return whether a process of this machine sent the request.
+    """Return whether a process on this machine sent the request.
 
     Requests through a proxy or for a page of another origin do not count.
     """
@@ -38,11 +38,11 @@ def is_local_request(request: web.Request) -> bool:
         return False
     # A page in a browser on this machine can use any name whose DNS leads to 127.0.0.1.
     host = requested_host(request)
-    return loopback(peer[0]) and host is not None and host.loopback
+    return is_loopback(peer[0]) and host is not None and host.loopback
 
 
 def snapshot(services: Services) -> Snapshot:
-    """Return the current numbers."""
+    """Return the current numbers of the worker for its metrics."""
     states, admission = services.manager.states(), services.manager.admission
     engines = services.engines.engines
     connected = sum(engine.connected for engine in engines)
@@ -62,13 +62,13 @@ def snapshot(services: Services) -> Snapshot:
 
 
 def _sandbox(services: Services) -> str:
-    """Return the state of the sandbox, or an empty string."""
+    """Return the state of ComfyUI's sandbox, or an empty string if the worker did not start ComfyUI."""
     status = engines_sandbox(services.settings)
     return status.state.value if status is not None else ""
 
 
 def _disk_free(services: Services) -> int:
-    """Return the free bytes of the disk, or 0 if the state folder does not exist."""
+    """Return the free bytes of the disk with the state folder, or 0 if the folder does not exist."""
     try:
         return shutil.disk_usage(services.settings.state).free
     except OSError:

@@ -156,8 +156,8 @@ def document(routes: Iterable[web.RouteDef]) -> dict[str, Any]:
     _, schemas = models_json_schema(models, ref_template=REF)  # type: ignore[arg-type]
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
-        text = (route.handler.__doc__ or "").strip().partition("\n")[0]
-        summary = text.partition(": ")[2] or text
+        first_line = (route.handler.__doc__ or "").strip().partition("\n")[0]
+        summary = first_line.partition(": ")[2] or first_line  # the text after "Handle `GET /x`: "
         operation = _operation(route.path, summary[:1].upper() + summary[1:])
         paths.setdefault(route.path, {})[route.method.lower()] = operation
     return {
@@ -175,7 +175,7 @@ def document(routes: Iterable[web.RouteDef]) -> dict[str, Any]:
 
 
 def _operation(path: str, summary: str) -> dict[str, Any]:
-    """Return the operation object of a route."""
+    """Return the operation object of a route: its summary, parameters, request body, security and responses."""
     operation: dict[str, Any] = {"summary": summary, "responses": _responses(path)}
     names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
     if names:
@@ -203,7 +203,7 @@ def _operation(path: str, summary: str) -> dict[str, Any]:
 
 
 def _request(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return a request body with this JSON schema."""
+    """Return a request body object for JSON with this schema."""
     return {"required": True, "content": {"application/json": {"schema": schema}}}
 
 
@@ -213,7 +213,7 @@ def _one_of(models: Sequence[type[BaseModel]]) -> dict[str, Any]:
 
 
 def _responses(path: str) -> dict[str, Any]:
-    """Return the responses of a route."""
+    """Return the response objects of a route, by HTTP status or `default`."""
     if path == "/validate":
         return {"200": _body("The report.", "Report"), "default": _body("An error.", "Error")}
     if path == "/metrics":
@@ -242,5 +242,5 @@ def _responses(path: str) -> dict[str, Any]:
 
 
 def _body(text: str, model: str) -> dict[str, Any]:
-    """Return a JSON response with this model."""
+    """Return a response object for JSON of this model. `text` describes it."""
     return {"description": text, "content": {"application/json": {"schema": {"$ref": REF.format(model=model)}}}}

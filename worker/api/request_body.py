@@ -34,13 +34,13 @@ FIELD_PARTS = frozenset(
 """Parts without a filename that are fields of the request, as in `curl -F output_format=url`."""
 LONGEST_FIELD = 64 * 1024
 API_KEY_HEADER = "X-Comfy-Org-Api-Key"
-_FLAGS = {"true": True, "1": True, "": True, "false": False, "0": False}
+_BOOLEANS = {"true": True, "1": True, "": True, "false": False, "0": False}
 BodyAndFiles = tuple[ScannedBody, tuple[SentFile, ...]]
 
 
 @asynccontextmanager
 async def receive_body(request: web.Request) -> AsyncIterator[BodyAndFiles]:
-    """Read the body and the files beside it. They exist until the context ends.
+    """Yield the body of a request and the files beside it. They exist until the context ends.
 
     The dialect is stored in the request, so that errors use it. Raises ClientError or a subclass.
     """
@@ -63,12 +63,11 @@ async def receive_body(request: web.Request) -> AsyncIterator[BodyAndFiles]:
 
 
 def caller_of(request: web.Request, principal: str, *, collectable: bool = False) -> Caller:
-    """Return the caller with the options in its headers. It is authenticated already."""
-    key = request.headers.get("Idempotency-Key")
+    """Return the caller with the options in its headers and query. `principal` is its authenticated name."""
     return Caller(
         principal,
         base_url(request, services_of(request)),
-        key,
+        idempotency_key=request.headers.get("Idempotency-Key"),
         collectable=collectable,
         api_key=api_key_of(request),
         strict=strict_of(request),
@@ -78,9 +77,9 @@ def caller_of(request: web.Request, principal: str, *, collectable: bool = False
 def strict_of(request: web.Request) -> bool:
     """Return whether the query has `?strict=true`. Raises InvalidField."""
     value = request.query.get("strict", "false").lower()
-    if value not in _FLAGS:
+    if value not in _BOOLEANS:
         raise InvalidField(f"the query parameter strict={value[:80]!r} is neither true nor false")
-    return _FLAGS[value]
+    return _BOOLEANS[value]
 
 
 def api_key_of(request: web.Request) -> SecretStr | None:
@@ -90,7 +89,7 @@ def api_key_of(request: web.Request) -> SecretStr | None:
 
 
 async def _read_multipart(request: web.Request, folder: SpoolFolder, limits: BodyLimits) -> BodyAndFiles:
-    """Read a multipart body.
+    """Read a multipart body. Return its JSON and its files.
 
     The part `request` is the JSON, `workflow` the workflow, and every other part a field or a file.
     """
@@ -114,7 +113,7 @@ async def _read_multipart(request: web.Request, folder: SpoolFolder, limits: Bod
             if part.name in JSON_PARTS:
                 parts[part.name] = await read_json(chunks(part), folder, limits, part.get_charset(""))
             elif part.name in FIELD_PARTS and not part.filename:
-                fields[part.name] = await _field(part.name, chunks(part))
+                fields[part.name] = await _read_field(part.name, chunks(part))
             else:
                 name, filename = part_name(part.name), part.filename
                 file = await spool_file(chunks(part), folder)
@@ -122,7 +121,7 @@ async def _read_multipart(request: web.Request, folder: SpoolFolder, limits: Bod
     return await _join_parts(parts, fields, ScannedBody({}, [], limits, folder)), read_form(files)
 
 
-async def _field(name: str, chunks: AsyncIterator[bytes]) -> str | bool:
+async def _read_field(name: str, chunks: AsyncIterator[bytes]) -> str | bool:
     """Return the text of a part that is a field, or its boolean value."""
     text = bytearray()
     async for chunk in chunks:
@@ -134,35 +133,40 @@ async def _field(name: str, chunks: AsyncIterator[bytes]) -> str | bool:
 
 
 async def _join_parts(parts: dict[str, ScannedBody], fields: dict[str, Any], empty: ScannedBody) -> ScannedBody:
-    """Combine the JSON parts and the fields to one body. Raises ClientError."""
+    """Combine the JSON parts and the fields to one body. Raises ClientError.
+
+    `empty` is a body without fields. It is used if there is no part `request`.
+    """
     body = parts.get(REQUEST_PART)
     if body is not None:
-        await normalize_body(body)
+        await normalize_body(body)  # so that it is an object to which the other parts can be added
     for name in WORKFLOW_PARTS & parts.keys():
-        body = _check_absent(name, body or empty)
+        body = body or empty
+        _check_field_absent(name, body)
         body.graft((name,), parts[name])
     for name, value in fields.items():
-        body = _check_absent(name, body or empty)
+        body = body or empty
+        _check_field_absent(name, body)
         body.value[name] = value
     if body is None:
         raise ClientError(
             f"a multipart body needs the part {REQUEST_PART!r}, the JSON of the request, or the part 'workflow'"
         )
-    await normalize_body(body)
+    await normalize_body(body)  # again, because the parts may have forms of other tools as well
     return body
 
 
-def _check_absent(name: str, body: ScannedBody) -> ScannedBody:
-    """Return the body if it is an object without this field. Raises ClientError."""
+def _check_field_absent(name: str, body: ScannedBody) -> None:
+    """Raise ClientError if the body already has this field, or is not an object."""
     if not isinstance(body.value, dict) or name in body.value:
         raise ClientError(f"the part {name!r} is also in the part {REQUEST_PART!r}: leave one of them out")
-    return body
 
 
 def part_name(name: str) -> str:
     """Return the name of a part in Unicode.
 
-    .NET encodes names beyond ASCII as mail does (`=?utf-8?B?...?=`). Some tools use the code page of the machine.
+    .NET encodes names beyond ASCII as mail does (`=?utf-8?B?...?=`). Some tools use the code page of their machine, so
+    bytes that are not UTF-8 are read as Windows-1252.
     """
     if name.startswith("=?") and name.endswith("?="):
         with suppress(MessageError, ValueError, LookupError):  # a name that only looks encoded
@@ -175,7 +179,7 @@ def part_name(name: str) -> str:
 
 
 async def read_small_object(request: web.Request) -> dict[str, Any] | None:
-    """Read a JSON object without files, or None for an empty body. Raises ClientError or a subclass."""
+    """Return the JSON object in a small body, or None for an empty body. Raises ClientError or a subclass."""
     try:
         json = utf8_text(await request.read(), request.charset or "")
     except web.RequestPayloadError as error:

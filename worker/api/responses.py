@@ -15,7 +15,7 @@ from worker.intake import ResponseBody
 from worker.job import Job, Output
 from worker.storage.active_content import disposition
 
-WHOLE = 1024 * 1024
+LARGEST_IN_ONE_PIECE = 1024 * 1024
 """Largest body in bytes that is sent in one piece."""
 
 
@@ -48,7 +48,10 @@ def file_headers(output: Output, content_type: str) -> dict[str, str]:
 
 
 def content_disposition(filename: str, kind: str = "inline") -> str:
-    """Return the header that names a file (RFC 6266), in ASCII for old clients and also in UTF-8 if needed."""
+    """Return the value of `Content-Disposition` (RFC 6266). The name is in ASCII, and also in UTF-8 if it needs that.
+
+    `kind` is `inline` or `attachment`.
+    """
     ascii_name = re.sub(r'[^ -~]|["\\%]', "_", filename)
     utf8_part = "" if ascii_name == filename else f"; filename*=UTF-8''{quote(filename, safe='')}"
     return f'{kind}; filename="{ascii_name}"{utf8_part}'
@@ -56,7 +59,7 @@ def content_disposition(filename: str, kind: str = "inline") -> str:
 
 async def send(request: web.Request, status: int, body: ResponseBody) -> web.StreamResponse:
     """Send a JSON body with its length. A large body is encoded while it is sent."""
-    if body.size <= WHOLE:
+    if body.size <= LARGEST_IN_ONE_PIECE:
         json = await body.json()
         return web.Response(body=json, status=status, headers=SAFE_HEADERS, content_type="application/json")
     response = web.StreamResponse(status=status, headers=SAFE_HEADERS)

@@ -53,7 +53,7 @@ _document = cache(partial(document, ROUTES))
 
 
 def openapi() -> dict[str, Any]:
-    """Return the OpenAPI document of all routes. It is created on the first call."""
+    """Return the OpenAPI document of all routes. It is created on the first call and then cached."""
     return _document()
 
 
@@ -76,7 +76,7 @@ def application(services: Services) -> web.Application:
 
 @asynccontextmanager
 async def listen(services: Services, tasks: Tasks) -> AsyncIterator[str]:
-    """Serve until the context ends, and yield the address. A handler is cancelled when its client disconnects.
+    """Serve until the context ends, and yield the URL. A handler is cancelled when its client disconnects.
 
     Raises StartupError.
     """

@@ -57,7 +57,7 @@ class Services:
     def sync_limit_s(self) -> float | None:
         """Seconds after which a synchronous request returns 202, or None for no limit.
 
-        WORKER_SYNC_LIMIT precedes the platform.
+        WORKER_SYNC_LIMIT takes precedence over the limit of the platform.
         """
         return self.settings.limits.sync_limit_s or self.traits.sync_limit_s
 
@@ -86,17 +86,18 @@ def services_of(request: web.Request) -> Services:
 def base_url(request: web.Request, services: Services) -> str:
     """Return the URL at which the client reaches this worker.
 
-    This is WORKER_PUBLIC_URL if it is set, else the URL of the request as a trusted proxy forwards it. The host of that
-    is checked: with WORKER_ALLOWED_HOSTS it has to be one of them. Otherwise the result has the address that the client
-    is connected to.
+    This is WORKER_PUBLIC_URL if it is set, else the URL that the client requested, as a trusted proxy reports it. If
+    WORKER_ALLOWED_HOSTS is set and does not allow the host of that URL, the result has the address that the client is
+    connected to instead.
     """
     settings = services.settings.server
     if settings.public_url:
         return settings.public_url.rstrip("/")
-    view, reached = client_view(request, trusted_networks(settings.trusted_proxies)), connected_host(request)
-    host = read_host(view.host)
-    if settings.allowed_hosts and not (host and is_own_host(host, reached, allowed_hosts(settings.allowed_hosts))):
-        return f"{request.scheme}://{reached}"
+    view = client_view(request, trusted_networks(settings.trusted_proxies))
+    requested, connected = read_host(view.host), connected_host(request)
+    allowed = allowed_hosts(settings.allowed_hosts)
+    if settings.allowed_hosts and not (requested and is_own_host(requested, connected, allowed)):
+        return f"{request.scheme}://{connected}"
     return view.base_url
 
 

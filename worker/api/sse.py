@@ -87,7 +87,7 @@ class EventSerializer:
                 return name, ResponseBody(data)
 
     async def _result(self) -> ResponseBody:
-        """Return the response of the synchronous route."""
+        """Return the response body of the synchronous route, or the error if an output no longer exists."""
         try:
             _, body = await self.services.intake.responses.of(self.job, self.base_url)
         except NotFound as error:
@@ -96,7 +96,7 @@ class EventSerializer:
 
 
 async def _write_events(serializer: EventSerializer, response: web.StreamResponse, after: int) -> None:
-    """Write events after the given one, until the job ends."""
+    """Write the events with a number above `after`, until the job ends."""
     services, job = serializer.services, serializer.job
     async with services.manager.count_waiter(job):
         keep_alive = asyncio.create_task(_keep_alive(response))
@@ -105,7 +105,7 @@ async def _write_events(serializer: EventSerializer, response: web.StreamRespons
                 try:
                     name, body = await serializer.describe(event)
                 except NotFound:
-                    continue  # the run was lost; its repetition makes the output again
+                    continue  # the run was lost and is repeated, so the output will be reported again
                 await response.write(b"id: %d\nevent: %b\ndata: " % (number, name.encode()))
                 async for piece in body.pieces():
                     await response.write(piece)
@@ -123,7 +123,7 @@ def last_event_id(request: web.Request) -> int:
 
 
 def progress(event: StateChanged | NodeStarted | StepDone | PreviewReady) -> tuple[str, dict[str, Any]]:
-    """Return name and data of a progress event."""
+    """Return name and data of an event that reports the progress of a job."""
     match event:
         case StateChanged(state=state):
             return "state", {"state": state.value}

@@ -25,11 +25,11 @@ async def get_template(request: web.Request) -> web.Response:
     services = services_of(request)
     services.access.authenticate(request.headers.get(hdrs.AUTHORIZATION, ""))
     template = find_template(services.library, request.match_info["name"])
-    return json_response({**_entry(template), "schema": params_schema(template), **_needs(template)})
+    return json_response({**_entry(template), "schema": params_schema(template), **_outputs_and_models(template)})
 
 
 def _entry(template: Template) -> dict[str, Any]:
-    """Return the fields of a template that the list has."""
+    """Return the fields of a template that `GET /templates` lists."""
     return {
         "name": template.name,
         "title": template.title,
@@ -39,7 +39,7 @@ def _entry(template: Template) -> dict[str, Any]:
     }
 
 
-def _needs(template: Template) -> dict[str, Any]:
+def _outputs_and_models(template: Template) -> dict[str, Any]:
     """Return the outputs and models of a template."""
     models = [{key: value for key, value in asdict(model).items() if value is not None} for model in template.models]
     return {"outputs": list(template.outputs), "models": models}

@@ -34,11 +34,14 @@ from worker.workflow.walk import run_off_loop_if_large
 
 
 @dataclass(frozen=True, slots=True)
-class _Subject:
-    """A workflow to check, and what came with it.
+class _CheckedWorkflow:
+    """A workflow to check, and the data that came with it.
 
-    `job` has the options. `own_names` are the names of the job's own files, and `files` are files of a form whose names
-    depend on the prompt. `editor_file` is the file of the editor, and `workflow_sent` the workflow as it was sent.
+    - `job` has the options of the request.
+    - `own_names` are the names of files in the request.
+    - `files` are files of a form. Their names depend on the prompt.
+    - `editor_file` is the file of the editor, or None.
+    - `workflow_sent` is the workflow as it was sent.
     """
 
     workflow: object
@@ -61,71 +64,76 @@ async def validate(request: web.Request) -> web.Response:
         workflow_sent = unwrap(body.value.get("workflow"))
         caller = caller_of(request, principal)
         try:
-            subject = await _read_subject(services, body, form_files, caller, workflow_sent)
+            checked = await _read_workflow(services, body, form_files, caller, workflow_sent)
         except ClientError as error:
             if not is_ui(workflow_sent):
                 raise
             return json_response(build_report(conversion_failure(error), (), FLOOR, lambda _: False).as_dict())
-    return json_response((await _check(services, subject)).as_dict())
+    return json_response((await _check(services, checked)).as_dict())
 
 
-async def _read_subject(
+async def _read_workflow(
     services: Services, body: ScannedBody, form_files: tuple[SentFile, ...], caller: Caller, workflow_sent: object
-) -> _Subject:
-    """Read a prompt as it is, even if it is invalid, and any other body like that of a job. Raises ClientError."""
+) -> _CheckedWorkflow:
+    """Return the workflow in a body. A prompt may be invalid. Any other body is read like that of a job.
+
+    Raises ClientError.
+    """
     editor_file = workflow_sent if is_ui(workflow_sent) else _editor_file(body.value)
     if "workflow" in body.value and not is_ui(workflow_sent):
         job = _options(body.value, caller.strict)
-        return _Subject(
+        return _CheckedWorkflow(
             body.value.get("workflow"), job, _input_names(body.value), form_files, editor_file, workflow_sent
         )
     submission = await services.intake.read(body, caller, form_files)
-    return _Subject(submission.request.prompt, submission.request, submission.own, (), editor_file, workflow_sent)
+    return _CheckedWorkflow(
+        submission.request.prompt, submission.request, submission.file_names, (), editor_file, workflow_sent
+    )
 
 
-async def _check(services: Services, subject: _Subject) -> ValidationReport:
-    """Return the report for the prompt that a job would run. Raises EngineUnavailable."""
-    job = subject.job
-    workflow = await run_off_loop_if_large(subject.workflow, partial(_with_reference_texts, subject.workflow))
-    file_names = subject.own_names | {file.name for file in subject.files}
-    ready = await _ready(services, workflow, job, file_names)
-    if ready is not None and subject.files:
-        named = await services.intake.with_form_names(subject.files, subject.own_names, ready.prompt)
-        file_names = subject.own_names | {file.name for file in named}
-    prompt = ready.prompt if ready else workflow
-    known_downloads = downloads_by_file(saved_downloads(subject.workflow_sent))
-    coming_files = file_names if job.strict else None
+async def _check(services: Services, checked: _CheckedWorkflow) -> ValidationReport:
+    """Return the report for the prompt that a job would run. Raises EngineUnavailable if there is no catalog."""
+    job = checked.job
+    workflow = await run_off_loop_if_large(checked.workflow, partial(_with_reference_texts, checked.workflow))
+    file_names = checked.own_names | {file.name for file in checked.files}
+    prepared = await _prepared_prompt(services, workflow, job, file_names)
+    if prepared is not None and checked.files:
+        named_files = await services.intake.with_form_names(checked.files, checked.own_names, prepared.prompt)
+        file_names = checked.own_names | {file.name for file in named_files}
+    prompt = prepared.prompt if prepared else workflow
+    known_downloads = downloads_by_file(saved_downloads(checked.workflow_sent))
+    sent_names = file_names if job.strict else None  # with None, every input file counts as present
     report = await services.preflight.report(
-        prompt, known_downloads, subject.editor_file, coming_files, strict=job.strict
+        prompt, known_downloads, checked.editor_file, sent_names, strict=job.strict
     )
     if report is None:
         raise EngineUnavailable("ComfyUI does not report its node classes now")
-    if ready is None:
+    if prepared is None:
         return report
-    unused = unused_files(file_names, ready.prompt, await services.intake.catalog()) if file_names else ()
-    return replace(report, repairs=ready.repairs, warnings=(*job.warnings, *unused), seeds=ready.fields)
+    unused = unused_files(file_names, prepared.prompt, await services.intake.catalog()) if file_names else ()
+    return replace(report, repairs=prepared.repairs, warnings=(*job.warnings, *unused), seeds=prepared.fields)
 
 
 def _options(body: Mapping[str, Any], strict: bool) -> JobRequest:
-    """Return the options beside a prompt that is checked as it is."""
+    """Return a request without a prompt, with the options `strict` and `keep_seeds` of a body."""
     return JobRequest(prompt={}, strict=strict or body.get("strict") is True, keep_seeds=body.get("keep_seeds") is True)
 
 
-async def _ready(
+async def _prepared_prompt(
     services: Services, workflow: object, job: JobRequest, file_names: frozenset[str]
 ) -> PreparedPrompt | None:
     """Return the prompt that a job would run, or None if the workflow is not a prompt."""
     catalog = await services.intake.catalog()
 
-    def ready() -> PreparedPrompt | None:
-        """Return the prompt that a job would run. Runs in a thread."""
+    def prepare() -> PreparedPrompt | None:
+        """Return the repaired prompt with random integers and seeds, or None. Runs in a thread."""
         try:
             prompt = draw_random_integers(parse_prompt(workflow), SystemRandom())
         except PromptError:
             return None
         return prepare_prompt(replace(job, prompt=dict(prompt)), catalog, file_names, SystemRandom())
 
-    return await asyncio.to_thread(ready)
+    return await asyncio.to_thread(prepare)
 
 
 def _with_reference_texts(workflow: object) -> object:
@@ -137,7 +145,7 @@ def _with_reference_texts(workflow: object) -> object:
 
 
 def _editor_file(body: object) -> object:
-    """Return the file of the editor in `extra_data`, or None."""
+    """Return the file of the editor in the `extra_data` of a body, or None."""
     match body:
         case {"extra_data": {"extra_pnginfo": {"workflow": workflow}}}:
             return workflow
@@ -145,6 +153,6 @@ def _editor_file(body: object) -> object:
 
 
 def _input_names(body: Mapping[str, Any]) -> frozenset[str]:
-    """Return the names of files beside a prompt that is checked as it is."""
+    """Return the names of the files in the field `inputs` of a body."""
     inputs = body.get("inputs")
     return frozenset(inputs) if isinstance(inputs, dict) else frozenset()

@@ -15,7 +15,7 @@ LONGEST_HEAD = 4 * KIB
 
 
 def decode_base64_file(source: Path, target: Path) -> tuple[int, str]:
-    """Decode `source` into the new file `target`, remove `source`, and return the size in bytes and the SHA-256.
+    """Decode `source` into the new file `target`, remove `source`, and return size in bytes and SHA-256 of `target`.
 
     Accepts the same forms as Base64Decoder, with or without the head of a data URI. Raises NotBase64 or OSError. After
     an error `source` is unchanged and `target` does not exist.

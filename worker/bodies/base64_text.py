@@ -38,31 +38,35 @@ class Base64Decoder:
         self._padded = False
 
     def feed(self, part: bytes) -> bytes:
-        """Return the bytes that can be decoded so far."""
+        """Add a part. Return the decoded bytes of all groups of four characters that are complete now."""
         part, self._escape = self._escape + part, b""
         if not self._padded and b"=" not in part:
             text = self._group + part
-            complete = len(text) // 4 * 4
+            complete_length = len(text) // 4 * 4
             try:
-                decoded = _decode(text[:complete])
+                decoded = _decode(text[:complete_length])  # fast, and fails unless the part is in the standard form
             except ValueError:
-                pass  # not in the standard form
+                pass
             else:
-                self._group = self._cleaned(text[complete:])
+                self._group = self._cleaned(text[complete_length:])
                 return decoded
         text = self._group + self._cleaned(part)
-        complete = len(text) // 4 * 4
-        self._group = text[complete:]
-        return _decode(text[:complete])
+        complete_length = len(text) // 4 * 4
+        self._group = text[complete_length:]
+        return _decode(text[:complete_length])
 
     def finish(self) -> bytes:
         """Return the remaining bytes. Raises ValueError if the text is incomplete."""
         if self._escape or len(self._group) == 1:
             raise ValueError("the text ends inside a group of 4 characters, so its end is missing")
-        return _decode(self._group + b"=" * (-len(self._group) % 4))
+        padding = b"=" * (-len(self._group) % 4)
+        return _decode(self._group + padding)
 
     def _cleaned(self, part: bytes) -> bytes:
-        """Return the characters of a part in the standard alphabet, without padding, whitespace and escapes."""
+        """Return the characters of a part in the standard alphabet, without padding, whitespace and escapes.
+
+        An unfinished escape at the end is stored for the next part. Raises ValueError for text after the padding.
+        """
         unfinished = UNFINISHED_ESCAPE.search(part)
         end = unfinished.start() if unfinished else len(part)
         self._escape = part[end:]
@@ -70,8 +74,8 @@ class Base64Decoder:
         if b"\\" in text:
             text = JSON_ESCAPE.sub(_unescaped, text)
         _check_spaces(text)
-        data, padding, after = text.translate(STANDARD, WHITESPACE).partition(b"=")
-        if after.strip(b"=") or (self._padded and data):
+        data, padding, after_padding = text.translate(STANDARD, WHITESPACE).partition(b"=")
+        if after_padding.strip(b"=") or (self._padded and data):
             raise ValueError("there is text after the padding")
         self._padded |= bool(padding)
         return data
@@ -85,18 +89,21 @@ def decode_base64(text: str) -> bytes:
 
 
 def _check_spaces(text: bytes) -> None:
-    """Raise ValueError if the spaces are what an HTML form made of `+`.
+    """Raise ValueError if the spaces were `+` before an HTML form decoded them.
 
-    Spaces of wrapped lines are accepted. They have the same distance from each other.
+    Spaces of wrapped lines are accepted. They have the same distance from each other. Only the distances between the
+    first and the last space are compared, because the text may begin or end inside a line.
     """
-    if b" " not in text or len(text) < SHORTEST_SPACED or any(sign in text for sign in (b"+", b"-", b"_", b"\n")):
+    if b" " not in text or len(text) < SHORTEST_SPACED:
+        return
+    if any(sign in text for sign in (b"+", b"-", b"_", b"\n")):  # a form would have decoded `+` too
         return
     if len({len(line) for line in SPACE.split(text)[1:-1]}) > 1:
         raise ValueError("it has spaces in place of '+': send JSON, or encode '+' as %2B in a form")
 
 
 def _unescaped(escape: re.Match[bytes]) -> bytes:
-    """Return the byte that a JSON escape stands for."""
+    """Return the byte for a match of JSON_ESCAPE. It is empty for an escaped backspace."""
     return ESCAPED[escape[1]] if escape[1] else bytes.fromhex(escape[2].decode())
 
 

@@ -30,37 +30,40 @@ class ScannedBody:
     """Folder of the files. None for a body in which no string can be long."""
 
     async def restore_texts(self, files_under: JsonPath | None = None) -> None:
-        """Read long strings that are not files back into the value.
+        """Replace each SpooledText in the value by the string in its file, except those inside `files_under`.
 
-        Strings under `files_under` stay files. The value then has `str` everywhere else. A list index may follow
-        `files_under`: the files of `{"input": {"images": [...]}}` are under `("input", "images")`.
+        For example, `files_under` is `("input", "images")` for the files in `{"input": {"images": [...]}}`. None means
+        that all strings are replaced.
 
-        Raises BodyTooLarge if the strings have more than `limits.restored` bytes together.
+        Raises BodyTooLarge if the strings have more than `limits.max_restored` bytes together.
         """
         depth = len(files_under) if files_under is not None else 0
         texts = [text for text in self.spooled if files_under is None or text.location[:depth] != files_under]
-        remaining = self.limits.restored
+        remaining_bytes = self.limits.max_restored
         for text in texts:
-            if text.size > remaining:
+            if text.size > remaining_bytes:
                 raise BodyTooLarge(
                     f"the text at {text.name} has {text.size} bytes; all texts that are not files may have "
-                    f"{self.limits.restored} bytes together"
+                    f"{self.limits.max_restored} bytes together"
                 )
-            remaining -= text.size
+            remaining_bytes -= text.size
         for text in texts:
-            self._put(text.location, await text.text(text.size))
+            self._set_at(text.location, await text.text(text.size))
         self.spooled = [text for text in self.spooled if text not in texts]
 
     def sub_body(self, key: str) -> ScannedBody:
-        """Return the value under a key of this object as a body of its own. Locations are relative to it."""
+        """Return the value under a key of this object as a body of its own.
+
+        The locations of its long strings become relative to it, also in this body.
+        """
         spooled = [text for text in self.spooled if text.location[:1] == (key,)]
         for text in spooled:
             text.location = text.location[1:]
         return ScannedBody(self.value[key], spooled, self.limits, self.folder)
 
     def replace(self, text: SpooledText, value: str) -> None:
-        """Replace a long string by a short one."""
-        self._put(text.location, value)
+        """Replace a long string in the value by a short one."""
+        self._set_at(text.location, value)
         self.spooled = [other for other in self.spooled if other is not text]
 
     def replace_with_item(self, key: str | int) -> None:
@@ -88,16 +91,16 @@ class ScannedBody:
                 text.location = (*new, *text.location[len(old) :])
 
     def graft(self, location: JsonPath, other: ScannedBody) -> None:
-        """Replace what is at `location` by the value of another body."""
-        kept = [text for text in self.spooled if text.location[: len(location)] != location]
+        """Replace the value at `location` by the value of another body, with its long strings."""
+        remaining_texts = [text for text in self.spooled if text.location[: len(location)] != location]
         for text in other.spooled:
             text.location = (*location, *text.location)
-        self._put(location, other.value)
-        self.spooled = [*kept, *other.spooled]
+        self._set_at(location, other.value)
+        self.spooled = [*remaining_texts, *other.spooled]
 
     def drop_detached_texts(self) -> None:
         """Remove long strings from `spooled` that are no longer in the value."""
-        self.spooled = [text for text in self.spooled if self._at(text.location) is text]
+        self.spooled = [text for text in self.spooled if self._value_at(text.location) is text]
 
     def fingerprint(self) -> str:
         """Return a hash that is equal for equal JSON values, independent of whitespace, escapes and the order of keys.
@@ -109,7 +112,7 @@ class ScannedBody:
         long_strings = sorted(orjson.dumps([text.location, text.sha256]) for text in self.spooled)
         return hashlib.sha256(b"\n".join([json, *long_strings])).hexdigest()
 
-    def _at(self, location: JsonPath) -> object:
+    def _value_at(self, location: JsonPath) -> object:
         """Return the value at a location, or None if the location does not exist."""
         value = self.value
         for key in location:
@@ -119,7 +122,7 @@ class ScannedBody:
                 return None
         return value
 
-    def _put(self, location: JsonPath, value: Any) -> None:  # noqa: ANN401 - JSON
+    def _set_at(self, location: JsonPath, value: Any) -> None:  # noqa: ANN401 - JSON
         """Set the value at a location."""
         if not location:
             self.value = value
@@ -131,9 +134,9 @@ class ScannedBody:
 
 
 def _encode_long_string(value: object) -> None:
-    """Encode a long string as null: orjson uses the returned None.
+    """Return None for a SpooledText, so that orjson encodes a long string as null. Raises TypeError for other values.
 
-    The hash of the string is added to the fingerprint with its location.
+    The fingerprint has the location and the hash of the string instead.
     """
     if not isinstance(value, SpooledText):
         raise TypeError(f"{type(value).__name__} is not JSON")

@@ -24,13 +24,14 @@ def complete_length(json: bytes, masked: bytes) -> int:
     Escapes, surrogate pairs and UTF-8 sequences count as one character. `masked` is `mask_escapes(json)`.
     """
     tail = masked[-LONGEST_UNFINISHED:]
-    if unfinished := UNFINISHED_PAIR.search(tail) or UNFINISHED_ESCAPE.search(tail):
+    unfinished = UNFINISHED_PAIR.search(tail) or UNFINISHED_ESCAPE.search(tail)
+    if unfinished:
         return len(json) - len(tail) + unfinished.start()
     for distance in range(1, min(3, len(json)) + 1):
         byte = json[-distance]
-        if byte < 0x80:
+        if byte < 0x80:  # ASCII
             break
-        if byte >= 0xC0:
+        if byte >= 0xC0:  # the first byte of a UTF-8 sequence, which determines the length of the sequence
             length = 2 + (byte >= 0xE0) + (byte >= 0xF0)
             return len(json) - distance if length > distance else len(json)
     return len(json)

@@ -31,14 +31,17 @@ DECLARED = re.compile(
     r"iso8859-\d+|cp\d+|koi8-[rtu]|mac-\w+|gbk|gb2312|gb18030|big5(hkscs)?|(shift_jis|euc_)\w*", re.IGNORECASE
 )
 """Encodings that are accepted from a header. With any other charset the text is read as UTF-8."""
-TRAILING = b" \t\r\n\0\x1a"
+TRAILING_BYTES = b" \t\r\n\0\x1a"
 """Bytes that tools append to JSON: line ends, the zero of a C string, and the DOS end-of-file mark."""
-LONGEST_TAIL = 64 * KIB
+LONGEST_TRAILING = 64 * KIB
 """Bytes of such an ending that are held back at most."""
 
 
 def encoding_of(head: bytes, declared: str = "") -> tuple[str, int]:
-    """Return the encoding of JSON by its first four or more bytes, and the length of its byte order mark."""
+    """Return the encoding of JSON by its first four or more bytes, and the length of its byte order mark.
+
+    `declared` is the charset of a header. It is used if the bytes do not show the encoding.
+    """
     for mark, encoding in MARKS:
         if head.startswith(mark):
             return encoding, len(mark)
@@ -63,7 +66,8 @@ class Utf8Text:
         self._declared = declared
         self._head: bytes | None = b""
         self._decoder: codecs.IncrementalDecoder | None = None
-        self._tail = b""
+        self._trailing = b""
+        """Trailing bytes that are held back. They are removed if the text ends with them."""
 
     def feed(self, chunk: bytes) -> bytes:
         """Return the text that is available so far. Raises InvalidJson for bytes that are invalid in the encoding."""
@@ -72,21 +76,22 @@ class Utf8Text:
             if len(self._head) < 4:
                 return b""
             chunk = self._without_mark(self._head)
-        return self._without_tail(self._decoded(chunk))
+        return self._without_trailing(self._decoded(chunk))
 
     def finish(self) -> bytes:
         """Return the remaining text. Raises InvalidJson."""
-        text = self._decoded(self._without_mark(self._head) if self._head else b"", final=True)
-        text = self._tail + text
-        return text if b"\0" not in text and b"\x1a" not in text else text.rstrip(TRAILING)
+        last_bytes = self._without_mark(self._head) if self._head else b""  # a text of less than four bytes
+        text = self._trailing + self._decoded(last_bytes, final=True)
+        has_invalid_bytes = b"\0" in text or b"\x1a" in text  # unlike these, whitespace is valid after JSON
+        return text.rstrip(TRAILING_BYTES) if has_invalid_bytes else text
 
     def _without_mark(self, head: bytes) -> bytes:
         """Detect the encoding from the first bytes, and return them without the byte order mark."""
-        encoding, mark = encoding_of(head, self._declared)
+        encoding, mark_length = encoding_of(head, self._declared)
         self._head = None
         if encoding != UTF_8:
             self._decoder = codecs.getincrementaldecoder(encoding)()
-        return head[mark:]
+        return head[mark_length:]
 
     def _decoded(self, chunk: bytes, *, final: bool = False) -> bytes:
         """Return a chunk in UTF-8. Raises InvalidJson."""
@@ -99,19 +104,19 @@ class Utf8Text:
                 f"the body is not valid in the encoding {self._declared or 'that its first bytes show'}: {error}"
             ) from None
 
-    def _without_tail(self, text: bytes) -> bytes:
-        """Return text that is certainly before the end, and hold back trailing bytes."""
-        if text[-1:] not in TRAILING:  # also where it is empty
-            text, self._tail = self._tail + text, b""
-            return text
-        kept = text.rstrip(TRAILING)
-        held_back, self._tail = self._tail, text[len(kept) :]
-        if kept:
-            return held_back + kept
-        self._tail = held_back + self._tail
-        if len(self._tail) > LONGEST_TAIL:
-            kept, self._tail = self._tail, b""
-        return kept
+    def _without_trailing(self, text: bytes) -> bytes:
+        """Return the text up to its trailing bytes, which are held back until other text follows them."""
+        if not text:
+            return b""
+        content = text.rstrip(TRAILING_BYTES)
+        if content:
+            text_so_far, self._trailing = self._trailing + content, text[len(content) :]
+            return text_so_far
+        self._trailing += text
+        if len(self._trailing) > LONGEST_TRAILING:
+            text_so_far, self._trailing = self._trailing, b""
+            return text_so_far
+        return b""
 
 
 async def utf8_chunks(chunks: AsyncIterator[bytes], declared: str = "") -> AsyncIterator[bytes]:

@@ -25,7 +25,7 @@ class SpoolFolder:
     def __init__(self, parent: Path) -> None:
         self._parent = parent
         self._folder: Path | None = None
-        self._files = 0
+        self._file_count = 0
 
     async def __aenter__(self) -> Self:
         return self
@@ -41,8 +41,8 @@ class SpoolFolder:
         if self._folder is None:
             self._parent.mkdir(parents=True, exist_ok=True)
             self._folder = Path(tempfile.mkdtemp(prefix="body-", dir=self._parent))
-        self._files += 1
-        return self._folder / str(self._files)
+        self._file_count += 1
+        return self._folder / str(self._file_count)
 
     async def move_out(self, path: Path, target: Path) -> None:
         """Move a file to a permanent place."""
@@ -55,10 +55,10 @@ async def remove_leftovers(parent: Path) -> None:
 
 
 async def in_thread(function: Callable[[], Result]) -> Result:
-    """Call a function in a thread, and wait for its end even if the caller is cancelled.
+    """Call a function in a thread, and return its result. Wait for its end even if the caller is cancelled.
 
     Otherwise the thread could still write to a folder that is being removed. Raises DiskFull or ResourcesExhausted for
-    errors with these causes.
+    a lack of disk space, memory, file descriptors or threads.
     """
     call = asyncio.ensure_future(asyncio.to_thread(function))
     try:

@@ -46,7 +46,8 @@ def invalid_json_error(json: bytes, error: orjson.JSONDecodeError, subject: str 
         text = json.decode()
     except UnicodeDecodeError as undecodable:
         before = json[: undecodable.start].decode()
-        position = f"line {before.count(chr(10)) + 1} column {len(before) - before.rfind(chr(10))} (char {len(before)})"
+        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+        position = f"line {line} column {column} (char {len(before)})"  # in orjson's form
         message = f"byte 0x{json[undecodable.start]:02x} is not UTF-8: {position}"
         return invalid_json(subject, message, excerpt(json.decode(errors="replace"), len(before)))
     return invalid_json(subject, str(error), excerpt(text, error.pos), mistake_remedy(text, error.pos))
@@ -55,15 +56,19 @@ def invalid_json_error(json: bytes, error: orjson.JSONDecodeError, subject: str 
 def mistake_remedy(text: str, position: int) -> str | None:
     """Return the remedy for the text at the error position, or None if the mistake is not a known one."""
     if text[position : position + 1] == "I" and text[position - 1 : position] == "-":
-        position -= 1
+        position -= 1  # for `-Infinity`, orjson reports the position after the sign
     return next((remedy for pattern, remedy in KNOWN_MISTAKES if pattern.match(text, position)), None)
 
 
 def invalid_json(subject: str, message: str, context: str, remedy: str | None = None) -> InvalidJson:
-    """Return the error. `message` includes the position, and `context` is the text around it."""
-    remedy = next((remedy for part, remedy in REMEDIES if part in message), remedy)
-    excerpt_part = f", near: {context}" if context else ""
-    return InvalidJson(f"{subject} is not JSON: {message}{excerpt_part}{f' ({remedy})' if remedy else ''}")
+    """Return the error. `message` includes the position, and `context` is the text around it.
+
+    A remedy for the message of the parser takes precedence over `remedy`.
+    """
+    remedy = next((parser_remedy for part, parser_remedy in REMEDIES if part in message), remedy)
+    near = f", near: {context}" if context else ""
+    advice = f" ({remedy})" if remedy else ""
+    return InvalidJson(f"{subject} is not JSON: {message}{near}{advice}")
 
 
 def excerpt(text: str, position: int) -> str:

@@ -24,11 +24,11 @@ def check_depth(value: object, subject: str) -> None:
 
     `subject` names the text in the message.
     """
-    level = [value] if isinstance(value, list | dict) else []
+    containers = [value] if isinstance(value, list | dict) else []  # those of one level
     for _ in range(DEEPEST_JSON):
-        containers = (item.values() if isinstance(item, dict) else item for item in level)
-        level = [item for container in containers for item in container if isinstance(item, list | dict)]
-        if not level:
+        items_by_container = (item.values() if isinstance(item, dict) else item for item in containers)
+        containers = [item for items in items_by_container for item in items if isinstance(item, list | dict)]
+        if not containers:
             return
     raise InvalidJson(f"{subject} has lists and objects nested deeper than {DEEPEST_JSON} levels")
 
@@ -61,20 +61,24 @@ class BodyLimits:
     """Largest JSON without its long strings."""
     units: int = 400_000
     """Largest cost of parsing that JSON, as `parse_units` counts it."""
-    restored: int = 4 * MIB
-    """Largest total of long strings that are read back into memory because they are not files."""
+    max_restored: int = 4 * MIB
+    """Largest total of the long strings that are read back into memory because they are not files."""
     piece: int = PIECE
     """Bytes that are scanned, decoded and written at a time."""
-    excess: str = ""
-    """Message for a body above `total`, if that limit is not WORKER_MAX_BODY_MIB."""
+    total_message: str = ""
+    """Error message for a body above `total`, if that limit does not come from WORKER_MAX_BODY_MIB."""
 
     def check_total(self, size: int) -> None:
         """Raise BodyTooLarge if the whole body is larger than `total`."""
         if size > self.total:
-            raise BodyTooLarge(self.excess or f"the body is larger than {self.total / MIB:g} MiB (WORKER_MAX_BODY_MIB)")
+            default_message = f"the body is larger than {self.total / MIB:g} MiB (WORKER_MAX_BODY_MIB)"
+            raise BodyTooLarge(self.total_message or default_message)
 
     def check_skeleton(self, size: int, units: int) -> None:
-        """Raise BodyTooLarge if the JSON without its long strings is too large to be parsed on the event loop."""
+        """Raise BodyTooLarge if the JSON without its long strings is too large to be parsed on the event loop.
+
+        `size` is in bytes, and `units` is its cost by `parse_units`.
+        """
         if size > self.skeleton:
             raise BodyTooLarge(
                 f"the JSON without its strings above {self.text // KIB} KiB is larger than {self.skeleton / MIB:g} MiB"

@@ -30,7 +30,7 @@ class LongString:
     """Decodes a JSON string part by part, and writes its text to a file in UTF-8. Holds at most one piece in memory.
 
     `add` and `end` only compute. `flush` writes, and is called in a thread. Escapes can make a short text long in JSON:
-    a text of up to `limits.text` bytes gets no file, and is in `short` after `end`.
+    a text of up to `limits.text` bytes gets no file, and is in `short_text` after `end`.
     """
 
     def __init__(self, new_path: Callable[[], Path], limits: BodyLimits, beginning: bytearray) -> None:
@@ -40,7 +40,7 @@ class LongString:
         """Bytes of the decoded text in UTF-8."""
         self.path: Path | None = None
         self._new_path = new_path
-        self._keep = limits.text
+        self._longest_short = limits.text
         self._piece = limits.piece
         self._json = beginning
         """JSON that is not decoded yet. The first part may end inside a character."""
@@ -50,9 +50,9 @@ class LongString:
         self._ended = False
 
     @property
-    def short(self) -> str | None:
+    def short_text(self) -> str | None:
         """The text, if it is too short for a file, else None."""
-        return b"".join(self._unwritten).decode() if self.size <= self._keep else None
+        return b"".join(self._unwritten).decode() if self.size <= self._longest_short else None
 
     @property
     def sha256(self) -> str:
@@ -61,8 +61,9 @@ class LongString:
 
     @property
     def has_pending_writes(self) -> bool:
-        """Whether `flush` has something to write."""
-        return self.size > self._keep and bool(self._unwritten or (self._ended and self._file))
+        """Whether `flush` has text to write or a file to close."""
+        is_short = self.size <= self._longest_short
+        return not is_short and bool(self._unwritten or (self._ended and self._file))
 
     def add(self, json: bytes) -> None:
         """Add a part that ends between characters. Raises BadString."""
@@ -98,24 +99,24 @@ class LongString:
     def _decode(self) -> None:
         """Decode the collected JSON with orjson, as a string of its own.
 
-        This accepts exactly what orjson accepts in one piece.
+        So the parts are valid exactly if orjson would accept the whole string.
         """
         json = bytes(self._json)
         self._json.clear()
         try:
             text: str = orjson.loads(b'"%b"' % json)
         except orjson.JSONDecodeError as error:
-            raise self._bad(json, error) from None
+            raise self._bad_string(json, error) from None
         self.characters += len(json) if json.isascii() else len(json.decode())
         utf8 = text.encode()
         self.size += len(utf8)
         self._unwritten.append(utf8)
 
-    def _bad(self, json: bytes, error: orjson.JSONDecodeError) -> BadString:
-        """Return the error with its offset. orjson has no position for bytes that are not UTF-8."""
+    def _bad_string(self, json: bytes, error: orjson.JSONDecodeError) -> BadString:
+        """Return the error with its offset in the string. orjson has no position for bytes that are not UTF-8."""
         try:
             json.decode()
-            offset = error.pos - 1
+            offset = error.pos - 1  # without the quote that `_decode` puts before the JSON
         except UnicodeDecodeError as undecodable:
             offset = len(json[: undecodable.start].decode())
         return BadString(error.msg, self.characters + offset, excerpt(json.decode(errors="replace"), offset))

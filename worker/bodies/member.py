@@ -25,11 +25,15 @@ class MemberSearch:
     """
 
     def __init__(self, name: str) -> None:
+        # In JSON, each letter may be written as itself or as `\u` and its number.
         letters = (rb"(?:%s|\\u(?i:%04x))" % (re.escape(letter).encode(), ord(letter)) for letter in name)
         self._key = re.compile(b'"' + b"".join(letters) + b'"')
 
     def find(self, text: bytes) -> tuple[Any] | None:
-        """Return the value in a one-element tuple, or None if it is not complete or does not exist."""
+        """Return the value of the member in a one-element tuple, or None if it is not complete or does not exist.
+
+        The tuple distinguishes the value `null` from no value.
+        """
         if not OPENS.match(text):
             return None
         masked = mask_escapes(text)
@@ -40,7 +44,8 @@ class MemberSearch:
                 return None
             depth += between.count(b"{") + between.count(b"[") - between.count(b"}") - between.count(b"]")
             position = key.end()
-            if depth == 1 and (colon := COLON.match(masked, position)):
+            colon = COLON.match(masked, position)
+            if depth == 1 and colon:
                 return _value(text[colon.end() :])
         return None
 
@@ -51,5 +56,5 @@ def _value(text: bytes) -> tuple[Any] | None:
         value, end = DECODER.raw_decode(text.decode("utf-8", "replace"))
     except (ValueError, RecursionError):
         return None
-    # A number at the end of the text may be incomplete. Objects and strings have an end.
+    # A number at the end of the text may continue. An object or a string is complete.
     return (value,) if isinstance(value, dict | str) or end < len(text) else None

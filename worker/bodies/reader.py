@@ -21,7 +21,7 @@ from worker.bodies.skeleton import JsonSkeleton
 from worker.bodies.spooled import JsonPath, SpooledText
 from worker.errors import InvalidJson
 
-AT_ONCE = 64 * KIB
+LARGEST_ON_LOOP = 64 * KIB
 """JSON up to this size is parsed on the event loop, because starting a thread would take longer."""
 
 
@@ -57,7 +57,7 @@ class BodyReader:
         A longer body is then read by `read`. Raises InvalidJson.
         """
         longest = min(limits.text, limits.total)
-        head = await self.head(longest + 1)
+        head = await self.head(longest + 1)  # one byte more shows whether the body is longer
         return ScannedBody(parse_json(head), [], limits) if len(head) <= longest else None
 
     async def read(self, folder: SpoolFolder, limits: BodyLimits) -> ScannedBody:
@@ -128,15 +128,19 @@ def parse_json(json: bytes, subject: str = BODY) -> Any:  # noqa: ANN401 - JSON
 
 
 async def _parse_skeleton(skeleton: JsonSkeleton) -> tuple[Any, list[SpooledText]]:
-    """Parse the skeleton, in a thread if it is large, and delete the files of strings that are not in the value."""
-    value, spooled, overwritten = await in_thread(skeleton.parse) if len(skeleton.json) > AT_ONCE else skeleton.parse()
-    if overwritten:  # their key occurs again later in the object
+    """Return the value of a body and the long strings in it. Parse the JSON in a thread if it is large.
+
+    A string that is not in the value, because its key occurs again later in the object, loses its file.
+    """
+    is_large = len(skeleton.json) > LARGEST_ON_LOOP
+    value, spooled, overwritten = await in_thread(skeleton.parse) if is_large else skeleton.parse()
+    if overwritten:
         await in_thread(lambda: _delete_files(overwritten))
     return value, spooled
 
 
 def _delete_files(strings: list[LongString]) -> None:
-    """Delete the files of strings."""
+    """Delete the files of long strings."""
     for string in strings:
         if string.path is not None:
             string.path.unlink()
@@ -152,10 +156,10 @@ async def parse_text_at(body: ScannedBody, location: JsonPath, text: str | Spool
         json = utf8_text(text.encode())
         body.limits.check_skeleton(len(json), parse_units(json))
         body.graft(location, ScannedBody(parse_json(json, subject), [], body.limits))
-    elif body.folder is not None:
+    elif body.folder is not None:  # a body with long strings always has a folder
         try:
             inner = await read_json(file_chunks(text.path), body.folder, body.limits)
-        except InvalidJson as error:
+        except InvalidJson as error:  # its message names the body in place of the string
             raise InvalidJson(error.message.replace(BODY, subject, 1)) from None
         body.graft(location, inner)
         await in_thread(text.path.unlink)

@@ -14,7 +14,7 @@ from worker.bodies.long_string import BadString, LongString
 from worker.bodies.skeleton import JsonSkeleton, Replacement
 
 OUTSIDE = -1
-"""Value of `_opened` outside of strings."""
+"""Value of `_string_start` outside of strings."""
 
 
 class BodyScanner:
@@ -32,15 +32,15 @@ class BodyScanner:
         self._folder = folder
         self._limits = limits
         self._total = 0
-        self._carry = b""
+        self._incomplete = b""
         """Beginning of a character whose end has not arrived."""
         self._json = bytearray()
-        self._opened = OUTSIDE
+        self._string_start = OUTSIDE
         """Index in `_json` at which the content of the open string begins."""
-        self._counted = 0
+        self._counted_bytes = 0
         """Bytes of `_json` whose units are counted."""
         self._units = 0
-        self._long: LongString | None = None
+        self._long_string: LongString | None = None
         self._unwritten: list[LongString] = []
         self._replacements: list[Replacement] = []
         self._nonce = secrets.token_hex(12)
@@ -50,20 +50,20 @@ class BodyScanner:
         self._total += len(chunk)
         self._limits.check_total(self._total)
         for start in range(0, len(chunk), self._limits.piece):
-            json = self._carry + chunk[start : start + self._limits.piece]
+            json = self._incomplete + chunk[start : start + self._limits.piece]
             masked = mask_escapes(json)
             end = complete_length(json, masked)
-            self._carry = json[end:]
+            self._incomplete = json[end:]
             self._scan(json, masked, end)
-            self._count()
+            self._check_cost()
 
     def finish(self) -> JsonSkeleton:
         """Return the JSON without its long strings. Raises BodyTooLarge or InvalidJson."""
-        self._scan(self._carry, mask_escapes(self._carry), len(self._carry))
-        if self._long is not None:
-            self._end_long(self._long)  # it has no closing quote, which orjson will report
-        self._opened = OUTSIDE
-        self._count()
+        self._scan(self._incomplete, mask_escapes(self._incomplete), len(self._incomplete))
+        if self._long_string is not None:
+            self._end_long(self._long_string)  # it has no closing quote, which orjson will report
+        self._string_start = OUTSIDE
+        self._check_cost()
         return JsonSkeleton(bytes(self._json), self._replacements)
 
     @property
@@ -76,7 +76,9 @@ class BodyScanner:
         for string in self._unwritten:
             if string.has_pending_writes:
                 string.flush()
-        self._unwritten = [self._long] if self._long else []
+        self._unwritten = (
+            [self._long_string] if self._long_string else []
+        )  # only the string that is still open gets more parts
 
     def close(self) -> None:
         """Close the files of strings that were not read to their end."""
@@ -85,38 +87,44 @@ class BodyScanner:
                 string.close()
 
     def _scan(self, json: bytes, masked: bytes, end: int) -> None:
-        """Scan `json` up to `end`."""
+        """Scan `json` up to `end`. `masked` is `mask_escapes(json)`."""
         index = 0
         while index < end:
-            if self._long is None:
+            if self._long_string is None:
                 index = self._scan_window(json, masked, index, end)
             else:
-                index = self._scan_long(self._long, json, masked, (index, end))
+                index = self._scan_long(self._long_string, json, masked, (index, end))
 
     def _scan_window(self, json: bytes, masked: bytes, index: int, end: int) -> int:
-        """Copy JSON up to the last quote in the window, or all of it. Return the index after it."""
-        in_string = self._opened != OUTSIDE
-        length = len(self._json) - self._opened if in_string else 0
-        stop = min(end, index + self._limits.text + 1 - length)
-        last = masked.rfind(b'"', index, stop)
-        if last >= 0:
-            in_string ^= bool(masked.count(b'"', index, last + 1) % 2)
-            self._json += json[index : last + 1]
-            self._opened = len(self._json) if in_string else OUTSIDE
-            return last + 1
+        """Copy JSON from `index` up to the last quote in the window, or all of it. Return the index after that.
+
+        The window ends where the open string becomes a long one.
+        """
+        in_string = self._string_start != OUTSIDE
+        open_length = len(self._json) - self._string_start if in_string else 0
+        stop = min(end, index + self._limits.text + 1 - open_length)
+        last_quote = masked.rfind(b'"', index, stop)
+        if last_quote >= 0:
+            in_string ^= bool(masked.count(b'"', index, last_quote + 1) % 2)  # each quote begins or ends a string
+            self._json += json[index : last_quote + 1]
+            self._string_start = len(self._json) if in_string else OUTSIDE
+            return last_quote + 1
         self._json += json[index:stop]
-        if in_string and len(self._json) - self._opened > self._limits.text:
+        if in_string and len(self._json) - self._string_start > self._limits.text:
             self._begin_long()
         return stop
 
     def _begin_long(self) -> None:
         """Begin a long string with the content of the open string."""
-        self._long = LongString(self._folder.new_path, self._limits, self._json[self._opened :])
-        self._unwritten.append(self._long)
-        del self._json[self._opened :]
+        self._long_string = LongString(self._folder.new_path, self._limits, self._json[self._string_start :])
+        self._unwritten.append(self._long_string)
+        del self._json[self._string_start :]
 
     def _scan_long(self, string: LongString, json: bytes, masked: bytes, span: tuple[int, int]) -> int:
-        """Add JSON to the long string up to its closing quote. Return the index after it."""
+        """Add JSON to the long string up to its closing quote, or all of it. Return the index after the added part.
+
+        `span` is the begin and the end of the JSON to scan.
+        """
         index, end = span
         quote = masked.find(b'"', index, end)
         self._add(string, json[index : end if quote < 0 else quote])
@@ -124,7 +132,7 @@ class BodyScanner:
             return end
         self._end_long(string)
         self._json += b'"'
-        self._opened = OUTSIDE
+        self._string_start = OUTSIDE
         return quote + 1
 
     def _add(self, string: LongString, json: bytes) -> None:
@@ -132,31 +140,35 @@ class BodyScanner:
         try:
             string.add(json)
         except BadString as error:
-            raise self._skeleton().error(error.message, self._opened, error) from None
+            raise self._skeleton().error(error.message, self._string_start, error) from None
 
     def _end_long(self, string: LongString) -> None:
         """End the long string, and append its placeholder, or its text if that is short after decoding."""
         try:
             string.end()
         except BadString as error:
-            raise self._skeleton().error(error.message, self._opened, error) from None
-        text = string.short
-        placeholder = f"{self._nonce}-{len(self._replacements)}" if text is None else orjson.dumps(text).decode()[1:-1]
-        long_string = string if text is None else None
-        if text is not None:
+            raise self._skeleton().error(error.message, self._string_start, error) from None
+        short_text = string.short_text
+        if short_text is None:
+            replacement_text, long_string = f"{self._nonce}-{len(self._replacements)}", string
+        else:
+            replacement_text, long_string = orjson.dumps(short_text).decode()[1:-1], None  # without its quotes
             self._unwritten.remove(string)
-        self._replacements.append(Replacement(self._opened, placeholder, string.characters, long_string))
-        self._json += placeholder.encode()
-        self._long = None
+        self._replacements.append(Replacement(self._string_start, replacement_text, string.characters, long_string))
+        self._json += replacement_text.encode()
+        self._long_string = None
 
     def _skeleton(self) -> JsonSkeleton:
-        """Return the skeleton so far."""
+        """Return the JSON that was read so far, with placeholders for its long strings."""
         return JsonSkeleton(bytes(self._json), self._replacements)
 
-    def _count(self) -> None:
-        """Check the cost of parsing. The open string is not counted, because it may become a long one."""
-        json, start = self._json, self._counted
-        end = len(json) if self._opened == OUTSIDE else self._opened
-        self._units += parse_units(json, start, end)
-        self._counted = end
+    def _check_cost(self) -> None:
+        """Raise BodyTooLarge if parsing would cost too much.
+
+        The open string does not count, because it may become a long one.
+        """
+        json = self._json
+        end = len(json) if self._string_start == OUTSIDE else self._string_start
+        self._units += parse_units(json, self._counted_bytes, end)
+        self._counted_bytes = end
         self._limits.check_skeleton(end, self._units)

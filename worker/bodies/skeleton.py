@@ -52,9 +52,10 @@ class JsonSkeleton:
     replacements: Sequence[Replacement]
 
     def parse(self) -> tuple[Any, list[SpooledText], list[LongString]]:
-        """Return the value, the long strings in it, and long strings that are not in it because their key occurs again.
+        """Return three things: the value, the long strings in it, and the long strings that are not in it.
 
-        Raises InvalidJson with the position in the body.
+        A string is not in the value if its key occurs again in the object. Raises InvalidJson with the position in the
+        body.
         """
         self._check_keys()
         try:
@@ -65,12 +66,15 @@ class JsonSkeleton:
         strings = {
             replacement.placeholder: replacement.string for replacement in self.replacements if replacement.string
         }
-        box = [value]
-        spooled = list(_insert_texts(box, strings)) if strings else []
-        return box[0], spooled, list(strings.values())
+        root = [value]  # a list, so that the value itself can be replaced if it is a long string
+        spooled = list(_insert_texts(root, strings)) if strings else []  # removes the inserted strings from `strings`
+        return root[0], spooled, list(strings.values())
 
     def error(self, message: str, offset: int, bad_string: BadString | None = None) -> InvalidJson:
-        """Return the error for a byte of the skeleton, or for a position inside the string that begins there."""
+        """Return the error for the byte at `offset` of the skeleton, or inside the string that begins there.
+
+        `bad_string` has the position in the string. Without it, the error is at the byte itself.
+        """
         before = self.json[:offset].decode(errors="replace")
         position = JsonPosition(len(before), before.rfind("\n") + 1, before.count("\n") + 1)
         if bad_string is None:
@@ -93,16 +97,14 @@ class JsonSkeleton:
     def _positioned_error(
         self, message: str, position: JsonPosition, extra: int, context: str, remedy: str | None = None
     ) -> InvalidJson:
-        """Return an error with its position in orjson's form. It is `extra` characters of the body after `position`."""
-        earlier_shifts = [(end, longer) for end, longer in self._shifts() if end <= position.at]
+        """Return an error with its position in the body, in orjson's form: `line 1 column 5 (char 4)`.
+
+        The error is `extra` characters of the body after `position`, which is in the skeleton.
+        """
+        earlier_shifts = [(end, shift) for end, shift in self._shifts() if end <= position.at]
         character = position.at + extra + sum(shift for _, shift in earlier_shifts)
-        column = (
-            position.at
-            - position.line_start
-            + 1
-            + extra
-            + sum(shift for end, shift in earlier_shifts if end > position.line_start)
-        )
+        shift_in_line = sum(shift for end, shift in earlier_shifts if end > position.line_start)
+        column = position.at - position.line_start + 1 + extra + shift_in_line
         return invalid_json(
             BODY, f"{message}: line {position.line} column {column} (char {character})", context, remedy
         )
@@ -111,51 +113,56 @@ class JsonSkeleton:
         """Return the skeleton around a character. Long strings are shown as an ellipsis."""
         start = max(0, position - WINDOW)
         text = self.json.decode(errors="replace")[start : position + WINDOW]
-        if first_long := next((replacement for replacement in self.replacements if replacement.string), None):
+        first_long = next((replacement for replacement in self.replacements if replacement.string), None)
+        if first_long is not None:
+            # All placeholders are the same prefix and a number. `\0` keeps the length, and `excerpt` removes it.
             placeholder = re.compile(first_long.placeholder.rpartition("-")[0] + r"-\d+")
             text = placeholder.sub(lambda match: "…".ljust(len(match[0]), "\0"), text)
         return excerpt(text, position - start)
 
     def _shifts(self) -> Iterator[tuple[int, int]]:
-        """Yield where each replacement ends, and how much longer the string is in the body."""
+        """Yield, for each replacement, its end in the skeleton and how much longer its string is in the body.
+
+        Both are in characters.
+        """
         offset = position = 0
         for replacement in self.replacements:
-            position += len(self.json[offset : replacement.offset].decode(errors="replace")) + len(
-                replacement.placeholder
-            )
+            text_between = self.json[offset : replacement.offset].decode(errors="replace")
+            position += len(text_between) + len(replacement.placeholder)
             offset = replacement.offset + len(replacement.placeholder.encode())
             yield position, replacement.characters - len(replacement.placeholder)
 
 
-def _insert_texts(box: list[Any], strings: dict[str, LongString]) -> Iterator[SpooledText]:
-    """Replace placeholders by their long strings, and yield these.
+def _insert_texts(root: list[Any], strings: dict[str, LongString]) -> Iterator[SpooledText]:
+    """Replace placeholders by their long strings as SpooledText, and yield these.
 
-    Strings that remain in `strings` are not in the value.
+    `root` is a list with only the value. `strings` are by placeholder, and each is removed when it is inserted.
 
-    `box` is a list with the value. The walk is iterative because orjson accepts 1,024 levels. It keeps nothing for
-    finished containers, so that it does not trigger the garbage collector.
+    The walk is iterative because orjson accepts 1,024 levels. It keeps nothing for finished containers, so that it does
+    not trigger the garbage collector.
     """
     keys: list[str | int] = []
-    open_containers: list[tuple[Container, Iterator[tuple[Any, Any]]]] = [(box, enumerate(box))]
+    open_containers: list[tuple[Container, Iterator[tuple[Any, Any]]]] = [(root, enumerate(root))]
     while open_containers:
         container, items = open_containers[-1]
         for key, item in items:
             if isinstance(item, str) and item in strings:
-                container[key] = spooled_text = _spooled_text(strings.pop(item), (*keys, key)[1:])
+                location = (*keys, key)[1:]  # without the index in `root`
+                container[key] = spooled_text = _spooled_text(strings.pop(item), location)
                 yield spooled_text
                 if not strings:
                     return
             elif isinstance(item, list | dict):
                 keys.append(key)
                 open_containers.append((item, iter(item.items()) if isinstance(item, dict) else enumerate(item)))
-                break
-        else:
+                break  # continue inside this container
+        else:  # all items of the container were read
             open_containers.pop()
             if keys:
                 keys.pop()
 
 
 def _spooled_text(string: LongString, location: JsonPath) -> SpooledText:
-    """Return the body's element for a long string whose file is complete."""
-    assert string.path is not None  # noqa: S101 - long strings are written before the skeleton is parsed
+    """Return the object that stands in the parsed body for a long string. Its file must be complete."""
+    assert string.path is not None  # noqa: S101 - long strings are written before the JSON is parsed
     return SpooledText(string.path, string.size, string.sha256, location)

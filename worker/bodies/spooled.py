@@ -55,11 +55,11 @@ class SpooledText:
     async def text(self, limit: int) -> str:
         """Return the string. Raises BodyTooLarge if it has more than `limit` bytes."""
         if self.size > limit:
-            raise BodyTooLarge(f"the text at {self.name} has {self.size} bytes; {limit} is the limit")
+            raise BodyTooLarge(f"the text at {self.name} has {self.size} bytes; at most {limit} are allowed")
         return await in_thread(lambda: self.path.read_bytes().decode())
 
     async def beginning(self, size: int) -> str:
-        """Return the first characters, in at most `size` bytes."""
+        """Return the first characters of the string, in at most `size` bytes."""
         return await in_thread(lambda: _beginning(self.path, size))
 
     async def decode_base64(self) -> SpooledFile:
@@ -91,6 +91,6 @@ async def spool_file(chunks: AsyncIterator[bytes], folder: SpoolFolder) -> Spool
 
 
 def _beginning(path: Path, size: int) -> str:
-    """Return the first characters of a file."""
+    """Return the first characters of a file, in at most `size` bytes."""
     with path.open("rb") as file:
-        return file.read(size).decode(errors="ignore")
+        return file.read(size).decode(errors="ignore")  # the last character may be incomplete

@@ -50,7 +50,7 @@ class Connection(asyncio.BufferedProtocol):
     def __init__(self, owner: ConnectionOwner, client: str, now: float) -> None:
         """`client` identifies the client. It is the same for all connections of one client."""
         self.client = client
-        self.since = now
+        self.accepted_at = now
         self.authenticated = False
         self._owner = owner
         self._transport: asyncio.Transport | None = None
@@ -80,8 +80,10 @@ class Connection(asyncio.BufferedProtocol):
 
         Unauthenticated clients get a small one, so that they cannot send much at once.
         """
+        # After a response, the rest of the body is read only to discard it, so a large buffer does no harm.
         is_discarding = self._request is None and self._last_body is not None and not self._last_body.is_eof()
-        return self._owner.buffer[: READ if self.authenticated or is_discarding else UNAUTHENTICATED_READ]
+        size = READ if self.authenticated or is_discarding else UNAUTHENTICATED_READ
+        return self._owner.buffer[:size]
 
     def buffer_updated(self, nbytes: int) -> None:
         """Pass received bytes to the handler, which is created for the first ones."""
@@ -91,7 +93,7 @@ class Connection(asyncio.BufferedProtocol):
             assert self._transport is not None  # noqa: S101 - no data before connection_made
             self.handler.connection_made(self._transport)
         if self._request is None:
-            self._headers_since = self._headers_since or self._loop.time()
+            self._headers_since = self._headers_since or self._loop.time()  # the headers of the next request begin
         self._window_bytes += nbytes
         self.handler.data_received(bytes(self._owner.buffer[:nbytes]))
 
@@ -142,11 +144,11 @@ class Connection(asyncio.BufferedProtocol):
 
     def close(self) -> None:
         """Close the connection at once, without a response."""
-        transport, was_closing, self._closing = self._transport, self._closing, True
-        if was_closing:
+        if self._closing:
             return
-        if transport is not None:
-            transport.abort()
+        self._closing = True
+        if self._transport is not None:
+            self._transport.abort()
         elif self._abort is not None:
             self._abort()
 
@@ -157,8 +159,11 @@ class Connection(asyncio.BufferedProtocol):
             return Phase.WAITING
         return Phase.RESPONSE if self._request.content.is_eof() else Phase.BODY
 
-    def overdue(self, now: float) -> str | None:
-        """Return what took too long ("headers", "body", ...), or None if no deadline has passed."""
+    def overdue_part(self, now: float) -> str | None:
+        """Return the part that took too long, or None if no deadline has passed.
+
+        Parts are "headers", "next request", "body" and "response". If a measuring window has ended, start the next one.
+        """
         limits, request = self._owner.limits, self._request
         if self._closing:
             return None
@@ -168,13 +173,12 @@ class Connection(asyncio.BufferedProtocol):
             return "next request" if now - self._waiting_since > IDLE_S else None
         if now - self._window_at < limits.body_s:
             return None
-        arrived, self._window_at, self._window_bytes = self._window_bytes, now, 0
+        arrived_bytes = self._window_bytes
+        self._window_at, self._window_bytes = now, 0
         if self.phase is Phase.BODY:
-            return "body" if arrived < limits.min_body_bytes and self._is_reading else None
-        is_stuck = (
-            not self.authenticated and self._transport is not None and self._transport.get_write_buffer_size() > 0
-        )
-        return "response" if is_stuck else None
+            return "body" if arrived_bytes < limits.min_body_bytes and self._is_reading else None
+        has_unsent_data = self._transport is not None and self._transport.get_write_buffer_size() > 0
+        return "response" if has_unsent_data and not self.authenticated else None
 
     @property
     def _is_reading(self) -> bool:

@@ -14,7 +14,7 @@ HIGHEST_LIMIT = 65_536
 A higher one gains nothing, and some child processes loop over all possible descriptors.
 """
 OPEN_FILES = Path("/dev/fd")
-COUNTED = 4096
+LARGEST_COUNTED_LIMIT = 4096
 """Highest limit at which open files are counted for each connection. This takes less than a millisecond."""
 SMALLEST_RESERVE, LARGEST_RESERVE = 16, 256
 
@@ -32,18 +32,23 @@ def raise_file_limit() -> None:
 
 
 def reserve(limit: int) -> int:
-    """Return how many descriptors are reserved for the worker: for starting ComfyUI, the journal and files."""
+    """Return how many descriptors are reserved for the worker: for starting ComfyUI, the journal and files.
+
+    It is a quarter of the limit, within bounds.
+    """
     return max(SMALLEST_RESERVE, min(limit // 4, LARGEST_RESERVE))
 
 
 def reserve_in_use(connections: int, descriptor: int) -> bool:
     """Return whether connections use descriptors of the reserve, so that one has to be evicted.
 
-    `descriptor` is the newest one. The kernel assigns the lowest free number, so with a high limit it shows that enough
-    are free, and nothing is counted. The limit is read each time because it may change.
+    `connections` is the number of connections, and `descriptor` that of the newest one. The kernel assigns the lowest
+    free number. So if the limit is high and both numbers are low, enough descriptors are free, and the open files need
+    not be counted. The limit is read each time because it may change.
     """
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if limit == resource.RLIM_INFINITY or (limit > COUNTED and max(connections, descriptor) < limit // 2):
+    has_many_free = limit > LARGEST_COUNTED_LIMIT and max(connections, descriptor) < limit // 2
+    if limit == resource.RLIM_INFINITY or has_many_free:
         return False
     try:
         return sum(1 for _ in OPEN_FILES.iterdir()) >= limit - reserve(limit)

@@ -12,7 +12,7 @@ IDLE_S = 75.0
 """Seconds that a connection is kept between two requests. Load balancers keep theirs for 60 s."""
 SHARE_OF_ONE_ADDRESS = 2
 """One address may have 1/n of the unauthenticated connections."""
-SMALLEST_NETWORK = 64
+CLIENT_NETWORK_BITS = 64
 """Bits of an IPv6 address that identify a client. A client can use all addresses of such a network."""
 
 
@@ -38,7 +38,10 @@ class ConnectionLimits:
         return MIN_BYTES_PER_S * self.body_s
 
     def client_key(self, address: str) -> str | None:
-        """Return what identifies the client at this address, or None for a proxy, which serves many clients."""
+        """Return a text that identifies the client at this address, or None for a proxy, which serves many clients.
+
+        It is the IPv4 address, the network of an IPv6 address, or the address itself if it is no IP address.
+        """
         try:
             ip = ip_address(address.partition("%")[0])
         except ValueError:
@@ -48,5 +51,5 @@ class ConnectionLimits:
         if any(ip in network for network in self.trusted):
             return None
         if isinstance(ip, IPv6Address):
-            return str(ip_network((ip, SMALLEST_NETWORK), strict=False))
+            return str(ip_network((ip, CLIENT_NETWORK_BITS), strict=False))
         return str(ip)

@@ -47,7 +47,7 @@ class ConnectionTable:
         return self.largest_group() if self._count >= self._limits.max_unauthenticated else ()
 
     def largest_group(self) -> Iterable[Connection]:
-        """Return the connections of the client that has the most."""
+        """Return the connections of the client that has the most, or an empty group if there are none."""
         return max(self._groups.values(), key=len, default={})
 
 
@@ -56,11 +56,11 @@ def eviction_candidate(group: Iterable[Connection]) -> Connection | None:
 
     A connection whose request is complete is not evicted, so that it gets its response.
     """
-    with_body = None
+    oldest_with_body = None
     for connection in group:
         phase = connection.phase
         if phase is Phase.WAITING:
             return connection
-        if phase is Phase.BODY and with_body is None:
-            with_body = connection
-    return with_body
+        if phase is Phase.BODY and oldest_with_body is None:
+            oldest_with_body = connection
+    return oldest_with_body

@@ -22,21 +22,19 @@ BY_NAME: dict[str, Dialect] = {dialect.name: dialect for dialect in DIALECTS}
 def detect(body: Mapping[str, Any]) -> Dialect:
     """Return the first dialect whose keys the body has.
 
-    The native one matches any body, because its errors explain most.
+    The native dialect is the last one and matches any body, because its errors explain most.
     """
-    return next(dialect for dialect in DIALECTS if _has(body, dialect.identifying_keys))
+    return next(dialect for dialect in DIALECTS if _has_keys(body, dialect.identifying_keys))
 
 
-def _has(body: object, identifying_keys: JsonPath) -> bool:
-    """Return whether the keys exist, each inside the one before.
-
-    All values but the last, or a single one, have to be objects.
-    """
+def _has_keys(body: object, identifying_keys: JsonPath) -> bool:
+    """Return whether the keys exist, each inside the object of the one before. A single key must have an object."""
+    value = body
     for key in identifying_keys:
-        if not isinstance(body, Mapping) or key not in body:
+        if not isinstance(value, Mapping) or key not in value:
             return False
-        body = body[key]
-    return len(identifying_keys) != 1 or isinstance(body, Mapping)
+        value = value[key]
+    return len(identifying_keys) != 1 or isinstance(value, Mapping)
 
 
 __all__ = ["BY_NAME", "DIALECTS", "NATIVE", "VAST", "Body", "Dialect", "JobResponse", "ParsedRequest", "detect"]

@@ -52,8 +52,8 @@ class ParsedRequest:
 class JobResponse:
     """A job with everything that a response body needs.
 
-    `data` has the files in base64 by output index, `local_paths` their paths on this machine. `base_url` is the URL at
-    which the client reaches the gateway. `engine` is None if it cannot be reached.
+    `data` has the base64 of the files, and `local_paths` their paths on this machine, both by output index. `base_url`
+    is the URL at which the client reaches the gateway. `engine` is None if ComfyUI cannot be reached.
     """
 
     job: Job
@@ -64,13 +64,14 @@ class JobResponse:
 
     def url(self, output: Output) -> str | None:
         """Return the absolute URL of an output for this client, or None if it has no URL."""
-        return self.base_url + output.url if output.url and output.url.startswith("/") else output.url
+        is_on_worker = output.url is not None and output.url.startswith("/")
+        return f"{self.base_url}{output.url}" if is_on_worker else output.url
 
     @property
     def random_integers(self) -> Body:
-        """Random integers and seeds that were drawn, for dialects without their own field for them.
+        """Fields with the random integers and seeds that the worker drew, or an empty object if there are none.
 
-        Empty if there are none.
+        For dialects that have no fields of their own for them.
         """
         request = self.job.request
         drawn = {"random_integers": request.random_integers, "seeds": request.seeds}
@@ -107,12 +108,12 @@ class ProblemFields(BaseModel):
 
 
 def problems_of(job: Job) -> Body:
-    """Return the field `problems` with the outputs that could not be delivered, or nothing if there are none."""
+    """Return an object with the field `problems`: the outputs that could not be delivered. It is empty without any."""
     return {"problems": [asdict(problem) for problem in job.problems]} if job.problems else {}
 
 
 def changes_of(job: Job) -> Body:
-    """Return the fields `repairs` and `warnings` of a response. An empty list is left out."""
+    """Return an object with the fields `repairs` and `warnings` of a response. A field without items is left out."""
     request = job.request
     fields: Body = {
         "repairs": [asdict(repair) for repair in request.repairs],
@@ -150,7 +151,10 @@ class Dialect:
 
 
 def parse_model(model: type[Model], body: Mapping[str, Any]) -> Model:
-    """Validate a body. Raises UnknownField or InvalidField, whose details name each field and the nearest known one."""
+    """Return a body as a model. Raises UnknownField or InvalidField.
+
+    Their details name each wrong field, and the nearest known field for an unknown one.
+    """
     try:
         return model.model_validate(body)
     except ValidationError as error:
@@ -164,9 +168,9 @@ def parse_model(model: type[Model], body: Mapping[str, Any]) -> Model:
 
 
 def _detail(model: type[BaseModel], location: tuple[int | str, ...], kind: str, message: str) -> Detail:
-    """Return the detail for one validation error of pydantic."""
+    """Return the detail for a validation error of pydantic. `kind` is its type and `location` its place in the body."""
     name = ".".join(str(part) for part in location)
-    if kind == "extra_forbidden" and name == "input":
+    if kind == "extra_forbidden" and name == "input":  # no object, or another dialect would read the body
         return Detail("field 'input' must be an object: {\"workflow\": ...}", input=name)
     if kind == "extra_forbidden":
         nearest = nearest_field(model, location)
@@ -180,7 +184,7 @@ def _detail(model: type[BaseModel], location: tuple[int | str, ...], kind: str, 
 
 
 def workflow_of(workflow: object) -> Body:
-    """Return the workflow in the body after a check: a prompt, or a file of the editor unchanged.
+    """Return a workflow as a checked prompt, or unchanged if it is a file of the editor.
 
     A file of the editor is converted later, with a catalog. Raises InvalidWorkflow, with the node if there is one.
     """
@@ -191,15 +195,15 @@ def workflow_of(workflow: object) -> Body:
 def extra_of(workflow: object, fields: ExtraDataFields | None, api_key: SecretStr | None = None) -> ExtraData:
     """Return the data that is sent to ComfyUI beside the prompt.
 
-    It includes the file of the editor in `workflow`, unless the client sent another one. `api_key` is the comfy.org key
-    from its other field.
+    It includes the file of the editor in `workflow`, unless `fields` have another one. `api_key` is a comfy.org key
+    from another field of the request. A key in `fields` takes precedence.
     """
-    saved = editor_workflow(workflow)
-    pnginfo = {} if saved is None else {"workflow": saved}
+    editor_file = editor_workflow(workflow)
+    pnginfo = {} if editor_file is None else {"workflow": editor_file}
     if fields is not None:
         pnginfo |= fields.extra_pnginfo or {}
         api_key = fields.api_key_comfy_org or api_key
-    key = api_key or None
+    key = api_key or None  # an empty key is no key
     return ExtraData(pnginfo or None, key, own_api_key=key is not None)
 
 
@@ -213,7 +217,7 @@ def prompt_of(workflow: object) -> Prompt:
 
 
 def find_template(library: Library, name: str) -> Template:
-    """Return the template. Raises UnknownTemplate with the nearest name."""
+    """Return the template with this name. Raises UnknownTemplate, which suggests the nearest name."""
     if name not in library:
         suggestion = did_you_mean(name, library) or f"known: {', '.join(library)}"
         raise UnknownTemplate(
@@ -222,18 +226,18 @@ def find_template(library: Library, name: str) -> Template:
     return library[name]
 
 
-def fill_template(library: Library, name: str, params: Params, sent: Collection[str] = ()) -> FilledTemplate:
+def fill_template(library: Library, name: str, params: Params, sent_files: Collection[str] = ()) -> FilledTemplate:
     """Return a template filled with these values.
 
-    `sent` are the names of files. Raises UnknownTemplate or InvalidParams.
+    `sent_files` are the names of the files in the request. Raises UnknownTemplate or InvalidParams.
     """
     template = find_template(library, name)
     try:
-        params = {name: with_reference_texts(value) for name, value in params.items()}
+        params = {param: with_reference_texts(value) for param, value in params.items()}
     except ValueError as error:
         raise InvalidParams(str(error)) from None
     try:
-        return fill(template, params, secrets.randbelow, frozenset(sent))
+        return fill(template, params, secrets.randbelow, frozenset(sent_files))
     except ParamsError as error:
         details = [
             Detail(f"parameter {problem.path!r} {problem.message}", input=problem.path, suggestion=problem.cure)

@@ -25,18 +25,18 @@ STOCK_NAMES = {"bucket": "bucket_name"}
 def bucket_target(fields: Mapping[str, Any], names: Mapping[str, str], location: str) -> S3Target:
     """Return the bucket that `fields` describe, by their native names. Raises InvalidField.
 
-    In errors the fields have the names in `names`, and are inside the field `location`.
+    `names` maps the native names to those of the client. Errors use these, as fields inside the field `location`.
     """
     try:
         return parse_model(S3Fields, fields).target()
     except InvalidField as error:
-        details = [_renamed(detail, names, location) for detail in error.details]
+        details = [_with_client_name(detail, names, location) for detail in error.details]
         summary = "; ".join(detail.message for detail in details[:3])
         raise type(error)(summary, details) from None
 
 
-def _renamed(detail: Detail, names: Mapping[str, str], location: str) -> Detail:
-    """Return a detail with the field name of the client."""
+def _with_client_name(detail: Detail, names: Mapping[str, str], location: str) -> Detail:
+    """Return a detail with the client's name in place of the native name of its field."""
     native_name = detail.input or ""
     client_name = f"{location}.{names.get(native_name, native_name)}"
     return replace(detail, message=detail.message.replace(repr(native_name), repr(client_name), 1), input=client_name)

@@ -28,14 +28,14 @@ class ComfyFields(BaseModel):
 
     @field_validator("prompt_id", mode="before")
     @classmethod
-    def _text(cls, value: object) -> object:
-        """Accept an integer as a prompt id."""
+    def _id_as_text(cls, value: object) -> object:
+        """Return an integer as text. Other values do not change."""
         return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
     @field_validator("partial_execution_targets", mode="before")
     @classmethod
-    def _texts(cls, value: object) -> object:
-        """Accept node ids of any type."""
+    def _ids_as_texts(cls, value: object) -> object:
+        """Return the items of a list as texts, because node ids may be numbers. Other values do not change."""
         return [str(item) for item in value] if isinstance(value, list) else value
 
 
@@ -48,19 +48,25 @@ def order_warnings(fields: ComfyFields) -> tuple[Detail, ...]:
     )
 
 
-def job_id(own: str | None, prompt_id: str | None) -> str | None:
-    """Return the id that the client chose, by either name, or None. Raises InvalidField if the two differ."""
-    if own and prompt_id and own != prompt_id:
+def job_id(native_id: str | None, prompt_id: str | None) -> str | None:
+    """Return the id that the client chose, in the field `id` or `prompt_id`, or None.
+
+    Raises InvalidField if the two differ.
+    """
+    if native_id and prompt_id and native_id != prompt_id:
         raise InvalidField("'id' and 'prompt_id' mean the same and have different values: leave one of them out")
-    return own or prompt_id or None
+    return native_id or prompt_id or None
 
 
 def with_targets(prompt: Prompt, targets: Sequence[str]) -> Prompt:
-    """Return the part of a prompt that these nodes need. Raises InvalidField for an unknown node."""
+    """Return these nodes of a prompt and the nodes that they need.
+
+    Raises InvalidField for an unknown node, and if there are no targets.
+    """
     unknown = [target for target in targets if target not in prompt]
     if unknown or not targets:
-        message = f"names no node of the prompt: {', '.join(unknown)[:200]}" if unknown else "is empty"
+        problem = f"names no node of the prompt: {', '.join(unknown)[:200]}" if unknown else "is empty"
         name = "partial_execution_targets"
-        raise InvalidField(f"{name!r} {message}", [Detail(message, input=name, suggestion="leave it out to run all")])
+        raise InvalidField(f"{name!r} {problem}", [Detail(problem, input=name, suggestion="leave it out to run all")])
     needed = {*targets, *ancestors(prompt, *targets)}
     return {node_id: node for node_id, node in prompt.items() if node_id in needed}

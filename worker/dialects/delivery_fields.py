@@ -18,13 +18,13 @@ OutputFormat = Literal["base64", "url"]
 
 
 def _check_secret(secret: SecretStr) -> SecretStr:
-    """Check that the secret can sign. Raises ValueError."""
+    """Return the secret unchanged. Raises ValueError if it cannot sign."""
     signing_key(secret.get_secret_value())
     return secret
 
 
 def _format_name(value: object) -> object:
-    """Return the canonical name of an image format: `jpg`, `.JPG` and `image/jpeg` are all `jpeg`."""
+    """Return the canonical name of an image format: `jpg`, `.JPG` and `image/jpeg` become `jpeg`."""
     if not isinstance(value, str):
         return value
     name = value.strip().lower().removeprefix("image/").removeprefix(".")
@@ -54,7 +54,7 @@ class ImageFields(BaseModel):
         return self
 
     def to_image_format(self) -> ImageFormat:
-        """Return the requested format."""
+        """Return the requested format of images."""
         return ImageFormat(ImageType(self.format) if self.format else None, self.quality, self.metadata == "keep")
 
 
@@ -69,7 +69,7 @@ class WebhookFields(BaseModel):
     )
 
     def to_webhook(self) -> Webhook:
-        """Return the webhook."""
+        """Return the webhook that these fields describe."""
         return Webhook(self.url, self.secret or NO_SECRET)
 
 
@@ -84,7 +84,7 @@ class RunpodS3(BaseModel):
     endpointUrl: str = ""  # noqa: N815
 
     def fields(self) -> dict[str, Any]:
-        """Return the fields under their native names. S3Fields reports those that are missing."""
+        """Return the fields that are set, under their native names. S3Fields reports those that are missing."""
         fields = {
             "bucket": self.bucketName,
             "access_key_id": self.accessId,
@@ -119,7 +119,7 @@ class StockS3(BaseModel):
     region: str | None = None
 
     def fields(self) -> dict[str, Any] | None:
-        """Return the fields under their native names, or None if no bucket is named."""
+        """Return the fields that are set, under their native names, or None if at most the region is set."""
         fields = {name: value for name, value in dict(self).items() if value}
         if not fields.keys() - {"region"}:
             return None

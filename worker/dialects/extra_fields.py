@@ -23,9 +23,12 @@ class ExtraDataFields(BaseModel):
     @field_validator("extra_pnginfo")
     @classmethod
     def _workflow_is_an_object(cls, pnginfo: dict[str, Any] | None) -> dict[str, Any] | None:
-        """Check that `workflow` is an object, because some nodes fail on null. Remove null."""
-        if pnginfo is None or isinstance(workflow := pnginfo.get("workflow", {}), dict):
+        """Return the data, without a `workflow` that is null, on which some nodes fail.
+
+        Raises ValueError for a `workflow` of another type than object.
+        """
+        if pnginfo is None or isinstance(pnginfo.get("workflow", {}), dict):
             return pnginfo
-        if workflow is not None:
+        if pnginfo["workflow"] is not None:
             raise ValueError("'workflow' must be the object that ComfyUI's editor saves")
         return {name: value for name, value in pnginfo.items() if name != "workflow"}

@@ -56,7 +56,10 @@ def normalize_name(name: str) -> str:
 
 
 def nearest_field(model: type[BaseModel], location: Sequence[int | str]) -> str | None:
-    """Return the path of the known field that an unknown one probably means, or None."""
+    """Return the path of the known field that an unknown one probably means, or None.
+
+    `location` is the place of the unknown field: the fields and indexes around it, and its name.
+    """
     *parents, name = map(str, location)
     parent_model = _model_at(model, parents)
     normalized, prefix = normalize_name(name), "".join(f"{parent}." for parent in parents)
@@ -65,23 +68,30 @@ def nearest_field(model: type[BaseModel], location: Sequence[int | str]) -> str 
         return prefix + known_names[normalized]
     if not parents and normalized in SYNONYMS and SYNONYMS[normalized] != name:
         return SYNONYMS[normalized]
-    if matches := get_close_matches(normalized, known_names, n=1, cutoff=SIMILAR):
-        return prefix + known_names[matches[0]]
+    similar_names = get_close_matches(normalized, known_names, n=1, cutoff=SIMILAR)
+    if similar_names:
+        return prefix + known_names[similar_names[0]]
+    # The field may have to be inside another one: `format` means `output.format`.
     return next((path for path in _nested_paths(model) if normalize_name(path.rpartition(".")[2]) == normalized), None)
 
 
 def suggested_field(names: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Return the first name that looks like a field with a workflow, and the correct name of that field, else None."""
+    """Return the first name that looks like a field of `input` for the workflow, and the correct name of that field.
+
+    Return None if no name looks like one.
+    """
     for name in names:
-        if (field := INPUT_FIELDS.get(normalize_name(name))) or (
-            matches := get_close_matches(normalize_name(name), INPUT_FIELDS, n=1, cutoff=SIMILAR)
-        ):
-            return name, field or INPUT_FIELDS[matches[0]]
+        normalized = normalize_name(name)
+        if normalized in INPUT_FIELDS:
+            return name, INPUT_FIELDS[normalized]
+        similar_names = get_close_matches(normalized, INPUT_FIELDS, n=1, cutoff=SIMILAR)
+        if similar_names:
+            return name, INPUT_FIELDS[similar_names[0]]
     return None
 
 
 def translate_field_names(value: Any, names: Mapping[str, str]) -> Any:  # noqa: ANN401 - JSON
-    """Return an error or a problem in which native names of fields are replaced by a dialect's names."""
+    """Return a JSON value with the names of a dialect in all its texts. `names` has them by the native name."""
     if isinstance(value, str):
         for native_name, dialect_name in names.items():
             value = value.replace(native_name, dialect_name)
@@ -92,10 +102,10 @@ def translate_field_names(value: Any, names: Mapping[str, str]) -> Any:  # noqa:
 
 
 def _model_at(model: type[BaseModel], path: Sequence[str]) -> type[BaseModel] | None:
-    """Return the model of the object at a path of fields and indexes, or None."""
+    """Return the model of the object at a path of fields and indexes, or None if it has no model."""
     current: type[BaseModel] | None = model
     for name in path:
-        if name.isdigit():
+        if name.isdigit():  # an index, because the model of a list is that of its items
             continue
         field = current.model_fields.get(name) if current else None
         current = _model_in(field.annotation) if field else None
@@ -103,14 +113,16 @@ def _model_at(model: type[BaseModel], path: Sequence[str]) -> type[BaseModel] | 
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:  # noqa: ANN401 - a type
-    """Return the model in an annotation, or None."""
+    """Return the model in an annotation such as `list[Model] | None`, or None if there is none."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next((inner for part in get_args(annotation) if (inner := _model_in(part))), None)
+    models = (_model_in(part) for part in get_args(annotation))
+    return next((model for model in models if model is not None), None)
 
 
 def _nested_paths(model: type[BaseModel]) -> Iterator[str]:
-    """Yield the paths of fields one level below."""
+    """Yield the paths of the fields one level below those of a model, such as `output.format`."""
     for name, field in model.model_fields.items():
-        if inner := _model_in(field.annotation):
+        inner = _model_in(field.annotation)
+        if inner is not None:
             yield from (f"{name}.{field_name}" for field_name in inner.model_fields)

@@ -10,7 +10,7 @@ from worker.dialects.base import fill_template
 from worker.workflow.templates.fill import FilledTemplate
 from worker.workflow.templates.template import Library
 
-NAMES = {
+TEMPLATE_PARAMETERS = {
     "ckpt_name": "checkpoint",
     "cfg_scale": "cfg",
     "input_image": "image",
@@ -32,25 +32,33 @@ MODIFIERS = {
     "Text2Image": Modifier("sd15", {**SAMPLING, "width": 1024, "height": 1024}),
     "Image2Image": Modifier("sd15-image-to-image", SAMPLING),
 }
-RAW = "RawWorkflow"
+RAW_WORKFLOW = "RawWorkflow"
 """Modifier with a workflow. In examples of older clients it has the parameters of `Text2Image`."""
 
 
 def raw_workflow(name: str, modifications: Mapping[str, Any], workflow: Mapping[str, Any]) -> object:
-    """Return the workflow that `RawWorkflow` brings beside its modifications or in them, or None."""
-    return (workflow or modifications.get("workflow_json") or modifications.get("workflow")) if name == RAW else None
+    """Return the workflow of a request with the modifier `RawWorkflow`, or None.
+
+    `workflow` is the workflow beside the modifications. Without it, the workflow is in the modifications. The result is
+    None or empty for another modifier, or if there is no workflow.
+    """
+    if name != RAW_WORKFLOW:
+        return None
+    return workflow or modifications.get("workflow_json") or modifications.get("workflow")
 
 
 def fill_modifier(library: Library, name: str, modifications: Mapping[str, Any]) -> FilledTemplate:
     """Return the template of a modifier, filled with its `modifications`.
 
-    The name of a template is accepted as well, and its parameters are checked by its schema. As in the stock template,
-    an unknown modification of a modifier is ignored. Raises InvalidParams or UnknownTemplate.
+    `name` may also be that of a template. Then unknown parameters are errors. As in the stock template, an unknown
+    modification of a modifier is ignored. Raises InvalidParams or UnknownTemplate.
     """
-    modifier = MODIFIERS.get("Text2Image" if name == RAW else name)
+    # `RawWorkflow` without a workflow has the parameters of `Text2Image`, as older clients send it.
+    modifier = MODIFIERS.get("Text2Image" if name == RAW_WORKFLOW else name)
     if modifier is None:
         return fill_template(library, name, modifications)
-    renamed = {NAMES.get(key, key): value for key, value in modifications.items()}
+    renamed = {TEMPLATE_PARAMETERS.get(key, key): value for key, value in modifications.items()}
+    # If the library has no such template, fill_template raises UnknownTemplate.
     known_names = library[modifier.template].by_name if modifier.template in library else renamed
     params = {key: value for key, value in renamed.items() if key in known_names}
     return fill_template(library, modifier.template, {**modifier.defaults, **params})

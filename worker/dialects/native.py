@@ -56,12 +56,13 @@ class DeliveryOptions(BaseModel):
     @model_validator(mode="after")
     def _check_one_storage(self) -> Self:
         """Reject more than one storage."""
-        if len(storages := self._storages()) > 1:
+        storages = self._storages()
+        if len(storages) > 1:
             raise ValueError(f"{' and '.join(repr(kind.name) for kind, _ in storages)} exclude each other")
         return self
 
     def target(self) -> DeliveryTarget | None:
-        """Return the target in a storage of the client, or None."""
+        """Return the target in the storage of the client that the request names, or None."""
         return next((kind.target(value) for kind, value in self._storages()), None)
 
     @property
@@ -71,7 +72,8 @@ class DeliveryOptions(BaseModel):
 
     def _storages(self) -> list[tuple[StorageKind, Any]]:
         """Return the kinds of storage that the request names, with their values."""
-        return [(kind, value) for kind in KINDS if (value := getattr(self, kind.name, None)) is not None]
+        values = [(kind, getattr(self, kind.name, None)) for kind in KINDS]
+        return [(kind, value) for kind, value in values if value is not None]
 
 
 def with_storage_fields(model: type[OptionsModel]) -> type[OptionsModel]:
@@ -114,7 +116,7 @@ class NativeRequest(ComfyFields, DeliveryOptions):
     timeout_s: float | None = Field(None, gt=0, le=86400, description="Seconds after which the job ends with an error.")
 
     def workflow_source(self) -> dict[str, Any] | None:
-        """Return the workflow, together with the prompt if the request has both, or None."""
+        """Return the workflow, or an object with prompt and workflow if the request has a prompt, or None."""
         return self.workflow if self.prompt is None else {"prompt": self.prompt, "workflow": self.workflow}
 
 
@@ -148,16 +150,18 @@ def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
 
 
 def _workflow_and_params(request: NativeRequest, library: Library) -> tuple[Body, Mapping[str, Any]]:
-    """Return the workflow, and the parameter values if it comes from a template. Raises ClientError or a subclass."""
+    """Return the workflow, and the values of the parameters. They are empty if it does not come from a template.
+
+    Raises ClientError or a subclass.
+    """
     workflow_source = request.workflow_source()
     if request.template is not None and workflow_source is None:
-        file_names = {form for name in request.inputs for form in (name, *spellings(name))}
+        file_names = {spelling for name in request.inputs for spelling in (name, *spellings(name))}
         filled_template = fill_template(library, request.template, request.params, file_names)
         return dict(filled_template.prompt), filled_template.values
     if request.template is not None:
-        raise InvalidField(
-            f"'{'workflow' if request.workflow is not None else 'prompt'}' and 'template' exclude each other"
-        )
+        field = "workflow" if request.workflow is not None else "prompt"
+        raise InvalidField(f"{field!r} and 'template' exclude each other")
     if request.params:
         raise InvalidField("'params' need a 'template'")
     if workflow_source is None:
@@ -184,7 +188,7 @@ def read_delivery_request(body: Mapping[str, Any]) -> JobRequest | None:
 
 
 def output(response: JobResponse, item: Output) -> NativeOutput:
-    """Return one output of a response."""
+    """Return the fields of one output in a response."""
     return NativeOutput(
         index=item.index,
         node_id=item.node_id,
@@ -210,37 +214,38 @@ def completed(response: JobResponse) -> Body:
     result = NativeResult(id=response.job.id, image=image, outputs=outputs, metadata=_metadata(response))
     body = result.model_dump(exclude_none=True)
     for item in body["outputs"]:
-        if item["kind"] == "json":
+        if item["kind"] == "json":  # clients get the text and its value
             item["value"] = orjson.loads(item["text"])
     return body | problems_of(response.job) | changes_of(response.job)
 
 
 def _metadata(response: JobResponse) -> NativeMetadata:
-    """Return the metadata of a response."""
+    """Return the metadata of a response: times, engine, workload, template and drawn numbers."""
     stages = (JobState.QUEUED, JobState.PREPARING, JobState.WAITING, JobState.GENERATING, JobState.DELIVERING)
     timings = {f"{state.value}_ms": response.milliseconds(state) for state in stages}
-    engine = response.engine
+    engine, request = response.engine, response.job.request
+    version = engine.version if engine else "unknown"
     return NativeMetadata(
         generation_time=response.milliseconds(JobState.GENERATING) / 1000,
         queue_time=response.milliseconds(JobState.QUEUED, JobState.PREPARING, JobState.WAITING) / 1000,
         gpu_used=engine.device if engine else "unknown",
-        engine="embedded" if engine and engine.embedded else f"comfyui {engine.version if engine else 'unknown'}",
+        engine="embedded" if engine and engine.embedded else f"comfyui {version}",
         workload=response.job.workload,
         timings={**timings, "total_ms": round(response.job.elapsed_s * 1000, 2)},
-        template=response.job.request.template,
-        params=dict(response.job.request.params) if response.job.request.template else None,
-        random_integers=list(response.job.request.random_integers) or None,
-        seeds=list(response.job.request.seeds) or None,
+        template=request.template,
+        params=dict(request.params) if request.template else None,
+        random_integers=list(request.random_integers) or None,
+        seeds=list(request.seeds) or None,
     )
 
 
 def pending(job: Job, url: str, progress: Body) -> Body:
-    """Return the body of a 202 response."""
+    """Return the body of a 202 response. `progress` has the state, the position, the running node and its step."""
     return {"status": "pending", **progress, "id": job.id, "token": job.token, "url": url}
 
 
 def failed(job_id: str | None, error: WorkerError) -> Body:
-    """Return the body of an error."""
+    """Return the body of an error. `job_id` is None if there is no job."""
     return {"status": "error", "id": job_id, "error": error.as_dict()}
 
 

@@ -8,8 +8,7 @@ from pydantic import BaseModel
 
 from worker.dialects.base import ProblemFields
 from worker.errors import Detail
-from worker.job import RandomInteger
-from worker.prompt_changes import Repair
+from worker.prompt_changes import RandomInteger, Repair
 
 
 class NativeOutput(BaseModel):

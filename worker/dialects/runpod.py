@@ -30,8 +30,8 @@ from worker.inputs.earlier_output import InputContent
 from worker.job import Job, JobRequest, JobState, Output, OutputMode, sorted_by_node
 from worker.workflow.templates.template import Library
 
-BEFORE_RUN = (JobState.QUEUED, JobState.PREPARING, JobState.WAITING)
-RUN = (JobState.GENERATING, JobState.DELIVERING)
+STATES_BEFORE_RUN = (JobState.QUEUED, JobState.PREPARING, JobState.WAITING)
+RUN_STATES = (JobState.GENERATING, JobState.DELIVERING)
 
 
 class RunpodImage(BaseModel):
@@ -45,8 +45,9 @@ class RunpodImage(BaseModel):
 
     @property
     def path(self) -> str:
-        """Name with the folder."""
-        return f"{self.subfolder.strip('/')}/{self.name}" if self.subfolder.strip("/") else self.name
+        """Name with the folder, if there is one."""
+        folder = self.subfolder.strip("/")
+        return f"{folder}/{self.name}" if folder else self.name
 
 
 class RunpodInput(RunpodEnvelope):
@@ -75,10 +76,11 @@ class RunpodRequest(RunpodEnvelope):
 def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
     """Return the job that a RunPod body describes. Raises ClientError or a subclass."""
     body_model = parse_model(RunpodRequest, body)
-    request, bucket = body_model.input, body_model.s3Config or body_model.input.s3Config
+    request = body_model.input
+    bucket = body_model.s3Config or request.s3Config
     location = "s3Config" if body_model.s3Config else "input.s3Config"
     target = bucket_target(bucket.fields(), RUNPOD_NAMES, location) if bucket else None
-    files, urls = read_inputs(_by_path(request.images or ()))
+    files, urls = read_inputs(_contents_by_path(request.images or ()))
     job = JobRequest(
         prompt=workflow_of(request.workflow),
         urls=urls,
@@ -94,7 +96,7 @@ def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
     return ParsedRequest(job, files)
 
 
-def _by_path(images: Sequence[RunpodImage]) -> dict[str, Content]:
+def _contents_by_path(images: Sequence[RunpodImage]) -> dict[str, Content]:
     """Return the contents of the images by path. Raises InvalidField if two different images have the same path."""
     contents: dict[str, Content] = {}
     for number, image in enumerate(images):
@@ -124,7 +126,7 @@ def completed(response: JobResponse) -> Body:
 
 
 def _image(response: JobResponse, output: Output) -> Body:
-    """Return one file. worker-comfyui uses `s3_url` as the type of every URL."""
+    """Return the fields of one file. As in worker-comfyui, the type of every URL is `s3_url`."""
     data = response.data.get(output.index)
     content = {"type": "s3_url", "data": response.url(output)} if data is None else {"type": "base64", "data": data}
     folder = {"subfolder": output.subfolder} if output.subfolder else {}
@@ -132,12 +134,12 @@ def _image(response: JobResponse, output: Output) -> Body:
 
 
 def pending(job: Job, url: str, progress: Body) -> Body:
-    """Return the body of a 202 response."""
+    """Return the body of a 202 response. `progress` has the state, the position, the running node and its step."""
     return {"status": "pending", **progress, "id": job.id, "token": job.token, "url": url}
 
 
 def failed(job_id: str | None, error: WorkerError) -> Body:
-    """Return the body of an error."""
+    """Return the body of an error. RunPod's field `error` is a text, so the native object is in `error_info`."""
     error_info = translate_field_names(error.as_dict(), RUNPOD_FIELD_NAMES)
     details = [detail["message"] for detail in error_info["details"]]
     body: Body = {"error": error_info["message"], "error_info": error_info, "id": job_id}
@@ -147,8 +149,8 @@ def failed(job_id: str | None, error: WorkerError) -> Body:
 def event(job: Job, webhook: Webhook, response_body: Body) -> Body:
     """Return the status object that RunPod posts to a webhook, with the response body as its `output`."""
     times = {
-        "delayTime": round(sum(job.stages.get(state, 0.0) for state in BEFORE_RUN) * 1000),
-        "executionTime": round(sum(job.stages.get(state, 0.0) for state in RUN) * 1000),
+        "delayTime": round(sum(job.stages.get(state, 0.0) for state in STATES_BEFORE_RUN) * 1000),
+        "executionTime": round(sum(job.stages.get(state, 0.0) for state in RUN_STATES) * 1000),
     }
     status = {JobState.COMPLETED: "COMPLETED", JobState.CANCELLED: "CANCELLED"}.get(job.state, "FAILED")
     error = {"error": response_body["error"]} if "error" in response_body else {}

@@ -57,7 +57,7 @@ class VastInput(BaseModel):
     extra_data: ExtraDataFields | None = Field(None, description="Not in the stock template.")
 
     def workflow_source(self) -> object:
-        """Return the workflow that the request brings, or None if a modifier makes it."""
+        """Return the workflow in the request, or None if a modifier stands for a template."""
         raw = raw_workflow(self.modifier, self.modifications, self.workflow_json)
         return raw or (self.workflow_json if not self.modifier else None)
 
@@ -77,10 +77,10 @@ def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
     request = body_model.input
     prompt = _prompt(request, library, body["input"])
     target = _bucket(body_model)
-    without_data = OutputMode.URL if target else OutputMode.NONE
+    mode_without_base64 = OutputMode.URL if target else OutputMode.NONE
     job = JobRequest(
         prompt=prompt,
-        output_mode=OutputMode.BASE64 if request.return_outputs_as_base64 else without_data,
+        output_mode=OutputMode.BASE64 if request.return_outputs_as_base64 else mode_without_base64,
         image_format=request.output.to_image_format() if request.output else None,
         target=target,
         own_target=target is not None,
@@ -95,30 +95,39 @@ def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
 
 
 def _bucket(body_model: VastRequest) -> S3Target | None:
-    """Return the bucket of the client: in `input.s3`, or in RunPod's `s3Config`."""
-    if body_model.input.s3 and (fields := body_model.input.s3.fields()):
-        return bucket_target(fields, STOCK_NAMES, "input.s3")
-    if body_model.s3Config and (fields := body_model.s3Config.fields()):
-        return bucket_target(fields, RUNPOD_NAMES, "s3Config")
+    """Return the bucket of the client, which is in `input.s3` or in RunPod's `s3Config`, or None."""
+    stock_fields = body_model.input.s3.fields() if body_model.input.s3 else None
+    if stock_fields:
+        return bucket_target(stock_fields, STOCK_NAMES, "input.s3")
+    runpod_fields = body_model.s3Config.fields() if body_model.s3Config else None
+    if runpod_fields:
+        return bucket_target(runpod_fields, RUNPOD_NAMES, "s3Config")
     return None
 
 
 def _no_workflow(input_fields: Mapping[str, Any]) -> InvalidField:
-    """Return the error for an `input` without a workflow. It may belong to either dialect with an `input`."""
+    """Return the error for an `input` without a workflow. The client may use Vast's or RunPod's dialect."""
     message = "'input' needs 'workflow_json' or 'modifier' (Vast's template), or 'workflow' (RunPod's worker)"
-    if (suggestion := suggested_field(input_fields)) is None:
+    suggestion = suggested_field(input_fields)
+    if suggestion is None:
         return InvalidField(message, [Detail(message, input="input")])
     name, correct_name = suggestion
-    remedy = f"did you mean 'input.{correct_name}'?"
     if name == correct_name:
         remedy = f"'input.{name}' is empty or not an object"
-    message = f"unknown field 'input.{name}': {remedy}" if name != correct_name else f"{message}; {remedy}"
+        message = f"{message}; {remedy}"
+    else:
+        remedy = f"did you mean 'input.{correct_name}'?"
+        message = f"unknown field 'input.{name}': {remedy}"
     return InvalidField(message, [Detail(message, input=f"input.{name}", suggestion=remedy)])
 
 
 def _prompt(request: VastInput, library: Library, input_fields: Mapping[str, Any]) -> Body:
-    """Return the workflow of a request. Raises ClientError or a subclass."""
-    if raw := raw_workflow(request.modifier, request.modifications, request.workflow_json):
+    """Return the workflow of a request, or the filled template of its modifier.
+
+    `input_fields` are the fields of `input` as they were sent. Raises ClientError or a subclass.
+    """
+    raw = raw_workflow(request.modifier, request.modifications, request.workflow_json)
+    if raw:
         return workflow_of(raw)
     if request.modifier and request.workflow_json:
         raise InvalidField("'input.workflow_json' and 'input.modifier' exclude each other")
@@ -138,7 +147,7 @@ def completed(response: JobResponse) -> Body:
 
 
 def _output(response: JobResponse, output: Output) -> Body:
-    """Return one output of a response."""
+    """Return the fields of one output in a response."""
     body: Body = {
         "filename": output.filename,
         "local_path": response.local_paths.get(output.index, ""),
@@ -149,7 +158,8 @@ def _output(response: JobResponse, output: Output) -> Body:
     }
     if output.index in response.data:
         body |= {"data": response.data[output.index], "mimetype": output.mime}
-    if url := response.url(output):
+    url = response.url(output)
+    if url:
         body |= {"url": url}
     if output.text is not None:
         body |= {"text": output.text}
@@ -158,10 +168,10 @@ def _output(response: JobResponse, output: Output) -> Body:
 
 def _timings(response: JobResponse) -> Body:
     """Return the times of a job in milliseconds."""
-    job, before_run = response.job, (JobState.QUEUED, JobState.PREPARING, JobState.WAITING)
+    job = response.job
     return {
         "queued_at_ms": round(job.created_at * 1000),
-        "preprocess_ms": response.milliseconds(*before_run),
+        "preprocess_ms": response.milliseconds(JobState.QUEUED, JobState.PREPARING, JobState.WAITING),
         "generation_ms": response.milliseconds(JobState.GENERATING),
         "postprocess_ms": response.milliseconds(JobState.DELIVERING),
         "completed_at_ms": round((job.created_at + job.elapsed_s) * 1000),
@@ -170,20 +180,20 @@ def _timings(response: JobResponse) -> Body:
 
 
 def pending(job: Job, url: str, progress: Body) -> Body:
-    """Return the body of a 202 response."""
+    """Return the body of a 202 response. `progress` has the state, the position, the running node and its step."""
     body = _envelope(job.id, "pending", "Request accepted", [])
     return {**body, **progress, "token": job.token, "url": url}
 
 
 def failed(job_id: str | None, error: WorkerError) -> Body:
-    """Return the body of an error."""
+    """Return the body of an error. `job_id` is None if there is no job."""
     status = "cancelled" if isinstance(error, JobCancelled) else "failed"
     error_info = translate_field_names(error.as_dict(), VAST_FIELD_NAMES)
     return {**_envelope(job_id or "", status, error_info["message"], []), "error": error_info}
 
 
 def _envelope(job_id: str, status: str, message: str, outputs: list[Body]) -> Body:
-    """Return the fields that all responses have."""
+    """Return the fields that all responses of the stock template have. `comfyui_response` is always empty here."""
     return {
         "id": job_id,
         "message": message,
@@ -198,7 +208,8 @@ def event(job: Job, webhook: Webhook, response_body: Body) -> Body:
     """Return the body that the stock template posts to a webhook, with the error of a failed job beside it."""
     stock_names = ("id", "status", "message", "output", "timings")
     names = (*stock_names, "problems", "repairs", "warnings", "error", "token", "url")
-    return {**{name: response_body[name] for name in names if name in response_body}, "extra": dict(webhook.extra)}
+    fields = {name: response_body[name] for name in names if name in response_body}
+    return {**fields, "extra": dict(webhook.extra)}
 
 
 DIALECT = Dialect(

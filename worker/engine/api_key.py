@@ -19,7 +19,7 @@ HIDDEN = "***"
 
 
 def takes_api_key(prompt: Prompt, catalog: Catalog) -> bool:
-    """Return whether a node of the prompt receives the comfy.org key."""
+    """Return whether a node of the prompt has a hidden input that receives the comfy.org key."""
     return any(catalog.classes_with_hidden_input((node["class_type"] for node in prompt.values()), KEY_TYPE))
 
 

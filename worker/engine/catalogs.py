@@ -48,8 +48,10 @@ def read_catalog(path: Path) -> Catalog:
     return Catalog.from_object_info(info).without_job_folders()
 
 
-OF_JOBS = re.compile(rb',?\s*"job-[0-9a-f]{32}[^"]*"')
-"""Matches the folders of jobs in the shared input folder. They come and go between the responses of two engines."""
+JOB_FOLDERS = re.compile(rb',?\s*"job-[0-9a-f]{32}[^"]*"')
+"""Matches the folders of jobs in lists of choices.
+
+They are in the shared input folder, and may be added or removed between the responses of two engines."""
 
 
 class SharedCatalogs:
@@ -62,8 +64,12 @@ class SharedCatalogs:
         self._by_digest: WeakValueDictionary[bytes, Catalog] = WeakValueDictionary()
 
     def __call__(self, data: bytes) -> Catalog:
-        """Return the catalog in a response of `GET /object_info`. Raises UnexpectedShape and JSONDecodeError."""
-        digest = hashlib.blake2b(OF_JOBS.sub(b"", data), digest_size=16).digest()
+        """Return the catalog in a response of `GET /object_info`.
+
+        For responses that differ only in the folders of jobs, this is the same object. Raises UnexpectedShape and
+        JSONDecodeError.
+        """
+        digest = hashlib.blake2b(JOB_FOLDERS.sub(b"", data), digest_size=16).digest()
         catalog = self._by_digest.get(digest)
         if catalog is None:
             catalog = self._by_digest[digest] = read_object_info(data)
@@ -79,22 +85,22 @@ class CatalogCache:
 
     def __init__(self, api: ComfyApi, socket: EngineSocket, tasks: Tasks, from_file: Catalog | None = None) -> None:
         self.parse: ParseCatalog = read_object_info
-        """The engines of a pool share one parser, so that equal catalogs are one object."""
+        """Parser of the response. The engines of a pool share one, so that equal catalogs are one object."""
         self.saved = SavedModelFolders(None)
         """Model files that jobs have written. They are scanned at each read, because no catalog may list them."""
         self.input: Path | None = None
-        """ComfyUI's input folder, None where this process cannot reach it."""
+        """ComfyUI's input folder, or None if this process cannot reach it."""
         self._api = api
         self._tasks = tasks
         self._socket = socket
         self._catalog = from_file
-        self._read_during = -1
+        self._read_in_connection = -1
         """Number of the connection during which the catalog was read. -1 marks an outdated catalog."""
         self._reading: asyncio.Task[Catalog | BaseException] | None = None
 
     @property
     def known(self) -> Catalog | None:
-        """The catalog that was read last, of any age. None before the first one."""
+        """The catalog that was read last, however old, or None before the first one."""
         return self._catalog
 
     async def get(self) -> Catalog:
@@ -114,14 +120,15 @@ class CatalogCache:
 
         Raises EngineUnavailable when it does not respond.
         """
-        if self._catalog is not None and self._read_during == self._socket.connections:
+        # ComfyUI may have been restarted with other node packs or models between two connections.
+        if self._catalog is not None and self._read_in_connection == self._socket.connections:
             return self._catalog
         if self._reading is None or self._reading.done():
             self._reading = self._tasks.start_shared("catalog", self._read())
         return await await_shared(self._reading)
 
     async def refreshed(self, classes: Collection[str]) -> Catalog:
-        """Return the catalog after reading these classes again, because their files may have changed.
+        """Read these classes again, because their lists of files may have changed, and return the updated catalog.
 
         Raises EngineUnavailable when ComfyUI does not respond.
         """
@@ -130,19 +137,19 @@ class CatalogCache:
             return await self.current()
         await self.current()
         saved_before = await self.saved.scan()
-        answers = await asyncio.gather(*(self._api.node_class(name) for name in classes))
-        catalog = (await self.current()).with_classes(dict(zip(classes, answers, strict=True)))
+        new_classes = await asyncio.gather(*(self._api.node_class(name) for name in classes))
+        catalog = (await self.current()).with_classes(dict(zip(classes, new_classes, strict=True)))
         self._catalog = await self._without_saved_models(catalog, saved_before.merged_with(catalog.saved))
         return self._catalog
 
     def invalidate(self) -> None:
         """Mark the catalog as outdated, because files or classes were added that it does not list."""
-        self._read_during = -1
+        self._read_in_connection = -1
 
     async def check_models(self, prompt: Prompt) -> None:
         """Raise ModelsMissing when the prompt names a model file that another job has saved.
 
-        The preflight has checked this before, but such a file may have been written since then.
+        The request was checked before, but such a file may have been written since then.
         """
         saved = await self.saved.scan()
         if not saved.by_folder:
@@ -168,19 +175,22 @@ class CatalogCache:
             await stop(self._reading)
 
     async def _read(self) -> Catalog:
-        """Read the whole catalog while a marked folder is in the input folder."""
+        """Read the whole catalog and store it.
+
+        Meanwhile a marked folder is in the input folder. A choice with its name belongs to a list of input files.
+        """
         connection = self._socket.connections
         saved_before = await self.saved.scan()
         async with marked_folder(self.input):
             catalog = await self._api.catalog(self.parse)
         catalog = await self._without_saved_models(catalog, saved_before)
-        self._catalog, self._read_during = catalog, connection
+        self._catalog, self._read_in_connection = catalog, connection
         return catalog
 
     async def _without_saved_models(self, catalog: Catalog, saved_before: SavedModels) -> Catalog:
         """Return the catalog without the model files that jobs have saved.
 
-        A file that existed before the request or exists now may be listed. `saved_before` are the files from before the
-        request.
+        `saved_before` are the files that existed before the request to ComfyUI. Its response may list them as well as
+        those that exist now.
         """
         return catalog.without_saved_models(await self.saved.scan(saved_before))

@@ -32,15 +32,15 @@ log = logging.getLogger(__name__)
 RECENT_S = 60.0
 """A connection that was lost less than this many seconds ago counts as recent."""
 Submitted = Callable[[str | None], None]
-"""Callback with the id of a prompt just before it is posted, and with None after it was removed again."""
+"""Callback that is called with the id of a prompt just before it is posted, and with None after it was removed."""
 Stop = Callable[[str], Coroutine[Any, Any, None]]
-"""Removes the prompt with this id from ComfyUI, as far as ComfyUI allows it."""
+"""Coroutine function that removes the prompt with this id from ComfyUI, as far as ComfyUI allows it."""
 
 
 class ComfyClient:
     """The HTTP session and the WebSocket to one ComfyUI, for the whole life of the worker.
 
-    `managed` is true where this worker starts ComfyUI. Then a prompt is lost with ComfyUI's process, and the caller
+    `managed` is True if this worker starts ComfyUI. Then a prompt is lost with ComfyUI's process, and the caller
     decides on which engine it runs again. Otherwise a prompt waits until ComfyUI is back. `name` is the engine's name
     in events.
     """
@@ -64,7 +64,9 @@ class ComfyClient:
         from_file = read_catalog(settings.catalog) if settings.catalog else None
         self.catalogs = CatalogCache(self.api, self.socket, tasks, from_file)
         self._tasks = tasks
-        self._info: tuple[int, EngineInfo] | None = None
+        self._info: EngineInfo | None = None
+        self._info_connection = -1
+        """Number of the connection during which `_info` was read."""
         self.stop: Stop = self._cancel_quietly
         self._cancelling: set[asyncio.Task[None]] = set()
 
@@ -83,28 +85,28 @@ class ComfyClient:
 
     @property
     def recently_connected(self) -> bool:
-        """Whether ComfyUI is connected, or was a moment ago.
+        """Whether ComfyUI is connected, or was within the last minute.
 
         A restart then takes less time than sending a job to another machine.
         """
         return self.socket.disconnected_s < RECENT_S
 
     async def info(self) -> EngineInfo:
-        """Return ComfyUI's version and device, read once for each connection. Raises EngineUnavailable."""
+        """Return ComfyUI's version and device, which are read once for each connection. Raises EngineUnavailable."""
         connection = self.socket.connections
-        if self._info is None or self._info[0] != connection:
-            self._info = connection, await self.api.info()
-        return self._info[1]
+        if self._info is None or self._info_connection != connection:
+            self._info, self._info_connection = await self.api.info(), connection
+        return self._info
 
     @property
     def known_catalog(self) -> Catalog | None:
-        """The engine's catalog once it was read, and before that the one of WORKER_CATALOG. None without either."""
+        """The catalog that was read last, or before the first read that of WORKER_CATALOG, or None without either."""
         return self.catalogs.known
 
     async def catalog(self) -> Catalog:
-        """Return the catalog, read once for each connection. Raises EngineUnavailable.
+        """Return the catalog, which is read once for each connection. Raises EngineUnavailable.
 
-        It is 2 MB with a few node packs.
+        The response of ComfyUI has 2 MB with a few node packs.
         """
         return await self.catalogs.get()
 
@@ -118,7 +120,7 @@ class ComfyClient:
         already_submitted: bool = False,
         options: SubmitOptions = DEFAULT_OPTIONS,
     ) -> Outputs:
-        """Submit a prompt unless that is done already, and return its outputs once it has ended.
+        """Submit a prompt unless it was `already_submitted`, and return its outputs once it has ended.
 
         When the calling task is cancelled, the prompt is removed from ComfyUI, and `submitted` is called with None.
         Raises what `Run.follow` raises, and InvalidWorkflow. Raises PromptLostError at once for a managed engine that
@@ -177,9 +179,9 @@ class ComfyClient:
             raise EngineUnavailable("ComfyUI cannot be reached") from None
 
     async def _try_submit(self, run: Run) -> bool:
-        """Submit the prompt, and return false when ComfyUI did not respond.
+        """Submit the prompt and return True, or False when ComfyUI did not respond.
 
-        ComfyUI may have accepted the prompt in that case, so the run has to find out.
+        ComfyUI may have accepted the prompt in that case, which the run finds out by polling.
         """
         try:
             await self._submit(run)
@@ -201,33 +203,35 @@ class ComfyClient:
         except asyncio.CancelledError:
             await asyncio.wait({posting})
             with suppress(EngineUnavailable, PromptRefusedError):
-                posting.result()
+                posting.result()  # so that asyncio does not log the error as never retrieved
             raise
 
     async def _to_client_error(self, rejection: PromptRefusedError, prompt: Prompt) -> InvalidWorkflow | ModelsMissing:
-        """Return the error for a rejected prompt, with suggestions where the catalog can be read."""
+        """Return the error for a rejected prompt, with suggestions if the catalog can be read."""
         try:
             catalog: Catalog | None = await self.catalog()
         except EngineUnavailable:
             catalog = None
-        # ComfyUI's messages list the available choices, which may name files of other jobs.
-        rejection = PromptRefusedError(
-            response_without_job_folders(rejection.error), response_without_job_folders(rejection.node_errors)
-        )
-        saved = await self.catalogs.saved.scan()
-        if saved:
-            rejection = PromptRefusedError(
-                saved.response_without_names(rejection.error), saved.response_without_names(rejection.node_errors)
-            )
+        rejection = await self._without_files_of_jobs(rejection)
         default_message = (
             "ComfyUI rejects some of the outputs" if rejection.node_errors else "ComfyUI cannot read the workflow"
         )
         problems = explain(rejection.error, rejection.node_errors, prompt, catalog)
-        if (missing := missing_files(problems, prompt)) is not None:
+        missing = missing_files(problems, prompt)
+        if missing is not None:
             return ModelsMissing(missing[0].message, [error_detail(problem) for problem in missing])
         return InvalidWorkflow(
             rejection.error.get("message") or default_message, [error_detail(problem) for problem in problems]
         )
+
+    async def _without_files_of_jobs(self, rejection: PromptRefusedError) -> PromptRefusedError:
+        """Return the rejection without names of other jobs' files, which ComfyUI lists among the possible choices."""
+        error = response_without_job_folders(rejection.error)
+        node_errors = response_without_job_folders(rejection.node_errors)
+        saved = await self.catalogs.saved.scan()
+        if saved:
+            error, node_errors = saved.response_without_names(error), saved.response_without_names(node_errors)
+        return PromptRefusedError(error, node_errors)
 
     async def _cancel(self, prompt_id: str) -> None:
         """Remove a prompt from ComfyUI, even when the caller is cancelled a second time."""
@@ -237,6 +241,7 @@ class ComfyClient:
         await asyncio.shield(task)
 
     async def _cancel_quietly(self, prompt_id: str) -> None:
+        """Remove a prompt from ComfyUI, or do nothing when ComfyUI does not respond."""
         with suppress(EngineUnavailable):  # ComfyUI has ended, and the prompt with it
             await self.api.cancel(prompt_id)
 

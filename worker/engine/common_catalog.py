@@ -12,17 +12,17 @@ from worker.workflow.catalog.common import common_catalog
 
 
 class CommonCatalogCache:
-    """The common catalog of several engines. An engine that does not respond counts with its last catalog."""
+    """The common catalog of several engines. For an engine that does not respond, its last catalog is used."""
 
     def __init__(self, engines: Sequence[Engine]) -> None:
         self._engines = engines
-        self._last: Sequence[Catalog] = ()
+        self._last_catalogs: Sequence[Catalog] = ()
         self._common: Catalog | None = None
-        """The common catalog of those in `_last`."""
+        """The common catalog of those in `_last_catalogs`."""
 
     @property
     def known(self) -> Catalog | None:
-        """The common catalog of what was read last, of any age. None before the first read."""
+        """The common catalog of the catalogs that were read last, however old, or None before the first read."""
         catalogs = [engine.client.known_catalog for engine in self._usable]
         return self._common_of([catalog for catalog in catalogs if catalog is not None])
 
@@ -31,7 +31,8 @@ class CommonCatalogCache:
         try:
             return await self.current()
         except EngineUnavailable:
-            if (catalog := self.known) is None:
+            catalog = self.known
+            if catalog is None:
                 raise
             return catalog
 
@@ -55,7 +56,10 @@ class CommonCatalogCache:
 
     @property
     def _connected(self) -> list[Engine]:
-        """Engines that are connected, or the only one. Raises EngineUnavailable when there is none."""
+        """Engines that are connected. A single engine is always included, connected or not.
+
+        Raises EngineUnavailable when none of several engines is connected.
+        """
         if len(self._engines) == 1:
             return list(self._engines)
         connected = [engine for engine in self._engines if engine.connected]
@@ -64,24 +68,30 @@ class CommonCatalogCache:
         return connected
 
     async def _read(self, read: Callable[[Engine], Awaitable[Catalog]]) -> Catalog:
-        """Call `read` for each connected engine. An engine that is lost meanwhile counts with its last catalog."""
+        """Call `read` for each connected engine, and return the common catalog.
+
+        For an engine that is lost meanwhile, its last catalog is used. Raises EngineUnavailable when none responds.
+        """
         results = await asyncio.gather(*map(read, self._connected), return_exceptions=True)
-        failures = [answer for answer in results if isinstance(answer, BaseException)]
+        failures = [result for result in results if isinstance(result, BaseException)]
+        if len(failures) == len(results):
+            raise failures[0]
         for failure in failures:
-            if len(failures) == len(results) or not isinstance(failure, EngineUnavailable):
+            if not isinstance(failure, EngineUnavailable):
                 raise failure
-        if (catalog := self.known) is None:
+        catalog = self.known
+        if catalog is None:
             raise EngineUnavailable("ComfyUI has not sent its catalog")
         return catalog
 
     def _common_of(self, catalogs: Sequence[Catalog]) -> Catalog | None:
-        """Return the common catalog, computed again only when a catalog has changed.
+        """Return the common catalog, or None without catalogs. It is computed again only when a catalog has changed.
 
         Catalogs are compared by identity, because equal catalogs are one object.
         """
         distinct = list({id(catalog): catalog for catalog in catalogs}.values())
         if len(distinct) < 2:
             return distinct[0] if distinct else None
-        if self._common is None or list(map(id, distinct)) != list(map(id, self._last)):
-            self._last, self._common = distinct, common_catalog(distinct)
+        if self._common is None or list(map(id, distinct)) != list(map(id, self._last_catalogs)):
+            self._last_catalogs, self._common = distinct, common_catalog(distinct)
         return self._common

@@ -23,8 +23,8 @@ log = logging.getLogger(__name__)
 class EngineConfig:
     """The configuration of one ComfyUI.
 
-    `input`, `output` and `temp` are its folders, None where this process cannot reach them. `gpu` is the value of
-    CUDA_VISIBLE_DEVICES, None where ComfyUI sees all GPUs. `command` is None where the worker does not start ComfyUI.
+    `input`, `output` and `temp` are its folders, or None if this process cannot reach them. `gpu` is the value of
+    CUDA_VISIBLE_DEVICES, or None if ComfyUI sees all GPUs. `command` starts ComfyUI. It is None if the worker does not.
     """
 
     name: str
@@ -35,11 +35,14 @@ class EngineConfig:
     gpu: str | None = None
     command: EngineCommand | None = None
     models: tuple[Path, ...] = ()
-    """The operator's folders of models, as far as they are known."""
+    """The operator's folders of models, as far as the worker knows them."""
 
 
 async def engine_configs(settings: Settings) -> list[EngineConfig]:
-    """Return the configured engines: one, or with WORKER_GPUS one for each GPU. Raises StartupError."""
+    """Create the state folder, and return the configured engines: one, or one for each GPU of WORKER_GPUS.
+
+    Raises StartupError for settings that exclude each other or cannot be met.
+    """
     create_state_folder(settings.state)
     if is_url(settings.engine.comfyui):
         if settings.engine.gpus:
@@ -57,7 +60,7 @@ async def engine_configs(settings: Settings) -> list[EngineConfig]:
     requested_gpus = settings.engine.gpus.strip()
     gpu_count = await listed_gpus() if requested_gpus == AUTO and settings.engine.comfyui != EMBEDDED else 0
     visible = engine_environment().get("CUDA_VISIBLE_DEVICES", "")
-    gpus: Sequence[str | None] = read_gpus(requested_gpus, visible, gpu_count) or (None,)
+    gpus: Sequence[str | None] = read_gpus(requested_gpus, visible, gpu_count) or (None,)  # None: all GPUs
     return [managed_config(settings, engine_name(number), gpu) for number, gpu in enumerate(gpus)]
 
 
@@ -69,12 +72,13 @@ def log_sandbox_gaps(settings: Settings) -> None:
 
 
 def managed_config(settings: Settings, name: str, gpu: str | None) -> EngineConfig:
-    """Return the configuration of an engine that this worker starts. Raises StartupError."""
+    """Return the configuration of an engine that this worker starts.
+
+    Raises StartupError when WORKER_COMFYUI is a URL, or when the engine cannot be started with these settings.
+    """
     folders = engine_folders(settings, name)
     if folders is None:
         raise StartupError(f"WORKER_COMFYUI={settings.engine.comfyui} is not started by this worker")
-    launch_command = engine_command(settings, folders, name, gpu)
+    command = engine_command(settings, folders, name, gpu)
     models = (folders.models, *([folders.baked] if folders.baked else []))
-    return EngineConfig(
-        name, launch_command.url, folders.input, folders.output, folders.root / "temp", gpu, launch_command, models
-    )
+    return EngineConfig(name, command.url, folders.input, folders.output, folders.root / "temp", gpu, command, models)

@@ -34,7 +34,9 @@ from worker.workflow.prompt import Prompt
 log = logging.getLogger(__name__)
 
 FREEING_S = 0.3
-"""Seconds that ComfyUI may take to free its memory. A prompt that is queued earlier runs first."""
+"""Seconds until the prompt is sent again after a request to free the memory.
+
+ComfyUI frees it between two prompts, so a prompt that was queued too early would run before."""
 
 
 class InputPlacement(Protocol):
@@ -51,7 +53,7 @@ class InputPlacement(Protocol):
 
 
 class Engine:
-    """One ComfyUI with its client, supervisor, watchdog and leftovers.
+    """One ComfyUI with its client, supervisor and watchdog, and its leftovers: prompts of jobs that have ended.
 
     Entering the context starts ComfyUI's process if the worker manages it, and does not wait until it is ready.
     """
@@ -72,17 +74,19 @@ class Engine:
         self.has_alternative: Callable[[], bool] = lambda: False
         """Returns whether the worker can go on without this engine."""
         self.needs_isolation: Callable[[Prompt, Catalog | None], bool] = lambda *_: False
-        """Returns whether a prompt runs without others, because only their times identify its files."""
+        """Returns whether a prompt must be isolated: no other prompt runs right before, with or right after it.
+
+        This is needed if only the time of a file shows which prompt wrote it."""
         self.another_is_free: Callable[[], bool] = lambda: False
         """Returns whether another engine is free."""
         self.inputs: InputPlacement | None = None
-        """None where ComfyUI's input folder cannot be reached. Input files are uploaded before the run then."""
+        """Places input files in ComfyUI's input folder. None if it cannot be reached: then the caller uploads them."""
         self.final_error: str | None = None
         """Reason why this engine is not started again while the worker lives."""
         self._tasks = tasks
         self._notify = notify
         self.supervisor = Supervisor(config.command, settings, notify) if config.command else None
-        """None where the worker does not start ComfyUI."""
+        """None if the worker does not start ComfyUI."""
         self.client = ComfyClient(config.url, settings, tasks, managed=self.managed, name=self.name, notify=notify)
         self.client.catalogs.saved = SavedModelFolders(config.output, config.models)
         self.client.catalogs.input = config.input
@@ -101,7 +105,8 @@ class Engine:
         if self.supervisor is not None:
             supervision = self._tasks.start(per_engine("engine", self.name), self._keep_running, OnFailure.END)
             self._stack.push_async_callback(stop, supervision)
-        self.socket.changed, self.leftovers.changed = self.changed, self._leftovers_changed
+        self.socket.changed = self.changed
+        self.leftovers.changed = self._leftovers_changed
         self.leftovers.another_is_free = self.another_is_free
         async with AsyncExitStack() as opening:
             opening.push_async_callback(self._stack.aclose)
@@ -146,11 +151,13 @@ class Engine:
 
     @property
     def restart_needed(self) -> str | None:
-        """Reason why the operator has to restart ComfyUI, None while that is not needed."""
+        """Reason why the operator has to restart ComfyUI, or None while that is not needed."""
         return self._watchdog.restart_needed
 
     async def run(self, attempts: Attempts, prompt: Prompt, on_message: OnMessage, submitted: Submitted) -> Outputs:
         """Run a prompt and return its outputs. After an out-of-memory error, free the memory and run it once more.
+
+        If the prompt must be isolated, it runs alone, with a pause before and after it.
 
         Raises what `ComfyClient.run_prompt` raises, GpuFailed, ApiKeyLost and ModelsMissing. Raises PromptLostError
         when ComfyUI has lost the prompt.
@@ -167,7 +174,8 @@ class Engine:
                 if attempts.freed:
                     raise
                 log.warning("ComfyUI ran out of memory; running the prompt once more after freeing the memory")
-                attempts.freed, attempts.earlier_prompt_id = True, None
+                attempts.freed = True
+                attempts.earlier_prompt_id = None
                 with suppress(EngineUnavailable):  # a ComfyUI that ends frees its memory anyway
                     await self.api.free()
                     await asyncio.sleep(FREEING_S)
@@ -175,19 +183,22 @@ class Engine:
     async def _attempt(
         self, attempts: Attempts, prompt: Prompt, on_message: OnMessage, submitted: Submitted, *, isolated: bool
     ) -> Outputs:
-        """Run a prompt once. Raises GpuFailed, or restarts a managed engine, when the GPU has failed."""
+        """Run a prompt once.
+
+        When the GPU has failed, this restarts a managed engine and raises PromptLostError, or else raises GpuFailed.
+        """
         if attempts.alone:
             await self.leftovers.wait_until_gone()
         already_submitted = attempts.earlier_prompt_id is not None
         if not already_submitted:
-            await self._check(attempts, prompt)
+            await self._check_before_submission(attempts, prompt)
         prompt_id = attempts.begin()
         self._attempts[prompt_id] = attempts
 
-        def report_submission(submitted_as: str | None) -> None:
-            submitted(submitted_as)
-            if isolated and submitted_as is not None:
-                on_message(RunsIsolated(submitted_as))
+        def report_submission(submitted_id: str | None) -> None:
+            submitted(submitted_id)
+            if isolated and submitted_id is not None:
+                on_message(RunsIsolated(submitted_id))
 
         try:
             async with self._with_inputs(attempts):
@@ -201,7 +212,7 @@ class Engine:
                         options=attempts.options,
                     )
         except (NodeFailed, OutOfMemory) as error:
-            if await self._check_gpu():
+            if await self._gpu_works():
                 raise
             if self.supervisor is None:
                 raise GpuFailed("ComfyUI's GPU does not respond") from error
@@ -212,7 +223,7 @@ class Engine:
 
     @asynccontextmanager
     async def _with_inputs(self, attempts: Attempts) -> AsyncIterator[None]:
-        """Keep the job's input files in ComfyUI's input folder until ComfyUI has released the prompt."""
+        """Keep the job's input files in ComfyUI's input folder until no node of the job runs."""
         if self.inputs is None:
             yield
             return
@@ -227,18 +238,18 @@ class Engine:
         await self.leftovers.wait_until_gone(job)
         await inputs.release(job.folder)
 
-    async def _check(self, attempts: Attempts, prompt: Prompt) -> None:
+    async def _check_before_submission(self, attempts: Attempts, prompt: Prompt) -> None:
         """Raise ApiKeyLost or ModelsMissing for a prompt that cannot be sent."""
         if attempts.request.extra.lost_api_key:
             check_api_key(attempts.request.extra, prompt, await self.client.catalog())
         await self.client.catalogs.check_models(prompt)
 
     async def _stop(self, prompt_id: str) -> None:
-        """Remove a prompt from ComfyUI, and watch it if it goes on."""
+        """Remove a prompt from ComfyUI. If one of its nodes does not stop, the leftovers watch it."""
         attempts = self._attempts[prompt_id]
         await self.leftovers.stop(prompt_id, attempts.job, attempts.workload)
 
-    async def _check_gpu(self) -> bool:
+    async def _gpu_works(self) -> bool:
         """Return whether ComfyUI can use its GPU.
 
         Raises PromptLostError when ComfyUI does not respond: the failure of a node says nothing about the job then.
@@ -246,21 +257,22 @@ class Engine:
         try:
             return await self.api.gpu_works()
         except EngineUnavailable:
-            raise PromptLostError(PromptLoss.NOT_ACCEPTED) from None
+            raise PromptLostError(PromptLoss.NOT_ACCEPTED) from None  # this loss never counts against the job
 
     def _leftovers_changed(self) -> None:
+        """Report whether a node of a job that has ended blocks ComfyUI."""
         self._notify(EngineBlocked(self.name, self.leftovers.running is not None))
         self.changed()
 
     async def _keep_running(self) -> None:
-        """Keep ComfyUI running. Raises WorkerFailed when it cannot be started and no other engine is left."""
+        """Keep a managed ComfyUI running. Raises WorkerFailed when it cannot be started and no other engine is left."""
         if self.supervisor is None:
             return
         try:
             await self.supervisor.keep_running()
-        except WorkerFailed as end:
-            self.final_error = str(end)
+        except WorkerFailed as error:
+            self.final_error = str(error)
             if not self.has_alternative():
                 raise
-            log.critical("%s cannot be started, and the worker goes on without it: %s", self.name, end)
+            log.critical("%s cannot be started, and the worker goes on without it: %s", self.name, error)
             self.changed()

@@ -23,7 +23,7 @@ MODEL_BYTES = 2 * 2**30
 class Estimates:
     """Predicted run and load times of jobs.
 
-    `sizes_of` returns the models of a job by name, with their sizes in bytes, None for an unknown size.
+    `sizes_of` returns the models of a job by name, with their sizes in bytes, or None for an unknown size.
     """
 
     paces: Paces
@@ -31,7 +31,7 @@ class Estimates:
     _sizes: dict[str, int] = field(default_factory=dict)
 
     def models(self, job: Job) -> tuple[str, ...]:
-        """Return the names of the models that a job loads."""
+        """Return the names of the models that a job loads. Their sizes are remembered for `load_seconds`."""
         sizes = self.sizes_of(job)
         self._sizes.update({name: MODEL_BYTES if size is None else size for name, size in sizes.items()})
         return tuple(sizes)
@@ -41,14 +41,14 @@ class Estimates:
         return job.workload / (self.paces.of(engine.name) or ASSUMED_UNITS_PER_S)
 
     def load_seconds(self, models: tuple[str, ...], engine: EngineLoad) -> float:
-        """Return the seconds that it takes to load those of the models that are not loaded on the engine.
+        """Return the seconds to load those of a job's models that the engine has not loaded.
 
         The models that the engine used last are assumed to be loaded, as far as they fit into MEMORY_BYTES.
         """
         if not models:
             return 0.0
         loaded, free_bytes = set[str](), MEMORY_BYTES
-        for name in reversed(engine.used_models):
+        for name in reversed(engine.used_models):  # the last used first
             free_bytes -= self._sizes.get(name, MODEL_BYTES)
             if free_bytes < 0:
                 break

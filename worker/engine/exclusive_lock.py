@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-CLOCK_S = 0.006
+CLOCK_STEP_S = 0.006
 """Seconds that are longer than a step of the file system's clock and of ComfyUI's.
 
-The former is 4 ms on most kernels, the latter 1 ms."""
+On most kernels the clock of the file system has steps of 4 ms. ComfyUI's clock has steps of 1 ms."""
 
 
 class ExclusiveLock:
@@ -20,24 +20,28 @@ class ExclusiveLock:
 
     def __init__(self) -> None:
         self._changed = asyncio.Condition()
-        self._inside = 0
-        self._alone = 0
+        self._holders = 0
+        self._exclusive = 0
         """Number of jobs that hold the lock alone or wait to do so."""
 
     @asynccontextmanager
     async def hold(self, *, alone: bool = False) -> AsyncIterator[None]:
-        """Hold the lock, with `alone` as the only job."""
-        self._alone += alone
+        """Hold the lock inside the context. With `alone`, no other job holds it meanwhile."""
+
+        def can_enter() -> bool:
+            return self._holders == 0 if alone else self._exclusive == 0
+
+        self._exclusive += alone
         try:
             async with self._changed:
-                await self._changed.wait_for(lambda: not self._inside if alone else not self._alone)
-                self._inside += 1
+                await self._changed.wait_for(can_enter)
+                self._holders += 1
             try:
                 yield
             finally:
-                self._inside -= 1
+                self._holders -= 1
         finally:
-            self._alone -= alone
+            self._exclusive -= alone
             async with self._changed:
                 self._changed.notify_all()
 
@@ -45,8 +49,8 @@ class ExclusiveLock:
 @asynccontextmanager
 async def pause_around() -> AsyncIterator[None]:
     """Wait before and after a prompt, so that the file system's clock separates its files from those of others."""
-    await asyncio.sleep(CLOCK_S)
+    await asyncio.sleep(CLOCK_STEP_S)
     try:
         yield
     finally:
-        await asyncio.sleep(CLOCK_S)
+        await asyncio.sleep(CLOCK_STEP_S)

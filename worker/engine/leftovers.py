@@ -20,8 +20,9 @@ from worker.supervision import Tasks
 log = logging.getLogger(__name__)
 
 MOST_KILLS, KILL_WINDOW_S = 3, 3600.0
-"""Restarts of ComfyUI within an hour that one principal's stuck nodes may cause, on all engines together."""
-STILL_THERE = frozenset({PromptStatus.PENDING, PromptStatus.RUNNING})
+"""Number of restarts of ComfyUI that one principal's stuck nodes may cause in a period, on all engines together, and
+the seconds of that period."""
+NOT_ENDED = frozenset({PromptStatus.PENDING, PromptStatus.RUNNING})
 """Statuses of a prompt that ComfyUI still has."""
 ANSWER_S = 3.0
 """Seconds that ComfyUI may take to report whether it still has a prompt."""
@@ -45,7 +46,7 @@ class KillBudget:
         return len(recent) < MOST_KILLS
 
     def record_kill(self, principal: str, now: float) -> None:
-        """Record a kill at `now`, and drop those that are older than an hour."""
+        """Record a kill at `now`, and drop the kills of all principals that are older than an hour."""
         self._kills.setdefault(principal, []).append(now)
         recent = {name: [at for at in kills if now - at < KILL_WINDOW_S] for name, kills in self._kills.items()}
         self._kills = {name: kills for name, kills in recent.items() if kills}
@@ -53,7 +54,7 @@ class KillBudget:
 
 @dataclass(slots=True, eq=False)
 class Leftover:
-    """A prompt that ComfyUI has to stop. `workload` is that of its job, in units."""
+    """A prompt that ComfyUI has to stop, because its job has ended. `workload` is the job's, in units."""
 
     prompt_id: str
     job: JobRef
@@ -62,13 +63,13 @@ class Leftover:
     running: bool = False
     """Whether ComfyUI is known to run this prompt."""
     checked: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set once ComfyUI has reported whether it still has the prompt."""
+    """Set once the worker has asked ComfyUI for the first time whether it still has the prompt."""
     gone: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once ComfyUI does not have the prompt any more."""
 
 
 class Leftovers:
-    """The leftovers of one engine. `restartable` is true where this worker can kill and restart ComfyUI."""
+    """The prompts of one engine that have to be stopped. `restartable` is True if this worker can restart ComfyUI."""
 
     def __init__(
         self,
@@ -111,8 +112,8 @@ class Leftovers:
     async def stop(self, prompt_id: str, job: JobRef, workload: float) -> None:
         """Remove a prompt from ComfyUI's queue, or interrupt it.
 
-        Returns once the prompt is gone or known to go on, or after ANSWER_S. A prompt that goes on is watched in the
-        background, and ComfyUI is killed when that takes too long.
+        Return once ComfyUI does not have the prompt any more or is known to go on with it, or after ANSWER_S. A prompt
+        that goes on is watched in the background, and ComfyUI is killed when that takes too long.
         """
         leftover = self._all[prompt_id] = Leftover(prompt_id, job, workload)
         watch = self._tasks.spawn(f"leftover-{prompt_id}", self._watch(leftover))
@@ -123,7 +124,7 @@ class Leftovers:
                 await leftover.checked.wait()
 
     async def wait_until_gone(self, job: JobRef | None = None) -> None:
-        """Wait until ComfyUI runs nothing of a job, or of any job that has ended."""
+        """Wait until ComfyUI has no leftover of a job, or by default no leftover of any job."""
         for leftover in list(self._all.values()):
             if job in {None, leftover.job}:
                 await leftover.gone.wait()
@@ -136,7 +137,10 @@ class Leftovers:
             await asyncio.wait(self._watches)
 
     async def _watch(self, leftover: Leftover) -> None:
-        """Poll a leftover until it is gone, and kill ComfyUI when the time to stop is over."""
+        """Poll a leftover until ComfyUI does not have it any more. Kill ComfyUI when the node takes too long to stop.
+
+        After POLL_S, the jobs that wait behind it are moved to another engine that is free.
+        """
         try:
             while await self._try_stop(leftover):
                 leftover.checked.set()
@@ -146,17 +150,21 @@ class Leftovers:
                 if left_s <= 0 and leftover.running and self._may_kill(leftover):
                     await self._kill(leftover)
                     return
+                pause_s = min(POLL_S, left_s) if left_s > 0 else POLL_S
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(min(POLL_S, left_s) if left_s > 0 else POLL_S):
+                    async with asyncio.timeout(pause_s):
                         await leftover.gone.wait()
         finally:
             del self._all[leftover.prompt_id]
             leftover.checked.set()
             leftover.gone.set()
-            self._mark(leftover, running=False)
+            self._set_running(leftover, running=False)
 
     async def _try_stop(self, leftover: Leftover) -> bool:
-        """Interrupt the prompt or remove it from the queue, and return whether ComfyUI still has it."""
+        """Interrupt the prompt or remove it from the queue, and return whether ComfyUI still has it.
+
+        When ComfyUI does not respond, it counts as having the prompt, unless its process was restartable and has ended.
+        """
         if leftover.gone.is_set():
             return False
         is_retry = leftover.checked.is_set()
@@ -165,24 +173,27 @@ class Leftovers:
                 if not is_retry:
                     await self._api.cancel(leftover.prompt_id)
                 status = (await self._api.locate(leftover.prompt_id)).status
-                if is_retry and status in STILL_THERE:  # otherwise an older ComfyUI might interrupt another prompt
+                # An older ComfyUI might interrupt another prompt if this one had ended, so its status is read first.
+                if is_retry and status in NOT_ENDED:
                     await self._api.cancel(leftover.prompt_id)
         except (EngineUnavailable, TimeoutError):  # ComfyUI has ended, or is too busy to respond
-            self._mark(leftover, running=self._watchdog.runs(leftover.prompt_id))
+            self._set_running(leftover, running=self._watchdog.runs(leftover.prompt_id))
             return self._socket.connected or not self._restartable
-        self._mark(leftover, running=status is PromptStatus.RUNNING)
-        return status in STILL_THERE
+        self._set_running(leftover, running=status is PromptStatus.RUNNING)
+        return status in NOT_ENDED
 
-    def _mark(self, leftover: Leftover, *, running: bool) -> None:
-        """Record whether ComfyUI runs the prompt."""
+    def _set_running(self, leftover: Leftover, *, running: bool) -> None:
+        """Record whether ComfyUI runs the prompt, and report a change."""
         if leftover.running != running:
             leftover.running = running
             self.changed()
 
     def _may_kill(self, leftover: Leftover) -> bool:
+        """Return whether ComfyUI may be killed because of a leftover."""
         return self._restartable and self._kills.allows(leftover.job.principal, time.monotonic())
 
     async def _kill(self, leftover: Leftover) -> None:
+        """Kill ComfyUI because of a leftover, and wait until it is disconnected, at most DEATH_S."""
         now = time.monotonic()
         self._kills.record_kill(leftover.job.principal, now)
         elapsed = f"{now - leftover.since:.0f} s after it was interrupted ({self._watchdog.running_node()})"

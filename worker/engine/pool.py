@@ -65,8 +65,8 @@ class EnginePool:
             opening.push_async_callback(self._stack.aclose)
             for engine in self.engines:
                 engine.changed = self._change_handler(engine)
-                engine.has_alternative = self._others(engine)
-                engine.another_is_free = self._others_free(engine)
+                engine.has_alternative = self._is_another_left(engine)
+                engine.another_is_free = self._is_another_free(engine)
                 await self._stack.enter_async_context(engine)
             opening.pop_all()
         return self
@@ -88,9 +88,10 @@ class EnginePool:
 
     @property
     def alive(self) -> list[Engine]:
-        """Engines that are connected. While none is, those that were not given up."""
-        reached = [engine for engine in self.engines if engine.connected]
-        return reached or [engine for engine in self.engines if engine.final_error is None] or list(self.engines)
+        """Engines that are connected, or if none is, those that were not given up, or else all."""
+        connected = [engine for engine in self.engines if engine.connected]
+        usable = [engine for engine in self.engines if engine.final_error is None]
+        return connected or usable or list(self.engines)
 
     @property
     def share(self) -> float:
@@ -104,27 +105,27 @@ class EnginePool:
 
     @property
     def block_reason(self) -> str | None:
-        """Message that says why no engine runs jobs, because each runs a node of a job that has ended.
+        """Why no engine runs jobs: each connected engine is blocked by a node of a job that has ended.
 
-        None while an engine is not blocked.
+        This is the message of the first of them, or None while an engine is not blocked.
         """
         reasons = [engine.leftovers.block_reason for engine in self.engines if engine.connected]
         return reasons[0] if reasons and all(reasons) else None
 
     @property
     def leftover_workload(self) -> float:
-        """Workload in units of the jobs that have ended and whose nodes still run."""
+        """Sum of the workloads, in units, of the jobs that have ended and whose nodes still run."""
         leftovers = [engine.leftovers.running for engine in self.engines]
         return sum(leftover.workload for leftover in leftovers if leftover is not None)
 
     async def wait_until_free_of(self, job: JobRef) -> None:
-        """Wait until no engine runs a node of a job that has ended."""
+        """Wait until no engine runs a node of this job, which has ended."""
         for engine in self.engines:
             await engine.leftovers.wait_until_gone(job)
 
     @property
     def recently_connected(self) -> bool:
-        """Whether an engine is connected, or was a moment ago.
+        """Whether an engine is connected, or was within the last minute.
 
         A restart then takes less time than sending a job to another machine.
         """
@@ -132,26 +133,27 @@ class EnginePool:
 
     @property
     def restart_needed(self) -> str | None:
-        """Reason why the operator has to restart a ComfyUI, None while that is not needed."""
+        """Reason why the operator has to restart a ComfyUI, or None while that is not needed."""
         return next((engine.restart_needed for engine in self.engines if engine.restart_needed), None)
 
     @property
     def failed_packs(self) -> tuple[FailedPack, ...] | None:
-        """Node packs that an engine could not import, None where this worker starts no engine."""
-        packs_by_engine = [engine.supervisor.failed_packs for engine in self.engines if engine.supervisor is not None]
-        return (
-            tuple({pack.name: pack for packs in packs_by_engine for pack in packs}.values())
-            if packs_by_engine
-            else None
-        )
+        """Node packs that an engine could not import, each once, or None if this worker starts no engine."""
+        supervisors = [engine.supervisor for engine in self.engines if engine.supervisor is not None]
+        if not supervisors:
+            return None
+        packs_by_name: dict[str, FailedPack] = {}
+        for supervisor in supervisors:
+            packs_by_name.update((pack.name, pack) for pack in supervisor.failed_packs)
+        return tuple(packs_by_name.values())
 
     @property
     def known_catalog(self) -> Catalog | None:
-        """The common catalog as it was read last, and before that the one of WORKER_CATALOG. None without either."""
+        """The common catalog that was read last, or before that the one of WORKER_CATALOG, or None without either."""
         return self.catalogs.known
 
     async def catalog(self) -> Catalog:
-        """Return the classes and choices that every engine has. Raises EngineUnavailable."""
+        """Return the catalog of the classes and choices that every engine has. Raises EngineUnavailable."""
         return await self.catalogs.get()
 
     async def saved_models(self) -> SavedModels:
@@ -162,14 +164,17 @@ class EnginePool:
         return saved
 
     async def info(self, name: str | None = None) -> EngineInfo:
-        """Return version and device of an engine, by default of the first that is alive. Raises EngineUnavailable."""
+        """Return version and device of the engine with this name, or else of the first one that is alive.
+
+        Raises EngineUnavailable.
+        """
         engine = self.named(name) if name is not None else None
         return await (engine or self.alive[0]).client.info()
 
     def named(self, name: str | None) -> Engine | None:
-        """Return the engine with this name, None where there is none.
+        """Return the engine with this name, or None if there is none.
 
-        A job of a worker with a single engine has no name stored, and belongs to the first engine.
+        The name None means the first engine. It is stored for the jobs of releases that had a single engine.
         """
         return next((engine for engine in self.engines if name in {None, engine.name}), None)
 
@@ -189,42 +194,43 @@ class EnginePool:
         return self._queue.place(job, only)
 
     async def wait_until_connected(self, timeout_s: float) -> None:
-        """Wait until an engine is connected. Raises TimeoutError."""
+        """Wait until an engine is connected. Raises TimeoutError after `timeout_s` seconds."""
         async with asyncio.timeout(timeout_s):
             while not self.connected:
-                await self._next_change()
+                await self._wait_for_change()
 
     async def wait_until_settled(self) -> None:
-        """Wait until every engine is connected or given up, at most SETTLE_S."""
+        """Wait until every engine is connected or given up, but at most SETTLE_S seconds."""
         with suppress(TimeoutError):
             async with asyncio.timeout(SETTLE_S):
                 while not all(engine.connected or engine.final_error for engine in self.engines):
-                    await self._next_change()
+                    await self._wait_for_change()
 
     def _sizes(self, job: Job) -> Mapping[str, int | None]:
+        """Return the sizes of a job's models in bytes by name, or nothing before a catalog is known."""
         catalog = self.known_catalog
         return self._sizes_of(job.request.prompt, catalog) if catalog is not None else {}
 
-    async def _next_change(self) -> None:
+    async def _wait_for_change(self) -> None:
         self._changed.clear()
         await self._changed.wait()
 
     def _change_handler(self, engine: Engine) -> Callable[[], None]:
         """Return the callback for changes of an engine's state."""
 
-        def changed() -> None:
+        def handle_change() -> None:
             if not engine.connected:
                 self._queue.forget_models(engine)
             self.paces.alive = [alive_engine.name for alive_engine in self.alive]
             self._queue.assign_engines()
             self._changed.set()
 
-        return changed
+        return handle_change
 
-    def _others(self, engine: Engine) -> Callable[[], bool]:
-        """Return a function that says whether another engine is left."""
+    def _is_another_left(self, engine: Engine) -> Callable[[], bool]:
+        """Return a function that returns whether another engine was not given up."""
         return lambda: any(other.final_error is None for other in self.engines if other is not engine)
 
-    def _others_free(self, engine: Engine) -> Callable[[], bool]:
-        """Return a function that says whether another engine is free."""
+    def _is_another_free(self, engine: Engine) -> Callable[[], bool]:
+        """Return a function that returns whether another engine is free."""
         return lambda: any(other.free for other in self.engines if other is not engine)

@@ -22,7 +22,7 @@ AGAIN_S = 0.05
 class QueuedJob:
     """A job that waits for an engine or has a place in one.
 
-    `only` is the one engine that it can go to, None for any. `engine` is set once the job has a place.
+    `only` is the one engine that it can go to, or None for any. `engine` is set once the job has a place.
     """
 
     job: Job
@@ -34,7 +34,7 @@ class QueuedJob:
     """Seconds that the job is expected to take on its engine, with loading its models."""
 
     @property
-    def left_s(self) -> float:
+    def remaining_s(self) -> float:
         """Seconds that the job is expected to run from now on."""
         done_s = self.job.in_state_s if self.job.state is JobState.GENERATING else 0.0
         return max(0.0, self.expected_s - done_s)
@@ -50,8 +50,8 @@ class EngineJobs:
 
     def load(self, places: int) -> EngineLoad:
         """Return the engine's load, where it has this number of places in all."""
-        left_s = sum(queued.left_s for queued in self.placed)
-        return EngineLoad(self.engine.name, left_s, places - len(self.placed), self.used_models)
+        remaining_s = sum(queued.remaining_s for queued in self.placed)
+        return EngineLoad(self.engine.name, remaining_s, places - len(self.placed), self.used_models)
 
 
 class JobQueue:
@@ -73,20 +73,22 @@ class JobQueue:
 
     @asynccontextmanager
     async def place(self, job: Job, only: Engine | None = None) -> AsyncIterator[Engine]:
-        """Wait for a place in an engine and hold it. Raises EngineUnavailable."""
+        """Wait for a place in an engine, or in `only`, set `job.engine`, and hold the place inside the context.
+
+        Raises EngineUnavailable when no engine was connected for `lost_s` seconds.
+        """
         models = self._estimates.models(job) if len(self._engines) > 1 else ()
         queued = QueuedJob(job, next(self._numbers), models, only, asyncio.get_running_loop().create_future())
         self._waiting.append(queued)
-        self._waiting.sort(
-            key=lambda one: (one.job.created_at, one.number)
-        )  # a job that its engine lost is first again
+        # A job whose engine has lost it was accepted earlier than the others, so it is first again.
+        self._waiting.sort(key=lambda waiting_job: (waiting_job.job.created_at, waiting_job.number))
         try:
             self.assign_engines()
             engine = await queued.engine
             job.engine = engine.name
             yield engine
         finally:
-            self._leave(queued)
+            self._remove(queued)
             self.assign_engines()
 
     def count(self, engine: Engine) -> int:
@@ -99,49 +101,47 @@ class JobQueue:
         These are the jobs ahead of it in its engine, or those of all engines and of the queue while it has no engine.
         """
         for jobs in self._engines.values():
-            for place, queued in enumerate(jobs.placed):
+            for index, queued in enumerate(jobs.placed):
                 if queued.job is job:
-                    return place
-        waiting = [
-            queued_job
-            for queued_job in self._waiting
-            if queued_job.job is not job and queued_job.job.created_at <= job.created_at
-        ]
-        return len(waiting) + sum(len(jobs.placed) for jobs in self._engines.values())
+                    return index
+        other_jobs = [queued.job for queued in self._waiting if queued.job is not job]
+        earlier = [other for other in other_jobs if other.created_at <= job.created_at]
+        return len(earlier) + sum(len(jobs.placed) for jobs in self._engines.values())
 
     def forget_models(self, engine: Engine) -> None:
         """Record that an engine has no model loaded, because its process has ended."""
         self._engines[engine.name].used_models = ()
 
     def assign_engines(self) -> None:
-        """Assign waiting jobs to engines.
+        """Assign waiting jobs to the engines that are free, first those that can go to one engine only.
 
-        Called when a job was added or removed, when an engine was connected or lost, and when time has passed.
+        Call this when a job was added or removed, when an engine was connected or lost, and when time has passed.
         """
         self._cancel_timers()
         if not self._waiting:
             return
         engines = [jobs for jobs in self._engines.values() if jobs.engine.free]
-        for queued in [
-            queued_job for queued_job in self._waiting if queued_job.only is not None and queued_job.only.connected
-        ]:
-            self._assign(queued, self._engines[queued.only.name])  # type: ignore[union-attr]
-        unbound = [queued_job for queued_job in self._waiting if queued_job.only is None]
+        for queued in list(self._waiting):
+            if queued.only is not None and queued.only.connected:
+                self._assign(queued, self._engines[queued.only.name])
+        unbound = [queued for queued in self._waiting if queued.only is None]
         loads = [jobs.load(self._places) for jobs in engines]
-        for queued, name in self._next(unbound, loads):
+        for queued, name in self._next_jobs(unbound, loads):
             self._assign(queued, self._engines[name])
         self._set_timers([jobs.load(self._places) for jobs in engines])
 
-    def _next(self, jobs: Sequence[QueuedJob], loads: Sequence[EngineLoad]) -> Sequence[tuple[QueuedJob, str]]:
+    def _next_jobs(self, jobs: Sequence[QueuedJob], loads: Sequence[EngineLoad]) -> Sequence[tuple[QueuedJob, str]]:
         """Return the jobs that start now, with the names of their engines. A single engine needs no estimates."""
         if len(self._engines) == 1:
             return [(queued, load.name) for load in loads for queued in jobs[: max(0, load.free_places)]]
         return next_jobs(jobs, loads, self._seconds, self._load_seconds)
 
     def _seconds(self, queued: QueuedJob, load: EngineLoad) -> float:
+        """Return the seconds that a job runs on an engine."""
         return self._estimates.seconds(queued.job, load)
 
     def _load_seconds(self, queued: QueuedJob, load: EngineLoad) -> float:
+        """Return the seconds to load a job's models on an engine."""
         return self._estimates.load_seconds(queued.models, load)
 
     def _assign(self, queued: QueuedJob, jobs: EngineJobs) -> None:
@@ -155,7 +155,7 @@ class JobQueue:
         if not queued.engine.done():
             queued.engine.set_result(jobs.engine)
 
-    def _leave(self, queued: QueuedJob) -> None:
+    def _remove(self, queued: QueuedJob) -> None:
         """Remove a job from the queue and from its engine."""
         if queued in self._waiting:
             self._waiting.remove(queued)
@@ -168,7 +168,7 @@ class JobQueue:
         call_later: Callable[..., asyncio.TimerHandle] = asyncio.get_running_loop().call_later
         if not self._waiting:
             return
-        if loads:
+        if loads:  # with enough work on each engine, jobs are assigned later, when it gets less
             excess_s = [load.queued_s - AHEAD_S for load in loads if load.free_places > 0 and load.queued_s > AHEAD_S]
             if len(loads) > 1 and excess_s:
                 self._assign_timer = call_later(max(AGAIN_S, min(excess_s)), self.assign_engines)
@@ -176,6 +176,7 @@ class JobQueue:
             self._give_up_timer = call_later(self._lost_s, self._give_up)
 
     def _cancel_timers(self) -> None:
+        """Cancel the next assignment, and the end of the waiting jobs if an engine is connected or no job waits."""
         if self._assign_timer is not None:
             self._assign_timer.cancel()
             self._assign_timer = None

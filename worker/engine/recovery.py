@@ -49,20 +49,21 @@ class Recovery:
         raises, and JobCrashesEngine.
         """
         attempts = self._begin(job, options)
-        # The job's engine has the prompt already, or the results of the run that this part continues.
+        # The job's engine has the prompt already, or the cached results of the run that this submission continues.
         must_stay = attempts.earlier_prompt_id is not None or options.targets is not None
         while True:
             only = self._engines.named(job.engine) if must_stay else None
             started_at = time.monotonic()
             try:
                 async with self._engines.place(job, only) as engine:
-                    self._check(job.request)  # another job with its graph may have been blocked meanwhile
+                    self._check_not_blocked(job.request)  # another job with its graph may have been blocked meanwhile
                     outputs = await engine.run(attempts, prompt, on_message, submitted)
             except PromptLostError as lost:
                 submitted(None)
                 must_stay = False
-                ended = lost.loss in {PromptLoss.RUNNING, PromptLoss.WAITING}
-                end = await _engine_end(job, engine, started_at) if ended else None
+                may_have_ended = lost.loss in {PromptLoss.RUNNING, PromptLoss.WAITING}
+                end = await _engine_end(job, engine, started_at) if may_have_ended else None
+                # The first end is kept, unless a later one names the node.
                 if end is not None and (end.node_id or attempts.end is None):
                     attempts.end = end
                 self._record_loss(attempts, lost.loss, self._deaths.name(engine.name, attempts.submitted_at))
@@ -71,9 +72,12 @@ class Recovery:
                 return outputs
 
     def _begin(self, job: Job, options: SubmitOptions) -> Attempts:
-        """Return the attempts of a job. Raises JobCrashesEngine when it is blocked."""
-        suspect = self._check(job.request)
-        attempts = Attempts(job.request, job.ref, job.workload, options, alone=suspect)
+        """Return the attempts of a job, with its submission by an earlier process of the worker if there was one.
+
+        Raises JobCrashesEngine when the job is blocked.
+        """
+        has_crashed = self._check_not_blocked(job.request)
+        attempts = Attempts(job.request, job.ref, job.workload, options, alone=has_crashed)
         engine = self._engines.named(job.engine)
         if job.prompt_id is not None and engine is not None:
             attempts.earlier_prompt_id = attempts.prompt_id = job.prompt_id
@@ -81,8 +85,8 @@ class Recovery:
                 self._record_loss(attempts, PromptLoss.WAITING, self._deaths.earlier)
         return attempts
 
-    def _check(self, request: JobRequest) -> bool:
-        """Return whether ComfyUI has crashed under this job. Raises JobCrashesEngine when it is blocked."""
+    def _check_not_blocked(self, request: JobRequest) -> bool:
+        """Raise JobCrashesEngine when the job is blocked. Return whether ComfyUI has crashed while it ran."""
         record = self._crash_history.find(request)
         if record and record.is_blocked:
             cause = f": {record.cause}" if record.cause else ""
@@ -94,6 +98,7 @@ class Recovery:
 
         Raises JobCrashesEngine when the job is to blame.
         """
+        # The loss of an earlier process's submission was not observed: the machine may have caused it.
         observed = attempts.earlier_prompt_id is None or loss is PromptLoss.RUNNING
         attempts.earlier_prompt_id = None
         cause = attempts.end.message if attempts.end else ""
@@ -111,7 +116,10 @@ class Recovery:
 
 
 async def _engine_end(job: Job, engine: Engine, started_at: float) -> Detail | None:
-    """Return how ComfyUI ended under a job, with the node that ran. None where the worker does not start ComfyUI."""
+    """Return how ComfyUI ended while a job was on it, and the node that ran.
+
+    Return None if it has not ended since `started_at`, or if the worker does not start ComfyUI.
+    """
     engine_end = await engine.supervisor.end_since(started_at) if engine.supervisor is not None else None
     if engine_end is None:
         return None

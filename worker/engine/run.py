@@ -44,14 +44,13 @@ Outputs = dict[str, dict[str, Any]]
 """What the nodes of a run reported, by node id, in ComfyUI's own shape."""
 
 FRAMELESS_POLL_S = 1.0
-"""Seconds between two polls of a run that receives no frames, unless a `Status` comes earlier."""
+"""Seconds between two polls of a run that can receive no more frames, unless a `Status` arrives earlier."""
 UNREACHABLE_RETRY_S = 0.5
 """Seconds between two requests while ComfyUI does not respond."""
 MEMORY_ERRORS = frozenset({"OutOfMemoryError", "MemoryError", "AcceleratorError"})
 """Classes of exceptions that mean out of memory.
 
-torch raises AcceleratorError for any error of the GPU. Of those after which the GPU still works, it is out of
-memory."""
+torch raises AcceleratorError for any error of the GPU. If the GPU still works afterwards, it was out of memory."""
 ABSENT_S = 2.0
 """Seconds that a prompt may be in neither queue nor history before it counts as lost.
 
@@ -85,8 +84,8 @@ class Run:
     """One submitted prompt and its progress.
 
     Normally frames arrive until `executing` with node None, and the outputs are those of the `executed` frames. After
-    the WebSocket broke, the run is `deaf`: no further frames arrive, so it polls ComfyUI at each broadcast `Status` and
-    after a timeout. After a silence it polls as well, to tell a long node from a problem.
+    the WebSocket was lost, the run goes on `without_frames`: it polls ComfyUI at each broadcast `Status` and after a
+    timeout. After a silence it polls as well, to distinguish a long node from a problem.
     """
 
     prompt_id: str
@@ -96,10 +95,10 @@ class Run:
     subscription: Subscription
     silence_s: float
     lost_s: float
-    """Seconds that ComfyUI may be unreachable before the job is given up."""
+    """Seconds that ComfyUI may be unreachable before the job fails with EngineUnavailable."""
     on_message: OnMessage
     submitted_at: float
-    """On the monotonic clock. 0 where an earlier process of the worker submitted the prompt."""
+    """Time on the monotonic clock, or 0 if an earlier process of the worker submitted the prompt."""
     options: SubmitOptions = DEFAULT_OPTIONS
     """Data that was sent with the prompt."""
     without_frames: bool = False
@@ -137,14 +136,17 @@ class Run:
                 self._handle(message, outputs)
 
     async def _completed(self, outputs: Outputs) -> Outputs:
-        """Return the outputs of a run that has ended. Read the history as well when a frame may be missing."""
-        garbled = self.socket.unreadable_frames != self.unreadable_before
-        if outputs and self.succeeded and not garbled:
+        """Return the outputs of a run that has ended, with those in the history if a frame may have been lost.
+
+        Raises the error that the history holds.
+        """
+        frame_lost = self.socket.unreadable_frames != self.unreadable_before
+        if outputs and self.succeeded and not frame_lost:
             return outputs
-        if garbled:
+        if frame_lost:
             self.on_message(FramesLost(self.prompt_id))
         history = None
-        with suppress(EngineUnavailable):  # the outputs of the frames have to do
+        with suppress(EngineUnavailable):  # then the outputs of the frames are the result
             history = (await self.api.locate(self.prompt_id)).history
         return {**self._history_outputs(history), **outputs} if history is not None else outputs
 
@@ -157,7 +159,7 @@ class Run:
         return history.outputs
 
     def _handle(self, message: RunMessage | Status | RunNotice, outputs: Outputs) -> None:
-        """Handle one message. Raises the error that it reports."""
+        """Handle one message. Outputs of a node are added to `outputs`. Raises the error that the message reports."""
         match message:
             case ExecutionError():
                 self.on_message(message)
@@ -182,10 +184,10 @@ class Run:
                 self.succeeded |= isinstance(message, ExecutionSuccess)
                 self.on_message(message)
 
-    def _notice_error(self, note: EngineUnusable | PromptEvicted) -> Exception:
+    def _notice_error(self, notice: EngineUnusable | PromptEvicted) -> Exception:
         """Return the error that a notice of the worker means for this run."""
-        if isinstance(note, EngineUnusable):
-            return EngineUnavailable(note.reason)
+        if isinstance(notice, EngineUnusable):
+            return EngineUnavailable(notice.reason)
         return PromptLostError(PromptLoss.RUNNING if self.hung else PromptLoss.EVICTED)
 
     def _interrupted(self) -> Exception:
@@ -195,9 +197,9 @@ class Run:
         return RemovedByOperator("the job was interrupted in ComfyUI")
 
     async def _next(self) -> RunMessage | Status | RunNotice | None:
-        """Return the next message, None after a silence."""
+        """Return the next message, or None after a silence."""
         messages = self.subscription.messages
-        if not messages.empty():  # a timeout costs more than the message, and most arrive together
+        if not messages.empty():  # most messages arrive together, and a timeout costs more than a message
             return messages.get_nowait()
         try:
             async with asyncio.timeout(FRAMELESS_POLL_S if self.without_frames else self.silence_s):
@@ -206,7 +208,7 @@ class Run:
             return None
 
     async def _poll(self) -> Outputs | None:
-        """Return the outputs when the prompt has ended, None while it has not."""
+        """Return the outputs when the prompt has ended, or None while it has not."""
         located = await self._locate()
         if located.status is PromptStatus.ENDED:
             return await self._read_end(located)
@@ -222,8 +224,8 @@ class Run:
         return None
 
     def _handle_absence(self) -> None:
-        """Raise the error of a prompt that ComfyUI does not have, once that is certain."""
-        if not self.without_frames:
+        """Raise RemovedByOperator or PromptLostError for a prompt that ComfyUI does not have, once that is certain."""
+        if not self.without_frames:  # the end of the prompt would have been reported
             raise RemovedByOperator("the job was deleted from ComfyUI's queue")
         now = time.monotonic()
         self.absent_since = self.absent_since or now
@@ -237,13 +239,18 @@ class Run:
 
     @property
     def loss(self) -> PromptLoss:
-        """How far ComfyUI had come with the prompt."""
-        return PromptLoss.RUNNING if self.started else PromptLoss.WAITING if self.accepted else PromptLoss.NOT_ACCEPTED
+        """State that the prompt was last known to have, for the error when ComfyUI has lost it."""
+        if self.started:
+            return PromptLoss.RUNNING
+        return PromptLoss.WAITING if self.accepted else PromptLoss.NOT_ACCEPTED
 
     async def _read_end(self, located: LocatedPrompt) -> Outputs | None:
-        """Return the outputs from the history of a prompt whose last frames were lost."""
+        """Return the outputs from the history of a prompt that has ended, or None to wait for its last frame.
+
+        The first time, the frame may still arrive. The second time it is lost, and a new WebSocket is opened.
+        """
         if not self.without_frames:
-            # The last frame may still be on its way, so wait for one more message.
+            # Wait for one more message, or for the shorter timeout of a run without frames.
             self.without_frames = True
             return None
         await self.socket.reopen(self.subscription.client_id)
@@ -254,7 +261,7 @@ class Run:
         return self._history_outputs(history)
 
     def _replay_history(self, history: HistoryEntry) -> None:
-        """Report the messages that were lost: the start, the cached nodes and the end of the run."""
+        """Report messages in place of the lost ones: the start, the cached nodes and the end of the run."""
         self.on_message(FramesLost(self.prompt_id))
         self.on_message(ExecutionStart(self.prompt_id, history.started_at))
         if history.cached:
@@ -262,7 +269,10 @@ class Run:
         self.on_message(ExecutionSuccess(self.prompt_id, history.ended_at))
 
     async def _locate(self) -> LocatedPrompt:
-        """Return where the prompt is, retrying until ComfyUI responds. Raises EngineUnavailable after `lost_s`."""
+        """Return where the prompt is. Retry until ComfyUI responds.
+
+        Raises EngineUnavailable after `lost_s` seconds, and PromptLostError when ComfyUI's process has ended.
+        """
         give_up_at = asyncio.get_running_loop().time() + self.lost_s
         while True:
             try:
@@ -276,9 +286,9 @@ class Run:
 
 
 def failure(error: ExecutionError, prompt: Prompt, extra_data: Mapping[str, Any]) -> WorkerError:
-    """Return the error for a node's exception, chosen by the exception's class.
+    """Return the error for a node's exception: OutOfMemory or NodeFailed, by the exception's class.
 
-    The message is not used for that, because it may hold text that a client wrote.
+    The message of the exception does not decide, because it may contain text that a client wrote.
     """
     class_name = error.exception_type.rsplit(".", 1)[-1]
     message = text_without_job_folders(without_key(error.exception_message, extra_data))

@@ -67,7 +67,7 @@ class Forbidden(ClientError):
 class HostNotAllowed(ClientError):
     """The worker has no tokens, and the request names a host that is not known to be this worker's.
 
-    The name may be controlled by somebody else's DNS. Use localhost or the address of the worker, or add the host to
+    The name may be in the DNS of an attacker. Use localhost or the address of the worker, or add the host to
     WORKER_ALLOWED_HOSTS.
     """
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 
 class DeployError(Exception):
-    """Root of the tree. `code` is for programs, the message for people."""
+    """Root of the errors of `comfy-worker deploy`. `code` is for programs, the message for people."""
 
     code: ClassVar[str] = "deploy_failed"
 
@@ -23,7 +23,7 @@ class FleetProblem:
 
     def __str__(self) -> str:
         location = f"[{self.table}] {self.key}" if self.table else self.key
-        return f"{location.rstrip()}: {self.message}"
+        return f"{location.rstrip()}: {self.message}"  # a problem of a whole table has no key
 
 
 class FleetError(DeployError):

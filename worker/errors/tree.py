@@ -83,7 +83,7 @@ class InternalError(WorkerError):
 def error_class(code: str) -> type[WorkerError]:
     """Return the class with this code, or WorkerError if this release has no such code."""
     classes: list[type[WorkerError]] = [WorkerError]
-    for error_type in classes:
+    for error_type in classes:  # the list grows while it is read, until it has all subclasses
         if error_type.code == code and error_type is not WorkerError:
             return error_type
         classes.extend(error_type.__subclasses__())

@@ -99,7 +99,7 @@ class ResourcesExhausted(WorkerUnavailable):
 
 
 def shortage_error(error: BaseException) -> DiskFull | ResourcesExhausted | None:
-    """Return the error for a lack of disk space, memory, descriptors or threads; None for other exceptions."""
+    """Return the error for a lack of disk space, memory, file descriptors or threads. Return None for other causes."""
     match error:
         case OSError(errno=errno.ENOSPC | errno.EDQUOT):
             return DiskFull(f"no space left on the worker's disk: {error.strerror}")

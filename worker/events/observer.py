@@ -37,7 +37,7 @@ class Observers:
         self.add(*observers)
 
     def add(self, *observers: Observer) -> None:
-        """Add observers. Each event goes to observers in the order in which they were added."""
+        """Add observers. They get each event in the order in which they were added."""
         for observer in observers:
             for event_class, handler in observer.handlers.items():
                 self._handlers.setdefault(event_class, []).append(handler)

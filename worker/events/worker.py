@@ -18,7 +18,7 @@ class RequestRefused:
 
 @dataclass(frozen=True, slots=True)
 class EngineStarted:
-    """An engine's process answered for the first time, `seconds` after its start."""
+    """An engine's process responded for the first time, `seconds` after its start."""
 
     engine: str
     seconds: float
@@ -32,7 +32,7 @@ class LossCause(StrEnum):
     RESTARTED = "restarted"
     """The worker killed its process, because it hung or its GPU did not respond."""
     NO_ANSWER = "no_answer"
-    """It did not start, or never answered."""
+    """It did not start, or never responded."""
     DISCONNECTED = "disconnected"
     """The WebSocket broke, and the process may still run.
 

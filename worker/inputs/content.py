@@ -63,9 +63,9 @@ class HeaderReader:
 
 
 def check_content(file: Path | BytesIO, kinds: Collection[FileKind], max_megapixels: float) -> None:
-    """Raise InvalidInputFile for an image that is too large, or a file that no node input of `kinds` can open.
+    """Raise InvalidInputFile for an image that is too large, or for a file of another kind than the inputs accept.
 
-    Only headers are read.
+    `kinds` are the kinds that the inputs which name this file accept, empty for any kind. Only headers are read.
     """
     try:
         pixels = image_pixels(file)
@@ -76,10 +76,10 @@ def check_content(file: Path | BytesIO, kinds: Collection[FileKind], max_megapix
             f"the image has more than {max_megapixels:g} million pixels in all its frames: send a smaller one"
         )
     if FileKind.IMAGE in kinds and pixels is None:
-        raise InvalidInputFile(not_an_image_message(_head(file)))
+        raise InvalidInputFile(not_an_image_message(_first_bytes(file)))
     if FileKind.AUDIO in kinds and pixels is not None:
         raise InvalidInputFile("the node needs an audio file, and this file is an image")
-    if kinds and pixels is None and is_text(_head(file)):
+    if kinds and pixels is None and is_text(_first_bytes(file)):
         raise InvalidInputFile("the node needs a video or audio file, and this file is text, perhaps an error page")
 
 
@@ -94,7 +94,7 @@ def image_pixels(file: Path | BytesIO) -> float | None:
     is_large = isinstance(file, Path) and size > LARGE
     formats = [name for name in FORMATS if not (is_large and name in UNSTREAMED)]
     try:
-        with _opened(file) as source, Image.open(HeaderReader(source, size), formats=formats) as image:  # type: ignore[arg-type]
+        with _open(file) as source, Image.open(HeaderReader(source, size), formats=formats) as image:  # type: ignore[arg-type]
             width, height = image.size
             return width * height * max(1, getattr(image, "n_frames", 1))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -104,7 +104,8 @@ def image_pixels(file: Path | BytesIO) -> float | None:
 
 
 @contextmanager
-def _opened(file: Path | BytesIO) -> Iterator[BinaryIO]:
+def _open(file: Path | BytesIO) -> Iterator[BinaryIO]:
+    """Open a file for reading. Bytes in memory are yielded as they are."""
     if isinstance(file, BytesIO):
         yield file
         return
@@ -121,7 +122,8 @@ def is_text(head: bytes) -> bool:
     return "\0" not in text
 
 
-def _head(file: Path | BytesIO) -> bytes:
+def _first_bytes(file: Path | BytesIO) -> bytes:
+    """Return the first HEAD bytes of a file."""
     if isinstance(file, BytesIO):
         return file.getvalue()[:HEAD]
     with file.open("rb") as opened:

@@ -11,7 +11,7 @@ from worker.bodies import Content, SpooledFile, SpooledText, decode_base64
 from worker.errors import Detail, InvalidInputFile, NotBase64, UrlRefused
 from worker.fetch.target import read_target
 from worker.inputs.earlier_output import is_reference_text
-from worker.inputs.names import check_together, file_name
+from worker.inputs.names import check_collisions, file_name
 
 URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.ASCII | re.IGNORECASE)
 CURE = "send base64, a data URI or a URL"
@@ -50,12 +50,12 @@ class KeptFile:
 class SentFile:
     """A file of a request: bytes in memory, a long base64 string, a file on disk, or an output of an earlier job.
 
-    `other_names` are further names of a part of a form, such as its filename. The workflow may use one of them.
+    `aliases` are further names of a part of a form, such as its filename. The workflow may use one of them.
     """
 
     name: str
     content: bytes | SpooledText | SpooledFile | KeptFile
-    other_names: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
 
     async def decoded(self) -> bytes | SpooledFile | KeptFile:
         """Return the decoded content. Raises InvalidInputFile for bad base64, and DiskFull."""
@@ -73,6 +73,8 @@ class SentFile:
 def read_inputs(contents: Mapping[str, Content]) -> tuple[tuple[SentFile, ...], dict[str, str]]:
     """Return the files that a request contains, and the URLs of the files to fetch by file name.
 
+    References to earlier outputs are returned with the URLs.
+
     Raises InvalidInputFile for a bad name or bad base64, and UrlRefused for a URL that may not be fetched.
     """
     by_name: dict[str, Content] = {}
@@ -82,7 +84,7 @@ def read_inputs(contents: Mapping[str, Content]) -> tuple[tuple[SentFile, ...], 
             detail = Detail("rename one of them", input=sent_name)
             raise InvalidInputFile(f"two inputs have the name {name!r}", [detail])
         by_name[name] = content
-    check_together(by_name)
+    check_collisions(by_name)
     urls = {name: text for name, text in by_name.items() if isinstance(text, str) and URL.match(text)}
     for name, url in urls.items():
         try:

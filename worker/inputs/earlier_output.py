@@ -68,7 +68,7 @@ def is_reference(value: object) -> bool:
 
 
 def reference_text(value: Mapping[str, Any]) -> str:
-    """Return the `job-output://` text for an output reference. Raises ValueError for a value of the wrong type."""
+    """Return the `job-output://` text for an output reference. Raises ValueError for a bad job, index or token."""
     job, output, token = value["job"], value["output"], value.get("token")
     if not isinstance(job, str) or not JOB_ID.fullmatch(job):
         raise ValueError("'job' of an earlier output must be the id of a job")
@@ -112,7 +112,7 @@ def is_reference_text(text: str) -> bool:
 
 
 def parse_reference(text: str, base_url: str) -> OutputReference | None:
-    """Return the output reference in a text, or None.
+    """Return the output reference that a text is. Return None if it is neither a reference nor the URL of an output.
 
     `base_url` is the URL by which the caller reaches this worker.
     """
@@ -126,14 +126,14 @@ def parse_reference(text: str, base_url: str) -> OutputReference | None:
         if match is None:
             return None
         token = parse_qs(url.query, max_num_fields=8).get("token", [""])[-1]
-        certain = _origin(text) == _origin(base_url)
+        certain = _host_and_port(text) == _host_and_port(base_url)
         return OutputReference(unquote(match["job"]), int(match["output"]), token, certain)
     except ValueError:
         return None
 
 
-def _origin(text: str) -> tuple[str, int | None]:
-    """Return host and port. All loopback names count as one host. Raises ValueError."""
-    url = urlsplit(text)
+def _host_and_port(url_text: str) -> tuple[str, int | None]:
+    """Return host and port of a URL. All loopback names count as one host. Raises ValueError."""
+    url = urlsplit(url_text)
     host = (url.hostname or "").rstrip(".")
     return "localhost" if host in LOOPBACK else host, url.port or PORTS.get(url.scheme.lower())

@@ -17,7 +17,7 @@ from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.catalog.dynamic_inputs import expand
 from worker.workflow.catalog.node_class import InputSpec
 from worker.workflow.catalog.path_inputs import LIKE_A_PATH, PathUse, path_inputs
-from worker.workflow.json_value import Json
+from worker.workflow.json_value import Json, JsonObject
 from worker.workflow.linked_values import WRAPPED
 from worker.workflow.prompt import Prompt
 
@@ -55,8 +55,8 @@ class FileInput:
 
     - `value`: the value in the prompt. Of an object only the file names.
     - `kind`: the kind of file that the input accepts, or None for any kind.
-    - `uploads`: True if the input accepts files of requests, False for model files and for files that it writes.
-    - `path`: True if the node needs a path on its machine, False for a name in the input folder.
+    - `accepts_upload`: True if the input accepts files of requests, False for model files and for files that it writes.
+    - `needs_path`: True if the node needs a path on its machine, False for a name in the input folder.
     - `use`: how a text input uses its path, as far as it is known.
     - `default`: the default value that the class declares.
     """
@@ -66,8 +66,8 @@ class FileInput:
     input: str
     value: Json
     kind: FileKind | None
-    uploads: bool
-    path: bool
+    accepts_upload: bool
+    needs_path: bool
     use: PathUse | None = None
     default: Json = None
 
@@ -84,7 +84,7 @@ class FileInput:
     @property
     def follows_links(self) -> bool:
         """Whether a link into this input is replaced with its value, if the value is known before the prompt runs."""
-        return self.uploads or self.use is not None
+        return self.accepts_upload or self.use is not None
 
     @property
     def needs_known_path(self) -> bool:
@@ -92,18 +92,21 @@ class FileInput:
 
         It is False for an input that only names a file to write.
         """
-        return self.uploads or self.use not in {None, PathUse.NAME, PathUse.LIKELY}
+        return self.accepts_upload or self.use not in {None, PathUse.NAME, PathUse.LIKELY}
 
     @property
-    def takes_files(self) -> bool:
-        """Whether the name of one of the job's files in this input means that file."""
-        return self.use in {None, PathUse.LIKELY} or self.uploads
+    def accepts_job_files(self) -> bool:
+        """Whether a text in this input refers to the job's file of that name, if there is one."""
+        return self.use in {None, PathUse.LIKELY} or self.accepts_upload
 
 
 def relative_to(root: Path | None, text: str) -> PurePosixPath | None:
-    """Return an absolute path relative to `root`, or None if it has `..` or is not inside `root`."""
+    """Return the part of an absolute path below `root`. Return None if the path has `..` or is not inside `root`."""
     path = PurePosixPath(text)
-    if root is None or not path.is_absolute() or escapes(str(path)[1:]) or not path.is_relative_to(root.absolute()):
+    if root is None or not path.is_absolute():
+        return None
+    # `escapes` rejects a leading slash, so it gets the path without it.
+    if escapes(str(path)[1:]) or not path.is_relative_to(root.absolute()):
         return None
     return path.relative_to(root.absolute())
 
@@ -133,27 +136,28 @@ class OpenFolders:
         return cls(tuple(PurePosixPath(entry) for entry in entries), shared, output)
 
     def contain_name(self, name: str) -> bool:
-        """Return True for the name of a file in an open folder, as loaders write it (`a/b.png`, `b.png [output]`)."""
+        """Return True if a name in the form of loaders (`a/b.png`, `b.png [output]`) is in an open folder."""
         match = ANNOTATED.fullmatch(name)
         path = PurePosixPath(match["folder"] if match else "input", match["name"] if match else name)
-        opened = [folder for folder in self.folders if path.is_relative_to(folder)]
-        if not opened or self.shared is None or path.parts[0] != "input":
-            return bool(opened)
+        open_parents = [folder for folder in self.folders if path.is_relative_to(folder)]
+        if not open_parents:
+            return False
+        if self.shared is None or path.parts[0] != "input":
+            return True
         # A symbolic link in an open folder may lead out of it.
         resolved = self._absolute(path).resolve()
-        return any(resolved.is_relative_to(self._absolute(folder).resolve()) for folder in opened)
+        return any(resolved.is_relative_to(self._absolute(folder).resolve()) for folder in open_parents)
 
     def contain_path(self, text: str) -> bool:
         """Return True for the path of a file or a folder in an open folder.
 
         The path of the input folder itself is never accepted, because that folder contains the files of other jobs.
         """
-        for root, suffix in ((self.shared, "input"), (self.output, "output")):
-            if (inside := relative_to(root, text)) is not None:
-                if root is self.shared and not inside.parts:
-                    return False
-                return self.contain_name(str(inside) if suffix == "input" else f"{inside} [{suffix}]")
-        return False
+        in_input = relative_to(self.shared, text)
+        if in_input is not None:
+            return bool(in_input.parts) and self.contain_name(str(in_input))
+        in_output = relative_to(self.output, text)
+        return in_output is not None and self.contain_name(f"{in_output} [output]")
 
     def allow_writing(self, text: str) -> bool:
         """Return True for a path in the output folder. Every job may write there."""
@@ -175,15 +179,16 @@ def file_inputs(prompt: Prompt, catalog: Catalog) -> Iterator[FileInput]:
             continue
         node_class, uses = catalog[class_type], path_inputs().get(class_type, {})
         for spec in (node_class.static_inputs or expand(node_class, inputs)).values():
-            if spec.name in inputs:
-                use = uses.get(spec.name) or _likely(spec)
-                if spec.folders or _uploads(spec) or use is not None:
-                    uploads = use in READS or (use is None and _uploads(spec))
-                    path = use is PathUse.READ or PATHS in spec.config[1]
-                    value = _names(spec, inputs[spec.name])
-                    yield FileInput(
-                        node_id, class_type, spec.name, value, _kind(spec), uploads, path, use, spec.default
-                    )
+            use = uses.get(spec.name) or _likely_path(spec)
+            if spec.name in inputs and (spec.folders or _has_upload_mark(spec) or use is not None):
+                yield _file_input(node_id, class_type, spec, use, inputs[spec.name])
+
+
+def _file_input(node_id: str, class_type: str, spec: InputSpec, use: PathUse | None, value: Json) -> FileInput:
+    accepts_upload = use in READS or (use is None and _has_upload_mark(spec))
+    needs_path = use is PathUse.READ or PATHS in _options(spec)
+    names, kind = _file_names(spec, value), _file_kind(spec)
+    return FileInput(node_id, class_type, spec.name, names, kind, accepts_upload, needs_path, use, spec.default)
 
 
 def texts(value: Json) -> Iterator[str]:
@@ -195,22 +200,32 @@ def texts(value: Json) -> Iterator[str]:
             yield from texts(item)
 
 
-def _names(spec: InputSpec, value: Json) -> Json:
+def _file_names(spec: InputSpec, value: Json) -> Json:
     """Return the file names in the object that ComfyUI's 3D loaders accept. Return any other value unchanged."""
     if spec.type == "LOAD_3D" and isinstance(value, dict) and WRAPPED not in value:
         return [value[key] for key in LOAD_3D if key in value]
     return value
 
 
-def _likely(spec: InputSpec) -> PathUse | None:
-    """Return PathUse.LIKELY for a text input that is in no table but is named like a path, else None."""
-    marked = spec.folders or _uploads(spec)
-    return PathUse.LIKELY if spec.type == "STRING" and LIKE_A_PATH.search(spec.name) and not marked else None
+def _likely_path(spec: InputSpec) -> PathUse | None:
+    """Return PathUse.LIKELY for a text input that is named like a path and lists no files, else None."""
+    if spec.type != "STRING" or spec.folders or _has_upload_mark(spec):
+        return None
+    return PathUse.LIKELY if LIKE_A_PATH.search(spec.name) else None
 
 
-def _uploads(spec: InputSpec) -> bool:
-    return "input" in spec.folders or PATHS in spec.config[1] or any(spec.config[1].get(mark) for mark in UPLOADS)
+def _has_upload_mark(spec: InputSpec) -> bool:
+    """Return True if the class declares that an input accepts files of ComfyUI's input folder, or any path."""
+    options = _options(spec)
+    return "input" in spec.folders or PATHS in options or any(options.get(mark) for mark in UPLOADS)
 
 
-def _kind(spec: InputSpec) -> FileKind | None:
-    return next((kind for mark, kind in UPLOADS.items() if spec.config[1].get(mark)), None)
+def _file_kind(spec: InputSpec) -> FileKind | None:
+    """Return the kind of file that an input accepts by its upload mark, or None for any kind."""
+    options = _options(spec)
+    return next((kind for mark, kind in UPLOADS.items() if options.get(mark)), None)
+
+
+def _options(spec: InputSpec) -> JsonObject:
+    """Return the options that the class declares for an input in `GET /object_info`."""
+    return spec.config[1]

@@ -32,22 +32,31 @@ def folder_inputs(prompt: Prompt, catalog: Catalog) -> Iterator[FileInput]:
         node_class = catalog[class_type]
         for spec in (node_class.static_inputs or expand(node_class, inputs)).values():
             use = uses.get(spec.name)
-            if spec.name in inputs and (_accepts_folder(spec, node_class) if use is None else use in READS):
-                path = spec.type != COMBO if use is None else use is PathUse.READ
-                yield FileInput(node_id, class_type, spec.name, inputs[spec.name], None, uploads=True, path=path)
+            if use is None:
+                accepts_folder, needs_path = _accepts_folder(spec, node_class), spec.type != COMBO
+            else:
+                accepts_folder, needs_path = use in READS, use is PathUse.READ
+            if accepts_folder and spec.name in inputs:
+                yield FileInput(
+                    node_id, class_type, spec.name, inputs[spec.name], None, accepts_upload=True, needs_path=needs_path
+                )
 
 
-def check_paths(prompt: Prompt, node_inputs: Sequence[FileInput], opened: OpenFolders) -> None:
+def check_folder_paths(prompt: Prompt, node_inputs: Sequence[FileInput], opened: OpenFolders) -> None:
     """Raise FileNotAllowed if a node needs the path of a folder and this process cannot access the input folder."""
     if opened.shared is not None:
         return
     details = [
         Detail(
             f"{node_input.label} needs a path, and this worker cannot access ComfyUI's folders",
-            *(node_input.node_id, title(prompt, node_input.node_id), node_input.class_type, node_input.input, CURE),
+            node_input.node_id,
+            title(prompt, node_input.node_id),
+            node_input.class_type,
+            node_input.input,
+            CURE,
         )
         for node_input in node_inputs
-        if node_input.path
+        if node_input.needs_path
     ]
     if details:
         raise FileNotAllowed("; ".join(detail.message for detail in details[:3]), details)

@@ -12,7 +12,7 @@ from worker.bodies import SpooledFile
 from worker.errors import Detail, InvalidInputFile
 from worker.inputs.decode import SentFile
 from worker.inputs.file_inputs import file_inputs, texts
-from worker.inputs.names import NameIndex, check_together, file_name, last_part
+from worker.inputs.names import NameIndex, check_collisions, file_name, last_part
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.prompt import Prompt
 
@@ -34,74 +34,78 @@ def read_form(parts: Sequence[FormFile]) -> tuple[SentFile, ...]:
     part_counts = Counter(part.name for part in parts)
     files: dict[str, SentFile] = {}
     for part in parts:
-        last = _last(part.filename or "")
-        name = file_name(f"{part.name}/{last}" if part_counts[part.name] > 1 else part.name)
+        is_folder = part_counts[part.name] > 1
+        name = file_name(f"{part.name}/{_without_folders(part.filename or '')}" if is_folder else part.name)
         if name in files:
             message = f"two parts of the form are the file {name!r}"
             raise InvalidInputFile(message, [Detail(message, input=part.name, suggestion="rename one of them")])
-        files[name] = SentFile(name, part.content, _other_names(part) if part_counts[part.name] == 1 else ())
-    check_together(files)
+        files[name] = SentFile(name, part.content, () if is_folder else _aliases(part))
+    check_collisions(files)
     return tuple(files.values())
 
 
 def with_filenames(
-    files: Sequence[SentFile], others: Collection[str], prompt: Prompt, catalog: Catalog
+    files: Sequence[SentFile], other_file_names: Collection[str], prompt: Prompt, catalog: Catalog
 ) -> tuple[SentFile, ...]:
     """Return the files, each under the name that the prompt uses for it.
 
     No-code tools name every part `image` or `file` and send the file's name as the filename. A file is renamed to its
-    filename if a node names the filename and no node names the part. `others` are names of files that were sent outside
-    of the form. Raises InvalidInputFile if two files get the same name.
+    filename if a node names the filename and no node names the part. `other_file_names` are names of files that
+    were sent outside of the form. Raises InvalidInputFile if two files get the same name.
     """
-    by_name = NameIndex([*others, *(file.name for file in files)])
+    name_index = NameIndex([*other_file_names, *(file.name for file in files)])
     prompt_texts = list(_file_texts(prompt, catalog))
-    used_names = {name for text in prompt_texts for name in by_name.matches(text)}
-    unmatched: dict[str, list[str]] = {}
+    used_names = {name for text in prompt_texts for name in name_index.matches(text)}
+    unmatched_texts: dict[str, list[str]] = {}
     for text in prompt_texts:
-        if not by_name.matches(text):
-            unmatched.setdefault(last_part(text), []).append(text)
-    renamed: dict[str, str] = {}
+        if not name_index.matches(text):
+            unmatched_texts.setdefault(last_part(text), []).append(text)
+    renamed: dict[str, str] = {}  # new names by old name
     for file in files:
-        new_name = _name_in_prompt(file.other_names, unmatched) if file.name not in used_names else None
+        new_name = _name_in_prompt(file.aliases, unmatched_texts) if file.name not in used_names else None
         if new_name is not None:
             renamed[file.name] = new_name
     part_counts = Counter(renamed.values())
-    for part, name in renamed.items():
-        if part_counts[name] > 1:
-            message = f"two parts of the form are the file {name!r}"
-            raise InvalidInputFile(message, [Detail(message, input=part, suggestion="rename one of them")])
-    named_files = tuple(replace(file, name=renamed.get(file.name, file.name), other_names=()) for file in files)
-    check_together([*others, *(file.name for file in named_files)])
+    for old_name, new_name in renamed.items():
+        if part_counts[new_name] > 1:
+            message = f"two parts of the form are the file {new_name!r}"
+            raise InvalidInputFile(message, [Detail(message, input=old_name, suggestion="rename one of them")])
+    named_files = tuple(replace(file, name=renamed.get(file.name, file.name), aliases=()) for file in files)
+    check_collisions([*other_file_names, *(file.name for file in named_files)])
     return named_files
 
 
 def _file_texts(prompt: Prompt, catalog: Catalog) -> Iterator[str]:
     """Yield the texts that may name files of requests. For a class that is not in the catalog, yield all its texts."""
     for node_input in file_inputs(prompt, catalog):
-        if node_input.uploads:
+        if node_input.accepts_upload:
             yield from texts(node_input.value)
     for node in prompt.values():
         if node["class_type"] not in catalog:
             yield from texts(node["inputs"])
 
 
-def _last(path: str) -> str:
+def _without_folders(path: str) -> str:
+    """Return the last part of a path with either separator."""
     return path.replace("\\", "/").rpartition("/")[2]
 
 
-def _other_names(part: FormFile) -> tuple[str, ...]:
+def _aliases(part: FormFile) -> tuple[str, ...]:
     """Return further names of a part's file. Some clients, such as aiohttp, percent-encode names with a space."""
     filename = part.filename or ""
-    names = (_last(filename), unquote(part.name), _last(unquote(filename)))
+    names = (_without_folders(filename), unquote(part.name), _without_folders(unquote(filename)))
     return tuple(dict.fromkeys(name for name in names if name and name != part.name))
 
 
-def _name_in_prompt(names: Sequence[str], unmatched: Mapping[str, Sequence[str]]) -> str | None:
-    """Return the first name that a text of the prompt refers to. `unmatched` has these texts by their last part."""
+def _name_in_prompt(names: Sequence[str], unmatched_texts: Mapping[str, Sequence[str]]) -> str | None:
+    """Return the first of `names`, normalised, that a text of the prompt refers to, or None.
+
+    `unmatched_texts` are the texts by their last part. Invalid names are skipped.
+    """
     for sent_name in names:
         with suppress(InvalidInputFile):
             name = file_name(sent_name)
-            index = NameIndex([name])
-            if any(index.matches(text) for text in unmatched.get(last_part(name), ())):
+            name_index = NameIndex([name])
+            if any(name_index.matches(text) for text in unmatched_texts.get(last_part(name), ())):
                 return name
     return None

@@ -34,7 +34,7 @@ SIGNATURES = (
 
 def format_of(head: bytes) -> str | None:
     """Return the format of an image that begins with these bytes, or None if they match no image format."""
-    if head[4:8] == b"ftyp":
+    if head[4:8] == b"ftyp":  # an ISO media file (ISO/IEC 14496-12). Its brand follows
         return BRANDS.get(head[8:12])
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WEBP"

@@ -18,7 +18,7 @@ LONGEST_PART = 255
 """Most bytes of one file name, the limit of common file systems."""
 LONGEST_NAME = 1000
 """Most bytes of a name with its folders. Linux allows 4,096 bytes for a path."""
-DEEPEST = 16
+MOST_PARTS = 16
 """Most parts of a name with its folders."""
 INPUT = "input"
 
@@ -29,16 +29,16 @@ def file_name(name: str) -> str:
     Both separators are accepted, and a redundant ` [input]` is removed. Raises InvalidInputFile for a name that could
     leave the job's own folder.
     """
-    path, folder = _split(name)
+    path, folder = _path_and_folder(name)
     parts = path.replace("\\", "/").split("/")
-    if DRIVE.match(path) or len(path.encode(errors="replace")) > LONGEST_NAME or len(parts) > DEEPEST:
+    if DRIVE.match(path) or len(path.encode(errors="replace")) > LONGEST_NAME or len(parts) > MOST_PARTS:
         raise _invalid_name(name)
-    if not all(_plain(part) for part in parts):
+    if not all(_is_valid_part(part) for part in parts):
         raise _invalid_name(name)
     return "/".join(parts) if folder == INPUT else f"{'/'.join(parts)} [{folder}]"
 
 
-def check_together(names: Collection[str]) -> None:
+def check_collisions(names: Collection[str]) -> None:
     """Raise InvalidInputFile if two names have the same path, or one name is a folder of another."""
     names_by_path: dict[str, str] = {}
     for name in names:
@@ -56,9 +56,9 @@ def spellings(name: str) -> Iterator[str]:
     """Yield the unambiguous spellings of a normalised name that a workflow may contain.
 
     They differ in Unicode form, separators and the ` [input]` suffix. macOS writes é as two characters (NFD), other
-    systems as one (NFC). It names screenshots with a narrow space, for which people type a plain one (NFKC).
+    systems as one (NFC). macOS also puts a narrow space into the names of screenshots. People type a plain one (NFKC).
     """
-    path, folder = _split(name)
+    path, folder = _path_and_folder(name)
     for normalized in dict.fromkeys((path, *(unicodedata.normalize(form, path) for form in ("NFC", "NFD", "NFKC")))):
         for spelling in dict.fromkeys((normalized, normalized.replace("/", "\\"))):
             if folder == INPUT:
@@ -71,13 +71,13 @@ def stored_path(name: str) -> str:
 
     A suffix such as ` [output]` becomes a folder, because ComfyUI would interpret the suffix.
     """
-    path, folder = _split(name)
+    path, folder = _path_and_folder(name)
     return path if folder == INPUT else f"[{folder}]/{path}"
 
 
 def folders_of_name(name: str) -> Iterator[str]:
     """Yield the folders in a normalised name, innermost first."""
-    yield from _folders_above(_split(name)[0])
+    yield from _folders_above(_path_and_folder(name)[0])
 
 
 def _folders_above(path: str) -> Iterator[str]:
@@ -88,7 +88,7 @@ def _folders_above(path: str) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class NameParts:
-    """A name split for comparison: its parts, and the ComfyUI folder that it is in."""
+    """A name that is split for comparison: its parts, and the ComfyUI folder that it is in."""
 
     parts: tuple[str, ...]
     folder: str
@@ -96,7 +96,7 @@ class NameParts:
     @classmethod
     def read(cls, text: str) -> NameParts:
         """Split a name. Both separators count, and empty parts and `.` are dropped."""
-        path, folder = _split(text)
+        path, folder = _path_and_folder(text)
         return cls(tuple(part for part in path.replace("\\", "/").split("/") if part not in {"", "."}), folder)
 
 
@@ -125,54 +125,61 @@ class NameIndex:
         """One table for each form, keyed by the last parts of a name, without the complete name."""
         self._most_parts = 1
         for name in names:
-            split = NameParts.read(name)
-            self._most_parts = max(self._most_parts, len(split.parts))
+            name_parts = NameParts.read(name)
+            self._most_parts = max(self._most_parts, len(name_parts.parts))
             for by_all_parts, by_last_parts, form in zip(self._by_all_parts, self._by_last_parts, FORMS, strict=True):
-                parts = tuple(map(form, split.parts))
-                by_all_parts.setdefault(parts, []).append((name, split.folder))
+                parts = tuple(map(form, name_parts.parts))
+                by_all_parts.setdefault(parts, []).append((name, name_parts.folder))
                 for start in range(1, len(parts)):
-                    by_last_parts.setdefault(parts[start:], []).append((name, split.folder))
+                    by_last_parts.setdefault(parts[start:], []).append((name, name_parts.folder))
 
     def matches(self, text: str) -> tuple[str, ...]:
-        """Return the names that a text may refer to. The match is certain if there is one."""
-        split = NameParts.read(text)
-        parts = split.parts[-self._most_parts :]
+        """Return the names of the best kind of match, or none. Several names mean that the text is ambiguous."""
+        name_parts = NameParts.read(text)
+        parts = name_parts.parts[-self._most_parts :]
         parts_in_forms = [tuple(map(form, parts)) for form in FORMS]
-        for start in range(len(parts)):
+        for start in range(len(parts)):  # all parts of the text first, then without its outermost folders
             for table, parts_in_form in zip(self._by_all_parts, parts_in_forms, strict=True):
                 if names := table.get(parts_in_form[start:]):
-                    return _in_folder(names, split.folder)
+                    return _in_folder(names, name_parts.folder)
         for table, parts_in_form in zip(self._by_last_parts, parts_in_forms, strict=True):
             if names := table.get(parts_in_form):
-                return _in_folder(names, split.folder)
+                return _in_folder(names, name_parts.folder)
         return ()
 
 
 def last_part(text: str) -> str:
-    """Return the last part of a name in its loosest form. Two names can match only if these are equal."""
+    """Return the last part of a name, normalised and in lower case. Two names can match only if these are equal."""
     parts = NameParts.read(text).parts
     return _folded(parts[-1]) if parts else ""
 
 
 def _in_folder(names: Sequence[tuple[str, str]], folder: str) -> tuple[str, ...]:
-    """Return the names that are in one of ComfyUI's folders, or all names if none is."""
+    """Return the names that are in `folder` of ComfyUI. Return all names if none of them is in it.
+
+    `names` are pairs of a name and its folder.
+    """
     in_folder = tuple(name for name, name_folder in names if name_folder == folder)
     return in_folder or tuple(name for name, _ in names)
 
 
 def _as_is(part: str) -> str:
+    """Return a part of a name without changes."""
     return part
 
 
 def _composed(part: str) -> str:
+    """Return a part of a name with accents as one character (NFC)."""
     return unicodedata.normalize("NFC", part)
 
 
 def _compatible(part: str) -> str:
+    """Return a part of a name with special characters, such as a narrow space, replaced by plain ones (NFKC)."""
     return unicodedata.normalize("NFKC", part)
 
 
 def _folded(part: str) -> str:
+    """Return a part of a name with plain characters and without case."""
     return _compatible(part).casefold()
 
 
@@ -180,18 +187,19 @@ FORMS = (_as_is, _composed, _compatible, _folded)
 """Forms in which parts of names are compared, strictest first."""
 
 
-def _split(name: str) -> tuple[str, str]:
-    """Return the path in a name and its ComfyUI folder."""
+def _path_and_folder(name: str) -> tuple[str, str]:
+    """Return the path in a name and the ComfyUI folder in its suffix, such as ` [output]`. The default is input."""
     match = ANNOTATION.search(name)
     return (name[: match.start()], match[1]) if match else (name, INPUT)
 
 
-def _plain(part: str) -> bool:
+def _is_valid_part(part: str) -> bool:
     """Return True for a valid name of one file or folder."""
-    return bool(PART.fullmatch(part)) and part not in {".", "..", "~"} and _bytes(part) <= LONGEST_PART
+    return bool(PART.fullmatch(part)) and part not in {".", "..", "~"} and _byte_length(part) <= LONGEST_PART
 
 
-def _bytes(part: str) -> int:
+def _byte_length(part: str) -> int:
+    """Return the length in UTF-8, or a length that is too long if the text cannot be encoded."""
     try:
         return len(part.encode())
     except UnicodeEncodeError:  # half a surrogate pair: no file can have this name

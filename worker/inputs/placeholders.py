@@ -10,7 +10,7 @@ import re
 
 from worker.bodies import DATA_URI
 from worker.inputs.decode import EXTENSIONS, uri_type
-from worker.inputs.signatures import base64_media
+from worker.inputs.signatures import base64_media_type
 
 PLACEHOLDER = re.compile(r"data:([\w.+-]+/[\w.+-]+)?;sha256=([0-9a-f]{64});base64,", re.ASCII)
 BARE = re.compile(r"[A-Za-z0-9+/_\r\n-]{16,}", re.ASCII)
@@ -26,7 +26,7 @@ def placeholder(head: str, sha256: str, *, bare: bool) -> str | None:
     """
     if uri := DATA_URI.match(head):
         return f"data:{uri_type(uri)};sha256={sha256};base64,"
-    kind = base64_media(head)
+    kind = base64_media_type(head)
     if kind is None and not (bare and BARE.fullmatch(head)):
         return None
     return f"data:{kind or ''};sha256={sha256};base64,"

@@ -30,7 +30,10 @@ class StagedFile:
 
 @dataclass(slots=True)
 class _StagedFolder:
-    """The files of one job by name. `users` is the number of its prompts that are running or about to be sent."""
+    """The files of one job by name.
+
+    `users` is the number of its prompts that are running or about to be sent. `forgotten` is True after the job ended.
+    """
 
     files: dict[str, StagedFile] = field(default_factory=dict)
     users: int = 0
@@ -110,6 +113,7 @@ class PlacedInputs:
         await self._remove_unused(folder, staged)
 
     async def _remove_unused(self, folder: str, staged: _StagedFolder) -> None:
+        """Remove a job's files from `shared` if no prompt uses them. If the job has ended, forget the job."""
         async with staged.lock:
             if not staged.users:
                 await in_thread(partial(shutil.rmtree, self.shared / folder, ignore_errors=True))
@@ -118,6 +122,7 @@ class PlacedInputs:
 
 
 def _folders_of_jobs(shared: Path) -> Iterable[Path]:
+    """Return the folders of jobs in ComfyUI's input folder."""
     if not shared.is_dir():
         return []
     return [path for path in shared.iterdir() if JOB_FOLDER.fullmatch(path.name) and not path.is_symlink()]
@@ -134,7 +139,7 @@ def _copy(source: Path, path: Path) -> None:
 
 
 def _place(files: Iterable[StagedFile], folder: Path) -> None:
-    """Link files into a folder, sorted by name, because some loaders read a folder in the order of writing."""
+    """Link or copy files into a folder, sorted by name, because some loaders read a folder in the order of writing."""
     for file in sorted(files, key=lambda file: file.name):
         path = folder / file.name
         path.parent.mkdir(parents=True, exist_ok=True)

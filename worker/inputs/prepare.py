@@ -16,7 +16,7 @@ from worker.fetch.fetcher import Fetcher
 from worker.fetch.store import FileHold
 from worker.inputs.content import check_content
 from worker.inputs.file_inputs import FileInput, OpenFolders, file_inputs, texts
-from worker.inputs.folder_inputs import check_paths, folder_inputs
+from worker.inputs.folder_inputs import check_folder_paths, folder_inputs
 from worker.inputs.paths.known_links import with_known_paths
 from worker.inputs.paths.name_check import check_names
 from worker.inputs.paths.own_paths import paths_in_output_folder, paths_in_own_folder
@@ -29,8 +29,8 @@ from worker.workflow.catalog.catalog import Catalog, bundled_catalog
 from worker.workflow.json_value import Json
 from worker.workflow.prompt import Prompt, is_link
 
-Earlier = Callable[[str, str, str], Path | None]
-"""Finds an earlier output by principal, ComfyUI folder (output or temp) and name in that folder."""
+FindEarlierOutput = Callable[[str, str, str], Path | None]
+"""Returns an earlier output by principal, ComfyUI folder (output or temp) and name in that folder, or None."""
 Key = tuple[str, str]
 """Node id and name of an input."""
 AT_ONCE = 8
@@ -68,7 +68,7 @@ class Inputs:
         fetcher: Fetcher,
         store: InputStore,
         settings: InputSettings,
-        earlier: Earlier | None = None,
+        earlier: FindEarlierOutput | None = None,
     ) -> None:
         """`earlier` finds outputs of other engines, and is None with one engine.
 
@@ -76,14 +76,14 @@ class Inputs:
         """
         self.store = store
         self._api = engine.api
-        self._catalog = engine.catalog
+        self._get_catalog = engine.catalog
         self._fetcher = fetcher
-        self._opened = OpenFolders.read(settings.input_folders, engine.folder, engine.output)
+        self._open_folders = OpenFolders.read(settings.input_folders, engine.folder, engine.output)
         self._max_megapixels = settings.max_megapixels
-        self._shared = engine.folder
-        self._placed = engine.placed
-        self._any_link = settings.allow_linked_paths
-        self._earlier = earlier
+        self._input_folder = engine.folder
+        self._placed_inputs = engine.placed
+        self._allow_any_link = settings.allow_linked_paths
+        self._find_earlier = earlier
         self._holds: dict[str, list[FileHold]] = {}
         """Fetched files that a job uses, by the job's folder."""
 
@@ -92,52 +92,59 @@ class Inputs:
 
         Raises FileNotAllowed, InvalidInputFile, UrlRefused, FetchFailed, InputTooLarge, CacheFull, EngineUnavailable.
         """
-        catalog = await self._engines_catalog()
+        catalog = await self._read_catalog()
         prompt = with_known_paths(prompt, file_inputs(prompt, catalog))
-        files, has_own_files = list(file_inputs(prompt, catalog)), bool(job.request.inputs or job.request.urls)
-        folders = list(folder_inputs(prompt, catalog)) if has_own_files else []
-        sources = find_sources(job.request, files, folders) if files or has_own_files else NO_SOURCES
+        files = list(file_inputs(prompt, catalog))
+        request_has_files = bool(job.request.inputs or job.request.urls)
+        folders = list(folder_inputs(prompt, catalog)) if request_has_files else []
+        sources = find_sources(job.request, files, folders) if files or request_has_files else NO_SOURCES
+        # An input that names a folder of the request is no file input, even if it also matches as one.
         files = [node_input for node_input in files if node_input.key not in sources.folders]
         folders = [node_input for node_input in folders if node_input.key in sources.folders]
         if folders:
-            check_paths(prompt, folders, self._opened)
-        nodes = {node_input.node_id for node_input in folders}
-        check_names(prompt, files, sources.by_text, self._opened, folders=nodes, any_link=self._any_link)
-        if self._earlier is not None and files:
-            find = partial(self._earlier, job.principal)
-            sources = await asyncio.to_thread(with_earlier_outputs, sources, files, find)
+            check_folder_paths(prompt, folders, self._open_folders)
+        folder_nodes = {node_input.node_id for node_input in folders}
+        check_names(
+            prompt, files, sources.by_text, self._open_folders, folders=folder_nodes, any_link=self._allow_any_link
+        )
+        if self._find_earlier is not None and files:
+            find_output = partial(self._find_earlier, job.principal)
+            sources = await asyncio.to_thread(with_earlier_outputs, sources, files, find_output)
         stored = await self._store_all(job, sources.all) if sources.all else {}
-        by_input = self._by_input(job, files, sources, stored)
+        by_input = self._replacements_by_input(job, files, sources, stored)
         if not stored and not any(by_input.values()):
             return prompt
         for node_input in folders:
             name = f"{job.folder}/{sources.folders[node_input.key]}"
-            replacement = self._path(name) if node_input.path else name
+            replacement = self._absolute_path(name) if node_input.needs_path else name
             by_input[node_input.key] = dict.fromkeys(texts(node_input.value), replacement)
         by_name = {text: stored[source.name] for text, source in sources.named.items()}
         return _with_replacements(prompt, by_input, by_name)
 
     def has_files(self, job: Job) -> bool:
         """Return True if `remove` has anything to do for a job."""
-        return job.folder in self._holds or (self._placed is not None and self._placed.has_files(job.folder))
+        if job.folder in self._holds:
+            return True
+        return self._placed_inputs is not None and self._placed_inputs.has_files(job.folder)
 
     async def remove(self, job: Job) -> None:
         """Release the files of a job that has ended. Uploads stay, because ComfyUI has no route that deletes them."""
         for hold in self._holds.pop(job.folder, ()):
             hold.release()
-        if self._placed is not None:
-            await self._placed.forget(job.folder)
+        if self._placed_inputs is not None:
+            await self._placed_inputs.forget(job.folder)
 
-    async def _engines_catalog(self) -> Catalog:
+    async def _read_catalog(self) -> Catalog:
+        """Return the engine's catalog, or the bundled one while the engine is unavailable."""
         try:
-            return await self._catalog()
+            return await self._get_catalog()
         except EngineUnavailable:
             return bundled_catalog()
 
     async def _store_all(self, job: Job, sources: list[Source]) -> dict[str, str]:
-        """Store all files, a few at a time, and return their names for loaders by the names of the sources.
+        """Store all files, a few at a time. Return the name that a loader accepts for each, by the name of its source.
 
-        The first failure cancels the rest.
+        After the first failure the other files are cancelled, and its error is raised.
         """
         slots = asyncio.Semaphore(AT_ONCE)
         try:
@@ -166,46 +173,57 @@ class Inputs:
             raise _with_label(error, source) from error
 
     async def _store_data(self, job: Job, source: Source, data: bytes) -> str:
+        """Check and stage or upload the bytes of a file. Return its name as a loader accepts it."""
         await asyncio.to_thread(check_content, BytesIO(data), source.kinds, self._max_megapixels)
-        if self._placed is None:
+        if self._placed_inputs is None:
             return await self._upload(job, source, data)
-        await self._placed.stage_data(job.folder, source.name, data)
+        await self._placed_inputs.stage_data(job.folder, source.name, data)
         return f"{job.folder}/{source.name}"
 
     async def _store_file(self, job: Job, source: Source, path: Path, *, copy: bool = False) -> str:
-        """Check and stage or upload a file. Use `copy` for a file that may change before the job has ended."""
+        """Check and stage or upload a file. Return its name as a loader accepts it.
+
+        `copy` is for a file that may change before the job has ended.
+        """
         await asyncio.to_thread(check_content, path, source.kinds, self._max_megapixels)
-        if self._placed is None:
+        if self._placed_inputs is None:
             with path.open("rb") as file:
                 return await self._upload(job, source, file)
         if copy:
-            await self._placed.stage_copy(job.folder, source.name, path)
+            await self._placed_inputs.stage_copy(job.folder, source.name, path)
         else:
-            self._placed.stage(job.folder, source.name, path)
+            self._placed_inputs.stage(job.folder, source.name, path)
         return f"{job.folder}/{source.name}"
 
     async def _upload(self, job: Job, source: Source, data: bytes | BinaryIO) -> str:
+        """Upload a file to ComfyUI and return the name that ComfyUI gave it."""
         path = PurePosixPath(job.folder, source.name)
         return await self._api.upload(str(path.parent), path.name, data)
 
-    def _by_input(
+    def _replacements_by_input(
         self, job: Job, node_inputs: list[FileInput], sources: Sources, stored: dict[str, str]
     ) -> dict[Key, dict[str, str]]:
-        """Return the replacement of each text, for each file input."""
-        names = {text: stored[source.name] for text, source in sources.by_text.items()}
-        paths = {text: self._path(name) for text, name in names.items()}
-        inside = paths_in_own_folder(node_inputs, paths, Path(self._path(job.folder))) if self._shared else {}
-        read = {
-            node_input.key: {**paths, **inside.get(node_input.key, {})} if node_input.path else names
-            for node_input in node_inputs
-            if node_input.uploads
-        }
-        written = paths_in_output_folder(node_inputs, self._opened.output) if self._opened.output else {}
-        return read | {item.key: written.get(item.key, {}) for item in node_inputs if not item.takes_files}
+        """Return the replacement of each text, for each file input.
 
-    def _path(self, name: str) -> str:
+        `stored` are the names that loaders accept, by the name of the source.
+        """
+        names = {text: stored[source.name] for text, source in sources.by_text.items()}
+        paths = {text: self._absolute_path(name) for text, name in names.items()}
+        job_folder, output = Path(self._absolute_path(job.folder)), self._open_folders.output
+        own_paths = paths_in_own_folder(node_inputs, paths, job_folder) if self._input_folder else {}
+        written_paths = paths_in_output_folder(node_inputs, output) if output else {}
+        replacements: dict[Key, dict[str, str]] = {}
+        for node_input in node_inputs:
+            key = node_input.key
+            if not node_input.accepts_job_files:
+                replacements[key] = written_paths.get(key, {})
+            elif node_input.accepts_upload:
+                replacements[key] = {**paths, **own_paths.get(key, {})} if node_input.needs_path else names
+        return replacements
+
+    def _absolute_path(self, name: str) -> str:
         """Return the absolute path of a name in ComfyUI's input folder."""
-        return str((self._shared or Path()).absolute() / name)
+        return str((self._input_folder or Path()).absolute() / name)
 
 
 def _with_replacements(prompt: Prompt, by_input: dict[Key, dict[str, str]], by_name: dict[str, str]) -> Prompt:

@@ -37,9 +37,12 @@ SHORTEST = 64
 BASE64 = re.compile(r"[A-Za-z0-9+/_\s-]++={0,2}\s*+", re.ASCII)
 ESCAPES = re.compile(r"(?<!\\)\\++(?:[nrt]|(?=/)|\Z)")
 """Remains of line breaks and slashes in base64 that was escaped twice."""
-HEAD = 200
-"""Characters of a base64 text that are decoded to recognise its file type."""
+LONGEST_FILE_NAME = 200
+"""Characters above which a text is too long for a file name."""
+CHECKED = 400
+"""Characters at the beginning of a text that are checked. They contain enough base64 without spaces and escapes."""
 GROUP = 4
+"""Characters of base64 that are decoded together."""
 
 
 def media_type(head: bytes) -> str | None:
@@ -51,17 +54,23 @@ def media_type(head: bytes) -> str | None:
 
 
 def looks_like_base64(text: str) -> bool:
-    """Return True for a text of base64 characters that is longer than a file name and has no extension."""
-    return len(text) > HEAD and "." not in text and bool(BASE64.fullmatch(ESCAPES.sub("", text)))
+    """Return True for a text of base64 characters that is too long for a file name and has no extension.
+
+    Remains of JSON escapes in the text are ignored.
+    """
+    if len(text) <= LONGEST_FILE_NAME or "." in text:
+        return False
+    return bool(BASE64.fullmatch(ESCAPES.sub("", text)))
 
 
-def base64_media(text: str) -> str | None:
-    """Return the media type of the file that a text encodes as base64, or None. The beginning of the text is enough."""
-    head = ESCAPES.sub("", text[: 2 * HEAD])
+def base64_media_type(text: str) -> str | None:
+    """Return the media type of the file that a text encodes as base64, or None. Only its beginning is decoded."""
+    head = ESCAPES.sub("", text[:CHECKED])
     if len(text) < SHORTEST or not BASE64.fullmatch(head):
         return None
     letters = "".join(head.split()).translate(str.maketrans("-_", "+/")).rstrip("=")[:SHORTEST]
+    whole_groups = letters[: len(letters) // GROUP * GROUP]
     try:
-        return media_type(binascii.a2b_base64(letters[: len(letters) // GROUP * GROUP]))
+        return media_type(binascii.a2b_base64(whole_groups))
     except binascii.Error:
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path, PurePosixPath
@@ -12,16 +12,16 @@ from worker.bodies import DATA_URI
 from worker.errors import Detail, FileNotAllowed, InvalidInputFile
 from worker.inputs.decode import EXTENSIONS, URL, decode, uri_type
 from worker.inputs.file_inputs import ANNOTATED, FileInput, FileKind, texts
-from worker.inputs.names import NameIndex, check_together, folders_of_name, spellings, stored_path
+from worker.inputs.names import NameIndex, check_collisions, folders_of_name, spellings, stored_path
 from worker.inputs.placeholders import placeholder_file_name
-from worker.inputs.signatures import base64_media
+from worker.inputs.signatures import base64_media_type
 from worker.job import InputFile, JobRequest
 
 SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
 
 
-FindEarlier = Callable[[str, str], Path | None]
-"""Finds an earlier output by ComfyUI folder (output or temp) and name in that folder."""
+FindEarlierOutput = Callable[[str, str], Path | None]
+"""Returns the path of an earlier output by ComfyUI folder (output or temp) and name in that folder, or None."""
 
 
 @dataclass(slots=True)
@@ -36,7 +36,7 @@ class Source:
     content: InputFile | bytes | str | Path
     """The stored file, the bytes of a short data URI, a URL to fetch, or the path of an earlier output."""
     kinds: set[FileKind] = field(default_factory=set)
-    """The kinds that the inputs accept that name this file."""
+    """The kinds of file that the inputs which name this file accept. Empty for any kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,39 +67,50 @@ def find_sources(request: JobRequest, file_inputs: Sequence[FileInput], folders:
     Raises InvalidInputFile for a data URI that cannot be decoded, and FileNotAllowed for an ambiguous name.
     """
     contents: dict[str, InputFile | str] = {**request.urls, **{file.name: file for file in request.inputs}}
-    check_together(contents)
+    check_collisions(contents)
     by_name = {name: Source(stored_path(name), f"input {name!r}", content) for name, content in contents.items()}
-    index = NameIndex(contents)
-    in_folders = _folders(contents, folders)
+    name_index = NameIndex(contents)
+    folder_by_input = _folders_by_input(contents, folders)
     by_text: dict[str, Source] = {}
-    paths: dict[str, list[str]] = {}
+    texts_by_file: dict[str, list[str]] = {}
     used_stems = {PurePosixPath(name).stem for name in contents}
-    free_stems = (stem for number in count() if (stem := f"file-{number}") not in used_stems)
+    stems = (f"file-{number}" for number in count())
+    free_stems = (stem for stem in stems if stem not in used_stems)
     for node_input in file_inputs:
-        for text in texts(node_input.value) if node_input.uploads and node_input.key not in in_folders else ():
+        if not node_input.accepts_upload or node_input.key in folder_by_input:
+            continue
+        for text in texts(node_input.value):
             source = by_text.get(text) or by_name.get(text) or _embedded(text, node_input, by_name, free_stems)
             if source is None:
-                source = _matching(text, node_input, by_name, index)
+                source = _matching(text, node_input, by_name, name_index)
                 if source is not None:
-                    _check_one_path(text, node_input, source, paths.setdefault(source.name, []))
+                    _check_same_path(text, node_input, source, texts_by_file.setdefault(source.name, []))
             if source is not None:
                 by_text[text] = source
-                source.kinds |= {node_input.kind} if node_input.kind else set()
+                source.kinds.update(_kinds(node_input))
     named = {spelling: source for name, source in by_name.items() for spelling in spellings(name)} | by_name
-    return Sources(by_text, named, in_folders)
+    return Sources(by_text, named, folder_by_input)
 
 
-def _matching(text: str, node_input: FileInput, by_name: Mapping[str, Source], index: NameIndex) -> Source | None:
+def _kinds(node_input: FileInput) -> set[FileKind]:
+    """Return the kind of file that an input accepts, or an empty set for any kind."""
+    return {node_input.kind} if node_input.kind else set()
+
+
+def _matching(text: str, node_input: FileInput, by_name: Mapping[str, Source], name_index: NameIndex) -> Source | None:
     """Return the file whose name matches a text, or None. Raises FileNotAllowed if several files match."""
-    names = index.matches(text)
+    names = name_index.matches(text)
     if len(names) > 1:
         raise _ambiguous(text, node_input, names)
     return by_name[names[0]] if names else None
 
 
-def _check_one_path(text: str, node_input: FileInput, source: Source, paths: list[str]) -> None:
-    """Raise FileNotAllowed if two nodes name files of one name in different folders, and only one file was sent."""
-    for other in paths:
+def _check_same_path(text: str, node_input: FileInput, source: Source, earlier_texts: list[str]) -> None:
+    """Add a text to `earlier_texts`, the texts that refer to the same file of the request.
+
+    Raises FileNotAllowed if the text and an earlier one name different folders, so that they cannot mean one file.
+    """
+    for other in earlier_texts:
         if not NameIndex([other]).matches(text):
             message = (
                 f"{node_input.label} names {text[-80:]!r}, another node names {other[-80:]!r},"
@@ -108,11 +119,14 @@ def _check_one_path(text: str, node_input: FileInput, source: Source, paths: lis
             cure = "send both files, each under its complete name with its folders"
             detail = Detail(message, node_input.node_id, None, node_input.class_type, node_input.input, cure)
             raise FileNotAllowed(message, [detail])
-    paths.append(text)
+    earlier_texts.append(text)
 
 
-def _folders(names: Iterable[str], node_inputs: Sequence[FileInput]) -> dict[tuple[str, str], str]:
-    """Return the folder of the request that each input names, by the key of the input."""
+def _folders_by_input(names: Iterable[str], node_inputs: Sequence[FileInput]) -> dict[tuple[str, str], str]:
+    """Return the folder of the request that each input names. Inputs that name no folder are left out.
+
+    Raises FileNotAllowed if an input may mean several folders.
+    """
     index = NameIndex(dict.fromkeys(folder for name in names for folder in folders_of_name(name)))
     folders: dict[tuple[str, str], str] = {}
     for node_input in node_inputs:
@@ -126,6 +140,7 @@ def _folders(names: Iterable[str], node_inputs: Sequence[FileInput]) -> dict[tup
 
 
 def _ambiguous(text: str, node_input: FileInput, names: Sequence[str]) -> FileNotAllowed:
+    """Return the error for a text that matches several names of the request."""
     candidates = " or ".join(map(repr, names[:4]))
     message = f"{node_input.label} names {text[-80:]!r}, which may mean {candidates} of this request"
     cure = "write the complete name, with its folders"
@@ -133,34 +148,44 @@ def _ambiguous(text: str, node_input: FileInput, names: Sequence[str]) -> FileNo
     return FileNotAllowed(message, [detail])
 
 
-def with_earlier_outputs(sources: Sources, node_inputs: Sequence[FileInput], find: FindEarlier) -> Sources:
+def with_earlier_outputs(sources: Sources, node_inputs: Sequence[FileInput], find_output: FindEarlierOutput) -> Sources:
     """Return the sources with the earlier outputs added that the prompt names, such as `a.png [output]`."""
     by_text = dict(sources.by_text)
     used_names = {source.name for source in sources.all}
     for node_input in node_inputs:
-        for text in texts(node_input.value) if node_input.uploads else ():
+        for text in texts(node_input.value) if node_input.accepts_upload else ():
             match = ANNOTATED.fullmatch(text)
             if match is None or match["folder"] == "input" or text in by_text:
                 continue
-            path = find(match["folder"], match["name"])
+            path = find_output(match["folder"], match["name"])
             if path is not None:
-                name = next(name for number in count() if (name := f"earlier-{number}{path.suffix}") not in used_names)
+                name = _unused_name(path.suffix, used_names)
                 used_names.add(name)
-                by_text[text] = Source(name, node_input.label, path, {node_input.kind} if node_input.kind else set())
+                by_text[text] = Source(name, node_input.label, path, _kinds(node_input))
     return Sources(by_text, sources.named, sources.folders)
+
+
+def _unused_name(suffix: str, used_names: Container[str]) -> str:
+    """Return the first of `earlier-0`, `earlier-1` and so on, with a suffix, that is not in use."""
+    names = (f"earlier-{number}{suffix}" for number in count())
+    return next(name for name in names if name not in used_names)
 
 
 def _embedded(
     text: str, node_input: FileInput, by_name: Mapping[str, Source], free_stems: Iterator[str]
 ) -> Source | None:
-    """Return a file that is in the workflow as a placeholder, URL, data URI or base64, or None for any other text."""
-    if (replaced := by_name.get(placeholder_file_name(text) or "")) is not None:
-        return replace(replaced, label=node_input.label)
+    """Return a file that is in the workflow as a placeholder, URL, data URI or base64, or None for any other text.
+
+    `free_stems` yields unused names for such files.
+    """
+    stored = by_name.get(placeholder_file_name(text) or "")
+    if stored is not None:
+        return replace(stored, label=node_input.label)
     if URL.match(text):
         suffix = PurePosixPath(text.partition("?")[0].partition("#")[0]).suffix
         return Source(next(free_stems) + (suffix if SUFFIX.fullmatch(suffix) else ""), node_input.label, text)
     uri = DATA_URI.match(text)
-    media_type = uri_type(uri) if uri else base64_media(text)
+    media_type = uri_type(uri) if uri else base64_media_type(text)
     if uri or media_type:
         name = next(free_stems) + EXTENSIONS.get(media_type or "", ".png")
         try:

@@ -17,7 +17,7 @@ from pathlib import Path
 from worker.bodies import SpooledFile, in_thread
 from worker.errors import OutputNotKept
 from worker.inputs.decode import KeptFile, SentFile
-from worker.inputs.names import check_together
+from worker.inputs.names import check_collisions
 from worker.job import InputFile, new_folder
 
 
@@ -41,7 +41,7 @@ class InputStore:
 
     @asynccontextmanager
     async def receive(self, sent: Sequence[SentFile]) -> AsyncIterator[ReceivedFiles]:
-        """Store the files of a request. On exit they are removed, unless a job has claimed them.
+        """Store the files of a request and yield them. On exit they are removed, unless a job has claimed them.
 
         If files have the same name, the last one is stored. Raises InvalidInputFile, DiskFull.
         """
@@ -49,7 +49,7 @@ class InputStore:
         folder = self._folder / received.folder
         try:
             if by_name := {file.name: file for file in sent}:
-                check_together(by_name)
+                check_collisions(by_name)
                 decoded = [(name, await file.decoded()) for name, file in by_name.items()]
                 received.files = tuple(await in_thread(lambda: _store_all(folder, decoded)))
             yield received
@@ -60,7 +60,7 @@ class InputStore:
     def read_files(self, folder: str) -> tuple[InputFile, ...]:
         """Return the files of a job that an earlier process stored. Blocks. Raises OSError."""
         root = self._folder / folder
-        return tuple(_described(path, root) for path in sorted(root.rglob("*")) if path.is_file())
+        return tuple(_input_file(path, root) for path in sorted(root.rglob("*")) if path.is_file())
 
     async def remove(self, folder: str) -> None:
         """Remove a job's files."""
@@ -85,10 +85,10 @@ def _store_all(folder: Path, files: Sequence[tuple[str, bytes | SpooledFile | Ke
 
 
 def _store(name: str, path: Path, content: bytes | SpooledFile | KeptFile) -> InputFile:
-    """Write, move or link one file to `path`."""
+    """Write, move or link one file to `path`, and return it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(content, KeptFile):
-        return _linked(name, path, content)
+        return _link(name, path, content)
     if isinstance(content, SpooledFile):
         content.path.replace(path)
         return InputFile(name, path, content.size, content.sha256)
@@ -96,12 +96,15 @@ def _store(name: str, path: Path, content: bytes | SpooledFile | KeptFile) -> In
     return InputFile(name, path, len(content), hashlib.sha256(content).hexdigest())
 
 
-def _linked(name: str, path: Path, kept: KeptFile) -> InputFile:
+def _link(name: str, path: Path, kept: KeptFile) -> InputFile:
+    """Link or copy an earlier output to `path`. Raises OutputNotKept if it no longer exists."""
     try:
         link_or_copy(kept.path, path)
     except FileNotFoundError:
         raise OutputNotKept(f"input {name!r}: the earlier output has just expired") from None
-    return InputFile(name, path, kept.size, kept.sha256) if kept.sha256 else replace(_described(path, path), name=name)
+    if kept.sha256:
+        return InputFile(name, path, kept.size, kept.sha256)
+    return replace(_input_file(path, path), name=name)
 
 
 def link_or_copy(source: Path, path: Path) -> None:
@@ -109,13 +112,13 @@ def link_or_copy(source: Path, path: Path) -> None:
     try:
         os.link(source, path)
     except FileNotFoundError:
-        raise
+        raise  # an OSError for which a copy would fail, too
     except OSError:
         shutil.copyfile(source, path)
 
 
-def _described(path: Path, root: Path) -> InputFile:
-    """Return the size and hash of a file, named by its path relative to `root`."""
+def _input_file(path: Path, root: Path) -> InputFile:
+    """Return a stored file with its size and hash. Its name is its path relative to `root`. Blocks."""
     name = path.relative_to(root).as_posix()
     with path.open("rb") as file:
         return InputFile(name, path, path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())

@@ -61,26 +61,31 @@ class _Mentions:
         return cls(frozenset(text.rstrip("/") for text in unique), frozenset().union(*map(WORDS.findall, unique)))
 
     def include(self, name: str) -> bool:
-        """Return True if a text contains the last part of a name as a word, or is one of its folders."""
+        """Return True if a text contains the last part of a name as a word, or is one of its folders.
+
+        After MOST_SEARCHED searches, True is returned for names that would need another search.
+        """
         if name in self.texts or any(folder in self.texts for folder in folders_of_name(name)):
             return True
         last = name.rpartition("/")[2]
         if WORDS.fullmatch(last):
             return last in self.words
         self.searches_left -= 1
+        if self.searches_left < 0:
+            return True
         whole_word = re.compile(rf"(?<![\w.-]){re.escape(last)}(?![\w.-])")
-        return self.searches_left < 0 or any(last in text and whole_word.search(text) for text in self.texts)
+        return any(last in text and whole_word.search(text) for text in self.texts)
 
 
 def _named_files(prompt: Prompt, catalog: Catalog) -> dict[str, tuple[str, str]]:
-    """Return the files that nodes name, each with the node id and input that name it first."""
-    keys: dict[str, tuple[str, str]] = {}
+    """Return the first MOST_NAMES files that nodes name, each with the node id and name of its first input."""
+    inputs_by_name: dict[str, tuple[str, str]] = {}
     for node_input in file_inputs(prompt, catalog):
         value = node_input.value
         is_name = isinstance(value, str) and 0 < len(value) <= LONGEST_NAME and not DATA_URI.match(value)
-        if node_input.uploads and is_name and len(keys) < MOST_NAMES:
-            keys.setdefault(str(value), node_input.key)
-    return keys
+        if node_input.accepts_upload and is_name and len(inputs_by_name) < MOST_NAMES:
+            inputs_by_name.setdefault(str(value), node_input.key)
+    return inputs_by_name
 
 
 def _normalized(name: str) -> str:

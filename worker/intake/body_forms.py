@@ -27,11 +27,11 @@ OPTIONS = frozenset(
 """Fields of a request beside its workflow. `id` is not among them, because a file of the editor has its own `id`."""
 ENVELOPE = frozenset({"payload", "auth_data", "session_id"})
 """Fields of the envelope in which Vast's clients send a request."""
-BEGINNING = 64
+EXAMINED_CHARACTERS = 64
 """Characters of a string that are examined."""
 OBJECT_OR_LIST = re.compile(r'[\ufeff\s]*(\{\s*["}]|\[)')
 OBJECT = re.compile(r"""[\ufeff\s]*["{]""")
-BEGINNINGS = {
+PATTERNS_BY_FIELD = {
     **dict.fromkeys(("", "workflow", "workflow_json", "input"), OBJECT),
     "prompt": re.compile(r'\s*\{\s*["}]'),
 }
@@ -53,13 +53,14 @@ async def normalize_body(body: ScannedBody) -> None:
     if not isinstance(body.value, dict) or not body.value:
         return
     workflow = body.value.get("workflow")
-    if (not isinstance(workflow, dict) or "class_type" in workflow) and is_workflow_file(body.value):
+    has_workflow_field = isinstance(workflow, dict) and "class_type" not in workflow  # not a node with this id
+    if not has_workflow_field and is_workflow_file(body.value):
         _wrap_file(body, ())
         return
     for key in _string_fields(body.value):
         await _parse_string(body, (key,))
     input_field = body.value.get("input")
-    if isinstance(input_field, dict) and "class_type" not in input_field:
+    if isinstance(input_field, dict) and "class_type" not in input_field:  # not a node with this id
         _check_one_workflow(body.value, input_field)
         if is_workflow_file(input_field):
             _wrap_file(body, ("input",))
@@ -83,20 +84,24 @@ async def _unwrap_envelope(body: ScannedBody) -> None:
 
 
 def _string_fields(value: Mapping[str, Any]) -> list[str]:
-    """Return the names of OBJECTS whose value is a string."""
+    """Return the names of the fields for an object or a list whose value is a string."""
     return [key for key in OBJECTS if isinstance(value.get(key), str | SpooledText)]
 
 
 async def _parse_string(body: ScannedBody, location: JsonPath) -> None:
-    """Replace a string that begins like JSON by its JSON value, repeatedly if that is such a string again."""
-    pattern = BEGINNINGS.get(str(location[-1]) if location else "", OBJECT_OR_LIST)
+    """Replace a string that begins like JSON by its JSON value. Repeat this if the value is such a string again."""
+    field = str(location[-1]) if location else ""
+    pattern = PATTERNS_BY_FIELD.get(field, OBJECT_OR_LIST)
     for _ in range(DEEPEST):
         value = body.value
         for key in location:
             value = value[key]
         if not isinstance(value, str | SpooledText):
             return
-        head = await value.beginning(BEGINNING) if isinstance(value, SpooledText) else value[:BEGINNING]
+        if isinstance(value, SpooledText):
+            head = await value.beginning(EXAMINED_CHARACTERS)
+        else:
+            head = value[:EXAMINED_CHARACTERS]
         if not pattern.match(head):
             return
         await parse_text_at(body, location, value)
@@ -108,6 +113,7 @@ def _wrap_file(body: ScannedBody, location: JsonPath) -> None:
     Raises InvalidField if fields of a request are among those of the file.
     """
     value = body.value["input"] if location else body.value
+    # A node of an API file may have the id "output", and a field without a value has no effect.
     options = sorted(key for key in OPTIONS & value.keys() if value[key] and not is_node(value[key]))
     if options:
         field = ".".join((*map(str, location), "workflow"))
@@ -130,7 +136,7 @@ def _check_one_workflow(value: Mapping[str, Any], input_field: Mapping[str, Any]
 
 
 def _nest_field(body: ScannedBody, outer: str, key: str) -> None:
-    """Move the value of the field `outer` under a new key inside it."""
+    """Replace the value of the field `outer` by an object that has this value under `key`."""
     for text in body.spooled:
         if text.location[:1] == (outer,):
             text.location = (outer, key, *text.location[1:])
@@ -140,7 +146,7 @@ def _nest_field(body: ScannedBody, outer: str, key: str) -> None:
 def _rename_input_prompt(body: ScannedBody) -> None:
     """Rename `input.prompt`, which is ComfyUI's name, to `input.workflow`.
 
-    Combine it with a file of the editor if there is one.
+    If `input.workflow` is a file of the editor, it becomes `{"prompt": ..., "workflow": ...}` with both of them.
     """
     input_field = body.value["input"]
     if not isinstance(input_field, dict) or not is_api_file(input_field.get("prompt")):
@@ -156,11 +162,15 @@ def _rename_input_prompt(body: ScannedBody) -> None:
 
 
 def _rename_foreign_fields(body: ScannedBody) -> None:
-    """Rename RunPod's `webhook` and `s3Config`, and the `output` of the editor's `graphToPrompt`, to native fields."""
+    """Convert RunPod's `webhook` and `s3Config`, and the `output` of the editor's `graphToPrompt`, to native fields.
+
+    Raises InvalidField for an incomplete bucket.
+    """
     value = body.value
     if isinstance(value.get("webhook"), str):
         value["webhook"] = {"url": value["webhook"]} if value["webhook"] else None
-    if (bucket := value.get("s3Config")) is None or bucket == {}:
+    bucket = value.get("s3Config")
+    if bucket is None or bucket == {}:
         value.pop("s3Config", None)
     elif isinstance(bucket, dict) and not value.get("s3"):
         del value["s3Config"]
@@ -171,9 +181,10 @@ def _rename_foreign_fields(body: ScannedBody) -> None:
 
 
 def _drop_file_keys(body: ScannedBody) -> None:
-    """Keep only the nodes of an API file, in each field that can hold a workflow."""
+    """Remove all keys except the nodes from API files, in each field that can hold a workflow."""
     input_field = body.value.get("input")
-    for container in (body.value, input_field if isinstance(input_field, dict) else {}):
+    containers = [body.value, input_field] if isinstance(input_field, dict) else [body.value]
+    for container in containers:
         for key in WORKFLOWS:
             workflow = container.get(key)
             if isinstance(workflow, dict) and not FILE_KEYS.isdisjoint(workflow) and is_api_file(workflow):

@@ -20,10 +20,13 @@ BLOCK = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Fingerprints:
-    """`newest` follows the rules of this release. `former` are those of earlier releases, v0.2.0 first."""
+    """Fingerprints of one request.
+
+    `newest` follows the rules of this release, `earlier_releases` those of v0.2.0 and perhaps of the first release.
+    """
 
     newest: str
-    former: tuple[str, ...]
+    earlier_releases: tuple[str, ...]
 
 
 async def fingerprints(body: ScannedBody, files: Sequence[SentFile], *, first_release: bool) -> Fingerprints:
@@ -31,25 +34,28 @@ async def fingerprints(body: ScannedBody, files: Sequence[SentFile], *, first_re
 
     With `first_release`, the fingerprint of the release before v0.2.0 is included. It requires reading all files again.
     """
-    json = body.fingerprint()
-    former = [_v020_fingerprint(json, files)]
+    json_hash = body.fingerprint()
+    earlier_releases = [_v020_fingerprint(json_hash, files)]
     if first_release:
-        former.append(await _first_release_fingerprint(body, files))
-    return Fingerprints(_newest_fingerprint(json, files), tuple(former))
+        earlier_releases.append(await _first_release_fingerprint(body, files))
+    return Fingerprints(_newest_fingerprint(json_hash, files), tuple(earlier_releases))
 
 
-def _newest_fingerprint(json: str, files: Sequence[SentFile]) -> str:
-    """Return a hash of the JSON value and of name, filename and contents of each file, in order."""
+def _newest_fingerprint(json_hash: str, files: Sequence[SentFile]) -> str:
+    """Return a hash of the JSON value and of name, filename and contents of each file beside it, in order.
+
+    Without files it is the hash of the JSON value.
+    """
     file_facts = [
-        [file.name, file.other_names, file.content.sha256] for file in files if isinstance(file.content, SpooledFile)
+        [file.name, file.aliases, file.content.sha256] for file in files if isinstance(file.content, SpooledFile)
     ]
-    return hashlib.sha256(json.encode() + orjson.dumps(file_facts)).hexdigest() if file_facts else json
+    return hashlib.sha256(json_hash.encode() + orjson.dumps(file_facts)).hexdigest() if file_facts else json_hash
 
 
-def _v020_fingerprint(json: str, files: Sequence[SentFile]) -> str:
-    """Return the fingerprint of v0.2.0."""
+def _v020_fingerprint(json_hash: str, files: Sequence[SentFile]) -> str:
+    """Return the fingerprint that v0.2.0 computes, which has no filenames."""
     file_facts = [f"{file.name}\n{file.content.sha256}" for file in files if isinstance(file.content, SpooledFile)]
-    return hashlib.sha256("\n".join([json, *file_facts]).encode()).hexdigest() if file_facts else json
+    return hashlib.sha256("\n".join([json_hash, *file_facts]).encode()).hexdigest() if file_facts else json_hash
 
 
 async def _first_release_fingerprint(body: ScannedBody, files: Sequence[SentFile]) -> str:
@@ -59,20 +65,20 @@ async def _first_release_fingerprint(body: ScannedBody, files: Sequence[SentFile
     """
     texts = {id(text): await text.text(text.size) for text in body.spooled}
 
-    def put_back(value: object) -> str:
-        """Return the text of a long string."""
+    def text_of_spooled(value: object) -> str:
+        """Return the text that the JSON encoder writes in place of a SpooledText. Raises TypeError for other values."""
         if not isinstance(value, SpooledText):
             raise TypeError(f"{type(value).__name__} is not JSON")
         return texts[id(value)]
 
-    digest = hashlib.sha256(orjson.dumps(body.value, default=put_back, option=orjson.OPT_SORT_KEYS))
+    digest = hashlib.sha256(orjson.dumps(body.value, default=text_of_spooled, option=orjson.OPT_SORT_KEYS))
     for file in files:
         if isinstance(file.content, SpooledFile):
-            await in_thread(partial(_hash, digest, file.content))
+            await in_thread(partial(_add_contents, digest, file.content))
     return digest.hexdigest()
 
 
-def _hash(digest: hashlib._Hash, file: SpooledFile) -> None:
+def _add_contents(digest: hashlib._Hash, file: SpooledFile) -> None:
     """Add the contents of a file to a digest."""
     with file.path.open("rb") as source:
         while block := source.read(BLOCK):

@@ -71,15 +71,15 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A request that was read and checked as far as possible without ComfyUI."""
+    """A request that was read and checked as far as possible without ComfyUI, and the files in and beside its body."""
 
     request: JobRequest
     files: tuple[SentFile, ...]
     caller: Caller
 
     @property
-    def own(self) -> frozenset[str]:
-        """Names of the files of the request."""
+    def file_names(self) -> frozenset[str]:
+        """Names of the input files of the request: those with a URL, and those that were sent."""
         return frozenset(self.request.urls) | {file.name for file in self.files}
 
 
@@ -101,7 +101,7 @@ class Intake:
 
     @asynccontextmanager
     async def body(self, chunks: AsyncIterator[bytes], charset: str = "") -> AsyncIterator[ScannedBody]:
-        """Read a JSON body in any form. Its files exist until the context ends.
+        """Yield a JSON body that was sent in any form. Its files exist until the context ends.
 
         Raises InvalidJson, InvalidField, BodyTooLarge or DiskFull.
         """
@@ -117,9 +117,9 @@ class Intake:
         return await self.accept(await self.read(body, caller, files))
 
     async def read(self, body: ScannedBody, caller: Caller, files: Sequence[SentFile] = ()) -> Submission:
-        """Read a request without starting anything. Raises ClientError or a subclass."""
+        """Return the request in a body, without starting a job. Raises ClientError or a subclass."""
         dialect = dialect_of(body.value)
-        # Fingerprints are computed before placeholders replace long strings.
+        # A body with long strings gets its fingerprints now, because placeholders replace these strings.
         request_fingerprints = await self._fingerprints(body, files) if body.spooled else None
         long_texts = await replace_data_uris(body, dialect) if body.spooled else None
         parsed = await run_off_loop_if_large(body.value, lambda: dialect.read(body.value, self.library))
@@ -129,18 +129,20 @@ class Intake:
         if long_texts:
             prompt, workflow_files = await with_files(prompt_of(job.prompt), long_texts, await self.catalog())
             job = replace(job, prompt=dict(prompt))
-        other_names = {*job.urls, *(file.name for file in parsed.files)}
+        taken_names = {*job.urls, *(file.name for file in parsed.files)}
         key = job.key or caller.idempotency_key
-        if key and request_fingerprints is None:
+        if not key:
+            request_fingerprints = None  # only a request with a key is compared with earlier ones
+        elif request_fingerprints is None:
             request_fingerprints = await self._fingerprints(body, files)
-        files = await self.with_form_names(files, other_names, job.prompt)
+        files = await self.with_form_names(files, taken_names, job.prompt)
         job = replace(
             job,
             dialect=dialect.name,
             key=key,
             repeat_key=None if key else caller.repeat_key,
-            fingerprint=request_fingerprints.newest if key and request_fingerprints else "",
-            former_fingerprints=request_fingerprints.former if key and request_fingerprints else (),
+            fingerprint=request_fingerprints.newest if request_fingerprints else "",
+            former_fingerprints=request_fingerprints.earlier_releases if request_fingerprints else (),
             base_url=caller.base_url,
             extra=_with_key(job.extra, caller.api_key),
             raw=caller.raw,
@@ -154,38 +156,42 @@ class Intake:
         return await fingerprints(body, files, first_release=self.manager.has_first_release_job)
 
     async def with_form_names(
-        self, files: Sequence[SentFile], other_names: Collection[str], prompt: Prompt
+        self, files: Sequence[SentFile], taken_names: Collection[str], prompt: Prompt
     ) -> Sequence[SentFile]:
-        """Return the files of a form under the names that the prompt uses. Raises InvalidInputFile."""
-        if not any(file.other_names for file in files):
+        """Return the files of a form under the names that the prompt uses.
+
+        `taken_names` are the names of the other input files of the request. Raises InvalidInputFile.
+        """
+        if not any(file.aliases for file in files):
             return files
-        return with_filenames(files, other_names, prompt, await self.catalog())
+        return with_filenames(files, taken_names, prompt, await self.catalog())
 
     async def accept(self, submission: Submission) -> Job:
         """Start the job of a request, or return the job that the same request started under the same id.
 
-        Raises the errors of `JobManager.accept`, `OutputResolver.resolve` and `Preflight.admit`, and
-        InvalidInputFile.
+        Raises InvalidInputFile, and the errors of `JobManager.accept`, `OutputResolver.resolve` and `Preflight.admit`.
         """
         request, caller = submission.request, submission.caller
         if not self.manager.would_start(request, caller.principal):
+            # The job exists already, so nothing is checked, and no workload is reserved.
             job = await self.manager.accept(request, 0.0, caller.principal, collectable=caller.collectable)
-            job.request = job.request.merged_with(request)
+            job.request = job.request.merged_with(request)  # for example, if only this request follows the events
             return job
         self.manager.admit()
-        request, kept = await self._with_outputs(request, caller.principal)
-        # Done before the check, so that the checked prompt is the one that runs, and a retry is the same job.
-        request = await self._ready(request, submission.own | {file.name for file in kept})
-        files = *submission.files, *kept
-        async with self._admit(request) as units, self._receive_files(files) as arrived:
+        request, earlier_outputs = await self._with_earlier_outputs(request, caller.principal)
+        # Before the check, so that exactly the prompt that is checked runs, also if the job has to run again.
+        request = await self._repaired(request, submission.file_names | {file.name for file in earlier_outputs})
+        files = *submission.files, *earlier_outputs
+        async with self._admit(request) as units, self._receive_files(files) as received_files:
             return await self.manager.accept(
-                request, units, caller.principal, collectable=caller.collectable, arrived=arrived
+                request, units, caller.principal, collectable=caller.collectable, arrived=received_files
             )
 
     async def response(self, job: Job, base_url: str | None = None) -> tuple[int, ResponseBody]:
         """Return HTTP status and body for a job, in the dialect of its request.
 
-        The status is 202 until the job has ended.
+        The status is 202 until the job has ended. `base_url` is the URL at which the client of this response reaches
+        the worker. By default it is that of the request that started the job.
         """
         return await self.responses.of(job, job.request.base_url if base_url is None else base_url)
 
@@ -216,7 +222,7 @@ class Intake:
             raise await self.preflight.explain_missing_classes(error, workflow) from None
 
     def workload(self, request: JobRequest) -> float:
-        """Return the workload units of a request, computed with the known catalog."""
+        """Return the workload units of a request, computed with the last known catalog of the engine."""
         return workload(request.prompt, self.engines.known_catalog)
 
     def workload_of(self, body: Mapping[str, Any]) -> float:
@@ -230,15 +236,17 @@ class Intake:
         except WorkerError:
             return FLOOR
 
-    async def _ready(self, request: JobRequest, file_names: frozenset[str]) -> JobRequest:
-        """Return the request with repairs and seeds. `file_names` are those of its files."""
+    async def _repaired(self, request: JobRequest, file_names: frozenset[str]) -> JobRequest:
+        """Return the request with a repaired prompt and random seeds. `file_names` are those of its input files."""
         catalog, rng = await self.catalog(), SystemRandom()
         return await run_off_loop_if_large(
             (request.prompt, sorted(file_names)), lambda: _prepare(request, catalog, file_names, rng)
         )
 
-    async def _with_outputs(self, request: JobRequest, principal: str) -> tuple[JobRequest, tuple[SentFile, ...]]:
-        """Return the request with the outputs of earlier jobs that it names, as files of the request."""
+    async def _with_earlier_outputs(
+        self, request: JobRequest, principal: str
+    ) -> tuple[JobRequest, tuple[SentFile, ...]]:
+        """Return the request with file names in place of references to outputs of earlier jobs, and these files."""
         if not await run_off_loop_if_large(request.prompt, lambda: may_reference_outputs(request)):
             return request, ()
         return await OutputResolver(self.manager, self.delivery.outputs).resolve(
@@ -246,15 +254,18 @@ class Intake:
         )
 
     def _admit(self, request: JobRequest) -> AbstractAsyncContextManager[float]:
-        """Check the prompt, and reserve its workload until the context ends."""
+        """Return a context that checks the prompt, reserves its workload until it ends, and yields the workload."""
         return self.preflight.admit(request.prompt, request.extra.editor_workflow, strict=request.strict)
 
     def _receive_files(self, files: Sequence[SentFile]) -> AbstractAsyncContextManager[ReceivedFiles | None]:
-        """Receive the files of the request. Unused ones are removed when the context ends."""
+        """Return a context that stores the files of the request, and yields them, or None if there are none.
+
+        Files that no job has taken by then are removed when the context ends.
+        """
         return self.files.receive(files) if files else nullcontext()
 
     async def _with_prompt(self, job: JobRequest) -> JobRequest:
-        """Return the job with a prompt in API format. Raises CannotConvert or InvalidWorkflow."""
+        """Return the job with its workflow converted to API format. Raises CannotConvert or InvalidWorkflow."""
         if not is_ui(job.prompt):
             return job
         conversion = await self.convert(job.prompt)
@@ -270,14 +281,14 @@ class Intake:
 
 
 def _prepare(request: JobRequest, catalog: Catalog, file_names: frozenset[str], rng: SystemRandom) -> JobRequest:
-    """Repair the prompt, draw its seeds, and warn about unused files."""
+    """Return the request with a repaired prompt, random seeds, and warnings about files that no node uses."""
     request = prepare_request(request, catalog, file_names, rng)
     unused = unused_files(file_names, request.prompt, catalog) if file_names else ()
     return replace(request, warnings=(*request.warnings, *unused))
 
 
 def _with_key(extra: ExtraData, api_key: SecretStr | None) -> ExtraData:
-    """Add the comfy.org key of the headers, unless the body has one."""
+    """Return the extra data with the comfy.org key of the headers, unless the body has a key itself."""
     return replace(extra, api_key=api_key, own_api_key=True) if api_key and not extra.own_api_key else extra
 
 
@@ -285,5 +296,5 @@ def dialect_of(body: object) -> Dialect:
     """Return the dialect of a JSON body. Raises InvalidJson if it is not an object."""
     if isinstance(body, dict):
         return detect(body)
-    kind = "str" if isinstance(body, SpooledText) else type(body).__name__
-    raise InvalidJson(f"the body must be a JSON object, not {kind}")
+    type_name = "str" if isinstance(body, SpooledText) else type(body).__name__  # a SpooledText is a long string
+    raise InvalidJson(f"the body must be a JSON object, not {type_name}")

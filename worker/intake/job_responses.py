@@ -15,13 +15,17 @@ from worker.outputs.delivery import Delivery
 from worker.outputs.files import Outputs
 from worker.platforms.base import Traits
 
-RUN = frozenset({JobState.GENERATING, JobState.DELIVERING})
+STARTED_STATES = frozenset({JobState.GENERATING, JobState.DELIVERING})
 """States in which no other job runs before this one."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobResponses:
-    """Builds responses. The parameter `base_url` of its methods is the URL at which the client reaches this worker."""
+    """Builds responses.
+
+    In its methods, `base_url` is the URL at which the client reaches this worker. `dialect` is by default that of the
+    request that started the job.
+    """
 
     traits: Traits
     outputs: Outputs
@@ -29,18 +33,22 @@ class JobResponses:
     delivery: Delivery
 
     async def of(self, job: Job, base_url: str, dialect: Dialect | None = None) -> tuple[int, ResponseBody]:
-        """Return HTTP status and body for a job in any state. Raises NotFound if outputs are gone."""
+        """Return HTTP status and body for a job in any state. Store the hashes of its outputs in the job.
+
+        Raises NotFound if its outputs no longer exist.
+        """
         dialect = dialect or BY_NAME[job.request.dialect]
         if not job.state.ended:
             return 202, ResponseBody(self.pending(job, base_url, dialect))
         if job.state is JobState.DELIVERY_PENDING and job.error is not None:
-            return self.withheld(job, job.error, base_url, dialect)
+            return self.kept_result_error(job, job.error, base_url, dialect)
         if job.error is not None:
-            return status_of(job.error, self.traits), ResponseBody(_failed(job, job.error, dialect))
+            return status_of(job.error, self.traits), ResponseBody(_error_body(job, job.error, dialect))
         try:
-            self.delivery.check_inline(job)  # not checked yet if the response was to be a file
+            # At the end of the job this is not checked if its response was planned to be a file.
+            self.delivery.check_inline(job)
         except OutputTooLargeForInline as too_large:
-            return self.withheld(job, too_large, base_url, dialect)
+            return self.kept_result_error(job, too_large, base_url, dialect)
         job.outputs = tuple([await self.outputs.hashed(job, output) for output in job.outputs])
         data, large_files = await self.response_data(job, base_url, job.outputs)
         response, limit = ResponseBody(dialect.completed(data), large_files.files), self.traits.max_response_bytes
@@ -49,36 +57,37 @@ class JobResponses:
                 f"the response has {response.size:,} bytes, and the limit is {limit:,}: "
                 f"{self.delivery.inline_alternatives}"
             )
-            return error.status, ResponseBody(_failed(job, error, dialect))
+            return error.status, ResponseBody(_error_body(job, error, dialect))
         return 200, response
 
-    def withheld(
+    def kept_result_error(
         self, job: Job, error: WorkerError, base_url: str, dialect: Dialect | None = None
     ) -> tuple[int, ResponseBody]:
-        """Return status and body for a job whose result is kept but not in this response.
+        """Return HTTP status and body of the error, for a job whose result is kept but not in this response.
 
-        The body has the token for it.
+        With the token and the URL in the body, the client can fetch the result.
         """
-        body = _failed(job, error, dialect or BY_NAME[job.request.dialect])
+        body = _error_body(job, error, dialect or BY_NAME[job.request.dialect])
         body |= {"token": job.token, "url": self.job_url(job, base_url)}
         return status_of(error, self.traits), ResponseBody(body)
 
     async def response_data(
         self, job: Job, base_url: str, outputs: tuple[Output, ...]
     ) -> tuple[JobResponse, LargeFiles]:
-        """Return the data for a response, and the files that are encoded while it is sent.
+        """Return the data for a response, and the large files, which are encoded only while the response is sent.
 
-        Small files are in the data as base64. Raises NotFound if a file is gone.
+        If the request wants base64, the data has the base64 of small files and the placeholders of large files. Raises
+        NotFound if a file no longer exists.
         """
         files = [(output, self.outputs.path(job, output)) for output in outputs if output.text is None]
-        large_files, data = LargeFiles(), {}
+        large_files, base64_by_index = LargeFiles(), {}
         if job.request.output_mode is OutputMode.BASE64:
             try:
                 for output, path in files:
-                    small = output.size <= SMALL
-                    data[output.index] = (
-                        encode_base64(path.read_bytes()).decode() if small else large_files.add(path, output.size)
-                    )
+                    if output.size <= SMALL:
+                        base64_by_index[output.index] = encode_base64(path.read_bytes()).decode()
+                    else:
+                        base64_by_index[output.index] = large_files.add(path, output.size)
             except FileNotFoundError:
                 raise NotFound(f"the outputs of job {job.id!r} no longer exist") from None
         try:
@@ -86,15 +95,15 @@ class JobResponses:
         except EngineUnavailable:
             engine = None
         local_paths = {output.index: str(path) for output, path in files}
-        return JobResponse(job, data, base_url, engine, local_paths), large_files
+        return JobResponse(job, base64_by_index, base_url, engine, local_paths), large_files
 
     def pending(self, job: Job, base_url: str, dialect: Dialect | None = None) -> Body:
         """Return the body for a job that has not ended: its progress, and the URL of its result."""
-        position = 0 if job.state in RUN else self.engines.position(job)
+        position = 0 if job.state in STARTED_STATES else self.engines.position(job)
         dialect = dialect or BY_NAME[job.request.dialect]
         return dialect.pending(job, self.job_url(job, base_url), progress(job, position)) | changes_of(job)
 
-    async def webhook(self, job: Job, webhook: Webhook) -> bytes:
+    async def webhook_body(self, job: Job, webhook: Webhook) -> bytes:
         """Return the body of a webhook for a job, with the response of the synchronous route in it."""
         _, response = await self.of(job, job.request.base_url)
         body = BY_NAME[job.request.dialect].event(job, webhook, response.value)
@@ -108,7 +117,7 @@ class JobResponses:
         return f"{base_url}/jobs/{job.id}" if self.traits.job_urls else base_url
 
 
-def _failed(job: Job, error: WorkerError, dialect: Dialect) -> Body:
+def _error_body(job: Job, error: WorkerError, dialect: Dialect) -> Body:
     """Return the body of an error with the repairs and warnings of the job."""
     return dialect.failed(job.id, error) | changes_of(job)
 
@@ -116,17 +125,20 @@ def _failed(job: Job, error: WorkerError, dialect: Dialect) -> Body:
 def status_of(error: WorkerError, traits: Traits) -> int:
     """Return the HTTP status of an error.
 
-    Some clients repeat a request with a 5xx response without end, on any worker. For them a bug and a failed delivery
-    are 422, because a bug would repeat itself and the result of a failed delivery would be computed again.
+    The clients of some platforms repeat a request without end after a 5xx response, on any worker. They get 422 for a
+    bug, which would occur again, and for a failed delivery, because the repeated request would compute the result anew.
     """
-    is_repeated = traits.retries_server_errors and (error.status == 500 or isinstance(error, DeliveryFailed))
-    return 422 if is_repeated else error.status
+    is_useless_to_repeat = error.status == 500 or isinstance(error, DeliveryFailed)
+    return 422 if traits.retries_server_errors and is_useless_to_repeat else error.status
 
 
 def progress(job: Job, position: int) -> Body:
-    """Return the progress of a job that has not ended. `position` is the number of jobs that run before it."""
-    node, step, current = None, None, job.progress
-    if current is not None:
-        node = {"node_id": current.node_id, "class_type": current.class_type, "title": current.title}
-        step = None if current.value is None else {"value": current.value, "max": current.maximum}
+    """Return the progress of a job that has not ended: its state, its position, the running node and its step.
+
+    `position` is the number of jobs that run before it. Node and step are None if they are not known.
+    """
+    node, step, running_node = None, None, job.progress
+    if running_node is not None:
+        node = {"node_id": running_node.node_id, "class_type": running_node.class_type, "title": running_node.title}
+        step = None if running_node.value is None else {"value": running_node.value, "max": running_node.maximum}
     return {"state": job.state.value, "position": position, "node": node, "step": step}

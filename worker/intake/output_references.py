@@ -26,7 +26,7 @@ from worker.outputs.files import Outputs
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.prompt import Prompt, is_link
 
-MARK = "output"
+REFERENCE_WORD = "output"
 """Word that every reference to an output contains."""
 REMEDY = "send the file itself, or run that job again"
 """Remedy in errors about outputs that are not kept."""
@@ -42,7 +42,10 @@ class _KeptOutput:
 
 @dataclass(frozen=True, slots=True)
 class OutputResolver:
-    """Finds kept outputs for callers that may open them at `GET /jobs/{id}/outputs/{n}`."""
+    """Finds the outputs that requests reference.
+
+    A caller may use the outputs that it can open at `GET /jobs/{id}/outputs/{n}`.
+    """
 
     manager: JobManager
     outputs: Outputs
@@ -55,54 +58,60 @@ class OutputResolver:
         A URL of another host does not change. Raises OutputNotKept, InvalidInputFile or FileNotAllowed.
         """
         urls, url_files = await self._resolve_urls(request, principal)
-        file_places = {
-            file_input.key: file_input for file_input in file_inputs(request.prompt, catalog) if file_input.uploads
+        inputs_by_key = {
+            file_input.key: file_input
+            for file_input in file_inputs(request.prompt, catalog)
+            if file_input.accepts_upload
         }
-        file_names, prompt_files = await self._resolve_prompt(request, principal, file_places)
-        prompt = _with_file_names(request.prompt, file_places, file_names) if file_names else request.prompt
+        file_names, prompt_files = await self._resolve_prompt(request, principal, inputs_by_key)
+        prompt = _with_file_names(request.prompt, inputs_by_key, file_names) if file_names else request.prompt
         _check_no_reference_left(prompt)
         return replace(request, urls=urls, prompt=prompt), (*url_files, *prompt_files)
 
     async def _resolve_urls(self, request: JobRequest, principal: str) -> tuple[dict[str, str], list[SentFile]]:
-        """Return the URLs that are no outputs of this worker, and the files of those that are."""
+        """Return the URLs that do not reference an output of this worker, and the outputs that the others reference."""
         urls: dict[str, str] = {}
         files = []
         for name, url in request.urls.items():
-            kept = await self._kept(url, request.base_url, principal, f"input {name!r}")
-            if kept is None:
+            kept_output = await self._find_output(url, request.base_url, principal, f"input {name!r}")
+            if kept_output is None:
                 urls[name] = url
             else:
-                files.append(SentFile(name, kept.file))
+                files.append(SentFile(name, kept_output.file))
         return urls, files
 
     async def _resolve_prompt(
-        self, request: JobRequest, principal: str, file_places: Mapping[tuple[str, str], FileInput]
+        self, request: JobRequest, principal: str, inputs_by_key: Mapping[tuple[str, str], FileInput]
     ) -> tuple[dict[str, str], list[SentFile]]:
-        """Return a new file name for each reference in these inputs, and the files."""
+        """Return a new file name for each text in these inputs that is a reference, and the files with these names."""
         used_names = {*request.urls, *(file.name for file in request.inputs)}
-        new_stems = (stem for number in count() if (stem := f"earlier-output-{number}") not in used_names)
+        stems = (f"earlier-output-{number}" for number in count())
+        unused_stems = (stem for stem in stems if stem not in used_names)
         file_names: dict[str, str] = {}
         files = []
-        for file_input, text in _texts_of(file_places):
+        for file_input, text in _texts_of(inputs_by_key):
             if text in file_names:
                 continue
-            kept = await self._kept(text, request.base_url, principal, file_input.label)
-            if kept is not None:
-                file_names[text] = next(new_stems) + PurePosixPath(kept.output.filename).suffix
-                files.append(SentFile(file_names[text], kept.file))
+            kept_output = await self._find_output(text, request.base_url, principal, file_input.label)
+            if kept_output is not None:
+                file_names[text] = next(unused_stems) + PurePosixPath(kept_output.output.filename).suffix
+                files.append(SentFile(file_names[text], kept_output.file))
         return file_names, files
 
-    async def _kept(self, text: str, base_url: str, principal: str, label: str) -> _KeptOutput | None:
-        """Return the output that a text names with its file, or None if it names none of this worker's."""
+    async def _find_output(self, text: str, base_url: str, principal: str, label: str) -> _KeptOutput | None:
+        """Return the output that a text references, or None if the text is no reference to an output of this worker.
+
+        `label` names the input in errors. Raises OutputNotKept or InvalidInputFile.
+        """
         reference = parse_reference(text, base_url)
         if reference is None:
             return None
         try:
             job = self._job(reference, principal)
         except NotFound:
-            if not reference.certain:
+            if not reference.certain:  # a URL of another host, which only looks like one of this worker
                 return None
-            reason = f"no result of a job {reference.job_id!r} of yours is kept here; it may have expired"
+            reason = f"this worker keeps no result of your job {reference.job_id!r}; it may have expired"
             raise _not_kept(label, reason) from None
         output = _output(job, reference, label)
         path = self.outputs.path(job, output)
@@ -113,19 +122,23 @@ class OutputResolver:
         return _KeptOutput(output, KeptFile(path, size, output.sha256))
 
     def _job(self, reference: OutputReference, principal: str) -> Job:
-        """Return the job. Raises NotFound, with the same message for an unknown job and for one of another caller."""
+        """Return the job of a reference. Raises NotFound for an unknown job, and equally for one of another caller."""
         if reference.token:
             return self.manager.find(reference.job_id, reference.token)
-        if not reference.certain:
+        if not reference.certain:  # a URL of another host needs a token
             raise NotFound(f"no job {reference.job_id!r}")
         return self.manager.find_owned(reference.job_id, principal)
 
 
 def may_reference_outputs(request: JobRequest) -> bool:
-    """Return whether any text of a request looks like a reference. Most requests have none, and need no catalog."""
+    """Return whether any text of a request looks like a reference to an output.
+
+    Most requests have none. For these, the caller need not load the catalog.
+    """
     input_texts = (text for node in request.prompt.values() for text in texts(node["inputs"]))
     return any(
-        MARK in text and parse_reference(text, "") is not None for text in (*request.urls.values(), *input_texts)
+        REFERENCE_WORD in text and parse_reference(text, "") is not None
+        for text in (*request.urls.values(), *input_texts)
     )
 
 
@@ -149,8 +162,8 @@ def prompt_with_output_references(prompt: dict[str, Any]) -> dict[str, Any]:
 def _with_texts(node: dict[str, Any]) -> dict[str, Any]:
     """Return a node with references converted to texts."""
     inputs = node["inputs"].items()
-    texts_of = {name: with_reference_texts(value) for name, value in inputs if has_reference(value)}
-    return {**node, "inputs": {**node["inputs"], **texts_of}}
+    new_inputs = {name: with_reference_texts(value) for name, value in inputs if has_reference(value)}
+    return {**node, "inputs": {**node["inputs"], **new_inputs}}
 
 
 def _has_reference(node: object) -> bool:
@@ -161,9 +174,9 @@ def _has_reference(node: object) -> bool:
     )
 
 
-def _texts_of(file_inputs_by_key: Mapping[tuple[str, str], FileInput]) -> Iterator[tuple[FileInput, str]]:
-    """Yield each text of these inputs."""
-    for file_input in file_inputs_by_key.values():
+def _texts_of(inputs_by_key: Mapping[tuple[str, str], FileInput]) -> Iterator[tuple[FileInput, str]]:
+    """Yield each text of these inputs, with its input."""
+    for file_input in inputs_by_key.values():
         for text in texts(file_input.value):
             yield file_input, text
 
@@ -189,19 +202,20 @@ def _not_kept(label: str, reason: str, remedy: str = REMEDY) -> OutputNotKept:
 
 
 def _with_file_names(
-    prompt: Prompt, file_places: Mapping[tuple[str, str], FileInput], by_text: Mapping[str, str]
+    prompt: Prompt, inputs_by_key: Mapping[tuple[str, str], FileInput], file_names: Mapping[str, str]
 ) -> Prompt:
-    """Return the prompt with references replaced by names of files."""
-    return {
-        node_id: {
-            **node,
-            "inputs": {
-                name: replace_texts(value, dict(by_text)) if (node_id, name) in file_places else value
-                for name, value in node["inputs"].items()
-            },
+    """Return the prompt with file names in place of the references in its file inputs.
+
+    `file_names` are by reference.
+    """
+    new_prompt: dict[str, Any] = {}
+    for node_id, node in prompt.items():
+        inputs = {
+            name: replace_texts(value, dict(file_names)) if (node_id, name) in inputs_by_key else value
+            for name, value in node["inputs"].items()
         }
-        for node_id, node in prompt.items()
-    }
+        new_prompt[node_id] = {**node, "inputs": inputs}
+    return new_prompt
 
 
 def _check_no_reference_left(prompt: Prompt) -> None:
@@ -209,8 +223,10 @@ def _check_no_reference_left(prompt: Prompt) -> None:
     details = [
         Detail(
             f"{name!r} of node {node_id} ({node['class_type']}) names an output of a job, but takes no file",
-            *(node_id, None, node["class_type"], name),
-            "use a node that loads files",
+            node_id=node_id,
+            class_type=node["class_type"],
+            input=name,
+            suggestion="use a node that loads files",
         )
         for node_id, node in prompt.items()
         for name, value in node["inputs"].items()

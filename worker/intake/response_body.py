@@ -20,8 +20,8 @@ SMALL = 256 * 1024
 """Largest file in bytes that is read and encoded on the event loop. A thread would take longer."""
 PIECE = 1536 * 1024
 """Bytes of a file that are encoded and sent at a time. A multiple of 3, so that only the end has padding."""
-KEPT = 12 * 1024 * 1024
-"""Largest file in bytes whose base64 is kept, because the native dialect has the first image twice."""
+LARGEST_CACHED = 12 * 1024 * 1024
+"""Largest file in bytes whose base64 is kept in memory. The native dialect has the first image twice in a response."""
 
 
 @dataclass(slots=True)
@@ -30,32 +30,35 @@ class EncodedFile:
 
     path: Path
     size: int
-    _kept: list[bytes] = field(default_factory=list)
+    _cached_pieces: list[bytes] = field(default_factory=list)
 
     @property
     def length(self) -> int:
-        """Characters of the base64."""
+        """Characters of the base64, which has four for every three bytes, with padding."""
         return (self.size + 2) // 3 * 4
 
     async def pieces(self, file: BinaryIO) -> AsyncIterator[bytes]:
-        """Yield the base64 of the open file. Raises OSError if its size has changed."""
-        for piece in self._kept:
+        """Yield the base64 of the open file, from memory if it was encoded before.
+
+        Raises OSError if its size has changed.
+        """
+        for piece in self._cached_pieces:
             yield piece
-        if self._kept:
+        if self._cached_pieces:
             return
         pieces = []
         for offset in range(0, self.size, PIECE):
             piece = await in_thread(partial(self._encode_piece, file, offset))
-            if self.size <= KEPT:
+            if self.size <= LARGEST_CACHED:
                 pieces.append(piece)
             yield piece
-        self._kept = pieces
+        self._cached_pieces = pieces
 
     def _encode_piece(self, file: BinaryIO, offset: int) -> bytes:
         """Return the base64 of one piece of the file."""
         with mmap(file.fileno(), 0, prot=PROT_READ) as data:
             if len(data) != self.size:
-                raise OSError(f"{self.path} has changed")
+                raise OSError(f"{self.path} has changed since the job ended, so it cannot be sent")
             with memoryview(data) as view, view[offset : offset + PIECE] as piece:
                 return encode_base64(piece)
 
@@ -70,14 +73,14 @@ def encode_base64(data: bytes | memoryview) -> bytes:
 
 @dataclass(slots=True)
 class LargeFiles:
-    """Files of a response that are not read into memory, by the placeholder in its body."""
+    """Files of a response that are encoded while it is sent. `files` are by the placeholder in its body."""
 
     files: dict[str, EncodedFile] = field(default_factory=dict)
     _nonce: str = field(default_factory=lambda: secrets.token_hex(12))
 
     def add(self, path: Path, size: int) -> str:
         """Add a file, and return the placeholder for its base64. Raises FileNotFoundError."""
-        path.stat()
+        path.stat()  # raises if the file does not exist
         placeholder = f"{self._nonce}-{len(self.files)}"
         self.files[placeholder] = EncodedFile(path, size)
         return placeholder
@@ -115,12 +118,14 @@ class ResponseBody:
 
 
 def _split(json: bytes, files: Mapping[str, EncodedFile]) -> Iterator[bytes | EncodedFile]:
-    """Yield the JSON between placeholders, and the files.
+    """Yield the parts of the JSON, with the file in place of each placeholder.
 
     Placeholders are plain ASCII, so JSON does not escape them.
     """
     if not files:
         yield json
         return
-    for number, part in enumerate(re.split(b"(%b)" % b"|".join(map(str.encode, files)), json)):
-        yield files[part.decode()] if number % 2 else part
+    placeholder = b"(%b)" % b"|".join(map(str.encode, files))
+    for index, part in enumerate(re.split(placeholder, json)):
+        is_placeholder = index % 2 == 1  # re.split returns text and matches of the group in turn
+        yield files[part.decode()] if is_placeholder else part

@@ -62,7 +62,7 @@ class JobIndex:
         return self._by_key[job.principal, job.id]
 
     def get(self, ref: JobRef) -> Job | None:
-        """Return the job that an event is about, None once it was removed."""
+        """Return the job that an event is about, or None once it was removed."""
         entry = self._by_key.get((ref.principal, ref.id))
         return entry.job if entry is not None and entry.job.folder == ref.folder else None
 

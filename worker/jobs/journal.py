@@ -241,7 +241,7 @@ class Journal:
             log.warning("old rows of the journal could not be deleted: %s", error)
 
     def _read(self, row: sqlite3.Row) -> StoredJob | None:
-        """Return the job in a row, None for an unreadable row."""
+        """Return the job in a row, or None for an unreadable row."""
         try:
             return read_row(row, self._inputs.read_files)
         except (UnreadableRow, OSError) as error:

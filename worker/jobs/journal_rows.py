@@ -18,8 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from worker.delivery_options import ImageFormat, Webhook
 from worker.errors import Detail, OutputProblem, WorkerError, error_class
 from worker.extra_data import ExtraData
-from worker.job import EngineFile, InputFile, Job, JobRequest, JobState, Output, OutputMode, RandomInteger
-from worker.prompt_changes import Repair
+from worker.job import EngineFile, InputFile, Job, JobRequest, JobState, Output, OutputMode
+from worker.prompt_changes import RandomInteger, Repair
 
 VERSION = 2
 """Version of the rows that this worker writes. v0.2.0 reads it as well."""
@@ -225,7 +225,7 @@ def _base_fields(detail: Detail) -> dict[str, Any]:
 
 
 def _stored_webhook(webhook: Webhook | None) -> dict[str, Any] | None:
-    """Return a webhook that the operator signs, None for another one.
+    """Return a webhook that the operator signs, or None for another one.
 
     A client's secret is not stored, so its webhook cannot be sent after a restart.
     """

@@ -32,7 +32,7 @@ def state_lock(state: Path) -> Iterator[None]:
 
 
 def _open_lock_file(state: Path) -> int | None:
-    """Return a descriptor to lock, None when nothing can be opened. The start fails later in that case."""
+    """Return a descriptor to lock, or None when nothing can be opened. The start fails later in that case."""
     try:
         state.mkdir(parents=True, exist_ok=True)
         return os.open(state / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)

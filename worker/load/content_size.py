@@ -50,62 +50,74 @@ class ContentSizes:
         return self._size(node_id, DEEPEST)
 
     def _size(self, node_id: str, depth: int) -> Size | None:
-        """Return the size at a node, following at most `depth` links."""
+        """Return the size of the content that a node outputs, following at most `depth` links, or None."""
         if node_id in self._sizes or node_id not in self._prompt or not depth:
             return self._sizes.get(node_id)
         self._sizes[node_id] = None  # the result inside a cycle
         node = self._prompt[node_id]
-        self._sizes[node_id] = self._change(node, self._source(node, depth), depth)
+        self._sizes[node_id] = self._size_after(node, self._received_size(node, depth), depth)
         return self._sizes[node_id]
 
-    def _source(self, node: Node, depth: int) -> Size | None:
-        """Return the size of the content that a node receives: the largest of the first kind of links that have one."""
+    def _received_size(self, node: Node, depth: int) -> Size | None:
+        """Return the size of the content that a node receives, or None if it is not known.
+
+        Latents come before images, and images before other links. Of several sources of one kind, the largest counts.
+        """
         for sources in _content_links(node):
-            sizes = [size for source in sources if (size := self._size(source, depth - 1))]
+            source_sizes = [self._size(source, depth - 1) for source in sources]
+            sizes = [size for size in source_sizes if size is not None]
             if sizes:
                 return max(sizes, key=lambda size: size.pixels)
         return None
 
-    def _change(self, node: Node, size: Size | None, depth: int) -> Size | None:
-        """Return the size after a node, which may set width, height, frames and batch itself."""
-        size = size or _loaded(node) or self._audio(node)
-        width, height = self._side(node, "width", 0, depth), self._side(node, "height", 1, depth)
-        if "width" in node["inputs"] or width or height:
+    def _size_after(self, node: Node, size: Size | None, depth: int) -> Size | None:
+        """Return the size of the content that a node outputs, or None if it is not known.
+
+        `size` is the size that it receives. The node may set width, height, frames and batch itself.
+        """
+        if size is None:  # the node may load a file or create audio
+            size = _assumed_file_size(node) or self._audio_size(node)
+        width, height = self._side(node, "width", depth), self._side(node, "height", depth)
+        if "width" in node["inputs"] or width or height:  # a width that is not known keeps the received or assumed one
             received = size or UPLOADED_IMAGE
             size = replace(received, width=width or received.width, height=height or received.height)
         megapixels = self._number(node, "megapixels", "megapixel", "resize_type.megapixels")
         if megapixels and not (width or height):
-            side = math.sqrt(megapixels) * 1024
+            side = math.sqrt(megapixels) * 1024  # ComfyUI's megapixel is a square of 1024x1024 pixels
             size = replace(size or UPLOADED_IMAGE, width=side, height=side)
-        return self._with_counts(node, self._scale(node, size)) if size else None
+        if size is None:
+            return None
+        return self._with_counts(node, self._scaled(node, size))
 
-    def _scale(self, node: Node, size: Size) -> Size:
-        """Return the size multiplied by the scale factor of the node."""
+    def _scaled(self, node: Node, size: Size) -> Size:
+        """Return the size with width and height multiplied by the scale factor of the node, or of its upscale model."""
         factor = self._number(node, *_SCALES) or self._model_factor(node)
         return replace(size, width=size.width * factor, height=size.height * factor)
 
     def _with_counts(self, node: Node, size: Size) -> Size:
-        """Return the size with the frames and the batch size that the node sets."""
+        """Return the size with the number of frames and the batch size that the node sets, if it sets any."""
         frames, batch = self._number(node, *_FRAMES), self._number(node, "batch_size")
         if frames is None and any(isinstance(node["inputs"].get(name), list) for name in _FRAMES):
             frames = UPLOADED_VIDEO.frames  # linked to a node whose value is not known
-        if "batch_index" in node["inputs"]:  # a node that takes a part of a batch
+        if "batch_index" in node["inputs"]:  # takes a part of a batch, and `length` is the number of its items
             return replace(size, batch=frames or 1.0)
         repeats = self._number(node, "amount") if node["class_type"].startswith("Repeat") else None
         return replace(size, frames=frames or size.frames, batch=(batch or size.batch) * (repeats or 1.0))
 
-    def _side(self, node: Node, name: str, slot: int, depth: int) -> float | None:
-        """Return the width or height that a node sets, also if it is linked to a node that outputs a size."""
+    def _side(self, node: Node, name: str, depth: int) -> float | None:
+        """Return the "width" or "height" that a node sets, or None. Follows a link to the size of other content."""
         value = self._number(node, name, f"custom_{name}", f"resize_type.{name}")
         link = node["inputs"].get(name)
         match link:
             case [str(source), int()] if value is None:
                 size = self._size(source, depth - 1)
-                return (size.width, size.height)[slot] if size else None
+                if size is None:
+                    return None
+                return size.width if name == "width" else size.height
         return value
 
-    def _audio(self, node: Node) -> Size | None:
-        """Return the size of the audio that a node creates, or None."""
+    def _audio_size(self, node: Node) -> Size | None:
+        """Return the size of the audio that a node creates, one frame for each second, or None for another node."""
         seconds = self._number(node, "seconds", "duration")
         return Size(AUDIO_SECOND, 1, frames=seconds) if seconds else None
 
@@ -122,11 +134,15 @@ class ContentSizes:
         return 1.0
 
     def _number(self, node: Node, *names: str) -> float | None:
+        """Return the value of the first of these inputs that is a number, or None."""
         return number(self._prompt, node, *names)
 
 
 def _content_links(node: Node) -> tuple[list[str], list[str], list[str]]:
-    """Return the sources of content of a node: latents, images, and others (switches, reroutes, audio)."""
+    """Return the ids of the nodes from which a node receives content: (latents, images, others).
+
+    Others are inputs of switches and reroutes, and audio. Links to models, conditionings and the like are omitted.
+    """
     latents, images, others = [], [], []
     for name, source, _ in links(node):
         if "audio" not in name and ("latent" in name or "sample" in name):
@@ -138,7 +154,7 @@ def _content_links(node: Node) -> tuple[list[str], list[str], list[str]]:
     return latents, images, others
 
 
-def _loaded(node: Node) -> Size | None:
+def _assumed_file_size(node: Node) -> Size | None:
     """Return the assumed size of the file that a loader names, or None for another node."""
     if isinstance(node["inputs"].get("image"), str):
         return UPLOADED_IMAGE

@@ -28,7 +28,10 @@ class Family:
 
     @property
     def cost(self) -> float:
-        """Cost of one step for one pixel, relative to Stable Diffusion 1.5."""
+        """Cost of one step for one pixel, relative to Stable Diffusion 1.5. An image model costs at least 1.
+
+        The cost grows with the parameters, and shrinks with the pixels that one token represents.
+        """
         cost = self.billions / BENCHMARK_BILLIONS * IMAGE_TOKEN / self.pixels_per_token
         return max(cost, 1.0) if self.pixels_per_token == IMAGE_TOKEN else cost
 
@@ -66,7 +69,7 @@ _NAMED: tuple[tuple[str, Family], ...] = (
     (r"v1-5|sd.?15|sd.?1[._]5|sd.?2", Family("sd1", 0.9)),
 )
 _PATTERNS = tuple((re.compile(pattern), family) for pattern, family in _NAMED)
-_TYPES = {
+_NAMES_BY_ENCODER_TYPE = {
     "flux": "flux",
     "flux2": "flux.2",
     "qwen_image": "qwen_image",
@@ -101,20 +104,24 @@ class Families:
         self._encoder_family = self._find_encoder_family()
 
     def family_of(self, node_id: str) -> Family:
-        """Return the family of a sampler's model, the most expensive one if it has several.
+        """Return the family of the model that a sampler uses, the most expensive one if it uses several.
 
-        If no loader is found, the type of the text encoders decides.
+        If no loader of a known family is found, the type of the text encoders decides, else the result is `UNKNOWN`.
         """
         return self._source_family(node_id, DEEPEST) or self._encoder_family or UNKNOWN
 
     def _source_family(self, node_id: str, depth: int) -> Family | None:
-        """Return the most expensive family of the models that a node receives or loads, or None."""
+        """Return the most expensive family of the models that a node receives or loads, or None if none is known.
+
+        Follows at most `depth` links.
+        """
         if node_id in self._families or not depth:
             return self._families.get(node_id)
         self._families[node_id] = None  # the result inside a cycle
         node = self._prompt[node_id]
         sources = [source for name, source, _ in links(node) if _is_model_input(name) and source in self._prompt]
-        families = [family for source in sources if (family := self._source_family(source, depth - 1))]
+        source_families = [self._source_family(source, depth - 1) for source in sources]
+        families = [family for family in source_families if family is not None]
         families += self._loaded_families(node_id)
         self._families[node_id] = max(families, key=lambda family: family.cost, default=None)
         return self._families[node_id]
@@ -122,21 +129,24 @@ class Families:
     def _loaded_families(self, node_id: str) -> Iterator[Family]:
         """Yield the families of the model files that a loader names. LoRA files are ignored."""
         for name, value in self._prompt[node_id]["inputs"].items():
-            if isinstance(value, str) and name in _FILES and (family := family_named(value)):
+            family = family_named(value) if isinstance(value, str) and name in _MODEL_FILE_INPUTS else None
+            if family is not None:
                 yield family
 
     def _find_encoder_family(self) -> Family | None:
         """Return the most expensive family that the types of the text encoder loaders suggest, or None."""
-        families = [
-            family_named(_TYPES[kind])
-            for node in self._prompt.values()
-            if "CLIP" in node["class_type"] and isinstance(kind := node["inputs"].get("type"), str) and kind in _TYPES
+        loaders = [node for node in self._prompt.values() if "CLIP" in node["class_type"]]
+        types = [loader["inputs"].get("type") for loader in loaders]
+        names = [
+            _NAMES_BY_ENCODER_TYPE.get(encoder_type, "") for encoder_type in types if isinstance(encoder_type, str)
         ]
+        families = [family_named(name) for name in names]
         return max((family for family in families if family), key=lambda family: family.cost, default=None)
 
 
-_FILES = frozenset({"ckpt_name", "unet_name", "model_name", "model", "diffusion_model", "model_path"})
+_MODEL_FILE_INPUTS = frozenset({"ckpt_name", "unet_name", "model_name", "model", "diffusion_model", "model_path"})
 
 
 def _is_model_input(name: str) -> bool:
+    """Return whether an input of this name receives a diffusion model."""
     return "model" in name or name in {"guider", "unet", "pipe"}

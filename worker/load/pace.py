@@ -20,11 +20,11 @@ class Pace:
 
     @property
     def units_per_s(self) -> float:
-        """Workload units per second, 0 before enough jobs have finished."""
+        """Workload units per second, the median of the last jobs. 0 before enough jobs have finished."""
         return median(self._speeds) if len(self._speeds) >= ENOUGH else 0.0
 
     def record(self, workload: float, generating_s: float) -> None:
-        """Record a finished job and the seconds that it took."""
+        """Record a finished job: its workload, and the seconds that it took. A job that took 0 s is ignored."""
         if generating_s > 0:
             self._speeds.append(workload / generating_s)
 
@@ -41,8 +41,12 @@ class Paces:
         """Names of the engines that accept jobs."""
 
     def of(self, engine: str | None) -> float:
-        """Return the workload units per second of one engine, 0 before anything was measured."""
-        pace = self._paces.get(engine or "")
+        """Return the workload units per second of one engine.
+
+        Until the engine has run enough jobs, or if it is not known, return the median of the other engines. Return 0
+        before any engine has run enough jobs.
+        """
+        pace = self._paces.get(engine) if engine else None
         if pace is not None and pace.units_per_s:
             return pace.units_per_s
         speeds = [pace.units_per_s for pace in self._paces.values() if pace.units_per_s]
@@ -55,12 +59,16 @@ class Paces:
 
     @property
     def share(self) -> float:
-        """Share of the engines that are alive in the speed of all engines, from 0 to 1."""
+        """Speed of the engines that are alive, divided by the speed of all engines: from 0 to 1."""
         total = sum(self.of(name) for name in self._paces)
+        # Before any engine has run enough jobs, all engines count as equally fast.
         return self.units_per_s / total if total else len(self.alive) / len(self._paces)
 
     def record(self, engine: str | None, workload: float, generating_s: float) -> None:
-        """Record a finished job and the seconds that it took on this engine."""
+        """Record a finished job: its workload, and the seconds that it took on this engine.
+
+        None stands for the only engine. An unknown engine is ignored.
+        """
         pace = self._paces.get(engine or ONLY)
         if pace is not None:
             pace.record(workload, generating_s)

@@ -22,12 +22,12 @@ class StepCounts:
         self._sigma_steps: dict[str, float | None] = {}
 
     def steps_of(self, node: Node) -> float | None:
-        """Return the steps of a sampler, or None if neither the node nor its sigmas define any.
+        """Return the steps that a sampler runs, or None if neither the node nor its sigmas define any.
 
-        If a node has both, its sigmas count. The range of steps that the node itself sets is applied to the result
-        (advanced samplers, RES4LYF).
+        If a node has both, its sigmas count. Advanced samplers and RES4LYF can run a part of the steps, which the node
+        sets with `start_at_step`, `end_at_step` or `steps_to_run`.
         """
-        steps = self._in_sigmas(node["inputs"].get("sigmas"), DEEPEST)
+        steps = self._steps_of_sigmas(node["inputs"].get("sigmas"), DEEPEST)
         if steps is None:
             steps = number(self._prompt, node, *_STEPS)
         if steps is None:
@@ -37,31 +37,37 @@ class StepCounts:
         steps_to_run = node["inputs"].get("steps_to_run")
         if isinstance(steps_to_run, int) and steps_to_run >= 0:  # -1 means all steps
             end = steps_to_run
-        return max((steps if end is None else min(steps, end)) - start, 0.0)
+        if end is not None:
+            steps = min(steps, end)
+        return max(steps - start, 0.0)
 
-    def _in_sigmas(self, link: Json, depth: int) -> float | None:
-        """Return the steps of linked sigmas, or None."""
+    def _steps_of_sigmas(self, link: Json, depth: int) -> float | None:
+        """Return the steps of the sigmas that `link` leads to, or None. Follows at most `depth` links."""
         match link:
             case [str(source), int(slot)] if depth and source in self._prompt:
                 steps = self._scheduler_steps(source, depth)
                 split_at = number(self._prompt, self._prompt[source], "step")
                 if steps is None or split_at is None:
                     return steps
-                return min(steps, split_at) if slot == 0 else max(steps - split_at, 0.0)  # the halves of SplitSigmas
+                # SplitSigmas outputs the steps before the split in slot 0, and the others in slot 1.
+                return min(steps, split_at) if slot == 0 else max(steps - split_at, 0.0)
         return None
 
     def _scheduler_steps(self, node_id: str, depth: int) -> float | None:
-        """Return the steps of a scheduler. A node that changes or joins sigmas has the steps of its longest input."""
+        """Return the steps of a scheduler, which is a node that outputs sigmas, or None if they are not known.
+
+        A node that changes or joins sigmas has the steps of its longest input.
+        """
         if node_id not in self._sigma_steps:
             self._sigma_steps[node_id] = None  # the result inside a cycle
             node = self._prompt[node_id]
-            listed = node["inputs"].get("sigmas")
+            sigmas = node["inputs"].get("sigmas")
             steps = number(self._prompt, node, *_STEPS)
-            if isinstance(listed, str):  # sigmas entered as text
-                steps = max(len(re.findall(r"[\d.]+", listed)) - 1.0, 0.0)
+            if isinstance(sigmas, str):  # sigmas entered as text, of which n + 1 make n steps
+                steps = max(len(re.findall(r"[\d.]+", sigmas)) - 1.0, 0.0)
             if steps is None:
                 inputs = node["inputs"].items()
-                counts = [self._in_sigmas(value, depth - 1) for name, value in inputs if "sigmas" in name]
+                counts = [self._steps_of_sigmas(value, depth - 1) for name, value in inputs if "sigmas" in name]
                 steps = max((count for count in counts if count is not None), default=None)
             self._sigma_steps[node_id] = steps
         return self._sigma_steps[node_id]

@@ -42,28 +42,28 @@ def workload(prompt: Prompt, catalog: Catalog | None = None) -> float:
     """Return the estimated workload of a prompt. The benchmark (20 steps, one image of 512x512) has 100.
 
     The workload is the sum of all passes: steps x pixels (of all frames and of the batch) x cost of the model family.
-    It is at least `FLOOR` and at most `CEILING`. Never raises.
+    It is at least 1 and at most 10 million. Without a catalog, nodes that do not run count too. Never raises.
     """
     units = sum(model_pass.units for model_pass in passes(prompt, catalog))
     return min(max(units, FLOOR), CEILING)
 
 
 def passes(prompt: Prompt, catalog: Catalog | None = None) -> list[Pass]:
-    """Return the passes of models in a prompt, samplers first.
+    """Return the passes of models in a prompt: the runs of samplers first, then the upscales.
 
     A node of any class is a sampler if it has steps, or sigmas from a node that has steps. A node with a model and a
     latent is a sampler too. With a catalog, nodes that no output needs and API nodes, which run on other machines, do
     not count. An unknown size counts as 1024x1024, and an unknown model as the benchmark model.
     """
     running = set(prompt) if catalog is None else _running(prompt, catalog)
-    candidates = [node_id for node_id in _samplers(prompt, running) if _may_sample(prompt[node_id])]
+    candidates = [node_id for node_id in _possible_samplers(prompt, running) if _may_sample(prompt[node_id])]
     upscales = list(_upscales(prompt, running))
     if not candidates and not upscales:
         return []
-    sizes, steps, families = ContentSizes(prompt), StepCounts(prompt), Families(prompt)
+    sizes, step_counts, families = ContentSizes(prompt), StepCounts(prompt), Families(prompt)
     model_passes = []
     for node_id in candidates:
-        step_count = _steps(prompt[node_id], steps)
+        step_count = _steps(prompt[node_id], step_counts)
         if not step_count:
             continue
         family = families.family_of(node_id)
@@ -71,7 +71,7 @@ def passes(prompt: Prompt, catalog: Catalog | None = None) -> list[Pass]:
         model_passes.append(Pass(node_id, step_count, pixels, family.name, family.cost))
     for node_id, source in upscales:
         pixels = (sizes.size_at(source) or UPLOADED_IMAGE).pixels
-        model_passes.append(Pass(node_id, UPSCALE_STEPS, pixels, "upscale", 1.0))
+        model_passes.append(Pass(node_id, UPSCALE_STEPS, pixels, family="upscale", cost=1.0))
     return model_passes
 
 
@@ -84,11 +84,12 @@ def _upscales(prompt: Prompt, running: Container[str]) -> Iterator[tuple[str, st
 
 
 def _may_sample(node: Node) -> bool:
+    """Return whether a node may be a sampler. Cheap, to skip the estimate for prompts without any sampler."""
     return "sigmas" in node["inputs"] or not STEPS.isdisjoint(node["inputs"]) or _looks_like_a_sampler(node)
 
 
 def _steps(node: Node, counts: StepCounts) -> float:
-    """Return the steps of a node, or 0 if it is no sampler."""
+    """Return the steps of a node, `DEFAULT_STEPS` for a sampler with unknown steps, or 0 if it is no sampler."""
     step_count = counts.steps_of(node)
     if step_count is None:
         return DEFAULT_STEPS if _looks_like_a_sampler(node) else 0.0
@@ -96,25 +97,29 @@ def _steps(node: Node, counts: StepCounts) -> float:
 
 
 def _looks_like_a_sampler(node: Node) -> bool:
+    """Return whether a node receives both a model and a latent."""
     linked = {name for name, _, _ in links(node)}
     return bool(linked & {"model", "guider"}) and bool(linked & {"latent_image", "latent", "samples"})
 
 
-def _samplers(prompt: Prompt, running: Container[str]) -> list[str]:
-    """Return the running nodes that have a linked input and do not create sigmas for another node."""
+def _possible_samplers(prompt: Prompt, running: Container[str]) -> list[str]:
+    """Return the nodes that may be samplers: running nodes with a linked input that do not create sigmas."""
     schedulers = {source for node in prompt.values() for name, source, _ in links(node) if "sigmas" in name}
     return [
         node_id
         for node_id, node in prompt.items()
         if node_id in running
         and node_id not in schedulers
-        and any(True for _ in links(node))
+        and next(links(node), None) is not None
         and not node["class_type"].endswith("Scheduler")  # a scheduler that no node uses
     ]
 
 
 def _running(prompt: Prompt, catalog: Catalog) -> set[str]:
-    """Return the nodes that outputs need, without API nodes, which run on other machines."""
+    """Return the output nodes and all nodes that they need, without API nodes, which run on other machines.
+
+    If the prompt has no output node, all nodes count as needed.
+    """
     class_types = {node_id: node["class_type"] for node_id, node in prompt.items()}
     classes = {node_id: catalog[name] for node_id, name in class_types.items() if name in catalog}
     remote = {node_id for node_id, node_class in classes.items() if node_class.api_node}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
 from worker.node_packs.pins import PacksError, PinnedPack, read_line, read_pins
 
@@ -12,10 +11,11 @@ REF = re.compile(r"\s+#\s*\S+\s*$")
 
 
 def add_pack(text: str, pack: PinnedPack, ref: str | None) -> str:
-    """Return the text with a new line for the pack.
+    """Return the text of comfyui_nodes.txt with a new line for the pack.
 
-    The line comes after the last one of its group, aligned with it, or else at the end. Raises PacksError when the text
-    already has the pack.
+    The line comes after the last one of its group, and its columns are aligned with those. Without a line of the group,
+    it comes at the end. `ref` is the branch or tag for the comment. Raises PacksError when the text already has the
+    pack.
     """
     pins = read_pins(text)
     if pack.name.lower() in {pinned.name.lower() for pinned in (pins.comfyui, *pins.packs)}:
@@ -23,18 +23,20 @@ def add_pack(text: str, pack: PinnedPack, ref: str | None) -> str:
             f"{pack.name} is already in the file; `comfy-worker nodes update {pack.name}` changes its commit"
         )
     lines = text.splitlines()
-    numbered = [(number, read_line(line)) for number, line in enumerate(lines)]
-    packs = [(number, pinned) for number, pinned in numbered if pinned and pinned.name != pins.comfyui.name]
-    after = max((number for number, pinned in packs if pinned.group == pack.group), default=None)
-    if after is None:
+    last_of_group = None
+    for number, line in enumerate(lines):
+        pinned = read_line(line)
+        if pinned is not None and pinned.group == pack.group and pinned.name != pins.comfyui.name:
+            last_of_group = number
+    if last_of_group is None:
         lines += ["", _line(pack, ref)]
     else:
-        lines.insert(after + 1, _line(pack, ref, lines[after]))
+        lines.insert(last_of_group + 1, _line(pack, ref, above=lines[last_of_group]))
     return "\n".join(lines) + "\n"
 
 
 def set_commit(text: str, name: str, commit: str, ref: str | None) -> str:
-    """Return the text with another commit in the pack's line, and with `ref` as its comment.
+    """Return the text of comfyui_nodes.txt with another commit in the pack's line, and with `ref` as its comment.
 
     Raises PacksError when there is no such pack.
     """
@@ -48,21 +50,18 @@ def set_commit(text: str, name: str, commit: str, ref: str | None) -> str:
 
 
 def _with_comment(line: str, ref: str | None) -> str:
-    """Return a line with the branch or tag as its comment."""
+    """Return a line with the branch or tag as its comment, or without one if `ref` is None."""
     bare = REF.sub("", line)
     return f"{bare}  # {ref}" if ref else bare
 
 
 def _line(pack: PinnedPack, ref: str | None, above: str = "") -> str:
-    """Return the line of a pack, with its columns aligned to those of the line above where they fit."""
-    words = [pack.name, f"{pack.url}@{pack.commit}", pack.group]
-    starts = [match.start() for match in re.finditer(r"(?<!\S)\S+", above)][1:3]
-    line = words[0]
-    for word, start in zip(words[1:], _padded(starts, 2), strict=True):
-        line = f"{line}  ".ljust(start) + word
+    """Return the line of a pack: its name, its source and its group, and the branch or tag as a comment.
+
+    The columns begin where those of the line `above` begin, unless a word is too long for that.
+    """
+    column_starts = [match.start() for match in re.finditer(r"(?<!\S)\S+", above)]
+    _, source_start, group_start = [*column_starts, 0, 0, 0][:3]  # 0 for a column that the line above does not have
+    line = f"{pack.name}  ".ljust(source_start) + f"{pack.url}@{pack.commit}"
+    line = f"{line}  ".ljust(group_start) + pack.group
     return line + (f"  # {ref}" if ref else "")
-
-
-def _padded(starts: Iterable[int], count: int) -> list[int]:
-    """Return `count` columns, with 0 for those that are missing."""
-    return [*starts, *[0] * count][:count]

@@ -31,21 +31,25 @@ Requirements = Mapping[str, tuple[str, ...]]
 def make_locks(pins: Pins, sources: Path | None, folder: Path, *, upgrade: bool = False) -> dict[str, str]:
     """Return the texts of the lock files by name.
 
-    The constraints and, without `upgrade`, the versions to keep are read from `folder`, which is not written. Raises
-    LockError, SourceError and RequirementsError.
+    `sources` may have the packs as folders, and the others are fetched with git. `folder` has the constraints and the
+    present locks, whose versions are kept unless `upgrade` is set. It is not written. Raises LockError, SourceError and
+    RequirementsError.
     """
     requirements = {pack.name: read_requirements(pack, sources) for pack in (pins.comfyui, *pins.packs)}
     constraints = constraints_in(folder)
-    kept = (
-        "" if upgrade else "".join(path.read_text("utf-8") for path in sorted(folder.glob("*.lock")) if _is_lock(path))
-    )
-    everything = resolve_requirements(pins, pins.groups, requirements, constraints, kept)
+    present_locks = "" if upgrade else _present_locks(folder)
+    all_entries = resolve_requirements(pins, pins.groups, requirements, constraints, present_locks)
     # Each group is resolved again with the versions that fit together in an image with all groups.
-    pinned_versions = "".join(f"{entry.name}=={entry.version}{_marker_of(entry)}\n" for entry in everything)
-    base, *more = (
-        resolve_requirements(pins, {BASE, group}, requirements, pinned_versions, "") for group in pins.groups
-    )
-    return lock_files(base, dict(zip(pins.groups[1:], more, strict=True)), lock_header(pins, constraints))
+    versions = "".join(f"{entry.name}=={entry.version}{_marker_of(entry)}\n" for entry in all_entries)
+    by_group = {group: resolve_requirements(pins, {BASE, group}, requirements, versions, "") for group in pins.groups}
+    base = by_group.pop(BASE)
+    return lock_files(base, by_group, lock_header(pins, constraints))
+
+
+def _present_locks(folder: Path) -> str:
+    """Return the texts of all lock files in a folder, joined."""
+    paths = [path for path in sorted(folder.glob("*.lock")) if path.name.startswith(("comfyui", "torch"))]
+    return "".join(path.read_text("utf-8") for path in paths)
 
 
 def constraints_in(folder: Path) -> str:
@@ -55,18 +59,19 @@ def constraints_in(folder: Path) -> str:
 
 
 def resolve_requirements(
-    pins: Pins, groups: Iterable[str], requirements: Requirements, constraints: str, kept: str
+    pins: Pins, groups: Iterable[str], requirements: Requirements, constraints: str, present_locks: str
 ) -> tuple[LockEntry, ...]:
-    """Return the packages that an image with these groups installs.
+    """Return the packages that an image with these groups installs, as uv resolves them.
 
-    Raises LockError, which names the packs that cannot be installed together and the reason.
+    `constraints` and `present_locks` are texts of requirements files: bounds, and versions to keep if they fit. Raises
+    LockError, which names the packs that cannot be installed together and the reason.
     """
-    chosen = (pins.comfyui, *pins.chosen(groups))
+    chosen = (pins.comfyui, *pins.packs_in_groups(groups))
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         _write_projects(folder, chosen, requirements)
         (folder / "constraints.txt").write_text(constraints, "utf-8")
-        (folder / "out.lock").write_text(kept, "utf-8")
+        (folder / "out.lock").write_text(present_locks, "utf-8")  # uv keeps the versions in its output file
         done = subprocess.run(  # noqa: S603 - uv, with files that we wrote
             _command(chosen), cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
         )
@@ -76,63 +81,65 @@ def resolve_requirements(
 
 
 def _write_projects(folder: Path, packs: Iterable[PinnedPack], requirements: Requirements) -> None:
-    """Write a project for each pack, so that uv names the packs in a conflict, and one that depends on all of them."""
+    """Write a pyproject.toml for each pack into a subfolder, and one into `folder` that depends on all packs.
+
+    With a project for each pack, uv's message about a conflict names the packs.
+    """
     for pack in packs:
         (folder / pack.name).mkdir()
         text = f'[project]\nname = "{_alias(pack)}"\nversion = "0"\nrequires-python = ">={PYTHON}"\n'
         text += f"dependencies = {json.dumps(requirements[pack.name])}\n"
         (folder / pack.name / "pyproject.toml").write_text(text, "utf-8")
     names = json.dumps([_alias(pack) for pack in packs])
-    never = [f"{name} ; python_version < '3'" for name in LEFT_OUT]
+    never_installed = [f"{name} ; python_version < '3'" for name in LEFT_OUT]
     text = f'[project]\nname = "image"\nversion = "0"\nrequires-python = ">={PYTHON}"\ndependencies = {names}\n'
-    text += f'[tool.uv]\nenvironments = ["{PLATFORM}"]\noverride-dependencies = {json.dumps(never)}\n'
+    text += f'[tool.uv]\nenvironments = ["{PLATFORM}"]\noverride-dependencies = {json.dumps(never_installed)}\n'
     text += "[tool.uv.sources]\n"
     text += "".join(f'{_alias(pack)} = {{ path = "{pack.name}" }}\n' for pack in packs)
     (folder / "pyproject.toml").write_text(text, "utf-8")
 
 
 def _alias(pack: PinnedPack) -> str:
-    """Return the package name of a pack in the resolution."""
+    """Return the name under which a pack is a package in the projects for uv."""
     return f"pack-{re.sub('[-_.]+', '-', pack.name).lower()}"
 
 
 def _command(packs: Iterable[PinnedPack]) -> list[str]:
-    """Return uv's command line."""
-    hidden = [word for pack in packs for word in ("--no-emit-package", _alias(pack))]
+    """Return the command line of uv, which writes the resolved packages, without the packs, into out.lock."""
+    without_packs = [word for pack in packs for word in ("--no-emit-package", _alias(pack))]
     return [
         *(find_uv(), "pip", "compile", "pyproject.toml", "--quiet", "--color", "never"),
         *("--universal", "--python-version", PYTHON, "--fork-strategy", "fewest", "--generate-hashes"),
         *("--constraints", "constraints.txt", "--output-file", "out.lock"),
-        *("--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links", *hidden),
+        *("--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links", *without_packs),
     ]
 
 
 def find_uv() -> str:
-    """Return the path of uv. Raises LockError when it is not installed."""
+    """Return the path of uv: of its Python package, or else on the PATH. Raises LockError when it is not installed."""
     try:
         from uv import find_uv_bin
 
         bundled: str = find_uv_bin()
         return bundled
     except (ImportError, FileNotFoundError):
-        if path := shutil.which("uv"):
+        path = shutil.which("uv")
+        if path is not None:
             return path
     raise LockError("uv is not installed; install it with the extra: pip install 'comfy-worker[nodes]'")
 
 
 def _conflict(message: str, packs: Iterable[PinnedPack]) -> str:
-    """Return uv's message with the names of the packs, and with the packs that it names at the start."""
-    text, named = message, []
+    """Return uv's message on one line, with the packs' own names. If it names several packs, it starts with them."""
+    text, named_packs = message, []
     for pack in packs:
         text, count = re.subn(rf"\b{re.escape(_alias(pack))}(==0)?(?![\w-])", pack.name, text)
-        named += [pack.name] if count else []
+        if count:
+            named_packs.append(pack.name)
     reasons = " ".join(text.replace("error: ", "").replace("cause: ", "").split())
-    return f"{' and '.join(named)} cannot be installed together: {reasons}" if len(named) > 1 else reasons
+    return f"{' and '.join(named_packs)} cannot be installed together: {reasons}" if len(named_packs) > 1 else reasons
 
 
 def _marker_of(entry: LockEntry) -> str:
+    """Return the end of a requirement's line with the entry's marker, empty without a marker."""
     return f" ; {entry.marker}" if entry.marker else ""
-
-
-def _is_lock(path: Path) -> bool:
-    return path.name.startswith(("comfyui", "torch"))

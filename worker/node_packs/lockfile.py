@@ -55,7 +55,7 @@ def read_entries(text: str) -> tuple[LockEntry, ...]:
 
 
 def _grouped(lines: Iterable[str]) -> Iterator[list[str]]:
-    """Yield the lines of each package, which are joined by backslashes."""
+    """Yield the lines of each package, stripped. A line that continues in the next one ends with a backslash."""
     group: list[str] = []
     for line in lines:
         group.append(line.strip().removesuffix("\\").strip())
@@ -65,7 +65,10 @@ def _grouped(lines: Iterable[str]) -> Iterator[list[str]]:
 
 
 def _entry(lines: list[str]) -> LockEntry:
-    """Return the entry in the lines of one package. Raises LockError."""
+    """Return the entry in the lines of one package: its version, and then its hashes.
+
+    Raises LockError when the package cannot be installed reproducibly.
+    """
     match = ENTRY.fullmatch(lines[0])
     if match is None:
         raise LockError(f"{lines[0]!r} is not a pinned version of a package from an index")
@@ -77,6 +80,7 @@ def _entry(lines: list[str]) -> LockEntry:
 
 
 def _without_platform(marker: str) -> str:
+    """Return a marker without its condition for Linux on x86_64, which the header of a lock states."""
     return "" if marker == LINUX else marker.removesuffix(f" and {LINUX}")
 
 
@@ -84,39 +88,43 @@ MADE_BY = "# Made by `comfy-worker nodes lock`; do not edit. For Linux on x86_64
 
 
 def lock_header(pins: Pins, constraints: str) -> str:
-    """Return the header of a lock, with its pins and constraints. An up-to-date lock starts with this header."""
+    """Return the header of a lock: comments with the pins and a hash of the constraints.
+
+    A lock that starts with another header is out of date.
+    """
     fingerprint = hashlib.sha256("\n".join(_without_comments(constraints)).encode()).hexdigest()[:16]
     packs = "".join(f"#   {pack.name} {pack.commit} {pack.group}\n" for pack in (pins.comfyui, *pins.packs))
     return f"{MADE_BY}# Resolved together, under {CONSTRAINTS} ({fingerprint}):\n{packs}"
 
 
 def _without_comments(text: str) -> Iterator[str]:
-    """Yield the lines of a text without comments, which do not affect the locks."""
+    """Yield the lines of a text without comments and blank lines, which do not affect the locks."""
     return filter(None, (line.partition("#")[0].strip() for line in text.splitlines()))
 
 
 def lock_files(base: tuple[LockEntry, ...], groups: Mapping[str, tuple[LockEntry, ...]], header: str) -> dict[str, str]:
     """Return the texts of the lock files by name.
 
-    Torch and CUDA have a file of their own, and a group's file leaves out what `base` has. The header of torch's file
-    has no pins, so that it stays the same file, and the same layer of an image, when pins change.
+    `base` has the entries of every image, and `groups` those of an image with one more group. A group's file leaves out
+    the entries of `base`. Torch and CUDA have their own file. The header of that file has no pins, so that the file,
+    and with it a layer of the image, does not change with the pins.
     """
-    torch = {entry: None for group in (base, *groups.values()) for entry in group if entry.is_torch}
-    written = {
-        COMFYUI_LOCK: (entry for entry in base if not entry.is_torch),
-        TORCH_LOCK: sorted(torch, key=lambda entry: entry.name),
+    all_entries = dict.fromkeys(entry for entries in (base, *groups.values()) for entry in entries)  # each once
+    files: dict[str, list[LockEntry]] = {
+        COMFYUI_LOCK: [entry for entry in base if not entry.is_torch],
+        TORCH_LOCK: sorted((entry for entry in all_entries if entry.is_torch), key=lambda entry: entry.name),
     }
-    for group, group_entries in groups.items():
-        written[group_lock(group)] = (entry for entry in group_entries if entry not in base and not entry.is_torch)
-    headers = {TORCH_LOCK: MADE_BY}
-    return {
-        name: "".join([headers.get(name, header), *(f"{entry.text}\n" for entry in kept)])
-        for name, kept in written.items()
-    }
+    for group, entries in groups.items():
+        files[group_lock(group)] = [entry for entry in entries if entry not in base and not entry.is_torch]
+    texts = {name: "".join(f"{entry.text}\n" for entry in entries) for name, entries in files.items()}
+    return {name: (MADE_BY if name == TORCH_LOCK else header) + text for name, text in texts.items()}
 
 
 def stale_locks(locks: Mapping[str, str], pins: Pins, constraints: str) -> Iterator[str]:
-    """Yield a sentence for each lock file that is missing or was made for other pins or constraints."""
+    """Yield a sentence for each lock file that is missing or was made for other pins or constraints.
+
+    `locks` are the texts of the present files by name. Torch's file is only checked for existence, as it has no pins.
+    """
     header = lock_header(pins, constraints)
     for name in (COMFYUI_LOCK, TORCH_LOCK, *(group_lock(group) for group in pins.groups[1:])):
         if name not in locks:

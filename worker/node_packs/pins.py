@@ -65,7 +65,7 @@ class Pins:
         """Names of all groups, with `base` first."""
         return tuple(dict.fromkeys((BASE, *(pack.group for pack in self.packs))))
 
-    def chosen(self, groups: Iterable[str]) -> tuple[PinnedPack, ...]:
+    def packs_in_groups(self, groups: Iterable[str]) -> tuple[PinnedPack, ...]:
         """Return the packs of these groups and of `base`. Raises PacksError for a group without packs."""
         chosen = {BASE, *groups}
         if unknown := sorted(chosen.difference(self.groups)):
@@ -74,7 +74,10 @@ class Pins:
 
 
 def read_pins(text: str) -> Pins:
-    """Return the pins in the text of a file. Raises PacksError, which names the line."""
+    """Return the pins in the text of comfyui_nodes.txt.
+
+    Raises PacksError, which names the invalid line, or when ComfyUI itself is not pinned.
+    """
     packs: dict[str, PinnedPack] = {}
     for number, line in enumerate(text.splitlines(), start=1):
         try:
@@ -92,11 +95,15 @@ def read_pins(text: str) -> Pins:
 
 
 def read_line(line: str) -> PinnedPack | None:
-    """Return the pack in a line, or None for a blank line or a comment. Raises PacksError without a line number."""
+    """Return the pack in a line, or None for a blank line or a comment.
+
+    Raises PacksError when the line is invalid. Its message has no line number.
+    """
     words = _words(COMMENT.sub("", line))
     if not words:
         return None
-    name, source, *options = [*words, ""] if len(words) == 1 else words
+    name = words[0]
+    source = words[1] if len(words) > 1 else ""
     if not NAME.fullmatch(name):
         raise PacksError(f"{name!r} cannot be the name of a folder; write {SHAPE}")
     match = SOURCE.fullmatch(source)
@@ -104,11 +111,14 @@ def read_line(line: str) -> PinnedPack | None:
         raise PacksError(f"{source or name!r} is not GIT-URL@COMMIT with the whole commit; write {SHAPE}")
     if PASSWORD.match(source):
         raise PacksError(f"the URL of {name} has a password; remove it, and git will use its credential helper")
-    return PinnedPack(name, match["url"], match["commit"], *_options(options))
+    return PinnedPack(name, match["url"], match["commit"], *_options(words[2:]))
 
 
 def _words(line: str) -> list[str]:
-    """Split a line at white space, with quotes as in a shell, because names of classes may have blanks."""
+    """Return the words of a line, which is split as in a shell, because names of classes may have blanks in quotes.
+
+    Raises PacksError when a quotation mark is not closed.
+    """
     try:
         return shlex.split(line)
     except ValueError as error:
@@ -116,7 +126,10 @@ def _words(line: str) -> list[str]:
 
 
 def _options(words: Iterable[str]) -> tuple[str, tuple[str, ...], bool, tuple[str, ...], tuple[str, ...]]:
-    """Return group, `needs`, `gpu_import`, `writes` and `without` from the words after the source."""
+    """Return the group, `needs`, `gpu_import`, `writes` and `without` from the words after the source.
+
+    This is the order of the fields of PinnedPack after `commit`. Raises PacksError for an invalid word.
+    """
     group, gpu_import = "", False
     lists: dict[str, tuple[str, ...]] = {NEEDS: (), WRITES: (), WITHOUT: ()}
     for word in words:

@@ -24,21 +24,22 @@ def resolve_ref(url: str, ref: str | None) -> str:
     """
     if ref and COMMIT.fullmatch(ref):
         return ref
-    output = git(Path("/"), "ls-remote", "--", url, failure=f"{url} cannot be asked for {ref or 'its newest commit'}")
+    output = git(Path("/"), "ls-remote", "--", url, failure=f"{url}: {ref or 'the newest commit'} cannot be read")
     refs = {name: commit for commit, _, name in (line.partition("\t") for line in output.splitlines())}
+    # In the order of preference. The first name is the commit that an annotated tag points to.
     names = (f"refs/tags/{ref}^{{}}", f"refs/tags/{ref}", f"refs/heads/{ref}") if ref else ("HEAD",)
     for name in names:
         if name in refs:
             return refs[name]
-    raise SourceError(
-        f"{url} has no {f'branch or tag {ref!r}; give a commit with all 40 digits' if ref else 'commit yet'}"
-    )
+    if ref is None:
+        raise SourceError(f"{url} has no commit yet")
+    raise SourceError(f"{url} has no branch or tag {ref!r}; give a commit with all 40 digits")
 
 
 def unavailable_commits(packs: Sequence[PinnedPack]) -> dict[str, str]:
-    """Return for each pack whose commit cannot be fetched the reason, by the pack's name.
+    """Try to fetch the commit of each pack. Return the reasons of the failures by the packs' names.
 
-    Each commit is fetched, because a list of branches does not show whether older commits still exist.
+    A list of branches would not be enough, because it does not show whether older commits still exist.
     """
     with ThreadPoolExecutor(AT_ONCE) as pool:
         reasons = pool.map(_fetch_failure, packs)
@@ -46,7 +47,7 @@ def unavailable_commits(packs: Sequence[PinnedPack]) -> dict[str, str]:
 
 
 def _fetch_failure(pack: PinnedPack) -> str | None:
-    """Return why the pack's commit cannot be fetched, or None."""
+    """Fetch the pack's commit into a temporary folder. Return the reason if it fails, or None."""
     try:
         with tempfile.TemporaryDirectory() as scratch:
             fetch_commit(pack, Path(scratch))

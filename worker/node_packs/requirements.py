@@ -28,17 +28,17 @@ HEADLESS = re.compile(r"^opencv(?P<contrib>-contrib)?-python(?=$|[\s<>=!~;\[])",
 def read_requirements(pack: PinnedPack, sources: Path | None) -> tuple[str, ...]:
     """Return a pack's requirements as PEP 508 texts.
 
-    They come from the folder of that name in `sources` if it exists, as in `sources.install`, or else from git. Raises
-    SourceError and RequirementsError.
+    They are read from the pack's folder in `sources` if it exists, at the pinned commit if it is a git repository.
+    Otherwise the commit is fetched. Raises SourceError and RequirementsError.
     """
     folder = sources / pack.name if sources else None
     if folder is None or not folder.is_dir():
         with tempfile.TemporaryDirectory() as scratch:
             fetch_commit(pack, Path(scratch))
-            return requirements(pack.name, _of_commit(pack, Path(scratch)))
+            return requirements(pack.name, _commit_reader(pack, Path(scratch)))
     if (folder / ".git").exists():
-        return requirements(pack.name, _of_commit(pack, folder))
-    return requirements(pack.name, _of_folder(folder))
+        return requirements(pack.name, _commit_reader(pack, folder))
+    return requirements(pack.name, _folder_reader(folder))
 
 
 def fetch_commit(pack: PinnedPack, folder: Path) -> None:
@@ -54,36 +54,42 @@ def fetch_commit(pack: PinnedPack, folder: Path) -> None:
 
 
 def requirements(name: str, read: Read) -> tuple[str, ...]:
-    """Return the requirements in requirements.txt, or else in pyproject.toml, with headless OpenCV.
+    """Return the requirements in a pack's requirements.txt, or else in its pyproject.toml, with headless OpenCV.
 
-    Raises RequirementsError when a file or a requirement cannot be used.
+    `name` is the pack's name for messages, and `read` returns the text of one of its files. Raises RequirementsError
+    when a file or a requirement cannot be used.
     """
-    if (text := read(FILE)) is not None:
-        return tuple(_lines(name, FILE, text, read))
-    if (text := read("pyproject.toml")) is not None:
-        try:
-            project = tomllib.loads(text).get("project", {})
-        except tomllib.TOMLDecodeError as error:
-            raise RequirementsError(f"{name}: pyproject.toml cannot be read: {error}") from error
-        return tuple(_checked(name, "pyproject.toml", line) for line in project.get("dependencies", ()))
-    return ()
+    text = read(FILE)
+    if text is not None:
+        return tuple(_file_requirements(name, FILE, text, read))
+    text = read("pyproject.toml")
+    if text is None:
+        return ()
+    try:
+        project = tomllib.loads(text).get("project", {})
+    except tomllib.TOMLDecodeError as error:
+        raise RequirementsError(f"{name}: pyproject.toml cannot be read: {error}") from error
+    return tuple(_lockable(name, "pyproject.toml", line) for line in project.get("dependencies", ()))
 
 
-def _lines(name: str, file: str, text: str, read: Read) -> Iterator[str]:
-    """Yield the requirements in a requirements file and the files that it includes."""
+def _file_requirements(name: str, file: str, text: str, read: Read) -> Iterator[str]:
+    """Yield the requirements in the text of a requirements file, and those of the files that it includes.
+
+    Comments and hashes are dropped. Raises RequirementsError.
+    """
     for line in text.replace("\\\n", " ").splitlines():
         requirement = COMMENT.sub("", line).partition(" --hash")[0].strip()
         if include := INCLUDE.fullmatch(requirement):
             included = read(include["file"])
             if included is None:
                 raise RequirementsError(f"{name}: {file} includes {include['file']}, which does not exist")
-            yield from _lines(name, include["file"], included, read)
+            yield from _file_requirements(name, include["file"], included, read)
         elif requirement:
-            yield _checked(name, file, requirement)
+            yield _lockable(name, file, requirement)
 
 
-def _checked(name: str, file: str, line: str) -> str:
-    """Return a requirement. Raises RequirementsError when it cannot be locked."""
+def _lockable(name: str, file: str, line: str) -> str:
+    """Return a requirement, with OpenCV as its headless package. Raises RequirementsError when it cannot be locked."""
     if line.startswith("-"):
         raise RequirementsError(
             f"{name}: {file} has the option {line!r}, which a lock cannot have; pin a fork without it"
@@ -93,8 +99,8 @@ def _checked(name: str, file: str, line: str) -> str:
     return HEADLESS.sub(r"opencv\g<contrib>-python-headless", line)
 
 
-def _of_folder(folder: Path) -> Read:
-    """Return a function that reads files of a folder."""
+def _folder_reader(folder: Path) -> Read:
+    """Return a function that returns the text of a file in the folder, or None when there is no such file."""
 
     def read(file: str) -> str | None:
         path = folder / file
@@ -103,8 +109,11 @@ def _of_folder(folder: Path) -> Read:
     return read
 
 
-def _of_commit(pack: PinnedPack, repository: Path) -> Read:
-    """Return a function that reads files of the pinned commit."""
+def _commit_reader(pack: PinnedPack, repository: Path) -> Read:
+    """Return a function that returns the text of a file in the pinned commit, or None when there is no such file.
+
+    Raises SourceError when the repository does not have the commit.
+    """
     failure = f"{pack.name} cannot be read at {pack.commit} in {repository}"
     names = set(git(repository, "ls-tree", "-r", "--name-only", pack.commit, failure=failure).splitlines())
 

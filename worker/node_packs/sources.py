@@ -59,12 +59,12 @@ def install_all(
     any_commit: bool = False,
     state: Path | None = None,
 ) -> Iterator[tuple[PinnedPack, InstalledSource]]:
-    """Install ComfyUI into `to` and the packs into its custom_nodes, write the record, and yield each source.
+    """Install ComfyUI into `to` and the groups' packs into its custom_nodes, write the record, and yield each source.
 
-    With `state`, each file that a pack writes is replaced by a link into that folder. Raises SourceError and
-    PacksError. After a SourceError, `to` is removed.
+    Packs without a folder in `sources` are fetched. With `state`, each file that a pack writes is replaced by a link
+    into that folder. Raises SourceError and PacksError. After a SourceError, `to` is removed.
     """
-    packs = pins.chosen(groups)
+    packs = pins.packs_in_groups(groups)
     if to.exists() and any(to.iterdir()):
         raise SourceError(f"{to} is not empty; give a folder that does not exist yet")
     record: dict[str, InstalledSource] = {}
@@ -85,7 +85,10 @@ def install_all(
 
 
 def install(pack: PinnedPack, sources: Path | None, to: Path, *, any_commit: bool = False) -> InstalledSource:
-    """Install one pack, or ComfyUI, into the folder `to`, which does not exist yet. Raises SourceError."""
+    """Install one pack, or ComfyUI, into the new folder `to` and return the source. Raises SourceError.
+
+    With `any_commit`, a folder in `sources` may be at another commit.
+    """
     folder = sources / pack.name if sources else None
     if folder is None or not folder.is_dir():
         _fetch(pack, to)
@@ -95,7 +98,7 @@ def install(pack: PinnedPack, sources: Path | None, to: Path, *, any_commit: boo
     else:
         source = _copy(pack, folder, to)
     _remove_junk(to)
-    _leave_out(pack, to)
+    _remove_excluded_paths(pack, to)
     return source
 
 
@@ -109,7 +112,7 @@ def _link_written_files(pack: PinnedPack, target: Path, state: Path) -> None:
 
 
 def _fetch(pack: PinnedPack, to: Path) -> None:
-    """Fetch the pinned commit, with its submodules, into `to`."""
+    """Fetch the pinned commit, with its submodules, into `to`. Raises SourceError."""
     if shutil.which("git") is None:
         raise SourceError(f"{pack.name} has to be fetched, but git is not installed")
     to.mkdir(parents=True, exist_ok=True)
@@ -122,21 +125,22 @@ def _fetch(pack: PinnedPack, to: Path) -> None:
 
 
 def _from_repository(pack: PinnedPack, folder: Path, to: Path, *, any_commit: bool) -> InstalledSource:
-    """Install the files of a commit from a repository, without other files in its folder.
+    """Install the pinned commit, or with `any_commit` the commit that is checked out, from the repository in `folder`.
 
-    Without a readable HEAD, the folder is copied as it is. Raises SourceError when the folder is at another commit.
+    Without git or a readable HEAD, the folder is copied as it is. Raises SourceError when the commit is missing.
     """
-    with_git = shutil.which("git") is not None
-    head = _head_by_git(folder) if with_git else _head_by_files(folder / ".git")
+    has_git = shutil.which("git") is not None
+    head = _head_by_git(folder) if has_git else _head_by_files(folder / ".git")
     if head is None:
         return _copy(pack, folder, to)
-    commit = head if any_commit or not (with_git and _has_commit(folder, pack.commit)) else pack.commit
-    if commit != pack.commit and not any_commit:
+    has_pinned_commit = head == pack.commit or (has_git and _has_commit(folder, pack.commit))
+    if not any_commit and not has_pinned_commit:
         raise SourceError(
-            f"{folder} is at {commit[:12]}, and {pack.name} is pinned to {pack.commit[:12]}; check that commit out, "
+            f"{folder} is at {head[:12]}, and {pack.name} is pinned to {pack.commit[:12]}; check that commit out, "
             "or use --any-commit"
         )
-    if not with_git:
+    commit = head if any_commit else pack.commit
+    if not has_git:
         return _copy(pack, folder, to, commit)
     return _export(pack, folder, to, commit, head)
 
@@ -152,7 +156,7 @@ def _export(pack: PinnedPack, folder: Path, to: Path, commit: str, head: str) ->
         if (folder / ".gitmodules").exists():
             raise SourceError(f"{failure}: it has submodules, and {head} is checked out instead")
         with tempfile.TemporaryDirectory() as scratch:
-            index = str(Path(scratch) / "index")
+            index = str(Path(scratch) / "index")  # the repository's own index stays unchanged
             git(folder, "read-tree", commit, failure=failure, index=index)
             git(folder, "checkout-index", "--all", "--force", f"--prefix={to.resolve()}/", failure=failure, index=index)
     except SourceError:
@@ -174,14 +178,16 @@ def _copy_tracked(folder: Path, to: Path, failure: str) -> None:
 
 
 def _copy(pack: PinnedPack, folder: Path, to: Path, commit: str | None = None) -> InstalledSource:
-    """Copy a folder as it is, but without the packs in a ComfyUI's custom_nodes."""
-
-    def left_out(current: str, names: list[str]) -> set[str]:
-        packs = pack.name == COMFYUI and Path(current) == folder / "custom_nodes"
-        return {name for name in names if packs and (Path(current) / name).is_dir()} | junk(current, names)
-
+    """Copy a folder, at `commit` or the pinned one, without git's data, caches and the packs in custom_nodes."""
     junk = shutil.ignore_patterns(*JUNK)
-    shutil.copytree(folder, to, symlinks=True, dirs_exist_ok=True, ignore=left_out)
+
+    def ignored_names(current: str, names: list[str]) -> set[str]:
+        ignored = junk(current, names)
+        if pack.name == COMFYUI and Path(current) == folder / "custom_nodes":
+            ignored |= {name for name in names if (Path(current) / name).is_dir()}
+        return ignored
+
+    shutil.copytree(folder, to, symlinks=True, dirs_exist_ok=True, ignore=ignored_names)
     return InstalledSource(pack.url, commit or pack.commit, CONTEXT, verified=False)
 
 
@@ -196,9 +202,10 @@ def _remove_junk(to: Path) -> None:
 
 
 def git(folder: Path, *arguments: str, failure: str, index: str | None = None) -> str:
-    """Run git in a folder and return its output. Raises SourceError with `failure` and git's own message."""
-    before, after = GIT_COMMAND[:1], GIT_COMMAND[1:]
-    command = [*before, *([f"GIT_INDEX_FILE={index}"] if index else []), *after, "-C", str(folder), *arguments]
+    """Run git in a folder, with another `index` file if given. Return its output. Raises SourceError with `failure`."""
+    env, *git_options = GIT_COMMAND
+    index_variable = [f"GIT_INDEX_FILE={index}"] if index else []
+    command = [env, *index_variable, *git_options, "-C", str(folder), *arguments]
     done = subprocess.run(  # noqa: S603 - git, with URLs that read_pins has checked
         command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False
     )
@@ -209,8 +216,8 @@ def git(folder: Path, *arguments: str, failure: str, index: str | None = None) -
     return done.stdout.strip()
 
 
-def _leave_out(pack: PinnedPack, to: Path) -> None:
-    """Remove what the pack's line leaves out. Raises SourceError when it does not exist, as the pack has changed."""
+def _remove_excluded_paths(pack: PinnedPack, to: Path) -> None:
+    """Remove the paths in `without=` of the pack's line. Raises SourceError when one does not exist."""
     for name in pack.without:
         path = to / name
         if path.is_dir() and not path.is_symlink():
@@ -237,7 +244,7 @@ def _head_by_git(folder: Path) -> str | None:
 
 
 def _head_by_files(repository: Path) -> str | None:
-    """Return the commit of HEAD without git, or None for a repository that is elsewhere or damaged."""
+    """Return the commit of HEAD from the files in `.git`, or None if it is no folder or damaged."""
     try:
         head = (repository / "HEAD").read_text("utf-8").strip()
         if not head.startswith("ref: "):
@@ -252,7 +259,7 @@ def _head_by_files(repository: Path) -> str | None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command and return its exit code."""
+    """Run the command with these arguments, by default those of the process, and return its exit code."""
     parser = argparse.ArgumentParser(prog="python3 -m worker.node_packs.sources", description=__doc__)
     parser.add_argument("--pins", type=Path, required=True, help="comfyui_nodes.txt")
     parser.add_argument("--groups", default="", help="groups besides base, separated by blanks")
@@ -280,10 +287,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _origin(pack: PinnedPack, source: InstalledSource) -> str:
-    """Return where a source came from, for the command's output."""
+    """Return where a source comes from, for the command's output."""
     if source.commit != pack.commit:
         return f"from a folder, NOT the pinned {pack.commit[:12]}"
-    return f"from {'git' if source.origin == GIT else 'a folder'}{'' if source.verified else ', unverified'}"
+    origin = "from git" if source.origin == GIT else "from a folder"
+    return origin if source.verified else f"{origin}, unverified"
 
 
 if __name__ == "__main__":

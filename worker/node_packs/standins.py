@@ -11,15 +11,19 @@ import orjson
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.templates.template import ModelFile, ParameterKind, Template
 
-INPUTS = {ParameterKind.IMAGE: "stand-in.png", ParameterKind.VIDEO: "stand-in.mp4", ParameterKind.AUDIO: "stand-in.wav"}
+INPUT_NAMES = {
+    ParameterKind.IMAGE: "stand-in.png",
+    ParameterKind.VIDEO: "stand-in.mp4",
+    ParameterKind.AUDIO: "stand-in.wav",
+}
 
 
 def write_standins(home: Path, models: Iterable[ModelFile]) -> list[str]:
-    """Write the stand-ins into the existing folder `home`, and return ComfyUI's arguments that make it use them.
+    """Write empty model and input files into the existing folder `home`. Return ComfyUI's arguments to use them.
 
     ComfyUI's own models and packs stay where they are.
     """
-    folders: dict[str, str] = {}
+    folders: dict[str, str] = {}  # ComfyUI's name of each model folder, and its path below `models`
     for model in models:
         path = home / "models" / model.folder / model.file
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -27,7 +31,7 @@ def write_standins(home: Path, models: Iterable[ModelFile]) -> list[str]:
         folders[model.folder] = model.folder
     for name in ("input", "output", "user"):
         (home / name).mkdir()
-    for name in INPUTS.values():
+    for name in INPUT_NAMES.values():
         (home / "input" / name).touch()
     models_yaml = home / "models.yaml"
     # JSON is valid YAML. --models-directory would be simpler, but most versions of ComfyUI do not have it.
@@ -43,20 +47,23 @@ def write_standins(home: Path, models: Iterable[ModelFile]) -> list[str]:
 
 
 def standin_params(template: Template) -> dict[str, str]:
-    """Return stand-ins for the required files of a template. All other parameters have defaults."""
+    """Return the values of a template's required files, by the parameters' names: names of empty input files.
+
+    All other parameters have defaults.
+    """
     files = [parameter for parameter in template.parameters if parameter.type.is_file and parameter.required]
-    return {parameter.name: INPUTS[parameter.type] for parameter in files}
+    return {parameter.name: INPUT_NAMES[parameter.type] for parameter in files}
 
 
 def without_standins(catalog: Catalog, models: Iterable[ModelFile]) -> dict[str, Any]:
-    """Return the catalog as `GET /object_info` would return it without the stand-ins."""
-    names = {*INPUTS.values(), *(model.file for model in models)}
+    """Return the catalog in the form of ComfyUI's `GET /object_info`, without the names of the stand-ins."""
+    names = {*INPUT_NAMES.values(), *(model.file for model in models)}
     info: dict[str, Any] = catalog.to_object_info()
     return {name: {**node, "input": _without(node.get("input"), names)} for name, node in info.items()}
 
 
 def _without(value: Any, names: set[str]) -> Any:  # noqa: ANN401 - JSON
-    """Return JSON without these names in any list."""
+    """Return a JSON value without these names in any list, at any depth."""
     if isinstance(value, dict):
         return {key: _without(inner, names) for key, inner in value.items()}
     if isinstance(value, list):

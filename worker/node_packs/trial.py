@@ -27,7 +27,8 @@ from worker.workflow.templates.fill import fill
 from worker.workflow.templates.template import Template
 from worker.workflow.validation.explain import Problem, explain
 
-ASK_S = 0.1
+POLL_S = 0.1
+"""Seconds between two requests for the catalog while ComfyUI starts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +47,10 @@ class Trial:
 
 
 async def run_trial(folder: Path, templates: Sequence[Template], settings: Settings) -> Trial:
-    """Start the ComfyUI in `folder`, submit the templates, and stop it.
+    """Start the ComfyUI in `folder` on the CPU, submit the templates, stop it, and return the result.
 
-    Nothing is written outside a temporary folder. Raises StartupError when `folder` has no ComfyUI.
+    Each template is cancelled after its submission. Nothing is written outside a temporary folder. Raises StartupError
+    when `folder` has no ComfyUI.
     """
     with tempfile.TemporaryDirectory(prefix="verify-") as scratch:
         home = Path(scratch)
@@ -57,11 +59,11 @@ async def run_trial(folder: Path, templates: Sequence[Template], settings: Setti
         port = free_port()
         arguments = [*comfyui_command(folder, port), "--cpu", "--disable-auto-launch", *options]
         command = EngineCommand(arguments, f"http://{HOST}:{port}", home / "comfyui.log")
-        async with _running(command, settings) as keeping, aiohttp.ClientSession() as session:
+        async with _comfyui(command, settings) as running, aiohttp.ClientSession() as session:
             api = ComfyApi(session, command.url)
-            catalog = await _catalog(api, keeping)
+            catalog = await _read_catalog(api, running)
             if catalog is None:
-                return Trial(_read(command.logs), failure=str(keeping.exception() or "it exited"))
+                return Trial(_read(command.logs), failure=str(running.exception() or "it exited"))
             problems = {template.name: await _problems(api, template, catalog) for template in templates}
             refused = {name: rows for name, rows in problems.items() if rows}
             version = (await api.info()).version
@@ -69,27 +71,30 @@ async def run_trial(folder: Path, templates: Sequence[Template], settings: Setti
 
 
 @asynccontextmanager
-async def _running(command: EngineCommand, settings: Settings) -> AsyncIterator[asyncio.Task[None]]:
-    """Start ComfyUI once and yield its supervising task, which raises WorkerFailed when ComfyUI never responds."""
+async def _comfyui(command: EngineCommand, settings: Settings) -> AsyncIterator[asyncio.Task[None]]:
+    """Start ComfyUI and yield the task that supervises it. Stop ComfyUI when the context ends.
+
+    The task ends when ComfyUI exits. It raises WorkerFailed when ComfyUI never responds, because it is started once.
+    """
     supervisor = Supervisor(command, dataclasses.replace(settings.engine, tries=1))
-    keeping = asyncio.create_task(supervisor.keep_running(), name="trial")
+    running = asyncio.create_task(supervisor.keep_running(), name="trial")
     try:
-        yield keeping
+        yield running
     finally:
-        await stop(keeping)
+        await stop(running)
 
 
-async def _catalog(api: ComfyApi, keeping: asyncio.Task[None]) -> Catalog | None:
-    """Return the catalog as soon as ComfyUI responds, or None when it exits before."""
-    while not keeping.done():
+async def _read_catalog(api: ComfyApi, running: asyncio.Task[None]) -> Catalog | None:
+    """Wait until ComfyUI responds and return its catalog. Return None when it exits before. `running` is its task."""
+    while not running.done():
         with suppress(EngineUnavailable):
             return await api.catalog()
-        await asyncio.wait({keeping}, timeout=ASK_S)
+        await asyncio.wait({running}, timeout=POLL_S)
     return None
 
 
 async def _problems(api: ComfyApi, template: Template, catalog: Catalog) -> Sequence[Problem]:
-    """Submit a template, cancel it, and return its problems; empty when ComfyUI accepts all of it."""
+    """Submit a template with stand-ins for its files and cancel it. Return the problems, none if it was accepted."""
     params, prompt_id = standin_params(template), str(uuid.uuid4())
     prompt = fill(template, params, secrets.randbelow, frozenset(params.values())).prompt
     try:
@@ -102,5 +107,6 @@ async def _problems(api: ComfyApi, template: Template, catalog: Catalog) -> Sequ
     return ()
 
 
-def _read(logs: Path) -> str:
-    return logs.read_text("utf-8", "replace") if logs.exists() else ""
+def _read(log: Path) -> str:
+    """Return the text of a log, or an empty text when there is none."""
+    return log.read_text("utf-8", "replace") if log.exists() else ""

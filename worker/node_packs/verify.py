@@ -47,42 +47,48 @@ def runnable(library: Library, packs: Collection[PinnedPack]) -> tuple[Template,
 
 
 def check_image(trial: Trial, packs: Collection[PinnedPack], library: Library) -> list[ImageFinding]:
-    """Return the findings, in the order of the pins and of the library."""
+    """Return the findings of a trial: about ComfyUI, each of the installed `packs`, and each template.
+
+    If ComfyUI did not respond, only its failure and the failed imports are returned.
+    """
     imports = read_imports(trial.log)
     if trial.catalog is None:
         failed = ImageFinding(
             "engine", "ComfyUI", FindingState.FAILED, trial.failure, tuple(tail(trial.log).splitlines())
         )
-        return [failed, *_others(imports, ())]
+        return [failed, *_other_import_findings(imports, ())]
     classes = frozenset(trial.catalog)
     findings = [ImageFinding("engine", "ComfyUI", FindingState.PASSED, f"{trial.version}, {len(classes)} node classes")]
-    findings += (_pack(pack, imports, classes) for pack in packs)
-    findings += _others(imports, packs)
+    findings += (_pack_finding(pack, imports, classes) for pack in packs)
+    findings += _other_import_findings(imports, packs)
     excused = {finding.name for finding in findings if finding.state is FindingState.EXCUSED}
-    findings += (_template(template, packs, excused, classes, trial.refused) for template in library.values())
+    findings += (_template_finding(template, packs, excused, classes, trial.refused) for template in library.values())
     return findings
 
 
-def _pack(pack: PinnedPack, imports: Mapping[str, PackImport], classes: Collection[str]) -> ImageFinding:
-    """Return the finding about a pinned pack."""
+def _pack_finding(pack: PinnedPack, imports: Mapping[str, PackImport], classes: Collection[str]) -> ImageFinding:
+    """Return the finding about a pinned pack. `imports` are those in ComfyUI's log by the packs' names.
+
+    A failure is excused if the pack can only be imported with a GPU.
+    """
     attempt = imports.get(pack.name)
     missing = [name for name in pack.needs if name not in classes]
-    if attempt is not None and attempt.imported and not missing:
-        return ImageFinding("pack", pack.name, FindingState.PASSED, f"imported in {attempt.seconds:g} s")
-    reason = f"is imported, but has no class {', '.join(missing)}"
     if attempt is None:
         reason = "ComfyUI's log does not mention its import"
     elif not attempt.imported:
         reason = f"is not imported: {attempt.cause}"
+    elif missing:
+        reason = f"is imported, but has no class {', '.join(missing)}"
+    else:
+        return ImageFinding("pack", pack.name, FindingState.PASSED, f"imported in {attempt.seconds:g} s")
     if pack.gpu_import:
         return ImageFinding("pack", pack.name, FindingState.EXCUSED, f"{LATER} ({reason})")
-    return ImageFinding(
-        "pack", pack.name, FindingState.FAILED, reason, tuple(attempt.traceback.splitlines()) if attempt else ()
-    )
+    details = tuple(attempt.traceback.splitlines()) if attempt else ()
+    return ImageFinding("pack", pack.name, FindingState.FAILED, reason, details)
 
 
-def _others(imports: Mapping[str, PackImport], packs: Collection[PinnedPack]) -> Iterator[ImageFinding]:
-    """Yield a finding for each other failed import: ComfyUI's own nodes and packs that are not pinned."""
+def _other_import_findings(imports: Mapping[str, PackImport], packs: Collection[PinnedPack]) -> Iterator[ImageFinding]:
+    """Yield a finding for each failed import of ComfyUI's own nodes or of a pack that is not in `packs`."""
     pinned_names = {pack.name for pack in packs}
     for attempt in imports.values():
         if not attempt.imported and attempt.name not in pinned_names:
@@ -91,30 +97,40 @@ def _others(imports: Mapping[str, PackImport], packs: Collection[PinnedPack]) ->
             yield ImageFinding("pack", attempt.name, FindingState.FAILED, reason, details)
 
 
-def _template(
+def _template_finding(
     template: Template,
     packs: Collection[PinnedPack],
     excused: Collection[str],
     classes: Collection[str],
     refused: Mapping[str, Collection[Problem]],
 ) -> ImageFinding:
-    """Return the finding about a template."""
-    names = {pack.name for pack in packs}
-    if absent := [pack for pack in template.packs if pack not in names]:
+    """Return the finding about a template.
+
+    `packs` are the installed packs. `excused` are the names of packs that can only be imported with a GPU, which excuse
+    a failure. `classes` are ComfyUI's node classes, and `refused` has the problems of rejected templates by name.
+    """
+    installed = {pack.name for pack in packs}
+    absent = [name for name in template.packs if name not in installed]
+    if absent:
         return ImageFinding("template", template.name, FindingState.LEFT_OUT, f"needs {', '.join(absent)}")
     missing = sorted({node["class_type"] for node in template.prompt.values()}.difference(classes))
     if not missing and template.name not in refused:
         return ImageFinding("template", template.name, FindingState.PASSED, "accepted")
-    if later := [pack for pack in template.packs if pack in excused]:
-        return ImageFinding("template", template.name, FindingState.EXCUSED, f"needs {', '.join(later)}")
+    needs_gpu = [name for name in template.packs if name in excused]
+    if needs_gpu:
+        return ImageFinding("template", template.name, FindingState.EXCUSED, f"needs {', '.join(needs_gpu)}")
     if missing:
         return ImageFinding("template", template.name, FindingState.FAILED, f"there is no class {', '.join(missing)}")
-    details = tuple(map(_problem, refused[template.name]))
+    details = tuple(map(_problem_line, refused[template.name]))
     return ImageFinding("template", template.name, FindingState.FAILED, "is rejected", details)
 
 
-def _problem(problem: Problem) -> str:
+def _problem_line(problem: Problem) -> str:
     """Return a problem in one line, such as `node 3 Sampler (KSampler), input scheduler: MESSAGE`."""
-    where = f"node {problem.node_id} {problem.node_title or ''} ({problem.class_type})" if problem.node_id else ""
-    place = ", ".join(filter(None, (" ".join(where.split()), f"input {problem.input}" if problem.input else "")))
-    return f"{place}: {problem.message}" if place else problem.message
+    places = []
+    if problem.node_id:
+        title = f" {problem.node_title}" if problem.node_title else ""
+        places.append(f"node {problem.node_id}{title} ({problem.class_type})")
+    if problem.input:
+        places.append(f"input {problem.input}")
+    return f"{', '.join(places)}: {problem.message}" if places else problem.message

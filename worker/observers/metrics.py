@@ -52,8 +52,8 @@ class Metrics:
         self._histograms = {spec: _histogram(spec, self._registry) for spec in _specs_of(MetricType.HISTOGRAM)}
         self._counter_series: dict[Series, Counter] = {}
         self._histogram_series: dict[Series, Histogram] = {}
-        self._values: dict[str, set[str]] = {}
-        self._report: LoadReported | None = None
+        self._values_by_label: dict[str, set[str]] = {}
+        self._last_report: LoadReported | None = None
 
     @property
     def handlers(self) -> Handlers:
@@ -80,14 +80,14 @@ class Metrics:
             await asyncio.sleep(TICK_S)
             self.observe(specs.LOOP_LAG, max(0.0, time.monotonic() - due))
 
-    def render(self, now: Snapshot, accept: str) -> tuple[bytes, str]:
+    def render(self, snapshot: Snapshot, accept: str) -> tuple[bytes, str]:
         """Return the metrics page and its content type for an `Accept` header.
 
         Takes some milliseconds, so call it in a thread.
         """
         # The header is not passed on, because prometheus-client fails for a version that is not a number.
         encode, content_type = choose_encoder(f"{OPENMETRICS}; version=1.0.0" if OPENMETRICS in accept else "")
-        return encode(_MetricsPage(self._registry, now, self._report)), content_type
+        return encode(_MetricsPage(self._registry, snapshot, self._last_report)), content_type
 
     def _job_finished(self, event: JobFinished) -> None:
         """Count a job, and observe its times unless this is a second delivery."""
@@ -138,25 +138,25 @@ class Metrics:
     def _load_reported(self, event: LoadReported) -> None:
         """Count a report, and keep it for the gauges."""
         self._count(specs.REPORTS, "taken" if event.accepted else "failed")
-        self._report = event
+        self._last_report = event
 
     def bounded_label(self, label: str, value: str) -> str:
-        """Return the value, or `other` if it is empty or the label has too many values."""
-        values = self._values.setdefault(label, set())
-        if value and (value in values or len(values) < MOST_VALUES):
-            values.add(value)
+        """Return the value, or `other` if it is empty, or if it is new and the label has MOST_VALUES values already."""
+        known_values = self._values_by_label.setdefault(label, set())
+        if value and (value in known_values or len(known_values) < MOST_VALUES):
+            known_values.add(value)
             return value
         return OTHER
 
     def _count(self, spec: MetricSpec, *labels: str, by: float = 1) -> None:
-        """Add to a counter."""
+        """Add `by` to a counter. `labels` are the values of its labels."""
         series = self._counter_series.get((spec, labels))
         if series is None:  # cached, because prometheus-client's lookup is slow
             series = self._counter_series[spec, labels] = _series(self._counters[spec], labels)
         series.inc(by)
 
     def observe(self, spec: MetricSpec, seconds: float, *labels: str) -> None:
-        """Add a duration to a histogram."""
+        """Add a duration to a histogram. `labels` are the values of its labels."""
         series = self._histogram_series.get((spec, labels))
         if series is None:
             series = self._histogram_series[spec, labels] = _series(self._histograms[spec], labels)
@@ -166,18 +166,18 @@ class Metrics:
 class _MetricsPage:
     """A registry with the gauges of one moment, in the form that prometheus-client encodes."""
 
-    def __init__(self, registry: CollectorRegistry, now: Snapshot, report: LoadReported | None) -> None:
+    def __init__(self, registry: CollectorRegistry, snapshot: Snapshot, report: LoadReported | None) -> None:
         self._registry = registry
-        self._now = now
+        self._snapshot = snapshot
         self._report = report
 
     def collect(self) -> Iterator[Metric]:
         """Yield all metrics. prometheus-client calls it."""
         for metric in self._registry.collect():
-            # Prometheus does not need this series of each counter and histogram.
+            # prometheus-client adds the time of creation of each counter and histogram, which Prometheus does not need.
             metric.samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
             yield metric
-        yield from gauges(self._now, self._report)
+        yield from gauges(self._snapshot, self._report)
 
 
 def _series(metric: M, labels: tuple[str, ...]) -> M:

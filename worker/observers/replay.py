@@ -11,26 +11,26 @@ from typing import get_args
 from worker.events import Handlers, JobFinished, JobRemoved, PreviewReady, StreamedEvent
 from worker.job import Job
 
-KEPT = 2000
+EVENTS_PER_JOB = 2000
 """Events that are kept for one job. A longer run can be resumed only from a later event."""
 
 
 @dataclass(slots=True)
 class JobTrack:
-    """Events of one job, numbered from 1."""
+    """Events of one job, numbered from 1. `preview` is the newest preview image, which is not in `events`."""
 
-    events: deque[tuple[int, StreamedEvent]] = field(default_factory=lambda: deque(maxlen=KEPT))
+    events: deque[tuple[int, StreamedEvent]] = field(default_factory=lambda: deque(maxlen=EVENTS_PER_JOB))
     count: int = 0
     preview: tuple[int, PreviewReady] | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def since(self, number: int) -> list[tuple[int, StreamedEvent]]:
-        """Return the events after `number`. Of the previews only the newest is included."""
-        events = [(count, event) for count, event in self.events if count > number]
+        """Return the events after the one with this number, with their numbers. Only the newest preview is included."""
+        numbered_events = [numbered for numbered in self.events if numbered[0] > number]
         if self.preview and self.preview[0] > number:
-            events.append(self.preview)
-            events.sort(key=lambda numbered: numbered[0])
-        return events
+            numbered_events.append(self.preview)
+            numbered_events.sort(key=lambda numbered: numbered[0])
+        return numbered_events
 
 
 class Replay:
@@ -56,17 +56,18 @@ class Replay:
             track.preview = (track.count, event)
         else:
             track.events.append((track.count, event))
-        track.changed.set()  # wakes current waiters only
+        track.changed.set()  # wakes the streams that wait now
         track.changed.clear()
 
     async def follow(self, job: Job, after: int = 0) -> AsyncIterator[tuple[int, StreamedEvent]]:
-        """Yield every event with a number above `after`, then new ones as they occur, up to and including JobFinished.
+        """Yield every event with a number above `after`, then new ones as they occur. JobFinished is the last one.
 
-        After a restart of the worker only newer events are known, and numbers start at 1 again. A larger `after` then
-        means all events.
+        Each event comes with its number. After a restart of the worker only newer events are known, and numbers start
+        at 1 again. A larger `after` then means all events.
         """
         track = self._tracks[job.folder]
-        after = after if after <= track.count else 0
+        if after > track.count:
+            after = 0
         while True:
             known_count = track.count
             for number, event in track.since(after):
@@ -74,7 +75,7 @@ class Replay:
                 yield number, event
                 if isinstance(event, JobFinished):
                     return
-            if job.state.ended and not track.since(after):
+            if job.state.ended and not track.since(after):  # for example, the job ended before a restart of the worker
                 yield after + 1, JobFinished.of(job)
                 return
             if track.count == known_count:

@@ -19,10 +19,10 @@ class EngineQueue:
     running: set[str] = field(default_factory=set)
     idle_since: float | None = None
 
-    def remove(self, job: str) -> None:
-        """Remove a job."""
-        self.waiting.discard(job)
-        self.running.discard(job)
+    def remove(self, folder: str) -> None:
+        """Remove the job with this folder name."""
+        self.waiting.discard(folder)
+        self.running.discard(folder)
         if not self.waiting:
             self.idle_since = None
 
@@ -31,9 +31,9 @@ class RunTimes:
     """Tracks the runs of all engines. Times are those of the monotonic clock."""
 
     def __init__(self) -> None:
-        self._engines: dict[str, EngineQueue] = {}
-        self._inside: dict[str, EngineQueue] = {}
-        """The queue of the engine that has a job."""
+        self._queues: dict[str, EngineQueue] = {}
+        self._queue_of: dict[str, EngineQueue] = {}
+        """The queue of the engine that has a job, by folder name of the job."""
         self._nodes: dict[str, tuple[str, float]] = {}
         """Class and start time of the running node of a job."""
 
@@ -41,52 +41,58 @@ class RunTimes:
         """Record that a job was sent to an engine, or removed from it."""
         self.forget(event.job)
         if event.prompt_id is not None:
-            engine = self._engines.setdefault(event.engine, EngineQueue())
-            engine.waiting.add(event.job.folder)
-            self._inside[event.job.folder] = engine
+            queue = self._queues.setdefault(event.engine, EngineQueue())
+            queue.waiting.add(event.job.folder)
+            self._queue_of[event.job.folder] = queue
 
     def started(self, job: JobRef, now: float) -> float | None:
-        """Return the seconds that the engine was idle while this job waited inside it, or None if no job waited.
+        """Record that the run of a job has started. Return the seconds that its engine was idle before.
 
-        The start of a run may be observed before the end of the previous one. Then there was no gap.
+        Return None if the job did not wait inside the engine meanwhile. The result is 0 if the previous run has not
+        ended yet, because the start of a run may be observed before the end of the previous one.
         """
-        engine = self._inside.get(job.folder)
-        if engine is None:
+        queue = self._queue_of.get(job.folder)
+        if queue is None:
             return None
         gap_s = None
-        if engine.running:
+        if queue.running:
             gap_s = 0.0
-        elif engine.idle_since is not None:
-            gap_s = now - engine.idle_since
-        engine.waiting.discard(job.folder)
-        engine.running.add(job.folder)
-        engine.idle_since = None
+        elif queue.idle_since is not None:
+            gap_s = now - queue.idle_since
+        queue.waiting.discard(job.folder)
+        queue.running.add(job.folder)
+        queue.idle_since = None
         return gap_s
 
     def node_started(self, event: NodeStarted, now: float) -> tuple[str, float] | None:
-        """Return class and seconds of the previous node of the job, or None."""
-        ended = self._node_ended(event.job, now)
+        """Record that a node has started. Return class and seconds of the previous node of the job, or None."""
+        previous_node = self._end_node(event.job, now)
         self._nodes[event.job.folder] = event.class_type, now
-        return ended
+        return previous_node
 
     def ended(self, job: JobRef, now: float) -> tuple[str, float] | None:
-        """Return class and seconds of the last node of the run, or None."""
-        node, engine = self._node_ended(job, now), self._inside.get(job.folder)
+        """Forget a job whose run has ended. Return class and seconds of its last node, or None if no node ran."""
+        last_node = self._end_node(job, now)
+        queue = self._queue_of.get(job.folder)
         self.forget(job)
-        if engine is not None and engine.waiting and not engine.running:
-            engine.idle_since = now
-        return node
+        if queue is not None and queue.waiting and not queue.running:
+            queue.idle_since = now
+        return last_node
 
     def forget(self, job: JobRef) -> None:
-        """Remove a job."""
+        """Remove a job and its running node."""
         self._nodes.pop(job.folder, None)
-        if engine := self._inside.pop(job.folder, None):
-            engine.remove(job.folder)
+        queue = self._queue_of.pop(job.folder, None)
+        if queue is not None:
+            queue.remove(job.folder)
 
-    def _node_ended(self, job: JobRef, now: float) -> tuple[str, float] | None:
-        """Return class and seconds of the running node, or None."""
+    def _end_node(self, job: JobRef, now: float) -> tuple[str, float] | None:
+        """Forget the running node of a job. Return its class and the seconds that it ran, or None if no node ran."""
         node = self._nodes.pop(job.folder, None)
-        return None if node is None else (node[0], now - node[1])
+        if node is None:
+            return None
+        class_type, started_at = node
+        return class_type, now - started_at
 
 
 class RunMetrics:
@@ -115,7 +121,7 @@ class RunMetrics:
                 self._metrics.observe(specs.GPU_GAP, gap_s)
 
     def _node_ended(self, node: tuple[str, float] | None) -> None:
-        """Observe the duration of a node."""
+        """Observe the duration of a node, which is given as class and seconds. None means no node."""
         if node is not None:
             class_type, seconds = node
             self._metrics.observe(specs.NODE, seconds, self._metrics.bounded_label("class", class_type))

@@ -31,31 +31,31 @@ class Snapshot:
     """State of the sandbox. Empty for a ComfyUI that the worker did not start."""
 
 
-def gauges(now: Snapshot, report: LoadReported | None) -> Iterator[GaugeMetricFamily]:
-    """Yield the live metrics. Those of the autoscaler exist only after the first report."""
+def gauges(snapshot: Snapshot, report: LoadReported | None) -> Iterator[GaugeMetricFamily]:
+    """Yield the metrics of this moment. `report` is the last report to the autoscaler, or None before the first one."""
     values: dict[MetricSpec, float] = {
-        specs.RUNNING: now.running,
-        specs.WAITING: now.waiting,
-        specs.DELIVERING: now.delivering,
-        specs.LOAD: now.load_units,
-        specs.QUEUE_WORK: now.queue_work_s,
-        specs.DISK_FREE: now.disk_free,
-        specs.SET_ASIDE: now.set_aside,
-        specs.READY: now.ready,
+        specs.RUNNING: snapshot.running,
+        specs.WAITING: snapshot.waiting,
+        specs.DELIVERING: snapshot.delivering,
+        specs.LOAD: snapshot.load_units,
+        specs.QUEUE_WORK: snapshot.queue_work_s,
+        specs.DISK_FREE: snapshot.disk_free,
+        specs.SET_ASIDE: snapshot.set_aside,
+        specs.READY: snapshot.ready,
     }
     if report is not None:
         values |= {specs.REPORTED_LOAD: report.load_units, specs.MAX_PERF: report.max_perf_units}
     for spec, value in values.items():
         yield GaugeMetricFamily(spec.full_name, spec.help, value=value)
-    yield _labelled(specs.ENGINES, connected=now.engines_connected, away=now.engines_away)
-    if now.sandbox:
-        yield _labelled(specs.SANDBOXED, **{now.sandbox: 1})
+    yield _labelled(specs.ENGINES, connected=snapshot.engines_connected, away=snapshot.engines_away)
+    if snapshot.sandbox:
+        yield _labelled(specs.SANDBOXED, **{snapshot.sandbox: 1})
     yield _labelled(specs.INFO, **{__version__: 1})
 
 
 def _labelled(spec: MetricSpec, **values: float) -> GaugeMetricFamily:
-    """Return a gauge with one label. `values` are by the value of the label."""
+    """Return a gauge with one label. `values` has the number for each value of the label."""
     family = GaugeMetricFamily(spec.full_name, spec.help, labels=spec.labels)
-    for label, value in values.items():
-        family.add_metric([label], value)
+    for label_value, number in values.items():
+        family.add_metric([label_value], number)
     return family

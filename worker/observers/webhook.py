@@ -32,7 +32,7 @@ from worker.supervision import Tasks
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 4
+MOST_CONCURRENT = 4
 """Webhooks that are sent at a time. A body may be as large as a response, so this limits memory."""
 CLOSE_S = 5.0
 LONGEST_PAUSE_S = 24 * 3600.0
@@ -67,7 +67,7 @@ class Webhooks:
         self._tasks = tasks
         self._guard = guard
         self._make_body = make_body
-        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._slots = asyncio.Semaphore(MOST_CONCURRENT)
         self._sending: dict[str, asyncio.Task[None]] = {}
 
     @property
@@ -77,6 +77,7 @@ class Webhooks:
 
     def _job_finished(self, event: JobFinished) -> None:
         """Start sending the webhook of a job, if it has one."""
+        # A job that is handed back continues after a restart of the worker, so its end is not reported.
         job = None if event.handed_back else self._jobs.get(event.job)
         if job is not None and job.request.webhook is not None:
             self._begin(job, job.request.webhook)
@@ -95,21 +96,22 @@ class Webhooks:
         self._stop(job.ref)  # an earlier message is outdated
         task = self._tasks.spawn(f"webhook-{job.id}", self._send(job, webhook))
         self._sending[job.folder] = task
-        task.add_done_callback(lambda done: self._sent(job.ref, done))
+        task.add_done_callback(lambda done: self._forget_task(job.ref, done))
 
     def _stop(self, ref: JobRef) -> None:
         """Stop sending the message for a job."""
         if task := self._sending.pop(ref.folder, None):
             task.cancel()
 
-    def _sent(self, ref: JobRef, task: asyncio.Task[None]) -> None:
-        """Forget a task that has ended."""
+    def _forget_task(self, ref: JobRef, task: asyncio.Task[None]) -> None:
+        """Forget a task that has ended, unless a newer one has replaced it."""
         if self._sending.get(ref.folder) is task:
             del self._sending[ref.folder]
 
     async def _send(self, job: Job, webhook: Webhook) -> None:
-        """Send a message, with retries."""
-        message_id, backoff = f"msg_{uuid4().hex}", webhook_backoff(self._settings.pause_s)
+        """Send a message, with retries until it has a final outcome or the attempts are used up."""
+        message_id = f"msg_{uuid4().hex}"
+        backoff = webhook_backoff(self._settings.pause_s)
         for number in range(1, self._settings.tries + 1):
             started_at = time.monotonic()
             outcome, description = await self._attempt(job, webhook, message_id)
@@ -135,8 +137,9 @@ class Webhooks:
             except Exception as error:
                 log.exception("could not send the webhook of job %s", job.id)
                 return WebhookOutcome.FAILED, type(error).__name__
-        rejected = WebhookOutcome.GONE if status == GONE else WebhookOutcome.REJECTED
-        return WebhookOutcome.ACCEPTED if status < 300 else rejected, str(status)
+        if status < 300:
+            return WebhookOutcome.ACCEPTED, str(status)
+        return (WebhookOutcome.GONE if status == GONE else WebhookOutcome.REJECTED), str(status)
 
     async def _post(self, webhook: Webhook, message_id: str, body: bytes) -> int:
         """Post the body and return the HTTP status."""
@@ -160,7 +163,10 @@ async def running_webhooks(
     tasks: Tasks,
     notify: Notify,
 ) -> AsyncIterator[Webhooks]:
-    """Run Webhooks with their own guard for outgoing requests. Raises StartupError for a secret that cannot sign."""
+    """Yield Webhooks with their own guard for outgoing requests, and close them when the context ends.
+
+    Raises StartupError for a secret that cannot sign.
+    """
     try:
         if secret := settings.secret.get_secret_value():
             signing_key(secret)
@@ -175,14 +181,15 @@ async def running_webhooks(
 
 
 def webhook_backoff(first_s: float) -> Backoff:
-    """Return pauses of which each is four times as long as the one before, up to a day."""
+    """Return the pauses between attempts. Each may be four times as long as the one before, up to a day."""
     return Backoff(first_s, max(first_s, LONGEST_PAUSE_S), factor=4)
 
 
 def signature_headers(webhook: Webhook, operator_secret: SecretStr, message_id: str, body: bytes) -> dict[str, str]:
-    """Return the headers of Standard Webhooks, and those of Vast's stock template if the webhook has its form.
+    """Return the headers of Standard Webhooks, with a signature.
 
-    Without a secret there is no signature. A signature with an empty key would look valid.
+    A webhook in the form of Vast's stock template gets the signature of that template as well. Without a secret there
+    is no signature, because a signature with an empty key would look valid.
     """
     now = datetime.now(UTC)
     headers = {"webhook-id": message_id, "webhook-timestamp": str(int(now.timestamp()))}

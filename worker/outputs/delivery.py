@@ -78,7 +78,10 @@ class Delivery:
             job.outputs = tuple([await self._stored(job, output, storage) for output in job.outputs])
 
     def _storage(self, job: Job) -> Storage | None:
-        """Return the storage for the job's files, or None if they are not stored anywhere else."""
+        """Return the storage for the job's files, or None if they stay on this worker.
+
+        Raises DeliveryFailed if the client has to send the credentials of its storage again.
+        """
         request = job.request
         if request.target is not None:
             files = [output for output in sorted_by_node(job.outputs) if output.text is None]
@@ -90,13 +93,14 @@ class Delivery:
         return self.storage if request.output_mode is OutputMode.URL else None
 
     async def _stored(self, job: Job, output: Output, storage: Storage) -> Output:
+        """Store the file of an output and return the output with its URL. A text is returned unchanged."""
         if output.text is not None:
             return output
         return replace(output, url=await storage.put(job, output, self.outputs.path(job, output)))
 
     @property
     def inline_alternatives(self) -> str:
-        """What a client can do about outputs that are too large for a response, as part of a sentence."""
+        """Advice for a client whose outputs are too large for a response, as part of a sentence."""
         fetch = ", or fetch each file from /jobs/{id}/outputs/{n}" if self.traits.output_urls else ""
         if self.storage.external or fetch:
             return f"request them by URL (`output_format`){fetch}"
@@ -112,7 +116,8 @@ class Delivery:
         """
         if job.request.output_mode is not OutputMode.BASE64:
             return
-        most, size = self.inline_max, sum(output.size for output in job.outputs)
+        most = self.inline_max
+        size = sum(output.size for output in job.outputs)
         if self.traits.max_response_bytes is not None:
             most = min(most, self.traits.max_response_bytes * 3 // 4)  # base64 is 4/3 of a file
         if size > most:
@@ -126,7 +131,10 @@ class Delivery:
 async def delivery(
     settings: Settings, outputs: Outputs, storage: Storage | None, traits: Traits
 ) -> AsyncIterator[Delivery]:
-    """Open the storage that the settings name. `storage` takes precedence over it. Raises StartupError."""
+    """Yield the delivery of outputs, with its storages open. `storage` replaces the one in the settings, if it is set.
+
+    Raises StartupError.
+    """
     async with AsyncExitStack() as stack:
         guard = await stack.enter_async_context(Guard(storage_policy(settings.s3.allowed_hosts)))
         providers = {

@@ -21,14 +21,15 @@ class EarlierOutputs:
     def find(self, principal: str, folder: str, name: str) -> Path | None:
         """Return the file with this name in ComfyUI's `folder` (output or temp), or None.
 
-        Engines may have different files of one name. The caller's own file is preferred, and of these the newest.
-        Otherwise it is the newest file in the engines' folders. The caller has checked that the operator opened these.
+        Engines may have different files of one name. If jobs of the principal have such a file, the one of the
+        newest job is returned, otherwise the newest file in the engines' folders. The caller of this method has checked
+        that the operator opened these folders.
         """
         path = PurePosixPath(name)
-        own = self._own(principal, folder, path)
-        return next(own, None) or max(self._shared(folder, path), key=_modified_at, default=None)
+        own_files = self._own_files(principal, folder, path)
+        return next(own_files, None) or max(self._engine_files(folder, path), key=_modified_at, default=None)
 
-    def _own(self, principal: str, folder: str, path: PurePosixPath) -> Iterator[Path]:
+    def _own_files(self, principal: str, folder: str, path: PurePosixPath) -> Iterator[Path]:
         """Yield the kept files of a caller's jobs with this name, in the order of the job index."""
         for job in self._jobs.of_principal(principal):
             for output in job.outputs:
@@ -37,7 +38,7 @@ class EarlierOutputs:
                     if kept.is_file():
                         yield kept
 
-    def _shared(self, folder: str, path: PurePosixPath) -> Iterator[Path]:
+    def _engine_files(self, folder: str, path: PurePosixPath) -> Iterator[Path]:
         """Yield the files with this name in the folders of all engines."""
         for engine in self._engines:
             root = engine.output if folder == "output" else engine.temp

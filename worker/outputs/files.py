@@ -41,18 +41,20 @@ HEAD = 4096
 class OutputSource:
     """Access to the files of one engine: by its API, and in its folders if this process can access them.
 
-    `ours` is True if this worker starts the engine, so that no other program writes to its folders.
+    `starts_engine` is True if this worker starts the engine, so that no other program writes to its folders.
     """
 
     api: ComfyApi
     output: Path | None = None
     temp: Path | None = None
-    ours: bool = False
+    starts_engine: bool = False
 
-    def files(self) -> WrittenFiles:
+    def tracker(self) -> WrittenFiles:
         """Return a tracker of the files in the engine's accessible folders."""
         folders = {"output": self.output, "temp": self.temp}
-        return WrittenFiles({name: root for name, root in folders.items() if root is not None}, ours=self.ours)
+        return WrittenFiles(
+            {name: root for name, root in folders.items() if root is not None}, starts_engine=self.starts_engine
+        )
 
 
 class Outputs:
@@ -63,20 +65,26 @@ class Outputs:
 
     def __init__(self, sources: Mapping[str, OutputSource], folder: Path) -> None:
         self._apis = {name: source.api for name, source in sources.items()}
-        self._files = {name: source.files() for name, source in sources.items()}
-        self._first = next(iter(sources))
-        self._folder = folder
+        self._trackers = {name: source.tracker() for name, source in sources.items()}
+        self._first_engine = next(iter(sources))
+        self._outputs_folder = folder
 
-    def files(self, job: Job) -> WrittenFiles:
-        """Return the folders of the engine that ran a job. A job that names no engine was run by the only one."""
-        return self._files[job.engine if job.engine in self._files else self._first]
+    def tracker_of(self, job: Job) -> WrittenFiles:
+        """Return the tracker of the files of the engine that ran a job."""
+        return self._trackers[self._engine_name(job)]
+
+    def _engine_name(self, job: Job) -> str:
+        """Return the name of the engine that ran a job. It is the first one if the job does not name any of them."""
+        return job.engine if job.engine in self._trackers else self._first_engine
 
     def may_write_unreported(self, engine: str, prompt: Prompt, catalog: Catalog | None) -> bool:
         """Return True if an output node of the prompt may write files that it does not report."""
-        files = self._files[engine]
+        tracker = self._trackers[engine]
+        if not tracker.roots:
+            return False
         classes = {node["class_type"] for node in prompt.values()}
-        uncertain = (classes - files.reporting_classes) | (classes & files.unreporting_classes)
-        return bool(files.roots) and any(is_output_class(name, catalog) for name in uncertain)
+        uncertain = (classes - tracker.reporting_classes) | (classes & tracker.unreporting_classes)
+        return any(is_output_class(name, catalog) for name in uncertain)
 
     async def sweep_periodically(self) -> None:
         """Call `sweep` every SWEEP_S seconds, without end."""
@@ -86,24 +94,27 @@ class Outputs:
 
     def sweep(self) -> None:
         """Remove files in the engines' folders that belong to no job, or that no job will collect."""
-        for files in self._files.values():
-            files.sweep()
+        for tracker in self._trackers.values():
+            tracker.sweep()
 
     def make_folder(self, job: Job) -> None:
-        """Create the job's folder. Call this while ComfyUI computes, because a busy disk needs a millisecond."""
+        """Create the job's folder, unless it exists.
+
+        Call this while ComfyUI computes: on a busy disk it takes a millisecond, by which the response would be later.
+        """
         folder = self.folder(job)
         if not folder.is_dir():
             folder.mkdir(parents=True, exist_ok=True)
 
     def folder(self, job: Job) -> Path:
         """Return the folder with the job's files."""
-        return self._folder / job.folder
+        return self._outputs_folder / job.folder
 
     def path(self, job: Job, output: Output) -> Path:
         """Return the path of a file in the job's folder."""
         return self.folder(job) / kept_name(output.index, output.filename)
 
-    async def take(self, job: Job, index: int, report: NodeOutput) -> Output:
+    async def store_item(self, job: Job, index: int, report: NodeOutput) -> Output:
         """Store one reported item, and return it as an output of the job.
 
         For a file, raises OutputMissing, OutputNotAllowed and OutputUnreadable, and OSError if it cannot be stored.
@@ -132,18 +143,18 @@ class Outputs:
 
     async def _fetch(self, job: Job, node_id: str, item: FileRef, path: Path) -> None:
         """Link, copy or download a reported file to `path`."""
-        files = self.files(job)
-        root = files.roots.get(item.folder)
+        tracker = self.tracker_of(job)
+        root = tracker.roots.get(item.folder)
         if root is None:
-            await self._apis[job.engine if job.engine in self._apis else self._first].download(item, path)
+            await self._apis[self._engine_name(job)].download(item, path)
             return
         source = resolve(root, item)
-        files.record_report(item)  # before the link, which changes the file's ctime
+        tracker.record_report(item)  # before the link, which changes the file's ctime
         if may_be_overwritten(job, node_id, item.filename) or not link(source, path):
             await asyncio.to_thread(shutil.copyfile, source, path)
 
     async def hashed(self, job: Job, output: Output) -> Output:
-        """Return the output with its hash. A job whose response is the file itself computes the hash later.
+        """Return the output with its hash, which is computed if `store_item` has left it out.
 
         Raises NotFound if the file no longer exists.
         """
@@ -154,7 +165,7 @@ class Outputs:
         except FileNotFoundError:
             raise NotFound(f"the outputs of job {job.id!r} no longer exist") from None
 
-    async def keep(self, job: Job, index: int, preview: Preview) -> Output:
+    async def store_image(self, job: Job, index: int, preview: Preview) -> Output:
         """Store an image that was sent over the WebSocket only (SaveImageWebsocket)."""
         extension = mimetypes.guess_extension(preview.mime) or ".png"
         output = Output(index, preview.node, "image", f"websocket-{index}{extension}", mime=preview.mime)
@@ -162,34 +173,35 @@ class Outputs:
 
     def size(self, job: Job) -> int:
         """Return the bytes that a job uses on disk: its own folder, and files that exist only in ComfyUI's folders."""
-        files = self.files(job)
-        in_engine = sum(file.size for file in job.files if files.is_only_copy(file))
+        tracker = self.tracker_of(job)
+        in_engine = sum(file.size for file in job.files if tracker.is_only_copy(file))
         try:
-            with os.scandir(self._folder / job.folder) as entries:
+            with os.scandir(self._outputs_folder / job.folder) as entries:
                 return in_engine + sum(entry.stat().st_size for entry in entries)
         except OSError:
             return in_engine
 
     def stale_folders(self, kept: Collection[str]) -> list[Path]:
         """Return the folders of jobs that no longer exist. `kept` are the folders of restored jobs. Blocks."""
-        return stale_folders(self._folder, kept)
+        return stale_folders(self._outputs_folder, kept)
 
     async def remove(self, job: Job) -> None:
         """Remove all files of a job, including those that it wrote to ComfyUI's folders."""
-        files = self.files(job)
+        tracker = self.tracker_of(job)
         for file in job.files:
-            files.forget(file)
+            tracker.forget(file)
         await asyncio.to_thread(self._remove, job)
 
     def _remove(self, job: Job) -> None:
-        files = self.files(job)
+        """Remove all files of a job. Blocks."""
+        tracker = self.tracker_of(job)
         for file in job.files:
-            files.remove(file)
-        shutil.rmtree(self._folder / job.folder, ignore_errors=True)
+            tracker.remove(file)
+        shutil.rmtree(self._outputs_folder / job.folder, ignore_errors=True)
 
 
 def kept_name(index: int, filename: str) -> str:
-    """Return the name of an output in its job's folder: its number and its name. A long name loses its beginning."""
+    """Return the name of an output in its job's folder: its number and its name. Of a long name the end is kept."""
     data = filename.encode("utf-8", "surrogateescape")
     if len(data) > LONGEST_NAME:
         filename = data[-LONGEST_NAME:].decode("utf-8", "ignore")
@@ -197,6 +209,7 @@ def kept_name(index: int, filename: str) -> str:
 
 
 def _text_output(index: int, node_id: str, item: ReportedText | ReportedValue) -> Output:
+    """Return the output for a reported text or value."""
     if isinstance(item, ReportedText):
         text, kind, mime = item.text, "text", "text/plain"
     else:
@@ -205,9 +218,10 @@ def _text_output(index: int, node_id: str, item: ReportedText | ReportedValue) -
 
 
 def resolve(root: Path, item: FileRef) -> Path:
-    """Return the path of a reported file inside its folder. Symbolic links are followed.
+    """Return the path of a reported file in the folder `root`. Symbolic links are followed.
 
-    Raises OutputMissing, OutputNotAllowed, OutputUnreadable.
+    Raises OutputMissing if there is no such file, OutputNotAllowed if it is outside of the folder, and OutputUnreadable
+    if it is not a regular file or its path cannot be read.
     """
     try:
         source = root.joinpath(item.subfolder, item.filename).resolve()
@@ -239,6 +253,7 @@ def link(source: Path, path: Path) -> bool:
 
 
 def _write(path: Path, data: bytes, output: Output) -> Output:
+    """Write the file of an output, and return the output with size, hash and media facts. Blocks."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
     return with_facts_and_hash(path, output)

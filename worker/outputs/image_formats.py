@@ -21,7 +21,9 @@ TYPES = {".png": ImageType.PNG, ".jpg": ImageType.JPEG, ".jpeg": ImageType.JPEG,
 EXTENSIONS = {ImageType.PNG: ".png", ImageType.JPEG: ".jpg", ImageType.WEBP: ".webp"}
 QUALITY = 90
 MODEL, MAKE = 0x0110, 0x010F
-"""EXIF tags of ComfyUI's metadata: MODEL for the prompt ("prompt:…"), MAKE and below for other entries."""
+"""EXIF tags of ComfyUI's metadata: MODEL for the prompt ("prompt:…"), MAKE and the tags below it for other entries."""
+MOST_ENTRIES = 16
+"""Most other entries that are read and written."""
 JPEG_EXIF_LIMIT = 65_533 - len(b"Exif\0\0")
 """Most bytes of EXIF data in a JPEG, which has one segment for it."""
 SIXTEEN_BIT = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N"})
@@ -42,7 +44,10 @@ async def converted(outputs: Outputs, job: Job, output: Output, requested: Image
 
 
 def _convert(outputs: Outputs, job: Job, output: Output, requested: ImageFormat) -> Output:
-    """Write the converted image next to the original, and return its output. Blocks. Raises ConversionFailed."""
+    """Write the converted image next to the original, and return its output. Blocks. Raises ConversionFailed.
+
+    An animated image is not converted, and its output is returned unchanged.
+    """
     source = outputs.path(job, output)
     name = Path(output.filename).with_suffix(EXTENSIONS[requested.type or ImageType.PNG]).name
     result = replace(output, filename=name, mime=mime_of(name))
@@ -64,7 +69,7 @@ def _convert(outputs: Outputs, job: Job, output: Output, requested: ImageFormat)
 
 def _save(image: Image.Image, path: Path, requested: ImageFormat) -> None:
     """Save an image in the requested format. The colour profile is always kept."""
-    texts, exif = _texts(image), image.getexif()
+    texts, exif = _metadata_texts(image), image.getexif()
     options: dict[str, Any] = {}
     if profile := image.info.get("icc_profile"):
         options["icc_profile"] = profile  # colour, not metadata
@@ -72,17 +77,17 @@ def _save(image: Image.Image, path: Path, requested: ImageFormat) -> None:
         _write_png(image, path, options, texts if requested.metadata else {}, exif if requested.metadata else None)
         return
     if requested.metadata:
-        options |= _exif(exif, texts, JPEG_EXIF_LIMIT if requested.type is ImageType.JPEG else None)
+        options |= _exif_option(exif, texts, JPEG_EXIF_LIMIT if requested.type is ImageType.JPEG else None)
     else:
         options |= {"comment": b"", "xmp": b""}  # Pillow copies these fields unless they are set
-    opaque = _flat(image) if requested.type is ImageType.JPEG else _eight_bit(image)
-    opaque.save(path, requested.type, quality=requested.quality or QUALITY, **options)
+    saved_image = _opaque(image) if requested.type is ImageType.JPEG else _eight_bit(image)
+    saved_image.save(path, requested.type, quality=requested.quality or QUALITY, **options)
 
 
 def _write_png(
     image: Image.Image, path: Path, options: dict[str, Any], texts: Mapping[str, str], exif: Image.Exif | None
 ) -> None:
-    """Save a PNG with `texts` as text chunks."""
+    """Save a PNG with `texts` as text chunks, and with `exif` or without EXIF data. `options` are Pillow's."""
     chunks = PngImagePlugin.PngInfo()
     for key, value in texts.items():
         with suppress(ValueError, UnicodeError):  # a keyword of another format may be invalid in PNG
@@ -94,19 +99,19 @@ def _write_png(
     image.save(path, "PNG", pnginfo=chunks, **options)
 
 
-def _texts(image: Image.Image) -> dict[str, str]:
+def _metadata_texts(image: Image.Image) -> dict[str, str]:
     """Return the metadata of an image: the text chunks of a PNG, or ComfyUI's entries in EXIF."""
     if isinstance(image, PngImagePlugin.PngImageFile):
         return {key: str(value) for key, value in image.text.items()}
     entries: dict[str, str] = {}
     for tag, value in image.getexif().items():
         key, separator, text = value.partition(":") if isinstance(value, str) else ("", "", "")
-        if separator and MAKE - 16 < tag <= MODEL and text.lstrip().startswith(("{", "[")):
+        if separator and MAKE - MOST_ENTRIES < tag <= MODEL and text.lstrip().startswith(("{", "[")):
             entries[key] = text
     return entries
 
 
-def _exif(exif: Image.Exif, texts: Mapping[str, str], limit: int | None) -> dict[str, Any]:
+def _exif_option(exif: Image.Exif, texts: Mapping[str, str], limit: int | None) -> dict[str, Any]:
     """Return Pillow's option with the metadata in the EXIF tags where ComfyUI looks for them.
 
     Metadata larger than `limit` bytes is left out.
@@ -115,7 +120,7 @@ def _exif(exif: Image.Exif, texts: Mapping[str, str], limit: int | None) -> dict
     for key, value in texts.items():
         if key == "prompt":
             exif[MODEL] = f"{key}:{value}"
-        elif tag > MAKE - 16:
+        elif tag > MAKE - MOST_ENTRIES:
             exif[tag] = f"{key}:{value}"
             tag -= 1
     data = exif.tobytes() if exif else b""
@@ -131,7 +136,7 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     return image
 
 
-def _flat(image: Image.Image) -> Image.Image:
+def _opaque(image: Image.Image) -> Image.Image:
     """Return the image on a white background, because JPEG has no transparency."""
     image = _eight_bit(image)
     if not image.has_transparency_data:

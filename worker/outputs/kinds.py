@@ -33,8 +33,10 @@ def kind_of(filename: str) -> str:
 
 def is_model(folder: str, filename: str) -> bool:
     """Return True for a file with the weights of a model. A `.bin` file is one if it is in a folder of models."""
-    in_models = PurePosixPath(folder).parts[:1] in {(name,) for name in all_folders()}
-    return kind_of(filename) == "model" or (in_models and filename.lower().endswith(".bin"))
+    if kind_of(filename) == "model":
+        return True
+    parts = PurePosixPath(folder).parts
+    return filename.lower().endswith(".bin") and bool(parts) and parts[0] in all_folders()
 
 
 def mime_of(filename: str) -> str:

@@ -23,6 +23,6 @@ def may_be_overwritten(job: Job, node_id: str, filename: str) -> bool:
     node = job.request.prompt.get(node_id)
     prefix = node["inputs"].get(PREFIX) if node else None
     if not isinstance(prefix, str):
-        return int(counted[1]) <= 1
-    last = prefix.replace("\\", "/").rpartition("/")[2].strip()
-    return not last or "%" in last
+        return int(counted[1]) <= 1  # the prefix is not known, and the number may start at 1 each time
+    last_part = prefix.replace("\\", "/").rpartition("/")[2].strip()
+    return not last_part or "%" in last_part  # a placeholder such as %date% may become an empty text

@@ -17,16 +17,14 @@ FILE_CODES = frozenset({OutputMissing.code, OutputNotAllowed.code, OutputUnreada
 
 
 def node_problem(prompt: Prompt, node_id: str | None, code: str, message: str, **more: str | None) -> OutputProblem:
-    """Return a problem with the title and the class of the node. `more` are further fields of the problem."""
-    in_prompt = node_id is not None and node_id in prompt
-    return OutputProblem(
-        message,
-        node_id,
-        title(prompt, node_id) if in_prompt and node_id else None,
-        str(prompt[node_id]["class_type"]) if in_prompt and node_id else None,
-        code=code,
-        **more,
-    )
+    """Return a problem with the title and the class of the node, if the node is in the prompt.
+
+    `more` are further fields of the problem.
+    """
+    if node_id is None or node_id not in prompt:
+        return OutputProblem(message, node_id, None, None, code=code, **more)
+    class_type = str(prompt[node_id]["class_type"])
+    return OutputProblem(message, node_id, title(prompt, node_id), class_type, code=code, **more)
 
 
 def undelivered(prompt: Prompt, report: NodeOutput, error: WorkerError) -> OutputProblem:

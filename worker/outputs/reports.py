@@ -52,17 +52,17 @@ class NodeOutput:
     item: FileRef | ReportedText | ReportedValue
 
     @property
-    def saved(self) -> bool:
+    def is_saved(self) -> bool:
         """Whether the item is a file in ComfyUI's output folder."""
         return isinstance(self.item, FileRef) and self.item.folder == "output"
 
     @property
-    def preview(self) -> bool:
+    def is_preview(self) -> bool:
         """Whether the item is a file in another folder, such as ComfyUI's temp folder."""
-        return isinstance(self.item, FileRef) and not self.saved
+        return isinstance(self.item, FileRef) and not self.is_saved
 
     @property
-    def model(self) -> bool:
+    def is_model(self) -> bool:
         """Whether the item is a file with the weights of a model."""
         return isinstance(self.item, FileRef) and is_model(self.item.subfolder, self.item.filename)
 
@@ -74,10 +74,8 @@ def node_outputs(node_id: str, node_output: Mapping[str, Any], *, is_output: boo
     (`is_output`) reports neither files nor texts, its other values are its results. For other nodes such values are
     meant for the editor, and are skipped.
     """
-    files = [
-        NodeOutput(node_id, key, ref) for key, items in node_output.items() for ref in map(_file, _list(items)) if ref
-    ]
-    texts = [text for key in TEXT_KEYS for text in _texts(node_id, key, node_output.get(key))]
+    files = [NodeOutput(node_id, key, ref) for key, items in node_output.items() for ref in _file_refs(items)]
+    texts = [text for key in TEXT_KEYS for text in _reported_texts(node_id, key, node_output.get(key))]
     yield from files
     yield from texts
     if is_output and not files and not texts:
@@ -89,28 +87,35 @@ def node_outputs(node_id: str, node_output: Mapping[str, Any], *, is_output: boo
 def named_paths(node_output: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the key and the text of everything in a report that may be the path of a file, at any depth."""
     for key, items in node_output.items():
-        for text in _strings(items):
-            if _path_like(text):
+        for text in _texts_at_any_depth(items):
+            if _is_path_like(text):
                 yield key, text
 
 
-def _file(item: object) -> FileRef | None:
+def _file_ref(item: object) -> FileRef | None:
     """Return the file that an item describes, or None."""
     if isinstance(item, Mapping) and isinstance(item.get("filename"), str) and item["filename"]:
         return FileRef(item["filename"], str(item.get("subfolder") or ""), str(item.get("type") or "output"))
     return None
 
 
-def _list(items: object) -> Sequence[object]:
+def _file_refs(items: object) -> list[FileRef]:
+    """Return the files that the items of a list describe."""
+    refs = map(_file_ref, _as_list(items))
+    return [ref for ref in refs if ref is not None]
+
+
+def _as_list(items: object) -> Sequence[object]:
+    """Return a list unchanged, and an empty one for any other value."""
     return items if isinstance(items, list | tuple) else ()
 
 
-def _texts(node_id: str, key: str, items: object) -> Iterator[NodeOutput]:
+def _reported_texts(node_id: str, key: str, items: object) -> Iterator[NodeOutput]:
     """Yield the texts in a list.
 
     A list of single characters is one text. ComfyUI makes such a list of a text that a node reports without a list.
     """
-    values = _list(items)
+    values = _as_list(items)
     if values and all(isinstance(item, str) and len(item) == 1 for item in values):
         values = ["".join(map(str, values))]
     for index, item in enumerate(values):
@@ -120,32 +125,35 @@ def _texts(node_id: str, key: str, items: object) -> Iterator[NodeOutput]:
 
 def _texts_and_values(node_id: str, key: str, items: object) -> Iterator[NodeOutput]:
     """Yield the texts and values under one key of a node that reports nothing else. Paths of files are skipped."""
-    for output in _texts(node_id, key, items):
+    for output in _reported_texts(node_id, key, items):
         text = output.item.text if isinstance(output.item, ReportedText) else ""
-        if 0 < len(text) <= LONGEST_TEXT and not (_path_like(text) and names_a_result(key, text)):
+        is_file_path = _is_path_like(text) and names_a_result(key, text)
+        if 0 < len(text) <= LONGEST_TEXT and not is_file_path:
             yield output
-    for index, item in enumerate(_list(items) if isinstance(items, list | tuple) else [items]):
+    values = items if isinstance(items, list | tuple) else [items]
+    for index, item in enumerate(values):
         is_value = isinstance(item, bool | int | float | Mapping) or (isinstance(item, list) and item)
-        if is_value and not _deeper(item, DEEPEST):
+        if is_value and not _is_deeper(item, DEEPEST):
             yield NodeOutput(node_id, key, ReportedValue(_json(item), index))
 
 
 def _json(item: object) -> str:
+    """Return an item as JSON."""
     try:
         return orjson.dumps(item).decode()
     except TypeError:  # an integer of more than 64 bits
         return json.dumps(item)
 
 
-def _deeper(item: object, levels: int) -> bool:
+def _is_deeper(item: object, levels: int) -> bool:
     """Return True if an item has more than `levels` levels of nested lists and objects."""
     if not isinstance(item, Mapping | list | tuple):
         return False
     children = item.values() if isinstance(item, Mapping) else item
-    return not levels or any(_deeper(child, levels - 1) for child in children)
+    return not levels or any(_is_deeper(child, levels - 1) for child in children)
 
 
-def _strings(items: object, levels: int = DEEPEST) -> Iterator[str]:
+def _texts_at_any_depth(items: object, levels: int = DEEPEST) -> Iterator[str]:
     """Yield the texts in an item at any depth. Objects that describe files are skipped."""
     if isinstance(items, str):
         yield items
@@ -154,14 +162,15 @@ def _strings(items: object, levels: int = DEEPEST) -> Iterator[str]:
     elif isinstance(items, Mapping):
         if "filename" not in items:
             for item in items.values():
-                yield from _strings(item, levels - 1)
+                yield from _texts_at_any_depth(item, levels - 1)
     elif isinstance(items, list | tuple):
+        # ComfyUI makes a list of characters of a text that a node reports without a list.
         are_characters = items and all(isinstance(item, str) and len(item) == 1 for item in items)
         for item in ["".join(items)] if are_characters else items:
-            yield from _strings(item, levels - 1)
+            yield from _texts_at_any_depth(item, levels - 1)
 
 
-def _path_like(text: str) -> bool:
+def _is_path_like(text: str) -> bool:
     """Return True for a name with an extension, such as `a/b.glb` or `b.png [temp]`."""
     if not 2 < len(text) <= LONGEST_PATH or "\n" in text or "://" in text:
         return False
@@ -177,5 +186,8 @@ def plain_path(text: str) -> str:
 
 
 def names_a_result(key: str, text: str) -> bool:
-    """Return True if a path-like text means that the node wrote this file. A text under a key for texts does not."""
+    """Return True if a text that looks like a path means that the node wrote this file.
+
+    It does not under a key for texts, or for a model or a file of an unknown kind.
+    """
     return key not in TEXT_KEYS and kind_of(plain_path(text)) not in {"file", "model"}

@@ -34,27 +34,28 @@ class Window:
         The file was written at its timestamp or up to one clock tick later. ComfyUI's times are whole milliseconds,
         rounded down.
         """
-        first = self.start - CLOCK_TICK_MS if self.isolated else self.start + 1
-        return first <= changed_ms and (self.end is None or changed_ms < self._limit(self.end))
+        first_ms = self.start - CLOCK_TICK_MS if self.isolated else self.start + 1
+        return first_ms <= changed_ms and (self.end is None or changed_ms < self._limit(self.end))
 
     def ended_before(self, changed_ms: float) -> bool:
         """Return True if no file with this timestamp or a later one can belong to the prompt."""
         return self.end is not None and changed_ms >= self._limit(self.end)
 
     def _limit(self, end: float) -> float:
-        """Return the first timestamp that does not belong to the prompt any more."""
+        """Return the first timestamp after the prompt. `end` is the time at which the prompt ended."""
         return end + 1 if self.isolated else end - CLOCK_TICK_MS
 
 
-def owner(changed_ms: float, windows: Sequence[Window]) -> Window | None:
-    """Return the prompt that wrote a file with this timestamp, or None if no prompt or more than one may have.
+def window_of(changed_ms: float, windows: Sequence[Window]) -> Window | None:
+    """Return the window of the prompt that wrote a file with this timestamp. Return None if no window fits, or several.
 
-    `windows` must be ordered by the start of the prompts. So only the last few are compared.
+    `windows` must be ordered by start. Prompts run one after another, so the search stops at the last window that ended
+    before the timestamp.
     """
     candidates: list[Window] = []
     for window in reversed(windows):
         if window.contains(changed_ms):
             candidates.append(window)
-        elif window.end is not None and window.end + 1 < changed_ms:
+        elif window.end is not None and window.end + 1 < changed_ms:  # + 1 because ComfyUI's times are rounded down
             break
     return candidates[0] if len(candidates) == 1 else None

@@ -9,13 +9,12 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from worker.engine.protocol.api import FileRef
 from worker.job import EngineFile
-from worker.outputs.known_folder import Identity, KnownFolder
-from worker.outputs.windows import Window, owner
+from worker.outputs.known_folder import FoundFile, Identity, KnownFolder, reported_name
+from worker.outputs.windows import Window, window_of
 
 log = logging.getLogger(__name__)
 
@@ -37,40 +36,22 @@ UNCLAIMED_S = 5.0
 """Age in seconds at which an unclaimed file may be removed. Before that a report of it may still arrive."""
 
 
-@dataclass(frozen=True, slots=True)
-class FoundFile:
-    """A file that no node has reported yet. `changed_ms` is its ctime in milliseconds since the epoch."""
-
-    path: Path
-    file: EngineFile
-    changed_ms: float
-
-    @property
-    def ref(self) -> FileRef:
-        """The name by which ComfyUI would report the file."""
-        return _ref(self.file)
-
-
-def _ref(file: EngineFile) -> FileRef:
-    """Return the name by which ComfyUI reports a file."""
-    path = PurePosixPath(file.path)
-    return FileRef(path.name, "" if path.parent == PurePosixPath() else str(path.parent), file.folder)
-
-
 class WrittenFiles:
     """Files that ComfyUI writes to its folders, by prompt.
 
-    `roots` are the accessible folders by ComfyUI's names. `ours` is True if this worker starts the engine. Then files
-    that belong to no prompt are removed. Otherwise they may belong to another client.
+    `roots` are the accessible folders by ComfyUI's names. If this worker starts the engine
+    (`starts_engine`), files that belong to no prompt are removed. Otherwise they may belong to another client.
     """
 
-    def __init__(self, roots: Mapping[str, Path], *, ours: bool) -> None:
+    def __init__(self, roots: Mapping[str, Path], *, starts_engine: bool) -> None:
         self.roots = {name: root.resolve() for name, root in roots.items()}
-        self._ours = ours
+        self._starts_engine = starts_engine
         self._listings: dict[Path, KnownFolder] = {}
         self._unclaimed: dict[Path, FoundFile] = {}
+        """Files that no node has reported and no job has collected."""
         self._windows: deque[Window] = deque(maxlen=WINDOWS)
         self._writers: OrderedDict[FileRef, tuple[bytes, Identity]] = OrderedDict()
+        """Signature of the node that reported each file last, and the identity of the file at that time."""
         self.unreporting_classes: set[str] = set()
         """Node classes that have written files here without reporting them."""
         self.complete_classes: set[str] = set()
@@ -78,7 +59,7 @@ class WrittenFiles:
         self.reporting_classes = set(REPORTING_CLASSES)
         """Node classes that report every file they write, as far as is known."""
         if self.roots:
-            self._update()  # existing files belong to no job and are never removed
+            self._list_changed_folders()  # existing files belong to no job and are never removed
             self._unclaimed.clear()
             for listing in self._listings.values():
                 listing.preexisting.update(listing.files)
@@ -90,9 +71,10 @@ class WrittenFiles:
             self._unclaimed[current.path] = current
 
     def may_be_late(self, window: Window, changed_ms: float) -> bool:
-        """Return True if a file may belong to a recent earlier prompt that did not write an expected file."""
+        """Return True if a file may belong to another recent prompt that did not write an expected file."""
         others = (other for other in self._windows if other.file_expected and other is not window)
-        return any(other.end is not None and 0 <= changed_ms - other.end < LATE_MS for other in others)
+        end_times = [other.end for other in others if other.end is not None]
+        return any(0 <= changed_ms - end_ms < LATE_MS for end_ms in end_times)
 
     def begin_prompt(self, at_ms: float | None, *, isolated: bool) -> Window:
         """Record the start of a prompt. If the end of the previous prompt is unknown, it ends now."""
@@ -105,12 +87,12 @@ class WrittenFiles:
 
     def record_report(self, file: FileRef) -> Path | None:
         """Claim a reported file for its job. Return its path, or None if it is outside of the folders."""
-        path = self._path(file)
+        path = self._path_of(file)
         if path is not None:
             self._claim(path)
         return path
 
-    def _path(self, file: FileRef) -> Path | None:
+    def _path_of(self, file: FileRef) -> Path | None:
         """Return the path of a reported file, or None if it is outside of the folders."""
         root = self.roots.get(file.folder)
         if root is None:
@@ -119,14 +101,14 @@ class WrittenFiles:
         return path if path.is_relative_to(root) and path != root else None
 
     def record_writer(self, signature: bytes, file: FileRef) -> bool:
-        """Remember the node that reported a file. `signature` is a hash of the node and of everything it depends on.
+        """Remember which node reported a file. `signature` is a hash of the node and of everything it depends on.
 
-        Return True if the file is new, so that it did not exist at the last update.
+        Return True if the file was written since its folder was listed. Return False also if it does not exist.
         """
         current = self.find(file)
         if current is None:
             return False
-        identity = current.file.inode, current.file.mtime_ns
+        identity = current.identity
         self._writers[file] = signature, identity
         self._writers.move_to_end(file)
         if len(self._writers) > MOST_WRITERS:
@@ -136,37 +118,36 @@ class WrittenFiles:
 
     def may_be_replaced(self, signature: bytes, file: FileRef) -> bool:
         """Return True if another job may have replaced the file that a node with this signature wrote."""
-        if self._path(file) is None:
+        if self._path_of(file) is None:
             return False
         current = self.find(file)
-        return current is None or self._writers.get(file) != (signature, (current.file.inode, current.file.mtime_ns))
+        return current is None or self._writers.get(file) != (signature, current.identity)
 
     def find(self, file: FileRef) -> FoundFile | None:
         """Return the current state of a reported file, or None if it does not exist or is outside of the folders."""
-        path = self._path(file)
-        return self._stat(path, file.folder) if path is not None else None
+        path = self._path_of(file)
+        return self._current_state(path, file.folder) if path is not None else None
 
     def written_by(self, window: Window | None, *, thorough: bool = False) -> list[FoundFile]:
-        """Return the files that a prompt wrote and no node reported. Files of no prompt are removed.
+        """Claim and return the files that a prompt wrote and no node reported. Files of no prompt are removed.
 
         With `thorough` every file is examined, to find files that were overwritten in place.
         """
-        self._update()
+        self._list_changed_folders()
         if thorough:
-            self._update_changed_files()
+            self._examine_known_files()
         oldest = min((file.changed_ms for file in self._unclaimed.values()), default=0.0)
         windows = [candidate for candidate in self._windows if not candidate.ended_before(oldest)]
         written = []
         for path, file in list(self._unclaimed.items()):
-            recent = time.time() - file.file.mtime_ns / 1e9 < UNCLAIMED_S
-            if recent and (window is None or not window.contains(file.changed_ms)):
-                continue
-            current = self._stat(path, file.file.folder)
+            if _is_recent(file) and (window is None or not window.contains(file.changed_ms)):
+                continue  # a report of it may still arrive
+            current = self._current_state(path, file.state.folder)
             if current is None:
                 del self._unclaimed[path]
                 continue
             self._unclaimed[path] = current
-            writer = owner(current.changed_ms, windows)
+            writer = window_of(current.changed_ms, windows)
             if writer is not None and writer is window:
                 self._claim(path)
                 written.append(current)
@@ -176,7 +157,7 @@ class WrittenFiles:
 
     def sweep(self) -> None:
         """Remove files that belong to no job, if this worker starts the engine."""
-        if self._windows and self.roots and self._ours:
+        if self._windows and self.roots and self._starts_engine:
             self.written_by(None)
 
     def remove(self, file: EngineFile) -> None:
@@ -189,11 +170,12 @@ class WrittenFiles:
             current = path.lstat()
             if (current.st_ino, current.st_mtime_ns) == (file.inode, file.mtime_ns):
                 path.unlink()
-                self._writers.pop(_ref(file), None)
+                self._writers.pop(reported_name(file), None)
 
     def forget(self, file: EngineFile) -> None:
         """Treat the next file with this name as a new file."""
-        if (root := self.roots.get(file.folder)) is not None:
+        root = self.roots.get(file.folder)
+        if root is not None:
             path = root / file.path
             self._listings.get(path.parent, KnownFolder()).files.pop(path.name, None)
 
@@ -213,20 +195,20 @@ class WrittenFiles:
         """Return the current state of a file inside the folders, or None if it does not exist."""
         for name, root in self.roots.items():
             if path.is_relative_to(root):
-                current = self._stat(path, name)
-                return current.file if current else None
+                current = self._current_state(path, name)
+                return current.state if current else None
         return None
 
     def _remove_unclaimed(self, path: Path, file: FoundFile, writer: Window | None) -> None:
         """Remove a file that no job will collect, unless it is new or may belong to another program."""
-        if time.time() - file.file.mtime_ns / 1e9 < UNCLAIMED_S:
+        if _is_recent(file):
             return
         self._unclaimed.pop(path, None)
-        if not self._ours or self.existed_before(path):
+        if not self._starts_engine or self.existed_before(path):
             return
         reason = "no job will collect it" if writer else "it was written outside of a prompt, or between two prompts"
-        log.warning("removing %s/%s: %s", file.file.folder, file.file.path, reason)
-        self.remove(file.file)
+        log.warning("removing %s/%s: %s", file.state.folder, file.state.path, reason)
+        self.remove(file.state)
 
     def _claim(self, path: Path) -> None:
         """Mark a file as claimed by a job."""
@@ -236,7 +218,7 @@ class WrittenFiles:
             current = path.lstat()
             folder.files[path.name] = (current.st_ino, current.st_mtime_ns)
 
-    def _stat(self, path: Path, folder: str) -> FoundFile | None:
+    def _current_state(self, path: Path, folder: str) -> FoundFile | None:
         """Return the current state of a regular file, or None. Symbolic links are not outputs."""
         try:
             current = path.lstat()
@@ -248,23 +230,24 @@ class WrittenFiles:
         file = EngineFile(folder, relative, current.st_ino, current.st_mtime_ns, current.st_size)
         return FoundFile(path, file, current.st_ctime_ns / 1e6)
 
-    def _update(self) -> None:
+    def _list_changed_folders(self) -> None:
         """List the folders that have changed, and mark new files as unclaimed."""
         for name, root in self.roots.items():
             for path in self._new_files(root):
-                current = self._stat(path, name)
+                current = self._current_state(path, name)
                 if current is not None:
-                    self._listings[path.parent].files[path.name] = (current.file.inode, current.file.mtime_ns)
+                    self._listings[path.parent].files[path.name] = current.identity
                     self._unclaimed[path] = current
 
-    def _update_changed_files(self) -> None:
+    def _examine_known_files(self) -> None:
         """Examine every known file, and mark those that were overwritten in place as unclaimed."""
         for name, root in self.roots.items():
             for folder, listing in self._listings.items():
-                for file in listing.changed(folder) if folder.is_relative_to(root) else ():
-                    current = self._stat(folder / file, name)
+                changed_names = listing.changed_files(folder) if folder.is_relative_to(root) else []
+                for file in changed_names:
+                    current = self._current_state(folder / file, name)
                     if current is not None:
-                        listing.files[file] = (current.file.inode, current.file.mtime_ns)
+                        listing.files[file] = current.identity
                         self._unclaimed[folder / file] = current
 
     def _new_files(self, root: Path) -> Iterator[Path]:
@@ -275,15 +258,15 @@ class WrittenFiles:
             listing = self._listings.setdefault(folder, KnownFolder())
             try:
                 mtime_ns = folder.stat().st_mtime_ns
-                if not listing.settled(mtime_ns):
-                    yield from self._listed(folder, listing, mtime_ns)
+                if not listing.is_current(mtime_ns):
+                    yield from self._list_folder(folder, listing, mtime_ns)
             except OSError:  # the folder was deleted
                 del self._listings[folder]
                 continue
             pending += [folder / inside for inside in listing.folders]
 
-    def _listed(self, folder: Path, listing: KnownFolder, mtime_ns: int) -> Iterator[Path]:
-        """List a folder, update what is known of it, and yield its new files."""
+    def _list_folder(self, folder: Path, listing: KnownFolder, mtime_ns: int) -> Iterator[Path]:
+        """List a folder, update `listing`, and yield the folder's new files."""
         listed_at_ns = time.time_ns()
         files, folders = set(), []
         with os.scandir(folder) as entries:
@@ -293,7 +276,12 @@ class WrittenFiles:
                 else:
                     files.add(entry.name)
         listing.mtime_ns, listing.listed_at_ns, listing.folders = mtime_ns, listed_at_ns, folders
-        new = files - listing.files.keys()
+        new_files = files - listing.files.keys()
         listing.files = {name: identity for name, identity in listing.files.items() if name in files}
         listing.preexisting &= files
-        yield from (folder / name for name in new)
+        yield from (folder / name for name in new_files)
+
+
+def _is_recent(file: FoundFile) -> bool:
+    """Return True if a file was written less than UNCLAIMED_S ago."""
+    return time.time() - file.state.mtime_ns / 1e9 < UNCLAIMED_S

@@ -64,7 +64,10 @@ class Sdk:
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """Whether the environment is that of a platform, and the evidence as part of a sentence."""
+    """Whether the environment is that of a platform, and the evidence as part of a sentence.
+
+    Without the platform, `evidence` names what is missing.
+    """
 
     found: bool
     evidence: str = ""
@@ -82,7 +85,10 @@ class Platform(ABC):
     owned_variables: ClassVar[tuple[str, ...]] = ()
 
     def detect(self, environ: Mapping[str, str]) -> Detection:
-        """Look for the platform's own variables. The default is for a platform that is only chosen by name."""
+        """Return whether the environment has the platform's own variables.
+
+        The default is for a platform that is only chosen by its name.
+        """
         return Detection(found=False)
 
     @abstractmethod

@@ -24,12 +24,13 @@ class Direct(Platform):
     name = "none"
 
     async def serve(self, settings: Settings, environ: Mapping[str, str]) -> None:
+        """Serve until cancelled, then drain. Requests are accepted before the engine is ready."""
         from worker.app import build
 
         async with build(settings, traits=self.traits) as app, app.draining():
             log.info("listening on %s", app.url)
             app.tasks.start("announcement", partial(_announce, app))
-            await asyncio.get_running_loop().create_future()
+            await asyncio.get_running_loop().create_future()  # never done, so this waits until it is cancelled
 
 
 async def _announce(app: App) -> None:
@@ -37,6 +38,6 @@ async def _announce(app: App) -> None:
     try:
         await app.ready()
         log.info("ready %s", app.timing)
-        await app.settled()
+        await app.exclude_from_gc()
     except StartupError as error:
         log.error("not ready yet: %s", error)

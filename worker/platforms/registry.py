@@ -34,6 +34,7 @@ class Choice:
 def choose(name: str, environ: Mapping[str, str], platforms: Sequence[Platform] = PLATFORMS) -> Choice:
     """Return the platform of that name or, for `auto`, the first one that detects its environment.
 
+    For `auto` without any detected platform, return the platform `none`, with the missing evidence as the reason.
     Raises UnknownPlatform.
     """
     if name != AUTO:

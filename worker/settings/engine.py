@@ -77,7 +77,7 @@ class ComfySettings:
     lost_s: float = setting(
         "WORKER_ENGINE_LOST",
         120.0,
-        "Seconds for which jobs wait while ComfyUI cannot be reached.",
+        "Seconds for which jobs wait for a ComfyUI that cannot be reached, before they fail.",
         flat="engine_lost_s",
     )
     silence_s: float = setting(
@@ -124,6 +124,6 @@ class ComfySettings:
     event_silence_s: float = setting(
         "WORKER_SILENCE",
         5.0,
-        "Seconds without an event of a job after which the worker requests the state of the job over HTTP.",
+        "Seconds without an event of a job after which the worker requests its state from ComfyUI over HTTP.",
         flat="silence_s",
     )

@@ -31,12 +31,13 @@ def engine_environment() -> dict[str, str]:
     are never passed on. Other variables that look like credentials, by name or by value, are passed on only if
     WORKER_ENGINE_ENV names them.
 
-    PYTHONSAFEPATH is removed because `python main.py` would not find the modules beside main.py.
+    PYTHONSAFEPATH is removed too. With it, `python main.py` would not find the modules beside main.py.
     """
     secret_names = {*PLATFORM_SECRETS, "PYTHONSAFEPATH"}
-    for name, (_, field, _) in Settings.fields_by_name().items():
-        if name == "s3_access_key_id" or isinstance(field.default, SecretStr):
-            secret_names |= {field.metadata["env"], *field.metadata["also"]}
+    for name, entry in Settings.fields_by_name().items():
+        # The id of the access key is not a SecretStr, but a credential too.
+        if name == "s3_access_key_id" or isinstance(entry.field.default, SecretStr):
+            secret_names |= {entry.field.metadata["env"], *entry.field.metadata["also"]}
     allowed_names = set(re.split(r"[\s,]+", environment().get("WORKER_ENGINE_ENV", "")))
     return {
         name: value

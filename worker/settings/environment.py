@@ -12,5 +12,5 @@ def environment() -> Mapping[str, str]:
 
 
 def set_missing_variables(defaults: Mapping[str, str]) -> None:
-    """Set environment variables that are not set, for a library that reads the environment itself."""
+    """Set each of these variables that has no value, or an empty one, for a library that reads the environment."""
     os.environ.update({name: value for name, value in defaults.items() if not os.environ.get(name)})

@@ -23,7 +23,10 @@ def setting(env: str, default: Any, help_text: str, *also: str, flat: str = "") 
 
 
 def parse(kind: Any, env: str, text: str) -> Any:  # noqa: ANN401 - kind is a field's annotation
-    """Parse the text of an environment variable as the type of a field. Raises StartupError with variable and text."""
+    """Return the text of an environment variable as a value of the type `kind`. `X | None` is read as `X`.
+
+    Raises StartupError with variable and text.
+    """
     if isinstance(kind, types.UnionType):
         kind = next(member for member in typing.get_args(kind) if member is not types.NoneType)
     if kind is bool:

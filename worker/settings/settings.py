@@ -75,7 +75,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Make the path of the state folder absolute, so that a change of the working directory does not move it."""
-        object.__setattr__(self, "state", self.state.absolute())
+        object.__setattr__(self, "state", self.state.absolute())  # the class is frozen
 
     @classmethod
     def of(cls, **flat: Any) -> Self:  # noqa: ANN401 - any setting, by name
@@ -85,13 +85,16 @@ class Settings:
     def replaced(self, **flat: Any) -> Self:  # noqa: ANN401 - any setting, by name
         """Return a copy with these values, by flat name. Raises TypeError for an unknown name."""
         fields = self.fields_by_name()
-        if unknown := flat.keys() - fields.keys():
+        unknown = flat.keys() - fields.keys()
+        if unknown:
             raise TypeError(f"no setting has the name {', '.join(sorted(unknown))}")
-        values: dict[str, dict[str, Any]] = {}
+        values_by_group: dict[str, dict[str, Any]] = {}
         for name, value in flat.items():
-            values.setdefault(fields[name].group, {})[fields[name].field.name] = value
-        top_level = values.pop("", {})
-        groups = {group: dataclasses.replace(getattr(self, group), **changed) for group, changed in values.items()}
+            values_by_group.setdefault(fields[name].group, {})[fields[name].field.name] = value
+        top_level = values_by_group.pop("", {})
+        groups = {
+            group: dataclasses.replace(getattr(self, group), **values) for group, values in values_by_group.items()
+        }
         return dataclasses.replace(self, **top_level, **groups)
 
     @classmethod
@@ -103,11 +106,11 @@ class Settings:
         """
         environ = environment() if environ is None else environ
         values = {name: value for name, value in flat.items() if value is not None}
-        for name, field in cls.fields_by_name().items():
-            names = (field.field.metadata["env"], *field.field.metadata["also"])
-            variable = next((name for name in names if environ.get(name)), None)
+        for name, entry in cls.fields_by_name().items():
+            variables = (entry.field.metadata["env"], *entry.field.metadata["also"])
+            variable = next((variable for variable in variables if environ.get(variable)), None)
             if variable and name not in values:
-                values[name] = parse(field.kind, variable, environ[variable])
+                values[name] = parse(entry.kind, variable, environ[variable])
         return cls.of(**values)
 
     @classmethod
@@ -118,16 +121,16 @@ class Settings:
     @classmethod
     def table(cls) -> Iterator[tuple[str, str, str]]:
         """Yield (environment variable, default, help text) of every setting."""
-        for _, field, _ in _setting_fields(cls):
-            default = "" if field.default is None else str(field.default)
-            yield field.metadata["env"], default, field.metadata["help"]
+        for entry in _setting_fields(cls):
+            default = "" if entry.field.default is None else str(entry.field.default)
+            yield entry.field.metadata["env"], default, entry.field.metadata["help"]
 
 
 def _setting_fields(settings_class: type[Any], group: str = "") -> Iterator[SettingField]:
-    """Yield all settings of a class and of the groups in it."""
+    """Yield all settings of a class and of the groups in it. `group` is the name of the class's own group."""
     field_types = typing.get_type_hints(settings_class)
     for field in dataclasses.fields(settings_class):
         if "env" in field.metadata:
             yield SettingField(group, field, field_types[field.name])
         else:
-            yield from _setting_fields(field_types[field.name], field.name)
+            yield from _setting_fields(field_types[field.name], field.name)  # a group

@@ -16,7 +16,7 @@ def set_input(prompt: Prompt, target: str, text: str) -> Prompt:
     """Return a copy in which the input `NODE.INPUT` holds `text`. Text that is valid JSON is decoded first.
 
     NODE is a node id, or a title that only one node has. Names of inputs may contain dots (`model.aspect_ratio`).
-    Raises `PromptError`, which names the nearest existing node or input.
+    Raises `PromptError` if no input matches, or several do. The error suggests the nearest existing node or input.
     """
     node_id, name = find_input(prompt, target)
     node = prompt[node_id].copy()
@@ -34,7 +34,11 @@ def _decoded(text: str) -> Json:
 
 
 def find_input(prompt: Prompt, target: str) -> tuple[str, str]:
-    """Return the node id and the input name of `NODE.INPUT`. Raises `PromptError` as `set_input` does."""
+    """Return the node id and the input name of `NODE.INPUT`.
+
+    Raises `PromptError` if no input matches, or several do. The error suggests the nearest existing node or input.
+    """
+    # Names of nodes and inputs may contain dots, so each dot may be the separator.
     candidates = [(node_id, name) for node, name in _splits(target) for node_id in _matching_ids(prompt, node)]
     matches = [(node_id, name) for node_id, name in candidates if name in prompt[node_id]["inputs"]]
     if len(matches) == 1:
@@ -42,7 +46,7 @@ def find_input(prompt: Prompt, target: str) -> tuple[str, str]:
     if matches:
         ids = ", ".join(node_id for node_id, _ in matches)
         raise PromptError(f"{target} matches several nodes ({ids}). Use the id of the node.")
-    if candidates:
+    if candidates:  # the node exists, but not the input
         node_id, name = candidates[0]
         inputs = list(prompt[node_id]["inputs"])
         raise PromptError(f"Node {node_id} has no input {name!r}.", node_id, name, did_you_mean(name, inputs))
@@ -53,7 +57,10 @@ def find_input(prompt: Prompt, target: str) -> tuple[str, str]:
 
 
 def find_node(prompt: Prompt, name: str) -> str:
-    """Return the id of a node, given its id or a title that only one node has. Raises `PromptError`."""
+    """Return the id of the node with this id or title.
+
+    Raises `PromptError` if there is no such node, or if several nodes have the title.
+    """
     ids = _matching_ids(prompt, name)
     if len(ids) == 1:
         return ids[0]
@@ -63,6 +70,7 @@ def find_node(prompt: Prompt, name: str) -> str:
 
 
 def _node_names(prompt: Prompt) -> list[str]:
+    """Return the ids and the titles of all nodes."""
     return [*prompt, *(title(prompt, node_id) for node_id in prompt)]
 
 
@@ -74,7 +82,7 @@ def _splits(target: str) -> Iterator[tuple[str, str]]:
 
 
 def _matching_ids(prompt: Prompt, name: str) -> list[str]:
-    """Return the node with this id, else the nodes with this title. A node titled "7" never hides node 7."""
+    """Return the ids of the nodes with this name: the node with this id, else all nodes with this title."""
     if name in prompt:
         return [name]
     return [node_id for node_id in prompt if title(prompt, node_id) == name]

@@ -17,21 +17,23 @@ ENDINGS = (".safetensors", ".pt", ".bin")
 
 
 def named_embeddings(prompt: Prompt, catalog: Catalog, listed: Sequence[str]) -> Iterator[str]:
-    """Yield the file name of each embedding once: the entry of `listed`, else the name that a download would have."""
-    names = dict.fromkeys(
-        name
-        for node_id in running_nodes(prompt, catalog)
-        for value in prompt[node_id]["inputs"].values()
-        for text in _texts(value)
-        for name in NAMED.findall(text)
-    )
+    """Yield the file of each embedding that a text of a running node names, without repetitions.
+
+    `listed` are the embedding files that the engine has. A name without extension stands for the first of these files
+    that has the name and one of `ENDINGS`. If the engine has none, the file is the name with `.safetensors` appended.
+    """
+    running = running_nodes(prompt, catalog)
+    texts = (text for node_id in running for value in prompt[node_id]["inputs"].values() for text in _texts(value))
+    names = dict.fromkeys(name for text in texts for name in NAMED.findall(text))
     for name in names:
-        files = (name, *(f"{name}{ending}" for ending in ENDINGS))
-        yield next((file for file in files if file in listed), name if name.endswith(ENDINGS) else files[1])
+        with_endings = [f"{name}{ending}" for ending in ENDINGS]
+        match = next((file for file in (name, *with_endings) if file in listed), None)
+        missing_file = name if name.endswith(ENDINGS) else with_endings[0]
+        yield match or missing_file
 
 
 def _texts(value: Json) -> Iterator[str]:
-    """Yield the texts in a value."""
+    """Yield the value if it is a text, or the texts at any depth of an object. Lists, which are links, have none."""
     match value:
         case str():
             yield value

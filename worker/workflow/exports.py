@@ -28,14 +28,15 @@ def is_node(value: object) -> bool:
 
 
 def is_api_file(value: object) -> TypeGuard[Mapping[str, Any]]:
-    """Return whether a value is what *Export (API)* writes: an object of nodes, without other fields of a request."""
+    """Return whether a value is a file of *Export (API)*: nodes by id, and not a request that contains a workflow."""
     if not isinstance(value, Mapping) or not any(map(is_node, value.values())):
         return False
+    # A node may have the name of a request field as its id.
     return all(is_node(value[key]) for key in (*WRAPPERS, "template", "input") if key in value)
 
 
 def api_nodes(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the nodes of an API-format file, without the extra keys in `FILE_KEYS`."""
+    """Return the nodes of an API-format file, without the keys that some tools write beside them (`FILE_KEYS`)."""
     return {key: item for key, item in value.items() if key not in FILE_KEYS or is_node(item)}
 
 
@@ -45,9 +46,10 @@ def is_workflow_file(value: object) -> bool:
 
 
 def decoded_text(value: object, description: str) -> object:
-    """Decode a value that is JSON text, also if the text was encoded several times. Return other values unchanged.
+    """Return the decoded value of a JSON text that may have been encoded several times, at most `DEEPEST` times.
 
-    `description` names the text in the error message. Raises InvalidJson.
+    Return a value that is no text, or a text that is no JSON object or JSON string, unchanged. `description` names the
+    text in the error message. Raises InvalidJson.
     """
     for _ in range(DEEPEST):
         if not (isinstance(value, str) and value.lstrip("\ufeff \t\r\n").startswith(("{", '"'))):
@@ -57,9 +59,9 @@ def decoded_text(value: object, description: str) -> object:
 
 
 def exported_workflow(value: object) -> object:
-    """Return the workflow in a decoded file: an export, or the body of a request in any dialect.
+    """Return the workflow in a decoded file: an export, or a request body in any of the formats that workers accept.
 
-    The result may still be wrapped as `{"prompt": ..., "workflow": ...}`; `unwrap` removes this wrapper. Raises
+    The result may still be wrapped as `{"prompt": ..., "workflow": ...}`. `unwrap` removes this wrapper. Raises
     InvalidJson if the workflow is a string that is not valid JSON.
     """
     value = decoded_text(value, "the text in the file")
@@ -71,11 +73,15 @@ def exported_workflow(value: object) -> object:
         inside = decoded_text(value.get(key), f"the text of {key!r}")
         if isinstance(inside, Mapping) and not is_node(inside):
             return exported_workflow(inside)
-    return _unwrapped(value)
+    return _workflow_of_request(value)
 
 
-def _unwrapped(value: Mapping[str, Any]) -> object:
-    """Return the workflow in the fields of a request, with text decoded."""
+def _workflow_of_request(value: Mapping[str, Any]) -> object:
+    """Return the workflow of a request, or the request itself with the workflows in its fields decoded.
+
+    In the second case, `unwrap` finds the workflow. If a request has both the editor's workflow and the prompt, the
+    result has both too: `{"prompt": ..., "workflow": ...}`.
+    """
     decoded = {key: decoded_text(value[key], f"the text of {key!r}") for key in WRAPPERS if key in value}
     workflows = {key: api_nodes(item) if is_api_file(item) else item for key, item in decoded.items()}
     output = value.get("output")
@@ -83,21 +89,26 @@ def _unwrapped(value: Mapping[str, Any]) -> object:
         return {"prompt": api_nodes(output), "workflow": workflows["workflow"]}
     if "workflow_json" in workflows and not isinstance(workflows.get("prompt"), Mapping):
         return workflows["workflow_json"]
-    modifications = value.get("modifications")
+    modifications = value.get("modifications")  # a request of Vast's serverless workers may hold its workflow there
     if not workflows and isinstance(modifications, Mapping):
         return exported_workflow(modifications)
     return {**value, **workflows}
 
 
 def request_files(value: object) -> dict[str, Any]:
-    """Return the input files of a request by name, from `inputs` or from the `images` of worker-comfyui's format."""
+    """Return the input files of a request by name, from `inputs` or from the `images` of worker-comfyui's format.
+
+    The values are as the request has them (base64, a data URI or a URL). Return an empty dict if there are none.
+    """
     if not isinstance(value, Mapping):
         return {}
-    inside = value.get("payload", value.get("input", value))
-    if isinstance(inside, Mapping) and inside is not value and not is_node(inside):
+    inside = value.get("payload" if "payload" in value else "input")
+    if isinstance(inside, Mapping) and not is_node(inside):
         return request_files(inside)
     images, inputs = value.get("images"), value.get("inputs")
-    files = dict(inputs) if isinstance(inputs, Mapping) and not is_workflow_file(value) else {}
+    files: dict[str, Any] = {}
+    if isinstance(inputs, Mapping) and not is_workflow_file(value):  # in a workflow, `inputs` is the id of a node
+        files |= inputs
     for image in images if isinstance(images, list) else ():
         if isinstance(image, Mapping) and isinstance(image.get("name"), str):
             files[image["name"]] = image.get("image")

@@ -18,9 +18,9 @@ MOST_SUGGESTIONS = 20
 
 
 def missing_classes(prompt: Prompt, catalog: Catalog, saved: object) -> Iterator[Problem]:
-    """Yield a problem for each class that the catalog lacks, at the first node that uses it.
+    """Yield a problem for each class that the catalog lacks. The problem names the first node of the class.
 
-    `saved` is the workflow as the editor saved it, if there is one. It names the packs of the nodes.
+    `saved` is the workflow as the editor saved it, or None. It names the node packs of its nodes.
     """
     nodes: dict[str, list[str]] = {}
     for node_id, node in prompt.items():
@@ -28,6 +28,7 @@ def missing_classes(prompt: Prompt, catalog: Catalog, saved: object) -> Iterator
             nodes.setdefault(node["class_type"], []).append(node_id)
     packs = pack_ids(saved) if nodes else {}
     for number, (class_type, ids) in enumerate(nodes.items()):
+        # Without a catalog, no similar name is searched.
         searched = catalog if number < MOST_SUGGESTIONS else None
         yield Problem(
             node_id=ids[0],
@@ -43,9 +44,9 @@ def missing_classes(prompt: Prompt, catalog: Catalog, saved: object) -> Iterator
 
 
 def listed_node_ids(node_ids: list[str]) -> str:
-    """Return the part of a message that lists the nodes of a class, empty for a single node.
+    """Return " (nodes 1, 2, ...)" for a message, at most `MOST_NODES` ids, or "" for a single node.
 
-    The problem itself names a single node.
+    A single node is not listed, because the problem names it in a field of its own.
     """
     if len(node_ids) < 2:
         return ""

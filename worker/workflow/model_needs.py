@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from worker.workflow.catalog.catalog import Catalog, bundled_catalog
 from worker.workflow.catalog.dynamic_inputs import expand
@@ -61,22 +62,22 @@ def downloads_by_file(files: Iterable[ModelFile]) -> Downloads:
 
 
 def needed_models(prompt: Prompt, catalog: Catalog, known_downloads: Downloads | None = None) -> tuple[ModelNeed, ...]:
-    """Return the model files that the outputs of a prompt need, each once, in the order of the prompt.
+    """Return the model files that the outputs of a prompt need, each once: those of file inputs, then other LoRAs.
 
-    Only inputs whose model folder is known count. `unseen_models` reports other inputs that may name a model.
-    `known_downloads` are searched for each file. Never raises.
+    Only inputs whose model folder is known count. `unseen_models` reports other inputs that may name a model. The
+    `source` of a file is its entry in `known_downloads`. Never raises.
     """
     uses_by_file: dict[tuple[str, tuple[str, ...]], list[_Use]] = {}
-    for use in (*_choices(prompt, catalog), *_loras(prompt, catalog)):
+    for use in (*_uses_in_file_inputs(prompt, catalog), *_uses_of_loras(prompt, catalog)):
         uses_by_file.setdefault((use.file, use.folders), []).append(use)
     return tuple(
         ModelNeed(
-            file,
-            folders,
-            tuple(dict.fromkeys(use.node_id for use in uses)),
-            any(use.listed for use in uses),
-            _source(file, folders, known_downloads or {}),
-            any(use.is_certain for use in uses),
+            file=file,
+            folders=folders,
+            nodes=tuple(dict.fromkeys(use.node_id for use in uses)),
+            listed=any(use.listed for use in uses),
+            source=_known_download(file, folders, known_downloads or {}),
+            is_certain=any(use.is_certain for use in uses),
         )
         for (file, folders), uses in uses_by_file.items()
     )
@@ -84,7 +85,7 @@ def needed_models(prompt: Prompt, catalog: Catalog, known_downloads: Downloads |
 
 @dataclass(frozen=True, slots=True)
 class _Use:
-    """A node that names a model file."""
+    """A node that names a model file, with the fields of `ModelNeed`."""
 
     node_id: str
     file: str
@@ -100,14 +101,15 @@ def saved_downloads(workflow: object) -> Iterator[ModelFile]:
         return
     definitions = workflow.get("definitions")
     subgraphs = definitions.get("subgraphs") if isinstance(definitions, dict) else None
-    for graph in (workflow, *(subgraphs if isinstance(subgraphs, list) else ())):
+    graphs = [workflow, *subgraphs] if isinstance(subgraphs, list) else [workflow]
+    for graph in graphs:
         nodes = graph.get("nodes") if isinstance(graph, dict) else None
         for node in nodes if isinstance(nodes, list) else ():
-            yield from _saved_in(node)
+            yield from _downloads_of_node(node)
 
 
-def _saved_in(node: object) -> Iterator[ModelFile]:
-    """Yield the downloads that the editor saved in one node."""
+def _downloads_of_node(node: object) -> Iterator[ModelFile]:
+    """Yield the downloads that the editor saved in one node. Incomplete entries are skipped."""
     match node:
         case {"properties": {"models": list(models)}}:
             for model in models:
@@ -117,46 +119,55 @@ def _saved_in(node: object) -> Iterator[ModelFile]:
 
 
 def _sha256(model: Mapping[str, object]) -> str | None:
-    """Return the SHA-256 of a saved download in lower case, or None."""
+    """Return the SHA-256 of a saved download as 64 lower-case hex digits, or None if it has no valid one."""
     digest, kind = model.get("hash"), str(model.get("hash_type", ""))
     if not isinstance(digest, str) or kind.casefold() != "sha256" or not SHA256.fullmatch(digest.lower()):
         return None
     return digest.lower()
 
 
-def _choices(prompt: Prompt, catalog: Catalog) -> Iterator[_Use]:
+def _uses_in_file_inputs(prompt: Prompt, catalog: Catalog) -> Iterator[_Use]:
     """Yield the model files that the file inputs of running nodes choose."""
     for node_id in running_nodes(prompt, catalog):
         node = prompt[node_id]
-        for name, (folders, options) in _file_inputs(node, catalog).items():
-            if NOT_FILES & set(folders):
+        for name, file_input in _file_inputs(node, catalog).items():
+            if NOT_FILES & set(file_input.folders):
                 continue
-            for value in _texts(node["inputs"].get(name)):
+            for value in _file_names(node["inputs"].get(name)):
                 if is_file(value, node["class_type"], name):
-                    yield _Use(node_id, value, folders, value in options)
+                    yield _Use(node_id, value, file_input.folders, listed=value in file_input.choices)
 
 
-def _file_inputs(node: Node, catalog: Catalog) -> dict[str, tuple[tuple[str, ...], tuple[Json, ...]]]:
-    """Return (folders, choices) of each input that lists files.
+class _FileChoices(NamedTuple):
+    """The model folders and the choices of an input that lists files."""
+
+    folders: tuple[str, ...]
+    choices: tuple[Json, ...]
+
+
+def _file_inputs(node: Node, catalog: Catalog) -> dict[str, _FileChoices]:
+    """Return the inputs of a node that list files, by name.
 
     For a class that is not in the catalog, the folders come from the tables in `catalog.folders`, without choices.
     """
     if node["class_type"] not in catalog:
-        return {name: (folders, ()) for name, folders in folders_by_input(node["class_type"]).items()}
+        return {name: _FileChoices(folders, ()) for name, folders in folders_by_input(node["class_type"]).items()}
     node_class = catalog[node["class_type"]]
     specs = (node_class.static_inputs or expand(node_class, node["inputs"])).values()
-    return {spec.name: (spec.folders, spec.options or ()) for spec in specs if spec.folders}
+    return {spec.name: _FileChoices(spec.folders, spec.options or ()) for spec in specs if spec.folders}
 
 
-def _loras(prompt: Prompt, catalog: Catalog) -> Iterator[_Use]:
+def _uses_of_loras(prompt: Prompt, catalog: Catalog) -> Iterator[_Use]:
+    """Yield the LoRA files that running nodes name inside of values."""
     for lora in named_loras(prompt, catalog):
         yield _Use(lora.node_id, lora.file, (LORAS,), lora.listed, lora.is_certain)
 
 
 def is_file(value: str, class_type: str, name: str) -> bool:
-    """Return whether a choice of a file input is a file. Some packs list other choices too (`Baked VAE`)."""
-    if value in NO_MODEL or value in _fixed(class_type, name):
+    """Return whether a value of the file input `name` is a file. Some packs list other choices too (`Baked VAE`)."""
+    if value in NO_MODEL or value in _fixed_choices(class_type, name):
         return False
+    # The fixed choices of a class that is not in the bundled catalog are not known: the extension decides.
     return class_type in bundled_catalog() or names_model(value)
 
 
@@ -165,8 +176,11 @@ def names_model(value: str) -> bool:
     return is_model(value) or value.lower().endswith(OTHER_ENDINGS)
 
 
-def _texts(value: Json) -> list[str]:
-    """Return the file names in a value. The loaders of pysssss wrap a name together with its preview image."""
+def _file_names(value: Json) -> list[str]:
+    """Return the file names in a value: the value itself, or the names in an object that wraps it.
+
+    The loaders of pysssss send `{"content": name, "image": preview}`. `{"__value__": [...]}` wraps a list of names.
+    """
     match value:
         case str(name) | {"content": str(name)}:
             return [name]
@@ -175,15 +189,16 @@ def _texts(value: Json) -> list[str]:
     return []
 
 
-def _fixed(class_type: str, name: str) -> tuple[Json, ...]:
-    """Return the choices that exist on every machine (`[None]`, `pixel_space`).
+def _fixed_choices(class_type: str, name: str) -> tuple[Json, ...]:
+    """Return the choices of an input that exist on every machine (`[None]`, `pixel_space`).
 
-    These are the choices in the bundled catalog, which contains no files.
+    These are its choices in the bundled catalog, which contains no files. Empty if the catalog does not have the class.
     """
     bundled = bundled_catalog()
     spec = bundled[class_type].by_name.get(name) if class_type in bundled else None
     return (spec.options or ()) if spec else ()
 
 
-def _source(file: str, folders: tuple[str, ...], downloads: Downloads) -> ModelFile | None:
+def _known_download(file: str, folders: tuple[str, ...], downloads: Downloads) -> ModelFile | None:
+    """Return the known download of a file for the first of its folders that has one, or None."""
     return next((downloads[folder, file] for folder in folders if (folder, file) in downloads), None)

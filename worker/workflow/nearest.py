@@ -13,9 +13,10 @@ SUFFIX = re.compile(r"\.[A-Za-z]\w{0,15}$")
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str | None:
-    """Return the known name that differs from `name` only in folder, case or suffix, else the most similar one.
+    """Return the candidate that differs from `name` only in folder, case or suffix, else the most similar one.
 
-    The similarity ignores folders and suffixes too, because a common `.safetensors` makes any two names similar.
+    Return None if no candidate is similar. The similarity ignores folders and suffixes, because a common suffix such as
+    `.safetensors` makes any two names similar.
     """
     by_name: dict[str, str] = {}
     by_last_part: dict[str, str] = {}
@@ -25,11 +26,13 @@ def nearest(name: str, candidates: Iterable[str]) -> str | None:
         by_name.setdefault(folded, candidate)
         by_last_part.setdefault(_last_part(folded), candidate)
         by_stem.setdefault(_stem(folded), candidate)
-    folded = _folded(name[-LONGEST:])
+    folded = _folded(name[-LONGEST:])  # the end of a path is its file name
+    # Compares whole names, then file names, then file names without suffix.
     for key, names in ((folded, by_name), (_last_part(folded), by_last_part), (_stem(folded), by_stem)):
         if key in names:
             return names[key]
-    return next((by_stem[close] for close in get_close_matches(_stem(folded), by_stem, n=1, cutoff=SIMILAR)), None)
+    similar_stems = get_close_matches(_stem(folded), by_stem, n=1, cutoff=SIMILAR)
+    return by_stem[similar_stems[0]] if similar_stems else None
 
 
 def did_you_mean(name: str, candidates: Iterable[str]) -> str | None:
@@ -39,6 +42,7 @@ def did_you_mean(name: str, candidates: Iterable[str]) -> str | None:
 
 
 def _folded(name: str) -> str:
+    """Return a name in lower case and with `/` as the separator, for comparisons."""
     return name.replace("\\", "/").casefold()
 
 
@@ -47,5 +51,6 @@ def _last_part(name: str) -> str:
 
 
 def _stem(name: str) -> str:
+    """Return the file name of a path without its suffix."""
     last = _last_part(name)
     return SUFFIX.sub("", last) or last

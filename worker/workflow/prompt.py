@@ -7,7 +7,7 @@ from random import Random
 from typing import Any, NotRequired, TypedDict
 
 from worker.errors import PromptError, UiFormatError
-from worker.job import RandomInteger
+from worker.prompt_changes import RandomInteger
 from worker.workflow.json_value import Json, JsonObject
 
 RANDOM_INTEGER = "__RANDOM_INT__"
@@ -35,13 +35,17 @@ def unwrap(value: Any) -> Any:  # noqa: ANN401 - JSON
     if isinstance(value, dict) and not isinstance(value.get("nodes"), list):
         for key in ("prompt", "workflow"):
             inside = value.get(key)
-            if isinstance(inside, dict) and "class_type" not in inside:
+            is_node = isinstance(inside, dict) and "class_type" in inside  # a node with the id "prompt" or "workflow"
+            if isinstance(inside, dict) and not is_node:
                 return inside
     return value
 
 
 def editor_workflow(value: Any) -> dict[str, Any] | None:  # noqa: ANN401 - JSON
-    """Return the workflow as the editor saved it, if `value` is one or wraps one, alone or beside its prompt."""
+    """Return the workflow in the editor's format that a value is or contains, or None.
+
+    The value may be such a workflow, `{"workflow": ...}`, or `{"prompt": ..., "workflow": ...}`.
+    """
     inside = unwrap(value)
     if isinstance(value, dict) and inside is value.get("prompt") and is_ui(value.get("workflow")):
         inside = value["workflow"]
@@ -51,9 +55,9 @@ def editor_workflow(value: Any) -> dict[str, Any] | None:  # noqa: ANN401 - JSON
 def parse_prompt(value: object) -> Prompt:
     """Check that a decoded JSON value is an API-format prompt and return its nodes by id.
 
-    Unwraps `{"prompt": {...}}` and `{"workflow": {...}}`. Only checks the shape: `validate` finds links to missing
-    nodes and unknown classes. Raises `UiFormatError` if the value is a workflow as the editor saves it, and
-    `PromptError` if it is not a prompt.
+    Unwraps `{"prompt": {...}}` and `{"workflow": {...}}`. Only checks the types of the fields. Links to missing nodes
+    and unknown classes are not errors here. Raises `UiFormatError` if the value is a workflow as the editor saves it,
+    and `PromptError` if it is not a prompt.
     """
     value = unwrap(value)
     if not isinstance(value, dict):
@@ -108,7 +112,7 @@ def title(prompt: Prompt, node_id: str) -> str:
 def ancestors(prompt: Prompt, *node_ids: str) -> frozenset[str]:
     """Return the ids of all nodes that these nodes depend on.
 
-    One of `node_ids` is only in the result if another node depends on it.
+    The result only contains one of `node_ids` if another of them depends on it.
     """
     ancestor_ids: set[str] = set()
     waiting = [*node_ids]
@@ -124,32 +128,36 @@ def ancestors(prompt: Prompt, *node_ids: str) -> frozenset[str]:
 def draw_random_integers(prompt: Prompt, rng: Random, drawn: list[RandomInteger] | None = None) -> Prompt:
     """Return a copy in which each `__RANDOM_INT__` inside an input is replaced by a random integer.
 
-    The integers are from 0 to 2**32 - 1, so that JavaScript clients read them exactly. Each one is appended to `drawn`.
-    As in Vast's stock template, a value that equals the placeholder becomes a number, and a text that contains it
-    (such as a file name prefix) stays a text.
+    The integers are from 0 to 2**32 - 1, so that JavaScript clients read them exactly. Each one is also appended to the
+    list `drawn`. As in Vast's stock template, a value that equals the placeholder becomes a number, and a text that
+    contains it (such as a file name prefix) stays a text.
     """
     filled: Prompt = {}
     record = drawn if drawn is not None else []
     for node_id, node in prompt.items():
 
-        def draw(path: str, node_id: str = node_id) -> int:
+        def draw(path: str, node_id: str = node_id) -> int:  # a default value binds the node of this iteration
+            """Return a random integer and append it to the record, with the node and the path of its value."""
             number = rng.randint(0, RANDOM_INTEGER_MAX)
             record.append(RandomInteger(node_id, path, number))
             return number
 
         copy = node.copy()
-        copy["inputs"] = {name: _filled(value, name, draw) for name, value in node["inputs"].items()}
+        copy["inputs"] = {name: _with_integers(value, name, draw) for name, value in node["inputs"].items()}
         filled[node_id] = copy
     return filled
 
 
-def _filled(value: Json, path: str, draw: Callable[[str], int]) -> Json:
-    """Return a value with its placeholders replaced. `draw` gets the path of the value, such as `texts.0`."""
+def _with_integers(value: Json, path: str, draw: Callable[[str], int]) -> Json:
+    """Return a value with each `__RANDOM_INT__` in it replaced by a random integer.
+
+    `draw` returns a random integer for the path of a value, such as `texts.0`.
+    """
     if isinstance(value, str) and RANDOM_INTEGER in value:
         number = draw(path)
         return number if value == RANDOM_INTEGER else value.replace(RANDOM_INTEGER, str(number))
     if isinstance(value, list):
-        return [_filled(item, f"{path}.{index}", draw) for index, item in enumerate(value)]
+        return [_with_integers(item, f"{path}.{index}", draw) for index, item in enumerate(value)]
     if isinstance(value, dict):
-        return {name: _filled(item, f"{path}.{name}", draw) for name, item in value.items()}
+        return {name: _with_integers(item, f"{path}.{name}", draw) for name, item in value.items()}
     return value

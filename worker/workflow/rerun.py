@@ -28,36 +28,44 @@ class RerunPrompt:
 
 
 def rerun_nodes(prompt: Prompt, nodes: Collection[str]) -> RerunPrompt:
-    """Return the prompt with these nodes changed so that ComfyUI runs them again, and no other nodes.
+    """Return the prompt with `nodes` changed, so that ComfyUI runs them again and takes all others from its cache.
 
-    If other nodes depend on a node, a copy of it is added instead: a change would also run its dependents again.
+    If other nodes depend on one of them, a changed copy of it is added instead. Otherwise ComfyUI would run the
+    dependent nodes again too.
     """
     token = secrets.token_hex(4)
     linked = {source for node in prompt.values() for _, source, _ in links(node)}
     changed, original_ids = dict(prompt), {}
     for node_id in nodes:
         new_id = f"{node_id}-{token}" if node_id in linked else node_id
-        changed[new_id] = _changed(prompt[node_id], token)
+        changed[new_id] = _with_new_cache_key(prompt[node_id], token)
         original_ids[new_id] = node_id
     return RerunPrompt(changed, original_ids)
 
 
 def node_digest(prompt: Prompt, node_id: str) -> bytes:
-    """Return a digest of everything that a node depends on. A node that writes again has the same digest."""
+    """Return a digest of a node and of everything that it depends on, to recognize equal nodes in two prompts.
+
+    A node that `rerun_nodes` changed with an extra input has the same digest as the original node.
+    """
     if node_id not in prompt:  # created at run time by the expansion of another node
         return node_id.encode()
-    sources = {source: _inputs(prompt[source]) for source in ancestors(prompt, node_id)}
+    sources = {source: _class_and_inputs(prompt[source]) for source in ancestors(prompt, node_id)}
     return blake2b(
-        orjson.dumps([_inputs(prompt[node_id]), sources], option=orjson.OPT_SORT_KEYS), digest_size=16
+        orjson.dumps([_class_and_inputs(prompt[node_id]), sources], option=orjson.OPT_SORT_KEYS), digest_size=16
     ).digest()
 
 
-def _inputs(node: Node) -> list[Json]:
+def _class_and_inputs(node: Node) -> list[Json]:
+    """Return [class, inputs] of a node, without the input that only makes ComfyUI run it again."""
     return [node["class_type"], {name: value for name, value in node["inputs"].items() if name != AGAIN}]
 
 
-def _changed(node: Node, token: str) -> Node:
-    """Return the node with an input changed, so that its cache key is new."""
+def _with_new_cache_key(node: Node, token: str) -> Node:
+    """Return the node with one input added or changed, so that ComfyUI's cache has no result for it.
+
+    `token` is a random text. A node that would receive the extra input gets a new file name prefix instead.
+    """
     prefix = node["inputs"].get(PREFIX)
     change: dict[str, Json] = {AGAIN: token}
     if node["class_type"] in TAKES_ANY_INPUT and isinstance(prefix, str):

@@ -23,5 +23,5 @@ def is_large(value: object) -> bool:
 
 
 async def run_off_loop_if_large(value: object, function: Callable[[], Result]) -> Result:
-    """Call a function that walks over `value`, in a thread if the value is large. Return its result."""
+    """Call `function`, which walks over `value`, and return its result. Call it in a thread if the value is large."""
     return await asyncio.to_thread(function) if is_large(value) else function()

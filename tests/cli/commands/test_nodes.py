@@ -75,7 +75,7 @@ def test_add_writes_nothing_after_an_error(project: Project) -> None:
     for source, said in (
         (f"{project.pack.url}@gone", "has no branch or tag 'gone'"),
         (f"{project.pack.url}@{CUT}", "cannot be fetched"),
-        ("file:///nowhere/Pack", "cannot be asked for its newest commit: fatal: "),
+        ("file:///nowhere/Pack", "the newest commit cannot be read: fatal: "),
         (project.comfyui.url, "ComfyUI is already in the file"),
     ):
         assert said in project.run("add", source, code=1)

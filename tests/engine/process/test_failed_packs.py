@@ -14,13 +14,13 @@ from tests.node_packs import comfyui_folder
 from tests.workflow.prompts import empty, link, node, saved
 from worker.app import build
 from worker.engine.process.failed_packs import (
-    START,
     FailedPack,
     PackStage,
     find_packs,
     name_failed_packs,
     read_failed_packs,
 )
+from worker.engine.process.log_file import START
 from worker.settings import Settings
 from worker.workflow.validation.explain import Problem
 

@@ -14,7 +14,8 @@ from tests.workflows import faulty, picture, slow
 from worker.engine.health.silence_limits import SilenceLimits
 from worker.engine.health.watchdog import EngineProblem, Observation, find_problem
 from worker.engine.process.gpu import is_gone, run_succeeds
-from worker.engine.process.supervisor import LOG_LIMIT, EngineCommand, Supervisor, rotate_log
+from worker.engine.process.log_file import LOG_LIMIT, rotate_log
+from worker.engine.process.supervisor import EngineCommand, Supervisor
 from worker.engine.protocol.api import QueueSnapshot
 from worker.engine.protocol.messages import Executing, Progress
 from worker.errors import StartupError, WorkerFailed
@@ -91,7 +92,7 @@ async def test_the_worker_ends_with_an_engine_that_does_not_come_back(tmp_path: 
     process = await serve(tmp_path, "--comfyui", str(comfyui), WORKER_ENGINE_TRIES="2")
     _, said = await asyncio.wait_for(process.communicate(), 10)
     assert process.returncode == 1
-    assert b"no room" in said.splitlines()[-1]
+    assert b"no room" in said.splitlines()[-2]  # the last line is the next step
 
 
 async def test_comfyui_finds_its_own_modules_whatever_the_worker_was_given(tmp_path: Path) -> None:
@@ -102,7 +103,7 @@ async def test_comfyui_finds_its_own_modules_whatever_the_worker_was_given(tmp_p
     (comfyui / "main.py").write_text("import comfy; raise SystemExit(comfy.WORD)")
     process = await serve(tmp_path, "--comfyui", str(comfyui), WORKER_ENGINE_TRIES="1", PYTHONSAFEPATH="1")
     _, said = await asyncio.wait_for(process.communicate(), 10)
-    assert b"comfy is found" in said.splitlines()[-1]
+    assert b"comfy is found" in said.splitlines()[-2]  # the last line is the next step
 
 
 async def test_no_engine_outlives_its_worker(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from tests.fleet.wishes import carry_out, fleet
 from worker.errors import VastUnreachable
 from worker.fleet.apply.destroy import destroy, plan_destroy
 from worker.fleet.vast.account import Account
-from worker.fleet.vast.rows import Actual
+from worker.fleet.vast.rows import AccountState
 from worker.simulators.vast_account import AccountFaultConfig, CallFault, LocalAccount, run_in_thread
 
 CALLS = 16
@@ -17,7 +17,7 @@ CALLS = 16
 
 
 def destroy_fleet(account: Account) -> None:
-    actual: Actual = account.read()
+    actual: AccountState = account.read()
     destroy(account, plan_destroy(account, fleet(), actual, environment=True), lambda _: None)
 
 

@@ -13,14 +13,14 @@ from tests.fleet.wishes import IMAGE, NEXT, carry_out, fleet
 from worker.errors import NoFormerVersion, NotThisFleet, StalePlan
 from worker.fleet.apply.claims import InstanceClaims
 from worker.fleet.apply.destroy import DestroyPlan, check_unchanged, destroy, plan_destroy
-from worker.fleet.apply.rollback import target_of
+from worker.fleet.apply.rollback import rollback_target
 from worker.fleet.definition.fleet import Fleet
 from worker.fleet.plan.plan import fleet_resources, make_plan
 from worker.fleet.plan.versions import with_mark
 from worker.fleet.vast.account import Account
-from worker.fleet.vast.logs import logs_of
+from worker.fleet.vast.logs import read_logs
 from worker.fleet.vast.rows import Instance
-from worker.fleet.vast.status import status_of
+from worker.fleet.vast.status import fleet_status
 from worker.simulators.vast_account import LocalAccount, run_in_thread
 
 
@@ -41,8 +41,8 @@ def test_every_command_leaves_the_rows_of_others_equal(seed: int) -> None:
         carry_out(account, fleet(NEXT))
         assert place.untouched() == before
         roll_back_by_hand(account, mine)
-        status_of(account, mine, account.read())
-        list(logs_of(account, mine, account.read(), None, (1, 5)))
+        fleet_status(account, mine, account.read())
+        list(read_logs(account, mine, account.read(), None, (1, 5)))
         assert place.untouched() == before
         destroy_fleet(account, mine)
         assert place.untouched() == before
@@ -168,7 +168,7 @@ def test_groups_after_a_rollback_are_still_known(account: Account) -> None:
     there = fleet_resources(fleet(), account.read())
     assert len(there.versions) > 3
     with pytest.raises(NoFormerVersion, match="is not a known version of this fleet's template"):
-        target_of(there, "0" * 32)
+        rollback_target(there, "0" * 32)
 
 
 def test_a_destroy_is_refused_after_a_change(account: Account) -> None:

@@ -10,7 +10,7 @@ import pytest
 from tests.cli.terminal import environment
 from tests.fleet.wishes import FLEET, IMAGE, VALUES
 from worker.errors import DeployError
-from worker.fleet.apply.smoke import job_of
+from worker.fleet.apply.smoke import smoke_job
 from worker.fleet.definition.fleet import SmokeSpec
 from worker.simulators import vast_account
 from worker.simulators.vast_router.local_fleet import start_fleet
@@ -23,9 +23,9 @@ def test_a_job_that_can_not_be_sent_is_found_before() -> None:
     """An unknown template, with a suggestion, and an unknown parameter are errors before the apply."""
     library = read_library(SHIPPED)
     with pytest.raises(DeployError, match=r"there is no template 'smoke-resiz'. Did you mean 'smoke-resize'\?"):
-        job_of(SmokeSpec(template="smoke-resiz"), library)
+        smoke_job(SmokeSpec(template="smoke-resiz"), library)
     with pytest.raises(DeployError, match=r"\[smoke\] params: .*'widt'"):
-        job_of(SmokeSpec(params={"widt": 1}), library)
+        smoke_job(SmokeSpec(params={"widt": 1}), library)
 
 
 async def test_apply_sends_a_job_to_a_real_worker(tmp_path: Path) -> None:
@@ -36,7 +36,7 @@ async def test_apply_sends_a_job_to_a_real_worker(tmp_path: Path) -> None:
         start_fleet([command], environment(), tmp_path) as workers,
         vast_account.serve(vast=workers.vast) as local,
     ):
-        await workers.ready(20)
+        await workers.wait_until_ready(20)
         key = {"VAST_API_KEY": local.api_key, **VALUES}
         arguments = ("deploy", "apply", "--image", IMAGE, "--server-url", local.url)
         done = await asyncio.to_thread(run, *arguments, cwd=tmp_path, **key)

@@ -19,13 +19,13 @@ from worker.fleet.plan.plan import Action, Change, make_plan
 from worker.fleet.plan.plan_file import as_dict, check_fresh, load
 from worker.fleet.plan.snapshot import dump
 from worker.fleet.plan.snapshot import load as load_snapshot
-from worker.fleet.vast.rows import Actual, EndpointRow, GroupRow, TemplateRow
+from worker.fleet.vast.rows import AccountState, EndpointRow, GroupRow, TemplateRow
 from worker.fleet.vast.search import parse
 
-EMPTY = Actual(7, (), (), (), frozenset())
+EMPTY = AccountState(7, (), (), (), frozenset())
 
 
-def holding(wanted: Fleet, hash_: str = "aaa") -> Actual:
+def holding(wanted: Fleet, hash_: str = "aaa") -> AccountState:
     """Return an account with just these rows."""
     template = TemplateRow(1, wanted.template.name, hash_, template_body(wanted, "before"))
     body = endpoint_body(wanted)
@@ -36,10 +36,10 @@ def holding(wanted: Fleet, hash_: str = "aaa") -> Actual:
         # As they are listed: with a field that Vast adds, and without the text.
         search = {**parse(made.pop("search_params")), "external": {"eq": False}}
         groups.append(GroupRow(number, 2, hash_, search, made))
-    return Actual(7, (template,), (endpoint,), tuple(groups), frozenset(wanted.environment))
+    return AccountState(7, (template,), (endpoint,), tuple(groups), frozenset(wanted.environment))
 
 
-def actions(wanted: Fleet, actual: Actual) -> list[tuple[str, str]]:
+def actions(wanted: Fleet, actual: AccountState) -> list[tuple[str, str]]:
     return [(step.action.value, step.name) for step in make_plan(wanted, actual).steps]
 
 

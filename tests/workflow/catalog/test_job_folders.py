@@ -53,7 +53,7 @@ def _catalog(*choices: str) -> Catalog:
 def _file_inputs(catalog: Catalog) -> list[str]:
     """Return the names of the file inputs of the class."""
     prompt = {"1": {"class_type": "Pack", "inputs": {"where": "plain", "mode": "a", "folder": "plain"}}}
-    return [place.input for place in file_inputs(prompt, catalog) if place.uploads]  # type: ignore[arg-type]
+    return [place.input for place in file_inputs(prompt, catalog) if place.accepts_upload]  # type: ignore[arg-type]
 
 
 def test_an_input_that_listed_a_job_folder_is_a_file_input() -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from tests.workflow.prompts import node, sampled
 from worker.extra_data import ExtraData
-from worker.job import JobRequest, RandomInteger
-from worker.prompt_changes import SeedField
+from worker.job import JobRequest
+from worker.prompt_changes import RandomInteger, SeedField
 from worker.workflow.catalog.catalog import bundled_catalog
 from worker.workflow.repairs import prepare_prompt, prepare_request, repair
 from worker.workflow.repairs.seeds import draw_seeds

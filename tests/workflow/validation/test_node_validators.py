@@ -9,7 +9,7 @@ import pytest
 from tests.workflow.prompts import empty, link, node
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.validation.file_check import AssumeFiles
-from worker.workflow.validation.packs.named_files import uploaded
+from worker.workflow.validation.packs.named_files import upload_exists
 from worker.workflow.validation.validate import validate
 
 CATALOG = Catalog.bundled()
@@ -40,15 +40,15 @@ class FourFiles:
         ("", True),
     ],
 )
-def test_uploaded_checks_names_as_comfyui(name: str, exists: bool) -> None:
+def test_upload_exists_checks_names_as_comfyui(name: str, exists: bool) -> None:
     """`[temp]` selects the folder, the character before it is removed, and a name may not leave its folder."""
-    assert uploaded(name, FourFiles()) is exists
+    assert upload_exists(name, FourFiles()) is exists
 
 
 def test_a_name_outside_of_its_folder_never_exists() -> None:
     """This also holds if all files are assumed to exist."""
-    assert uploaded("b.png", AssumeFiles())
-    assert not uploaded("../b.png", AssumeFiles())
+    assert upload_exists("b.png", AssumeFiles())
+    assert not upload_exists("../b.png", AssumeFiles())
 
 
 def errors_of_prompt(class_type: str, **inputs: Any) -> list[tuple[str, str]]:

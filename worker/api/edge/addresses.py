@@ -10,10 +10,14 @@ WITH_PORT = re.compile(r"\[([^\]]+)\](?::\d+)?|(\d+\.\d+\.\d+\.\d+):\d+")
 
 
 def read_address(text: str) -> Address | None:
-    """Return the address in a text, which may have a port and brackets, or None for other text."""
+    """Return the IP address in a text such as `10.0.0.1`, `10.0.0.1:80`, `fe80::1%eth0` or `[::1]:80`, else None.
+
+    An IPv4 address that is mapped to IPv6 (`::ffff:10.0.0.1`) is returned as IPv4.
+    """
     match = WITH_PORT.fullmatch(text)
+    address_text = (match[1] or match[2]) if match else text.partition("%")[0]
     try:
-        address = ip_address((match[1] or match[2]) if match else text.partition("%")[0])
+        address = ip_address(address_text)
     except ValueError:
         return None
     return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address

@@ -30,11 +30,11 @@ from worker.api.edge.proxies import ClientView, Networks, client_view, trusted_n
 from worker.errors import HostNotAllowed, OriginNotAllowed
 from worker.settings import ServerSettings
 
-OPEN = frozenset({"/health", "/ping"})
+HEALTH_ROUTES = frozenset({"/health", "/ping"})
 """Routes for health checks. They accept any host and return nothing useful to a page."""
-OUTPUT = "/jobs/{id}/outputs/{n}"
+OUTPUT_ROUTE = "/jobs/{id}/outputs/{n}"
 SAME_SITE = frozenset({"same-origin", "none"})
-SHOWN = 200
+LONGEST_SHOWN = 200
 """Characters of a header that an error repeats."""
 
 
@@ -58,15 +58,17 @@ class BrowserCheck:
         )
 
     def check(self, request: web.Request) -> None:
-        """Check a request. Raises HostNotAllowed or OriginNotAllowed."""
+        """Raise HostNotAllowed or OriginNotAllowed if a page of another origin may have sent the request."""
         view = client_view(request, self.proxies)
-        forwarded = read_host(view.host)
-        # A page can set the headers of a proxy on this machine, so both hosts are checked.
-        for host in (requested_host(request), forwarded):
+        forwarded_host = read_host(view.host)
+        # If a proxy on this machine is trusted, so are the proxy headers of a page in a browser on this machine.
+        # Therefore both hosts are checked.
+        for host in (requested_host(request), forwarded_host):
             if host is None or not is_own_host(host, connected_host(request), self.hosts):
                 raise _host_refused(request, host)
-        if origins := request.headers.getall(hdrs.ORIGIN, ()):
-            self.check_origins(origins, self._own(view, forwarded))
+        origins = request.headers.getall(hdrs.ORIGIN, ())
+        if origins:
+            self.check_origins(origins, self._own_origins(view, forwarded_host))
         elif not self.cors.any_origin:
             check_site(request)
 
@@ -75,18 +77,21 @@ class BrowserCheck:
         for origin in origins:
             if read_origin(origin) not in own_origins and not self.cors.headers(origin):
                 raise OriginNotAllowed(
-                    f"the origin {origin[:SHOWN]!r} may not use this worker without a token: "
+                    f"the origin {origin[:LONGEST_SHOWN]!r} may not use this worker without a token: "
                     "add it to WORKER_CORS_ORIGINS"
                 )
 
-    def _own(self, view: ClientView, host: Host | None) -> frozenset[str]:
-        """Return the worker's own origins for this request."""
+    def _own_origins(self, view: ClientView, host: Host | None) -> frozenset[str]:
+        """Return the origins of the worker itself: that of its public URL, and that of the requested URL."""
         origins = {self.public_origin, origin_of(view.scheme, host) if host else None}
         return frozenset(filter(None, origins))
 
 
 def check_site(request: web.Request) -> None:
-    """Raise OriginNotAllowed for a request of a page of another site. A link to an output may be followed."""
+    """Raise OriginNotAllowed if `Sec-Fetch-Site` shows that a page of another site sent the request.
+
+    A link to an output may be followed.
+    """
     sites = {value.strip().lower() for value in request.headers.getall("Sec-Fetch-Site", ())}
     if sites <= SAME_SITE or _follows_link(request):
         return
@@ -97,19 +102,19 @@ def check_site(request: web.Request) -> None:
 
 
 def _follows_link(request: web.Request) -> bool:
-    """Return whether the browser opens an output as a page. The page with the link cannot read it."""
+    """Return whether the browser opens an output as a page of its own, which the page with the link cannot read."""
     resource = request.match_info.route.resource
-    if request.method != hdrs.METH_GET or resource is None or resource.canonical != OUTPUT:
+    if request.method != hdrs.METH_GET or resource is None or resource.canonical != OUTPUT_ROUTE:
         return False
     modes, destinations = (request.headers.getall(f"Sec-Fetch-{name}", ()) for name in ("Mode", "Dest"))
     return [*modes] == ["navigate"] and [*destinations] == ["document"]
 
 
 def _host_refused(request: web.Request, host: Host | None) -> HostNotAllowed:
-    """Return the error for a host."""
+    """Return the error for a host that is not the worker's. `host` is None if the texts that name it are invalid."""
     shown_host = str(host) if host else " ".join(host_texts(request))
     return HostNotAllowed(
-        f"without tokens the host must be localhost or the worker's own address, not {shown_host[:SHOWN]!r}: "
+        f"without tokens the host must be localhost or the worker's own address, not {shown_host[:LONGEST_SHOWN]!r}: "
         "add it to WORKER_ALLOWED_HOSTS if it is a reverse proxy or a name in a container network"
     )
 
@@ -119,8 +124,8 @@ def browser_check(check: BrowserCheck) -> Middleware:
 
     @web.middleware
     async def checked(request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Reject the request, or pass it on."""
-        if request.path not in OPEN:
+        """Check the request unless it is for a health route, and pass it on."""
+        if request.path not in HEALTH_ROUTES:
             check.check(request)
         return await handler(request)
 

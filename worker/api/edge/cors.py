@@ -59,19 +59,21 @@ class Cors:
         return {**allowed, hdrs.ACCESS_CONTROL_EXPOSE_HEADERS: EXPOSED}
 
     def preflight(self, headers: Mapping[str, str]) -> web.Response:
-        """Return the response to a preflight request. It does not check that the route exists."""
+        """Return the response to a preflight request: 204, or 403 if the origin is not allowed.
+
+        It does not check that the route exists. All requested headers are allowed.
+        """
         origin = headers[hdrs.ORIGIN]
         if not self.headers(origin):
             error = Forbidden(f"WORKER_CORS_ORIGINS does not name the origin {origin[:200]!r}")
             return json_response(NATIVE.failed(None, error), error.status)
         requested_headers = headers.get(hdrs.ACCESS_CONTROL_REQUEST_HEADERS, "")
+        allowed_headers = requested_headers if HEADER_NAMES.fullmatch(requested_headers) else HEADERS
         response = web.Response(
             status=204,
             headers={
                 hdrs.ACCESS_CONTROL_ALLOW_METHODS: METHODS,
-                hdrs.ACCESS_CONTROL_ALLOW_HEADERS: requested_headers
-                if HEADER_NAMES.fullmatch(requested_headers)
-                else HEADERS,
+                hdrs.ACCESS_CONTROL_ALLOW_HEADERS: allowed_headers,
                 hdrs.ACCESS_CONTROL_MAX_AGE: MAX_AGE_S,
             },
         )
@@ -81,7 +83,10 @@ class Cors:
 
 
 def _origin(entry: str) -> str:
-    """Return an origin as browsers write it: in lower case, without the default port of its scheme."""
+    """Return an origin as browsers write it: in lower case, without the default port of its scheme.
+
+    Raises StartupError for an entry that is not an origin.
+    """
     origin = entry.lower().rstrip("/")
     if not ORIGIN.fullmatch(origin):
         raise StartupError(

@@ -12,9 +12,9 @@ from worker.bodies import BodyLimits
 from worker.errors import BodyTooLarge, ClientError
 
 FORM = "application/x-www-form-urlencoded"
-ENCODED = frozenset(b"%abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_")
+FIRST_BYTES_OF_FORM = frozenset(b"%abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_")
 """First bytes of a form. JSON in any encoding begins with other bytes."""
-WHOLE = ("request", "payload", "body", "data", "json")
+WHOLE_REQUEST_FIELDS = ("request", "payload", "body", "data", "json")
 """Names of form fields that contain a whole request."""
 MOST_FIELDS = 100
 
@@ -26,26 +26,31 @@ async def form_chunks(chunks: AsyncIterator[bytes], limits: BodyLimits) -> Async
 
     Raises BodyTooLarge or ClientError.
     """
-    first, size = b"", 0
-    while not first and (chunk := await anext(chunks, None)) is not None:
+    start, size = b"", 0
+    while not start and (chunk := await anext(chunks, None)) is not None:  # chunks of whitespace are skipped
         size += len(chunk)
         limits.check_total(size)
-        first = chunk.lstrip()
-    if first and first[0] in ENCODED:
-        form = bytearray(first)
+        start = chunk.lstrip()
+    if start and start[0] in FIRST_BYTES_OF_FORM:
+        form = bytearray(start)
         async for chunk in chunks:
             form += chunk
-            if len(form) > limits.restored:
-                raise BodyTooLarge(f"the form is larger than {limits.restored} bytes: send JSON or multipart/form-data")
+            if len(form) > limits.max_restored:  # a form is read into memory, as long texts are
+                raise BodyTooLarge(
+                    f"the form is larger than {limits.max_restored} bytes: send JSON or multipart/form-data"
+                )
         yield BOM_UTF8 + json_of(bytes(form)).removeprefix(BOM_UTF8)
         return
-    yield first
+    yield start
     async for chunk in chunks:
         yield chunk
 
 
 def json_of(form: bytes) -> bytes:
-    """Return the JSON that a form means. Raises ClientError."""
+    """Return the JSON in a form: the value of a field for the whole request, or an object with all fields.
+
+    Raises ClientError if the form cannot be decoded.
+    """
     try:
         fields = dict(parse_qsl(form.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS))
     except ValueError as error:
@@ -54,6 +59,6 @@ def json_of(form: bytes) -> bytes:
         [(name, value)] = fields.items()
         if name.lstrip().startswith("{") and not value:  # JSON that was URL-encoded as a whole
             return name.encode()
-        if name in WHOLE:
+        if name in WHOLE_REQUEST_FIELDS:
             return value.encode()
     return orjson.dumps(fields)

@@ -22,5 +22,6 @@ def multipart_errors_as_client_errors() -> Iterator[None]:
     try:
         yield
     except UNREADABLE as error:
-        reason = " ".join(str(error).split())[:LONGEST].encode(errors="replace").decode() or "a part has no end"
+        one_line = " ".join(str(error).split())[:LONGEST]
+        reason = one_line.encode(errors="replace").decode() or "a part has no end"  # an AssertionError has no text
         raise ClientError(f"cannot read the multipart body: {reason}") from None

@@ -13,7 +13,7 @@ from worker.errors import StartupError
 from worker.fetch.policy import HostPattern
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?", re.ASCII)
-LITERAL = re.compile(r"\[([0-9A-Fa-f:.]{2,45})(%[A-Za-z0-9._~%-]{1,32})?\]", re.ASCII)
+ADDRESS_IN_BRACKETS = re.compile(r"\[([0-9A-Fa-f:.]{2,45})(%[A-Za-z0-9._~%-]{1,32})?\]", re.ASCII)
 PORT = re.compile(r"(?::(\d{0,5}))?", re.ASCII)
 ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)", re.ASCII)
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -36,7 +36,8 @@ class Host:
     @property
     def loopback(self) -> bool:
         """Whether the host is certainly this machine. Browsers resolve `localhost` without DNS."""
-        if (address := self.address) is not None:
+        address = self.address
+        if address is not None:
             return address.is_loopback
         return self.name == LOCALHOST or self.name.endswith(f".{LOCALHOST}")
 
@@ -47,7 +48,7 @@ class Host:
 
 def read_host(text: str) -> Host | None:
     """Parse the value of a `Host` header. Return None if it is not a host with an optional port."""
-    match = LITERAL.match(text) or NAME.match(text)
+    match = ADDRESS_IN_BRACKETS.match(text) or NAME.match(text)
     port = PORT.fullmatch(text, match.end()) if match else None
     if match is None or port is None or int(port[1] or 0) > 65535:
         return None
@@ -55,7 +56,7 @@ def read_host(text: str) -> Host | None:
     if match.re is NAME:
         name = match[0].lower().removesuffix(".")
         return Host(name, number) if len(name) <= LONGEST_NAME else None
-    address = read_address(match[1])
+    address = read_address(match[1])  # the text in the brackets
     return Host(str(address), number) if address is not None else None
 
 
@@ -67,8 +68,9 @@ def read_origin(text: str) -> str | None:
 
 
 def origin_of(scheme: str, host: Host) -> str:
-    """Return the origin of this worker for a client that requested this host."""
-    return f"{scheme}://{Host(host.name) if host.port == DEFAULT_PORTS.get(scheme) else host}"
+    """Return the origin of a URL with this scheme and host, without the default port of the scheme."""
+    has_default_port = host.port == DEFAULT_PORTS.get(scheme)
+    return f"{scheme}://{Host(host.name) if has_default_port else host}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,33 +91,41 @@ class AllowedHosts:
             raise StartupError(f"WORKER_ALLOWED_HOSTS: {error} is not a host; {remedy}") from None
 
     def __contains__(self, host: Host) -> bool:
-        public = self.public is not None and self.public.name == host.name
-        return public or any(_names(pattern, host) for pattern in self.patterns)
+        is_public_host = self.public is not None and self.public.name == host.name
+        return is_public_host or any(_matches(pattern, host) for pattern in self.patterns)
 
 
-def _names(pattern: HostPattern, host: Host) -> bool:
-    """Return whether a pattern matches a host."""
+def _matches(pattern: HostPattern, host: Host) -> bool:
+    """Return whether a pattern matches a host.
+
+    A pattern without a port matches all ports. A host without a port is on one of the default ports.
+    """
     ports = {None, host.port} if host.port is not None else {None, *DEFAULT_PORTS.values()}
     address = host.address
-    named = pattern.matches_name(host.name) if address is None else pattern.matches_address(address)
-    return named and pattern.port in ports
+    host_matches = pattern.matches_name(host.name) if address is None else pattern.matches_address(address)
+    return host_matches and pattern.port in ports
 
 
 @cache
 def allowed_hosts(text: str, public_url: str = "") -> AllowedHosts:
     """Return the hosts of WORKER_ALLOWED_HOSTS and WORKER_PUBLIC_URL. Raises StartupError."""
-    public = read_origin(public_origin(public_url))
-    return replace(AllowedHosts.read(text), public=read_host(public.partition("://")[2]) if public else None)
+    origin = read_origin(public_origin(public_url))
+    public_host = read_host(origin.partition("://")[2]) if origin else None
+    return replace(AllowedHosts.read(text), public=public_host)
 
 
 def public_origin(public_url: str) -> str:
-    """Return the origin of WORKER_PUBLIC_URL."""
+    """Return the origin of WORKER_PUBLIC_URL, which is its scheme, host and port."""
     scheme, _, after_scheme = public_url.partition("://")
     return f"{scheme}://{after_scheme.partition('/')[0]}"
 
 
 def is_own_host(host: Host, connected: Host, allowed: AllowedHosts) -> bool:
-    """Return whether a host certainly belongs to this worker, so that foreign DNS cannot have led the client here."""
+    """Return whether a host certainly belongs to this worker.
+
+    It is this machine, the address that the client is connected to, or an allowed host. Any other name could be in the
+    DNS of an attacker and lead to this worker.
+    """
     return host.loopback or host.name == connected.name or host in allowed
 
 
@@ -132,11 +142,11 @@ def requested_host(request: web.BaseRequest) -> Host | None:
 
 def host_texts(request: web.BaseRequest) -> list[str]:
     """Return the texts that name a host, in the `Host` header and in the target."""
-    return [*request.headers.getall(hdrs.HOST, ()), *_of_target(request.raw_path)]
+    return [*request.headers.getall(hdrs.HOST, ()), *_host_in_target(request.raw_path)]
 
 
-def _of_target(target: str) -> list[str]:
-    """Return the host in the target (RFC 9112, section 3.2.2). Most targets are only a path."""
+def _host_in_target(target: str) -> list[str]:
+    """Return the host in the target of a request (RFC 9112, section 3.2), or nothing if the target is only a path."""
     if target.startswith("/") or target == "*":
         return []
     absolute = ABSOLUTE.match(target)
@@ -144,7 +154,7 @@ def _of_target(target: str) -> list[str]:
 
 
 def connected_host(request: web.BaseRequest) -> Host:
-    """Return the local address and port of the connection."""
+    """Return the local address and port of the connection, or localhost if they are not known."""
     socket_name = request.transport.get_extra_info("sockname") if request.transport else None
     if not isinstance(socket_name, tuple):
         return Host(LOCALHOST)

@@ -30,37 +30,38 @@ class MalformedRequests(logging.Filter):
         super().__init__()
         self._lines = lines
         self._window_s = window_s
-        self._records = 0
+        self._record_count = 0
         self._window: asyncio.TimerHandle | None = None
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Shorten a record. Return whether it is logged."""
+        """Return whether a record is logged. Shorten it if a malformed request caused it."""
         error = record.exc_info[1] if record.exc_info else None
-        if not isinstance(error, MALFORMED):
+        if not isinstance(error, MALFORMED):  # any other record is subject to the level of this logger
             return record.levelno >= log.getEffectiveLevel()
-        self._count()
+        self._count_record()
         record.msg, record.args = "malformed request%s: %s", (_sender(record), type(error).__name__)
         record.exc_info = record.exc_text = None
         record.levelno, record.levelname = logging.WARNING, logging.getLevelName(logging.WARNING)
-        return self._records <= self._lines and log.isEnabledFor(logging.WARNING)
+        return self._record_count <= self._lines and log.isEnabledFor(logging.WARNING)
 
     def end_window(self) -> None:
         """Log the number of suppressed records, and start again."""
         if self._window is not None:
             self._window.cancel()
-        if (suppressed := self._records - self._lines) > 0:
+        suppressed = self._record_count - self._lines
+        if suppressed > 0:
             log.warning("malformed requests: %d more in %g s were not logged", suppressed, self._window_s)
-        self._records, self._window = 0, None
+        self._record_count, self._window = 0, None
 
-    def _count(self) -> None:
+    def _count_record(self) -> None:
         """Count a record, and start the window with the first one."""
-        self._records += 1
+        self._record_count += 1
         if self._window is None:
             self._window = asyncio.get_running_loop().call_later(self._window_s, self.end_window)
 
 
 def _sender(record: logging.LogRecord) -> str:
-    """Return the address of the client, if the record has it."""
+    """Return ` from ADDRESS` with the address of the client, or an empty text if the record has no address."""
     return f" from {record.args[0]}" if isinstance(record.args, tuple) and record.args else ""
 
 
@@ -70,12 +71,12 @@ def limit_malformed_request_logs() -> Iterator[None]:
 
     This includes records that aiohttp logs for debugging only.
     """
-    requests, level = MalformedRequests(), SERVER.level
-    SERVER.addFilter(requests)
+    log_filter, previous_level = MalformedRequests(), SERVER.level
+    SERVER.addFilter(log_filter)
     SERVER.setLevel(logging.DEBUG)
     try:
         yield
     finally:
-        SERVER.removeFilter(requests)
-        SERVER.setLevel(level)
-        requests.end_window()
+        SERVER.removeFilter(log_filter)
+        SERVER.setLevel(previous_level)
+        log_filter.end_window()

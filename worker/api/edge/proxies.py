@@ -54,59 +54,64 @@ def trusted_networks(text: str) -> Networks:
 
 
 def client_view(request: web.BaseRequest, trusted: Networks) -> ClientView:
-    """Return the requested URL by `X-Forwarded-*`, or else `Forwarded`, if the peer is trusted."""
+    """Return the URL that the client requested, and the address of the client.
+
+    If the peer is a trusted proxy, they come from `X-Forwarded-*`, or else from `Forwarded`.
+    """
     host = requested_host(request) or connected_host(request)
     direct_view = ClientView(request.scheme, str(host), address=request.remote or "")
     peer = read_address(direct_view.address)
-    if peer and _among(peer, trusted):
+    if peer and _is_in(peer, trusted):
         return through_proxies(direct_view, _forwarded_values(request), trusted)
     return direct_view
 
 
 def through_proxies(direct_view: ClientView, forwarded: ForwardedValues, trusted: Networks) -> ClientView:
-    """Return the URL that a chain of trusted proxies reports. Invalid values are ignored.
+    """Return the URL and the address of the client, as a chain of trusted proxies reports them.
 
-    Each proxy appends its values, so the last ones are from the nearest proxy. The values of the farthest trusted proxy
-    are used. Values before those may be forged.
+    The direct peer has to be a trusted proxy. Each proxy appends its values, so the last ones are from the nearest
+    proxy. The values of the farthest trusted proxy are used, because values before those may be forged. Invalid values
+    are ignored.
     """
-    hops, address = 1, direct_view.address
+    proxy_count = 1  # the direct peer
+    client_address = direct_view.address
     for text in reversed(forwarded.get("for", ())):
-        proxy = read_address(text)
-        if proxy is None:
+        sender = read_address(text)
+        if sender is None:
             break
-        address = str(proxy)
-        if not _among(proxy, trusted):
+        client_address = str(sender)
+        if not _is_in(sender, trusted):
             break
-        hops += 1
+        proxy_count += 1
 
     def value(name: str) -> str:
         """Return the value of the farthest trusted proxy, or an empty string."""
         values = forwarded.get(name, ())
-        return values[max(0, len(values) - hops)] if values else ""
+        return values[max(0, len(values) - proxy_count)] if values else ""
 
     scheme, host, prefix = value("proto").lower(), read_host(value("host")), value("prefix")
     return ClientView(
         scheme if scheme in SCHEMES else direct_view.scheme,
         str(host) if host else direct_view.host,
         prefix.rstrip("/") if PREFIX.fullmatch(prefix) else "",
-        address,
+        client_address,
     )
 
 
-def _among(address: Address, networks: Networks) -> bool:
+def _is_in(address: Address, networks: Networks) -> bool:
     """Return whether an address is in one of the networks."""
     return any(address in network for network in networks)
 
 
 def _forwarded_values(request: web.BaseRequest) -> ForwardedValues:
-    """Return the values of the forwarding headers."""
+    """Return the values of `X-Forwarded-*`, or those of `Forwarded` (RFC 7239) if there are none."""
     names = ("for", "proto", "host")
-    values = {name: _listed(request, f"X-Forwarded-{name}") for name in (*names, "prefix")}
-    if not any(values[name] for name in names):  # RFC 7239
+    values = {name: _header_values(request, f"X-Forwarded-{name}") for name in (*names, "prefix")}
+    if not any(values[name] for name in names):
         values |= {name: [element[name] for element in request.forwarded if name in element] for name in names}
     return values
 
 
-def _listed(request: web.BaseRequest, header: str) -> list[str]:
-    """Return the comma-separated values of a header."""
+def _header_values(request: web.BaseRequest, header: str) -> list[str]:
+    """Return the comma-separated values of a header, which may occur several times."""
     return [part for text in request.headers.getall(header, ()) for part in map(str.strip, text.split(",")) if part]

@@ -50,7 +50,7 @@ JOB_URLS = {
     "events": "GET /jobs/{id}/events",
     "output": "the response of a job has its files, and GET /jobs/{id}/outputs/{n} returns one of them",
 }
-POSTED = {
+POST_ONLY_URLS = {
     "result": "POST /result with id and token",
     "cancel": "POST /cancel with id and token",
     "events": "POST /events with id and token",
@@ -60,16 +60,19 @@ POSTED = {
 
 
 def route_hint(path: str, route_paths: Iterable[str], *, job_urls: bool = True) -> str:
-    """Return what to send instead of a request to an unknown path. `route_paths` are the paths of this worker."""
+    """Return a hint for a request to an unknown path: the route of this worker that the client should use.
+
+    `route_paths` are the paths of this worker. `job_urls` is False on a platform whose clients can only POST.
+    """
     normalized = re.sub(r"/{2,}", "/", path.lower()).rstrip("/")
     routes = {route.lower(): route for route in route_paths if "*" not in route}
-    while normalized not in routes and (prefix := PREFIX.match(normalized)):
+    while normalized not in routes and (prefix := PREFIX.match(normalized)):  # `/api/v1/generate` is `/generate`
         normalized = normalized[prefix.end() :]
     if normalized in routes:
         return f"it is {routes[normalized]}"
     normalized = RUNPOD_ENDPOINT.sub("", normalized, count=1)
     purpose = PURPOSES.get(normalized[1:].partition("/")[0])
     if purpose is not None:
-        return purpose.format_map(JOB_URLS if job_urls else POSTED)
+        return purpose.format_map(JOB_URLS if job_urls else POST_ONLY_URLS)
     matches = get_close_matches(normalized[:100], routes, n=1, cutoff=0.7)
     return f"did you mean {routes[matches[0]]}?" if matches else "GET /openapi.json lists the routes"

@@ -11,9 +11,9 @@ from worker.job import Output
 JSON = "application/json"
 ANY_FILE = "application/octet-stream"
 """Type under which any file may be sent."""
-MEDIA = frozenset({"image", "video", "audio", "model"})
+FILE_TYPES = frozenset({"image", "video", "audio", "model"})
 """Top-level types that request a file. Others (text/html, application/*) have no effect."""
-TYPES = {"3d": "model"}
+TYPE_OF_KIND = {"3d": "model"}
 """Top-level type for a kind of output, if the two differ."""
 ELEMENT = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^",])+')
 """One element of the list. A comma inside a quoted parameter does not end it."""
@@ -38,7 +38,7 @@ class MediaRange:
     @property
     def names_files(self) -> bool:
         """Whether the range requests files."""
-        return self.type in MEDIA or self.name == ANY_FILE
+        return self.type in FILE_TYPES or self.name == ANY_FILE
 
     @property
     def precision(self) -> int:
@@ -78,30 +78,37 @@ class AcceptHeader:
 
     @property
     def json_quality(self) -> float:
-        """Quality of JSON. 0 means that it is not accepted."""
-        return _quality(self.ranges, JSON) or 0.0 if self.ranges else 1.0
+        """Quality of JSON. 0 means that it is not accepted. Without a header it is 1."""
+        if not self.ranges:
+            return 1.0
+        return _quality(self.ranges, JSON) or 0.0
 
     def choose(self, outputs: Sequence[Output]) -> FileChoice | None:
         """Return the first file with the highest quality, or None if JSON has at least that quality.
 
-        If no file has an accepted type, `application/octet-stream` accepts any file.
+        If no file has an accepted type, the first file is sent as `application/octet-stream` if that is accepted.
         """
         files = [output for output in outputs if output.text is None]
-        best = max(files, key=self._file_quality, default=None)
-        if best is not None and self._file_quality(best) > 0:
-            return FileChoice(best, best.mime) if self._file_quality(best) > self.json_quality else None
-        any_file = next((media_range.q for media_range in self.ranges if media_range.name == ANY_FILE), 0.0)
-        return FileChoice(files[0], ANY_FILE) if files and any_file > self.json_quality else None
+        if not files:
+            return None
+        best = max(files, key=self._file_quality)
+        quality = self._file_quality(best)
+        if quality > 0:
+            return FileChoice(best, best.mime) if quality > self.json_quality else None
+        any_file_quality = next((media_range.q for media_range in self.ranges if media_range.name == ANY_FILE), 0.0)
+        return FileChoice(files[0], ANY_FILE) if any_file_quality > self.json_quality else None
 
     def _file_quality(self, output: Output) -> float:
-        """Return the quality of a file by its type.
+        """Return the quality of a file by its type. 0 means that it is not accepted.
 
-        If no range includes the type, the top-level type of its kind decides, because `mime` may be generic on this
-        machine.
+        If no range includes the type, the kind of the output decides, because the machine may have no specific type for
+        the extension of the file.
         """
         ranges = [media_range for media_range in self.ranges if media_range.names_files]
-        by_type = _quality(ranges, output.mime)
-        return by_type if by_type is not None else _quality(ranges, f"{TYPES.get(output.kind, output.kind)}/*") or 0.0
+        quality = _quality(ranges, output.mime)
+        if quality is None:
+            quality = _quality(ranges, f"{TYPE_OF_KIND.get(output.kind, output.kind)}/*")
+        return quality or 0.0
 
 
 def _quality(ranges: Sequence[MediaRange], mime: str) -> float | None:
@@ -111,9 +118,10 @@ def _quality(ranges: Sequence[MediaRange], mime: str) -> float | None:
 
 
 def _ranges(header: str) -> Iterator[MediaRange]:
-    """Yield the ranges in a header."""
+    """Yield the ranges in a header. Malformed elements are left out."""
     for element in ELEMENT.findall(header):
         match, quality = RANGE.match(element.strip()), QUALITY.search(element)
-        if match is None or (quality is None and HAS_QUALITY.search(element)):
+        has_malformed_quality = quality is None and HAS_QUALITY.search(element)
+        if match is None or has_malformed_quality:
             continue
         yield MediaRange(match[1].lower(), match[2].lower(), float(quality[1]) if quality else 1.0)

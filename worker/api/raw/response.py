@@ -23,7 +23,7 @@ from worker.platforms.base import Traits
 
 PIECE = 1024 * 1024
 """Bytes that are read and sent at a time."""
-TIMED = (JobState.QUEUED, JobState.PREPARING, JobState.WAITING, JobState.GENERATING, JobState.DELIVERING)
+TIMED_STATES = (JobState.QUEUED, JobState.PREPARING, JobState.WAITING, JobState.GENERATING, JobState.DELIVERING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +33,15 @@ class FileRequest:
     accepted: AcceptHeader
     index: int | None
 
-    def among(self, outputs: Sequence[Output]) -> list[Output]:
-        """Return the outputs that may be sent. Raises NotFound if there is none with the index."""
+    def select(self, outputs: Sequence[Output]) -> list[Output]:
+        """Return the outputs that may be sent: the one with the requested index, or all. Raises NotFound."""
         if self.index is None:
             return list(outputs)
-        named = [output for output in outputs if output.index == self.index]
-        if not named:
+        requested = [output for output in outputs if output.index == self.index]
+        if not requested:
             indexes = ", ".join(str(output.index) for output in outputs) or "none"
             raise NotFound(f"the job has no output {self.index}; its outputs are: {indexes}")
-        return named
+        return requested
 
 
 def file_request_of(request: web.Request, traits: Traits) -> FileRequest | None:
@@ -63,12 +63,12 @@ async def file_response(
 ) -> web.StreamResponse:
     """Send the file that the client accepts.
 
-    The response is JSON for an error, for a job that has not ended, and if JSON is preferred.
+    The response is JSON for an error, for a job that has not ended, and if JSON is preferred to all files of the job.
     """
     if not job.state.ended or job.error is not None:
         return await job_response(request, services, job)
     try:
-        outputs = file_request.among(sorted_by_node(job.outputs))
+        outputs = file_request.select(sorted_by_node(job.outputs))
         choice = file_request.accepted.choose(outputs)
         if choice is None and not file_request.accepted.json_quality:
             raise _not_acceptable(outputs)
@@ -77,7 +77,8 @@ async def file_response(
         _check_size(choice.output, services)
         return await _send_file(request, services.outputs.path(job, choice.output), choice, job)
     except WorkerError as error:
-        return await send(request, *services.intake.responses.withheld(job, error, base_url(request, services)))
+        status, body = services.intake.responses.kept_result_error(job, error, base_url(request, services))
+        return await send(request, status, body)
 
 
 def _not_acceptable(outputs: Sequence[Output]) -> NotAcceptable:
@@ -105,8 +106,8 @@ def _check_size(output: Output, services: Services) -> None:
 
 
 def _headers(job: Job, choice: FileChoice) -> dict[str, str]:
-    """Return the headers of a file, with facts that the JSON response would have."""
-    stages = [(state.value, job.stages[state]) for state in TIMED if state in job.stages]
+    """Return the headers of a file. They include ids, counts and times that the JSON response would have."""
+    stages = [(state.value, job.stages[state]) for state in TIMED_STATES if state in job.stages]
     times = [f"{name};dur={seconds * 1000:.2f}" for name, seconds in (*stages, ("total", job.elapsed_s))]
     request = job.request
     lists = {"Problems": job.problems, "Repairs": request.repairs, "Warnings": request.warnings}
@@ -138,19 +139,19 @@ async def _send_file(request: web.Request, path: Path, choice: FileChoice, job: 
         with suppress(ConnectionError):  # the client disconnected
             await response.prepare(request)
             request[STREAMING] = True
-            sent = 0
-            while piece and sent < size:
+            sent_bytes = 0
+            while piece and sent_bytes < size:
                 await response.write(piece)
-                sent += len(piece)
-                piece = await in_thread(partial(file.read, PIECE)) if sent < size else b""
-            if sent != size:
-                raise OSError(f"{path} has changed")
+                sent_bytes += len(piece)
+                piece = await in_thread(partial(file.read, PIECE)) if sent_bytes < size else b""
+            if sent_bytes != size:  # the file is shorter than the Content-Length that was sent
+                raise OSError(f"{path} has changed since the job ended, so the response is incomplete")
             await response.write_eof()
     return response
 
 
 def _open(path: Path) -> tuple[BinaryIO, bytes]:
-    """Open a file and read its first piece. Most images then need only one call of a thread."""
+    """Return an open file and its first piece. With both in one call, most images need only one call of a thread."""
     file = path.open("rb", buffering=0)
     try:
         return file, file.read(PIECE)

@@ -83,7 +83,8 @@ def detail_step(failure: Failure) -> str:
 
 
 def _is_missing_class(detail: Detail) -> bool:
-    return detail.comfyui_type == "missing_node_type"
+    """Return whether no known class has the name or a similar one."""
+    return detail.comfyui_type == "missing_node_type" and not (detail.suggestion or "").startswith("Did you mean")
 
 
 def _is_missing_model(detail: Detail) -> bool:

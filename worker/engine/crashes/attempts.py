@@ -11,16 +11,18 @@ from worker.engine.run import PromptLoss
 from worker.errors import Detail
 from worker.job import JobRef, JobRequest
 
-UNSURE = 2
-"""Losses of a waiting job after which it runs alone. ComfyUI may have crashed before its first frame."""
+MOST_WAITING_LOSSES = 2
+"""Number of losses of a waiting job after which it runs alone.
+
+It may have been running, because ComfyUI may crash before it sends the first frame of a job."""
 
 
 @dataclass(slots=True)
 class Attempts:
     """The submissions of one job's prompt, and what is known about its crashes.
 
-    `alone` is true when the job may be the one that crashes ComfyUI. `freed` is true after ComfyUI ran out of memory
-    with it and the memory was freed.
+    `alone` is True if no other job may run beside this one, because it may be the job that crashes ComfyUI. `freed` is
+    True after ComfyUI ran out of memory with this job and the worker had the memory freed.
     """
 
     request: JobRequest
@@ -34,27 +36,29 @@ class Attempts:
     prompt_id: str = ""
     """Id of the last submission."""
     submitted_at: float = 0.0
-    """Time of the last submission on the monotonic clock. 0 where an earlier process of the worker submitted it."""
+    """Time of the last submission on the monotonic clock, or 0 if an earlier process of the worker submitted it."""
     earlier_prompt_id: str | None = None
     """Id of a submission by an earlier process of the worker, which ComfyUI may still have."""
     end: Detail | None = None
-    """How ComfyUI ended under the job, with the node that ran if it is known."""
+    """How ComfyUI ended while the job ran, with the node that ran if it is known."""
 
     def begin(self) -> str:
-        """Return the id of the next submission.
+        """Begin the next submission, and return its prompt id.
 
-        The job's id is never used. ComfyUI accepts UUIDs only, and its worker thread dies of an id that is used twice.
+        This is the id of the earlier process's submission, if ComfyUI may still have that, or else a new one. The job's
+        own id is never used: ComfyUI accepts only UUIDs, and its worker thread ends when an id is used twice.
         """
         self.submitted_at = 0.0 if self.earlier_prompt_id else time.monotonic()
         self.prompt_id = self.earlier_prompt_id or str(uuid.uuid4())
         return self.prompt_id
 
     def record_loss(self, loss: PromptLoss) -> bool:
-        """Record a loss and return whether it counts against the job.
+        """Record a loss of the prompt, and return whether it counts against the job.
 
-        A job that ran alone is responsible for a crash even if it seemed to wait.
+        A job that ran alone is responsible for a crash, even if the worker saw it waiting. The next attempt is alone if
+        the loss counts, or if the job was lost too often while it was waiting.
         """
         counts = loss is PromptLoss.RUNNING or (loss is PromptLoss.WAITING and self.alone)
         self.waiting_losses += loss is PromptLoss.WAITING
-        self.alone |= counts or self.waiting_losses >= UNSURE
+        self.alone |= counts or self.waiting_losses >= MOST_WAITING_LOSSES
         return counts

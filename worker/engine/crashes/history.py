@@ -17,18 +17,18 @@ from worker.job import JobRequest
 
 log = logging.getLogger(__name__)
 
-SEEN = 2
+MOST_OBSERVED = 2
 """Number of deaths that this worker observed after which a job is not run again."""
-IN_ALL = 3
-"""The same number including deaths in which the worker ended as well, because the machine may be the cause."""
+MOST_IN_ALL = 3
+"""The same number, including deaths in which the worker ended as well. In those the machine may be the cause."""
 
 
 @dataclass(slots=True)
 class CrashRecord:
     """The deaths of ComfyUI during one graph.
 
-    `crashes` has their names, with true where this worker observed the death. `at` is the time of the last one. Several
-    prompts of the graph may be lost in one death.
+    `crashes` has their names, each with True if this worker observed the death. `at` is the time of the last one, in
+    epoch seconds. Several prompts of the graph may be lost in one death.
     """
 
     crashes: dict[str, bool] = field(default_factory=dict)
@@ -36,17 +36,17 @@ class CrashRecord:
     cause: str = ""
     """How ComfyUI ended the last time, and at which node if that is known."""
     prompts: dict[str, str] = field(default_factory=dict)
-    """The death that took each prompt, by prompt id. A prompt that is found lost again counts once."""
+    """The name of the death in which each prompt was lost, by prompt id. A prompt counts once."""
 
     @property
     def is_blocked(self) -> bool:
         """Whether jobs with this graph are not run for now."""
-        return sum(self.crashes.values()) >= SEEN or len(self.crashes) >= IN_ALL
+        return sum(self.crashes.values()) >= MOST_OBSERVED or len(self.crashes) >= MOST_IN_ALL
 
     def add(self, prompt_id: str, death: str, *, observed: bool) -> None:
-        """Record that a death took a prompt."""
-        name = self.prompts.setdefault(prompt_id, death)
-        self.crashes[name] = observed or self.crashes.get(name, False)
+        """Record that a prompt was lost in a death. A prompt that was recorded before stays with its first death."""
+        first_death = self.prompts.setdefault(prompt_id, death)
+        self.crashes[first_death] = observed or self.crashes.get(first_death, False)
 
 
 def fingerprint(request: JobRequest) -> str:
@@ -73,13 +73,13 @@ class CrashHistory:
         self._records = _read(path)
 
     def find(self, request: JobRequest) -> CrashRecord | None:
-        """Return the record of this job, None if there is none."""
+        """Drop expired records, and return the record of this job, or None if there is none."""
         oldest = time.time() - self._memory_s
         self._records = {name: record for name, record in self._records.items() if record.at > oldest}
-        return self._records.get(fingerprint(request)) if self._records else None
+        return self._records.get(fingerprint(request)) if self._records else None  # the hash takes time
 
     def add(self, request: JobRequest, prompt_id: str, death: str, *, observed: bool, cause: str = "") -> CrashRecord:
-        """Record that a death took a prompt of this job, and return the job's record."""
+        """Record that a prompt of this job was lost in a death, and return the job's record."""
         record = self._records.setdefault(fingerprint(request), CrashRecord())
         record.add(prompt_id, death, observed=observed)
         record.at = time.time()
@@ -89,22 +89,21 @@ class CrashHistory:
 
     def clear(self, request: JobRequest) -> None:
         """Delete the record of a job that has run to its end."""
-        name = fingerprint(request) if self._records else ""
-        if name in self._records:
-            del self._records[name]
+        if self._records and self._records.pop(fingerprint(request), None) is not None:
             self._write()
 
     def _write(self) -> None:
+        """Write all records to the file. A failure is logged."""
         new = self._path.with_suffix(".new")
         try:
             new.write_bytes(orjson.dumps(self._records))
             new.replace(self._path)
         except OSError as error:
-            log.warning("crashes cannot be stored in %s: %s", self._path, error)
+            log.warning("the crashes of ComfyUI cannot be stored in %s: %s", self._path, error)
 
 
 def _read(path: Path) -> dict[str, CrashRecord]:
-    """Return the records in the file. Unreadable ones are logged and dropped."""
+    """Return the records in the file, by the fingerprints of their graphs. Unreadable ones are logged and dropped."""
     try:
         stored = orjson.loads(path.read_bytes())
     except FileNotFoundError:
@@ -112,8 +111,9 @@ def _read(path: Path) -> dict[str, CrashRecord]:
     except (OSError, ValueError) as error:
         log.warning("earlier crashes are dropped because %s cannot be read: %s", path, error)
         return {}
-    records = stored if isinstance(stored, dict) else {"": stored}
-    readable = {name: record for name, value in records.items() if (record := _record(value)) is not None}
+    stored_records = stored if isinstance(stored, dict) else {"": stored}  # anything else is one unreadable record
+    records = {name: _parsed_record(value) for name, value in stored_records.items()}
+    readable = {name: record for name, record in records.items() if record is not None}
     if len(readable) < len(records):
         log.warning(
             "%d of %d crash records in %s cannot be read and are dropped",
@@ -124,10 +124,10 @@ def _read(path: Path) -> dict[str, CrashRecord]:
     return readable
 
 
-def _record(stored: object) -> CrashRecord | None:
-    """Return a stored record, None for anything else. Fields of later releases are ignored.
+def _parsed_record(stored: object) -> CrashRecord | None:
+    """Return a stored record, or None for anything else. Fields of later releases are ignored.
 
-    Releases up to 0.2 wrote no `prompts`, and named each death by its prompt.
+    Releases up to 0.2 wrote no `prompts`, and used the prompt's id as the name of its death.
     """
     if not isinstance(stored, dict):
         return None

@@ -19,13 +19,14 @@ KINDS = ("png", "mp4", "wav", "txt", "json", "csv", "glb", "latent", "safetensor
 
 @asynccontextmanager
 async def marked_folder(root: Path | None) -> AsyncIterator[None]:
-    """Keep such a folder in ComfyUI's input folder `root` inside the context.
+    """Keep a marked folder in ComfyUI's input folder `root` while the context is open.
 
-    The catalog can be read without it, but then inputs of unknown node packs that take files are not recognized.
+    Without a root or after a failure there is none. The catalog can still be read, but if an unknown node pack lists
+    input files, the worker does not recognize them.
     """
     folder = root / new_folder() if root is not None else None
     if folder is not None:
-        await asyncio.to_thread(_make, folder)
+        await asyncio.to_thread(_create, folder)
     try:
         yield
     finally:
@@ -33,7 +34,7 @@ async def marked_folder(root: Path | None) -> AsyncIterator[None]:
             await asyncio.shield(asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True))
 
 
-def _make(folder: Path) -> None:
+def _create(folder: Path) -> None:
     """Create the folder with one file of each kind. A failure is logged."""
     try:
         folder.mkdir()

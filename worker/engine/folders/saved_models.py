@@ -10,7 +10,7 @@ from pathlib import Path
 from worker.workflow.catalog.saved_models import NO_SAVED_MODELS, SAVED_INTO, SavedModels, is_model
 
 OLDER_NAMES = {"text_encoders": "clip", "diffusion_models": "unet"}
-"""Former names of two folders of models. ComfyUI reads both."""
+"""Older names of two folders of models. ComfyUI reads the folders of both names."""
 MOST_ENTRIES = 100_000
 """Number of entries of a folder after which a scan stops, so that a job cannot make it slow."""
 
@@ -18,7 +18,7 @@ MOST_ENTRIES = 100_000
 class SavedModelFolders:
     """The folders in which jobs can save models.
 
-    `output` is the engine's output folder, None where this process cannot reach it. `models` are the operator's
+    `output` is the engine's output folder, or None if this process cannot reach it. `models` are the operator's
     folders.
     """
 
@@ -27,18 +27,20 @@ class SavedModelFolders:
         self._models = tuple(models)
 
     async def scan(self, earlier: SavedModels = NO_SAVED_MODELS) -> SavedModels:
-        """Return the model files that exist now or are in `earlier`. There are none in most cases."""
+        """Return the model files of jobs that exist now, and those in `earlier`."""
+        # In most cases there are none, and no thread has to be started.
         if not earlier and not any(folder.is_dir() for folder in self._folders):
             return NO_SAVED_MODELS
         return await asyncio.to_thread(self._scan, earlier)
 
     def _scan(self, earlier: SavedModels) -> SavedModels:
-        by_folder = {folder: frozenset(_files(path)) for path, folder in self._folders.items()}
+        """Read the folders. Files with the name of an operator's file are in the second field of the result."""
+        by_folder = {folder: frozenset(_model_files(path)) for path, folder in self._folders.items()}
         saved = SavedModels(by_folder).merged_with(SavedModels(earlier.by_folder))
         return SavedModels(saved.by_folder, frozenset(self._operators_files(saved.by_folder)))
 
     def _operators_files(self, saved: Mapping[str, frozenset[str]]) -> Iterator[tuple[str, str]]:
-        """Yield the operator's files with the same names, with the folder of models they are in."""
+        """Yield the models folder and the name of each operator's file that has the name of a saved file."""
         names = frozenset().union(*saved.values())
         for folder in saved:
             aliases = {folder, OLDER_NAMES.get(folder, folder)}
@@ -48,7 +50,7 @@ class SavedModelFolders:
                     yield folder, name
 
 
-def _files(root: Path) -> Iterator[str]:
+def _model_files(root: Path) -> Iterator[str]:
     """Yield the relative paths of the model files below a folder, with slashes."""
     entries = 0
     for folder, _, names in os.walk(root):

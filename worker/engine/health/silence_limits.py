@@ -1,4 +1,4 @@
-"""How long a node may be silent before it counts as stuck, by its class."""
+"""How long a node of each class may be silent, which means that it reports no progress, before it counts as stuck."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ MOST_LEARNED_CLASSES = 256
 
 @dataclass(slots=True)
 class SilenceLimits:
-    """Seconds that a node may be silent, by its class.
+    """Seconds that a node of each class may be silent.
 
-    This is the declared number, or else the default, or longer where a longer silence was observed.
+    This is the declared number, or else the default, or more if a longer silence of the class has ended by itself.
     """
 
     default_s: float
@@ -63,7 +63,7 @@ class SilenceLimits:
     def learn(self, name: str, silence_s: float) -> None:
         """Record a silence of a class that has ended, if it is long enough to raise a limit."""
         if LEARNED_FACTOR * silence_s <= min(self.stop_s, self.default_s):
-            return
+            return  # no limit would change
         self.longest_silences[name] = max(silence_s, self.longest_silences.get(name, 0.0))
         if len(self.longest_silences) > MOST_LEARNED_CLASSES:
             del self.longest_silences[min(self.longest_silences, key=self.longest_silences.__getitem__)]

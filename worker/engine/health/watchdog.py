@@ -29,11 +29,11 @@ STALLED_POLLS = 3
 class EngineProblem(StrEnum):
     """A problem of an engine, in words for log and messages.
 
-    DEAF engines do not respond. STALLED ones run nothing. STUCK ones run a node without progress, and LOST ones such a
-    node that cannot be stopped.
+    An UNRESPONSIVE engine does not respond. A STALLED engine runs nothing. A STUCK engine runs a node that makes no
+    progress. An UNSTOPPABLE engine runs such a node, and an interrupt did not stop it.
     """
 
-    UNRESPONSIVE = "it does not answer"
+    UNRESPONSIVE = "it does not respond"
     STALLED = "it accepts prompts but runs none"
     STUCK = "a node makes no progress"
     UNSTOPPABLE = "a node makes no progress and cannot be stopped"
@@ -54,15 +54,17 @@ class Running:
     def stop_s(self, silence_limits: SilenceLimits) -> float:
         """Return the seconds that the prompt may run after an interrupt.
 
-        Where its node is not known, the class with the longest limit counts.
+        If the running node is not known, the class with the longest limit counts.
         """
-        name = self.classes.get(self.node or "")
-        return silence_limits.after_interrupt(*(self.classes.values() if name is None else (name,)))
+        class_type = self.classes.get(self.node or "")
+        if class_type is None:
+            return silence_limits.after_interrupt(*self.classes.values())
+        return silence_limits.after_interrupt(class_type)
 
     def allowed_silence_s(self, silence_limits: SilenceLimits) -> float:
         """Return the seconds that the prompt may be silent.
 
-        Between two nodes, and in a node that another one expanded into, the class with the longest limit counts.
+        Between two nodes, and in a node that another node created, the class with the longest limit counts.
         """
         if not self.receives_frames:
             return silence_limits.job_s
@@ -82,7 +84,7 @@ class Observation:
     """The prompts that this worker follows, by id."""
 
     def record_message(self, message: RunMessage, silence_limits: SilenceLimits, now: float) -> None:
-        """Record a frame of a prompt, which is progress."""
+        """Record a frame, which is a sign of progress. The frame of another prompt means that ComfyUI now runs that."""
         if isinstance(message, Executing) and message.node is None:
             self.running = None
             return
@@ -91,18 +93,20 @@ class Observation:
             prompt = self.prompts.get(message.prompt_id, {})
             classes = {node_id: node["class_type"] for node_id, node in prompt.items()}
             running = self.running = Running(message.prompt_id, now, classes=classes)
-        elif name := running.classes.get(running.node or ""):
-            silence_limits.learn(name, now - running.last_frame_at)
+        else:
+            class_type = running.classes.get(running.node or "")
+            if class_type:
+                silence_limits.learn(class_type, now - running.last_frame_at)
         running.last_frame_at = self.answered_at = now
         self.stalled_polls = 0
         if isinstance(message, Executing):
             running.node = message.node
 
     def record_poll(self, snapshot: QueueSnapshot | None, client_id: str, now: float) -> None:
-        """Record the state of the queue.
+        """Record the state of the queue. `client_id` is the one whose frames this worker receives.
 
-        `snapshot` is None where nothing listens, because the process has ended or is starting. The supervisor
-        handles that.
+        `snapshot` is None if nothing listens, because the process has ended or is starting. The supervisor handles
+        that.
         """
         self.answered_at = now
         if snapshot is None or snapshot.running is None:
@@ -112,13 +116,17 @@ class Observation:
                 self.running = Running(snapshot.running, now)
             self.running.classes = snapshot.classes
             self.running.receives_frames = snapshot.client_id == client_id
-        self.stalled_polls = self.stalled_polls + 1 if snapshot and snapshot.pending and snapshot.running is None else 0
+        is_stalled = snapshot is not None and snapshot.pending > 0 and snapshot.running is None
+        self.stalled_polls = self.stalled_polls + 1 if is_stalled else 0
 
 
 def find_problem(
     observation: Observation, silence_limits: SilenceLimits, silence_s: float, now: float
 ) -> EngineProblem | None:
-    """Return the problem of an engine, None where it has none."""
+    """Return the problem of an engine, or None if it has none.
+
+    `silence_s` are the seconds that an engine may leave all requests without a response.
+    """
     if now - observation.answered_at >= silence_s:
         return EngineProblem.UNRESPONSIVE
     if observation.stalled_polls >= STALLED_POLLS:
@@ -132,7 +140,7 @@ def find_problem(
 
 
 class Watchdog:
-    """The watchdog of one engine. `supervisor` is None where this worker cannot restart the engine."""
+    """The watchdog of one engine. `supervisor` is None if this worker cannot restart the engine."""
 
     def __init__(
         self,
@@ -145,9 +153,10 @@ class Watchdog:
     ) -> None:
         """`task` is the name of the watchdog's task."""
         self._task = task
-        self._condemned: tuple[int, str] | None = None
-        """Number of the connection during which a restart became necessary that this worker cannot do, and the
-        reason."""
+        self._restart_needed: str | None = None
+        """Reason why the operator has to restart ComfyUI, because this worker cannot."""
+        self._restart_needed_in = -1
+        """Number of the connection during which that became necessary. A new connection means a restart."""
         self._api = api
         self._socket = socket
         self._supervisor = supervisor
@@ -190,7 +199,11 @@ class Watchdog:
         return running.stop_s(self._silence_limits)
 
     def restart(self, reason: str, *, healthy: bool = False) -> None:
-        """Kill a managed ComfyUI because of the node that runs. Its other prompts are lost without blame."""
+        """Kill a managed ComfyUI because of the node that runs. Its supervisor starts it again.
+
+        Its other prompts run again, and the loss does not count against their jobs. `healthy` means that ComfyUI itself
+        works, so the next start is not delayed.
+        """
         if self._supervisor is not None:
             self._socket.notify_runs(PromptEvicted())
             self._supervisor.restart(reason, healthy=healthy)
@@ -202,16 +215,16 @@ class Watchdog:
 
         None after a restart, once ComfyUI runs something again, or while there is no such reason.
         """
-        if self._condemned is None or self._condemned[0] != self._socket.connections:
-            return None
-        return self._condemned[1]
+        return self._restart_needed if self._restart_needed_in == self._socket.connections else None
 
     def _handle_message(self, message: RunMessage) -> None:
-        self._condemned = None
+        """Record a frame, which also shows that ComfyUI needs no restart, and pass it on."""
+        self._restart_needed = None
         self._observation.record_message(message, self._silence_limits, time.monotonic())
         self.on_message(message)
 
     def _new_observation(self) -> Observation:
+        """Return the state of an engine that has just responded."""
         return Observation(time.monotonic(), prompts=self._prompts)
 
     async def _watch(self) -> None:
@@ -219,19 +232,20 @@ class Watchdog:
         while True:
             await asyncio.sleep(self._period_s)
             running = self._observation.running
+            # A prompt whose frames arrive shows as much as a poll would.
             if running is None or time.monotonic() - running.last_frame_at >= self._period_s:
                 await self._poll()
             problem = find_problem(self._observation, self._silence_limits, self._silence_s, time.monotonic())
             if problem is not None:
-                await self._act(problem)
+                await self._handle_problem(problem)
 
     async def _poll(self) -> None:
-        """Read ComfyUI's queue. An EngineUnavailable leaves the observation as it is."""
+        """Read ComfyUI's queue and record its state. When ComfyUI does not respond, nothing is recorded."""
         with suppress(EngineUnavailable):
             snapshot = await self._api.poll_queue(self._silence_s / 3)
             self._observation.record_poll(snapshot, self._socket.client_id, time.monotonic())
 
-    async def _act(self, problem: EngineProblem) -> None:
+    async def _handle_problem(self, problem: EngineProblem) -> None:
         """Handle a problem: interrupt the prompt, restart ComfyUI or report that the operator has to."""
         running = self._observation.running
         if problem is EngineProblem.STUCK and running is not None:
@@ -243,14 +257,15 @@ class Watchdog:
             self._observation = self._new_observation()
         else:
             log.error("ComfyUI has to be restarted: %s", problem)
-            if problem is not EngineProblem.UNRESPONSIVE:  # that may pass, and each job has its own limit for it
+            # An unresponsive ComfyUI may respond again, and each run has its own limit for that.
+            if problem is not EngineProblem.UNRESPONSIVE:
                 reason = f"ComfyUI has to be restarted: {problem}"
-                self._condemned = self._socket.connections, reason
+                self._restart_needed, self._restart_needed_in = reason, self._socket.connections
                 self._socket.notify_runs(EngineUnusable(reason))
             self._observation = self._new_observation()
 
     async def _stop(self, running: Running) -> None:
-        """Interrupt a stuck prompt. The run is notified first, so that it does not take this for a user's interrupt."""
+        """Interrupt a stuck prompt. The run is notified first, or it would report an interrupt by a user."""
         log.error("stopping a prompt: %s (%s)", EngineProblem.STUCK, self.running_node())
         running.stop_requested_at = time.monotonic()
         self._socket.notify_run(running.prompt_id, PromptHung())
@@ -258,7 +273,7 @@ class Watchdog:
             await self._api.cancel(running.prompt_id)
 
     def running_node(self) -> str:
-        """Return the node that runs, with its class, in words."""
+        """Return a description of the running node for messages, such as `node 3, KSampler`."""
         running = self._observation.running
         if running is None or running.node is None:
             return "no node"

@@ -14,7 +14,10 @@ PR_SET_PDEATHSIG = 1
 
 
 def main(parent: int, program: list[str]) -> None:
-    """Ask the kernel to kill this process when its parent ends, and run the program."""
+    """Let the kernel kill this process when its parent ends, and replace it by the program.
+
+    `parent` is the process id of the parent.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # the parent has ended already

@@ -24,7 +24,7 @@ NATIVE = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL
 class EngineEnd:
     """The end of an engine's process.
 
-    `cause` are words that follow the engine's name. `at` is on the monotonic clock.
+    `cause` follows the engine's name in a message, such as "ended with code 1". `at` is on the monotonic clock.
     """
 
     cause: str
@@ -32,7 +32,7 @@ class EngineEnd:
 
 
 def exit_cause(code: int, kills_before: int | None) -> str:
-    """Return why a process ended. `code` is its exit code, negative for a signal.
+    """Return why a process ended, such as "ended with code 1". `code` is its exit code, negative for a signal.
 
     `kills_before` is the value of `oom_kills` when the process started.
     """
@@ -45,13 +45,13 @@ def exit_cause(code: int, kills_before: int | None) -> str:
     if number is signal.SIGKILL:
         kills = oom_kills()
         if kills is not None and kills_before is not None and kills > kills_before:
-            return f"was killed by SIGKILL: the machine ran out of memory{_memory()}"
-        return f"was killed by SIGKILL, most likely because the machine ran out of memory{_memory()}"
+            return f"was killed by SIGKILL: the machine ran out of memory{_memory_note()}"
+        return f"was killed by SIGKILL, most likely because the machine ran out of memory{_memory_note()}"
     return f"{'crashed with' if number in NATIVE else 'was ended by'} {number.name}"
 
 
 def oom_kills() -> int | None:
-    """Return the number of processes that the kernel has killed for lack of memory, None if it is unknown.
+    """Return the number of processes that the kernel has killed for lack of memory, or None if it is unknown.
 
     The number is that of the worker's cgroup, or of the machine.
     """
@@ -61,7 +61,7 @@ def oom_kills() -> int | None:
     return None
 
 
-def _memory() -> str:
+def _memory_note() -> str:
     """Return the memory limit and use in parentheses, an empty string if neither is known."""
     limit = _first_number("memory.max", "memory.limit_in_bytes")
     peak = _first_number("memory.peak", "memory.max_usage_in_bytes")
@@ -76,7 +76,7 @@ def _memory() -> str:
 
 
 def _first_number(*names: str) -> int | None:
-    """Return the first number in these files of the cgroup."""
+    """Return the number in the first of these cgroup files that has one, or None."""
     texts = (_text(path).strip() for path in _cgroup_files(*names))
     return next((int(text) for text in texts if text.isdecimal()), None)
 
@@ -86,7 +86,7 @@ def _cgroup_files(*names: str) -> Iterator[Path]:
 
     They differ between the versions of cgroups, and between a container's view and the machine's.
     """
-    for line in _text(OWN_CGROUP).splitlines():
+    for line in _text(OWN_CGROUP).splitlines():  # each line is ID:CONTROLLERS:PATH
         _, _, entry = line.partition(":")
         controllers, _, path = entry.partition(":")
         if controllers in {"", "memory"}:

@@ -11,14 +11,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
-from worker.engine.process.import_log import read_imports
+from worker.engine.process.import_log import PackImport, read_imports
+from worker.engine.process.log_file import START
 from worker.errors import Detail
 from worker.workflow.catalog.catalog import bundled_catalog
 from worker.workflow.catalog.provider import PackIds, pack_ids
 from worker.workflow.validation.explain import Problem
 
-START = b"--- the worker starts this engine ---\n"
-"""Line that the worker writes into an engine's log before each start."""
 MOST_LOG = 8 * 1024 * 1024
 """Bytes of the log that are read. All imports are at its beginning."""
 MOST_FILES, MOST_SOURCE = 4000, 1024 * 1024
@@ -72,69 +71,73 @@ class FailedPack:
 
 
 def read_failed_packs(log: Path) -> tuple[FailedPack, ...]:
-    """Return the packs that failed at the last start in an engine's log. An unreadable log has none."""
+    """Return the packs that failed at the last start, by name, from an engine's log. Without a readable log, none."""
     try:
         data = log.read_bytes()
     except OSError:
         return ()
     imports = read_imports(data.rpartition(START)[2][:MOST_LOG].decode(errors="replace"))
-    return tuple(
-        FailedPack(
-            imported_pack.name,
-            (imported_pack.prestartup if imported_pack.imported else imported_pack.cause)[:LONGEST_REASON].rstrip(
-                " :."
-            ),
-            PackStage.PRESTARTUP if imported_pack.imported else PackStage.IMPORT,
-            Path(imported_pack.path) if imported_pack.path else None,
-        )
-        for imported_pack in sorted(imports.values(), key=lambda item: item.name)
-        if imported_pack.prestartup or not imported_pack.imported
-    )
+    failed = [pack_import for pack_import in imports.values() if pack_import.prestartup or not pack_import.imported]
+    return tuple(_failed_pack(pack_import) for pack_import in sorted(failed, key=lambda item: item.name))
+
+
+def _failed_pack(pack_import: PackImport) -> FailedPack:
+    """Return the failure of a pack that was not imported, or of the prestartup script of one that was."""
+    if pack_import.imported:
+        stage, reason = PackStage.PRESTARTUP, pack_import.prestartup
+    else:
+        stage, reason = PackStage.IMPORT, pack_import.cause
+    path = Path(pack_import.path) if pack_import.path else None
+    return FailedPack(pack_import.name, reason[:LONGEST_REASON].rstrip(" :."), stage, path)
 
 
 async def name_failed_packs(
-    items: Sequence[Item], failed: Sequence[FailedPack], saved: object, missing: Callable[[Item], bool]
+    problems: Sequence[Item], failed: Sequence[FailedPack], saved: object, is_missing: Callable[[Item], bool]
 ) -> tuple[Item, ...]:
-    """Return the problems, those of `missing` classes with the pack that failed to import and the reason.
+    """Return the problems. Add to each problem of a missing class which pack failed to import, and why.
 
-    `saved` is the editor's file of the workflow, which names the packs of its nodes.
+    `is_missing` returns whether a problem is that of a missing class. `saved` is the editor's file of the workflow,
+    which names the packs of its nodes.
     """
-    class_types = {item.class_type for item in items if item.class_type and missing(item)}
+    class_types = {problem.class_type for problem in problems if problem.class_type and is_missing(problem)}
     if not class_types or not failed:
-        return tuple(items)
-    packs = pack_ids(saved)
-    classes = {class_type: _pack_names(class_type, packs) for class_type in class_types}
-    owners = await asyncio.to_thread(find_packs, failed, classes)
-    names = ", ".join(pack.name for pack in failed if pack.stage is PackStage.IMPORT)
+        return tuple(problems)
+    packs_in_workflow = pack_ids(saved)
+    pack_names_by_class = {class_type: _pack_names(class_type, packs_in_workflow) for class_type in class_types}
+    failed_by_class = await asyncio.to_thread(find_packs, failed, pack_names_by_class)
+    all_failed = ", ".join(pack.name for pack in failed if pack.stage is PackStage.IMPORT)
     return tuple(
-        _with_reason(item, owners.get(item.class_type or ""), names) if missing(item) else item for item in items
+        _with_reason(problem, failed_by_class.get(problem.class_type or ""), all_failed)
+        if is_missing(problem)
+        else problem
+        for problem in problems
     )
 
 
 def _pack_names(class_type: str, packs: PackIds) -> list[str]:
-    """Return the names of a class's pack: those in the workflow's file, and the one in the bundled catalog."""
+    """Return the names of the pack that has a class: those in the workflow's file, and that in the bundled catalog."""
     bundled = bundled_catalog()
     module = bundled[class_type].pack.rpartition(".")[2] if class_type in bundled else ""
     return [*(packs[class_type].names if class_type in packs else ()), *filter(None, [module])]
 
 
-def _with_reason(item: Item, owner: FailedPack | None, failed: str) -> Item:
-    """Return the problem with the failure of its pack.
+def _with_reason(problem: Item, pack: FailedPack | None, all_failed: str) -> Item:
+    """Return the problem of a missing class with the failure of its pack.
 
-    `failed` names all packs that failed, for a class whose pack is not known.
+    If the pack is not known, the suggestion lists the names of all packs that failed, unless there is another one.
     """
-    if owner is not None:
-        return replace(item, message=f"{item.message.removesuffix('.')}: {owner}.", suggestion=owner.cure)
-    if item.suggestion is None and failed:
-        return replace(item, suggestion=f"Node packs that failed to import on this worker: {failed}.")
-    return item
+    if pack is not None:
+        return replace(problem, message=f"{problem.message.removesuffix('.')}: {pack}.", suggestion=pack.cure)
+    if problem.suggestion is None and all_failed:
+        return replace(problem, suggestion=f"Node packs that failed to import on this worker: {all_failed}.")
+    return problem
 
 
 def find_packs(packs: Sequence[FailedPack], classes: Mapping[str, Collection[str]]) -> dict[str, FailedPack]:
-    """Return the failed pack of each class, as far as one is found. It reads the packs' files.
+    """Return the failed pack of each class. A class whose pack is not found is left out. Blocks, to read files.
 
-    `classes` has the names under which the pack of each class is known. Other packs are found by the class's name in
-    their source: as a key or a `node_id`, or as any string if only one failed pack contains it.
+    `classes` has the possible names of each class's pack. If no pack has one of them, the class's name is searched in
+    the packs' sources: as a key or a `node_id`, or else as any string. It must be in only one failed pack.
     """
     failed = [pack for pack in packs if pack.stage is PackStage.IMPORT]
     pack_by_class = {name: pack for name, names in classes.items() for pack in failed if _has_name(pack, names)}
@@ -144,25 +147,25 @@ def find_packs(packs: Sequence[FailedPack], classes: Mapping[str, Collection[str
     sources = [(pack, list(_source_texts(pack))) for pack in failed]
     for name in remaining:
         quoted = f"[\"']{re.escape(name)}[\"']"
-        registers = re.compile(rf"{quoted}\s*:|\[\s*{quoted}\s*\]\s*=[^=]|node_id\s*=\s*{quoted}")
-        mentions = re.compile(quoted)
-        owners = [pack for pack, files in sources if any(map(registers.search, files))]
-        owners = owners or [pack for pack, files in sources if any(map(mentions.search, files))]
-        if len(owners) == 1:
-            pack_by_class[name] = owners[0]
+        registered = re.compile(rf"{quoted}\s*:|\[\s*{quoted}\s*\]\s*=[^=]|node_id\s*=\s*{quoted}")
+        mentioned = re.compile(quoted)
+        matches = [pack for pack, texts in sources if any(map(registered.search, texts))]
+        matches = matches or [pack for pack, texts in sources if any(map(mentioned.search, texts))]
+        if len(matches) == 1:
+            pack_by_class[name] = matches[0]
     return pack_by_class
 
 
 def _has_name(pack: FailedPack, names: Iterable[str]) -> bool:
-    """Return whether a pack has one of these names, by its folder or by the id in its pyproject.toml."""
+    """Return whether a pack's folder, or the id in its pyproject.toml, has one of these names."""
     normalized_names = {_normalized(name) for name in names}
     return bool(normalized_names) and not normalized_names.isdisjoint(
-        {_normalized(pack.name.removesuffix(".py")), _normalized(_project(pack))}
+        {_normalized(pack.name.removesuffix(".py")), _normalized(_registry_id(pack))}
     )
 
 
-def _project(pack: FailedPack) -> str:
-    """Return the pack's id in ComfyUI's registry, from its pyproject.toml."""
+def _registry_id(pack: FailedPack) -> str:
+    """Return the pack's id in ComfyUI's registry, from its pyproject.toml, or else the name of its folder."""
     try:
         project_file = tomllib.loads((pack.path / PROJECT).read_text("utf-8")) if pack.path else {}
         return str(project_file.get("project", {}).get("name", pack.name))
@@ -171,12 +174,12 @@ def _project(pack: FailedPack) -> str:
 
 
 def _normalized(name: str) -> str:
-    """Return a name without separators and case."""
+    """Return a name in lower case and without separators."""
     return SEPARATOR.sub("", name).casefold()
 
 
 def _source_texts(pack: FailedPack) -> Iterator[str]:
-    """Yield the texts of the pack's Python files."""
+    """Yield the texts of the pack's Python files. Files that are too large or cannot be read are left out."""
     if pack.path is None:
         return
     paths = [pack.path] if pack.path.is_file() else sorted(pack.path.rglob("*.py"))

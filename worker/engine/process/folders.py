@@ -31,9 +31,9 @@ CACHES = {
 
 @dataclass(frozen=True, slots=True)
 class EngineFolders:
-    """`root` is the engine's own folder. `input` and the models are shared by all engines of a worker.
+    """The folders of one engine. `root` has its files. `input` and `models` are shared by all engines of a worker.
 
-    New models go to `models`. `baked` has more models, and is only read.
+    New models are stored in `models`. `baked` is ComfyUI's own folder of models, which is only read, or None.
     """
 
     root: Path
@@ -44,7 +44,7 @@ class EngineFolders:
 
 
 def engine_folders(settings: Settings, name: str = FIRST_ENGINE) -> EngineFolders | None:
-    """Return the folders of an engine that this worker starts, None where WORKER_COMFYUI is a URL.
+    """Return the folders of an engine that this worker starts, or None if WORKER_COMFYUI is a URL.
 
     WORKER_COMFYUI_OUTPUT is the output folder of the first engine only.
     """
@@ -97,9 +97,10 @@ def comfyui_arguments(folders: EngineFolders) -> list[str]:
 
 
 def _model_paths(folders: EngineFolders) -> dict[str, str]:
-    """Return the places of each folder of models, one a line. ComfyUI ignores a place that is listed twice.
+    """Return the paths of each folder of models, one a line, by the folder's name.
 
-    The baked folders are listed as well, because a pack that adds a folder may assume that the listed places are all.
+    ComfyUI knows the baked folders already, and ignores a path that is listed twice. They are listed because a pack
+    that adds a folder may assume that no other paths exist.
     """
     roots = [root for root in (folders.baked, folders.models) if root is not None]
     existing = {path.name for root in roots if root.is_dir() for path in root.iterdir() if path.is_dir()}
@@ -108,11 +109,11 @@ def _model_paths(folders: EngineFolders) -> dict[str, str]:
 
 
 def engine_home(folders: EngineFolders, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return variables that lead caches and temporary files of node packs and torch to writable folders.
+    """Return variables for caches and temporary files of node packs and torch, and create their folders as needed.
 
-    A writable HOME and variables that are set already stay as they are.
+    A writable HOME and TMPDIR, and caches that are set already, stay as they are.
     """
-    home = Path(environ.get("HOME") or "/nowhere")
+    home = Path(environ.get("HOME") or "/nowhere")  # a folder that does not exist
     if not _is_writable(home):
         home = folders.root / "home"
         home.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 HOST = "127.0.0.1"
 LOWEST = 10_000
+"""Lowest port that is returned."""
 OUTGOING = Path("/proc/sys/net/ipv4/ip_local_port_range")
 """File with the range of ports that the kernel uses for outgoing connections."""
 OUTGOING_FROM = 32_768
@@ -27,10 +28,10 @@ def free_port() -> int:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return different ports of the loopback address on which nothing listens. Raises OSError without enough.
+    """Return different ports of the loopback address on which nothing listens. Raises OSError when too few are free.
 
-    They are below the range of outgoing connections and of servers that request port 0. Such a port could be taken
-    before the server listens, or while it restarts.
+    They are below the ports that the kernel assigns to outgoing connections and to servers that request port 0. One of
+    those could be in use before the new server listens, or while it restarts.
     """
     ports: list[int] = []
     with ExitStack() as open_sockets:
@@ -50,4 +51,5 @@ def _outgoing_from() -> int:
         lowest = int(OUTGOING.read_text("ascii").split()[0])
     except (OSError, ValueError):
         lowest = OUTGOING_FROM
+    # With a range that leaves too few ports below it, Linux's default is used, and a port of the range may be returned.
     return lowest if lowest >= LOWEST + ATTEMPTS else OUTGOING_FROM

@@ -19,14 +19,16 @@ DRIVER = ("nvidia-smi", "-L")
 PROBE_S = 60.0
 """Timeout of a probe in seconds."""
 AUTO = "auto"
-ONE_LINE = re.compile(r"^GPU \d+:", re.MULTILINE)
+GPU_LINE = re.compile(r"^GPU \d+:", re.MULTILINE)
 """Matches a GPU in the driver's list."""
 GPU = re.compile(r"\d+|(GPU|MIG)-[\w/-]+")
 """Matches a GPU's index or UUID."""
 
 
 def read_gpus(text: str, visible: str, listed: int) -> tuple[str, ...]:
-    """Return the CUDA_VISIBLE_DEVICES of each engine for WORKER_GPUS. Empty means one engine that sees all GPUs.
+    """Return the value of CUDA_VISIBLE_DEVICES for each engine, from the text of WORKER_GPUS.
+
+    An empty result means one engine that sees all GPUs.
 
     `visible` is the worker's CUDA_VISIBLE_DEVICES. `listed` is the number of GPUs that the driver lists, for `auto`.
     Raises StartupError for an invalid WORKER_GPUS.
@@ -53,11 +55,11 @@ async def listed_gpus(driver: Sequence[str] = DRIVER) -> int:
     except OSError:
         return 0
     output, _ = await process.communicate()
-    return len(ONE_LINE.findall(output.decode(errors="replace")))
+    return len(GPU_LINE.findall(output.decode(errors="replace")))
 
 
 def gpu_environment(gpu: str | None, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return variables that show one GPU only. CUDA's own order of indices would differ from nvidia-smi's."""
+    """Return variables that make only one GPU visible, with indices in the order of nvidia-smi. None means all GPUs."""
     if gpu is None:
         return {}
     return {
@@ -67,14 +69,14 @@ def gpu_environment(gpu: str | None, environ: Mapping[str, str]) -> dict[str, st
 
 
 def driver_command(gpu: str | None) -> tuple[str, ...]:
-    """Return the command that asks the driver for one GPU, or for any."""
+    """Return a command that succeeds if the driver finds this GPU, or any GPU for None."""
     return DRIVER if gpu is None else ("nvidia-smi", "-i", gpu, "--query-gpu=uuid", "--format=csv,noheader")
 
 
 def is_gone(probe: bool | None, driver: bool | None) -> bool:
-    """Return whether both checks have failed. None means that a check could not run.
+    """Return whether a GPU is gone: both the probe and the check of the driver have failed.
 
-    torch alone may be broken, and the driver may list a GPU that no program can use.
+    None means that a check could not run. One failed check is not enough, because torch may be broken.
     """
     return probe is False and driver is False
 
@@ -82,14 +84,14 @@ def is_gone(probe: bool | None, driver: bool | None) -> bool:
 async def gpu_is_gone(
     probe: Sequence[str], driver: Sequence[str] = DRIVER, env: Mapping[str, str] | None = None
 ) -> bool:
-    """Run both checks and return whether the GPU is gone. An engine without a probe uses no GPU."""
+    """Run the probe and ask the driver, and return whether the GPU is gone. An engine without a probe uses no GPU."""
     if not probe:
         return False
     return is_gone(await run_succeeds(probe, env), await run_succeeds(driver))
 
 
 async def run_succeeds(command: Sequence[str], env: Mapping[str, str] | None = None) -> bool | None:
-    """Return whether a command exits with 0 in time, None where the program does not exist."""
+    """Return whether a command exits with 0 within PROBE_S seconds, or None if the program does not exist."""
     devnull = asyncio.subprocess.DEVNULL
     try:
         process = await asyncio.create_subprocess_exec(
@@ -109,13 +111,15 @@ async def run_succeeds(command: Sequence[str], env: Mapping[str, str] | None = N
 
 
 def _split(text: str) -> list[str]:
+    """Return the parts of a comma-separated list."""
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _first_gpus(count: int, visible_gpus: Sequence[str]) -> tuple[str, ...]:
     """Return the first visible GPUs.
 
-    Without CUDA_VISIBLE_DEVICES all GPUs are assumed to exist. Raises StartupError.
+    Without CUDA_VISIBLE_DEVICES, that many GPUs are assumed to exist. Raises StartupError for 0, or for more than are
+    visible.
     """
     if count == 0:
         raise StartupError("WORKER_GPUS=0 means no engine: use a number from 1 up, a list like 0,2, or auto")

@@ -10,7 +10,7 @@ ANSI = re.compile(r"\x1b\[[0-9;]*m")
 # Newer versions of ComfyUI begin each line with the level.
 LEVEL = re.compile(r"^\[(?:INFO|WARNING|ERROR|DEBUG)\] ?", re.MULTILINE)
 TIMED = re.compile(r"^ *(?P<seconds>\d+\.\d) seconds(?P<failed> \(IMPORT FAILED\))?: (?P<path>.+)$", re.MULTILINE)
-# ComfyUI's own nodes, in comfy_extras and comfy_api_nodes.
+# Failures of ComfyUI's own nodes, in comfy_extras and comfy_api_nodes.
 OWN = re.compile(r"^IMPORT FAILED: (?P<name>.+)$", re.MULTILINE)
 CANNOT = re.compile(r"^(?:Cannot import|Skip) (?P<path>.+?) module for custom nodes(?P<why>.*)$", re.MULTILINE)
 ENTRY_POINT = re.compile(
@@ -26,10 +26,11 @@ TAIL_LINES = 20
 
 @dataclass(frozen=True, slots=True)
 class PackImport:
-    """The import of one pack, or of a file of ComfyUI's own nodes. `cause` is empty when it succeeded.
+    """The import of one pack, or of a file of ComfyUI's own nodes.
 
-    `traceback` is the text after its heading. `prestartup` is the error of the pack's prestartup script, after which
-    ComfyUI still imports the pack. `path` is empty for ComfyUI's own nodes.
+    `cause` is the message of the error, or empty after success. `traceback` is the text after its heading. `prestartup`
+    is the error of the pack's prestartup script, after which ComfyUI still imports the pack. `path` is empty for
+    ComfyUI's own nodes.
     """
 
     name: str
@@ -42,16 +43,18 @@ class PackImport:
 
 
 def read_imports(log: str) -> dict[str, PackImport]:
-    """Return the imports by the name of the pack's folder. A pack that the log does not mention is missing."""
+    """Return the imports by the name of the pack's folder. Packs that the log does not mention are left out."""
     text = plain(log)
     causes = _causes(text)
     imports: dict[str, PackImport] = {}
     for line in TIMED.finditer(text):
         name = PurePosixPath(line["path"]).name
-        cause, trace = causes.get(name, (NOT_IN_LOG, "")) if line["failed"] else ("", "")
-        imports[name] = PackImport(name, not line["failed"], float(line["seconds"]), cause, trace, path=line["path"])
+        imported, seconds = not line["failed"], float(line["seconds"])
+        cause, trace = ("", "") if imported else causes.get(name, (NOT_IN_LOG, ""))
+        imports[name] = PackImport(name, imported, seconds, cause, trace, path=line["path"])
     for line in OWN.finditer(text):
-        imports[line["name"]] = PackImport(line["name"], False, 0.0, *causes.get(line["name"], (NOT_IN_LOG, "")))
+        cause, trace = causes.get(line["name"], (NOT_IN_LOG, ""))
+        imports[line["name"]] = PackImport(line["name"], imported=False, cause=cause, traceback=trace)
     for line in PRESTARTUP.finditer(text):
         name = PurePosixPath(line["path"]).name
         if name in imports:
@@ -60,20 +63,24 @@ def read_imports(log: str) -> dict[str, PackImport]:
 
 
 def _causes(text: str) -> dict[str, tuple[str, str]]:
-    """Return the message and the traceback of each failed import, by pack name. The first message counts."""
+    """Return the message and the traceback of each failed import, by pack name.
+
+    If there are several messages about a pack, the first one counts.
+    """
     causes: dict[str, tuple[str, str]] = {}
     previous_end = 0
     for message in sorted((*CANNOT.finditer(text), *ENTRY_POINT.finditer(text)), key=lambda match: match.start()):
+        # ComfyUI prints a traceback before this message only.
         output = text[previous_end : message.start()] if message[0].startswith("Cannot import") else ""
         trace = output.rpartition(TRACEBACK)[2].strip("\n") if TRACEBACK in output else ""
-        cause = _raised(trace) or message["why"].strip(" :") or NOT_IN_LOG
+        cause = _exception_line(trace) or message["why"].strip(" :") or NOT_IN_LOG
         causes.setdefault(PurePosixPath(message["path"]).name, (cause, trace))
         previous_end = message.end()
     return causes
 
 
-def _raised(trace: str) -> str:
-    """Return the exception in a traceback, with the first line of its message."""
+def _exception_line(trace: str) -> str:
+    """Return the line of a traceback with the exception and the first line of its message, or an empty string."""
     return next((line for line in trace.splitlines() if line and not line.startswith(" ")), "")
 
 
@@ -83,5 +90,5 @@ def plain(log: str) -> str:
 
 
 def tail(log: str) -> str:
-    """Return the last lines of the log of a ComfyUI that ended."""
+    """Return the last 20 lines of a log that are not empty, without colors and levels."""
     return "\n".join([line for line in plain(log).splitlines() if line.strip()][-TAIL_LINES:])

@@ -23,7 +23,10 @@ from worker.subcommand import worker_command
 def engine_command(
     settings: Settings, folders: EngineFolders, name: str = FIRST_ENGINE, gpu: str | None = None
 ) -> EngineCommand:
-    """Return the command of an engine. `gpu` is the only GPU that it sees, None for all. Raises StartupError."""
+    """Return the command of an engine, with a free port. Create the folders that it needs.
+
+    `gpu` is the only GPU that it sees, or None for all. Raises StartupError.
+    """
     port, logs = free_port(), settings.state / f"{per_engine('engine', name)}.log"
     status = sandbox_status(settings.sandbox, landlock_version())
     environ = engine_environment()
@@ -34,7 +37,7 @@ def engine_command(
     probe: list[str] = []
     if settings.engine.comfyui == EMBEDDED:
         python, *arguments = embedded_command(folders.root, port)
-        arguments += [*_embedded_folders(folders), *_faults(settings.engine.fault), *extra_arguments]
+        arguments += [*_folder_options(folders), *_fault_option(settings.engine.fault), *extra_arguments]
     else:
         if settings.engine.fault:
             raise StartupError("a fault can be injected into the embedded engine only")
@@ -47,16 +50,16 @@ def engine_command(
     return EngineCommand([python, *arguments], f"http://{HOST}:{port}", logs, probe, env, driver, name, sandbox)
 
 
-def _faults(text: str) -> list[str]:
-    """Return the option for WORKER_FAULT. Raises StartupError for an invalid value."""
+def _fault_option(text: str) -> list[str]:
+    """Return the option for the value of WORKER_FAULT, or nothing for an empty one. Raises StartupError if invalid."""
     try:
         return ["--fault", text] if parse_faults(text) else []
     except InvalidFault as error:
         raise StartupError(f"the fault {text!r} is invalid: {error}") from error
 
 
-def _embedded_folders(folders: EngineFolders) -> Iterator[str]:
-    """Yield the options for those folders that are not below the engine's own."""
+def _folder_options(folders: EngineFolders) -> Iterator[str]:
+    """Yield options of the embedded engine for folders that are not at their default place in its root folder."""
     paths = {"input": folders.input, "output": folders.output, "models": folders.models}
     for name, path in paths.items():
         if path != folders.root / name:
@@ -64,7 +67,7 @@ def _embedded_folders(folders: EngineFolders) -> Iterator[str]:
 
 
 def embedded_command(base: Path, port: int) -> list[str]:
-    """Return the command of the embedded engine."""
+    """Return the command of the embedded engine, with its files in the folder `base`."""
     return worker_command("engine", "--host", HOST, "--port", str(port), "--base", str(base))
 
 

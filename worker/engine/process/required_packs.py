@@ -11,7 +11,7 @@ RECORD = "pins.json"
 
 
 def needed_classes(comfyui: Path) -> dict[str, list[str]]:
-    """Return the required classes by pack. Empty for a ComfyUI that no image build has installed."""
+    """Return the required classes by pack, or nothing for a ComfyUI that was not installed by the build of an image."""
     record = comfyui / RECORD
     if not record.is_file():
         return {}

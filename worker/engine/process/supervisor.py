@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import shutil
 import signal
 import sys
 import time
@@ -19,8 +18,9 @@ import aiohttp
 from worker.backoff import Backoff
 from worker.engine.process import die_with_parent
 from worker.engine.process.exit_cause import EngineEnd, exit_cause, oom_kills
-from worker.engine.process.failed_packs import START, FailedPack, read_failed_packs
+from worker.engine.process.failed_packs import FailedPack, read_failed_packs
 from worker.engine.process.gpu import DRIVER, gpu_is_gone
+from worker.engine.process.log_file import START, last_line, rotate_log
 from worker.engine.process.names import FIRST_ENGINE
 from worker.engine.process.sandbox import launcher
 from worker.engine.process.sandbox.policy import SandboxPolicy
@@ -42,19 +42,15 @@ LOG_CHECK_S = 30.0
 """Seconds between two checks of the log's size."""
 END_S = 2.0
 """Seconds that a process may take to end after it stopped listening."""
-LOG_LIMIT = 16 * 1024 * 1024
-"""Size in bytes from which the log is moved aside."""
-TAIL = 2000
-"""Bytes at the end of the log in which its last line is searched."""
 
 
 @dataclass(frozen=True, slots=True)
 class EngineCommand:
     """The command of one engine, its URL and log, and the commands that check its GPU.
 
-    `probe` runs a program on the GPU, and is empty for an engine without one. `driver` asks NVIDIA's driver for the
-    GPU. `env` is added to the variables of the worker that an engine may see. Each engine has its own name, port,
-    folders and log. `sandbox` is what the engine may access, None for everything that the worker can.
+    `probe` runs a program on the GPU, and is empty for an engine without one. `driver` checks whether NVIDIA's driver
+    finds the GPU. `env` is added to the variables of the worker that an engine may see. Each engine has its own name,
+    port, folders and log. `sandbox` is what the engine may access, or None for everything that the worker can.
     """
 
     arguments: Sequence[str]
@@ -74,7 +70,10 @@ class EngineCommand:
 
 @dataclass(frozen=True, slots=True)
 class ProcessRun:
-    """One run of the process, from start to end. `cause` says how it ended, in words that follow the engine's name."""
+    """One run of the process, from start to end. `answered` is True if it was ready.
+
+    `cause` follows the engine's name in messages, such as "ended with code 1".
+    """
 
     answered: bool
     seconds: float
@@ -97,7 +96,7 @@ class Supervisor:
         self._over = asyncio.Event()
         """Set while no engine runs."""
         self._failed_packs: tuple[FailedPack, ...] | None = None
-        """Failed packs of the current run, None until the engine is ready."""
+        """Failed packs of the current run, or None until the engine is ready."""
 
     @property
     def url(self) -> str:
@@ -112,7 +111,10 @@ class Supervisor:
         return self._failed_packs
 
     async def end_since(self, started_at: float) -> EngineEnd | None:
-        """Return how the engine ended after a time of the monotonic clock, None if it does not end soon."""
+        """Return how the engine ended after `started_at`, or None if it has not ended and does not end within END_S.
+
+        `started_at` is on the monotonic clock.
+        """
         if self._end is None or self._end.at < started_at:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._over.wait(), END_S)
@@ -121,8 +123,8 @@ class Supervisor:
     def restart(self, reason: str, *, check_gpu: bool = False, healthy: bool = False) -> None:
         """Kill the engine, so that it is started again. An engine that is starting is not affected.
 
-        `healthy` means that the engine works and only what it runs has to end. The backoff does not grow then. With
-        `check_gpu` the GPU is checked before the next start.
+        `healthy` means that the engine works, and is killed only because of the node that it runs. Then the pause
+        before the next start does not grow. With `check_gpu` the GPU is checked before the next start.
         """
         if self._process is not None:
             log.error("restarting %s: %s", self._command.label, reason)
@@ -145,7 +147,7 @@ class Supervisor:
             if failed_starts >= self._settings.tries:
                 tries = f" in {failed_starts} tries" if failed_starts > 1 else ""
                 raise WorkerFailed(
-                    f"ComfyUI did not start{tries}: {reason}; last line of its log: {self._last_log_line()}"
+                    f"ComfyUI did not start{tries}: {reason}; last line of its log: {last_line(self._command.logs)}"
                 )
             if self._check_gpu and await self._gpu_is_gone():
                 raise WorkerFailed(f"the GPU is gone: {reason}")
@@ -155,15 +157,17 @@ class Supervisor:
             await asyncio.sleep(pause)
 
     async def _gpu_is_gone(self) -> bool:
+        """Return whether the GPU of this engine is gone."""
         return await gpu_is_gone(self._command.probe, self._command.driver, self._command.env)
 
-    def _loss_cause(self, life: ProcessRun) -> LossCause:
-        if not life.answered:
+    def _loss_cause(self, run: ProcessRun) -> LossCause:
+        """Return the cause of a run's end for the event."""
+        if not run.answered:
             return LossCause.NO_ANSWER
         return LossCause.RESTARTED if self._restart_reason else LossCause.ENDED
 
     async def _run_once(self) -> ProcessRun:
-        """Run the engine once. An OSError at the start counts as a run that was never ready."""
+        """Run the engine until it ends, and return how it ended. If it cannot be started, it was never ready."""
         try:
             return await self._run_process()
         except OSError as error:
@@ -176,20 +180,19 @@ class Supervisor:
         started_at, oom_kills_before = loop.time(), oom_kills()
         process = await _start(self._command)
         self._over.clear()
-        end = asyncio.create_task(process.wait())
+        exit_task = asyncio.create_task(process.wait())
         try:
-            is_ready = await self._wait_until_ready(end)
+            is_ready = await self._wait_until_ready(exit_task)
             if is_ready:
                 self._process = process
                 await self._report_failed_packs()
                 log.info("%s is ready at %s", self._command.label, self._command.url)
                 self._notify(EngineStarted(self._command.name, loop.time() - started_at))
-            elif not end.done():
+            elif not exit_task.done():
                 self._restart_reason = f"it did not respond within {self._settings.start_s:g} s"
                 _signal(process, signal.SIGKILL)
-            while not (await asyncio.wait({end}, timeout=LOG_CHECK_S))[0]:
-                await asyncio.to_thread(rotate_log, self._command.logs)
-            cause = exit_cause(end.result(), oom_kills_before)
+            await self._rotate_log_until(exit_task)
+            cause = exit_cause(exit_task.result(), oom_kills_before)
             self._end = EngineEnd(
                 f"was stopped: {self._restart_reason}" if self._restart_reason else cause, time.monotonic()
             )
@@ -197,40 +200,41 @@ class Supervisor:
         finally:
             self._process = self._failed_packs = None
             self._over.set()
-            end.cancel()
+            exit_task.cancel()
             await _stop(process)
 
+    async def _rotate_log_until(self, exit_task: asyncio.Task[int]) -> None:
+        """Check the log's size regularly until the process has ended."""
+        while True:
+            ended, _ = await asyncio.wait({exit_task}, timeout=LOG_CHECK_S)
+            if ended:
+                return
+            await asyncio.to_thread(rotate_log, self._command.logs)
+
     async def _report_failed_packs(self) -> None:
-        """Log the node packs that failed to import. ComfyUI imports all packs before it responds."""
+        """Store and log the node packs that failed to import. ComfyUI imports all packs before it responds."""
         self._failed_packs = await asyncio.to_thread(read_failed_packs, self._command.logs)
         for pack in self._failed_packs:
             log.error("%s: %s. %s", self._command.label, pack, pack.cure)
 
-    async def _wait_until_ready(self, ended: asyncio.Task[int]) -> bool:
-        """Return whether the engine responded before it ended and before the timeout."""
+    async def _wait_until_ready(self, exit_task: asyncio.Task[int]) -> bool:
+        """Wait until the engine responds, and return True. Return False when it ends first or after `start_s`."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self._settings.start_s), aiohttp.ClientSession(timeout=ANSWER) as session:
-                while not ended.done():
+                while not exit_task.done():
                     with suppress(aiohttp.ClientError, TimeoutError):
                         async with session.get(self._command.url + "/prompt") as answer:
                             if answer.status == 200:
                                 return True
-                    await asyncio.wait({ended}, timeout=READY_POLL_S)
+                    await asyncio.wait({exit_task}, timeout=READY_POLL_S)
         return False
-
-    def _last_log_line(self) -> str:
-        """Return the last line of the log since the last start."""
-        try:
-            with self._command.logs.open("rb") as file:
-                file.seek(max(0, self._command.logs.stat().st_size - TAIL))
-                lines = file.read().rpartition(START)[2].decode(errors="replace").split("\n")
-        except OSError:
-            return "nothing"
-        return next((line.strip() for line in reversed(lines) if line.strip()), "nothing")
 
 
 async def _start(command: EngineCommand) -> asyncio.subprocess.Process:
-    """Start the process in its own session, so that Ctrl-C reaches the worker only, which then stops the engine."""
+    """Start the process of an engine, with its output in the log.
+
+    It has its own session, so that Ctrl-C reaches only the worker, which then stops the engine.
+    """
     script = launcher.__file__ if command.sandbox else die_with_parent.__file__
     bound_to_parent = [sys.executable, "-I", "-S", script, str(os.getpid())]
     with command.logs.open("ab") as sink, _policy_file(command.sandbox) as policy:
@@ -249,9 +253,9 @@ async def _start(command: EngineCommand) -> asyncio.subprocess.Process:
 
 @contextmanager
 def _policy_file(sandbox: SandboxPolicy | None) -> Iterator[int]:
-    """Yield a descriptor with the sandbox policy for the launcher.
+    """Yield the stdin of the launcher: a descriptor of the sandbox policy, or DEVNULL without a sandbox.
 
-    It is in memory, so that an engine starts on a full disk, too.
+    The policy is in memory, so that an engine can start even if the disk is full.
     """
     if sandbox is None:
         yield asyncio.subprocess.DEVNULL
@@ -263,7 +267,7 @@ def _policy_file(sandbox: SandboxPolicy | None) -> Iterator[int]:
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:
-    """Terminate a process, and kill it when that takes too long."""
+    """Terminate a process and wait until it has ended. Kill it after STOP_S seconds."""
     if process.returncode is not None:
         return
     _signal(process, signal.SIGTERM)
@@ -280,11 +284,3 @@ def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None
     if process.returncode is None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, number)
-
-
-def rotate_log(logs: Path) -> None:
-    """Move a large log aside. The engine goes on with an empty file, because it only appends."""
-    with suppress(OSError):
-        if logs.stat().st_size > LOG_LIMIT:
-            shutil.copyfile(logs, logs.with_suffix(".log.1"))
-            os.truncate(logs, 0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from io import BytesIO
 from mimetypes import guess_type
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -13,11 +12,11 @@ from urllib.parse import quote
 
 import aiohttp
 import orjson
-from pydantic import SecretStr
 from yarl import URL
 
 from worker.engine.protocol.messages import UnexpectedShape, parse_json, require_object
 from worker.engine.protocol.reading import CATALOG, FILES, QUICK, checked_shape, read_body
+from worker.engine.protocol.request_body import request_body, revealed
 from worker.engine.protocol.responses import (
     HistoryEntry,
     read_history,
@@ -41,9 +40,6 @@ from worker.workflow.prompt import Prompt
 
 CHUNK = 256 * 1024
 """Bytes that are read from a download at once."""
-LARGE = 1024 * 1024
-"""Size in bytes from which a request body is sent in pieces."""
-
 REFUSED_FILES = {404: OutputMissing, 400: OutputNotAllowed, 403: OutputNotAllowed}
 """Errors for the statuses of `GET /view` for a file that a node has reported."""
 REFUSED_INPUTS = frozenset({400, 403, 413, 500})
@@ -71,7 +67,10 @@ class LocatedPrompt:
 
 @dataclass(frozen=True, slots=True)
 class QueueSnapshot:
-    """The running prompt, its nodes' classes by node id and its client, and the number of waiting prompts."""
+    """The state of the queue. Without a running prompt, `running` is None, and `classes` and `client_id` are empty.
+
+    `classes` are those of the running prompt's nodes, by node id. `pending` is the number of waiting prompts.
+    """
 
     running: str | None
     classes: Mapping[str, str]
@@ -81,9 +80,9 @@ class QueueSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """Facts of `/system_stats`.
+    """Facts of `GET /system_stats`.
 
-    `embedded` is true for the engine without a GPU, `lenient` where that engine accepts any model name.
+    `embedded` is True for the worker's own engine without a GPU. `lenient` is True if that accepts any model name.
     """
 
     version: str
@@ -137,11 +136,11 @@ class ComfyApi:
     ) -> None:
         """Queue a prompt. Raises PromptRefusedError, also when ComfyUI accepts only a part of it.
 
-        Only here are the secrets in `options` revealed.
+        The secrets in `options` are revealed in this request only.
         """
         body: dict[str, Any] = {"prompt": prompt, "prompt_id": prompt_id, "client_id": client_id}
         if options.extra_data:
-            body["extra_data"] = {name: _revealed(value) for name, value in options.extra_data.items()}
+            body["extra_data"] = {name: revealed(value) for name, value in options.extra_data.items()}
         if options.targets is not None:
             body["partial_execution_targets"] = options.targets
         if options.first:
@@ -159,14 +158,14 @@ class ComfyApi:
             raise PromptRefusedError(refusal.error, refusal.node_errors)
 
     async def cancel(self, prompt_id: str) -> None:
-        """Remove exactly this prompt, queued or running. A prompt that has ended is left alone."""
+        """Remove a prompt that is queued, or interrupt it. A prompt that has ended stays as it is."""
         status, _ = await self._post(f"/api/jobs/{prompt_id}/cancel", {})
-        if status in {404, 405}:  # before 0.33; in this order a prompt that starts in between is interrupted
+        if status in {404, 405}:  # ComfyUI before 0.33. In this order, a prompt that starts in between is interrupted.
             await self._post("/queue", {"delete": [prompt_id]})
             await self._post("/interrupt", {"prompt_id": prompt_id})
 
     async def locate(self, prompt_id: str) -> LocatedPrompt:
-        """Return where a prompt is. ComfyUI moves it from queue to history in one step, so the queue is read first."""
+        """Return the state of a prompt. The queue is read first, because prompts move from the queue to the history."""
         with checked_shape("GET /queue"):
             running, pending = read_queue(await self._get("/queue"))
         for status, items in ((PromptStatus.RUNNING, running), (PromptStatus.PENDING, pending)):
@@ -177,7 +176,7 @@ class ComfyApi:
         return LocatedPrompt(PromptStatus.ENDED if entry else PromptStatus.ABSENT, entry)
 
     async def poll_queue(self, timeout_s: float) -> QueueSnapshot | None:
-        """Return the state of the queue, None when nothing listens because ComfyUI has ended or is starting."""
+        """Return the state of the queue, or None when nothing listens because ComfyUI has ended or is starting."""
         timeout = aiohttp.ClientTimeout(total=timeout_s)
         try:
             answer = await self._get("/queue", timeout)
@@ -187,16 +186,16 @@ class ComfyApi:
             raise
         with checked_shape("GET /queue"):
             running, pending = read_queue(answer)
-        for item in running:
-            return QueueSnapshot(item.prompt_id, item.classes, item.client_id, len(pending))
-        return QueueSnapshot(None, {}, "", len(pending))
+        if not running:
+            return QueueSnapshot(None, {}, "", len(pending))
+        return QueueSnapshot(running[0].prompt_id, running[0].classes, running[0].client_id, len(pending))
 
     async def free(self) -> None:
-        """Unload models and cached results. ComfyUI does it between two prompts."""
+        """Request that ComfyUI unloads models and cached results. It does so between two prompts."""
         await self._post("/free", {"unload_models": True, "free_memory": True})
 
     async def gpu_works(self) -> bool:
-        """Return whether ComfyUI can use its GPU. After an illegal memory access every CUDA call fails."""
+        """Return whether ComfyUI can use its GPU. After an illegal memory access, every CUDA call fails (500)."""
         try:
             async with self._session.get(self.base_url + "/system_stats", timeout=QUICK) as answer:
                 return answer.status != 500
@@ -227,9 +226,12 @@ class ComfyApi:
         try:
             async with self._session.get(self.base_url + "/view", params=params, timeout=FILES) as answer:
                 if answer.status != 200:
-                    kind = REFUSED_FILES.get(answer.status, OutputUnreadable)
-                    raise kind(f"ComfyUI reported {file.filename!r}, but GET /view returned HTTP {answer.status}")
-                if answer.content_type in PAGES - {guess_type(file.filename)[0]}:
+                    error_class = REFUSED_FILES.get(answer.status, OutputUnreadable)
+                    raise error_class(
+                        f"ComfyUI reported {file.filename!r}, but GET /view returned HTTP {answer.status}"
+                    )
+                expected_type, _ = guess_type(file.filename)
+                if answer.content_type in PAGES - {expected_type}:
                     raise EngineUnavailable(
                         f"GET /view returned {answer.content_type} instead of the file {file.filename!r}"
                     )
@@ -247,13 +249,16 @@ class ComfyApi:
         return EngineInfo(stats.version, stats.device, embedded, embedded and STRICT_OPTION not in stats.argv)
 
     async def catalog(self, read: Callable[[bytes], Catalog] = read_object_info) -> Catalog:
-        """Return all node classes. `read` parses the response, and may raise UnexpectedShape and JSONDecodeError."""
+        """Return the catalog of all node classes.
+
+        `read` parses the response, and may raise UnexpectedShape and JSONDecodeError.
+        """
         with checked_shape("GET /object_info"):
             catalog: Catalog = await self._get("/object_info", CATALOG, read)
             return catalog
 
     async def node_class(self, name: str) -> JsonObject | None:
-        """Return one class of the catalog, None where ComfyUI has no class of this name."""
+        """Return one class of the catalog, or None if ComfyUI has no class of this name."""
         try:
             answer = await self._get(f"/object_info/{quote(name, safe='')}")
         except EngineUnavailable as error:
@@ -267,7 +272,7 @@ class ComfyApi:
     async def _get(
         self, path: str, timeout: aiohttp.ClientTimeout = QUICK, read: Callable[[bytes], Any] = orjson.loads
     ) -> Any:  # noqa: ANN401 - JSON
-        """Return the parsed body of a GET request."""
+        """Return the body of a GET request, parsed by `read`. `path` is quoted. Raises EngineUnavailable."""
         try:
             async with self._session.get(URL(self.base_url + path, encoded=True), timeout=timeout) as answer:
                 answer.raise_for_status()
@@ -277,9 +282,12 @@ class ComfyApi:
             raise EngineUnavailable(f"ComfyUI does not respond to GET {path}") from error
 
     async def _post(self, path: str, body: object) -> tuple[int, object]:
-        """Return status and JSON body. The body is None when it is empty or no JSON, as on most POST routes."""
+        """Return status and parsed body of a POST request. The body is None if it is not JSON, as on most routes.
+
+        Raises EngineUnavailable.
+        """
         try:
-            async with self._session.post(self.base_url + path, data=_payload(body), timeout=QUICK) as answer:
+            async with self._session.post(self.base_url + path, data=request_body(body), timeout=QUICK) as answer:
                 with checked_shape(f"POST {path}"):
                     status, text = answer.status, await read_body(answer)
         except (aiohttp.ClientError, TimeoutError) as error:
@@ -288,13 +296,3 @@ class ComfyApi:
             return status, orjson.loads(text)
         except orjson.JSONDecodeError:
             return status, None
-
-
-def _revealed(value: object) -> object:
-    return value.get_secret_value() if isinstance(value, SecretStr) else value
-
-
-def _payload(body: object) -> bytes | BytesIO:
-    """Return the request body. A large one is a file, which aiohttp sends in pieces without blocking the loop."""
-    data = orjson.dumps(body)
-    return BytesIO(data) if len(data) > LARGE else data

@@ -134,7 +134,7 @@ class UnexpectedShape(Exception):
 
 
 def parse_text(text: str) -> Message | None:
-    """Return the message of a text frame, None for a frame without one.
+    """Return the message of a text frame, or None for a frame without one.
 
     Newer versions and node packs send frames of types that are unknown here.
     """
@@ -176,7 +176,7 @@ def parse_json(text: str | bytes) -> Any:  # noqa: ANN401 - JSON
 
 
 def parse_binary(data: bytes) -> Preview | None:
-    """Return the preview of a binary frame, None for another one.
+    """Return the preview of a binary frame, or None for another one.
 
     The frame is a big-endian u32 event code, the u32 length of a JSON header, the header and the image.
     """
@@ -228,7 +228,7 @@ def _status(data: Mapping[str, Any]) -> Status:
 
 
 def _executing(data: Mapping[str, Any]) -> Executing | None:
-    """Return the message, None without a prompt id: after a reconnect ComfyUI sends the running node without one."""
+    """Return the message, or None without a prompt id: after a reconnect ComfyUI sends the running node without one."""
     return Executing(require_text(data, "prompt_id"), _node(data)) if "prompt_id" in data else None
 
 
@@ -253,7 +253,7 @@ def execution_error(data: Mapping[str, Any]) -> ExecutionError:
 
 
 def read_timestamp(data: Mapping[str, Any]) -> float | None:
-    """Return the `timestamp` of a message, None where an older ComfyUI sends none."""
+    """Return the `timestamp` of a message, or None if an older ComfyUI sends none."""
     return _number(data, "timestamp") if "timestamp" in data else None
 
 

@@ -107,7 +107,7 @@ def _message(item: object) -> tuple[str, Mapping[str, Any]]:
 
 
 def read_submission(status: int, answer: object) -> Refusal | None:
-    """Return the refusal in a response of `POST /prompt`, None when the whole prompt was accepted.
+    """Return the refusal in a response of `POST /prompt`, or None when the whole prompt was accepted.
 
     ComfyUI accepts a prompt in part with status 200 and the outputs that it dropped. Raises UnexpectedShape for a
     response that is neither.

@@ -17,7 +17,7 @@ from worker.fleet.plan.facts import endpoint_facts
 from worker.fleet.plan.ownership import describe_row, display_name, groups_of, ownership
 from worker.fleet.plan.versions import description, mark_of, versions_of, with_mark
 from worker.fleet.vast.account import Account
-from worker.fleet.vast.rows import Actual, EndpointRow, GroupRow, Instance, TemplateRow
+from worker.fleet.vast.rows import AccountState, EndpointRow, GroupRow, Instance, TemplateRow
 
 UNNAMED = "ghcr.io/unnamed:0"
 """Stands for the image where neither the file nor the command line names one."""
@@ -52,35 +52,38 @@ class Adoption:
         return (self.endpoint.id, groups, template, self.changes)
 
 
-def plan_adoption(account: Account, fleet: Fleet, actual: Actual, name: str) -> Adoption:
+def plan_adoption(account: Account, fleet: Fleet, actual: AccountState, name: str) -> Adoption:
     """Return what an adoption of the endpoint `name` (its name at Vast, or its id) would change.
 
-    Raises DeployError when there is no such endpoint, and NotThisFleet when it belongs to another fleet.
+    The base template is the one whose content is used. It is changed in place unless other endpoints use it. Raises
+    DeployError when there is no such endpoint, and NotThisFleet when it belongs to another fleet.
     """
     endpoint = _endpoint(actual, name)
     groups = groups_of(actual, endpoint)
     _check_one_endpoint(fleet, actual, endpoint)
     _check_other_marks(fleet, actual, endpoint, groups)
     base = _base_template(fleet, actual, groups)
-    exclusive = base if base is not None and _is_exclusive(fleet, actual, endpoint, base) else None
+    replaced_template = base if base is not None and _is_exclusive(fleet, actual, endpoint, base) else None
     body = None if _is_marked(fleet, base, groups) else _marked_body(fleet, base, groups)
-    changes = [] if body is None else [_template_change(fleet, base, exclusive)]
+    changes = [] if body is None else [_template_change(fleet, base, replaced_template)]
     desired = endpoint_body(fleet) if not groups else {**endpoint.body, "endpoint_name": fleet.endpoint.name}
-    if renamed := endpoint.name != fleet.endpoint.name:
+    is_renamed = endpoint.name != fleet.endpoint.name
+    if is_renamed:
         changes.append(
             f"{describe_row('endpoint', endpoint)} is renamed to {fleet.endpoint.name}: clients find it by its name"
         )
-    if changed := endpoint_facts(desired) != endpoint_facts(endpoint.body):
+    is_changed = endpoint_facts(desired) != endpoint_facts(endpoint.body)
+    if is_changed:
         changes.append(f"{describe_row('endpoint', endpoint)} has no groups and gets the file's parameters")
     return Adoption(
-        *(endpoint, groups, _instances(account, endpoint), exclusive, body),
-        endpoint_body=desired if renamed or changed else None,
+        *(endpoint, groups, _instances(account, endpoint), replaced_template, body),
+        endpoint_body=desired if is_renamed or is_changed else None,
         changes=tuple(changes),
     )
 
 
 def check_unchanged(listed: Adoption, now: Adoption) -> None:
-    """Raise StalePlan when the adoption would now change something else than was listed."""
+    """Raise StalePlan when the adoption `now` differs from the one that was listed for the user."""
     if listed.identity != now.identity:
         raise StalePlan("the account has changed since this list was made: run the command again")
 
@@ -90,7 +93,8 @@ def adopt(
 ) -> None:
     """Write the template and then the endpoint, with at most two calls, and report each change.
 
-    The template goes first. If the command is interrupted after it, the next run completes the adoption.
+    If the command is interrupted between the two calls, the next run completes the adoption. `environ` has the login of
+    the template's registry. Raises MissingValues when it does not.
     """
     if adoption.body is not None:
         body = {**adoption.body, **_login(fleet, environ)}
@@ -110,7 +114,10 @@ def check_login(fleet: Fleet, environ: Mapping[str, str]) -> None:
 
 
 def _login(fleet: Fleet, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the fields of the registry's login. Raises MissingValues."""
+    """Return the fields of a template with the registry's login, none without a private registry.
+
+    Raises MissingValues when `environ` does not have the user or the password.
+    """
     registry = fleet.template.registry
     if registry is None:
         return {}
@@ -122,8 +129,11 @@ def _login(fleet: Fleet, environ: Mapping[str, str]) -> dict[str, str]:
     return {"docker_login_user": environ[registry.user_env], "docker_login_pass": environ[registry.password_env]}
 
 
-def _endpoint(actual: Actual, name: str) -> EndpointRow:
-    """Return the endpoint with this name, or else with this id. Raises DeployError, and AmbiguousName for several."""
+def _endpoint(actual: AccountState, name: str) -> EndpointRow:
+    """Return the endpoint with this name, or else the one whose id is `name`.
+
+    Raises DeployError when there is none, and AmbiguousName when several have the name.
+    """
     matches = [endpoint for endpoint in actual.endpoints if endpoint.name == name]
     matches = matches or [endpoint for endpoint in actual.endpoints if str(endpoint.id) == name]
     if not matches:
@@ -137,25 +147,25 @@ def _endpoint(actual: Actual, name: str) -> EndpointRow:
     return matches[0]
 
 
-def _check_one_endpoint(fleet: Fleet, actual: Actual, endpoint: EndpointRow) -> None:
+def _check_one_endpoint(fleet: Fleet, actual: AccountState, endpoint: EndpointRow) -> None:
     """Raise NotThisFleet when the fleet already has another endpoint, or another endpoint has the file's name."""
     marked = [template for template in actual.templates if mark_of(template.body) == fleet.id]
-    others = {template.hash for template in actual.templates} - {template.hash for template in marked}
-    versions = {version for template in marked for version in versions_of(template)} - others
-    users = {group.endpoint_id for group in actual.groups if group.template_hash in versions}
-    own = {row.id for row in ownership(fleet, actual).endpoints}
+    unmarked_hashes = {template.hash for template in actual.templates} - {template.hash for template in marked}
+    versions = {version for template in marked for version in versions_of(template)} - unmarked_hashes
+    user_ids = {group.endpoint_id for group in actual.groups if group.template_hash in versions}
+    own_ids = {row.id for row in ownership(fleet, actual).endpoints}
     for other in actual.endpoints:
         if other.id == endpoint.id:
             continue
-        if other.id in own:
+        if other.id in own_ids:
             cure = "the other endpoint needs a file and an id of its own"
             raise NotThisFleet(
                 f"this fleet has {describe_row('endpoint', other)}, and a fleet has one endpoint: {cure}"
             )
-        if other.id in users and endpoint.id not in users:
+        if other.id in user_ids and endpoint.id not in user_ids:
             raise NotThisFleet(
                 f"{describe_row('endpoint', other)} uses a template with this file's id."
-                " `comfy-worker deploy init --new` gives this file an id of its own"
+                " `comfy-worker deploy init --new` gives this file its own id"
             )
         if other.name == fleet.endpoint.name:
             raise NotThisFleet(
@@ -163,14 +173,17 @@ def _check_one_endpoint(fleet: Fleet, actual: Actual, endpoint: EndpointRow) -> 
             )
 
 
-def _check_other_marks(fleet: Fleet, actual: Actual, endpoint: EndpointRow, groups: tuple[GroupRow, ...]) -> None:
-    """Raise NotThisFleet when a template of the endpoint has another fleet's mark, which is never removed."""
+def _check_other_marks(fleet: Fleet, actual: AccountState, endpoint: EndpointRow, groups: tuple[GroupRow, ...]) -> None:
+    """Raise NotThisFleet when a template of the endpoint has another fleet's mark, which is never removed.
+
+    `groups` are the groups of the endpoint.
+    """
     hashes = {group.template_hash for group in groups}
     for template in actual.templates:
         mark = mark_of(template.body)
         if mark not in ("", fleet.id) and hashes.intersection(versions_of(template)):
             if template.hash not in hashes and _are_unmarked(actual, fleet, hashes):
-                continue
+                continue  # it lists a hash of the groups only as an earlier version, and no longer owns it
             raise NotThisFleet(
                 f"{describe_row('endpoint', endpoint)} belongs to the fleet {display_name(mark)},"
                 f" whose mark is in {describe_row('template', template)}."
@@ -178,19 +191,17 @@ def _check_other_marks(fleet: Fleet, actual: Actual, endpoint: EndpointRow, grou
             )
 
 
-def _are_unmarked(actual: Actual, fleet: Fleet, hashes: set[str]) -> bool:
-    """Return whether all hashes are current templates without another fleet's mark.
-
-    In that case, another template that names one of them as an earlier version does not own it any more.
-    """
+def _are_unmarked(actual: AccountState, fleet: Fleet, hashes: set[str]) -> bool:
+    """Return whether each hash is that of a current template without another fleet's mark."""
     unmarked = {template.hash for template in actual.templates if mark_of(template.body) in ("", fleet.id)}
     return hashes <= unmarked
 
 
-def _base_template(fleet: Fleet, actual: Actual, groups: tuple[GroupRow, ...]) -> TemplateRow | None:
-    """Return the template that gets the mark, or None when there is none.
+def _base_template(fleet: Fleet, actual: AccountState, groups: tuple[GroupRow, ...]) -> TemplateRow | None:
+    """Return the template that gets the fleet's mark, or None when no template of the account is suitable.
 
-    The order of preference: the fleet's own template, one that the groups use, one with the name in the file.
+    Templates with the fleet's mark come first, then unmarked ones that the groups use, then an unmarked one with the
+    name in the file.
     """
     hashes = {group.template_hash for group in groups}
     marked = [template for template in actual.templates if mark_of(template.body) == fleet.id]
@@ -207,42 +218,53 @@ def _base_template(fleet: Fleet, actual: Actual, groups: tuple[GroupRow, ...]) -
 
 
 def _is_marked(fleet: Fleet, base: TemplateRow | None, groups: tuple[GroupRow, ...]) -> bool:
-    """Return whether the template already has the mark, the name and the hashes, after an interrupted adoption."""
+    """Return whether the template already has the mark, the file's name and the groups' hashes.
+
+    This is the case when an adoption was interrupted after it had written the template.
+    """
     if base is None or mark_of(base.body) != fleet.id or base.name != fleet.template.name:
         return False
     return {group.template_hash for group in groups} <= {*versions_of(base)}
 
 
-def _is_exclusive(fleet: Fleet, actual: Actual, endpoint: EndpointRow, base: TemplateRow) -> bool:
+def _is_exclusive(fleet: Fleet, actual: AccountState, endpoint: EndpointRow, base: TemplateRow) -> bool:
     """Return whether the template may be changed: it has the fleet's mark, or no other endpoint uses it."""
-    others = {group.template_hash for group in actual.groups if group.endpoint_id != endpoint.id}
-    return mark_of(base.body) == fleet.id or base.hash not in others
+    used_elsewhere = {group.template_hash for group in actual.groups if group.endpoint_id != endpoint.id}
+    return mark_of(base.body) == fleet.id or base.hash not in used_elsewhere
 
 
 def _marked_body(fleet: Fleet, base: TemplateRow | None, groups: tuple[GroupRow, ...]) -> dict[str, Any]:
-    """Return the template's own content with the mark and the name, or the file's content without a `base`."""
+    """Return the body of the template with the fleet's mark, its name in the file, and the hashes of the groups.
+
+    The other content is that of `base`, or that of the file without a `base`. Raises DeployError when the file has no
+    image, either.
+    """
     used = list(dict.fromkeys(group.template_hash for group in groups if group.template_hash))
     earlier = [*used, *(versions_of(base) if base else ())]
     previous = used[0] if used else ""
     if base is None:
         if fleet.template.image == UNNAMED:
-            raise DeployError("this account does not list the groups' template: give the image with --image")
+            raise DeployError("this account does not list the groups' template: name the image with --image")
         return template_body(fleet, previous, earlier)
     env = with_mark(str(base.body.get("env") or ""), fleet.id)
     return {**base.body, "name": fleet.template.name, "env": env, "desc": description(previous, earlier)}
 
 
-def _template_change(fleet: Fleet, base: TemplateRow | None, exclusive: TemplateRow | None) -> str:
-    """Return the sentence about the template for `Adoption.changes`."""
+def _template_change(fleet: Fleet, base: TemplateRow | None, replaced: TemplateRow | None) -> str:
+    """Return the sentence about the template for `Adoption.changes`.
+
+    `base` is the template whose content is used. `replaced` is `base` if it is changed in place, and None if a new
+    template is created.
+    """
     mark = f"{MARK}={fleet.id}"
-    if base is not None and base is exclusive:
-        renamed = f" and is renamed to {fleet.template.name}" if base.name != fleet.template.name else ""
-        return f"{describe_row('template', base)} gets {mark}{renamed}"
+    if base is not None and base is replaced:
+        new_name = f" and is renamed to {fleet.template.name}" if base.name != fleet.template.name else ""
+        return f"{describe_row('template', base)} gets {mark}{new_name}"
     reason = f", because other endpoints use {describe_row('template', base)}" if base else ""
     return f"a template {fleet.template.name} with {mark} is created{reason}"
 
 
 def _instances(account: Account, endpoint: EndpointRow) -> tuple[Instance, ...]:
-    """Return the instances of the endpoint's workers, whatever template they were started with."""
+    """Return the instances of the endpoint's workers, with any template. A worker has the id of its instance."""
     ids = {row.id for row in account.workers(endpoint)}
     return tuple(instance for instance in account.instances() if instance.id in ids) if ids else ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from worker.errors import DeployError
@@ -22,13 +22,13 @@ class ApplyListener(Protocol):
     """Receives the progress of an apply."""
 
     def step_done(self, step: Step) -> None:
-        """Called after each step."""
+        """Receive a step after it was run."""
 
     def waiting(self, progress: ReadinessProgress) -> None:
-        """Called each time the workers were counted."""
+        """Receive each count of the workers."""
 
     def message(self, text: str) -> None:
-        """Called with a sentence for the user."""
+        """Receive a sentence for the user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class ApplyResult:
 
     @property
     def ok(self) -> bool:
-        """Whether the account is as the file says and the smoke job, if there is one, succeeded."""
+        """Whether the account matches the file, the workers are ready, and the smoke job, if any, succeeded."""
         return not self.problem
 
 
@@ -60,49 +60,50 @@ def apply(
 ) -> ApplyResult:
     """Run the plan's steps, wait until workers are ready, and send the smoke job.
 
-    If the wait or the smoke job fails after workers were updated, every group goes back to its previous version. Raises
-    NotThisFleet before the first step when the plan is blocked, and DeployError when a step fails. The next apply
-    continues from there.
+    If the wait or the smoke job fails after workers were updated, every group goes back to its previous version. The
+    result has the reason then. An endpoint that is not active has no workers to wait for. Raises NotThisFleet before
+    the first step when the plan is blocked, and DeployError when a step fails. The next apply continues there.
     """
     plan.check()
-    since = time.time()
+    started_at = time.time()
     for step in plan.steps:
         execution.run(step)
         listener.step_done(step)
     execution.record_previous_versions()
     if fleet.endpoint.state != "active":
         return ApplyResult(len(plan.steps))
-    updates = plan.has(Action.UPDATE_WORKERS)
-    if _update_late_workers(execution, account, plan, listener):
-        updates, since = True, since if updates else math.inf
-    fresh = updates or plan.has(Action.CREATE_ENDPOINT, Action.CREATE_GROUP, Action.SET_STATE)
-    check = _Check(smoke, since if updates else None, fresh)
-    result = _check_workers(execution, account, fleet, check, listener)
-    if result.ok or not updates:
-        return ApplyResult(len(plan.steps), result.progress, result.smoke, result.problem)
-    failed = ApplyResult(len(plan.steps), result.progress, None, result.problem)
-    return _roll_back(execution, account, failed, listener)
+    updated_since = started_at if plan.has(Action.UPDATE_WORKERS) else None
+    if _update_late_workers(execution, account, plan, listener) and updated_since is None:
+        updated_since = math.inf  # an earlier apply has changed the groups, at an unknown time
+    workers_start = plan.has(Action.CREATE_ENDPOINT, Action.CREATE_GROUP, Action.SET_STATE)
+    check = _Check(smoke, updated_since, updated_since is not None or workers_start)
+    result = replace(_check_workers(execution, account, fleet, check, listener), steps=len(plan.steps))
+    if result.ok or updated_since is None:
+        return result
+    return _roll_back(execution, account, result, listener)
 
 
 @dataclass(frozen=True, slots=True)
 class _Check:
     """The check after the steps.
 
-    `since` is the time (epoch seconds) of the update of the workers, or None without an update. `fresh` is True
-    when workers have to start: then stopped workers do not count as ready, and the smoke job is always sent.
+    `updated_since` is the time (epoch seconds) of the update of the workers, infinity if the time is unknown, and None
+    without an update. `workers_start` is True when workers have to start: in that case, stopped workers do not count as
+    ready, and the smoke job is always sent.
     """
 
     smoke: SmokeRunner
-    since: float | None
-    fresh: bool
+    updated_since: float | None
+    workers_start: bool
 
 
 def _check_workers(
     execution: Execution, account: Account, fleet: Fleet, check: _Check, listener: ApplyListener
 ) -> ApplyResult:
-    """Wait until enough workers are ready, then send the smoke job.
+    """Wait until enough workers are ready, send the smoke job, and return the result with 0 steps.
 
-    The smoke job is left out when nothing changed and the workers were ready at the first count.
+    The result has the problem if too few workers got ready in time or the smoke job failed. No smoke job is sent when
+    no worker had to start and enough were ready at the first count.
     """
     if execution.endpoint is None or execution.template is None:
         raise DeployError("there is no endpoint whose workers could get ready")
@@ -112,13 +113,14 @@ def _check_workers(
         counts.append(progress)
         listener.waiting(progress)
 
-    version = None if check.since is None else TemplateVersion(execution.template.hash, check.since)
+    version = None if check.updated_since is None else TemplateVersion(execution.template.hash, check.updated_since)
     progress = wait_until_ready(
-        account, execution.endpoint, version, fleet.readiness, report, stopped_counts=not check.fresh
+        account, execution.endpoint, version, fleet.readiness, report, count_stopped=not check.workers_start
     )
     if not progress.done:
         return ApplyResult(0, progress, problem=f"after {fleet.readiness.limit_s:g} s: {_with_errors(progress)}")
-    if check.smoke is None or (not check.fresh and len(counts) == 1):
+    was_ready_before = not check.workers_start and len(counts) == 1
+    if check.smoke is None or was_ready_before:
         return ApplyResult(0, progress)
     try:
         result = check.smoke()
@@ -135,7 +137,10 @@ def _with_errors(progress: ReadinessProgress) -> str:
 
 
 def _update_late_workers(execution: Execution, account: Account, plan: Plan, listener: ApplyListener) -> bool:
-    """Update workers that an interrupted apply left at the previous version; return whether there were any."""
+    """Update workers that an interrupted apply left at the previous version, and return whether there were any.
+
+    Groups whose workers the plan itself has just updated are left out.
+    """
     updated = {step.name for step in plan.steps if step.action is Action.UPDATE_WORKERS}
     previous = {name: version for name, version in execution.previous_versions.items() if name not in updated}
     if not previous or not any(instance.template_hash in previous.values() for instance in account.instances()):
@@ -147,11 +152,11 @@ def _update_late_workers(execution: Execution, account: Account, plan: Plan, lis
 
 
 def _roll_back(execution: Execution, account: Account, failed: ApplyResult, listener: ApplyListener) -> ApplyResult:
-    """Return every group to its previous version. A group without one stays as it is."""
+    """Set every group that has a previous version back to it. Return `failed` with the names of these groups."""
     groups = {group.id: group for group in execution.groups.values()}
-    targets = {execution.groups[name].id: version for name, version in execution.previous_versions.items()}
-    if not targets:
+    hashes = {execution.groups[name].id: version for name, version in execution.previous_versions.items()}
+    if not hashes:
         return failed
     listener.message(f"{failed.problem}: rolling back to the previous version")
-    roll_back(account, targets, groups, listener.message)
-    return ApplyResult(failed.steps, failed.progress, None, failed.problem, tuple(execution.previous_versions))
+    roll_back(account, hashes, groups, listener.message)
+    return replace(failed, smoke=None, rolled_back=tuple(execution.previous_versions))

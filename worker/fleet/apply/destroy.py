@@ -12,7 +12,7 @@ from worker.fleet.plan.desired_state import endpoint_body
 from worker.fleet.plan.ownership import Ownership, describe_row, ownership
 from worker.fleet.plan.versions import versions_of
 from worker.fleet.vast.account import Account
-from worker.fleet.vast.rows import Actual, EndpointRow, GroupRow, Instance, TemplateRow
+from worker.fleet.vast.rows import AccountState, EndpointRow, GroupRow, Instance, TemplateRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +44,11 @@ class DestroyPlan:
         return sum(instance.dph for instance in self.instances)
 
 
-def plan_destroy(account: Account, fleet: Fleet, actual: Actual, *, environment: bool) -> DestroyPlan:
-    """Return everything that carries the fleet's mark or depends on it, without what others use too.
+def plan_destroy(account: Account, fleet: Fleet, actual: AccountState, *, environment: bool) -> DestroyPlan:
+    """Return what a destroy deletes: all rows of the fleet, except those that other groups or endpoints use too.
 
-    With `environment`, the account's variables that the file names are included.
+    With `environment`, the account's variables that the file names are deleted too, unless the account has other
+    endpoints, whose containers get them as well.
     """
     own = ownership(fleet, actual)
     claims = InstanceClaims(fleet.id, {}, frozenset(), frozenset(), own.versions, frozenset())
@@ -58,17 +59,17 @@ def plan_destroy(account: Account, fleet: Fleet, actual: Actual, *, environment:
     hashes_in_use = {group.template_hash for group in own.outside_groups}
     shared_endpoints = {group.endpoint_id for group in own.foreign_groups}
     endpoints = tuple(endpoint for endpoint in own.endpoints if endpoint.id not in shared_endpoints)
-    alone = len(endpoints) == len(actual.endpoints)
+    is_only_fleet = len(endpoints) == len(actual.endpoints)
     variables = tuple(sorted(actual.environment.intersection(fleet.environment))) if environment else ()
     return DestroyPlan(
         endpoints=tuple(replace(endpoint, body=endpoint_body(fleet)) for endpoint in endpoints),
         groups=own.groups,
         instances=tuple(filter(claims.owns, instances)),
         templates=tuple(row for row in own.templates if not hashes_in_use.intersection(versions_of(row))),
-        environment=variables if alone else (),
+        environment=variables if is_only_fleet else (),
         claims=claims,
         stays=(
-            *_kept_rows(own, shared_endpoints, () if alone else variables),
+            *_kept_rows(own, shared_endpoints, () if is_only_fleet else variables),
             *_kept_instances(claims, instances),
             *own.notes,
             *own.duplicate_endpoints,
@@ -78,13 +79,13 @@ def plan_destroy(account: Account, fleet: Fleet, actual: Actual, *, environment:
 
 
 def check_unchanged(listed: DestroyPlan, now: DestroyPlan) -> None:
-    """Raise StalePlan when `now` deletes something that was not listed.
+    """Raise StalePlan when `now` deletes a row or variable that was not in the `listed` plan.
 
-    Instances are not compared, because they come and go with the load.
+    Instances are not compared, because the autoscaler rents and deletes them with the load.
     """
     pairs = ((listed.endpoints, now.endpoints), (listed.groups, now.groups), (listed.templates, now.templates))
-    for before, after in pairs:
-        if {row.id for row in after} - {row.id for row in before}:
+    for listed_rows, current_rows in pairs:
+        if {row.id for row in current_rows} - {row.id for row in listed_rows}:
             raise StalePlan("the account has changed since this list was made: run the command again")
     if set(now.environment) - set(listed.environment):
         raise StalePlan("the account has changed since this list was made: run the command again")
@@ -93,9 +94,9 @@ def check_unchanged(listed: DestroyPlan, now: DestroyPlan) -> None:
 def destroy(account: Account, plan: DestroyPlan, report: Callable[[str], None]) -> None:
     """Delete everything in the plan and report each deletion. An interrupted destroy can be run again.
 
-    The template goes last, because it carries the mark. The endpoint goes after its workers, because only the endpoint
-    lists them. Setting the state also writes the file's parameters, so that the endpoint is still identified as the
-    fleet's once its groups are gone.
+    The templates are deleted last, because they carry the fleet's mark. An endpoint is deleted after its workers,
+    because only the endpoint lists them. Stopping an endpoint also writes the file's parameters, so that it can still
+    be identified as the fleet's when its groups are deleted.
     """
     for endpoint in plan.endpoints:
         account.set_state(endpoint, "stopped")
@@ -118,11 +119,14 @@ def destroy(account: Account, plan: DestroyPlan, report: Callable[[str], None]) 
 
 
 def _current_instances(account: Account, plan: DestroyPlan) -> list[Instance]:
-    """List the fleet's instances again: new ones may have been rented, and those of a deleted group may remain."""
+    """Return the fleet's instances as they are now. New ones may have been rented since the plan was made.
+
+    Instances of a deleted group may remain, so the workers of each endpoint are read again, too.
+    """
     if not plan.endpoints and not plan.groups and not plan.instances:
         return []
-    fresh = {row.id: row.group_id for endpoint in plan.endpoints for row in account.workers(endpoint)}
-    claims = replace(plan.claims, workers={**plan.claims.workers, **fresh})
+    group_ids = {row.id: row.group_id for endpoint in plan.endpoints for row in account.workers(endpoint)}
+    claims = replace(plan.claims, own_workers={**plan.claims.own_workers, **group_ids})
     return [instance for instance in account.instances() if claims.owns(instance)]
 
 
@@ -140,5 +144,6 @@ def _kept_rows(own: Ownership, shared_endpoints: set[int], variables: tuple[str,
 
 
 def _kept_instances(claims: InstanceClaims, instances: tuple[Instance, ...]) -> Iterator[str]:
+    """Yield a sentence for each instance that stays because its owner is unclear."""
     for instance in filter(claims.is_unclear, instances):
-        yield f"instance {instance.id} stays: it has this fleet's template and may be a worker of another endpoint"
+        yield f"instance {instance.id} stays, because it has this fleet's template but may belong to another endpoint"

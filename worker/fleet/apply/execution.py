@@ -14,8 +14,11 @@ from worker.fleet.vast.account import Account
 from worker.fleet.vast.rows import EndpointRow, GroupRow, TemplateRow
 
 
-def values_for(fleet: Fleet, plan: Plan, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment variables that the plan's steps need. Raises MissingValues naming all that are not set."""
+def required_values(fleet: Fleet, plan: Plan, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment variables that the plan's steps need, by name.
+
+    Raises MissingValues, which names all that are not set in `environ`.
+    """
     needed = [step.name for step in plan.steps if step.action is Action.SET_VARIABLE]
     registry = fleet.template.registry
     if registry and plan.has(Action.CREATE_TEMPLATE, Action.CHANGE_TEMPLATE):
@@ -41,11 +44,11 @@ class Execution:
         self._account = account
         self._fleet = fleet
         self._resources = resources
-        self._extra = {group.id: group for group in resources.matches.extra}
+        self._unmatched_groups = {group.id: group for group in resources.matches.extra}
         self._values = values
 
     def run(self, step: Step) -> None:
-        """Run one step. Raises DeployError; in that case the step may or may not have taken effect."""
+        """Run one step, and update the rows. Raises DeployError. The step may have taken effect even then."""
         methods: Mapping[Action, Callable[[Step], None]] = {
             Action.SET_VARIABLE: self._set_variable,
             Action.CREATE_TEMPLATE: self._save_template,
@@ -61,17 +64,21 @@ class Execution:
         methods[step.action](step)
 
     def record_previous_versions(self) -> None:
-        """Fill `previous_versions`, after the last step.
+        """Fill `previous_versions`. Call it after the last step.
 
-        A group that already had the new template gets the version that the template itself names as the previous one.
+        The previous version of a group is the template hash that it had before the steps. If that hash was already the
+        present one, as after an interrupted apply, it is the hash that the template's description names. A group that
+        the plan has created has no previous version.
         """
         if self.template is None:
             return
         for name, group in self.groups.items():
-            before = self._resources.matches.by_name.get(name)
-            previous = before.template_hash if before else ""
+            group_before = self._resources.matches.by_name.get(name)
+            if group_before is None:
+                continue
+            previous = group_before.template_hash
             if previous in ("", group.template_hash):
-                previous = previous_version(self.template.body) if before else ""
+                previous = previous_version(self.template.body)
             if previous and previous != group.template_hash:
                 self.previous_versions[name] = previous
 
@@ -79,11 +86,11 @@ class Execution:
         self._account.set_environment(step.name, self._values[step.name])
 
     def _save_template(self, _: Step) -> None:
-        body = template_body(self._fleet, self._resources.current_hash, self._resources.earlier)
+        body = template_body(self._fleet, self._resources.current_hash, self._resources.all_hashes)
         self.template = self._account.save_template(self._with_login(body), self.template)
 
     def _with_login(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Add the registry's login to a template's body, if the fleet has one."""
+        """Return a template's body with the registry's login, if the fleet has one."""
         registry = self._fleet.template.registry
         if registry is None:
             return body
@@ -106,7 +113,7 @@ class Execution:
         self.groups[step.name] = self._account.update_group(self.groups[step.name], self._group_body(step.name))
 
     def _delete_group(self, step: Step) -> None:
-        self._account.delete_group(self._extra[int(step.id or 0)])
+        self._account.delete_group(self._unmatched_groups[int(step.id or 0)])
 
     def _update_workers(self, step: Step) -> None:
         self._account.update_workers(self.groups[step.name])
@@ -116,12 +123,14 @@ class Execution:
 
     @property
     def _present_endpoint(self) -> EndpointRow:
+        """The endpoint after the steps so far. Raises DeployError when there is none."""
         if self.endpoint is None:
             raise DeployError("the account has no endpoint, and the plan does not create one")
         return self.endpoint
 
     @property
     def _present_template(self) -> TemplateRow:
+        """The template after the steps so far. Raises DeployError when there is none."""
         if self.template is None:
             raise DeployError("the account has no template, and the plan does not create one")
         return self.template

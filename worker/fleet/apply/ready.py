@@ -49,25 +49,30 @@ class ReadinessProgress:
 class ReadinessTracker:
     """The workers that were ready at any count so far.
 
-    A worker that was ready once still counts when it is stopped for lack of work.
+    A worker that was ready once still counts when it is stopped for lack of work. `wanted` is the number of ready
+    workers to wait for.
     """
 
     wanted: int
-    stopped_counts: bool = False
+    count_stopped: bool = False
+    """Whether a stopped worker counts even if it was never seen ready."""
     _ready: set[int] = field(default_factory=set)
 
     def update(self, rows: Sequence[WorkerRow], late: frozenset[int], waited_s: float = 0.0) -> ReadinessProgress:
-        """Count these rows and return the progress. `late` are the ids of workers with another template version."""
+        """Count these rows and return the progress. `late` are the ids of workers with another template version.
+
+        `waited_s` is the time since the first count, for the progress.
+        """
         errors = tuple(row.id for row in rows if row.error)
-        present = {row.id for row in rows if not row.error} - late
-        self._ready &= present
-        self._ready |= {row.id for row in rows if row.id in present and self.is_ready(row)}
+        countable = {row.id for row in rows if not row.error} - late
+        self._ready &= countable
+        self._ready |= {row.id for row in rows if row.id in countable and self.is_ready(row)}
         states = tuple(sorted(Counter(row.status for row in rows).items()))
         return ReadinessProgress(len(self._ready), self.wanted, states, errors, len(late), waited_s)
 
     def is_ready(self, row: WorkerRow) -> bool:
-        """Return whether the worker is ready now, or is stopped where stopped workers count."""
-        return row.ready or (self.stopped_counts and row.status == STOPPED)
+        """Return whether the worker is ready now, or is stopped and stopped workers count."""
+        return row.ready or (self.count_stopped and row.status == STOPPED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +85,23 @@ class TemplateVersion:
     hash: str
     since: float
 
-    def late(self, account: Account, rows: Sequence[WorkerRow]) -> frozenset[int]:
-        """Return the ids of the workers that run another version. A worker has the id of its instance.
+    def late_workers(self, account: Account, rows: Sequence[WorkerRow]) -> frozenset[int]:
+        """Return the ids of the workers that still run another version. A worker has the id of its instance.
 
         It is unknown whether an update in place changes the hash in Vast's list of instances. So a worker that was
         loaded after `since` counts as updated.
         """
         hashes = {instance.id: instance.template_hash for instance in account.instances()}
-        others = {row.id for row in rows if hashes.get(row.id, "") not in ("", self.hash)}
-        return frozenset(row.id for row in rows if row.id in others and not self._loaded_since(row))
+        with_other_hash = {row.id for row in rows if hashes.get(row.id, "") not in ("", self.hash)}
+        return frozenset(row.id for row in rows if row.id in with_other_hash and not self._loaded_since(row))
 
     def _loaded_since(self, row: WorkerRow) -> bool:
-        """Return whether the worker was loaded after the update."""
-        loaded = row.raw.get("loaded_at")
-        return isinstance(loaded, int | float) and loaded > max(self.since, EPOCH)
+        """Return whether the worker was loaded after the update.
+
+        A small number is not a date in epoch seconds, and is ignored.
+        """
+        loaded_at = row.raw.get("loaded_at")
+        return isinstance(loaded_at, int | float) and loaded_at > max(self.since, EPOCH)
 
 
 def wait_until_ready(
@@ -103,14 +111,14 @@ def wait_until_ready(
     readiness: ReadinessRules,
     report: Callable[[ReadinessProgress], None],
     *,
-    stopped_counts: bool = False,
+    count_stopped: bool = False,
 ) -> ReadinessProgress:
     """Count the workers until enough are ready or `readiness.limit_s` is over, and return the last count.
 
     Each count is passed to `report`. The pauses are seconds long, because Vast limits the rate of calls. Without a
-    `version`, every version counts.
+    `version`, workers of every template version count. With `count_stopped`, stopped workers count as ready.
     """
-    tracker, started = ReadinessTracker(readiness.workers, stopped_counts), time.monotonic()
+    tracker, started = ReadinessTracker(readiness.workers, count_stopped), time.monotonic()
     pauses = POLL_PAUSES.pauses()
     while True:
         progress = _count(account, endpoint, version, tracker, time.monotonic() - started)
@@ -124,10 +132,13 @@ def wait_until_ready(
 def _count(
     account: Account, endpoint: EndpointRow, version: TemplateVersion | None, tracker: ReadinessTracker, waited_s: float
 ) -> ReadinessProgress:
-    """Count once. The instances' versions are requested only when a worker is ready and its version matters."""
+    """Count the workers once. The instances' versions are only requested if a worker is ready and its version matters.
+
+    `waited_s` is the time since the first count.
+    """
     rows = account.workers(endpoint)
     any_ready = any(tracker.is_ready(row) for row in rows)
-    late = version.late(account, rows) if version and any_ready else frozenset[int]()
+    late = version.late_workers(account, rows) if version and any_ready else frozenset[int]()
     return tracker.update(rows, late, waited_s)
 
 

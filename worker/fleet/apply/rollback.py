@@ -13,10 +13,10 @@ from worker.fleet.vast.offer import query_text
 from worker.fleet.vast.rows import GroupRow
 
 
-def target_of(resources: FleetResources, to: str | None) -> str:
-    """Return the hash to roll back to: `to`, or else the previous version named in the template's description.
+def rollback_target(resources: FleetResources, to: str | None) -> str:
+    """Return the template hash to roll back to: `to`, or else the previous version in the template's description.
 
-    Raises NoFormerVersion when there is no such version.
+    Raises NoFormerVersion when the fleet has no workers or no such version.
     """
     if resources.endpoint is None or not resources.groups:
         raise NoFormerVersion(
@@ -34,22 +34,25 @@ def target_of(resources: FleetResources, to: str | None) -> str:
 def roll_back(
     account: Account, targets: Mapping[int, str], groups: Mapping[int, GroupRow], report: Callable[[str], None]
 ) -> int:
-    """Point each group at its target hash, update its workers, and return how many groups had another hash.
+    """Make each group use its target template hash, and update its workers. Return the number of changed groups.
 
-    `targets` maps ids of groups to hashes; `groups` has the rows by id.
+    `targets` maps the ids of groups to template hashes, and `groups` maps them to their rows.
     """
     changed = 0
-    for number, target in targets.items():
-        group = groups[number]
+    for group_id, target in targets.items():
+        group = groups[group_id]
         if group.template_hash != target:
             group = account.update_group(group, _body(group, target))
             changed += 1
         account.update_workers(group)
-        report(f"group {number} uses {target} again")
+        report(f"group {group_id} uses {target} again")
     return changed
 
 
 def _body(group: GroupRow, template_hash: str) -> dict[str, Any]:
-    """Return the group's present body with another hash. Vast's query becomes text where the row has no text."""
+    """Return the group's present body with another template hash.
+
+    If the row has no `search_params`, they are written from the search query that Vast returns.
+    """
     search = group.body.get("search_params") or query_text(group.search)
     return {**group.body, "search_params": search, "template_hash": template_hash}

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SmokeJob:
-    """A prompt made from a template on this machine, so that the workers do not need the template."""
+    """A prompt made from a template on this machine, so that the workers do not need the template.
+
+    `name` is the template's name. `limit_s` is the longest wait for the result in seconds.
+    """
 
     name: str
     prompt: Prompt
@@ -33,7 +36,7 @@ class SmokeJob:
 
 @dataclass(frozen=True, slots=True)
 class SmokeResult:
-    """The number of outputs, the seconds until the result arrived, and the address of the worker."""
+    """The number of outputs, the seconds until the result arrived, and the URL of the worker."""
 
     outputs: int
     seconds: float
@@ -43,7 +46,7 @@ class SmokeResult:
         return f"{self.outputs} output{'s' * (self.outputs != 1)} in {self.seconds:.1f} s from {self.worker}"
 
 
-def job_of(smoke: SmokeSpec, library: Library) -> SmokeJob:
+def smoke_job(smoke: SmokeSpec, library: Library) -> SmokeJob:
     """Return the smoke job that the fleet file describes.
 
     Raises DeployError when the template does not exist or the parameters are invalid.
@@ -61,7 +64,8 @@ def job_of(smoke: SmokeSpec, library: Library) -> SmokeJob:
 def run_smoke(job: SmokeJob, endpoint_name: str, url: str | None = None) -> SmokeResult:
     """Send the job with the key in VAST_API_KEY and wait for its result.
 
-    `url` is the address of a stand-in for Vast. Raises SmokeFailed when there is no result with outputs in time.
+    `url` is the address of a simulated Vast, None for Vast itself. Raises SmokeFailed when no result with outputs
+    arrives in time.
     """
     started = time.monotonic()
     try:
@@ -77,7 +81,7 @@ def run_smoke(job: SmokeJob, endpoint_name: str, url: str | None = None) -> Smok
 
 
 async def _send(job: SmokeJob, endpoint_name: str, url: str | None) -> EndpointResponse:
-    """Send the job and return the response. Raises TimeoutError."""
+    """Send the job and return the response. Raises TimeoutError when the result does not arrive in time."""
     from worker.platforms.vast.client import open_endpoint
 
     payload = {"workflow": job.prompt, "output_format": "base64"}
@@ -86,7 +90,7 @@ async def _send(job: SmokeJob, endpoint_name: str, url: str | None) -> EndpointR
 
 
 def _failure(response: EndpointResponse) -> str:
-    """Return why a response is not a success."""
+    """Return the reason of a failed response: the worker's error, or the HTTP status."""
     error = response.body.get("error")
     if isinstance(error, dict):
         return f"{error.get('message')} [{error.get('code')}] from {response.worker}"

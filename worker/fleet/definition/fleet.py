@@ -24,7 +24,7 @@ Seconds = Annotated[float, Field(gt=0)]
 
 
 def key(about: str, default: Any = ...) -> Any:  # noqa: ANN401 - as pydantic.Field is typed
-    """Return a key of a table, documented by `about`. A key without a default is required."""
+    """Return a field of a table. `about` is its description in the docs. A key without a default is required."""
     return Field(default, description=about)
 
 
@@ -163,9 +163,9 @@ class Fleet(Table):
 
     @property
     def most_per_hour(self) -> float:
-        """Highest possible cost in dollars per hour: every allowed worker at its highest allowed price.
+        """Highest possible cost in dollars per hour, without disk and traffic.
 
-        Disk and traffic are not included.
+        The endpoint's `max_workers` are given to the groups with the highest `max_price` first.
         """
         remaining, total = self.endpoint.max_workers, 0.0
         for group in sorted(self.groups.values(), key=lambda group: -group.max_price):
@@ -188,5 +188,6 @@ TABLES: dict[str, type[Table]] = {
 
 def table_at(path: tuple[str, ...]) -> type[Table] | None:
     """Return the table at a path of keys such as `("groups", "big")`, or None when the path is no table of the file."""
-    name = ".".join("NAME" if path[:1] == ("groups",) and depth == 1 else part for depth, part in enumerate(path))
-    return TABLES.get(name)
+    if path[:1] == ("groups",) and len(path) > 1:
+        path = ("groups", "NAME", *path[2:])  # all groups have the same keys
+    return TABLES.get(".".join(path))

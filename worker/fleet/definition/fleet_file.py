@@ -21,7 +21,7 @@ UNSENDABLE = frozenset(" \t\r\n'\"\\")
 
 
 def read_fleet(text: str, image: str | None = None) -> Fleet:
-    """Return the fleet that the text of a file describes; `image` replaces the file's image.
+    """Return the fleet that the text of a file describes. An `image` replaces the image in the file.
 
     Raises FleetError with every problem of the file.
     """
@@ -32,8 +32,8 @@ def read_fleet(text: str, image: str | None = None) -> Fleet:
     if image is not None and isinstance(raw.get("template"), dict):
         raw["template"]["image"] = image
     if raw.get("id") == "":
-        del raw["id"]
-    problems = list(_secrets(raw, ()))
+        del raw["id"]  # an empty id is reported as a missing one
+    problems = list(_secret_problems(raw, ()))
     try:
         fleet = Fleet.model_validate(raw)
     except ValidationError as error:
@@ -46,40 +46,46 @@ def read_fleet(text: str, image: str | None = None) -> Fleet:
     return fleet
 
 
-def _secrets(value: object, path: tuple[str, ...]) -> Iterator[FleetProblem]:
-    """Yield a problem for each secret below `path`, without repeating its value."""
+def _secret_problems(value: object, path: tuple[str, ...]) -> Iterator[FleetProblem]:
+    """Yield a problem for each text in a value of the file that looks like a secret. No problem repeats the secret.
+
+    `path` has the keys that lead to the value.
+    """
     if isinstance(value, Mapping):
         for name, item in value.items():
-            yield from _secrets(item, (*path, str(name)))
+            yield from _secret_problems(item, (*path, str(name)))
     elif isinstance(value, list):
         for item in value:
-            yield from _secrets(item, path)
+            yield from _secret_problems(item, path)
     elif isinstance(value, str) and value and path != ("template", "image"):
-        named = path[:2] == ("template", "env") and is_secret_name(path[-1])
-        if named or is_secret_value(value):
-            reason = "a variable of this name holds a secret" if named else "this looks like a key or token"
+        has_secret_name = path[:2] == ("template", "env") and is_secret_name(path[-1])
+        if has_secret_name or is_secret_value(value):
+            reason = "a variable of this name holds a secret" if has_secret_name else "this looks like a key or token"
             cure = "name the variable in `environment` and keep the value out of the file"
             yield FleetProblem(".".join(path[:-1]), path[-1], f"{reason}; {cure}")
 
 
 def _problem_of(error: Mapping[str, Any]) -> FleetProblem:
     """Return one of pydantic's errors as a problem of the file: its table, its key and a message."""
-    # `[key]` marks the name of an entry, and the branch of a union is not a place in the file.
+    # Pydantic adds `[key]` when the name of an entry is invalid.
     path = tuple(str(part) for part in error["loc"] if part != "[key]")
-    table, name = path[:-1], path[-1]
-    while table and table_at(table) is None:
-        table, name = table[:-1], table[-1] if not name.isdigit() else f"{table[-1]}[{name}]"
-    owner = table_at(table)
-    fields = owner.model_fields if owner else {}
     if path == ("id",) and error["type"] == "missing":
         return FleetProblem("", "id", missing_id())
+    table, name = path[:-1], path[-1]
+    # The innermost table of the file has the key. An index becomes part of the key: `ports[0]`.
+    while table and table_at(table) is None:
+        name = f"{table[-1]}[{name}]" if name.isdigit() else table[-1]
+        table = table[:-1]
+    table_type = table_at(table)
+    fields = table_type.model_fields if table_type else {}
     if error["type"] == "extra_forbidden":
         return FleetProblem(".".join(table), name, f"unknown key. {_known_keys(name, fields)}")
     about = fields[name].description if name in fields else None
     message = "missing" if error["type"] == "missing" else _uncapitalized(error)
-    deeper = path[len(table) + 1 :]
-    full_name = ".".join((name, *deeper)) if deeper and name in fields and not deeper[-1].isdigit() else name
-    return FleetProblem(".".join(table), full_name, f"{message}; {about}" if about else message)
+    inner_keys = path[len(table) + 1 :]
+    if name in fields and inner_keys and not inner_keys[-1].isdigit():
+        name = ".".join((name, *inner_keys))
+    return FleetProblem(".".join(table), name, f"{message}; {about}" if about else message)
 
 
 def _known_keys(name: str, fields: Mapping[str, object]) -> str:
@@ -88,23 +94,24 @@ def _known_keys(name: str, fields: Mapping[str, object]) -> str:
 
 
 def _uncapitalized(error: Mapping[str, Any]) -> str:
+    """Return the message of one of pydantic's errors with a small first letter."""
     message = str(error["msg"])
     return f"{message[:1].lower()}{message[1:]}"
 
 
 def _contradictions(fleet: Fleet) -> Iterator[FleetProblem]:
-    """Yield the problems of a file whose keys are valid one by one."""
-    yield from _of_template(fleet.template)
-    yield from _of_environment(fleet)
+    """Yield the problems of keys that are valid alone but not together with other keys."""
+    yield from _template_problems(fleet.template)
+    yield from _variable_problems(fleet)
     for name, group in fleet.groups.items():
         if not group.gpus and group.min_vram_gb is None:
             yield FleetProblem(f"groups.{name}", "gpus", "no GPUs are chosen; set `gpus` or `min_vram_gb`")
         if group.min_disk_gb is not None and group.min_disk_gb < fleet.template.disk_gb:
-            least = f"{fleet.template.disk_gb:g}"
-            yield FleetProblem(f"groups.{name}", "min_disk_gb", f"is less than the container needs; at least {least}")
+            required = f"the template's disk_gb = {fleet.template.disk_gb:g}"
+            yield FleetProblem(f"groups.{name}", "min_disk_gb", f"is less than {required}, which each worker needs")
 
 
-def _of_template(template: TemplateSpec) -> Iterator[FleetProblem]:
+def _template_problems(template: TemplateSpec) -> Iterator[FleetProblem]:
     """Yield the problems of the table `[template]`."""
     try:
         read_image(template.image)
@@ -116,7 +123,7 @@ def _of_template(template: TemplateSpec) -> Iterator[FleetProblem]:
         yield FleetProblem("template", "args", "is not used in mode `ssh`, which has Vast's entry point; use `onstart`")
 
 
-def _of_environment(fleet: Fleet) -> Iterator[FleetProblem]:
+def _variable_problems(fleet: Fleet) -> Iterator[FleetProblem]:
     """Yield the problems of the variables of the template and the account."""
     for name, value in fleet.template.env.items():
         if UNSENDABLE & set(value):

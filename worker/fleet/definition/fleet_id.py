@@ -15,7 +15,7 @@ COMMENTS = re.compile(r"\A(?:#[^\n]*\n)*")
 
 
 def new_id() -> str:
-    """Return 16 hexadecimal digits."""
+    """Return a new fleet id: 16 random hexadecimal digits."""
     return secrets.token_hex(8)
 
 
@@ -30,22 +30,29 @@ def missing_id() -> str:
 
 
 def id_of(text: str) -> str:
-    """Return the id in a file, empty where there is none. Raises DeployError for a file that is not TOML."""
+    """Return the id in the text of a fleet file, or an empty text when it has none.
+
+    Raises DeployError when the file is not TOML.
+    """
     return str(_parsed(text).get("id") or "")
 
 
 def with_id(text: str, fleet_id: str) -> str:
-    """Return the file with this id and no other change. Raises DeployError when no line of the file can hold it."""
+    """Return the text of the file with this id and no other change.
+
+    Each possible text is parsed again, and the first one that differs only in the id is returned. Raises DeployError
+    when there is none.
+    """
     before = _parsed(text)
     line = id_line(fleet_id)
     if "id" in before:
         # A line that looks like the id may also be inside a table or a multi-line string.
         candidates = [text[: match.start()] + line + text[match.end() :] for match in LINE.finditer(text)]
     else:
-        head = COMMENTS.match(text)
-        position = head.end() if head else 0
-        end = "\r\n" if "\r\n" in text else "\n"
-        candidates = [f"{text[:position]}{line}{end}{text[position:]}", f"{line}{end}{text}"]
+        top_comments = COMMENTS.match(text)
+        position = top_comments.end() if top_comments else 0
+        line_end = "\r\n" if "\r\n" in text else "\n"
+        candidates = [f"{text[:position]}{line}{line_end}{text[position:]}", f"{line}{line_end}{text}"]
     for changed in candidates:
         if _parses_to(changed, {**before, "id": fleet_id}):
             return changed
@@ -53,6 +60,7 @@ def with_id(text: str, fleet_id: str) -> str:
 
 
 def _parsed(text: str) -> dict[str, Any]:
+    """Return the values in a TOML text. Raises DeployError when it is not TOML."""
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -60,6 +68,7 @@ def _parsed(text: str) -> dict[str, Any]:
 
 
 def _parses_to(text: str, expected: dict[str, Any]) -> bool:
+    """Return whether the text is TOML with exactly the `expected` values."""
     try:
         return tomllib.loads(text) == expected
     except tomllib.TOMLDecodeError:

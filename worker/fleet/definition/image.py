@@ -13,7 +13,7 @@ CURE = "give one with `--image REPO@sha256:...` or `--image REPO:TAG`, as `make 
 
 
 class ImageError(ValueError):
-    """The name does not identify one image; the message tells what to write instead."""
+    """The name does not identify one image. The message has the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,5 +39,7 @@ def read_image(text: str) -> Image:
     if match["digest"]:
         return Image(f"{match['repo']}@{match['digest']}", "")
     if match["tag"] in (None, "latest"):
-        raise ImageError(f"{text!r} can be another image tomorrow, and workers would keep the old one; {CURE}")
+        raise ImageError(
+            f"{text!r} has no fixed tag: it can be another image tomorrow, and workers would keep the old one; {CURE}"
+        )
     return Image(match["repo"], match["tag"])

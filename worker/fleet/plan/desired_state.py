@@ -50,7 +50,7 @@ def endpoint_body(fleet: Fleet) -> Body:
 
 
 def group_body(fleet: Fleet, group: GroupSpec, template_hash: str) -> Body:
-    """Return the body of a group."""
+    """Return the body of a group, with the hash of the template that its workers run."""
     return {
         "template_hash": template_hash,
         "search_params": search_text(group, fleet.template.disk_gb),

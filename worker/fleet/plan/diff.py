@@ -29,7 +29,7 @@ def lines(plan: Plan) -> Iterator[str]:
 
 
 def summary(plan: Plan) -> str:
-    """Return the numbers of steps and the highest possible cost, in one line."""
+    """Return the numbers of steps and the highest possible cost, or that the plan is blocked, in one line."""
     if plan.blocked:
         return "nothing can be changed until this is resolved"
     signs = [_sign(step) for step in plan.steps]
@@ -39,16 +39,17 @@ def summary(plan: Plan) -> str:
 
 
 def markdown(plan: Plan, title: str = "vast.toml") -> str:
-    """Return the plan as Markdown for a pull request: a heading, and a diff unless the plan is empty."""
+    """Return the plan as Markdown for a pull request: a heading with the summary, and a diff if there is anything."""
     against = " against a stored snapshot" if plan.offline else ""
-    head = f"### Plan for `{title}`{against}\n\n{summary(plan)}\n"
+    heading = f"### Plan for `{title}`{against}\n\n{summary(plan)}\n"
     if plan.empty and not plan.blocked and not plan.left_alone:
-        return head
+        return heading
+    # GitHub shows a line with `!` in a diff as changed.
     body = "\n".join(line.replace("~", "!", 1) if line.startswith("~") else line for line in lines(plan))
-    body = body.rpartition("\n\n")[0]
+    body = body.rpartition("\n\n")[0]  # without the summary, which is in the heading
     # The fence has to be longer than any in the values, which come from the author of the file.
-    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", body)), default=0))
-    return f"{head}\n{fence}diff\n{body}\n{fence}\n"
+    fence = "`" * max(3, 1 + max((len(backticks) for backticks in re.findall("`+", body)), default=0))
+    return f"{heading}\n{fence}diff\n{body}\n{fence}\n"
 
 
 def _step(step: Step) -> Iterator[str]:
@@ -62,17 +63,19 @@ def _step(step: Step) -> Iterator[str]:
 
 
 def _sign(step: Step) -> str:
-    """Return the sign of a step."""
+    """Return the sign of a step: `+`, `-` or `~`. A variable that exists already is changed."""
     if step.action is Action.SET_VARIABLE:
         return "+" if step.changes[0].old is None else "~"
     return SIGNS.get(step.action, "+" if step.action.startswith("create") else "~")
 
 
 def _change_sign(sign: str, change: Change) -> str:
-    """Return the sign of one change in a step."""
+    """Return the sign of one change in a step with this sign. A step with `~` may add or remove facts."""
     if sign != "~":
         return sign
-    return "+" if change.old is None else "-" if change.new is None else "~"
+    if change.old is None:
+        return "+"
+    return "-" if change.new is None else "~"
 
 
 def _change_text(change: Change) -> str:

@@ -30,8 +30,10 @@ def template_facts(body: Body) -> Facts:
     facts: Facts = {"image": image}
     facts |= {name: body.get(name) or None for name in PLAIN}
     for name, value in parse_env(str(body.get("env") or "")).items():
-        port = name.startswith("-")
-        facts[name.replace("-p ", "port ") if port else f"env.{name}"] = True if port else value
+        if name.startswith("-"):  # an option such as `-p 3000:3000`
+            facts[name.replace("-p ", "port ")] = True
+        else:
+            facts[f"env.{name}"] = value
     facts |= {f"filter {name}": value for name, value in search_facts(normal(body.get("extra_filters"))).items()}
     return _plain(facts)
 
@@ -42,12 +44,18 @@ def endpoint_facts(body: Body) -> Facts:
 
 
 def group_facts(body: Body, search: Mapping[str, Mapping[str, Any]]) -> Facts:
-    """Return the facts of a group that a file can set, without the template's hash, which is compared separately."""
+    """Return the facts of a group that a file can set, except the template's hash, which is compared separately.
+
+    `search` is the group's query: {field: {operator: value}}.
+    """
     return _plain({**search_facts(search), **{name: body[name] for name in GROUP_KEYS if name in body}})
 
 
 def search_facts(query: Mapping[str, Mapping[str, Any]]) -> Facts:
-    """Return one fact for each bound, such as `gpu_ram >=`. Fields that no file can set are Vast's own and left out."""
+    """Return one fact for each bound of a query, such as `gpu_ram >=`. The value is the bound.
+
+    `query` is {field: {operator: value}}. Fields that no file can set are left out, because Vast adds them itself.
+    """
     return {
         f"{field} {SIGNS.get(op, op).strip()}": value
         for field, bounds in query.items()

@@ -18,19 +18,21 @@ class GroupMatches:
 
 
 def match_groups(desired: Mapping[str, Facts], groups: Sequence[GroupRow]) -> GroupMatches:
-    """Match each name with the most similar group. Ties are broken by the order in the file, then in the account."""
-    candidates = sorted(
-        (
-            (-_similarity(facts, group_facts(group.body, group.search)), position, group.id, name)
-            for position, (name, facts) in enumerate(desired.items())
-            for group in groups
-        ),
-    )
+    """Match each name in the file with the most similar group of the account, the most similar pairs first.
+
+    `desired` has the facts of each group of the file by its name. Pairs that are equally similar are matched in the
+    order of the file, then of the account.
+    """
+    pairs = [
+        (-_similarity(facts, group_facts(group.body, group.search)), position, group.id, name)
+        for position, (name, facts) in enumerate(desired.items())
+        for group in groups
+    ]
     unmatched = {group.id: group for group in groups}
     matched: dict[str, GroupRow] = {}
-    for _, _, number, name in candidates:
-        if name not in matched and number in unmatched:
-            matched[name] = unmatched.pop(number)
+    for _, _, group_id, name in sorted(pairs):
+        if name not in matched and group_id in unmatched:
+            matched[name] = unmatched.pop(group_id)
     return GroupMatches({name: matched[name] for name in desired if name in matched}, tuple(unmatched.values()))
 
 

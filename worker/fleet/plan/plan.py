@@ -16,7 +16,7 @@ from worker.fleet.plan.matching import GroupMatches, match_groups
 from worker.fleet.plan.ownership import Ownership, ownership
 from worker.fleet.plan.snapshot import fingerprint
 from worker.fleet.plan.versions import versions_of
-from worker.fleet.vast.rows import Actual, EndpointRow, GroupRow, TemplateRow
+from worker.fleet.vast.rows import AccountState, EndpointRow, GroupRow, TemplateRow
 from worker.fleet.vast.search import parse
 
 NEW = "(the new version)"
@@ -61,8 +61,8 @@ class Plan:
     """The steps, and the other facts that a user needs.
 
     `fingerprint` identifies the account's state. `rotated` are the variables that are written again. An `offline` plan
-    was made against a stored snapshot and cannot be applied. `blocked` has the reasons why nothing may be changed; then
-    there are no steps. `left_alone` has sentences about related things that belong to others.
+    was made against a stored snapshot and cannot be applied. `blocked` has the reasons why nothing may be changed. In
+    that case, there are no steps. `left_alone` has sentences about related rows that belong to others.
     """
 
     image: str
@@ -105,42 +105,53 @@ class FleetResources:
 
     @property
     def current_hash(self) -> str:
-        """Template hash that the workers have now, which a new version replaces; empty when there is none."""
-        hashes = [group.template_hash for group in self.groups if group.template_hash]
-        return hashes[0] if hashes else self.template.hash if self.template else ""
+        """Template hash that the workers have now, which a new version replaces.
+
+        It is the hash of the first group, or else of the template. It is empty when there is none.
+        """
+        for group in self.groups:
+            if group.template_hash:
+                return group.template_hash
+        return self.template.hash if self.template else ""
 
     @property
-    def earlier(self) -> tuple[str, ...]:
-        """All template hashes that workers may have, those in use first."""
+    def all_hashes(self) -> tuple[str, ...]:
+        """All template hashes that workers may have, each once. The hashes of the groups come first."""
         used = [group.template_hash for group in self.groups]
-        return tuple(dict.fromkeys((*used, *(versions_of(self.template) if self.template else ()))))
+        versions = versions_of(self.template) if self.template else ()
+        return tuple(dict.fromkeys((*used, *versions)))
 
 
-def fleet_resources(fleet: Fleet, actual: Actual) -> FleetResources:
-    """Return the fleet's rows. Raises NotThisFleet when their owner is unclear, AmbiguousName for several endpoints."""
+def fleet_resources(fleet: Fleet, actual: AccountState) -> FleetResources:
+    """Return the rows of the account that belong to the fleet.
+
+    Raises NotThisFleet when it is unclear to which fleet they belong, and AmbiguousName when it has several endpoints.
+    """
     return _resources(fleet, ownership(fleet, actual))
 
 
 def match_to_file(fleet: Fleet, groups: Sequence[GroupRow]) -> GroupMatches:
-    """Match these groups with the groups of the file."""
+    """Match these groups of the account with the groups of the file, by their facts."""
     return match_groups(_group_facts(fleet), groups)
 
 
 def _resources(fleet: Fleet, own: Ownership) -> FleetResources:
+    """Return the rows in `own` with the groups matched to the file. Raises NotThisFleet and AmbiguousName."""
     endpoint = own.require_endpoint()
     return FleetResources(own.template, endpoint, match_to_file(fleet, own.groups), own.versions)
 
 
-def make_plan(fleet: Fleet, actual: Actual, rotate: Collection[str] = (), *, offline: bool = False) -> Plan:
+def make_plan(fleet: Fleet, actual: AccountState, rotate: Collection[str] = (), *, offline: bool = False) -> Plan:
     """Return the steps that make the account match the file.
 
-    `rotate` are names of variables to write again. Raises DeployError for a name that is not in the file.
+    `rotate` are names of variables to write again. Without a clear owner of the rows, the plan has no steps and says
+    why in `blocked`. Raises DeployError for a name in `rotate` that is not in the file.
     """
     registry = fleet.template.registry
-    logins = {registry.user_env, registry.password_env} if registry else set()
-    if unknown := sorted(set(rotate) - set(fleet.environment) - logins):
+    login_names = {registry.user_env, registry.password_env} if registry else set()
+    if unknown := sorted(set(rotate) - set(fleet.environment) - login_names):
         raise DeployError(
-            f"--rotate {unknown[0]}: the file has no such variable. Its variables: {_names(fleet, logins)}"
+            f"--rotate {unknown[0]}: the file has no such variable. Its variables: {_names(fleet, login_names)}"
         )
     own = ownership(fleet, actual)
     steps = () if own.conflicts or own.duplicate_endpoints else _steps(fleet, actual, _resources(fleet, own), rotate)
@@ -156,18 +167,19 @@ def make_plan(fleet: Fleet, actual: Actual, rotate: Collection[str] = (), *, off
     )
 
 
-def _steps(fleet: Fleet, actual: Actual, resources: FleetResources, rotate: Collection[str]) -> tuple[Step, ...]:
+def _steps(fleet: Fleet, actual: AccountState, resources: FleetResources, rotate: Collection[str]) -> tuple[Step, ...]:
     """Return all steps, in the order in which they run."""
     registry = fleet.template.registry
-    logins = {registry.user_env, registry.password_env} if registry else set()
+    login_names = {registry.user_env, registry.password_env} if registry else set()
     steps = (
-        *_variables(fleet, actual, rotate),
-        *_template(fleet, resources, login=bool(logins.intersection(rotate))),
-        *_endpoint(fleet, resources),
+        *_variable_steps(fleet, actual, rotate),
+        *_template_steps(fleet, resources, rotate_login=bool(login_names.intersection(rotate))),
+        *_endpoint_steps(fleet, resources),
     )
-    new_version = any(step.action in (Action.CREATE_TEMPLATE, Action.CHANGE_TEMPLATE) for step in steps)
-    groups = tuple(_groups(fleet, resources, "" if new_version or not resources.template else resources.template.hash))
-    return (*steps, *groups, *_updates(groups))
+    has_new_version = any(step.action in (Action.CREATE_TEMPLATE, Action.CHANGE_TEMPLATE) for step in steps)
+    template_hash = resources.template.hash if resources.template and not has_new_version else ""
+    group_steps = tuple(_group_steps(fleet, resources, template_hash))
+    return (*steps, *group_steps, *_worker_updates(group_steps))
 
 
 def differences(old: Facts, new: Facts) -> tuple[Change, ...]:
@@ -181,16 +193,20 @@ def differences(old: Facts, new: Facts) -> tuple[Change, ...]:
 
 
 def _shown(key: str, value: object) -> object:
-    """Return a value for the plan, with secrets masked."""
+    """Return the value of a fact as the plan shows it: `***` for a secret."""
     return masked(key.removeprefix("env."), value) if isinstance(value, str) else value
 
 
-def _names(fleet: Fleet, logins: Collection[str]) -> str:
-    return ", ".join((*fleet.environment, *sorted(logins))) or "none"
+def _names(fleet: Fleet, login_names: Collection[str]) -> str:
+    """Return the names of all variables whose values the file takes from the environment, for a message."""
+    return ", ".join((*fleet.environment, *sorted(login_names))) or "none"
 
 
-def _variables(fleet: Fleet, actual: Actual, rotate: Collection[str]) -> Iterator[Step]:
-    """Yield the steps for account variables, which are compared by name: Vast does not return their values (T46)."""
+def _variable_steps(fleet: Fleet, actual: AccountState, rotate: Collection[str]) -> Iterator[Step]:
+    """Yield a step for each account variable that is missing or in `rotate`.
+
+    Variables are compared only by name, because Vast does not return their values (T46).
+    """
     for name in fleet.environment:
         exists = name in actual.environment
         if not exists or name in rotate:
@@ -198,21 +214,21 @@ def _variables(fleet: Fleet, actual: Actual, rotate: Collection[str]) -> Iterato
             yield Step(Action.SET_VARIABLE, name, (Change("value", old, "(from the environment)"),))
 
 
-def _template(fleet: Fleet, resources: FleetResources, *, login: bool) -> Iterator[Step]:
-    """Yield the step that creates or changes the template."""
+def _template_steps(fleet: Fleet, resources: FleetResources, *, rotate_login: bool) -> Iterator[Step]:
+    """Yield the step that creates or changes the template, if any. `rotate_login` sends the registry's login again."""
     new = template_facts(template_body(fleet))
     if resources.template is None:
         yield Step(Action.CREATE_TEMPLATE, fleet.template.name, differences({}, new))
         return
     changes = differences(template_facts(resources.template.body), new)
-    if login:
+    if rotate_login:
         changes += (Change("login", "(hidden)", "(from the environment)"),)
     if changes:
         yield Step(Action.CHANGE_TEMPLATE, fleet.template.name, changes)
 
 
-def _endpoint(fleet: Fleet, resources: FleetResources) -> Iterator[Step]:
-    """Yield the steps that create or change the endpoint and set its state."""
+def _endpoint_steps(fleet: Fleet, resources: FleetResources) -> Iterator[Step]:
+    """Yield the steps that create or change the endpoint and set its state, if any. A new endpoint is active."""
     new, name = endpoint_facts(endpoint_body(fleet)), fleet.endpoint.name
     if resources.endpoint is None:
         yield Step(Action.CREATE_ENDPOINT, name, differences({}, new))
@@ -229,11 +245,14 @@ def _group_facts(fleet: Fleet) -> dict[str, Facts]:
     return {name: group_facts(body, parse(str(body["search_params"]))) for name, body in bodies.items()}
 
 
-def _groups(fleet: Fleet, resources: FleetResources, template_hash: str) -> Iterator[Step]:
-    """Yield the steps for groups. `template_hash` is empty when the plan makes a new version of the template."""
+def _group_steps(fleet: Fleet, resources: FleetResources, template_hash: str) -> Iterator[Step]:
+    """Yield the steps that create, change or delete groups.
+
+    `template_hash` is the present template's, or empty when the plan makes a new version of the template.
+    """
+    target = template_hash or NEW
     for name, new in _group_facts(fleet).items():
         group = resources.matches.by_name.get(name)
-        target = template_hash or NEW
         if group is None:
             yield Step(Action.CREATE_GROUP, name, (Change("template", None, target), *differences({}, new)))
             continue
@@ -249,8 +268,8 @@ def _groups(fleet: Fleet, resources: FleetResources, template_hash: str) -> Iter
         yield Step(Action.DELETE_GROUP, str(group.id), differences(group_facts(group.body, group.search), {}), group.id)
 
 
-def _updates(groups: Collection[Step]) -> Iterator[Step]:
+def _worker_updates(group_steps: Collection[Step]) -> Iterator[Step]:
     """Yield a step that updates the workers of each group whose template changes."""
-    for step in groups:
+    for step in group_steps:
         if step.action is Action.CHANGE_GROUP and any(change.key == "template" for change in step.changes):
             yield Step(Action.UPDATE_WORKERS, step.name, id=step.id)

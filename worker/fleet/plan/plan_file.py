@@ -21,7 +21,7 @@ def as_dict(plan: Plan) -> dict[str, Any]:
 
 
 def load(text: str | bytes) -> Plan:
-    """Return the plan in a file that `as_dict` made. Raises PlanFileError for any other text."""
+    """Return the plan in the JSON text that `as_dict` made. Raises PlanFileError for any other text."""
     try:
         data = json.loads(text)
         if data.pop("version") != VERSION:
@@ -34,16 +34,20 @@ def load(text: str | bytes) -> Plan:
 
 
 def check_fresh(planned: Plan, now: Plan) -> None:
-    """Raise StalePlan when `planned` may not be applied: the account, the file or the image has changed since."""
+    """Raise StalePlan when `planned` may not be applied, because the account, the file or the image has changed.
+
+    `now` is a new plan against the account.
+    """
     if planned.offline:
         raise StalePlan("this plan was made against a stored snapshot: make a plan against the account to apply it")
     if planned.fingerprint != now.fingerprint:
         raise StalePlan("the account has changed since this plan was made: make a new plan")
-    # What is left alone belongs to others, who may change it at any time.
+    # `left_alone` is not compared, because others may change their rows at any time.
     if as_dict(replace(planned, left_alone=())) != as_dict(replace(now, left_alone=())):
         raise StalePlan("vast.toml or --image has changed since this plan was made: make a new plan")
 
 
 def _step(row: dict[str, Any]) -> Step:
+    """Return the step in its JSON form."""
     changes = tuple(Change(**change) for change in row["changes"])
     return Step(Action(row["action"]), row["name"], changes, row["id"])

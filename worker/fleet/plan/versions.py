@@ -22,7 +22,10 @@ KEPT = 12
 
 
 def mark_of(body: Mapping[str, Any]) -> str:
-    """Return the id of the fleet that a template's body belongs to, or an empty text when it has none or several."""
+    """Return the mark of a template: the id of the fleet that it belongs to.
+
+    Return an empty text when the template has no mark, or different ones.
+    """
     env = str(body.get("env") or "")
     values = {value.strip("'\"") for value in re.findall(rf"\b{MARK}=(\S+)", env)}
     mark = str(parse_env(env).get(MARK, ""))
@@ -30,14 +33,18 @@ def mark_of(body: Mapping[str, Any]) -> str:
 
 
 def with_mark(env: str, fleet_id: str) -> str:
-    """Return a template's options with this mark, at the end, and no other one."""
-    kept = re.sub(rf"(?:^|\s)-e\s+['\"]?{MARK}=\S*", "", env).strip()
-    return f"{kept} -e {MARK}={fleet_id}".strip()
+    """Return a template's container options with this mark at the end, and without any earlier mark."""
+    without_mark = re.sub(rf"(?:^|\s)-e\s+['\"]?{MARK}=\S*", "", env).strip()
+    return f"{without_mark} -e {MARK}={fleet_id}".strip()
 
 
 def description(previous: str, earlier: Sequence[str] = ()) -> str:
-    """Return the description of a template, which `previous_version` and `versions_of` read."""
-    hashes = [hash_ for hash_ in dict.fromkeys(earlier) if hash_ and hash_ != previous][: KEPT - 1]
+    """Return the description of a template, from which `previous_version` and `versions_of` read the hashes.
+
+    `previous` is the hash of the version before, empty for a first version. `earlier` are other hashes, newest first.
+    """
+    others = [version for version in dict.fromkeys(earlier) if version and version != previous]
+    hashes = others[: KEPT - 1]  # `previous` is one of the KEPT hashes
     parts = ["comfy-worker"]
     parts += [f"former version {previous}"] if previous else []
     parts += [f"earlier {' '.join(hashes)}"] if hashes else []

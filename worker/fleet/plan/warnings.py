@@ -38,7 +38,7 @@ MEMORY = re.compile(r"\b\d+ ?GB?\b")
 
 
 def warnings(fleet: Fleet, library: Mapping[str, Template]) -> Iterator[str]:
-    """Yield a sentence for each problem, with its cure. `library` has the sizes of the templates' models."""
+    """Yield a sentence for each problem, with its remedy. `library` has the sizes of the templates' models."""
     yield from _disk(fleet, library)
     yield from _workers(fleet)
     for name, group in fleet.groups.items():
@@ -69,24 +69,24 @@ class ModelsSize:
         return self.size / GB
 
     def __str__(self) -> str:
-        more = f" and {self.unknown} files of unknown size" if self.unknown else ""
-        return f"{self.gb:.1f} GB of models{more}"
+        unknown = f" and {self.unknown} files of unknown size" if self.unknown else ""
+        return f"{self.gb:.1f} GB of models{unknown}"
 
 
 def _disk(fleet: Fleet, library: Mapping[str, Template]) -> Iterator[str]:
     """Yield the warnings about disk space and the quota for models."""
     env, disk = fleet.template.env, fleet.template.disk_gb
-    names = [name for part in env.get("WORKER_MODELS", "").split(",") if (name := part.strip())]
-    own = env.get("WORKER_TEMPLATES", "shipped") != "shipped"
+    names = [name for name in map(str.strip, env.get("WORKER_MODELS", "").split(",")) if name]
+    has_own_templates = env.get("WORKER_TEMPLATES", "shipped") != "shipped"
     for name in names:
-        if name not in library and not own:
+        if name not in library and not has_own_templates:
             yield f"template.env: WORKER_MODELS names {name!r}, but there is no such template here"
     pinned = ModelsSize.of(library[name] for name in names if name in library)
     quota = _number(env.get("WORKER_MODELS_QUOTA_GIB", "")) * GIB
     if pinned.gb + IMAGE_GB + WORK_GB > disk:
-        least = f"{pinned.gb + IMAGE_GB + WORK_GB:.0f}"
+        minimum = f"{pinned.gb + IMAGE_GB + WORK_GB:.0f}"
         content = f"{pinned}, {IMAGE_GB:g} GB of the image and {WORK_GB:g} GB for outputs"
-        yield f"template: disk_gb = {disk:g} is too small for {content}; set at least {least}"
+        yield f"template: disk_gb = {disk:g} is too small for {content}; set at least {minimum}"
     if quota and pinned.size > quota:
         yield (
             f"template.env: WORKER_MODELS_QUOTA_GIB is less than the {pinned} of WORKER_MODELS:"
@@ -97,7 +97,10 @@ def _disk(fleet: Fleet, library: Mapping[str, Template]) -> Iterator[str]:
 
 
 def _on_demand(disk: float, quota: float, all_models: ModelsSize) -> Iterator[str]:
-    """Yield a warning when jobs may fetch more models than the disk can hold. `quota` is in bytes, 0 for none."""
+    """Yield a warning when jobs may fetch more models than the disk can hold.
+
+    `disk` is in GB (10^9 bytes). `quota` is in bytes, and 0 means no quota.
+    """
     space = disk - IMAGE_GB - WORK_GB
     if not quota and all_models.gb > space:
         yield (
@@ -120,31 +123,35 @@ def _workers(fleet: Fleet) -> Iterator[str]:
         yield f"readiness: workers = {required}, but {limit} is {allowed}, so every apply times out and rolls back"
     elif allowed < endpoint.max_workers:
         yield f"endpoint: max_workers = {endpoint.max_workers}, but {limit} is {allowed}"
-    idle = not (endpoint.cold_workers or endpoint.min_load or endpoint.min_cold_load)
-    if idle and endpoint.state == "active":
+    keeps_no_workers = not (endpoint.cold_workers or endpoint.min_load or endpoint.min_cold_load)
+    if keeps_no_workers and endpoint.state == "active":
         yield "endpoint: cold_workers, min_load and min_cold_load are 0, so there is no worker to wait for without load"
 
 
 def _vast_names(gpu: str) -> list[str]:
-    """Return Vast's names, quoted, for another spelling of a GPU. Vast treats blanks and underscores alike."""
-    name = gpu.replace("_", " ")
+    """Return Vast's names, quoted, of a GPU that is written in another way.
+
+    Return an empty list for one of Vast's names and for an unknown GPU.
+    """
+    name = gpu.replace("_", " ")  # Vast treats blanks and underscores alike
     if name in GPUS:
         return []
-    plain = _plain(name)
-    names = FAMILIES.get(plain) or [gpu_name for gpu_name in GPUS if _plain(gpu_name) == plain]
+    bare_name = _bare_name(name)
+    names = FAMILIES.get(bare_name) or [gpu_name for gpu_name in GPUS if _bare_name(gpu_name) == bare_name]
     return [repr(gpu_name) for gpu_name in names]
 
 
-def _plain(name: str) -> str:
-    """Return a name without maker, memory size, blanks and case, with `RTX` before a bare number."""
+def _bare_name(name: str) -> str:
+    """Return a GPU's name in upper case without maker, memory size and blanks, with `RTX` before a bare number."""
     text = MEMORY.sub("", name.upper()).replace("SUPER", "S")
     for maker in MAKERS:
         text = text.replace(maker, "")
     letters = "".join(letter for letter in text if letter.isalnum())
-    return letters if letters.startswith(("RTX", "TESLA")) or not letters[:4].isdigit() else f"RTX{letters}"
+    return f"RTX{letters}" if letters[:4].isdigit() else letters
 
 
 def _number(text: str) -> float:
+    """Return the number in a text, or 0 when it is negative or not a number."""
     try:
         return max(float(text), 0.0)
     except ValueError:

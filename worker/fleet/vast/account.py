@@ -14,7 +14,7 @@ from worker.fleet.vast.rows import (
     ENDPOINT_FIELDS,
     GROUP_FIELDS,
     TEMPLATE_FIELDS,
-    Actual,
+    AccountState,
     EndpointRow,
     GroupRow,
     Instance,
@@ -27,7 +27,7 @@ from worker.fleet.vast.search import parse
 
 __all__ = [
     "Account",
-    "Actual",
+    "AccountState",
     "DeployError",
     "EndpointRow",
     "GroupRow",
@@ -40,7 +40,7 @@ __all__ = [
     "WorkerRow",
 ]
 
-MINE = {"client_id": "me", "autoscaler_instance": "prod"}
+CLIENT_FIELDS = {"client_id": "me", "autoscaler_instance": "prod"}
 """Fields that Vast's own tools send with every endpoint and group."""
 
 
@@ -67,7 +67,10 @@ class Account(Console):
         )
 
     def save_template(self, body: Mapping[str, Any], old: TemplateRow | None) -> TemplateRow:
-        """Create a template, or with `old` its next version, which gets a new hash. The old hash stays valid."""
+        """Create a template, or with `old` its next version, which gets a new hash. The old hash stays valid.
+
+        Return the row of the saved template.
+        """
         fields = known_fields(body, TEMPLATE_FIELDS)
 
         def send() -> TemplateRow:
@@ -80,8 +83,8 @@ class Account(Console):
             return TemplateRow(int(row["id"]), str(body["name"]), str(row["hash_id"]), fields)
 
         def find_saved() -> TemplateRow | None:
-            new = [template for template in self._templates() if old is None or template.hash != old.hash]
-            return next((template for template in new if fields.items() <= template.body.items()), None)
+            candidates = [template for template in self._templates() if old is None or template.hash != old.hash]
+            return next((template for template in candidates if fields.items() <= template.body.items()), None)
 
         return self._retry(send, find_saved)
 
@@ -93,74 +96,78 @@ class Account(Console):
         )
 
     def create_endpoint(self, body: Mapping[str, Any]) -> EndpointRow:
-        """Create an endpoint, and read it back with a second call, because the first response has no key.
+        """Create an endpoint and return its row, which a second call reads, because the first response has no key.
 
         After a failure whose effect is unknown, an endpoint of that name counts as created if it did not exist at the
         last `read`.
         """
-        before = self._seen_endpoints
+        ids_before = self._endpoint_ids
 
         def send() -> int:
-            return int(self._session.post("/endptjobs/", json_data=_without_none({**MINE, **body})).json()["result"])
+            all_fields = _without_none({**CLIENT_FIELDS, **body})
+            return int(self._session.post("/endptjobs/", json_data=all_fields).json()["result"])
 
-        def named() -> list[Row]:
+        def rows_with_name() -> list[Row]:
             return [row for row in self._endpoint_rows() if row["endpoint_name"] == body["endpoint_name"]]
 
         def find_created() -> int | None:
-            return next((int(row["id"]) for row in named() if int(row["id"]) not in before), None)
+            return next((int(row["id"]) for row in rows_with_name() if int(row["id"]) not in ids_before), None)
 
-        number = self._retry(send, find_created)
+        endpoint_id = self._retry(send, find_created)
 
         def read_back() -> EndpointRow:
-            for row in named():
-                if row["id"] == number:
+            for row in rows_with_name():
+                if row["id"] == endpoint_id:
                     return EndpointRow.read(row)
             raise VastUnreachable(f"endpoint {body['endpoint_name']} was created but is not listed")
 
         return self._retry(read_back)
 
     def update_endpoint(self, endpoint: EndpointRow, body: Mapping[str, Any]) -> EndpointRow:
-        """Replace the parameters of an endpoint with `body`; its state stays."""
+        """Replace the parameters of an endpoint with `body`, but not its state. Return the new row."""
         return self._put_endpoint(endpoint, body, endpoint.state)
 
     def set_state(self, endpoint: EndpointRow, state: str) -> EndpointRow:
-        """Set the state of an endpoint to `active`, `suspended` or `stopped`."""
+        """Set the state of an endpoint to `active`, `suspended` or `stopped`. Return the new row."""
         return self._put_endpoint(endpoint, endpoint.body, state)
 
     def delete_endpoint(self, endpoint: EndpointRow) -> None:
-        """Delete an endpoint. Delete its groups first: it is unknown whether Vast would delete them."""
+        """Delete an endpoint. Delete its groups before, because it is unknown whether Vast would delete them."""
         self._remove(
             lambda: endpoints.delete_endpoint(self._session, endpoint.id),
             lambda: any(row["id"] == endpoint.id for row in self._endpoint_rows()),
         )
 
     def create_group(self, endpoint: EndpointRow, body: Mapping[str, Any]) -> GroupRow:
-        """Create a group in the endpoint.
+        """Create a group in the endpoint and return its row.
 
-        `body` has `template_hash` and `search_params`, a text that includes Vast's defaults.
+        `body` has `template_hash` and `search_params`, a text that includes Vast's defaults. After a failure whose
+        effect is unknown, a new group with this hash counts as created.
         """
-        if self._seen_groups is None:
-            self._retry(self._groups)
-        before = frozenset(self._seen_groups or ())
+        if self._group_ids is None:
+            self._retry(self._groups)  # sets `_group_ids`
+        ids_before = frozenset(self._group_ids or ())
 
         def send() -> GroupRow:
-            whole = _without_none({**MINE, **body}, endpoint_id=endpoint.id)
-            response = self._session.post("/autojobs/", json_data=whole).json()
-            return _group(int(response["id"] if "id" in response else response["result"]), endpoint.id, body)
+            all_fields = _without_none({**CLIENT_FIELDS, **body}, endpoint_id=endpoint.id)
+            response = self._session.post("/autojobs/", json_data=all_fields).json()
+            group_id = int(response["id"] if "id" in response else response["result"])
+            return _sent_group(group_id, endpoint.id, body)
 
         def find_created() -> GroupRow | None:
-            new = (group for group in self._groups() if group.endpoint_id == endpoint.id and group.id not in before)
+            inside = (group for group in self._groups() if group.endpoint_id == endpoint.id)
+            new = (group for group in inside if group.id not in ids_before)
             return next((group for group in new if group.template_hash == body["template_hash"]), None)
 
         group = self._retry(send, find_created)
-        self._seen_groups = {*before, group.id}
+        self._group_ids = {*ids_before, group.id}
         return group
 
     def update_group(self, group: GroupRow, body: Mapping[str, Any]) -> GroupRow:
-        """Replace all fields of a group with `body`."""
-        whole = _without_none({**MINE, **body}, autojob_id=group.id, endpoint_id=group.endpoint_id)
-        self._retry(lambda: self._session.put(f"/autojobs/{group.id}/", json_data=whole))
-        return _group(group.id, group.endpoint_id, body)
+        """Replace all fields of a group with `body`. Return the new row."""
+        all_fields = _without_none({**CLIENT_FIELDS, **body}, autojob_id=group.id, endpoint_id=group.endpoint_id)
+        self._retry(lambda: self._session.put(f"/autojobs/{group.id}/", json_data=all_fields))
+        return _sent_group(group.id, group.endpoint_id, body)
 
     def delete_group(self, group: GroupRow) -> None:
         """Delete a group. Its instances may remain; `instances` lists them."""
@@ -181,19 +188,19 @@ class Account(Console):
         )
 
     def _put_endpoint(self, endpoint: EndpointRow, body: Mapping[str, Any], state: str) -> EndpointRow:
-        """Send all fields of an endpoint and return its new row."""
-        whole = _without_none({**MINE, **body}, endptjob_id=endpoint.id, endpoint_state=state)
-        self._retry(lambda: self._session.put(f"/endptjobs/{endpoint.id}/", json_data=whole))
+        """Send all fields and the state of an endpoint, and return its new row."""
+        all_fields = _without_none({**CLIENT_FIELDS, **body}, endptjob_id=endpoint.id, endpoint_state=state)
+        self._retry(lambda: self._session.put(f"/endptjobs/{endpoint.id}/", json_data=all_fields))
         name = str(body.get("endpoint_name", endpoint.name))
         return replace(endpoint, name=name, body=known_fields(body, ENDPOINT_FIELDS), state=state)
 
 
-def _without_none(body: Mapping[str, Any], **more: object) -> dict[str, Any]:
+def _without_none(body: Mapping[str, Any], **more_fields: object) -> dict[str, Any]:
     """Return the fields of a request without those that are None."""
-    return {name: value for name, value in {**body, **more}.items() if value is not None}
+    return {name: value for name, value in {**body, **more_fields}.items() if value is not None}
 
 
-def _group(number: int, endpoint_id: int, body: Mapping[str, Any]) -> GroupRow:
-    """Return the row of a group that was just sent."""
+def _sent_group(group_id: int, endpoint_id: int, body: Mapping[str, Any]) -> GroupRow:
+    """Return the row of a group whose `body` was just sent."""
     search = parse(str(body.get("search_params", "")))
-    return GroupRow(number, endpoint_id, str(body["template_hash"]), search, known_fields(body, GROUP_FIELDS))
+    return GroupRow(group_id, endpoint_id, str(body["template_hash"]), search, known_fields(body, GROUP_FIELDS))

@@ -10,7 +10,7 @@ from vastai.api import auth, billing, endpoints, instances, offers
 
 from worker.errors import VastRateLimited, VastRefused, VastUnreachable
 from worker.fleet.vast.retry_window import FIRST_S, RetryWindow
-from worker.fleet.vast.rows import Actual, EndpointRow, GroupRow, Instance, Row, TemplateRow, WorkerRow
+from worker.fleet.vast.rows import AccountState, EndpointRow, GroupRow, Instance, Row, TemplateRow, WorkerRow
 from worker.fleet.vast.session import Session
 
 CONSOLE = "https://console.vast.ai"
@@ -45,9 +45,9 @@ class Console:
         self._limit_s = limit_s
         self._pause_s = pause_s
         self._user_id: int | None = None
-        self._seen_endpoints: frozenset[int] = frozenset()
+        self._endpoint_ids: frozenset[int] = frozenset()
         """Ids of the endpoints that existed at the last `read`."""
-        self._seen_groups: set[int] | None = None
+        self._group_ids: set[int] | None = None
         """Ids of the groups that existed when they were last listed, and of those created since."""
 
     @property
@@ -63,21 +63,21 @@ class Console:
     ) -> None:
         self._session.close()
 
-    def read(self) -> Actual:
-        """Return everything that a fleet can consist of, with four calls.
+    def read(self) -> AccountState:
+        """Return all rows of the account that a fleet can consist of, with four calls.
 
-        The user's id comes from an endpoint where there is one. Without endpoints, no groups are requested.
+        The user's id is read from an endpoint if there is one. Without endpoints, no groups are requested.
         """
         rows = self._retry(self._endpoint_rows)
-        self._seen_endpoints = frozenset(int(row["id"]) for row in rows)
+        self._endpoint_ids = frozenset(int(row["id"]) for row in rows)
         groups: tuple[GroupRow, ...] = ()
         if rows:
             self._user_id = int(rows[0]["user_id"])
             groups = self._retry(self._groups)
         else:
-            self._seen_groups = set()
-        return Actual(
-            user_id=self._retry(self._user),
+            self._group_ids = set()
+        return AccountState(
+            user_id=self._retry(self._read_user_id),
             templates=self._retry(self._templates),
             endpoints=tuple(EndpointRow.read(row) for row in rows),
             groups=groups,
@@ -85,11 +85,11 @@ class Console:
         )
 
     def workers(self, endpoint: EndpointRow) -> tuple[WorkerRow, ...]:
-        """Return the workers of all groups of the endpoint; empty while the autoscaler does not know it yet."""
+        """Return the workers of all groups of the endpoint, or none while the autoscaler does not know it yet."""
         return self.known_workers(endpoint) or ()
 
     def known_workers(self, endpoint: EndpointRow) -> tuple[WorkerRow, ...] | None:
-        """Return the workers as `workers` does, or None when the autoscaler does not know the endpoint."""
+        """Return the workers of all groups of the endpoint, or None when the autoscaler does not know it."""
         rows = self._retry(lambda: self._session.call_autoscaler("/get_endpoint_workers/", {"id": endpoint.id}))
         return tuple(WorkerRow.read(row) for row in rows) if isinstance(rows, list) else None
 
@@ -115,36 +115,42 @@ class Console:
                 return tuple(rows)
             query["after_token"] = page["next_token"]
 
-    def _logs(self, path: str, number: int, level: int, tail: int | None) -> str:
-        """Return the lines of one level of a log."""
-        body = {"id": number} if tail is None else {"id": number, "tail": tail}
+    def _logs(self, path: str, row_id: int, level: int, tail: int | None) -> str:
+        """Return the lines of one level of the log of an endpoint or group, empty when there are none."""
+        body = {"id": row_id} if tail is None else {"id": row_id, "tail": tail}
         logs = self._retry(lambda: self._session.call_autoscaler(path, body))
-        lines = logs.get(LOG_LEVELS[level]) or "" if isinstance(logs, Mapping) else ""
+        lines = (logs.get(LOG_LEVELS[level]) or "") if isinstance(logs, Mapping) else ""
         return "\n".join(map(str, lines)) if isinstance(lines, list) else str(lines)
 
     def _endpoint_rows(self) -> list[Row]:
-        """Return the raw rows, oldest first. Vast's own function would remove the endpoints' keys."""
+        """Return Vast's JSON of all endpoints, oldest first.
+
+        Vast's own function is not used, because it removes the endpoints' keys.
+        """
         body = {"client_id": "me", "api_key": self._session.api_key}
         rows = self._session.get("/endptjobs/", json_data=body).json()["results"]
         return sorted(rows, key=lambda row: int(row["id"]))
 
     def _groups(self) -> tuple[GroupRow, ...]:
+        """Return all groups of the account, oldest first, and record their ids."""
         rows = endpoints.show_workergroups(self._session)
         groups = tuple(sorted(map(GroupRow.read, rows), key=lambda group: group.id))
-        self._seen_groups = {group.id for group in groups}
+        self._group_ids = {group.id for group in groups}
         return groups
 
     def _templates(self) -> tuple[TemplateRow, ...]:
         """Return the account's own templates. Public templates of other accounts may have the same name."""
-        owner = self._user()
+        owner = self._read_user_id()
         rows = offers.search_templates(self._session, {"creator_id": {"eq": owner}})
         own = (TemplateRow.read(row) for row in rows if row.get("creator_id") == owner)
         return tuple(sorted(own, key=lambda template: template.id))
 
     def _environment(self) -> frozenset[str]:
+        """Return the names of the account's variables in upper case."""
         return frozenset(name.upper() for name in auth.show_env_vars(self._session))
 
-    def _user(self) -> int:
+    def _read_user_id(self) -> int:
+        """Return the id of the account's user, which is requested only once."""
         if self._user_id is None:
             self._user_id = int(billing.show_user(self._session)["id"])
         return self._user_id
@@ -153,7 +159,8 @@ class Console:
         """Call `send` until it succeeds or the time limit is over, and return its result.
 
         After a failure whose effect is unknown, `find` is called first. If it returns a result, the failed call took
-        effect and is not sent again (T45).
+        effect and is not sent again (T45). Raises the last error when the time limit is over, and at once an error
+        that no retry can resolve.
         """
         window = RetryWindow(self._limit_s, self._pause_s)
         may_have_worked = False
@@ -170,9 +177,10 @@ class Console:
                     raise
 
     def _remove(self, send: Callable[[], object], exists: Callable[[], bool]) -> None:
-        """Delete something. It is no error if it does not exist any more."""
+        """Delete something by calling `send`. It is no error if it does not exist any more, as `exists` reports."""
         try:
-            self._retry(send, lambda: None if exists() else True)
+            # `find` returns a result, here True, when the deletion took effect.
+            self._retry(send, find=lambda: None if exists() else True)
         except VastRefused as error:
             if error.status != 404:
                 raise

@@ -8,17 +8,19 @@ from worker.errors import DeployError
 from worker.fleet.definition.fleet import Fleet
 from worker.fleet.plan.plan import fleet_resources
 from worker.fleet.vast.account import Account
-from worker.fleet.vast.rows import Actual
+from worker.fleet.vast.rows import AccountState
 from worker.workflow.nearest import did_you_mean
 
-Amount = tuple[int, int]
-"""Level (0 to 3) and number of lines."""
+LogRange = tuple[int, int]
+"""Level (0 to 3) and number of lines, as `Account.endpoint_logs` accepts them."""
 
 
-def logs_of(
-    account: Account, fleet: Fleet, actual: Actual, only: str | None, amount: Amount
+def read_logs(
+    account: Account, fleet: Fleet, actual: AccountState, only_group: str | None, log_range: LogRange
 ) -> Iterator[tuple[str, str]]:
-    """Yield the title and the text of each log, or only those of the group that the file calls `only`.
+    """Yield the title and the text of each log of a fleet: of its endpoint, and of each of its groups in the file.
+
+    With `only_group`, the name of a group in the file, only that group's log is yielded.
 
     Raises DeployError when the endpoint or the group does not exist.
     """
@@ -26,10 +28,10 @@ def logs_of(
     if resources.endpoint is None:
         raise DeployError(f"the account has no endpoint {fleet.endpoint.name}")
     groups = resources.matches.by_name
-    if only and only not in groups:
-        raise DeployError(f"there is no group {only!r}. {did_you_mean(only, groups) or ''}".rstrip())
-    if not only:
-        yield f"endpoint {resources.endpoint.name}", account.endpoint_logs(resources.endpoint, *amount)
+    if only_group and only_group not in groups:
+        raise DeployError(f"there is no group {only_group!r}. {did_you_mean(only_group, groups) or ''}".rstrip())
+    if not only_group:
+        yield f"endpoint {resources.endpoint.name}", account.endpoint_logs(resources.endpoint, *log_range)
     for name, group in groups.items():
-        if only in (None, name):
-            yield f"group {name} ({group.id})", account.group_logs(group, *amount)
+        if only_group in (None, name):
+            yield f"group {name} ({group.id})", account.group_logs(group, *log_range)

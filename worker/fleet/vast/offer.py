@@ -41,7 +41,8 @@ SIGNS = {"eq": "=", "neq": "!=", "gte": ">=", "gt": ">", "lte": "<=", "lt": "<",
 def search_text(search: Search, disk_gb: float | None = None) -> str:
     """Return the search as text in Vast's language.
 
-    With `disk_gb`, Vast's defaults are written out, and `disk_gb` is the least disk unless the search has a bound.
+    With `disk_gb`, the text also has Vast's defaults, and `disk_gb` is the least disk space unless the search has its
+    own bound.
     """
     terms = list(_terms(search))
     if disk_gb is not None:
@@ -54,12 +55,16 @@ def search_text(search: Search, disk_gb: float | None = None) -> str:
 
 
 def filters(search: Search) -> dict[str, dict[str, Any]]:
-    """Return the search as a template stores it: {field: {operator: value}}."""
-    return parse(text) if (text := search_text(search)) else {}
+    """Return the search as a template stores it: {field: {operator: value}}. Without bounds it is empty."""
+    text = search_text(search)
+    return parse(text) if text else {}
 
 
 def query_text(query: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return a query that was read from Vast as equivalent text."""
+    """Return a query that was read from Vast, {field: {operator: value}}, as text in Vast's language.
+
+    Bounds with an unknown operator are left out. Vast multiplies some numbers in queries (`offers_mult` in its SDK).
+    """
     return " ".join(
         f"{field}{SIGNS[op]}{_value(value, float(offers_mult.get(field, 1)))}"
         for field, bounds in query.items()
@@ -69,7 +74,7 @@ def query_text(query: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _terms(search: Search) -> Iterator[str]:
-    """Yield the terms of all bounds of a search."""
+    """Yield the terms of all bounds of a search. `datacenter = false` is no bound, because it allows any host."""
     for key, terms in TERMS.items():
         value = getattr(search, key)
         if value is None or value == [] or (key == "datacenter" and not value):
@@ -79,7 +84,7 @@ def _terms(search: Search) -> Iterator[str]:
 
 
 def _term_value(key: str, value: object) -> str:
-    """Return a key's value in Vast's form, such as 890 for the compute capability 8.9."""
+    """Return a key's value in Vast's language: 890 for the compute capability 8.9, `any` for `verified = false`."""
     if key == "verified" and not value:
         return "any"
     if key == "min_compute_capability" and isinstance(value, float):
@@ -88,7 +93,7 @@ def _term_value(key: str, value: object) -> str:
 
 
 def _value(value: object, scale: float = 1) -> str:
-    """Return a value in Vast's language; `scale` converts a queried number back into its unit."""
+    """Return a value in Vast's language. Numbers are divided by `scale`."""
     if isinstance(value, list):
         return f"[{','.join(_value(item, scale) for item in value)}]"
     if isinstance(value, int | float) and not isinstance(value, bool):

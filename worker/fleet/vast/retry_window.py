@@ -25,13 +25,13 @@ class RetryWindow:
         self._failures = 0
 
     def pause(self) -> bool:
-        """Sleep, longer each time, and return True. Once the limit is reached, return False at once."""
+        """Sleep before the next try and return True. Return False at once when the limit is reached."""
         self._failures += 1
         backoff = self._brief if self._failures <= BRIEF_PAUSES else LONG_PAUSES
-        duration = min(backoff.pause(self._failures), self._until - time.monotonic())
-        if duration <= 0:
+        pause_s = min(backoff.pause(self._failures), self._until - time.monotonic())
+        if pause_s <= 0:
             return False
-        end = time.monotonic() + duration
+        end = time.monotonic() + pause_s
         while (remaining := end - time.monotonic()) > 0:
             time.sleep(min(remaining, SLEEP_S))
         return True

@@ -37,11 +37,12 @@ ENCODED = frozenset({"extra_filters", "volume_info"})
 
 
 def known_fields(row: Row, fields: tuple[str, ...]) -> dict[str, Any]:
-    """Return those of the fields that are not null, decoded."""
+    """Return the given fields of a row that are not null. Fields with JSON text are decoded."""
     return {name: _decoded(name, row[name]) for name in fields if row.get(name) is not None}
 
 
 def _decoded(name: str, value: object) -> object:
+    """Return the value of a field, decoded if the field has JSON text."""
     if name not in ENCODED or not isinstance(value, str):
         return value
     return json.loads(value) if value else {}
@@ -62,7 +63,7 @@ class TemplateRow:
 
     @classmethod
     def read(cls, row: Row) -> Self:
-        """Return the row of Vast's JSON."""
+        """Return the template that a row of Vast's JSON describes."""
         return cls(int(row["id"]), str(row["name"]), str(row["hash_id"]), known_fields(row, TEMPLATE_FIELDS))
 
 
@@ -78,7 +79,7 @@ class EndpointRow:
 
     @classmethod
     def read(cls, row: Row) -> Self:
-        """Return the row of Vast's JSON."""
+        """Return the endpoint that a row of Vast's JSON describes."""
         return cls(
             id=int(row["id"]),
             name=str(row["endpoint_name"]),
@@ -104,7 +105,7 @@ class GroupRow:
 
     @classmethod
     def read(cls, row: Row) -> Self:
-        """Return the row of Vast's JSON."""
+        """Return the group that a row of Vast's JSON describes."""
         return cls(
             id=int(row["id"]),
             endpoint_id=int(row["endpoint_id"]),
@@ -131,7 +132,7 @@ class WorkerRow:
 
     @classmethod
     def read(cls, row: Row) -> Self:
-        """Return the row of Vast's JSON."""
+        """Return the worker that a row of Vast's JSON describes."""
         status = str(row.get("status") or "unknown").lower()
         group = next((row[name] for name in GROUP_IDS if row.get(name) is not None), None)
         return cls(
@@ -167,7 +168,7 @@ class Instance:
 
     @classmethod
     def read(cls, row: Row) -> Self:
-        """Return the row of Vast's JSON."""
+        """Return the instance that a row of Vast's JSON describes."""
         return cls(
             id=int(row["id"]),
             label=str(row.get("label") or ""),
@@ -190,7 +191,7 @@ def _machine(row: Row) -> str:
 
 
 def _variables(value: object) -> dict[str, str]:
-    """Return variables that come as a mapping or as a list of pairs."""
+    """Return a container's variables, which Vast lists as a mapping or as pairs. Anything else gives an empty dict."""
     if isinstance(value, Mapping):
         return {str(name): str(item) for name, item in value.items()}
     pairs = value if isinstance(value, list) else []
@@ -198,7 +199,7 @@ def _variables(value: object) -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Actual:
+class AccountState:
     """All rows of an account that a fleet can consist of, oldest first.
 
     `templates` are the account's own, and `environment` has the names of its variables.

@@ -17,9 +17,10 @@ DEFAULTS: Mapping[str, Mapping[str, bool]] = {
 
 
 class _EveryField(Container[str]):
-    """Accepts every field, because Vast's parser prints a warning for one it does not know."""
+    """A container of all fields, because Vast's parser prints a warning for a field that is not in its container."""
 
     def __contains__(self, field: object) -> bool:
+        """Return True, so that no field is unknown to Vast's parser."""
         return True
 
 
@@ -32,7 +33,10 @@ def parse(text: str) -> dict[str, dict[str, Any]]:
 
 
 def normal(query: object) -> dict[str, dict[str, Any]]:
-    """Return a query in a comparable form: decoded, with numbers as floats and lists sorted."""
+    """Return a query in a form that can be compared: decoded from JSON, with numbers as floats and lists sorted.
+
+    The result is {field: {operator: value}}. It is empty when `query` is no JSON object.
+    """
     decoded = json.loads(query) if isinstance(query, str) and query else query
     if not isinstance(decoded, Mapping):
         return {}
@@ -41,7 +45,7 @@ def normal(query: object) -> dict[str, dict[str, Any]]:
 
 
 def _value(value: object) -> object:
-    """Return one value in comparable form."""
+    """Return one value in the form that `normal` describes."""
     if isinstance(value, list):
         return sorted((_value(item) for item in value), key=str)
     if isinstance(value, bool) or value is None:

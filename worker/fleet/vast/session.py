@@ -27,11 +27,11 @@ class Session(VastClient):  # type: ignore[misc]
         super().__init__(api_key, server_url, retry=1, timeout=timeout_s)
         self.calls = 0
         self._autoscaler_url = autoscaler_url
-        self._open = VastSession(server_url)
+        self._http_session = VastSession(server_url)
 
     def close(self) -> None:
         """Close the connection."""
-        self._open.close()
+        self._http_session.close()
 
     def call_autoscaler(self, path: str, body: Mapping[str, Any]) -> Any:  # noqa: ANN401
         """Return the JSON response of the autoscaler, a separate service that needs the key in the body too."""
@@ -46,14 +46,15 @@ class Session(VastClient):  # type: ignore[misc]
         json_data: Any = None,  # noqa: ANN401
         timeout: float | None = None,
     ) -> requests.Response:
-        """Send one request; all calls of Vast's client use this method.
+        """Send one request and return the response. All calls of Vast's client use this method.
 
-        Raises DeployError unless the response is a success with JSON.
+        Raises DeployError unless the response is a success with JSON: VastUnreachable without a response or with a 5xx,
+        VastRateLimited, VastKeyRefused or VastRefused.
         """
         self.calls += 1
         call = f"{method} {urlsplit(url).path}"
         try:
-            response: requests.Response = self._open.request(
+            response: requests.Response = self._http_session.request(
                 method, url, headers=headers, json=json_data, timeout=self.timeout if timeout is None else timeout
             )
         except requests.RequestException as error:
@@ -65,7 +66,7 @@ class Session(VastClient):  # type: ignore[misc]
 
 
 def _describe(error: requests.RequestException) -> str:
-    """Return what failed. The library's own messages contain object names and memory addresses."""
+    """Return in words what failed. The library's own messages contain object names and memory addresses."""
     if isinstance(error, requests.Timeout):
         return "no response in time"
     if isinstance(error, requests.ConnectionError | requests.exceptions.ChunkedEncodingError):
@@ -93,11 +94,11 @@ def _failure(call: str, response: requests.Response, secrets: set[str]) -> Excep
 
 
 def _reason(body: object, secrets: set[str]) -> str:
-    """Return Vast's own reason, shortened and without secrets."""
+    """Return Vast's own reason in the body of a response, shortened and without secrets, or an empty text."""
     if not isinstance(body, Mapping):
         return ""
-    words = [str(body[key]) for key in ("error", "msg", "message", "error_msg") if body.get(key)]
-    text = ": ".join(dict.fromkeys(words))
+    messages = [str(body[key]) for key in ("error", "msg", "message", "error_msg") if body.get(key)]
+    text = ": ".join(dict.fromkeys(messages))
     for secret in secrets:
         text = text.replace(secret, "***")
     return text[:MESSAGE_CHARS]

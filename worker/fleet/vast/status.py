@@ -10,7 +10,7 @@ from worker.fleet.definition.fleet import Fleet
 from worker.fleet.plan.plan import fleet_resources
 from worker.fleet.vast.account import Account
 from worker.fleet.vast.offer import query_text
-from worker.fleet.vast.rows import Actual, EndpointRow, GroupRow, TemplateRow, WorkerRow
+from worker.fleet.vast.rows import AccountState, EndpointRow, GroupRow, TemplateRow, WorkerRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,12 @@ class FleetStatus:
         }
 
 
-def status_of(account: Account, fleet: Fleet, actual: Actual) -> FleetStatus:
-    """Return the present status. Raises DeployError when the endpoint does not exist."""
+def fleet_status(account: Account, fleet: Fleet, actual: AccountState) -> FleetStatus:
+    """Return the present status of a fleet. Raises DeployError when the endpoint does not exist.
+
+    Other groups may be in the same endpoint. Their workers are left out, as far as Vast names the group or they have a
+    template that the fleet's groups do not use.
+    """
     resources = fleet_resources(fleet, actual)
     if resources.endpoint is None:
         raise DeployError(f"the account has no endpoint {fleet.endpoint.name}; comfy-worker deploy apply creates it")
@@ -70,7 +74,7 @@ def status_of(account: Account, fleet: Fleet, actual: Actual) -> FleetStatus:
     prices = {instance.id: instance.dph for instance in instances}
     foreign_hashes = {group.template_hash for group in actual.groups if group.endpoint_id == resources.endpoint.id}
     foreign_hashes -= {group.template_hash for group in resources.groups}
-    others = {instance.id for instance in instances if instance.template_hash in foreign_hashes}
-    own = {group.id for group in resources.groups}
-    workers = tuple(row for row in workers if row.id not in others and (row.group_id is None or row.group_id in own))
+    foreign_workers = {instance.id for instance in instances if instance.template_hash in foreign_hashes}
+    own_groups = {None, *(group.id for group in resources.groups)}  # None means that Vast does not name the group
+    workers = tuple(row for row in workers if row.id not in foreign_workers and row.group_id in own_groups)
     return FleetStatus(resources.endpoint, resources.template, resources.groups, names, workers, prices)

@@ -12,13 +12,18 @@ from worker.workflow.prompt import Prompt
 def with_known_paths(prompt: Prompt, node_inputs: Iterable[FileInput]) -> Prompt:
     """Return the prompt with each link into `node_inputs` replaced with its value, if that is known.
 
-    So the node gets the checked value, whatever the linked nodes return when they run.
+    This guarantees that the node gets the checked value, whatever the linked nodes return when they run.
     """
-    linked = [(item, link) for item in node_inputs if (link := link_of(item.value)) and item.follows_links]
-    if not linked:
+    linked_inputs = [item for item in node_inputs if item.follows_links and link_of(item.value)]
+    if not linked_inputs:
         return prompt
-    values = LinkedValues(prompt)
-    values_by_input = {item.key: value for item, link in linked if (value := values.value(link)) is not None}
+    linked_values = LinkedValues(prompt)
+    values_by_input = {}
+    for node_input in linked_inputs:
+        link = link_of(node_input.value)
+        value = linked_values.value(link) if link else None
+        if value is not None:
+            values_by_input[node_input.key] = value
     return {
         node_id: {
             **node,

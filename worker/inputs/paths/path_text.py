@@ -26,7 +26,10 @@ def escapes(name: str) -> bool:
 
 
 def path_problem(text: str, use: PathUse) -> tuple[str, str] | None:
-    """Return why a text that names no file of the job is not a valid path, and a suggestion, or None if it is valid."""
+    """Return the reason why a text is not a valid path for this use, and a suggestion. Return None if it is valid.
+
+    Texts that name files of the job are not checked here.
+    """
     if use is PathUse.TOKEN:
         return ("could change the path that contains it", TOKEN_CURE) if _changes_paths(text) else None
     cures = {PathUse.CHOICE: CHOICE_CURE, PathUse.PART: PART_CURE, PathUse.LIKELY: LIKELY_CURE}
@@ -35,18 +38,23 @@ def path_problem(text: str, use: PathUse) -> tuple[str, str] | None:
         return "leads out of its folder", cure
     if VARIABLE.search(text):
         return "has an environment variable", cure
-    if SCHEME.match(text) and not (use is PathUse.LIKELY and not text.strip().lower().startswith("file:")):
+    # An input that is only named like a path may accept a URL or a text with a colon.
+    may_have_scheme = use is PathUse.LIKELY and not text.strip().lower().startswith("file:")
+    if SCHEME.match(text) and not may_have_scheme:
         return "is a URL or has a drive letter", cure
     return None
 
 
 def _changes_paths(text: str) -> bool:
-    """Return True if a text could lead out of the folder of a path that it is inserted into, next to dots as well.
+    """Return True if a text that a node inserts into a path could change the folder of the path.
 
-    The text may consist of lines with a name, a colon and the value for the name.
+    This includes a text without letters and digits, which can become `..` if the path has a dot next to it. The text
+    may consist of lines with a name, a colon and the value for the name. Then each value is checked.
     """
     if re.search(r"[/\\~$]", text):
         return True
     lines = [line for line in text.splitlines() if line.strip()] or [""]
-    values = [piece for line in lines for piece in (line.split(":")[1:] or [line])]
+    values: list[str] = []
+    for line in lines:
+        values += line.split(":")[1:] or [line]
     return not all(re.search(r"\w", value) for value in values)

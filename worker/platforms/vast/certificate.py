@@ -52,14 +52,17 @@ class CertificatePair:
     key: Path
 
     def load(self, host: str, now: datetime.datetime) -> Certificate:
-        """Return the certificate in the files. Raises UnusableCertificate when it does not fit `host` and `now`."""
+        """Return the validity of the certificate in the files.
+
+        Raises UnusableCertificate when it is not for `host`, has expired at `now`, or cannot be read.
+        """
         try:
             return check_certificate(self.certificate.read_bytes(), self.key.read_bytes(), host, now)
         except OSError as error:
             raise UnusableCertificate(f"{error.filename} cannot be read: {error.strerror}") from error
 
     def check_writable(self) -> None:
-        """Raise StartupError when the files cannot be written. Called before a signature is requested."""
+        """Raise StartupError when the files cannot be written. Call it before a signature is requested."""
         for path in (self.certificate, self.key):
             folder = path.resolve().parent
             try:
@@ -70,7 +73,7 @@ class CertificatePair:
                 raise self._unwritable(path, error) from error
 
     def write(self, certificate: bytes, key: bytes) -> None:
-        """Write both files, each atomically, with a key that only this user can read. Raises StartupError."""
+        """Write both files (PEM), each atomically. Only this user can read the key. Raises StartupError."""
         for path, content, mode in ((self.key, key, 0o600), (self.certificate, certificate, 0o644)):
             target = path.resolve()
             draft = target.with_name(f".{target.name}.new")
@@ -84,12 +87,12 @@ class CertificatePair:
 
     def _unwritable(self, path: Path, error: OSError) -> StartupError:
         """Return the error for a path that cannot be written."""
-        location = str(path) if path.resolve() == path else f"{path} -> {path.resolve()}"
+        location = str(path) if path.resolve() == path else f"{path} -> {path.resolve()}"  # a link and its target
         cure = "make it a link into WORKER_STATE, start as root once (`comfy-worker onstart`), or set USE_SSL=false"
         return StartupError(f"the certificate cannot be written to {location} ({error.strerror}); {cure}")
 
 
-FIXED = CertificatePair(Path("/etc/instance.crt"), Path("/etc/instance.key"))
+SDK_PATHS = CertificatePair(Path("/etc/instance.crt"), Path("/etc/instance.key"))
 """The paths that the SDK reads. They cannot be configured."""
 
 
@@ -119,7 +122,7 @@ def check_certificate(certificate: bytes, key: bytes, host: str, now: datetime.d
 
 
 def new_request() -> tuple[bytes, bytes]:
-    """Return a new key and a signing request for it, both PEM, in the form that Vast's own start script sends."""
+    """Return a new RSA key and a signing request for it, both PEM, as Vast's own start script makes them."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     request = (
         x509.CertificateSigningRequestBuilder()

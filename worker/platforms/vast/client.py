@@ -46,31 +46,36 @@ class VastEndpoint:
         first = await self._request("/generate/sync", payload, cost, timeout_s=timeout_s)
         response = EndpointResponse(int(first["status"]), first["response"], str(first["url"]))
         while response.status == 202:
-            response = await self._fetch({**response.body, "url": response.worker})
+            response = await self._await_result({**response.body, "url": response.worker})
         return response
 
     async def stream(self, payload: Mapping[str, Any], cost: float) -> AsyncIterator[tuple[str, Body]]:
         """Yield the name and the data of each event of the job. The last event is `result`.
 
-        From a worker without `/generate/stream`, only the result comes. Raises RuntimeError when the router rejects the
-        request.
+        A worker that rejects the request, or that has no `/generate/stream`, sends only the result. If the stream
+        breaks, the result is read separately. Raises RuntimeError when the router rejects the request.
         """
         response = await self._request("/generate/stream", payload, cost, stream=True)
         if not response["ok"]:
             has_route = response["status"] not in UNKNOWN_ROUTE
-            yield "result", response["response"] if has_route else (await self.generate(payload, cost)).body
+            if has_route:
+                yield "result", response["response"]
+            else:
+                yield "result", (await self.generate(payload, cost)).body
             return
         job: Body | None = None
         async for data in response["response"]:
             name = event_name(data)
             if name == "accepted":
-                # The address that the router signed, because the worker may report another one.
+                # The URL that the router signed, because the worker may report another one.
                 job = {**data, "url": response["url"]}
-            yield name, job if job and name == "accepted" else data
+                yield name, job
+            else:
+                yield name, data
             if name == "result":
                 return
         if job is not None:  # the stream broke, but the job continues
-            yield "result", (await self._fetch(job)).body
+            yield "result", (await self._await_result(job)).body
 
     async def cancel(self, job: Mapping[str, Any]) -> Mapping[str, Any]:
         """Cancel a job and return the worker's response. `job` has `id`, `token` and `url` of an `accepted` event."""
@@ -85,23 +90,28 @@ class VastEndpoint:
         stream: bool = False,
         timeout_s: float | None = None,
     ) -> Body:
-        """Return Vast's form of a response: `ok`, `status`, `url` and `response` (JSON or an iterator of events)."""
+        """Send a request through the router, and return the response in the form of Vast's client.
+
+        The form is a dict with `ok`, `status`, `url` of the worker, and `response`: JSON, or with `stream` an iterator
+        of events.
+        """
         whole_cost = max(1, round(cost))
         response: Body = await self._endpoint.request(
             route, dict(payload), cost=whole_cost, stream=stream, timeout=timeout_s
         )
         return response
 
-    async def _fetch(self, job: Mapping[str, Any]) -> EndpointResponse:
-        """Wait for the end of a job by reading its events, without polling, and return its result."""
+    async def _await_result(self, job: Mapping[str, Any]) -> EndpointResponse:
+        """Read the events of a job until they end, which is when the job ends, and return its result."""
         async with self._session() as session, session.post(f"{job['url']}/events", json=_job_handle(job)) as events:
             async for _ in events.content.iter_any():
                 pass
         return await self._post(job, "result")
 
-    async def _post(self, job: Mapping[str, Any], part: str) -> EndpointResponse:
-        """Call one of the worker's routes for a job."""
-        async with self._session() as session, session.post(f"{job['url']}/{part}", json=_job_handle(job)) as response:
+    async def _post(self, job: Mapping[str, Any], route: str) -> EndpointResponse:
+        """Call one of the worker's routes for a job, such as `result`, and return the response."""
+        url = f"{job['url']}/{route}"
+        async with self._session() as session, session.post(url, json=_job_handle(job)) as response:
             body = await response.json(content_type=None)
             return EndpointResponse(response.status, body, str(job["url"]))
 
@@ -117,8 +127,8 @@ class VastEndpoint:
 async def open_endpoint(name: str, url: str | None = None) -> AsyncIterator[VastEndpoint]:
     """Open the endpoint of that name with the API key in VAST_API_KEY.
 
-    `url` is the address of a local stand-in for Vast. Raises StartupError when the key is missing or the endpoint
-    cannot be opened.
+    `url` is the address of a simulated Vast, None for Vast itself. Raises StartupError when the key is missing or the
+    endpoint cannot be opened.
     """
     try:
         from vastai.serverless.client.client import Serverless
@@ -141,14 +151,17 @@ async def open_endpoint(name: str, url: str | None = None) -> AsyncIterator[Vast
 
 
 def event_name(data: Mapping[str, Any]) -> str:
-    """Return the name of the event with this data, because Vast's client drops the names of events."""
-    for name, field in MARKS.items():
+    """Return the name of the event with this data, because Vast's client drops the names of events.
+
+    An event without any of the fields in EVENT_FIELDS is `result`.
+    """
+    for name, field in EVENT_FIELDS.items():
         if field in data:
             return name
     return "result"
 
 
-MARKS = {
+EVENT_FIELDS = {
     "accepted": "token",
     "state": "state",
     "step": "max",
@@ -160,4 +173,5 @@ MARKS = {
 
 
 def _job_handle(job: Mapping[str, Any]) -> Body:
+    """Return the body of a request about a job: its id, and the token that authorizes the request."""
     return {"id": job["id"], "token": job["token"]}

@@ -27,17 +27,21 @@ class LimitedWeb:
     Application: type[web.Application] = web.Application
 
     def AppRunner(self, app: web.Application, **options: Any) -> web.AppRunner:  # noqa: N802, ANN401 - aiohttp's name
-        """Return a runner that does not decompress bodies, so that no sender can make them grow."""
+        """Return a runner that does not decompress bodies, because a small body could become very large."""
         return web.AppRunner(app, auto_decompress=False, read_bufsize=READ_AHEAD, **HANDLER_OPTIONS, **options)
 
     @property
     def TCPSite(self) -> Callable[..., LimitedSite]:  # noqa: N802 - aiohttp's name
-        """A class of sites with our limits."""
+        """A replacement for aiohttp's class, with our limits on the connections of a site."""
         return partial(LimitedSite, limits=self.limits, tasks=self.tasks)
 
 
 def limit_port(server: ModuleType, limits: ConnectionLimits, tasks: Tasks) -> None:
-    """Make the SDK's server module use the limits. Raises StartupError when it opens its port in another way."""
+    """Replace `aiohttp.web` in the SDK's server module, so that its ports have limits on their connections.
+
+    Raises StartupError when the module does not use `web` and `start_server_async`, because it may open its port in
+    another way.
+    """
     if getattr(server, "web", None) is None or not hasattr(server, "start_server_async"):
         raise StartupError("Vast's SDK opens its port in an unknown way, so its connections would have no limits")
     vars(server).update(web=LimitedWeb(limits, tasks))

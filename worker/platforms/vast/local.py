@@ -27,6 +27,10 @@ class VastLocal(Platform):
     sdk = Vast.sdk
 
     async def serve(self, settings: Settings, environ: Mapping[str, str]) -> None:
+        """Start the simulated router and a worker process, print how to call it, and wait until the process exits.
+
+        Raises StartupError when the worker exits.
+        """
         from worker.simulators.vast_router.local_fleet import start_fleet
 
         command = [
@@ -47,9 +51,9 @@ class VastLocal(Platform):
             settings.engine.fault,
         ]
         async with start_fleet([command], environ, logs=None) as local:
-            await local.ready(settings.engine.start_s)
+            await local.wait_until_ready(settings.engine.start_s)
             vast = local.vast
             sys.stderr.write(HOW_TO_CALL.format(url=vast.url, endpoint=vast.endpoint, key=vast.api_key))
             sys.stderr.flush()
-            member = await local.wait_for_exit()
-        raise StartupError(f"the worker exited with code {member.process.returncode}")
+            exited_worker = await local.wait_for_exit()
+        raise StartupError(f"the worker exited with code {exited_worker.process.returncode}")

@@ -20,7 +20,8 @@ SHA256 = utils.Prehashed(hashes.SHA256())
 class Digest(Protocol):
     """A SHA-256 hash object of PyCryptodome."""
 
-    def digest(self) -> bytes: ...
+    def digest(self) -> bytes:
+        """Return the 32 bytes of the hash."""
 
 
 class RsaKeys:
@@ -56,6 +57,9 @@ class Pkcs1v15:
 
 
 def verify_with_openssl(backend: ModuleType) -> None:
-    """Make the SDK's backend module use these classes. A module with other names keeps its own check."""
+    """Make the SDK's backend module verify signatures with OpenSSL.
+
+    A module without the names `RSA` and `pkcs1_15` is not changed, and keeps its own check.
+    """
     if hasattr(backend, "RSA") and hasattr(backend, "pkcs1_15"):
         vars(backend).update(RSA=RsaKeys, pkcs1_15=Pkcs1v15)

@@ -14,7 +14,7 @@ from worker.settings import Settings
 
 log = logging.getLogger("worker")
 
-MARKS = ("CONTAINER_ID", "PUBLIC_IPADDR")
+REQUIRED_VARIABLES = ("CONTAINER_ID", "PUBLIC_IPADDR")
 """Variables that the SDK needs, and that no other platform sets both of."""
 SYNC_LIMIT_S = 540.0
 """Vast's client drops a request after 600 s and retries it forever, so the response has to come before that."""
@@ -38,12 +38,14 @@ class Vast(Platform):
     owned_variables = ("CONTAINER_", "PUBLIC_IPADDR", "VAST_", "MASTER_TOKEN", "REPORT_ADDR", "GPU_COUNT")
 
     def detect(self, environ: Mapping[str, str]) -> Detection:
-        missing = [name for name in MARKS if not environ.get(name)]
+        """Detect Vast by the variables that it sets in every container."""
+        missing = [name for name in REQUIRED_VARIABLES if not environ.get(name)]
         if missing:
             return Detection(found=False, evidence=f"Vast's {' and '.join(missing)} not set")
-        return Detection(found=True, evidence=f"{' and '.join(MARKS)} are set")
+        return Detection(found=True, evidence=f"{' and '.join(REQUIRED_VARIABLES)} are set")
 
     async def serve(self, settings: Settings, environ: Mapping[str, str]) -> None:
+        """Build a worker whose public URL is that of this instance, and serve it behind Vast's SDK until cancelled."""
         from worker.app import build
         from worker.platforms.vast.serve import serve
 
@@ -54,12 +56,14 @@ class Vast(Platform):
             await serve(app, vast)
 
     def report_failure(self, message: str, environ: Mapping[str, str]) -> None:
+        """Log why the process ends, and report it to the autoscaler."""
         from worker.platforms.vast.reporting.failure_report import send_failure_report
 
         log.critical("not serving: %s", message)
         send_failure_report(environ, message)
 
     def check(self, environ: Mapping[str, str]) -> Sequence[CheckFinding]:
+        """Return findings about Vast's variables and about the benchmark workflow."""
         try:
             vast = VastSettings.from_env(environ)
         except StartupError as error:
@@ -69,16 +73,18 @@ class Vast(Platform):
         return [ok(self.name, instance), _benchmark(vast.benchmark)]
 
     def variables(self) -> Iterable[SettingRow]:
+        """Return the variables of VastSettings."""
         return VastSettings.table()
 
     def links(self, state: Path) -> Mapping[Path, Path]:
-        from worker.platforms.vast.certificate import FIXED
+        """Return links from the paths of the certificate and the key to files in `state`, which is writable."""
+        from worker.platforms.vast.certificate import SDK_PATHS
 
-        return {path: state / "tls" / path.name for path in (FIXED.certificate, FIXED.key)}
+        return {path: state / "tls" / path.name for path in (SDK_PATHS.certificate, SDK_PATHS.key)}
 
 
 def _benchmark(path: Path | None) -> CheckFinding:
-    """Return the finding about the benchmark workflow."""
+    """Return the finding about the benchmark workflow, whose path is None if WORKER_BENCHMARK is not set."""
     cure = "set WORKER_BENCHMARK to a workflow"
     if path is None:
         return warn("benchmark", "a workflow without models: its score means little", cure)

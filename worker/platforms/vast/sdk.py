@@ -67,11 +67,12 @@ class Callbacks:
 
 
 def build_worker(gateway: str, callbacks: Callbacks, benchmark: Mapping[str, Any]) -> SdkWorker:
-    """Return the SDK's worker in front of the gateway, not yet running.
+    """Return the SDK's worker in front of the gateway, not yet running. `gateway` is the gateway's URL.
 
     It admits all requests in parallel (`max_queue_time` is None), because the gateway has the queue. It has no health
     check, because one failed check marks the SDK's worker as broken forever (T9), and the gateway is in this process.
-    The SDK reads a score instead of running `benchmark`. Raises StartupError when the SDK cannot be used.
+    `benchmark` is the payload of a benchmark, which the SDK requires but does not run, because it finds a score. Raises
+    StartupError when the SDK cannot be used.
     """
     try:
         # The package itself hides a failed import behind a None (T37).
@@ -79,9 +80,9 @@ def build_worker(gateway: str, callbacks: Callbacks, benchmark: Mapping[str, Any
         from vastai.serverless.server.worker import BenchmarkConfig, HandlerConfig, Worker, WorkerConfig, log
     except ImportError as error:
         raise StartupError(f"Vast's SDK cannot be imported: {error}; install the extra `vast`") from error
-    fallback = BenchmarkConfig([dict(benchmark)], runs=1, concurrency=1)
+    unused_benchmark = BenchmarkConfig([dict(benchmark)], runs=1, concurrency=1)
     handlers = [
-        HandlerConfig(route, **_handler_options(callbacks, fallback if route == BENCHMARKED else None))
+        HandlerConfig(route, **_handler_options(callbacks, unused_benchmark if route == BENCHMARKED else None))
         for route in WORK
     ]
     url = URL(gateway)
@@ -105,7 +106,7 @@ def build_worker(gateway: str, callbacks: Callbacks, benchmark: Mapping[str, Any
 
 
 def _handler_options(callbacks: Callbacks, benchmark: object) -> dict[str, Any]:
-    """Return the options of one of the SDK's routes."""
+    """Return the options of one of the SDK's routes. Only one route has a `benchmark`; it is None for the others."""
     return {
         "allow_parallel_requests": True,
         "max_queue_time": None,
@@ -135,7 +136,7 @@ def point_at_score(path: Path) -> None:
 
 
 def new_entry(**fields: Any) -> MetricsEntry:  # noqa: ANN401 - the SDK's own dataclass
-    """Return a new entry for the SDK's metrics of one request."""
+    """Return a new entry for one request in the SDK's metrics, with these fields."""
     from vastai.serverless.server.lib.data_types import RequestMetrics
 
     return cast(MetricsEntry, RequestMetrics(**fields))

@@ -9,21 +9,27 @@ from contextlib import contextmanager
 
 @contextmanager
 def preserve_root_logger() -> Iterator[None]:
-    """Restore the root logger afterwards: the SDK's `Worker()` sets it and its handlers to DEBUG, or adds a handler."""
+    """Restore the level and the handlers of the root logger when the context ends.
+
+    The SDK's `Worker()` sets the root logger and its handlers to DEBUG, or adds a handler.
+    """
     root = logging.getLogger()
-    level, handlers = root.level, [(handler, handler.level) for handler in root.handlers]
+    root_level, handler_levels = root.level, [(handler, handler.level) for handler in root.handlers]
     try:
         yield
     finally:
-        root.setLevel(level)
-        for handler in set(root.handlers) - {handler for handler, _ in handlers}:
-            root.removeHandler(handler)
-        for handler, before in handlers:
-            handler.setLevel(before)
+        root.setLevel(root_level)
+        for added_handler in set(root.handlers) - {handler for handler, _ in handler_levels}:
+            root.removeHandler(added_handler)
+        for handler, level in handler_levels:
+            handler.setLevel(level)
 
 
 def silence(loggers: Sequence[logging.Logger]) -> None:
-    """Disable the access log, because every URL has the client's API key, and the dumps of reports with the token."""
+    """Disable log lines with secrets: the access log, whose URLs have API keys, and debug messages with the token.
+
+    `loggers` are the SDK's. Its handlers are removed, so that its messages go through the worker's own logging.
+    """
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
     for logger in loggers:
         logger.setLevel(logging.INFO)

@@ -16,7 +16,7 @@ from worker.api.server import connection_limits
 from worker.app import App
 from worker.errors import RestartRequested, StartupError, WorkerFailed
 from worker.events import EngineBlocked, EngineConnected, EngineEvent, EngineLost, Handlers, LoadReported
-from worker.platforms.vast.certificate import FIXED, Certificate
+from worker.platforms.vast.certificate import SDK_PATHS, Certificate
 from worker.platforms.vast.ingress.ingress import Ingress
 from worker.platforms.vast.ingress.job_routes import JobRoutes
 from worker.platforms.vast.ingress.request_context import CONTEXT
@@ -52,14 +52,14 @@ RESPONSES_S = 5.0
 async def serve(app: App, settings: VastSettings) -> None:
     """Serve until cancelled, then drain.
 
-    Raises StartupError when the worker cannot serve, so that the process exits and is restarted; the SDK's own would
-    keep running and only report errors (T38). The caller reports the error to the autoscaler (`failure_report`).
+    Raises StartupError when the worker cannot serve, so that the process exits and is restarted. The SDK's own process
+    would keep running and only report errors (T38). The caller reports the error to the autoscaler (`failure_report`).
     """
     set_missing_variables(settings.for_sdk)
     async with ClientSession(timeout=ClientTimeout(total=10)) as session:
         autoscaler = Autoscaler(session, settings)
         check_ports(settings)
-        certificate = await ensure_certificate(FIXED, settings, session) if settings.use_ssl else None
+        certificate = await ensure_certificate(SDK_PATHS, settings, session) if settings.use_ssl else None
         app.timing.mark("certificate")
         key = await autoscaler.public_key()
         app.timing.mark("key")
@@ -87,6 +87,7 @@ class EngineChanges:
         return {EngineConnected: self._changed, EngineLost: self._changed, EngineBlocked: self._changed}
 
     def _changed(self, _: EngineEvent) -> None:
+        """Request a report, because the number of engines that run jobs has changed."""
         self.report_soon()
 
 
@@ -123,8 +124,8 @@ class VastWorker:
             self._ledger.report_soon,
             self._give_up,
             self._notify_report,
-            share=lambda: app.engines.share,
-            leftover=lambda: app.engines.leftover_workload,
+            alive_share=lambda: app.engines.share,
+            leftover_workload=lambda: app.engines.leftover_workload,
         )
         app.observers.add(EngineChanges(self._ledger.report_soon))
         signature_check = SignatureCheck(public_pem, settings.public_url, any_url=settings.any_url)
@@ -146,23 +147,27 @@ class VastWorker:
             stack.push_async_callback(self._close, running)
             try:
                 await self._start()
-                await self._watch()
+                await self._wait_for_restart()
             except asyncio.CancelledError:
                 if tasks.failure is None:
                     await self._drain()
                 raise
 
     async def _run_sdk(self) -> None:
-        """Run the SDK's own loop. Raises WorkerFailed when it ends, which it never should."""
+        """Run the SDK's own loop. Raises WorkerFailed when it ends, because it should run until it is cancelled."""
         await self._worker.run_async(host=self._settings.host)
         raise WorkerFailed("Vast's SDK gave up: it stopped")
 
     async def _watch_sdk(self) -> None:
-        """Raise WorkerFailed once the SDK has given up, because it would only report errors and reject requests."""
-        raise WorkerFailed(f"Vast's SDK gave up: {await self._given_up}")
+        """Wait until the SDK gives up, and raise WorkerFailed. Without this, it would only reject requests."""
+        reason = await self._given_up
+        raise WorkerFailed(f"Vast's SDK gave up: {reason}")
 
     async def _start(self) -> None:
-        """Wait until the SDK has opened its port and read the score. Raises StartupError."""
+        """Wait until the SDK has opened its port and read the score. Raises StartupError when it does not.
+
+        The port has to be open within LISTENING_S seconds.
+        """
         try:
             async with asyncio.timeout(LISTENING_S):
                 await self._readiness.entered.wait()
@@ -170,27 +175,24 @@ class VastWorker:
             raise StartupError("Vast's SDK gave up: no open port") from None
         self._app.timing.mark("port")
         await self._readiness.loaded
-        await self._app.settled()
+        await self._app.exclude_from_gc()
         self._ledger.report_soon()
         self._app.timing.mark("benchmark")
         log.info("ready: %s accepts requests, %s", self._settings.public_url, self._app.timing)
 
-    async def _watch(self) -> None:
-        """Wait for a reason to restart, then drain. Raises RestartRequested."""
+    async def _wait_for_restart(self) -> None:
+        """Wait for a reason to restart, then drain and raise RestartRequested."""
         reason = await self._restart_reason()
         await self._drain()
         raise RestartRequested(f"drained for {reason}; restarting")
 
     async def _restart_reason(self) -> str:
-        """Wait for an update by Vast or for the certificate's renewal, and return which one it was."""
+        """Wait for an update by Vast or for the certificate's renewal. Return the reason as part of a message."""
         update = asyncio.create_task(self._update.requested.wait())
         triggers: set[asyncio.Task[Any]] = {update}
         if self._certificate is not None:
-            triggers.add(
-                asyncio.create_task(
-                    wait_until_renewal(self._certificate, lambda: not self._app.manager.admission.load.jobs)
-                )
-            )
+            renewal = wait_until_renewal(self._certificate, lambda: not self._app.manager.admission.load.jobs)
+            triggers.add(asyncio.create_task(renewal))
         try:
             await asyncio.wait(triggers, return_when=asyncio.FIRST_COMPLETED)
             return "an update by Vast" if update.done() else "a new certificate"
@@ -199,7 +201,7 @@ class VastWorker:
                 task.cancel()
 
     def _give_up(self, reason: str) -> None:
-        """Record why the SDK cannot go on."""
+        """Record the reason why the SDK cannot go on, which ends the worker. Only the first reason counts."""
         if not self._given_up.done():
             self._given_up.set_result(reason)
 
@@ -210,17 +212,25 @@ class VastWorker:
         return await self._responder(request, response)
 
     def _workload(self, payload: Mapping[str, Any]) -> float:
-        """Return a request's workload to the SDK: the number that the ingress uses, so that corrections are exact."""
+        """Return a request's workload in units. The SDK calls this with the payload.
+
+        It is the same number that the ingress uses, so that the corrections of the SDK's counters are exact.
+        """
         context = CONTEXT.get(None)
         return self._app.intake.workload_of(payload) if context is None else context.workload
 
     async def _measure(self) -> float:
-        """Return the speed of all engines together, as if those that did not start were as fast as the others."""
+        """Return the speed of all engines together in workload units per second, and store it in the state folder.
+
+        Engines that did not start count as if they were as fast as the others. Raises StartupError.
+        """
         await self._app.ready()
         engines = self._app.engines
         await engines.wait_until_settled()
-        engine, count = await engines.info(), len(engines.engines)
-        conditions = (self._settings.image, engine.device, engine.version, *([f"{count} engines"] if count > 1 else ()))
+        info, count = await engines.info(), len(engines.engines)
+        conditions = [self._settings.image, info.device, info.version]
+        if count > 1:
+            conditions.append(f"{count} engines")
         score_file = ScoreFile(self._state, self._benchmark.key(*conditions))
         workload = self._app.intake.workload_of(self._benchmark.payload)
         score = await self._benchmark.score(self._app.url, workload, score_file.read, len(engines.alive), engines.share)
@@ -228,16 +238,16 @@ class VastWorker:
         return score
 
     async def _drain(self) -> None:
-        """Reject new requests, and wait for the running ones within the time limit."""
+        """Reject new requests, and wait for the running jobs and then for their responses, each with a time limit."""
         await self._app.drain()
         try:
             async with asyncio.timeout(RESPONSES_S):
                 await self._ingress.wait_until_idle()
         except TimeoutError:
-            log.warning("some responses were not fetched")
+            log.warning("clients did not read all responses within %g s after draining", RESPONSES_S)
 
     async def _close(self, running: asyncio.Task[None]) -> None:
-        """Stop the SDK, send the deletions that it did not send, and close what it leaves open."""
+        """Stop the SDK, report the requests that are done and that it did not report, and close its connections."""
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         if rows := self._ledger.take_deletions():

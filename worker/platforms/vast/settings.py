@@ -57,7 +57,10 @@ class VastSettings:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> VastSettings:
-        """Read the settings. Raises StartupError naming all missing variables, or the one with an invalid value."""
+        """Return the settings in the environment.
+
+        Raises StartupError, which names all missing variables, or the one with an invalid value.
+        """
         names = {field.name: field.metadata["env"] for field in dataclasses.fields(cls)}
         names["public_port"] = f"VAST_TCP_PORT_{environ.get('WORKER_PORT') or PORT}"
         kinds = typing.get_type_hints(cls)
@@ -82,7 +85,7 @@ class VastSettings:
 
     @property
     def for_sdk(self) -> dict[str, str]:
-        """Values of the variables that the SDK reads itself with another default or none."""
+        """Variables that the SDK reads from the environment itself, where its default differs or it has none."""
         return {
             "WORKER_PORT": str(self.port),
             "WORKER_HTTP_PORT": str(self.http_port),
@@ -100,5 +103,6 @@ NEEDED = ("container_id", "public_ip", "public_port")
 
 
 def _read(kind: Any, env: str, text: str) -> Any:  # noqa: ANN401 - kind is a field's annotation
+    """Return the value of the variable `env` in the type `kind`. Raises StartupError when the text is invalid."""
     # The SDK reads the same variables and accepts only this word for yes.
     return text == "true" if kind is bool else parse(kind, env, text)

@@ -66,26 +66,29 @@ async def ensure_certificate(
 async def _new_certificate(
     pair: CertificatePair, settings: VastSettings, session: aiohttp.ClientSession
 ) -> Certificate:
-    """Create a key, have it signed and write both, with retries for up to `sign_timeout_s` seconds."""
+    """Create a key, request a certificate for it, write both to `pair`, and return the certificate's validity.
+
+    Retries for up to `sign_timeout_s` seconds. Raises StartupError when there is no usable certificate by then.
+    """
     key, request = await asyncio.to_thread(new_request)
     url = f"{settings.sign_addr.rstrip('/')}/api/v0/sign_cert/?instance_id={settings.container_id}"
     reason = f"no response from {url}"
     try:
         async with asyncio.timeout(settings.sign_timeout_s):
-            for pause in RETRY_PAUSES.pauses():
+            for pause_s in RETRY_PAUSES.pauses():
                 try:
                     signed = await _request_signature(session, url, request)
                     certificate = check_certificate(signed, key, settings.public_ip, now())
                 except (UnusableCertificate, aiohttp.ClientError, TimeoutError) as error:
                     reason = f"{url}: {error or type(error).__name__}"
-                    log.warning("no certificate from %s; retrying in %.1f s", reason, pause)
-                    await asyncio.sleep(pause)
+                    log.warning("no certificate from %s; retrying in %.1f s", reason, pause_s)
+                    await asyncio.sleep(pause_s)
                     continue
                 await asyncio.to_thread(pair.write, signed, key)
                 log.info("a new certificate, valid until %s", _minute(certificate.ends))
                 return certificate
     except TimeoutError:
-        pass
+        pass  # the reason of the last failure is reported instead
     raise StartupError(f"no certificate within {settings.sign_timeout_s:g} s: {reason}")
 
 
@@ -107,15 +110,17 @@ async def wait_until_renewal(certificate: Certificate, is_idle: Callable[[], boo
     """Wait until the certificate should be renewed: from `renew_at` on, as soon as no job runs.
 
     A renewal needs a restart, because the SDK reads the certificate only once. If the certificate was due at the start,
-    renewing it has just failed, so the next try is an hour later. `poll_s` is the interval in seconds for `is_idle`.
+    renewing it has just failed, so the next try is an hour later. Shortly before the certificate expires, running jobs
+    are not waited for. `is_idle` returns whether no job runs, and is called every `poll_s` seconds.
     """
     overdue = certificate.renew_at <= now()
     renew_at = now() + datetime.timedelta(seconds=AGAIN_S) if overdue else certificate.renew_at
     await asyncio.sleep(max(0.0, (renew_at - now()).total_seconds()))
     while not is_idle() and now() < certificate.ends - LATEST:  # noqa: ASYNC110 - there is no event for the last job's end
         await asyncio.sleep(poll_s)
-    log.warning("the certificate is valid until %s and is renewed now", _minute(certificate.ends))
+    log.warning("the worker restarts to renew its certificate, which is valid until %s", _minute(certificate.ends))
 
 
 def _minute(at: datetime.datetime) -> str:
+    """Return a time as text, to the minute."""
     return f"{at:%Y-%m-%d %H:%M} UTC"

@@ -80,19 +80,20 @@ class Catalog(Mapping[str, NodeClass]):
 
     @classmethod
     def from_packed(cls, packed: bytes) -> Catalog:
-        """Read a catalog in the format that `worker.workflow.catalog.reduce` writes."""
+        """Return the catalog in a file of `worker.workflow.catalog.reduce`: gzipped lines `NAME<tab>JSON`."""
         lines = gzip.decompress(packed).splitlines()
         rows = (line.partition(b"\t") for line in lines)
         return cls({name.decode(): text for name, _, text in rows}, {})
 
     @classmethod
     def from_object_info(cls, object_info: Mapping[str, object]) -> Catalog:
-        """Read the decoded response of `GET /object_info`. Skip entries that are not objects."""
+        """Return the catalog in a decoded response of `GET /object_info`. Entries that are not objects are skipped."""
         return cls({name: info for name, info in object_info.items() if isinstance(info, dict)}, {})
 
     def classes_with_hidden_input(self, names: Iterable[str], hidden: str) -> Iterator[NodeClass]:
-        """Yield those of the named classes that have a hidden input of type `hidden`."""
-        for node_class in (self[name] for name in set(names) if name in self):
+        """Yield the classes among `names` that have a hidden input of type `hidden`. Unknown names are skipped."""
+        classes = (self[name] for name in set(names) if name in self)
+        for node_class in classes:
             if any(spec.type == hidden and spec.presence is Presence.HIDDEN for spec in node_class.inputs):
                 yield node_class
 
@@ -101,25 +102,26 @@ class Catalog(Mapping[str, NodeClass]):
         return Catalog(self._definitions, files, self.saved, hides_job_folders=self.hides_job_folders)
 
     def without_saved_models(self, saved: SavedModels) -> Catalog:
-        """Return a catalog whose choices omit these files."""
+        """Return a catalog whose choices omit these files, which jobs wrote."""
         if saved == self.saved:
             return self
         return Catalog(self._definitions, self._files, saved, hides_job_folders=self.hides_job_folders)
 
     def without_job_folders(self) -> Catalog:
         """Return a catalog whose choices omit folders of jobs. Clients only see such a catalog."""
-        return (
-            self
-            if self.hides_job_folders
-            else Catalog(self._definitions, self._files, self.saved, hides_job_folders=True)
-        )
+        if self.hides_job_folders:
+            return self
+        return Catalog(self._definitions, self._files, self.saved, hides_job_folders=True)
 
     def with_classes(self, changed: Mapping[str, JsonObject | None]) -> Catalog:
-        """Return a catalog with these classes replaced, or removed if the value is None."""
+        """Return a catalog with these classes added or replaced, or removed if the value is None.
+
+        Classes that do not change are not parsed again.
+        """
         definitions = {name: info for name, info in self._definitions.items() if name not in changed}
         definitions |= {name: info for name, info in changed.items() if info is not None}
         other = Catalog(definitions, self._files, self.saved, hides_job_folders=self.hides_job_folders)
-        if self.hides_job_folders:
+        if self.hides_job_folders:  # the new version of a class may list no job folder at this moment, but did earlier
             other._job_folder_inputs = {
                 name: self._job_folder_inputs_of(name) for name in changed if name in self._definitions
             }
@@ -129,23 +131,29 @@ class Catalog(Mapping[str, NodeClass]):
     def object_info(self, name: str) -> JsonObject:
         """Return one class in the format of `GET /object_info/{name}`. Raises KeyError for an unknown class."""
         info = self._info(name)
-        return class_without_job_folders(info)[0] if self.hides_job_folders else info
+        if self.hides_job_folders:
+            info, _ = class_without_job_folders(info)
+        return info
 
     def _info(self, name: str) -> JsonObject:
-        """Return one class with all default fields, with `files` and without saved models."""
+        """Return one class in the format of `GET /object_info`, including names of job folders.
+
+        Default fields and the catalog's files are added, and model files that jobs wrote are removed from its choices.
+        """
         definition = self._definitions[name]
         info: JsonObject = orjson.loads(definition) if isinstance(definition, bytes) else definition
-        defaults = {**_DEFAULTS, **_DEFAULTS_V3} if "api_node" in info else _DEFAULTS
+        is_v3 = "api_node" in info
+        defaults = {**_DEFAULTS, **_DEFAULTS_V3} if is_v3 else _DEFAULTS
         info = {**defaults, **info, "name": name}
         if "input_order" not in info and isinstance(info.get("input"), dict):
-            info["input_order"] = _order(info["input"])
-        info = self._list_files(name, info) if self._files else info
+            info["input_order"] = _input_order(info["input"])
+        info = self._with_files_listed(name, info) if self._files else info
         return self.saved.class_without_names(info, folders_by_input(name)) if self.saved else info
 
     def output_types(self) -> frozenset[str]:
         """Return the types of all outputs. An input of one of these types can be linked."""
         if self._output_types is None:
-            outputs = (_outputs(definition) for definition in self._definitions.values())
+            outputs = (_output_types_of(definition) for definition in self._definitions.values())
             self._output_types = frozenset(kind for types in outputs for kind in types if isinstance(kind, str))
         return self._output_types
 
@@ -169,10 +177,11 @@ class Catalog(Mapping[str, NodeClass]):
         return len(self._definitions)
 
     def _job_folder_inputs_of(self, name: str) -> frozenset[str]:
-        """Return the inputs of a class whose choices list folders of jobs, or did so earlier."""
-        return class_without_job_folders(self._info(name))[1] | self._job_folder_inputs.get(name, frozenset())
+        """Return the inputs of a class whose choices list folders of jobs, or did so in an earlier version."""
+        _, current_inputs = class_without_job_folders(self._info(name))
+        return current_inputs | self._job_folder_inputs.get(name, frozenset())
 
-    def _list_files(self, name: str, info: JsonObject) -> JsonObject:
+    def _with_files_listed(self, name: str, info: JsonObject) -> JsonObject:
         """Return a class with the catalog's files added to the choices of its file inputs."""
         for spec in read_node_class(name, info).inputs:
             present = [file for folder in spec.folders for file in self._files.get(folder, ())]
@@ -188,14 +197,14 @@ def bundled_catalog() -> Catalog:
     return Catalog.bundled()
 
 
-def _outputs(definition: JsonObject | bytes) -> list[Json]:
-    """Return the output types of a class."""
+def _output_types_of(definition: JsonObject | bytes) -> list[Json]:
+    """Return the output types of a class, given as an object or as JSON text."""
     info = orjson.loads(definition) if isinstance(definition, bytes) else definition
     outputs = info.get("output")
     return outputs if isinstance(outputs, list) else []
 
 
-def _order(inputs: Json) -> JsonObject:
+def _input_order(inputs: Json) -> JsonObject:
     """Return the value of `input_order` for a class: the names of its inputs by section."""
     if not isinstance(inputs, dict):
         return {}
@@ -203,15 +212,18 @@ def _order(inputs: Json) -> JsonObject:
 
 
 def _with_choices(info: JsonObject, presence: str, name: str, choices: list[Json]) -> JsonObject:
-    """Return a class with other choices for one input. Copies what it changes, because catalogs share their classes."""
+    """Return a class of `GET /object_info` with other choices for the input `name` in the section `presence`.
+
+    Copies what it changes, because catalogs share their classes.
+    """
     inputs = info.get("input")
     section = inputs.get(presence) if isinstance(inputs, dict) else None
     if not isinstance(inputs, dict) or not isinstance(section, dict):
         return info
     match section[name]:
-        case [list(), *rest]:
+        case [list(), *rest]:  # older form: the choices stand in place of the type
             definition: Json = [choices, *rest]
-        case [kind, dict(options)]:
+        case [kind, dict(options)]:  # newer form: the choices are an option of the type COMBO
             definition = [kind, {**options, "options": choices}]
         case other:
             definition = other

@@ -31,8 +31,8 @@ _UNCHECKED_CHOICES = (
     " UltraSharkSampler+Tiled.noise_type easy+applyInpaint.encode easy+applyInpaint.inpaint_mode"
     " easy+imageRemBg.rem_mode easy+joinImageBatch.mode"
 )
-UNCHECKED_CHOICES = frozenset(_UNCHECKED_CHOICES.replace("+", "\0").split())
-"""Inputs whose choices are a Python tuple. The server only checks choices that are a list."""
+UNCHECKED_CHOICES = frozenset(item.replace("+", " ") for item in _UNCHECKED_CHOICES.split())
+"""Inputs `CLASS.INPUT` whose choices are a Python tuple. The server only checks choices that are a list."""
 
 LOOSE_CHOICES = frozenset(
     {
@@ -49,12 +49,16 @@ LOOSE_CHOICES = frozenset(
 
 
 def is_unchecked(class_name: str, input_name: str) -> bool:
-    """Return whether the server accepts any value for this choice."""
-    return f"{class_name}.{input_name}".replace(" ", "\0") in UNCHECKED_CHOICES
+    """Return whether ComfyUI accepts any value for this input, although it has choices."""
+    return f"{class_name}.{input_name}" in UNCHECKED_CHOICES
 
 
 def is_chosen(class_name: str, input_name: str, value: Json, options: list[Json]) -> bool:
-    """Return whether the server accepts a value for an input with these choices. Raises TypeError where it does."""
+    """Return whether ComfyUI accepts a value for an input with the choices `options`.
+
+    The inputs in `LOOSE_CHOICES` also accept a choice with another prefix before its slash, or without one. For such an
+    input, a value that is no text raises TypeError, as in ComfyUI.
+    """
     if value in options or is_unchecked(class_name, input_name):
         return True
     if f"{class_name}.{input_name}" not in LOOSE_CHOICES:
@@ -62,4 +66,5 @@ def is_chosen(class_name: str, input_name: str, value: Json, options: list[Json]
     if isinstance(value, str) and "/" in value:
         base_name = value.rpartition("/")[2]
         return any(isinstance(option, str) and option.endswith(base_name) for option in options)
-    return any(isinstance(option, str) and option.endswith("/" + value) for option in options)  # type: ignore[operator]
+    suffix = "/" + value  # type: ignore[operator] # raises TypeError for a value that is no text
+    return any(isinstance(option, str) and option.endswith(suffix) for option in options)

@@ -21,7 +21,7 @@ from worker.workflow.json_value import Json, JsonObject
 
 
 def expand(node_class: NodeClass, values: Mapping[str, Json]) -> Mapping[str, InputSpec]:
-    """Return the inputs of a node with these values, by full name, without hidden inputs.
+    """Return the inputs that a node has if its inputs hold `values`, by full name, without hidden inputs.
 
     A dynamic combo whose value is not one of its keys is omitted, together with the inputs that depend on it.
     """
@@ -30,12 +30,12 @@ def expand(node_class: NodeClass, values: Mapping[str, Json]) -> Mapping[str, In
     expanded: dict[str, InputSpec] = {}
     for spec in node_class.inputs:
         if spec.presence is not Presence.HIDDEN:
-            expanded.update((inner.name, inner) for inner in _expand(spec, values))
+            expanded.update((inner.name, inner) for inner in _expand_input(spec, values))
     return expanded
 
 
-def _expand(spec: InputSpec, values: Mapping[str, Json]) -> Iterator[InputSpec]:
-    """Yield the inputs that one declared input stands for."""
+def _expand_input(spec: InputSpec, values: Mapping[str, Json]) -> Iterator[InputSpec]:
+    """Yield the inputs that a declared input stands for: itself, unless it is a dynamic combo or an autogrow group."""
     if spec.type == DYNAMIC_COMBO:
         yield from _expand_combo(spec, values)
     elif spec.type == AUTOGROW:
@@ -45,7 +45,7 @@ def _expand(spec: InputSpec, values: Mapping[str, Json]) -> Iterator[InputSpec]:
 
 
 def _expand_combo(spec: InputSpec, values: Mapping[str, Json]) -> Iterator[InputSpec]:
-    """Yield a dynamic combo and the inputs of its selected choice."""
+    """Yield a dynamic combo and the inputs of its selected choice. Yield nothing if no choice is selected."""
     if spec.name not in values:
         return
     options = spec.config[1].get("options")
@@ -55,7 +55,7 @@ def _expand_combo(spec: InputSpec, values: Mapping[str, Json]) -> Iterator[Input
                 for name, definition in section.items():
                     inner = read_input(f"{spec.name}.{name}", presence, definition)
                     if inner:
-                        yield from _expand(inner, values)
+                        yield from _expand_input(inner, values)
             yield spec
             return
 
@@ -63,13 +63,13 @@ def _expand_combo(spec: InputSpec, values: Mapping[str, Json]) -> Iterator[Input
 def _expand_group(spec: InputSpec, values: Mapping[str, Json]) -> Iterator[InputSpec]:
     """Yield the members of an autogrow group that are required or have a value."""
     template = spec.config[1].get("template")
-    pattern = _template_input(template) if isinstance(template, dict) else None
+    pattern = _repeated_input(template) if isinstance(template, dict) else None
     if not isinstance(template, dict) or not pattern:
         return
     presence, definition = pattern
     minimum = template.get("min")
     required_count = minimum if presence is Presence.REQUIRED and isinstance(minimum, int) else 0
-    for index, name in enumerate(_names(template)):
+    for index, name in enumerate(_member_names(template)):
         full_name = f"{spec.name}.{name}"
         is_required = index < required_count
         if is_required or full_name in values:  # other optional inputs of the group would only cost time
@@ -78,16 +78,16 @@ def _expand_group(spec: InputSpec, values: Mapping[str, Json]) -> Iterator[Input
                 yield inner
 
 
-def _template_input(template: JsonObject) -> tuple[Presence, Json] | None:
-    """Return the input that each member of an autogrow group repeats."""
+def _repeated_input(template: JsonObject) -> tuple[Presence, Json] | None:
+    """Return (presence, definition) of the input that each member of an autogrow group repeats, or None."""
     for presence, section in sections(template.get("input")):
         for definition in section.values():
             return presence, definition
     return None
 
 
-def _names(template: JsonObject) -> list[str]:
-    """Return all names that the members of an autogrow group can have."""
+def _member_names(template: JsonObject) -> list[str]:
+    """Return all names that the members of an autogrow group can have: a list of names, or a prefix and a number."""
     names, prefix, maximum = template.get("names"), template.get("prefix"), template.get("max")
     if isinstance(names, list):
         return [name for name in names if isinstance(name, str)]

@@ -58,7 +58,7 @@ _LISTED: dict[str, str] = {
 
 
 @cache
-def _by_input() -> dict[tuple[str, str], tuple[str, ...]]:
+def _folders_by_class_and_input() -> dict[tuple[str, str], tuple[str, ...]]:
     """Return `_LISTED` as a mapping from (class, input) to folders."""
     table: dict[tuple[str, str], tuple[str, ...]] = {}
     for folder, listed in _LISTED.items():
@@ -70,15 +70,21 @@ def _by_input() -> dict[tuple[str, str], tuple[str, ...]]:
 
 
 def folders_of(class_name: str, input_name: str) -> tuple[str, ...]:
-    """Return the folders whose files this input lists, or an empty tuple."""
-    folders = _by_input().get((class_name, input_name)) or measured_folders().get(class_name, {}).get(input_name)
-    return folders or (("input",) if path_use(class_name, input_name) is PathUse.INPUT else ())
+    """Return the folders whose files this input lists, or an empty tuple.
+
+    The folder "input" also applies to an input that takes the path of an upload as free text.
+    """
+    listed = _folders_by_class_and_input().get((class_name, input_name))
+    folders = listed or measured_folders().get(class_name, {}).get(input_name)
+    if folders:
+        return folders
+    return ("input",) if path_use(class_name, input_name) is PathUse.INPUT else ()
 
 
 def folders_by_input(class_name: str) -> dict[str, tuple[str, ...]]:
-    """Return the folders of each file input of a class."""
-    ours = {name: folders for (owner, name), folders in _by_input().items() if owner == class_name}
-    return {**measured_folders().get(class_name, {}), **ours}
+    """Return the folders of each file input of a class, by the name of the input."""
+    listed = {name: folders for (owner, name), folders in _folders_by_class_and_input().items() if owner == class_name}
+    return {**measured_folders().get(class_name, {}), **listed}
 
 
 def all_folders() -> list[str]:

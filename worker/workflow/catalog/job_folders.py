@@ -13,21 +13,26 @@ from worker.workflow.json_value import Json, JsonObject
 JOB_FOLDER = re.compile(r"job-[0-9a-f]{32}", re.IGNORECASE)
 _NAME = JOB_FOLDER.pattern
 _QUOTED = "|".join(rf"{quote}[^{quote}]*{_NAME}[^{quote}]*{quote}" for quote in "'\"")
-_LISTED = re.compile(rf"(?:,\s)?(?:{_QUOTED})(?=,|\s*\])|(?:{_QUOTED}),\s", re.IGNORECASE)
+_LIST_ENTRY = re.compile(rf"(?:,\s)?(?:{_QUOTED})(?=,|\s*\])|(?:{_QUOTED}),\s", re.IGNORECASE)
 """An entry of a Python list inside a text, with the comma before or after it."""
-_EMPTIED = re.compile(r"\[,\s")
-_FOLDER = re.compile(rf"{_NAME}[/\\]?", re.IGNORECASE)
+_LEFT_COMMA = re.compile(r"\[,\s")
+_FOLDER_IN_PATH = re.compile(rf"{_NAME}[/\\]?", re.IGNORECASE)
 
 
 def text_without_job_folders(text: str) -> str:
-    """Return a text without the folders of jobs: without list entries that name one, and with bare file names."""
+    """Return a text without names of job folders.
+
+    An entry of a Python list that names such a folder is removed. In other places, only the folder is removed from the
+    path, so that the file name stays.
+    """
     if JOB_FOLDER.search(text) is None:
         return text
-    return _FOLDER.sub("", _EMPTIED.sub("[", _LISTED.sub("", text)))
+    without_entries = _LEFT_COMMA.sub("[", _LIST_ENTRY.sub("", text))  # `[, 'a']` can be left of a list
+    return _FOLDER_IN_PATH.sub("", without_entries)
 
 
 def response_without_job_folders(response: Any) -> Any:  # noqa: ANN401 - JSON
-    """Return an error response of ComfyUI without the folders of jobs."""
+    """Return a decoded response of ComfyUI without names of job folders, at any depth."""
     match response:
         case str():
             return text_without_job_folders(response)
@@ -39,17 +44,16 @@ def response_without_job_folders(response: Any) -> Any:  # noqa: ANN401 - JSON
 
 
 def class_without_job_folders(info: JsonObject) -> tuple[JsonObject, frozenset[str]]:
-    """Return a class of `GET /object_info` without the folders of jobs, and the inputs whose choices listed one."""
+    """Return (class, inputs) for a class of `GET /object_info`.
+
+    The class is returned without names of job folders, and the inputs are those in whose choices such a name was.
+    """
     inputs = info.get("input")
     if not isinstance(inputs, dict):
         return info, frozenset()
-    file_inputs = {
-        name
-        for section in inputs.values()
-        if isinstance(section, dict)
-        for name, definition in section.items()
-        if _contains_job_folder(definition)
-    }
+    sections = [section for section in inputs.values() if isinstance(section, dict)]
+    definitions = [item for section in sections for item in section.items()]
+    file_inputs = {name for name, definition in definitions if _contains_job_folder(definition)}
     if not file_inputs:
         return info, frozenset()
     return {**info, "input": response_without_job_folders(inputs)}, frozenset(file_inputs)

@@ -28,9 +28,9 @@ _VHS_LOADERS = {
 
 
 def output_type(source: NodeClass, slot: int) -> str | list[Json]:
-    """Return the type of an output slot.
+    """Return the type of an output slot, or its list of choices for a slot that outputs a choice.
 
-    Raises IndexError or TypeError, with the same message as ComfyUI, if the slot does not exist.
+    Raises IndexError if the slot does not exist, and TypeError if it is no integer, with the same message as ComfyUI.
     """
     types = [output.type for output in source.outputs]
     if source.name in ONE_OUTPUT_FOR_ALL and slot > 0:
@@ -42,26 +42,29 @@ def output_type(source: NodeClass, slot: int) -> str | list[Json]:
 
 
 def fits(source_class: str, received: str | list[Json], target_class: str, spec: InputSpec) -> bool:
-    """Return whether ComfyUI 0.33.0 accepts a link from an output of type `received` to this input.
+    """Return whether ComfyUI 0.33.0 accepts a link from an output of type `received` to the input `spec`.
 
-    The types must be equal, or one must be `*` or a matched type, or their alternatives (`INT,FLOAT`) must overlap.
+    The types must be equal, or one of them must fit everything (`*`, `COMFY_MATCHTYPE_V3`), or their alternatives
+    (`INT,FLOAT`) must overlap. Some classes of VideoHelperSuite accept more types than they declare.
     """
     declared = spec.config[0]
     if source_class in ONE_OUTPUT_FOR_ALL and isinstance(received, str):
         return True
     if received == declared or ANY in (received, declared) or MATCH in (received, declared):
         return True
-    if isinstance(received, list):
+    if isinstance(received, list):  # the output is a choice
         return declared == COMBO
     if not isinstance(declared, str):
         return False
     output_types, input_types = _alternatives(received), _alternatives(declared)
     if source_class in _VHS_LOADERS and received == "IMAGE":
         output_types |= {"LATENT"}
-    if extra := _VHS_INPUTS.get((target_class, spec.name)):
-        input_types |= {extra}
+    undeclared_type = _VHS_INPUTS.get((target_class, spec.name))
+    if undeclared_type is not None:
+        input_types |= {undeclared_type}
     return ANY in output_types or ANY in input_types or not output_types.isdisjoint(input_types)
 
 
 def _alternatives(kind: str) -> set[str]:
+    """Return the types in a text such as `INT,FLOAT`."""
     return {part.strip() for part in kind.split(",")}

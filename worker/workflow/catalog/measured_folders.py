@@ -32,7 +32,7 @@ Folders = Mapping[str, tuple[str, ...]]
 
 @cache
 def measured_folders() -> Mapping[str, Folders]:
-    """Return the measured folders by class and input."""
+    """Return the measured folders by class and by input. A row of numbered inputs has one entry for each input."""
     text = resources.files("worker.workflow.catalog").joinpath("data", MEASURED).read_text("utf-8")
     return {
         name: {input_name: tuple(folders) for row, folders in inputs.items() for input_name in _expanded(row)}
@@ -41,11 +41,15 @@ def measured_folders() -> Mapping[str, Folders]:
 
 
 def reduce_measured(measured: Mapping[str, list[str]]) -> dict[str, dict[str, list[str]]]:
-    """Return the table that ships with the worker, by class and by input or row of inputs."""
+    """Return the table that ships with the worker: folders by class, and by input or row (`lora_name_[1-50]`).
+
+    `measured` has the folders by `class|input`.
+    """
     classes: dict[str, dict[str, list[str]]] = {}
-    for key, measured_names in measured.items():
+    for key, folder_names in measured.items():
         name, _, input_name = key.rpartition("|")
-        folders = list(dict.fromkeys(SUBFOLDERS.get(folder, ALIASES.get(folder, folder)) for folder in measured_names))
+        folders = list(dict.fromkeys(SUBFOLDERS.get(folder, ALIASES.get(folder, folder)) for folder in folder_names))
+        # Inputs that only list uploads are in the table of `path_inputs`.
         if folders != ["input"] and not PICKERS.match(input_name):
             classes.setdefault(name, {})[input_name] = folders
     return {name: _in_rows(classes[name]) for name in sorted(classes)}
@@ -62,12 +66,16 @@ def _expanded(row: str) -> Iterator[str]:
 
 
 def _in_rows(inputs: Mapping[str, list[str]]) -> dict[str, list[str]]:
-    """Join names that only differ in one number into a row, if no number of the row is missing."""
+    """Return the folders of inputs with names that only differ in one number joined into a row.
+
+    `name_1`, `name_2` and `name_3` become `name_[1-3]`, if all have the same folders and no number is missing.
+    """
     rows: dict[tuple[str, str, str], list[int]] = {}
     for name, folders in inputs.items():
-        if len(numbers := _NUMBER.findall(name)) == 1 and not numbers[0].startswith("0"):
+        found_numbers = _NUMBER.findall(name)
+        if len(found_numbers) == 1 and not found_numbers[0].startswith("0"):
             before, after = _NUMBER.split(name)
-            rows.setdefault((before, after, "/".join(folders)), []).append(int(numbers[0]))
+            rows.setdefault((before, after, "/".join(folders)), []).append(int(found_numbers[0]))
     joined = dict(inputs)
     for (before, after, joined_folders), numbers in rows.items():
         first, last = min(numbers), max(numbers)

@@ -79,9 +79,10 @@ class NodeClass:
 
 
 def read_node_class(name: str, info: JsonObject, file_inputs: Collection[str] = ()) -> NodeClass:
-    """Read one class of `GET /object_info`. Missing fields get ComfyUI's defaults, malformed ones are skipped.
+    """Parse and return one class of `GET /object_info`.
 
-    `file_inputs` are the inputs that list files of ComfyUI's input folder, in addition to those in `catalog.folders`.
+    A missing field gets ComfyUI's default. Malformed inputs are skipped. `file_inputs` are inputs that list files of
+    ComfyUI's input folder, in addition to those in `catalog.folders`.
     """
     inputs = tuple(_read_inputs(name, info, file_inputs))
     return NodeClass(
@@ -94,21 +95,21 @@ def read_node_class(name: str, info: JsonObject, file_inputs: Collection[str] = 
         api_node=info.get("api_node") is True,
         is_input_list=info.get("is_input_list") is True,
         is_v3="api_node" in info,
-        by_name=_first_of_each(inputs),
+        by_name=_inputs_by_name(inputs),
         has_intermediate_output=info.get("has_intermediate_output") is True,
         static_inputs=_static_inputs(inputs),
     )
 
 
 def _static_inputs(inputs: tuple[InputSpec, ...]) -> Mapping[str, InputSpec] | None:
-    """Return the inputs without hidden ones, or None if some of them depend on values."""
+    """Return the inputs by name without hidden ones, or None if some of them depend on the values of a node."""
     if any(spec.type in (DYNAMIC_COMBO, AUTOGROW) for spec in inputs):
         return None
-    return _first_of_each(spec for spec in inputs if spec.presence is not Presence.HIDDEN)
+    return _inputs_by_name(spec for spec in inputs if spec.presence is not Presence.HIDDEN)
 
 
-def _first_of_each(inputs: Iterable[InputSpec]) -> dict[str, InputSpec]:
-    """Return the inputs by name. An input that is both required and optional is required."""
+def _inputs_by_name(inputs: Iterable[InputSpec]) -> dict[str, InputSpec]:
+    """Return the inputs by name. If several have the same name, the first counts: a required one before an optional."""
     by_name: dict[str, InputSpec] = {}
     for spec in inputs:
         by_name.setdefault(spec.name, spec)
@@ -116,14 +117,18 @@ def _first_of_each(inputs: Iterable[InputSpec]) -> dict[str, InputSpec]:
 
 
 def read_input(name: str, presence: Presence, definition: Json, folders: tuple[str, ...] = ()) -> InputSpec | None:
-    """Read `[type, options]`, the form of an input in `GET /object_info`. Return None if it is malformed."""
+    """Return the input with the definition `[type, options]` of `GET /object_info`, or None if it is malformed."""
     if isinstance(definition, str):
         definition = [definition]  # a hidden input of a class that uses the older API
     if not isinstance(definition, list) or not definition:
         return None
     kind = definition[0]
     extra = definition[1] if len(definition) > 1 and isinstance(definition[1], dict) else {}
-    choices = kind if isinstance(kind, list) else extra.get("options", []) if kind == COMBO else None
+    choices: Json = None
+    if isinstance(kind, list):
+        choices = kind
+    elif kind == COMBO:
+        choices = extra.get("options", [])
     return InputSpec(
         name=name,
         type=kind if isinstance(kind, str) else COMBO,
@@ -149,7 +154,7 @@ def sections(inputs: Json) -> Iterator[tuple[Presence, JsonObject]]:
 
 
 def _read_inputs(class_name: str, info: JsonObject, file_inputs: Collection[str]) -> Iterator[InputSpec]:
-    """Yield the inputs of a class in their declared order."""
+    """Yield the inputs of a class in their declared order. Inputs that `input_order` omits come last."""
     order = info.get("input_order")
     for presence, section in sections(info.get("input")):
         names = order.get(presence.value) if isinstance(order, dict) else None
@@ -176,12 +181,14 @@ def _read_outputs(info: JsonObject) -> Iterator[OutputSpec]:
 
 
 def _text(info: JsonObject, key: str) -> str:
+    """Return a field that is a text, else an empty text."""
     value = info.get(key)
     return value if isinstance(value, str) else ""
 
 
 def _number(options: JsonObject, key: str) -> float | None:
+    """Return a limit of a number, or None if the input has none."""
     value = options.get(key)
     if value == -(2.0**64):
-        return -(2**64) + 1  # the only integer limit of a class that the JSON parser rounds
+        return -(2**64) + 1  # the exact limit of ComfyUI's integers, which the JSON parser rounds to a float
     return value if isinstance(value, int | float) else None

@@ -34,7 +34,7 @@ class Provider:
     def of_module(cls, module: str) -> Provider:
         """Return the provider of a class by its `python_module`, such as `custom_nodes.RES4LYF` or `nodes`."""
         family, _, name = module.partition(".")
-        if family != "custom_nodes" or name == _WITH_COMFYUI:
+        if family != "custom_nodes" or name == _WITH_COMFYUI:  # ComfyUI ships one file in custom_nodes
             return cls(COMFYUI)
         return cls(name, _HOMES.get(name, ""))
 
@@ -81,22 +81,29 @@ PackIds = Mapping[str, PackId]
 
 
 def pack_ids(workflow: object) -> dict[str, PackId]:
-    """Return the packs that the editor saved with the nodes of a workflow, including subgraphs and group nodes."""
+    """Return the packs that the editor saved with the nodes of a workflow, by node class.
+
+    Includes the nodes in subgraphs and group nodes. If nodes of one class name different packs, the first counts.
+    """
     packs: dict[str, PackId] = {}
     for node in _saved_nodes(unwrap(workflow)):
         match node:
-            case {"type": str(class_type), "properties": {} as properties} if pack := pack_id(properties):
-                packs.setdefault(class_type, pack)
+            case {"type": str(class_type), "properties": {} as properties}:
+                pack = pack_id(properties)
+                if pack is not None:
+                    packs.setdefault(class_type, pack)
     return packs
 
 
 def pack_id(properties: Mapping[str, object]) -> PackId | None:
     """Return the pack that the editor saved in the properties of a node, or None."""
-    texts = (properties.get(key) for key in ("cnr_id", "aux_id", "ver"))
-    registry_id, repository, version = (
-        text[:LONGEST_ID] if isinstance(text, str) and text.isprintable() else "" for text in texts
-    )
+    registry_id, repository, version = (_short_text(properties.get(key)) for key in ("cnr_id", "aux_id", "ver"))
     return PackId(registry_id, repository, version) if registry_id or repository else None
+
+
+def _short_text(value: object) -> str:
+    """Return at most `LONGEST_ID` characters of a printable text, or an empty text for another value."""
+    return value[:LONGEST_ID] if isinstance(value, str) and value.isprintable() else ""
 
 
 def _saved_nodes(workflow: object) -> Iterator[object]:
@@ -116,7 +123,10 @@ def _saved_nodes(workflow: object) -> Iterator[object]:
 
 
 def _install(source: str) -> str:
-    """Return how to install a pack. `source` is the argument for `nodes add`, empty if it is not known."""
+    """Return a sentence, with a space before it, about how to install a pack.
+
+    `source` is the repository to pass to `comfy-worker nodes add`, or empty if it is not known.
+    """
     if not source:
         return " Install it into custom_nodes, or add its repository to the image with `comfy-worker nodes add`."
     return f" Install it into custom_nodes, or add it to the image with `comfy-worker nodes add {source}`."

@@ -53,13 +53,17 @@ def reduced(catalog: Catalog) -> Catalog:
 
 
 def _reduce_class(name: str, info: JsonObject) -> JsonObject:
+    """Return a class with the fields in `_CLASS_KEYS` that are not empty, and with reduced inputs.
+
+    `api_node` is kept even if it is False, because it marks a class of the V3 API.
+    """
     kept = {key: info[key] for key in _CLASS_KEYS if info.get(key) or (key == "api_node" and key in info)}
     kept["input"] = _reduce_inputs(_in_order(name, info), name)
     return kept
 
 
 def _in_order(name: str, info: JsonObject) -> JsonObject:
-    """Return the inputs in their declared order, so that the catalog needs no `input_order`."""
+    """Return the inputs of a class by section, in their declared order, so that the catalog needs no `input_order`."""
     definition = dict(sections(info.get("input")))
     specs = read_node_class(name, info).inputs
     return {
@@ -69,7 +73,10 @@ def _in_order(name: str, info: JsonObject) -> JsonObject:
 
 
 def _reduce_inputs(inputs: Json, class_name: str) -> JsonObject:
-    """Reduce the inputs of a class. `class_name` is empty for inputs inside a dynamic one, which never list files."""
+    """Return the inputs of a class, reduced.
+
+    `class_name` is empty for inputs inside a dynamic input, which never list files.
+    """
     reduced: JsonObject = {}
     for presence, section in sections(inputs):
         reduced[presence.value] = {
@@ -79,17 +86,23 @@ def _reduce_inputs(inputs: Json, class_name: str) -> JsonObject:
 
 
 def _reduce_input(definition: Json, folders: tuple[str, ...]) -> Json:
-    """Reduce one input, in either of its two forms in `GET /object_info`."""
+    """Return one input, reduced. `folders` are the model folders whose files it lists.
+
+    `GET /object_info` has two forms of an input: `[choices, options]` and `[type, options]`.
+    """
     match definition:
         case [list(choices), *configs]:
-            return [_fixed(choices, folders), *(_reduce_options("COMBO", config, folders) for config in configs)]
+            return [
+                _without_files(choices, folders),
+                *(_reduce_options("COMBO", config, folders) for config in configs),
+            ]
         case [str(kind), config]:
             return [kind, _reduce_options(kind, config, folders)]
     return definition
 
 
 def _reduce_options(kind: str, config: Json, folders: tuple[str, ...]) -> Json:
-    """Reduce the options of one input: the second part of its entry in `GET /object_info`."""
+    """Return the options of one input, reduced: the second part of its entry in `GET /object_info`."""
     if not isinstance(config, dict):
         return config
     kept = {key: value for key, value in config.items() if key not in _EDITOR_KEYS}
@@ -97,18 +110,18 @@ def _reduce_options(kind: str, config: Json, folders: tuple[str, ...]) -> Json:
     if isinstance(default, str) and len(default) > LONGEST_DEFAULT:
         kept["default"] = ""
     if kind == DYNAMIC_COMBO and isinstance(options, list):
-        kept["options"] = [_reduce_nested(option, "inputs") for option in options]
+        kept["options"] = [_with_reduced_inputs(option, "inputs") for option in options]
     elif isinstance(options, list):
-        kept["options"] = _fixed(options, folders)
+        kept["options"] = _without_files(options, folders)
     if "formats" in kept:
         kept["formats"] = _reduce_formats(kept["formats"])
     if kind == AUTOGROW:
-        kept["template"] = _reduce_nested(template, "input")
+        kept["template"] = _with_reduced_inputs(template, "input")
     return kept
 
 
 def _reduce_formats(formats: Json) -> Json:
-    """Reduce the video formats of VideoHelperSuite: keep the name, the type and the options of each field."""
+    """Return the video formats of VideoHelperSuite with only the name, the type and the options of each field."""
     if not isinstance(formats, dict):
         return formats
     return {
@@ -117,26 +130,39 @@ def _reduce_formats(formats: Json) -> Json:
     }
 
 
-def _reduce_nested(holder: Json, key: str) -> Json:
-    return {**holder, key: _reduce_inputs(holder[key], "")} if isinstance(holder, dict) else holder
+def _with_reduced_inputs(holder: Json, key: str) -> Json:
+    """Return an option of a dynamic combo, or the template of a group, with the inputs in its field `key` reduced."""
+    if not isinstance(holder, dict):
+        return holder
+    return {**holder, key: _reduce_inputs(holder[key], "")}
 
 
-def _fixed(choices: list[Json], folders: tuple[str, ...]) -> list[Json]:
-    """Return the choices without names of files: those with an extension, and for uploads all except "none"."""
+def _without_files(choices: list[Json], folders: tuple[str, ...]) -> list[Json]:
+    """Return the choices of an input that are no files. `folders` are the model folders whose files it lists.
+
+    In an input that lists files, each choice with an extension is a file. A choice such as `.use_ckpt_vae` has none. In
+    an input that lists uploads, every choice except "none" is a file.
+    """
     if "input" in folders:
         return [choice for choice in choices if choice == "none"]
-    return [choice for choice in choices if not (folders and isinstance(choice, str) and "." in choice[1:])]
+    if not folders:
+        return choices
+    return [choice for choice in choices if not (isinstance(choice, str) and "." in choice[1:])]
 
 
 def bundle(pins: str, object_info: Mapping[str, JsonObject]) -> tuple[bytes, JsonObject]:
-    """Return the packed catalog of the pinned packs, and the content of `made-from.json`: commits and the hash."""
+    """Return (packed catalog of the pinned packs, content of `made-from.json` with the commits and the hash).
+
+    `pins` is the text of comfyui_nodes.txt.
+    """
     commits: JsonObject = dict(_PIN.findall(pins))
-    pinned = {name: info for name, info in object_info.items() if _pack(info) in commits}
+    pinned = {name: info for name, info in object_info.items() if _pack_name(info) in commits}
     packed = reduce_object_info(pinned)
     return packed, {"commits": commits, "sha256": hashlib.sha256(gzip.decompress(packed)).hexdigest()}
 
 
-def _pack(info: JsonObject) -> str:
+def _pack_name(info: JsonObject) -> str:
+    """Return the name that comfyui_nodes.txt has for the pack of a class."""
     name = Provider.of_module(str(info.get("python_module"))).name
     return "ComfyUI" if name == COMFYUI else name
 

@@ -51,9 +51,9 @@ OLD_CLASSES = tuple(REPLACEMENTS)
 
 
 def replace_classes(nodes: Prompt, catalog: Container[str]) -> None:
-    """Replace the nodes of old classes in place. Raises ReplacementError where ComfyUI fails.
+    """Replace the nodes of old classes in the dict `nodes`, if the catalog only has the new class.
 
-    Links stay valid, because no replacement changes an output slot.
+    Raises ReplacementError where ComfyUI fails. Links stay valid, because no replacement changes an output slot.
     """
     for node_id, node in nodes.items():
         class_type = node.get("class_type")
@@ -63,7 +63,11 @@ def replace_classes(nodes: Prompt, catalog: Container[str]) -> None:
 
 
 def rewrite(node: Node, replacement: NodeReplacement) -> Node:
-    """Return the node with its new class and inputs. Raises ReplacementError where ComfyUI fails."""
+    """Return the node with its new class and inputs.
+
+    Raises ReplacementError if the node has no `_meta` or lacks an input that is carried over, because ComfyUI fails
+    then.
+    """
     if not isinstance(node.get("_meta"), dict):
         raise ReplacementError
     missing = [old for _, old in replacement.carried if old not in node["inputs"]]

@@ -56,6 +56,7 @@ class SavedModels:
         Return None if no job wrote one, or if the operator has a file of this name too. `folders` are the folders that
         the input searches, empty if they are not known.
         """
+        # Without known folders, all folders are searched.
         job_folders = [folder for folder in folders or self.by_folder if name in self.by_folder.get(folder, ())]
         searched = folders or {folder for folder, _ in self.operator_files}
         if not job_folders or any((folder, name) in self.operator_files for folder in searched):
@@ -72,7 +73,10 @@ class SavedModels:
         return SavedModels(merged, self.operator_files | other.operator_files)
 
     def without_names(self, choices: Json, folders: Collection[str] = ()) -> Json:
-        """Return an input of `GET /object_info`, or a part of it, without the files of jobs."""
+        """Return an input of `GET /object_info`, or a part of it, without the files that jobs wrote.
+
+        `folders` are the model folders that the input searches, empty if they are not known.
+        """
         match choices:
             case list():
                 return [self.without_names(item, folders) for item in choices if not self._is_hidden(item, folders)]
@@ -88,13 +92,20 @@ class SavedModels:
         return isinstance(item, str) and self.folder_of(resolved_path(item), folders) is not None
 
     def class_without_names(self, info: JsonObject, folders: Mapping[str, Collection[str]]) -> JsonObject:
-        """Return a class of `GET /object_info` without the files of jobs. `folders` are the folders of each input."""
+        """Return a class of `GET /object_info` without the files that jobs wrote.
+
+        `folders` are the model folders of each input, by the name of the input.
+        """
         inputs = info.get("input")
         if not isinstance(inputs, dict):
             return info
-        return {**info, "input": {presence: self._section(inputs[presence], folders) for presence in inputs}}
+        return {
+            **info,
+            "input": {presence: self._section_without_names(inputs[presence], folders) for presence in inputs},
+        }
 
-    def _section(self, section: Json, folders: Mapping[str, Collection[str]]) -> Json:
+    def _section_without_names(self, section: Json, folders: Mapping[str, Collection[str]]) -> Json:
+        """Return a section of inputs (required, optional or hidden) without the files that jobs wrote."""
         if not isinstance(section, dict):
             return section
         return {name: self.without_names(definition, folders.get(name, ())) for name, definition in section.items()}
@@ -102,12 +113,12 @@ class SavedModels:
     def text_without_names(self, text: str) -> str:
         """Return a message of ComfyUI without the files of jobs in its lists of choices."""
         for name in self._hidden_names():
-            for entry in (f", {name!r}", f"{name!r}, ", repr(name)):
+            for entry in (f", {name!r}", f"{name!r}, ", repr(name)):  # with the comma of the list, if there is one
                 text = text.replace(entry, "")
         return text
 
     def response_without_names(self, response: Any) -> Any:  # noqa: ANN401 - JSON
-        """Return an error response of ComfyUI without the files of jobs."""
+        """Return a decoded error response of ComfyUI without the files that jobs wrote, at any depth."""
         match response:
             case str():
                 return self.text_without_names(response)

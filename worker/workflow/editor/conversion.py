@@ -18,7 +18,8 @@ from worker.workflow.editor.packs.registry import ADD_LINKS, CHANGE_INPUTS
 from worker.workflow.editor.primitives import apply_primitives
 from worker.workflow.editor.saved_workflow import read_workflow
 from worker.workflow.editor.seeds import seed_fields
-from worker.workflow.editor.subgraphs.flat import FlatGraph, FlatNode, FlatSource, node_detail
+from worker.workflow.editor.subgraphs.flat import FlatGraph, FlatSource
+from worker.workflow.editor.subgraphs.flat_node import FlatNode, node_detail
 from worker.workflow.editor.subgraphs.groups import expand_group_nodes
 from worker.workflow.editor.subgraphs.ids import make_ids_unique
 from worker.workflow.editor.text import SAVERS, expand_choices, fill_placeholders

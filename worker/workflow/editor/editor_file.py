@@ -22,8 +22,21 @@ COLUMNS, WIDTH, HEIGHT = 6, 320, 320
 MAX_OUTPUTS = 1000
 """Outputs that are written for a node of an unknown class, because a prompt may name any slot of it."""
 
+READS_WORKFLOW = "EXTRA_PNGINFO"
+"""Type of the hidden input through which a node receives the editor's workflow."""
+
 OutputLinks = dict[tuple[str, int], list[int]]
 """Ids of the links that leave an output, by node id and slot."""
+
+
+def reads_editor_workflow(prompt: Prompt, catalog: Catalog) -> bool:
+    """Return whether a node of the prompt reads the editor's workflow.
+
+    Output nodes do not count as readers, because they only write the workflow into their files.
+    """
+    classes = (node["class_type"] for node in prompt.values())
+    readers = catalog.classes_with_hidden_input(classes, READS_WORKFLOW)
+    return any(not node_class.output_node for node_class in readers)
 
 
 def to_editor_file(prompt: Prompt, catalog: Catalog) -> dict[str, Any]:

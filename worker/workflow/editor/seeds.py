@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from worker.prompt_changes import SeedField
 from worker.workflow.editor.editor_graph import INSIDE, PRIMITIVE, UiNode, Widget
-from worker.workflow.editor.subgraphs.flat import FlatNode
+from worker.workflow.editor.subgraphs.flat_node import FlatNode
 from worker.workflow.prompt import Prompt
 
 RANDOMIZE = "randomize"

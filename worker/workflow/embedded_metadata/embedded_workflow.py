@@ -68,7 +68,7 @@ class EmbeddedWorkflow:
 
     @property
     def best(self) -> Json:
-        """The prompt if there is one, because it has run, else the workflow."""
+        """The prompt if the file has one, because that is what ran. Otherwise the workflow, or None."""
         return self.prompt if isinstance(self.prompt, dict) and self.prompt else self.workflow
 
 
@@ -101,21 +101,13 @@ def extract_workflow(data: bytes, charset: str = "") -> Json:
 
 
 def read_workflow_file(data: bytes, charset: str = "") -> Json:
-    """Return the whole JSON of a workflow file, or the workflow that a file of another format embeds.
+    """Return the whole JSON of a workflow file, or the prompt or workflow that a file of another format embeds.
 
-    Raises CannotConvert if the file is neither, or has no workflow.
+    `charset` is the declared encoding of JSON. Raises CannotConvert if the file is neither, or has no workflow.
     """
     embedded = read_embedded_workflow(data)
     if embedded is not None:
-        if not isinstance(embedded.best, dict) and embedded.a1111:
-            raise CannotConvert(
-                f"this {embedded.kind} has only the parameters of AUTOMATIC1111, which are a text and not a workflow"
-            )
-        if not isinstance(embedded.best, dict):
-            raise CannotConvert(
-                f"this {embedded.kind} has no workflow: ComfyUI did not save it, or its metadata was removed"
-            )
-        return embedded.best
+        return _best_part(embedded)
     try:
         json_text = utf8_text(data, charset)
     except InvalidJson as error:
@@ -123,38 +115,56 @@ def read_workflow_file(data: bytes, charset: str = "") -> Json:
     try:
         return cast("Json", orjson.loads(json_text))
     except orjson.JSONDecodeError as error:
-        value = parse_python_json(json_text.decode("utf-8", "replace"))
+        value = parse_python_json(json_text.decode("utf-8", "replace"))  # accepts NaN, which orjson does not
         if value is None:
             raise _not_a_workflow(json_text, error) from None
         return value
 
 
+def _best_part(embedded: EmbeddedWorkflow) -> Json:
+    """Return the embedded prompt or workflow. Raises CannotConvert if the file has neither."""
+    if isinstance(embedded.best, dict):
+        return embedded.best
+    if embedded.a1111:
+        raise CannotConvert(
+            f"this {embedded.kind} has only the parameters of AUTOMATIC1111, which are a text and not a workflow"
+        )
+    raise CannotConvert(f"this {embedded.kind} has no workflow: ComfyUI did not save it, or its metadata was removed")
+
+
 def _not_a_workflow(text: bytes, error: orjson.JSONDecodeError) -> CannotConvert:
-    """Return an error with the position of the syntax error, or another one if the file does not begin like JSON."""
+    """Return the error for a file that is not JSON: with the position of the syntax error if it begins like JSON."""
     if text.lstrip()[:1] in (b"{", b"["):
         return CannotConvert(invalid_json_error(text, error, "the workflow").message)
     return CannotConvert("this is neither JSON nor a file in which ComfyUI embeds workflows")
 
 
 def _parse_texts(kind: str, texts: Texts) -> EmbeddedWorkflow:
-    """Return the metadata in a file's texts. The first text of each name counts."""
+    """Return the prompt and the workflow in the texts of a file of the format `kind`.
+
+    The texts are pairs of name and text. The first text of each name counts.
+    """
     parts: dict[str, Json] = {}
-    a1111 = False
+    has_a1111 = False
     for name, text in texts:
         key = name.lower()
-        a1111 = a1111 or key == _A1111_KEY or (key in _COMBINED_KEYS and _A1111_STEPS in text)
+        is_combined = key in _COMBINED_KEYS
+        has_a1111 = has_a1111 or key == _A1111_KEY or (is_combined and _A1111_STEPS in text)
         if key in ("prompt", "workflow"):
             parts.setdefault(key, parse_python_json(text))
-        elif key in _COMBINED_KEYS and text.lstrip().startswith("{"):
+        elif is_combined and text.lstrip().startswith("{"):
             combined = parse_python_json(text)
             for part in ("prompt", "workflow"):
                 value = combined.get(part) if isinstance(combined, dict) else None
                 parts.setdefault(part, parse_python_json(value) if isinstance(value, str) else value)
-    return EmbeddedWorkflow(kind, parts.get("prompt"), parts.get("workflow"), a1111)
+    return EmbeddedWorkflow(kind, parts.get("prompt"), parts.get("workflow"), has_a1111)
 
 
 def parse_python_json(text: str) -> Json:
-    """Return JSON as Python writes it, with null for NaN, or None if the text is not JSON or is too long."""
+    """Return the value of a JSON text that Python wrote, with None in place of NaN and infinity.
+
+    Return None if the text is not JSON, has too many values, or cannot be written as UTF-8.
+    """
     if parse_units(text.encode("utf-8", "replace")) > _MAX_UNITS:
         return None
     try:

@@ -11,11 +11,14 @@ _EXIF_MARKER, _SCAN_MARKER = 0xFFE1, 0xFFDA
 
 
 def jpeg_texts(data: bytes) -> Iterator[tuple[str, str]]:
-    """Yield name and text of each field of the EXIF data."""
-    position = 2
+    """Yield name and text of each field of the EXIF data in a JPEG file.
+
+    The file is a list of segments: a marker, a length that includes its own two bytes, and the content.
+    """
+    position = 2  # after the marker that starts the file
     while position + 4 <= len(data):
         marker, length = struct.unpack_from(">HH", data, position)
-        if marker < 0xFF00 or marker == _SCAN_MARKER or length < 2:
+        if marker < 0xFF00 or marker == _SCAN_MARKER or length < 2:  # damaged, or the image itself
             return
         if marker == _EXIF_MARKER:
             yield from exif_texts(data[position + 4 : position + 2 + length])

@@ -10,7 +10,7 @@ _TAGS_ID = _TAGS.to_bytes(4, "big")
 
 
 def matroska_texts(data: bytes) -> Iterator[tuple[str, str]]:
-    """Yield name and text of each tag."""
+    """Yield name and text of each simple tag in a Matroska or WebM file (RFC 9559)."""
     waiting = [(0, len(data))]
     while waiting:
         for element, start, end in _elements(data, *waiting.pop()):
@@ -27,10 +27,13 @@ def _text(body: bytes) -> str:
 
 
 def _elements(data: bytes, position: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Yield id, content start and content end of each element. One of unknown length ends where the tags begin."""
+    """Yield id, content start and content end of each element between `position` and `end` (RFC 8794, EBML).
+
+    A segment of unknown length ends at `end`. An element of unknown length in it is skipped up to the tags.
+    """
     while position < end:
-        element, position = _number(data, position, keep_marker=True)
-        length, position = _number(data, position, keep_marker=False)
+        element, position = _variable_number(data, position, keep_marker=True)
+        length, position = _variable_number(data, position, keep_marker=False)
         if element < 0 or position > end:
             return
         if length < 0:  # unknown, as in a live recording
@@ -44,19 +47,19 @@ def _elements(data: bytes, position: int, end: int) -> Iterator[tuple[int, int, 
         position += length
 
 
-def _number(data: bytes, position: int, *, keep_marker: bool) -> tuple[int, int]:
-    """Return a number of variable length and the position behind it.
+def _variable_number(data: bytes, position: int, *, keep_marker: bool) -> tuple[int, int]:
+    """Return a number of EBML, which has 1 to 8 bytes, and the position after it.
 
-    The number is -1 if it is damaged or stands for an unknown length.
+    The first bit that is set in the first byte is a marker: the bits before it count the further bytes. Ids keep the
+    marker, lengths do not. The number is -1 if it is damaged or stands for an unknown length.
     """
     first = data[position] if position < len(data) else 0
     if not first:
         return -1, len(data) + 1
     size = 9 - first.bit_length()
     value = int.from_bytes(data[position : position + size], "big")
-    bits = 7 * size
     if not keep_marker:
-        value &= (1 << bits) - 1
-        if value == (1 << bits) - 1:
-            value = -1
+        largest = (1 << 7 * size) - 1  # stands for an unknown length
+        value &= largest
+        value = -1 if value == largest else value
     return value, position + size

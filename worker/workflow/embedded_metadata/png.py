@@ -11,7 +11,7 @@ MAX_INFLATED = 64 * 1024 * 1024
 
 
 def png_texts(data: bytes) -> Iterator[tuple[str, str]]:
-    """Yield name and text of each text chunk, in order."""
+    """Yield name and text of each text chunk, in the order of the file. Damaged chunks are skipped."""
     for kind, body in _chunks(data):
         name, separator, content = body.partition(b"\0")
         if not separator:
@@ -22,8 +22,8 @@ def png_texts(data: bytes) -> Iterator[tuple[str, str]]:
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield kind and content of each text chunk."""
-    position = 8
+    """Yield kind and content of each text chunk. A chunk has a length, a kind, the content, and a checksum."""
+    position = 8  # after the signature
     while position + 8 <= len(data):
         (length,) = struct.unpack_from(">I", data, position)
         kind = data[position + 4 : position + 8]
@@ -35,21 +35,27 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _decoded(kind: bytes, content: bytes) -> str | None:
-    """Return the text of a chunk, or None if it is damaged. `zTXt` is compressed, and `iTXt` may be."""
+    """Return the text of a chunk from its content after the name, or None if it is damaged (PNG, section 11.3.3).
+
+    `zTXt` is compressed, after a byte for the method. `iTXt` has a flag for compression, the method, a language and a
+    translated name before its text.
+    """
     if kind in (b"tEXt", b"comf"):
         return content.decode("latin-1")
     if kind == b"zTXt":
         inflated = _inflate(content[1:])
         return None if inflated is None else inflated.decode("latin-1")
-    parts = content[2:].split(b"\0", 2)
-    if len(parts) < 3:
+    is_compressed = content[:1] == b"\1"
+    language_name_text = content[2:].split(b"\0", 2)
+    if len(language_name_text) < 3:
         return None
-    plain = _inflate(parts[2]) if content[:1] == b"\1" else parts[2]
+    text = language_name_text[2]
+    plain = _inflate(text) if is_compressed else text
     return None if plain is None else plain.decode("utf-8", "replace")
 
 
 def _inflate(data: bytes) -> bytes | None:
-    """Return decompressed data, cut at MAX_INFLATED, or None if it is damaged."""
+    """Return decompressed data, cut to MAX_INFLATED bytes, or None if it is damaged."""
     try:
         return zlib.decompressobj().decompress(data, MAX_INFLATED)
     except zlib.error:

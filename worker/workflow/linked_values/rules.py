@@ -26,14 +26,17 @@ class NodeInputs:
     values: Mapping[str, Value | None]
 
     def value(self, name: str) -> Value:
-        """Return the value of an input."""
+        """Return the value of an input. Raises NotKnownError if it is absent or not known."""
         value = self.values.get(name)
         if value is None:
             raise NotKnownError
         return value
 
     def text(self, name: str, default: str | None = None) -> str:
-        """Return an input that is a text, or `default` if the node does not have this input."""
+        """Return an input that is a text, or `default` if the node does not have this input.
+
+        Raises NotKnownError if it is of another type, absent without a default, or not known.
+        """
         if default is not None and name not in self.values:
             return default
         value = self.value(name)
@@ -42,14 +45,17 @@ class NodeInputs:
         return value
 
     def integer(self, name: str) -> int:
-        """Return an input that is an integer."""
+        """Return an input that is an integer. Raises NotKnownError if it is of another type, absent or not known."""
         value = self.value(name)
         if not isinstance(value, int):
             raise NotKnownError
         return value
 
     def boolean(self, name: str) -> bool:
-        """Return an input as a boolean. Some packs write it as the text "true" or "false"."""
+        """Return an input as a boolean. Some packs write it as the text "true" or "false".
+
+        Raises NotKnownError for other texts.
+        """
         value = self.value(name)
         if isinstance(value, str):
             if value.lower() not in {"true", "false"}:
@@ -58,7 +64,10 @@ class NodeInputs:
         return bool(value)
 
     def first_present(self, *names: str) -> Value:
-        """Return the value of the first of these inputs that the node has."""
+        """Return the value of the first of these inputs that the node has.
+
+        Raises NotKnownError if it has none of them, or if that value is not known.
+        """
         for name in names:
             if name in self.values:
                 return self.value(name)
@@ -68,14 +77,14 @@ class NodeInputs:
 Rule: TypeAlias = "Callable[[NodeInputs], tuple[Value | None, ...]]"
 
 
-def _constant(name: str) -> Rule:
-    """Return the rule of a node whose only output is this input."""
-    return lambda inputs: (inputs.value(name),)
+def _constant(input_name: str) -> Rule:
+    """Return the rule of a node whose only output is the value of this input."""
+    return lambda inputs: (inputs.value(input_name),)
 
 
-def _joined(delimiter: str, *names: str) -> Rule:
-    """Return the rule of a node that joins texts. `delimiter` is the name of the input with the delimiter."""
-    return lambda inputs: (inputs.text(delimiter, "").join(inputs.text(name, "") for name in names),)
+def _joined(delimiter_input: str, *text_inputs: str) -> Rule:
+    """Return the rule of a node that joins the texts of some inputs with the delimiter that another input has."""
+    return lambda inputs: (inputs.text(delimiter_input, "").join(inputs.text(name, "") for name in text_inputs),)
 
 
 def _either(choice: str, if_true: str, if_false: str) -> Rule:
@@ -84,12 +93,13 @@ def _either(choice: str, if_true: str, if_false: str) -> Rule:
 
 
 def _numbered(choice: str, pattern: str, first: int = 1) -> Rule:
-    """Return the rule of a node that outputs one of several inputs, selected by a number.
+    """Return the rule of a node that outputs one of several inputs, selected by the number in the input `choice`.
 
-    The inputs are named `pattern` with a number, which starts at `first`.
+    The names of the inputs are `pattern` with the number in place of `{}`. The lowest number is `first`.
     """
 
     def select(inputs: NodeInputs) -> tuple[Value | None, ...]:
+        """Return the value of the selected input. Raises NotKnownError for an invalid number."""
         number = inputs.integer(choice)
         if number < first:
             raise NotKnownError
@@ -99,43 +109,52 @@ def _numbered(choice: str, pattern: str, first: int = 1) -> Rule:
 
 
 def _plain_text(text: str) -> str:
-    """Return a text of WAS Node Suite. Raises NotKnownError if it may contain comments or tokens."""
+    """Return a text of WAS Node Suite as the pack outputs it.
+
+    Raises NotKnownError if the text may contain comments or tokens, which the pack replaces.
+    """
     if "#" in text or "[" in text:
         raise NotKnownError
     return text
 
 
 def _was_texts(*names: str) -> Rule:
-    """Return the rule of a node of WAS Node Suite whose outputs are these texts."""
+    """Return the rule of a node of WAS Node Suite that outputs the texts of these inputs."""
     return lambda inputs: tuple(_plain_text(inputs.text(name, "")) for name in names)
 
 
 def _was_joined(inputs: NodeInputs) -> tuple[Value | None, ...]:
-    """Return the output of `Text Concatenate` (WAS Node Suite)."""
+    """Return the output of `Text Concatenate` (WAS Node Suite): the texts that are not empty, joined by a delimiter."""
     texts = [inputs.text(name) for name in ("text_a", "text_b", "text_c", "text_d") if name in inputs.values]
     if inputs.boolean("clean_whitespace"):
         texts = [text.strip() for text in texts]
     delimiter = inputs.text("delimiter")
-    return (("\n" if delimiter == "\\n" else delimiter).join(text for text in texts if text),)
+    if delimiter == "\\n":  # a backslash and the letter n
+        delimiter = "\n"
+    return (delimiter.join(text for text in texts if text),)
 
 
 def _trimmed(inputs: NodeInputs) -> tuple[Value | None, ...]:
-    """Return the output of `StringTrim`."""
+    """Return the output of `StringTrim`: the text without the spaces at one end or both."""
     text, mode = inputs.text("string"), inputs.text("mode")
-    changes = {"Both": text.strip, "Left": text.lstrip, "Right": text.rstrip}
-    return (changes[mode]() if mode in changes else text,)
+    results = {"Both": text.strip(), "Left": text.lstrip(), "Right": text.rstrip()}
+    return (results.get(mode, text),)
 
 
 def _in_case(inputs: NodeInputs) -> tuple[Value | None, ...]:
-    """Return the output of `CaseConverter`."""
+    """Return the output of `CaseConverter`: the text in upper, lower, sentence or title case."""
     text, mode = inputs.text("string"), inputs.text("mode")
-    changes = {"UPPERCASE": text.upper, "lowercase": text.lower, "Capitalize": text.capitalize}
-    changes["Title Case"] = text.title
-    return (changes[mode]() if mode in changes else text,)
+    results = {
+        "UPPERCASE": text.upper(),
+        "lowercase": text.lower(),
+        "Capitalize": text.capitalize(),
+        "Title Case": text.title(),
+    }
+    return (results.get(mode, text),)
 
 
 def _replaced(inputs: NodeInputs) -> tuple[Value | None, ...]:
-    """Return the output of `StringReplace`."""
+    """Return the output of `StringReplace`: the text with every occurrence of `find` replaced."""
     text, find, replacement = inputs.text("string"), inputs.text("find"), inputs.text("replace")
     # Checked before the text is built: an empty `find` matches between any two characters.
     if len(text) + (text.count(find) + 1) * len(replacement) > LONGEST:
@@ -143,24 +162,33 @@ def _replaced(inputs: NodeInputs) -> tuple[Value | None, ...]:
     return (text.replace(find, replacement),)
 
 
-def _part(inputs: NodeInputs) -> tuple[Value | None, ...]:
-    """Return the output of `StringSubstring`."""
+def _substring(inputs: NodeInputs) -> tuple[Value | None, ...]:
+    """Return the output of `StringSubstring`: the characters from `start` up to `end`, as Python slices them."""
     return (inputs.text("string")[inputs.integer("start") : inputs.integer("end")],)
 
 
 def _one_line(inputs: NodeInputs) -> tuple[Value | None, ...]:
-    """Return the output of `StringConstantMultiline` (KJNodes)."""
+    """Return the output of `StringConstantMultiline` (KJNodes).
+
+    It is the text, without line breaks if `strip_newlines` is set.
+    """
     text = inputs.text("string")
     return (text.replace("\n", "").strip() if inputs.boolean("strip_newlines") else text,)
 
 
 def _many_joined(inputs: NodeInputs) -> tuple[Value | None, ...]:
-    """Return the output of `JoinStringMulti` (KJNodes)."""
+    """Return the output of `JoinStringMulti` (KJNodes): the texts `string_1`, `string_2`, ... joined by a delimiter.
+
+    Empty texts after the first are skipped. The output is not known (None) without texts.
+    """
     count = inputs.integer("inputcount")
     if inputs.boolean("return_list") or count > MOST_JOINED:
         raise NotKnownError
     texts = [inputs.text(f"string_{number}", "") for number in range(1, count + 1)]
-    return (inputs.text("delimiter").join([texts[0], *filter(None, texts[1:])]) if texts else None,)
+    if not texts:
+        return (None,)
+    later_texts = [text for text in texts[1:] if text]
+    return (inputs.text("delimiter").join([texts[0], *later_texts]),)
 
 
 def _bridged(inputs: NodeInputs) -> tuple[Value | None, ...]:
@@ -170,7 +198,8 @@ def _bridged(inputs: NodeInputs) -> tuple[Value | None, ...]:
 
 def _first_of_many(inputs: NodeInputs) -> tuple[Value | None, ...]:
     """Return the output of rgthree's Any Switch: the first of its inputs `any_1`, `any_2`, ... that is present."""
-    return (inputs.first_present(*sorted(name for name in inputs.values if re.fullmatch(r"any_\d+", name))),)
+    names = sorted(name for name in inputs.values if re.fullmatch(r"any_\d+", name))
+    return (inputs.first_present(*names),)
 
 
 LONGEST = 4096
@@ -201,7 +230,7 @@ RULES: dict[str, Rule] = {
     "TextBridge": _bridged,
     "StringTrim": _trimmed,
     "StringReplace": _replaced,
-    "StringSubstring": _part,
+    "StringSubstring": _substring,
     "CaseConverter": _in_case,
     "StringConcatenate": _joined("delimiter", "string_a", "string_b"),
     "JoinStrings": _joined("delimiter", "string1", "string2"),

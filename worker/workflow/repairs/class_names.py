@@ -8,7 +8,7 @@ from worker.workflow.prompt import Node
 
 
 def current_class(node: Node, catalog: Catalog) -> Node | None:
-    """Return the node with the current name of its class, or None if the node needs no change."""
+    """Return the node with the current name of its class, or None if it needs no change or no current name is known."""
     class_type = node["class_type"]
     if class_type in catalog:
         return None
@@ -25,7 +25,7 @@ def _replaced(node: Node, replacement: NodeReplacement) -> Node | None:
     ComfyUI fails if the node has no `_meta`. It drops all inputs of a class that was only renamed, and then rejects
     the node because required inputs are missing.
     """
-    if not replacement.carried and not replacement.fixed:
+    if not replacement.carried and not replacement.fixed:  # the class was only renamed
         return {**node, "class_type": replacement.new_class}
     if "_meta" in node:
         return None
@@ -37,7 +37,7 @@ def _replaced(node: Node, replacement: NodeReplacement) -> Node | None:
 
 
 def _name_with_other_spaces(class_type: str, catalog: Catalog) -> str | None:
-    """Return the only class whose name differs just in spaces at its ends, or None."""
+    """Return the class whose name differs only in spaces at its ends. Return None if there is none, or several."""
     stripped = class_type.strip()
     names = [name for name in (stripped, f"{stripped} ", f" {stripped}") if name in catalog]
     return names[0] if len(names) == 1 and stripped else None

@@ -16,10 +16,12 @@ from worker.workflow.prompt import Node, Prompt, is_link, links, title
 
 
 def without_editor_nodes(prompt: Prompt, catalog: Container[str]) -> tuple[Prompt, list[Repair]]:
-    """Return the prompt without editor nodes, and one repair for each removed node.
+    """Return (prompt without editor nodes, repairs), with one repair for each removed node.
 
-    A prompt that only has editor nodes is returned unchanged.
+    An editor node to which a remaining link leads is not removed. A prompt that only has editor nodes, or that has
+    none, is returned unchanged.
     """
+    # A server may have a class of its own with the name of an editor node.
     browser_nodes = [node_id for node_id, node in prompt.items() if node["class_type"] in BROWSER_NODES]
     editor_ids = [node_id for node_id in browser_nodes if prompt[node_id]["class_type"] not in catalog]
     if not editor_ids or len(editor_ids) == len(prompt):
@@ -28,14 +30,14 @@ def without_editor_nodes(prompt: Prompt, catalog: Container[str]) -> tuple[Promp
     removable = frozenset(editor_ids)
     kept = {node_id: node for node_id, node in relinked.items() if node_id not in removable}
     kept = _with_sources(kept, relinked)
-    repairs = [_removal(prompt, node_id) for node_id in editor_ids if node_id not in kept]
+    repairs = [_removal_repair(prompt, node_id) for node_id in editor_ids if node_id not in kept]
     if not repairs:
         return prompt, []
     return {node_id: node for node_id, node in relinked.items() if node_id in kept}, repairs
 
 
 def _with_sources(kept: Prompt, prompt: Prompt) -> Prompt:
-    """Return `kept` with all nodes that it still links to, so that validation can report them."""
+    """Return `kept` together with all nodes of `prompt` that it depends on, so that validation can report them."""
     kept, waiting = dict(kept), list(kept)
     while waiting:
         for _, source, _ in links(kept[waiting.pop()]):
@@ -46,42 +48,53 @@ def _with_sources(kept: Prompt, prompt: Prompt) -> Prompt:
 
 
 def _without_reroutes(prompt: Prompt, editor_ids: list[str]) -> Prompt:
-    """Return the prompt with each link from an editor node replaced by what that node passes on."""
-    passed = {node_id: _passed_value(prompt[node_id]) for node_id in editor_ids}
+    """Return the prompt with each link from an editor node replaced by the link or value that this node passes on."""
+    passed = {node_id: _forwarded_value(prompt[node_id]) for node_id in editor_ids}
     origins = _origins({node_id: value for node_id, value in passed.items() if value is not None})
     if not origins:
         return prompt
-    return {node_id: _relinked(node, origins) for node_id, node in prompt.items()}
+    return {node_id: _with_origins(node, origins) for node_id, node in prompt.items()}
 
 
-def _passed_value(node: Node) -> Json:
+def _forwarded_value(node: Node) -> Json:
     """Return what an editor node passes on: the link of a reroute, or the value of a primitive, else None."""
-    values, browser = list(node["inputs"].values()), BROWSER_NODES[node["class_type"]]
-    if len(values) != 1 or browser.gets_from or browser.refused:
+    values, browser_node = list(node["inputs"].values()), BROWSER_NODES[node["class_type"]]
+    # Such a node gets its value without a link, from another node (`gets_from`) or from the browser (`refused`).
+    needs_browser = bool(browser_node.gets_from or browser_node.refused)
+    if len(values) != 1 or needs_browser:
         return None
     if node["class_type"] == PRIMITIVE:
         return values[0] if isinstance(values[0], str | int | float) else None
     return values[0] if is_link(values[0]) else None
 
 
-def _relinked(node: Node, origins: Mapping[str, Json]) -> Node:
+def _with_origins(node: Node, origins: Mapping[str, Json]) -> Node:
+    """Return the node with its links from editor nodes replaced. `origins` has the replacement for each such node."""
     if not any(source in origins for _, source, _ in links(node)):
         return node
     return {**node, "inputs": {name: _origin(value, origins) for name, value in node["inputs"].items()}}
 
 
 def _origin(value: Json, origins: Mapping[str, Json]) -> Json:
-    """Return the origin of a link behind all reroutes, or the value itself if it is no link."""
-    return origins.get(str(value[0]), value) if isinstance(value, list) and is_link(value) else value
+    """Return the replacement of a link from an editor node. Return any other value unchanged."""
+    if isinstance(value, list) and is_link(value):
+        return origins.get(str(value[0]), value)
+    return value
 
 
 def _origins(passed: Mapping[str, Json]) -> dict[str, Json]:
-    """Return what each editor node passes on, followed through chains of them. Nodes in a cycle are omitted."""
+    """Return, for each editor node, the link or value at the start of its chain of editor nodes.
+
+    `passed` has what each of them passes on, which may be a link to another one. Nodes in a cycle are omitted.
+    """
     origins: dict[str, Json] = {}
     for node_id in passed:
-        chain: dict[str, None] = {}
-        origin: Json = [node_id, 0]
-        while isinstance(origin, list) and is_link(origin) and (source := str(origin[0])) in passed:
+        chain: dict[str, None] = {}  # the editor nodes on the way, in order
+        origin: Json = [node_id, 0]  # begin with a link to the node itself
+        while isinstance(origin, list) and is_link(origin):
+            source = str(origin[0])
+            if source not in passed:
+                break
             if source in origins or source in chain:
                 origin = origins.get(source)  # None in a cycle
                 break
@@ -91,10 +104,10 @@ def _origins(passed: Mapping[str, Json]) -> dict[str, Json]:
     return {node_id: origin for node_id, origin in origins.items() if origin is not None}
 
 
-def _removal(prompt: Prompt, node_id: str) -> Repair:
+def _removal_repair(prompt: Prompt, node_id: str) -> Repair:
     """Return the repair that reports a removed node."""
     class_type = prompt[node_id]["class_type"]
     message = f"{class_type!r} is a node of the editor that ComfyUI does not have. The node is removed."
-    if _passed_value(prompt[node_id]) is not None:
+    if _forwarded_value(prompt[node_id]) is not None:
         message = f"{message} The value that it passes on replaces the links to it."
     return Repair(message, "editor_node", node_id, title(prompt, node_id), None, class_type, None)

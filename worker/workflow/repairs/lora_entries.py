@@ -12,15 +12,20 @@ from worker.workflow.repairs.value_change import ValueChange
 
 
 def entry_changes(node: Node, catalog: Catalog) -> Iterator[ValueChange]:
-    """Yield a change for each entry whose LoRA name has backslashes, if no listed file has them."""
+    """Yield a change for each entry whose LoRA name has backslashes, if no listed file has them.
+
+    Yield nothing for a node of another class, or if the server runs on Windows, where backslashes are valid.
+    """
     if node["class_type"] != POWER_LORA_LOADER:
         return
     listed = listed_loras(catalog)
+    if any("\\" in file for file in listed):
+        return
     for key, value in node["inputs"].items():
-        name = value.get("lora") if isinstance(value, dict) else None
-        if not isinstance(name, str) or not isinstance(value, dict) or "\\" not in name:
+        if not isinstance(value, dict):
             continue
-        if find_by_part(name, listed) is None and not any("\\" in file for file in listed):
+        name = value.get("lora")
+        if isinstance(name, str) and "\\" in name and find_by_part(name, listed) is None:
             runs = name.replace("\\", "/")  # the file need not be listed: it may still be downloading
             message = f"{name!r} runs as {runs!r}: this server uses another folder separator."
             yield ValueChange(key, value, {**value, "lora": runs}, "path_separator", message)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from worker.extra_data import ExtraData
-from worker.job import JobRequest, RandomInteger
-from worker.prompt_changes import Repair, SeedField
+from worker.job import JobRequest
+from worker.prompt_changes import RandomInteger, Repair, SeedField
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.prompt import Prompt, draw_random_integers
 from worker.workflow.repairs.repair import repair
@@ -27,20 +27,32 @@ class PreparedPrompt:
 
 
 def prepare_prompt(request: JobRequest, catalog: Catalog, own_files: Container[str], rng: Random) -> PreparedPrompt:
-    """Return the prompt that would run for a request. `own_files` are the names of the request's files."""
+    """Return the prompt that would run for a request, with repairs and random seeds. The request is not changed.
+
+    `own_files` are the names of the request's files, which no repair changes. A strict request keeps its prompt.
+    """
     if request.strict:
-        return PreparedPrompt(request.prompt, (), (), ())
-    keep = request.keep_seeds
-    fields = () if keep else request.seed_fields
-    prompt, fresh_seeds = draw_seeds(request.prompt, fields, rng) if fields else (request.prompt, ())
+        return PreparedPrompt(request.prompt, repairs=(), fields=(), seeds=())
+    fields = () if request.keep_seeds else request.seed_fields
+    prompt, drawn = request.prompt, list[RandomInteger]()
+    if fields:
+        prompt, seeds = draw_seeds(prompt, fields, rng)
+        drawn += seeds
     # A template has its own rules for the seed.
-    repaired = repair(prompt, catalog, own_files=own_files, keep_seeds=keep or request.template is not None)
-    prompt, other_seeds = draw_seeds(repaired.prompt, repaired.seeds, rng) if repaired.seeds else (repaired.prompt, ())
-    return PreparedPrompt(prompt, repaired.repairs, (*fields, *repaired.seeds), (*fresh_seeds, *other_seeds))
+    keep_seeds = request.keep_seeds or request.template is not None
+    repaired = repair(prompt, catalog, own_files=own_files, keep_seeds=keep_seeds)
+    prompt = repaired.prompt
+    if repaired.seeds:
+        prompt, seeds = draw_seeds(prompt, repaired.seeds, rng)
+        drawn += seeds
+    return PreparedPrompt(prompt, repaired.repairs, (*fields, *repaired.seeds), tuple(drawn))
 
 
 def prepare_request(request: JobRequest, catalog: Catalog, own_files: Container[str], rng: Random) -> JobRequest:
-    """Return the request with the prompt that runs, and with a record of everything that was changed."""
+    """Return the request with the prompt that runs, and with the repairs, seeds and random integers of this prompt.
+
+    `own_files` are the names of the request's files, which no repair changes.
+    """
     drawn: list[RandomInteger] = []
     request = replace(request, prompt=dict(draw_random_integers(request.prompt, rng, drawn)))
     prepared = prepare_prompt(request, catalog, own_files, rng)
@@ -49,20 +61,23 @@ def prepare_request(request: JobRequest, catalog: Catalog, own_files: Container[
         request,
         prompt=dict(prepared.prompt),
         random_integers=tuple(drawn),
-        repairs=tuple(_with_seed(repaired, values) for repaired in prepared.repairs),
+        repairs=tuple(_with_seed(change, values) for change in prepared.repairs),
         seeds=prepared.seeds,
         extra=_extra_with_seeds(request, prepared) if prepared.seeds else request.extra,
     )
 
 
 def _extra_with_seeds(request: JobRequest, prepared: PreparedPrompt) -> ExtraData:
-    """Return the extra data of a request, with the drawn seeds in the workflow that the editor saved."""
+    """Return the extra data of a request, with the drawn seeds in the editor's workflow, if the request has one."""
     workflow = (request.extra.pnginfo or {}).get("workflow")
     if not isinstance(workflow, dict) or not request.seed_fields:
         return request.extra
     return request.extra.with_workflow(with_seeds(workflow, request.prompt, request.seed_fields, prepared.seeds))
 
 
-def _with_seed(repaired: Repair, values: dict[tuple[str, str], int]) -> Repair:
-    """Return a repair with the drawn seed as the value that runs."""
-    return replace(repaired, runs=values.get((repaired.node_id, repaired.input or ""), repaired.runs))
+def _with_seed(change: Repair, values: dict[tuple[str, str], int]) -> Repair:
+    """Return a repair with the seed that was drawn for its input as the value that runs.
+
+    `values` are the drawn seeds by (node id, input). Other repairs are returned unchanged.
+    """
+    return replace(change, runs=values.get((change.node_id, change.input or ""), change.runs))

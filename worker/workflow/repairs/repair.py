@@ -31,7 +31,7 @@ class RepairedPrompt:
 def repair(
     prompt: Prompt, catalog: Catalog, *, own_files: Container[str] = (), keep_seeds: bool = False
 ) -> RepairedPrompt:
-    """Return a repaired copy of the prompt. Nodes of classes that are not in the catalog keep their values.
+    """Return the repaired prompt with its repairs. Nodes of classes that are not in the catalog keep their values.
 
     `own_files` are the names of the request's files, which are never changed. With `keep_seeds` no seed is replaced.
     Only the values of nodes that an output needs are repaired, because ComfyUI ignores other nodes.
@@ -42,21 +42,21 @@ def repair(
     changed: Prompt = {}
     seeds: list[SeedField] = []
     context = RepairContext(nodes, own_files, keep_seeds)
-    for node_id in _needed(nodes, catalog):
+    for node_id in _repairable_nodes(nodes, catalog):
         node = nodes[node_id]
         changes = [*value_changes(node, catalog, context), *entry_changes(node, catalog)]
         if changes:
             inputs = {**node["inputs"], **{change.input: change.runs for change in changes}}
             changed[node_id] = {**node, "inputs": inputs}
             repairs += [_repair_of(nodes, node_id, change) for change in changes]
-            seeds += [seed_of(node_id, change.fresh) for change in changes if change.fresh is not None]
+            seeds += [seed_of(node_id, change.seed_spec) for change in changes if change.seed_spec is not None]
     if not repairs:
         return RepairedPrompt(prompt)
     return RepairedPrompt({**nodes, **changed}, tuple(repairs), tuple(seeds))
 
 
 def _with_known_classes(prompt: Prompt, catalog: Catalog) -> tuple[Prompt, list[Repair]]:
-    """Return the prompt without editor nodes and with current class names, and the repairs."""
+    """Return (prompt without editor nodes and with current class names, repairs)."""
     nodes, repairs = without_editor_nodes(prompt, catalog)
     renamed: Prompt = {}
     for node_id, node in nodes.items():
@@ -68,18 +68,20 @@ def _with_known_classes(prompt: Prompt, catalog: Catalog) -> tuple[Prompt, list[
 
 
 def _renaming(prompt: Prompt, node_id: str, class_type: str) -> Repair:
+    """Return the repair that reports the new class of a node."""
     sent = prompt[node_id]["class_type"]
     message = f"This ComfyUI has no class {sent!r}. Its current name is {class_type!r}."
     return Repair(message, "class_renamed", node_id, title(prompt, node_id), None, sent, class_type)
 
 
 def _repair_of(prompt: Prompt, node_id: str, change: ValueChange) -> Repair:
-    runs = None if change.fresh is not None else change.runs
+    """Return the repair that reports a changed value. A random seed is not drawn yet, so `runs` is None for it."""
+    runs = None if change.seed_spec is not None else change.runs
     return Repair(change.message, change.code, node_id, title(prompt, node_id), change.input, change.sent, runs)
 
 
-def _needed(prompt: Prompt, catalog: Catalog) -> list[str]:
-    """Return the nodes that some output needs, in the order of the prompt."""
+def _repairable_nodes(prompt: Prompt, catalog: Catalog) -> list[str]:
+    """Return the ids of the nodes of known classes that some output needs, in the order of the prompt."""
     waiting = [
         node_id
         for node_id, node in prompt.items()

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from random import Random
 
-from worker.job import RandomInteger
-from worker.prompt_changes import SeedField
+from worker.prompt_changes import RandomInteger, SeedField
 from worker.workflow.catalog.node_class import InputSpec
 from worker.workflow.json_value import Json
 from worker.workflow.prompt import Prompt
@@ -22,26 +21,28 @@ LONGEST = 1000
 
 def seed_of(node_id: str, spec: InputSpec) -> SeedField:
     """Return the description of an input that gets a random seed."""
-    return SeedField(node_id, spec.name, *_range(spec))
+    return SeedField(node_id, spec.name, *_seed_range(spec))
 
 
 def seed_change(spec: InputSpec, value: Json) -> ValueChange | None:
     """Return the replacement of a seed that ComfyUI rejects, or None for a valid seed or a value that is no number.
 
     A seed below the range, such as -1, means any seed: a random one is drawn. A seed above the range is mapped into
-    the range, so that the same seed always gives the same result.
+    the range, so that the same seed always gives the same result. A limit that the class does not declare is not
+    checked.
     """
-    low, high = _range(spec)
+    low, high = _seed_range(spec)
     if value is None:
-        return _fresh(spec, value, "The request has no seed")
-    number = _whole(value)
+        return _random_seed_change(spec, value, "The request has no seed")
+    number = _as_integer(value)
     if number is None:
         return None
-    outside = f"The seed {_short(number)} is outside of its range, {low} to {high}"
+    outside = f"The seed {_seed_text(number)} is outside of its range, {low} to {high}"
     if spec.min is not None and number < low:
-        return _fresh(spec, value, outside)
+        return _random_seed_change(spec, value, outside)
     if spec.max is None or number <= high:
         return None
+    # JavaScript rounds 2**64 - 1 to 2**64, which is outside of the range.
     if number.bit_length() <= LONGEST and float(number) == float(high):
         message = f"{outside}. It is the maximum as JavaScript rounds it."
         return ValueChange(spec.name, value, high, "seed_out_of_range", message)
@@ -50,24 +51,30 @@ def seed_change(spec: InputSpec, value: Json) -> ValueChange | None:
     return ValueChange(spec.name, value, runs, "seed_out_of_range", message)
 
 
-def _fresh(spec: InputSpec, value: Json, reason: str) -> ValueChange:
-    """Return the change of a seed to a random one, which is drawn when the job runs."""
-    low, _ = _range(spec)
+def _random_seed_change(spec: InputSpec, value: Json, reason: str) -> ValueChange:
+    """Return the change of a seed to a random one, which is drawn when the job runs. `reason` begins its message."""
+    low, _ = _seed_range(spec)
     message = f"{reason}. A random seed is drawn when the job runs."
     return ValueChange(spec.name, value, low, "seed_drawn", message, spec)
 
 
-def _short(number: int) -> str:
+def _seed_text(number: int) -> str:
+    """Return a seed as text for a message, or only its length if it is too long to show."""
     return str(number) if number.bit_length() <= LONGEST else f"of {number.bit_length()} bits"
 
 
 def draw_seeds(prompt: Prompt, fields: Iterable[SeedField], rng: Random) -> tuple[Prompt, tuple[RandomInteger, ...]]:
-    """Return a copy with a random seed in each field, and the seeds. Fields with the same `source` share a seed."""
+    """Return (prompt with a random seed in each field, drawn seeds). The argument is not changed.
+
+    Fields with the same `source` share a seed, which is in the range of each of them. Fields of missing nodes are
+    skipped.
+    """
     ranges: dict[str, tuple[int, int]] = {}
     present = [field for field in fields if field.node_id in prompt]
     for field in present:
         low, high = ranges.get(field.source, (0, LARGEST))
         ranges[field.source] = max(low, field.min), min(high, field.max)
+    # If the ranges of the fields do not overlap, the largest minimum is used.
     drawn = {source: rng.randint(low, max(low, high)) for source, (low, high) in ranges.items()}
     changed = dict(prompt)
     for field in present:
@@ -76,14 +83,14 @@ def draw_seeds(prompt: Prompt, fields: Iterable[SeedField], rng: Random) -> tupl
     return changed, tuple(RandomInteger(field.node_id, field.input, drawn[field.source]) for field in present)
 
 
-def _range(spec: InputSpec) -> tuple[int, int]:
-    """Return the smallest and the largest seed that the class declares."""
+def _seed_range(spec: InputSpec) -> tuple[int, int]:
+    """Return (smallest, largest) seed that the class accepts, both inclusive."""
     low = 0 if spec.min is None else int(spec.min)
     return low, max(low, WITHOUT_MAX) if spec.max is None else max(low, int(spec.max))
 
 
-def _whole(value: Json) -> int | None:
-    """Return a value as an integer, as ComfyUI converts it: accepts text and truncates fractions. Else None."""
+def _as_integer(value: Json) -> int | None:
+    """Return a value as an integer, or None if it is no number. Like ComfyUI, accepts text and truncates fractions."""
     if not isinstance(value, str | int | float):
         return None
     try:

@@ -12,7 +12,8 @@ from worker.workflow.json_value import Json
 class ValueChange:
     """The value that was sent for an input, and the one that runs.
 
-    If `fresh` is set, a random seed is drawn when the job runs, and `runs` is only a placeholder.
+    If `seed_spec` is set, it is the input of a seed: a random one is drawn when the job runs, and `runs` is only a
+    placeholder.
     """
 
     input: str
@@ -20,4 +21,4 @@ class ValueChange:
     runs: Json
     code: str
     message: str
-    fresh: InputSpec | None = None
+    seed_spec: InputSpec | None = None

@@ -44,7 +44,7 @@ class ListedNames:
         names = [option for option in options if isinstance(option, str)]
         by_normalized: dict[str, set[str]] = {}
         for name in names:
-            by_normalized.setdefault(_normalized(name), set()).add(name)
+            by_normalized.setdefault(_normalized_name(name), set()).add(name)
         return cls(by_normalized, any("\\" in name for name in names))
 
 
@@ -59,7 +59,7 @@ class RepairContext:
     """Names by the id of the list of choices. Many nodes share a list, and lists can be long."""
 
     def listed(self, spec: InputSpec) -> ListedNames:
-        """Return the file names among the choices of an input."""
+        """Return the file names among the choices of an input. Computed once for each list of choices."""
         names = self._listed.get(id(spec.options))
         if names is None:
             names = self._listed[id(spec.options)] = ListedNames.of(spec.options or ())
@@ -67,28 +67,28 @@ class RepairContext:
 
 
 def value_changes(node: Node, catalog: Catalog, context: RepairContext) -> Iterator[ValueChange]:
-    """Yield the changes that a node of a known class needs."""
+    """Yield a change for each input of a node that needs a repair. The class of the node must be in the catalog."""
     node_class, inputs = catalog[node["class_type"]], node["inputs"]
     specs = node_class.static_inputs or expand(node_class, inputs)
     for spec in specs.values():
         change: ValueChange | None = None
         value = inputs.get(spec.name)
         if spec.name not in inputs:
-            change = _missing(spec, [name for name in inputs if name not in specs])
+            change = _missing_input_change(spec, [name for name in inputs if name not in specs])
         elif isinstance(value, list):
-            change = None if is_link(value) else _link(spec, value, context.prompt)
+            change = None if is_link(value) else _link_change(spec, value, context.prompt)
         elif _is_seed(spec):
             validator = NODE_VALIDATORS.get(node_class.name)
-            own_check = validator is not None and validator.accepts(spec.name)
-            change = None if context.keep_seeds or own_check else seed_change(spec, value)
+            checks_itself = validator is not None and validator.accepts(spec.name)  # ComfyUI accepts any seed then
+            change = None if context.keep_seeds or checks_itself else seed_change(spec, value)
         else:
-            change = _value(spec, value, context)
+            change = _value_change(spec, value, context)
         if change is not None:
             yield change
 
 
-def _link(spec: InputSpec, value: list[Json], prompt: Prompt) -> ValueChange | None:
-    """Return the change for a link whose node id is a number or whose slot is text, or None."""
+def _link_change(spec: InputSpec, value: list[Json], prompt: Prompt) -> ValueChange | None:
+    """Return the change of a link whose node id is a number or whose slot is a text, or None for any other list."""
     match value:
         case [str(node) | int(node), str(slot) | int(slot)] if str(node) in prompt and SLOT.fullmatch(str(slot)):
             runs: list[Json] = [str(node), int(slot)]
@@ -98,38 +98,40 @@ def _link(spec: InputSpec, value: list[Json], prompt: Prompt) -> ValueChange | N
 
 
 def _is_seed(spec: InputSpec) -> bool:
-    """Return whether an input is a seed: an integer named so, or one that the editor changes after each run."""
+    """Return whether an input is a seed: an integer called "seed", or one that the editor changes after each run."""
     named = spec.name == "seed" or spec.name.endswith((".seed", "_seed"))
     return spec.type == "INT" and (named or bool(spec.config[1].get(CONTROL)))
 
 
-def _missing(spec: InputSpec, unknown_inputs: list[str]) -> ValueChange | None:
-    """Return the change that sets a missing input to its declared default, or None.
+def _missing_input_change(spec: InputSpec, unknown_inputs: list[str]) -> ValueChange | None:
+    """Return the change that sets a missing input to its declared default, or None if it is not changed.
 
-    The first choice of a list is not a default, because it is only the first one that the editor shows. If the node
-    has an unknown input with a similar name, that input may be meant, so nothing is changed.
+    Only a required input with a default that ComfyUI accepts is set. The first choice of a list is not a default,
+    because it is only the first one that the editor shows. If the node has an unknown input with a similar name, that
+    input may be meant, so nothing is changed.
     """
-    misspelled = unknown_inputs and nearest(spec.name, unknown_inputs)
-    if spec.presence is not Presence.REQUIRED or not _usable(spec) or misspelled:
+    if spec.presence is not Presence.REQUIRED or not _has_valid_default(spec):
+        return None
+    if nearest(spec.name, unknown_inputs) is not None:
         return None
     message = f"The input {spec.name!r} was missing. It has its default value, {spec.default!r}."
-    return ValueChange(spec.name, None, _plain(spec.default), "input_missing", message)
+    return ValueChange(spec.name, None, _default_value(spec.default), "input_missing", message)
 
 
-def _value(spec: InputSpec, value: Json, context: RepairContext) -> ValueChange | None:
-    """Return the change for a file name or for a null value, or None."""
+def _value_change(spec: InputSpec, value: Json, context: RepairContext) -> ValueChange | None:
+    """Return the change of a file name, or of a null value to the default, or None if the value stays."""
     if isinstance(value, str) and spec.type == COMBO:
-        name = _choice(spec, value, context)
-        return None if name is None else _file_name(spec, value, name)
-    if value is None and (spec.type in NUMBERS or spec.type == COMBO) and _usable(spec):
-        if spec.type == COMBO and None in (spec.options or ()):
-            return None
+        name = _listed_name(spec, value, context)
+        return None if name is None else _file_name_change(spec, value, name)
+    null_is_choice = spec.type == COMBO and None in (spec.options or ())
+    rejects_null = (spec.type in NUMBERS or spec.type == COMBO) and not null_is_choice
+    if value is None and rejects_null and _has_valid_default(spec):
         message = f"The input {spec.name!r} was null. It has its default value, {spec.default!r}."
-        return ValueChange(spec.name, None, _plain(spec.default), "input_missing", message)
+        return ValueChange(spec.name, None, _default_value(spec.default), "input_missing", message)
     return None
 
 
-def _usable(spec: InputSpec) -> bool:
+def _has_valid_default(spec: InputSpec) -> bool:
     """Return whether ComfyUI accepts the default that the class declares."""
     default = spec.default
     if default is None:
@@ -143,23 +145,24 @@ def _usable(spec: InputSpec) -> bool:
     return True
 
 
-def _plain(default: Json) -> Json:
+def _default_value(default: Json) -> Json:
     """Return the default, wrapped if it is a list, so that ComfyUI does not treat it as a link."""
     return {"__value__": default} if isinstance(default, list) else default
 
 
-def _choice(spec: InputSpec, value: str, context: RepairContext) -> str | None:
-    """Return the listed name that differs only in separators and Unicode form, or None if `value` stays.
+def _listed_name(spec: InputSpec, value: str, context: RepairContext) -> str | None:
+    """Return the listed name that differs from `value` only in separators and Unicode form, or None if `value` stays.
 
+    If no listed name matches, return a model name with `/` in place of backslashes, unless the server runs on Windows.
     Upper and lower case are distinct, because two files may differ only in case.
     """
-    plain = value.isascii() and not SEPARATORS.search(value)
-    if plain or value in (spec.options or ()) or value in context.own_files or ADDRESS.match(value):
+    if value in (spec.options or ()) or value in context.own_files:
         return None
-    if ESCAPED_BASE64.fullmatch(value):
+    has_one_form = value.isascii() and not SEPARATORS.search(value)
+    if has_one_form or ADDRESS.match(value) or ESCAPED_BASE64.fullmatch(value):
         return None
     listed = context.listed(spec)
-    matches = listed.by_normalized.get(_normalized(value), ())
+    matches = listed.by_normalized.get(_normalized_name(value), ())
     if len(matches) == 1:
         return next(iter(matches))
     if matches or listed.has_backslashes or "\\" not in value or not spec.folders:
@@ -167,12 +170,13 @@ def _choice(spec: InputSpec, value: str, context: RepairContext) -> str | None:
     return SEPARATORS.sub("/", value)  # the file need not be listed: it may still be downloading
 
 
-def _normalized(name: str) -> str:
+def _normalized_name(name: str) -> str:
+    """Return a file name with `/` as the separator and in composed Unicode form, for comparisons."""
     return SEPARATORS.sub("/", unicodedata.normalize("NFC", name)).removeprefix("./")
 
 
-def _file_name(spec: InputSpec, value: str, name: str) -> ValueChange:
-    """Return the change of a file name to the listed name, with the reason."""
+def _file_name_change(spec: InputSpec, value: str, name: str) -> ValueChange:
+    """Return the change of a file name to the listed name. Its message names the difference: separator or Unicode."""
     if unicodedata.normalize("NFC", value) != unicodedata.normalize("NFC", name):
         message = f"{value!r} runs as {name!r}: this server uses another folder separator."
         return ValueChange(spec.name, value, name, "path_separator", message)

@@ -24,7 +24,7 @@ def read_library(folders: str) -> Library:
     """Return the templates in the folders of WORKER_TEMPLATES, sorted by name. A later folder overrides an earlier one.
 
     A workflow may be in API format or as the editor saves it. A workflow without a TOML file is no template. Raises
-    StartupError if a folder does not exist, and with all problems of the first template that is invalid.
+    StartupError if a folder does not exist or a template is invalid. The message has all problems of that template.
     """
     templates: dict[str, Template] = {}
     for entry in filter(None, map(str.strip, folders.split(","))):

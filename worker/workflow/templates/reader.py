@@ -24,9 +24,10 @@ from worker.workflow.templates.value import value_problem
 
 
 def read_template(name: str, workflow: object, table: Mapping[str, object]) -> Template:
-    """Return a template from its decoded JSON and TOML. Raises TemplateError, which lists all problems.
+    """Return the template with the decoded workflow and the decoded TOML file `table`.
 
-    Titles of nodes are replaced by ids. Missing defaults are taken from the workflow.
+    Titles of nodes are replaced by ids. Missing defaults are taken from the workflow. Raises TemplateError, which lists
+    all problems.
     """
     try:
         prompt = parse_prompt(workflow)
@@ -34,23 +35,24 @@ def read_template(name: str, workflow: object, table: Mapping[str, object]) -> T
     except PromptError as error:
         raise TemplateError(name, [error.message]) from error
     except ValidationError as error:
-        raise TemplateError(name, [_message(problem, table) for problem in error.errors()]) from error
+        raise TemplateError(name, [_validation_message(problem, table) for problem in error.errors()]) from error
     return _TemplateBinder(prompt).bind(template)
 
 
 @cache
 def _adapter() -> TypeAdapter[Template]:
+    """Return pydantic's validator of a template. It is built at its first use, because that takes some time."""
     return TypeAdapter(Template)
 
 
 def _with_names(name: str, table: Mapping[str, object]) -> dict[str, object]:
-    """Return the table with the names of the template and of its parameters as fields."""
-    named_table = {**table, "name": name, "parameters": _named(table.get("parameters", {}))}
-    named_table.pop("prompt", None)
+    """Return the TOML file with the names of the template and of its parameters as fields `name`."""
+    named_table = {**table, "name": name, "parameters": _entries_with_names(table.get("parameters", {}))}
+    named_table.pop("prompt", None)  # the workflow only comes from the JSON file
     return named_table
 
 
-def _named(section: object) -> object:
+def _entries_with_names(section: object) -> object:
     """Return `{name: {...}}` as a list of entries with a field `name`, also for the `fields` of each entry."""
     if not isinstance(section, dict):
         return section
@@ -58,18 +60,18 @@ def _named(section: object) -> object:
     for name, entry in section.items():
         named = {**entry, "name": name} if isinstance(entry, dict) else {"name": name}
         if "fields" in named:
-            named["fields"] = _named(named["fields"])
+            named["fields"] = _entries_with_names(named["fields"])
         entries.append(named)
     return entries
 
 
-def _message(problem: Mapping[str, object], table: Mapping[str, object]) -> str:
-    """Return an error of pydantic as text, with the path in the TOML file."""
+def _validation_message(problem: Mapping[str, object], table: Mapping[str, object]) -> str:
+    """Return an error of pydantic as text with its path in the TOML file, such as "parameters.steps.type: ..."."""
     location = problem["loc"]
     path = [str(part) for part in location] if isinstance(location, tuple) else [str(location)]
     parameters = table.get("parameters")
     if path[0] == "parameters" and len(path) > 1 and isinstance(parameters, dict):
-        path[1] = list(parameters)[int(path[1])]
+        path[1] = list(parameters)[int(path[1])]  # an index, because pydantic got a list of parameters
     message = str(problem["msg"])
     return f"{'.'.join(path)}: {message[:1].lower()}{message[1:]}"
 
@@ -86,8 +88,8 @@ class _TemplateBinder:
         bound = replace(
             parsed,
             prompt=self._prompt,
-            outputs=tuple(self._node(node, "outputs") for node in parsed.outputs),
-            parameters=tuple(self._parameter(parameter) for parameter in parsed.parameters),
+            outputs=tuple(self._node_id(node, "outputs") for node in parsed.outputs),
+            parameters=tuple(self._bound_parameter(parameter) for parameter in parsed.parameters),
         )
         if not parsed.outputs:
             self._problems.append("outputs: name the nodes whose files are the result")
@@ -95,65 +97,75 @@ class _TemplateBinder:
             raise TemplateError(parsed.name, self._problems)
         return bound
 
-    def _parameter(self, parsed: Parameter) -> Parameter:
-        """Return a parameter with node ids and its default. Records its problems."""
+    def _bound_parameter(self, parsed: Parameter) -> Parameter:
+        """Return the parameter with node ids and with its default, and record its problems."""
         path = f"parameters.{parsed.name}"
+        chain = parsed.chain
+        if chain is not None:
+            chain = replace(chain, links=tuple(self._bound_link(link, path) for link in chain.links))
         bound = replace(
             parsed,
-            sets=tuple(self._target(target, path) for target in parsed.sets),
-            without=tuple(self._node(node, path) for node in parsed.without),
-            chain=parsed.chain
-            and replace(parsed.chain, links=tuple(self._link(link, path) for link in parsed.chain.links)),
+            sets=tuple(self._bound_target(target, path) for target in parsed.sets),
+            without=tuple(self._node_id(node, path) for node in parsed.without),
+            chain=chain,
         )
         bound = self._with_default(bound)
         self._problems += [f"{path}: {problem}" for problem in _parameter_problems(bound)]
         return bound
 
     def _with_default(self, parameter: Parameter) -> Parameter:
-        """Return the parameter with a default from the workflow.
+        """Return the parameter with a default from the workflow, if it needs one and the workflow has one.
 
-        A file parameter becomes required instead, because the file exists only on the machine of the author.
+        A list is empty by default. A file parameter becomes required instead, because the file exists only on the
+        machine of the author.
         """
         if parameter.type is ParameterKind.LIST:
             return parameter if parameter.required or parameter.default is not None else replace(parameter, default=[])
-        if (
-            parameter.default is not None
-            or parameter.required
-            or parameter.without
-            or parameter.type is ParameterKind.SEED
-        ):
+        if parameter.default is not None or not _needs_default(parameter):
             return parameter
         if parameter.type.is_file:
             return replace(parameter, required=True)
         first = next(iter(parameter.sets), None)
-        if first is None or first.computes or not first.node:
+        if first is None or first.computes or not first.node:  # `node` is empty if the workflow has no such node
             return parameter
         value = self._prompt[first.node]["inputs"][first.input]
         return parameter if is_link(value) else replace(parameter, default=value)
 
-    def _target(self, target: ParameterTarget, path: str) -> ParameterTarget:
-        """Return a target with its node id and input. Records a problem if there is no such input."""
+    def _bound_target(self, target: ParameterTarget, path: str) -> ParameterTarget:
+        """Return the target with its node id and input. If there is no such input, record a problem for `path`."""
         try:
             node, name = find_input(self._prompt, target.to)
         except PromptError as error:
-            self._problems.append(f"{path}: {_sentence(error)}")
+            self._problems.append(f"{path}: {_message_with_suggestion(error)}")
             return target
         return replace(target, node=node, input=name)
 
-    def _link(self, link: ChainLink, path: str) -> ChainLink:
-        return replace(link, source=self._node(link.source, path))
+    def _bound_link(self, link: ChainLink, path: str) -> ChainLink:
+        """Return the link with the id of its source. If there is no such node, record a problem for `path`."""
+        return replace(link, source=self._node_id(link.source, path))
 
-    def _node(self, name: str, path: str) -> str:
-        """Return the id of a node by its id or title. Records a problem if there is no such node."""
+    def _node_id(self, name: str, path: str) -> str:
+        """Return the id of the node with this id or title. If there is none, record a problem and return `name`."""
         try:
             return find_node(self._prompt, name)
         except PromptError as error:
-            self._problems.append(f"{path}: {_sentence(error)}")
+            self._problems.append(f"{path}: {_message_with_suggestion(error)}")
             return name
 
 
-def _sentence(error: PromptError) -> str:
+def _message_with_suggestion(error: PromptError) -> str:
+    """Return the message of an error, with its suggestion if it has one."""
     return f"{error.message} {error.suggestion}" if error.suggestion else error.message
+
+
+def _needs_default(parameter: Parameter) -> bool:
+    """Return whether a request may omit the parameter although the workflow needs a value for it.
+
+    Without a value, the nodes in `without` are removed, and a seed is drawn: such parameters need no default.
+    """
+    if parameter.required or parameter.without:
+        return False
+    return parameter.type is not ParameterKind.SEED
 
 
 def _parameter_problems(parameter: Parameter) -> Iterator[str]:
@@ -168,12 +180,10 @@ def _parameter_problems(parameter: Parameter) -> Iterator[str]:
         yield "`times` and `plus` need a number"
     if (parameter.minimum is not None or parameter.maximum is not None) and not parameter.type.is_number:
         yield "`minimum` and `maximum` need a number"
-    if (
-        not (parameter.required or parameter.without or parameter.type is ParameterKind.SEED)
-        and parameter.default is None
-    ):
+    if _needs_default(parameter) and parameter.default is None:
         yield "it needs a default, or `required = true`"
-    if parameter.default is not None and (problem := value_problem(parameter, parameter.default)):
+    problem = None if parameter.default is None else value_problem(parameter, parameter.default)
+    if problem is not None:
         yield f"its default {problem.message}"
 
 
@@ -183,7 +193,8 @@ def _list_problems(parameter: Parameter) -> Iterator[str]:
         yield "a list needs `fields` and a `chain`"
         return
     names = {field.name for field in parameter.fields}
-    unknown = {name for name in map(referenced_field, parameter.chain.inputs.values()) if name} - names
+    references = map(referenced_field, parameter.chain.inputs.values())
+    unknown = {reference for reference in references if reference} - names
     if unknown:
         yield f"the chain uses the unknown fields {', '.join(sorted(unknown))}"
     if any(field.type is ParameterKind.LIST for field in parameter.fields):

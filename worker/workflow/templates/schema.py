@@ -14,34 +14,36 @@ MEDIA = {ParameterKind.IMAGE: "image/*", ParameterKind.VIDEO: "video/*", Paramet
 
 def params_schema(template: Template) -> dict[str, Any]:
     """Return the JSON Schema of `params` for a template."""
-    return {"$schema": DIALECT, "title": template.title, **_object(template.parameters, template.about)}
+    return {"$schema": DIALECT, "title": template.title, **_object_schema(template.parameters, template.about)}
 
 
-def _object(parameters: tuple[Parameter, ...], about: str = "") -> dict[str, Any]:
-    """Return the schema of an object with these parameters as properties."""
+def _object_schema(parameters: tuple[Parameter, ...], about: str = "") -> dict[str, Any]:
+    """Return the schema of an object with these parameters as properties. `about` is its description."""
+    description = {"description": about} if about else {}
     return {
         "type": "object",
-        **({"description": about} if about else {}),
-        "properties": {parameter.name: _schema(parameter) for parameter in parameters},
+        **description,
+        "properties": {parameter.name: _parameter_schema(parameter) for parameter in parameters},
         "required": [parameter.name for parameter in parameters if parameter.required],
         "additionalProperties": False,
     }
 
 
-def _schema(parameter: Parameter) -> dict[str, Any]:
+def _parameter_schema(parameter: Parameter) -> dict[str, Any]:
     """Return the schema of one parameter, with its description and default."""
     schema: dict[str, Any] = {"description": parameter.description} if parameter.description else {}
-    schema |= _type(parameter)
+    schema |= _type_schema(parameter)
     if parameter.default is not None:
         schema["default"] = parameter.default
     return schema
 
 
-def _type(parameter: Parameter) -> dict[str, Any]:
+def _type_schema(parameter: Parameter) -> dict[str, Any]:
     """Return the part of the schema that depends on the type of a parameter."""
     match parameter.type:
         case ParameterKind.LIST:
-            items = _object(parameter.fields)
+            items = _object_schema(parameter.fields)
+            # A field is required if it has no default. `required` of a field has no effect.
             items["required"] = [field.name for field in parameter.fields if field.default is None]
             return {"type": "array", "maxItems": parameter.items_max, "items": items}
         case ParameterKind.CHOICE:
@@ -52,10 +54,10 @@ def _type(parameter: Parameter) -> dict[str, Any]:
             return {"type": "boolean"}
         case ParameterKind.IMAGE | ParameterKind.VIDEO | ParameterKind.AUDIO:
             return {"type": "string", "contentMediaType": MEDIA[parameter.type], "$comment": FILE_HELP}
-    return _number(parameter)
+    return _number_schema(parameter)
 
 
-def _number(parameter: Parameter) -> dict[str, Any]:
+def _number_schema(parameter: Parameter) -> dict[str, Any]:
     """Return the schema of a number. For a seed, -1 and a missing value mean a random one."""
     low, high = number_range(parameter)
     if parameter.type is ParameterKind.SEED:

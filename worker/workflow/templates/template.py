@@ -19,6 +19,7 @@ Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Address = Annotated[str, StringConstraints(pattern=r"^https?://\S+$")]
 
 
+# Keeps pydantic from validating the prompt, which `parse_prompt` has already checked.
 _UNVALIDATED = GetPydanticSchema(lambda _source, _handler: core_schema.dict_schema())
 
 
@@ -39,10 +40,12 @@ class ParameterKind(StrEnum):
 
     @property
     def is_file(self) -> bool:
+        """Whether values are files: an image, a video or audio."""
         return self in {ParameterKind.IMAGE, ParameterKind.VIDEO, ParameterKind.AUDIO}
 
     @property
     def is_number(self) -> bool:
+        """Whether values are numbers: an integer, a number or a seed."""
         return self in {ParameterKind.INTEGER, ParameterKind.NUMBER, ParameterKind.SEED}
 
 
@@ -72,14 +75,16 @@ class ParameterTarget:
 
     @property
     def computes(self) -> bool:
+        """Whether the input gets another number than the parameter, because `times` or `plus` is set."""
         return (self.times, self.plus) != (1.0, 0.0)
 
 
-def _target(written: object) -> object:
+def _target_fields(written: object) -> object:
+    """Return a target as a table. The TOML file may have a text `NODE.INPUT` instead of `{to = "NODE.INPUT"}`."""
     return {"to": written} if isinstance(written, str) else written
 
 
-WrittenTarget = Annotated[ParameterTarget, BeforeValidator(_target)]
+WrittenTarget = Annotated[ParameterTarget, BeforeValidator(_target_fields)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +174,7 @@ class Template:
 
     @property
     def by_name(self) -> dict[str, Parameter]:
+        """The parameters by name."""
         return {parameter.name: parameter for parameter in self.parameters}
 
 

@@ -25,7 +25,7 @@ def value_problem(parameter: Parameter, value: Any) -> ValueProblem | None:  # n
 
 
 def value_problems(parameter: Parameter, value: Any, path: str = "") -> Iterator[ValueProblem]:  # noqa: ANN401 - JSON
-    """Yield all problems of a value. `path` is its path in the request, such as `loras.0.strength`."""
+    """Yield all problems of a value. `path` is its path in `params`, by default the parameter's name."""
     path = path or parameter.name
     if parameter.type is ParameterKind.LIST:
         yield from _list_problems(parameter, value, path)
@@ -67,7 +67,10 @@ def _item_problems(parameter: Parameter, item: dict[str, Any], path: str) -> Ite
 
 
 def _value_message(parameter: Parameter, value: Any) -> str | None:  # noqa: ANN401 - JSON
-    """Return what is wrong with a value that is no list, or None. The message continues "NAME ..."."""
+    """Return what is wrong with a value that is no list, or None.
+
+    The text continues a sentence that starts with the name of the parameter: "must be a string, not 5".
+    """
     if parameter.type.is_number:
         return _number_message(parameter, value)
     if parameter.type is ParameterKind.BOOLEAN:
@@ -78,7 +81,7 @@ def _value_message(parameter: Parameter, value: Any) -> str | None:  # noqa: ANN
 
 
 def _text_message(parameter: Parameter, value: str) -> str | None:
-    """Return what is wrong with a string, or None."""
+    """Return what is wrong with a string, or None. The text continues a sentence, as in `_value_message`."""
     if parameter.type is ParameterKind.CHOICE:
         return None if value in parameter.choices else f"cannot be {_short(value)}"
     if parameter.type.is_file:
@@ -90,7 +93,7 @@ def _text_message(parameter: Parameter, value: str) -> str | None:
 
 
 def _number_message(parameter: Parameter, value: Any) -> str | None:  # noqa: ANN401 - JSON
-    """Return what is wrong with a number, or None."""
+    """Return what is wrong with a number, or None. The text continues a sentence, as in `_value_message`."""
     kind = "a number" if parameter.type is ParameterKind.NUMBER else "an integer"
     if isinstance(value, bool) or not isinstance(value, int | float) or not -LARGEST < value < LARGEST:
         return f"must be {kind}, not {_short(value)}"
@@ -101,13 +104,14 @@ def _number_message(parameter: Parameter, value: Any) -> str | None:  # noqa: AN
         return f"is {value:g}, less than {low:g}"
     if high is not None and value > high:
         return f"is {value:g}, more than {high:g}"
-    if parameter.multiple_of and abs(value / parameter.multiple_of - round(value / parameter.multiple_of)) > 1e-9:
+    quotient = value / parameter.multiple_of if parameter.multiple_of else 0
+    if parameter.multiple_of and abs(quotient - round(quotient)) > 1e-9:  # allows for rounding of floats
         return f"is {value:g}, not a multiple of {parameter.multiple_of:g}"
     return None
 
 
 def number_range(parameter: Parameter) -> tuple[float | None, float | None]:
-    """Return the smallest and the largest valid number, both inclusive. None means no limit."""
+    """Return (smallest, largest) valid number, both inclusive. None means no limit."""
     if parameter.type is ParameterKind.SEED:
         return parameter.minimum or 0, SEED_MAX if parameter.maximum is None else parameter.maximum
     return parameter.minimum, parameter.maximum
@@ -127,10 +131,10 @@ def valid_value_hint(parameter: Parameter) -> str:
             return "Use a URL, a data URI, base64, or the name of a file in the request."
         case ParameterKind.STRING:
             return f"Use a string of at most {parameter.max_length} characters."
-    return f"Use {_numbers(parameter)}."
+    return f"Use {_number_description(parameter)}."
 
 
-def _numbers(parameter: Parameter) -> str:
+def _number_description(parameter: Parameter) -> str:
     """Return a description of the valid numbers, such as "an integer from 1 to 50"."""
     low, high = number_range(parameter)
     kind = "a number" if parameter.type is ParameterKind.NUMBER else "an integer"

@@ -47,27 +47,30 @@ class CheckResult:
 
     @property
     def valid(self) -> bool:
+        """Whether there are no problems."""
         return not self.problems
 
 
 def check(workflow: object, catalog: Catalog, files: FileCheck | None = None, saved: object = None) -> CheckResult:
-    """Check a decoded JSON value that should be a workflow in API format, wrapped or not. The value is not changed.
+    """Return all problems of a decoded JSON value that should be a workflow in API format, wrapped or not.
 
-    `catalog` and `files` are as for `validate`. `saved` is the workflow as the editor saved it, which names node packs.
-    Never raises.
+    `catalog` and `files` are as for `validate`. `saved` is the workflow as the editor saved it, or None: it names the
+    node packs of missing classes. The value is not changed. Never raises.
     """
     try:
         prompt = parse_prompt(workflow)
     except PromptError as error:
         verdict = validate(workflow, catalog, files)
-        return CheckResult({}, verdict, (replace(problem_of_error(error, {}), comfyui_type=_type(error, verdict)),))
+        problem = replace(problem_of_error(error, {}), comfyui_type=_comfyui_type(error, verdict))
+        return CheckResult({}, verdict, (problem,))
     verdict = validate(prompt, catalog, files)
     reported = list[Problem]()
     if not verdict.accepted or verdict.node_errors:
         sent_verdict = _verdict_with_meta(prompt, verdict, catalog, files)
         reported = list(_reported_problems(prompt, sent_verdict, catalog, saved))
+    # ComfyUI has already reported the broken links of these nodes.
     with_broken_link = {problem.node_id for problem in reported if problem.kind in BROKEN_LINK_KINDS}
-    # A link that a pack removes before the validation is not followed either.
+    # The prompt of the verdict lacks links that a node pack removes before the validation. ComfyUI never follows them.
     errors = graph_errors(verdict.prompt or prompt)
     unsound = [problem_of_error(error, prompt) for error in errors if error.node_id not in with_broken_link]
     hidden = _hidden_problems(prompt, catalog, files, reported) if reported or unsound else ()
@@ -79,8 +82,13 @@ def conversion_failure(error: WorkerError) -> CheckResult:
     details = error.details or (Detail(error.message),)
     problems = (
         Problem(
-            *(detail.node_id, detail.node_title, detail.class_type, detail.input),
-            *(detail.message, detail.suggestion, None),
+            node_id=detail.node_id,
+            node_title=detail.node_title,
+            class_type=detail.class_type,
+            input=detail.input,
+            message=detail.message,
+            suggestion=detail.suggestion,
+            comfyui_type=None,
             kind=error.code,
         )
         for detail in details
@@ -109,17 +117,20 @@ def problem_of_error(error: PromptError, prompt: Prompt) -> Problem:
 
 
 def _verdict_with_meta(prompt: Prompt, verdict: Verdict, catalog: Catalog, files: FileCheck | None) -> Verdict:
-    """Return the verdict on the prompt as the worker sends it.
+    """Return the verdict on the prompt as the worker sends it: with an empty `_meta` in each node that has none.
 
-    If ComfyUI fails because a node has no `_meta`, the worker adds an empty one.
+    ComfyUI can fail with status 500 for a node without `_meta`. For any other status, the given verdict is returned.
     """
     if verdict.status == 500:
         return validate({node_id: {"_meta": {}, **node} for node_id, node in prompt.items()}, catalog, files)
     return verdict
 
 
-def _type(error: PromptError, verdict: Verdict) -> str | None:
-    """Return ComfyUI's error type for a node, or for the whole workflow, that cannot be parsed."""
+def _comfyui_type(error: PromptError, verdict: Verdict) -> str | None:
+    """Return the type of ComfyUI's error for a node or workflow that cannot be parsed, or None if it reports none.
+
+    `error` is the failure of the parser, which names the node, and `verdict` is ComfyUI's response.
+    """
     node_errors = validation_errors(verdict.node_errors)
     kinds: list[object] = [node_error.kind for node_id, node_error in node_errors if node_id == error.node_id]
     if not kinds and verdict.error:
@@ -128,12 +139,12 @@ def _type(error: PromptError, verdict: Verdict) -> str | None:
 
 
 def _reported_problems(prompt: Prompt, verdict: Verdict, catalog: Catalog, saved: object) -> Iterator[Problem]:
-    """Yield the problems that ComfyUI reports, but all missing classes instead of only the first one."""
+    """Yield the problems that ComfyUI reports. Of missing classes, it only reports the first, and this yields all."""
     sent = verdict.prompt or prompt
     if verdict.error and verdict.error["type"] == "missing_node_type":
         yield from missing_classes(sent, catalog, saved)
     elif verdict.status == 500:
-        yield Problem(None, None, None, None, "ComfyUI cannot read this workflow.", None, None, kind=UNSOUND)
+        yield problem_of_error(PromptError("ComfyUI cannot read this workflow."), {})
     else:
         yield from explain(verdict.error, verdict.node_errors, sent, catalog)
 
@@ -145,10 +156,10 @@ def _hidden_problems(
 
     They are found by the same checks in a completed prompt, which has stand-ins for everything that is missing.
     """
-    mismatched = {str(source) for problem in reported for source in _mismatched(problem, prompt)}
+    mismatched = {str(source) for problem in reported for source in _mismatched_source(problem, prompt)}
     completed = complete(prompt, catalog, tuple(sorted(mismatched & set(prompt))))
     if completed.prompt is prompt and not completed.targets:
-        return []
+        return []  # ComfyUI has already checked every node
     inspected = {node_id: node.copy() for node_id, node in completed.prompt.items()}
     for node in inspected.values():
         node["inputs"] = dict(node["inputs"])  # values are coerced in place
@@ -157,38 +168,42 @@ def _hidden_problems(
     for target in (*outputs, *completed.targets):
         inspection.inspect(target)
     errors: dict[str, object] = {node_id: {"errors": reasons} for node_id, reasons in inspection.invalid()}
-    remaining = Counter(_key(problem) for problem in reported)
+    unmatched = Counter(_identity(problem) for problem in reported)
     hidden = []
     for problem in explain(None, errors, prompt, catalog):
-        key = _key(problem)
-        if remaining[key]:
-            remaining[key] -= 1
+        identity = _identity(problem)
+        if unmatched[identity]:  # this one is among the reported problems
+            unmatched[identity] -= 1
         else:
             hidden.append(replace(problem, comfyui_type=None))
     return hidden
 
 
-def _mismatched(problem: Problem, prompt: Prompt) -> Iterator[object]:
-    """Yield the source of the link that a problem is about, if the types of the link do not match."""
+def _mismatched_source(problem: Problem, prompt: Prompt) -> Iterator[object]:
+    """Yield the source of the link that a problem is about, if the problem is that the types do not match.
+
+    Yield nothing for any other problem.
+    """
     if problem.kind == "return_type_mismatch" and problem.node_id in prompt and problem.input:
         match prompt[problem.node_id]["inputs"].get(problem.input):
             case [source, _]:
                 yield source
 
 
-def _key(problem: Problem) -> tuple[str | None, str | None, str]:
+def _identity(problem: Problem) -> tuple[str | None, str | None, str]:
+    """Return the fields that are equal in two problems that stand for the same error."""
     return problem.node_id, problem.input, problem.message
 
 
 def graph_errors(prompt: Prompt) -> Iterator[PromptError]:
-    """Yield an error for each link to a missing node. Without one, yield an error for a cycle or too long a chain.
+    """Yield an error for each link to a missing node. If there is none, yield an error for a cycle or too long a chain.
 
     ComfyUI accepts such a graph and then crashes. Its validation only follows inputs that the class declares, but its
     execution follows every link. If an undeclared input has a broken link, ComfyUI returns 200, and then the thread
     that runs prompts ends with an exception, so that no prompt runs any more (observed on 0.33.0).
     """
     broken_links = 0
-    for node_id, name, source in _links(prompt):
+    for node_id, name, source in _followed_links(prompt):
         if source not in prompt:
             broken_links += 1
             yield PromptError(
@@ -197,7 +212,7 @@ def graph_errors(prompt: Prompt) -> Iterator[PromptError]:
                 name,
                 did_you_mean(source, prompt) if broken_links <= MOST_SUGGESTIONS else None,
             )
-    if len(prompt) > DEEPEST and not broken_links:
+    if len(prompt) > DEEPEST and not broken_links:  # a smaller prompt cannot have such a chain
         try:
             _check_depth(prompt)
         except PromptError as error:
@@ -207,21 +222,22 @@ def graph_errors(prompt: Prompt) -> Iterator[PromptError]:
 def _check_depth(prompt: Prompt) -> None:
     """Raise PromptError if the prompt has a cycle or a chain of more than `DEEPEST` nodes."""
     sources: dict[str, set[str]] = {node_id: set() for node_id in prompt}
-    for node_id, _, source in _links(prompt):
+    for node_id, _, source in _followed_links(prompt):
         sources[node_id].add(source)
     depths: dict[str, int] = {}
     try:
         for node_id in TopologicalSorter(sources).static_order():
             depths[node_id] = 1 + max((depths[source] for source in sources[node_id]), default=0)
     except CycleError as error:
-        raise PromptError("The workflow has a cycle.", str(error.args[1][0])) from None
+        cycle = error.args[1]  # the ids of its nodes
+        raise PromptError("The workflow has a cycle.", str(cycle[0])) from None
     deepest = max(depths, key=depths.__getitem__)
     if depths[deepest] > DEEPEST:
         raise PromptError(f"Node {deepest} depends on a chain of more than {DEEPEST} nodes.", deepest)
 
 
-def _links(prompt: Prompt) -> Iterator[tuple[str, str, str]]:
-    """Yield (node id, input, source) for each value that ComfyUI treats as a link, even with a slot of 1.5.
+def _followed_links(prompt: Prompt) -> Iterator[tuple[str, str, str]]:
+    """Yield (node id, input, source node id) for each value that ComfyUI treats as a link, even with a slot of 1.5.
 
     This includes lists that are wrapped to mark them as values: ComfyUI's validation unwraps them, and its execution
     then follows them as links.

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.catalog.linking import output_type
+from worker.workflow.catalog.node_class import NodeClass
 from worker.workflow.json_value import Json, JsonObject
 from worker.workflow.prompt import Node, Prompt, links
 
@@ -29,11 +30,13 @@ class CompletedPrompt:
 
 
 def complete(prompt: Prompt, catalog: Catalog, mismatched: tuple[str, ...] = ()) -> CompletedPrompt:
-    """Return the prompt with stand-ins for unknown classes, missing nodes and missing slots.
+    """Return the prompt with stand-ins for unknown classes, missing nodes and missing slots, and the nodes to check.
 
-    `mismatched` are sources of links whose types do not match. They become targets.
+    `mismatched` are the sources of links whose types do not match. ComfyUI does not check them, so that they become
+    targets. If nothing is missing, `prompt` of the result is the same object as the argument.
     """
     unknown = {node["class_type"] for node in prompt.values()} - set(catalog)
+    # The stand-in has enough output slots for every link.
     slots = max((slot + 1 for node in prompt.values() for _, _, slot in links(node)), default=1)
     completed = {node_id: _with_valid_links(node, prompt, catalog) for node_id, node in prompt.items()}
     if not unknown and all(completed[node_id] is node for node_id, node in prompt.items()):
@@ -55,14 +58,22 @@ def _with_valid_links(node: Node, prompt: Prompt, catalog: Catalog) -> Node:
 
 
 def _replaced_links(node: Node, prompt: Prompt, catalog: Catalog) -> Iterator[tuple[str, Json]]:
-    """Yield (input, link to the stand-in) for each broken link."""
+    """Yield (input, link to the stand-in) for each link of a node that leads to a missing node or slot."""
     for name, value in node["inputs"].items():
         match value:
             case [source, slot]:
                 if not (isinstance(source, str) and source in prompt and isinstance(slot, int)):
                     yield name, [STAND_IN, 0]
-                elif (class_type := prompt[source]["class_type"]) in catalog:
-                    try:
-                        output_type(catalog[class_type], slot)
-                    except IndexError:
-                        yield name, [STAND_IN, 0]
+                    continue
+                source_class = catalog.get(prompt[source]["class_type"])
+                if source_class is not None and not _has_slot(source_class, slot):
+                    yield name, [STAND_IN, 0]
+
+
+def _has_slot(node_class: NodeClass, slot: int) -> bool:
+    """Return whether a class has this output slot."""
+    try:
+        output_type(node_class, slot)
+    except IndexError:
+        return False
+    return True

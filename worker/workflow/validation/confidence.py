@@ -19,14 +19,15 @@ _EVERYWHERE = frozenset({UNSOUND, "missing_node_type", "prompt_no_outputs", "dep
 def is_certain(problem: Problem, prompt: Prompt, catalog: Catalog, version: str = RULES_OF) -> bool:
     """Return whether ComfyUI of this version, with these classes, would certainly reject the prompt for this problem.
 
-    Not certain are problems of unknown classes: such a class may check its inputs itself, which disables ComfyUI's own
-    limits, or may have types that equal everything. Not certain either are problems with files, because the files of
-    the request do not exist yet, and with the rules of other versions. A missing input is always rejected, except a
-    dynamic input in another version.
+    The kinds in `_EVERYWHERE` are always certain. Of the others, a problem of an unknown class is not certain: such a
+    class may check its inputs itself, which disables ComfyUI's own limits, or may have types that equal everything. A
+    problem that the validator of a class reports is not certain, because the files of the request do not exist yet. For
+    another version than `RULES_OF`, only a missing input is certain, unless its class can have dynamic inputs.
     """
     if problem.kind in _EVERYWHERE:
         return True
     node = prompt.get(problem.node_id or "")
+    # The recursion limit depends on the depth of the call, which differs between ComfyUI and this worker.
     if node is None or problem.kind == "custom_validation_failed" or "recursion" in problem.message:
         return False
     class_type = node["class_type"]

@@ -10,13 +10,18 @@ MOST_CHOICES = 8
 
 
 def expected(subject: ErrorSubject) -> str | None:
-    """Return a description of the input of an error, or None if neither the catalog nor the error describes it."""
+    """Return the values that the input of an error accepts, such as "INT from 1 to 10" or "one of 'a', 'b'".
+
+    Return None if neither the catalog nor the error describes the input.
+    """
     declared, reported = subject.spec, subject.reported_spec
     if subject.validation_error.kind == "bad_linked_input":
         return "a link: [node id, output slot]"
     if declared is not None and declared.folders:
         return " or ".join(_folder(folder) for folder in declared.folders)
-    spec = reported if reported is not None and reported.options else declared or reported
+    # The choices in the error are newer than those in the catalog.
+    reports_choices = reported is not None and bool(reported.options)
+    spec = reported if reports_choices else declared or reported
     return _description(spec) if spec is not None else None
 
 
@@ -35,10 +40,12 @@ def _is_readable(limit: float | None) -> bool:
 
 
 def _choices(options: tuple[Json, ...]) -> str:
+    """Return the first choices as text, with the number of all choices if some are left out."""
     shown = ", ".join(repr(option) for option in options[:MOST_CHOICES])
     more = f", ... ({len(options)} in all)" if len(options) > MOST_CHOICES else ""
     return f"one of {shown}{more}" if options else "no choice exists"
 
 
 def _folder(folder: str) -> str:
+    """Return the description of a file in a folder: "input", or a model folder."""
     return "an input file" if folder == "input" else f"a file in models/{folder}"

@@ -49,19 +49,20 @@ def explain(
     for node_id, validation_error in validation_errors(node_errors):
         subject = ErrorSubject(validation_error, node_id, prompt, catalog)
         with_suggestion = len(problems) < MOST_SUGGESTIONS
-        problems.append(_problem(subject, suggestion(subject) if with_suggestion else None))
+        problems.append(_node_problem(subject, suggestion(subject) if with_suggestion else None))
     if not problems and error is not None:
         problems.append(_prompt_problem(ValidationError.read(error), prompt, catalog))
     return tuple(problems)
 
 
-def _problem(subject: ErrorSubject, suggested: str | None) -> Problem:
-    """Return the problem for an error of a node."""
+def _node_problem(subject: ErrorSubject, suggested: str | None) -> Problem:
+    """Return the problem for an error of a node. `suggested` says how to fix it, or is None."""
     node, validation_error = subject.prompt.get(subject.node_id), subject.validation_error
     name, expectation = validation_error.input_name, expected(subject)
-    if validation_error.kind in BROKEN_LINK_KINDS:
+    if validation_error.kind in BROKEN_LINK_KINDS:  # the error names another input than the one with the broken link
         link = broken_link(subject)
-        name, expectation = link[0] if link else None, None
+        name = link.input if link else None
+        expectation = None
     return Problem(
         node_id=subject.node_id,
         node_title=title(subject.prompt, subject.node_id) if node else None,
@@ -76,20 +77,20 @@ def _problem(subject: ErrorSubject, suggested: str | None) -> Problem:
 
 
 def _prompt_problem(validation_error: ValidationError, prompt: Prompt, catalog: Catalog | None) -> Problem:
-    """Return the problem for an error of the whole prompt, which may still name a node."""
+    """Return the problem for an error of the whole prompt, such as a missing class. It may still name a node."""
     node_id, class_type = validation_error.extra.get("node_id"), validation_error.extra.get("class_type")
     suggested = missing_class_suggestion(class_type, catalog) if isinstance(class_type, str) else None
     if validation_error.kind == "prompt_no_outputs":
         suggested = "Add a node that saves or previews something, such as SaveImage."
     if isinstance(node_id, str):
-        return _problem(ErrorSubject(validation_error, node_id, prompt, catalog), suggested)
+        return _node_problem(ErrorSubject(validation_error, node_id, prompt, catalog), suggested)
     return Problem(
-        None,
-        None,
-        None,
-        validation_error.input_name,
-        validation_error.text,
-        suggested,
-        validation_error.kind,
+        node_id=None,
+        node_title=None,
+        class_type=None,
+        input=validation_error.input_name,
+        message=validation_error.text,
+        suggestion=suggested,
+        comfyui_type=validation_error.kind,
         kind=validation_error.kind,
     )

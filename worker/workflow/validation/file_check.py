@@ -26,6 +26,7 @@ class AssumeFiles:
     """Assumes that every file exists: for simulated engines, and for checks without access to the machine."""
 
     def exists(self, folder: str, name: str) -> bool:
+        """Return True: every file is assumed to exist."""
         return True
 
 
@@ -33,6 +34,7 @@ class AssumeUploads:
     """Assumes that input files exist, because they are not uploaded yet. Models must be in the catalog."""
 
     def exists(self, folder: str, name: str) -> bool:
+        """Return True for a file of a path or of ComfyUI's own folders, and False for a model."""
         return folder in {"input", "output", "temp", ""}
 
 
@@ -40,9 +42,9 @@ class LocalFiles:
     """The files of a ComfyUI on this machine.
 
     `folders` are its folders "input", "output" and "temp". `working_folder` is the working directory of its process.
-    In a folder that is not given, every file is assumed to exist. In the input folder, the files in `expected` are
-    assumed to exist too, because they will be uploaded. File inputs only accept what the catalog lists, as in ComfyUI,
-    because the catalog has just been read from it.
+    In a folder that is missing from `folders`, every file is assumed to exist. In the input folder, the files in
+    `expected` are assumed to exist too, because they will be uploaded. File inputs only accept what the catalog lists,
+    as in ComfyUI, because the catalog has just been read from it.
     """
 
     def __init__(
@@ -52,7 +54,10 @@ class LocalFiles:
         self._expected = expected
 
     def exists(self, folder: str, name: str) -> bool:
-        if folder not in self._folders or (folder == "input" and name in self._expected):
+        """Return whether a file or folder exists on this machine, or is assumed to exist."""
+        if folder == "input" and name in self._expected:
+            return True
+        if folder not in self._folders:  # a file of an unknown folder is assumed to exist, but no model is
             return folder in {"input", "output", "temp", ""}
         if not name or "\0" in name:
             return False
@@ -74,8 +79,9 @@ class ListedFiles:
         if folder != "input":
             return False
         if self._uploads is None:
-            self._uploads = frozenset(_listed(self._catalog.values(), "input"))
-        return name.removesuffix("*").removesuffix("/") in self._uploads
+            self._uploads = frozenset(_listed_files(self._catalog.values(), "input"))
+        path = name.removesuffix("*").removesuffix("/")  # the name of a folder ends in `/` or `/*`
+        return path in self._uploads
 
 
 class ClassFiles:
@@ -87,27 +93,28 @@ class ClassFiles:
 
     def exists(self, folder: str, name: str) -> bool:
         """Return whether a file exists. In a list, `name [output]` is in the output folder, a plain name in `input`."""
-        path = name.removesuffix("*").removesuffix("/")
-        forms = {f"{path} [{folder}]", path} if folder == "input" else {f"{path} [{folder}]"}
-        return not forms.isdisjoint(self._listed) or self._files.exists(folder, name)
+        path = name.removesuffix("*").removesuffix("/")  # the name of a folder ends in `/` or `/*`
+        is_listed = f"{path} [{folder}]" in self._listed or (folder == "input" and path in self._listed)
+        return is_listed or self._files.exists(folder, name)
 
 
 def files_of_class(files: FileCheck | None, node_class: NodeClass) -> FileCheck:
-    """Return the file check to use for the validator of a class."""
+    """Return the file check for the validator of one class. Without `files`, every file is assumed to exist."""
     if isinstance(files, ListedFiles):
         return ClassFiles(files, node_class)
     return AssumeFiles() if files is None else files
 
 
 def accepts_unlisted_file(files: FileCheck | None, folder: str, name: str) -> bool:
-    """Return whether a file input accepts a file that is not among its choices.
+    """Return whether a file input accepts a file that is not among its choices, because it exists nevertheless.
 
-    Never True if the catalog lists all files of the machine.
+    Always False without `files`, and if the choices already include all files of the machine.
     """
     return files is not None and not isinstance(files, LocalFiles | ListedFiles) and files.exists(folder, name)
 
 
-def _listed(classes: Iterable[NodeClass], folder: str) -> Iterable[str]:
+def _listed_files(classes: Iterable[NodeClass], folder: str) -> Iterable[str]:
+    """Yield the choices of all inputs that list the files of a folder."""
     for node_class in classes:
         for spec in node_class.inputs:
             if folder in spec.folders:

@@ -71,26 +71,32 @@ class Inspection:
         self._path: dict[str, None] = {}
 
     def inspect(self, output: str) -> NodeFinding:
-        """Check an output node and everything that it depends on."""
+        """Check an output node and everything that it depends on, and return the finding of the output.
+
+        As in ComfyUI, an exception becomes an error of the output.
+        """
         try:
             return self._inspect_node(output)
         except REPORTED_EXCEPTIONS as error:
             extra: JsonObject = {"exception_type": type(error).__name__, "traceback": []}
             reason = _error("exception_during_validation", "Exception when validating node", str(error), extra)
-            self._findings[output] = NodeFinding(False, [reason])
+            self._findings[output] = NodeFinding(valid=False, reasons=[reason])
             return self._findings[output]
 
     def invalid(self) -> Iterator[tuple[str, list[JsonObject]]]:
-        """Yield the nodes with errors so far. Nodes that only depend on such a node are omitted."""
+        """Yield (node id, errors) for each node that has errors so far. Nodes that only depend on one are omitted."""
         for node_id, finding in self._findings.items():
             if not finding.valid and finding.reasons:
                 yield node_id, finding.reasons
 
     def _inspect_node(self, node_id: str) -> NodeFinding:
-        """Check a node and everything that it depends on, unless it is checked already."""
+        """Return the finding of a node, after a check of the node and of everything that it depends on.
+
+        Each node is checked once. Raises one of `REPORTED_EXCEPTIONS` where ComfyUI fails.
+        """
         if node_id in self._findings:
             return self._findings[node_id]
-        if node_id in self._path:
+        if node_id in self._path:  # the check of this node has not ended, so that it depends on itself
             return self._report_cycle(node_id)
         node = self._nodes[node_id]
         node_class = self._catalog[node["class_type"]]
@@ -100,19 +106,21 @@ class Inspection:
         for spec in (node_class.static_inputs or expand(node_class, state.inputs)).values():
             value = state.inputs.get(spec.name)
             if spec.name not in state.inputs:
-                state.errors += _missing(spec, node_class)
+                state.errors += _missing_input_errors(spec, node_class)
             elif not isinstance(value, list):
                 validates_itself = state.validator is not None and state.validator.accepts(spec.name)
-                state.errors += _value_error(state, spec, self._files, check_limits=not validates_itself)
-            elif error := self._link_error(state, spec, value):
-                state.errors.append(error)
+                state.errors += _value_errors(state, spec, self._files, check_limits=not validates_itself)
             else:
-                self._follow(state, spec, value)
+                link_error = self._link_error(state, spec, value)
+                if link_error is not None:
+                    state.errors.append(link_error)
+                else:
+                    self._inspect_source(state, spec, value)
         state.errors += self._validator_errors(state)
-        return self._conclude(state)
+        return self._store_finding(state)
 
     def _link_error(self, state: _NodeState, spec: InputSpec, link: list[Json]) -> JsonObject | None:
-        """Return the error of a link whose form or type is wrong, or None."""
+        """Return the error of a link whose form or type is wrong, or None. Records the type in `state.received`."""
         if len(link) != 2:
             message = "Bad linked input, must be a length-2 list of [node_id, slot_index]"
             return _error("bad_linked_input", message, spec.name, _extra_info(spec, received_value=link))
@@ -127,8 +135,11 @@ class Inspection:
         extra = _extra_info(spec, received_type=received, linked_node=link)
         return _error("return_type_mismatch", "Return type mismatch between linked nodes", details, extra)
 
-    def _follow(self, state: _NodeState, spec: InputSpec, link: list[Json]) -> None:
-        """Check the node that an input is linked to."""
+    def _inspect_source(self, state: _NodeState, spec: InputSpec, link: list[Json]) -> None:
+        """Check the node that an input is linked to, and record in `state` whether it is valid.
+
+        As in ComfyUI, an exception becomes an error of the linked node.
+        """
         source = cast(str, link[0])
         self._path[state.node_id] = None
         try:
@@ -144,12 +155,12 @@ class Inspection:
             )
             message = "Exception when validating inner node"
             reason = _error("exception_during_inner_validation", message, str(error), extra)
-            self._findings[source] = NodeFinding(False, [reason])
+            self._findings[source] = NodeFinding(valid=False, reasons=[reason])
         finally:
             del self._path[state.node_id]
 
     def _validator_errors(self, state: _NodeState) -> list[JsonObject]:
-        """Run the validator of the class. If it reports an error, return it once for each argument of the validator."""
+        """Run the validator of the class. Return its error once for each of its arguments, as ComfyUI does, or none."""
         if not state.validator:
             return []
         arguments = _arguments(state, state.validator)
@@ -157,26 +168,30 @@ class Inspection:
         problem = state.validator.run(arguments, files, state.node_class)
         if problem is None:
             return []
-        message, reason = "Custom validation failed for node", f" - {problem}" if problem else ""
-        return [_error("custom_validation_failed", message, name + reason, {"input_name": name}) for name in arguments]
+        message = "Custom validation failed for node"
+        suffix = f" - {problem}" if problem else ""
+        return [_error("custom_validation_failed", message, name + suffix, {"input_name": name}) for name in arguments]
 
-    def _conclude(self, state: _NodeState) -> NodeFinding:
-        """Store the finding of a node, together with errors that a cycle through this node has already recorded."""
-        earlier = self._findings.get(state.node_id, NodeFinding(True, []))
+    def _store_finding(self, state: _NodeState) -> NodeFinding:
+        """Store and return the finding of a node, together with errors that were recorded while it was checked.
+
+        Such errors come from a cycle through the node.
+        """
+        earlier = self._findings.get(state.node_id, NodeFinding(valid=True, reasons=[]))
         new_errors = [error for error in state.errors if error not in earlier.reasons]
         finding = NodeFinding(earlier.valid and state.valid and not state.errors, earlier.reasons + new_errors)
         self._findings[state.node_id] = finding
         return finding
 
     def _report_cycle(self, node_id: str) -> NodeFinding:
-        """Record a cycle for each of its nodes. Return the finding of this node."""
+        """Record the cycle through `node_id` as an error of each of its nodes. Return the finding of `node_id`."""
         path = list(self._path)
         cycle = path[path.index(node_id) :]
         details = " -> ".join(f"{step} ({self._nodes[step]['class_type']})" for step in [*cycle, node_id])
         for step in cycle:
             extra: JsonObject = {"node_id": step, "cycle_nodes": [*cycle]}
             reason = _error("dependency_cycle", "Dependency cycle detected", details, extra)
-            self._findings[step] = NodeFinding(False, [reason])
+            self._findings[step] = NodeFinding(valid=False, reasons=[reason])
         return self._findings[node_id]
 
 
@@ -186,12 +201,12 @@ def _error(kind: str, message: str, details: str, extra_info: JsonObject) -> Jso
 
 
 def _arguments(state: _NodeState, validator: NodeValidator) -> dict[str, Json]:
-    """Return the arguments that ComfyUI passes to the validator of a class. Linked inputs are None."""
+    """Return the arguments that ComfyUI passes to the validator of a class, by name. Linked inputs are None."""
     declared, accepts_undeclared = state.node_class.by_name, state.node_class.name in ACCEPT_UNDECLARED
     arguments: dict[str, Json] = {
-        name: None if _is_followed(value) else value
+        name: None if _is_link_when_run(value) else value
         for name, value in state.inputs.items()
-        if validator.accepts(name) and (name in declared or _is_followed(value) or accepts_undeclared)
+        if validator.accepts(name) and (name in declared or _is_link_when_run(value) or accepts_undeclared)
     }
     if validator.accepts_all and not state.node_class.is_v3:
         hidden = [spec.name for spec in state.node_class.inputs if spec.presence is Presence.HIDDEN]
@@ -201,18 +216,18 @@ def _arguments(state: _NodeState, validator: NodeValidator) -> dict[str, Json]:
     return arguments
 
 
-def _is_followed(value: Json) -> bool:
-    """Return whether ComfyUI's execution treats a value as a link, even with a slot of 1.5."""
+def _is_link_when_run(value: Json) -> bool:
+    """Return whether ComfyUI treats a value as a link when it runs the node, even with a slot of 1.5."""
     match value:
         case [str(), int() | float()]:
             return True
     return False
 
 
-def _value_error(
+def _value_errors(
     state: _NodeState, spec: InputSpec, files: FileCheck | None, *, check_limits: bool
 ) -> list[JsonObject]:
-    """Convert `state.inputs[spec.name]` in place to the type of the input. Return its error, if any, in a list.
+    """Convert `state.inputs[spec.name]` in place to the type of the input. Return its error in a list, or an empty one.
 
     Unwraps `{"__value__": ...}`, which marks a list that is no link. May raise TypeError when it compares a value with
     a limit, as ComfyUI does.
@@ -222,7 +237,8 @@ def _value_error(
     try:
         if isinstance(value, dict) and "__value__" in value:
             value = inputs[spec.name] = value["__value__"]
-        if coerce := COERCIONS.get(spec.type):
+        coerce = COERCIONS.get(spec.type)
+        if coerce is not None:
             value = inputs[spec.name] = coerce(value)
     except (TypeError, ValueError, OverflowError) as failure:
         message = f"Failed to convert an input value to a {spec.type} value"
@@ -250,7 +266,7 @@ def _choice_error(node_class: NodeClass, spec: InputSpec, value: Json, files: Fi
     invalid = [
         choice
         for choice in choices
-        if not is_chosen(node_class.name, spec.name, choice, options) and not _is_file(spec, choice, files)
+        if not is_chosen(node_class.name, spec.name, choice, options) and not _is_unlisted_file(spec, choice, files)
     ]
     if not invalid:
         return None
@@ -259,20 +275,24 @@ def _choice_error(node_class: NodeClass, spec: InputSpec, value: Json, files: Fi
     details = f"{spec.name}: {', '.join(repr(choice) for choice in invalid)} not in {listed}"
     extra = _extra_info(spec, received_value=value)
     if is_long:
-        extra["input_config"] = None
+        extra["input_config"] = None  # as in ComfyUI, because the config contains the choices
     return _error("value_not_in_list", "Value not in list", details, extra)
 
 
-def _is_file(spec: InputSpec, name: Json, files: FileCheck | None) -> bool:
+def _is_unlisted_file(spec: InputSpec, name: Json, files: FileCheck | None) -> bool:
+    """Return whether a choice is the name of a file that exists in a folder of the input, although it is not listed."""
     return isinstance(name, str) and any(accepts_unlisted_file(files, folder, name) for folder in spec.folders)
 
 
-def _missing(spec: InputSpec, node_class: NodeClass) -> list[JsonObject]:
+def _missing_input_errors(spec: InputSpec, node_class: NodeClass) -> list[JsonObject]:
+    """Return a list with the error for an input that the node lacks, or an empty list if the input is optional."""
     if spec.presence is not Presence.REQUIRED:
         return []
+    # ComfyUI names only the last part of a dynamic input such as `model.aspect_ratio`.
     details = spec.name.rpartition(".")[2] if node_class.is_v3 else spec.name
     return [_error("required_input_missing", "Required input is missing", details, {"input_name": spec.name})]
 
 
 def _extra_info(spec: InputSpec, **extra: Json) -> JsonObject:
+    """Return the `extra_info` of an error about an input: its name, its config and `extra`."""
     return {"input_name": spec.name, "input_config": list(spec.config), **extra}

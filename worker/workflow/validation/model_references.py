@@ -21,14 +21,18 @@ MODEL_INPUT = re.compile(r"lora|model|ckpt|checkpoint|vae|clip|unet|encoder", re
 
 
 def saved_model_problems(prompt: Prompt, catalog: Catalog, saved: SavedModels) -> Iterator[Problem]:
-    """Yield a problem for each input that names a file of another job, as if the file did not exist."""
+    """Yield a problem for each input that names a model file which another job wrote.
+
+    The problem says that the file does not exist, because a job may not learn about the files of others. `saved` are
+    the files of other jobs.
+    """
     if not saved:
         return
     for node_id, node in prompt.items():
         folders = _folders(node, catalog)
         for name, value in node["inputs"].items():
             input_folders = folders.get(name, ())
-            if UPLOADS in input_folders or is_link(value):
+            if UPLOADS in input_folders or is_link(value):  # neither names a model
                 continue
             for text, folder in _references(name, value, input_folders, saved):
                 yield Problem(
@@ -45,7 +49,7 @@ def saved_model_problems(prompt: Prompt, catalog: Catalog, saved: SavedModels) -
 
 
 def _folders(node: Node, catalog: Catalog) -> dict[str, tuple[str, ...]]:
-    """Return the model folders of each input of a node."""
+    """Return the model folders of each input of a node by name, or an empty dict if its class is not known."""
     if node["class_type"] not in catalog:
         return {}
     node_class = catalog[node["class_type"]]
@@ -55,9 +59,10 @@ def _folders(node: Node, catalog: Catalog) -> dict[str, tuple[str, ...]]:
 
 
 def _references(name: str, value: Json, folders: Collection[str], saved: SavedModels) -> Iterator[tuple[str, str]]:
-    """Yield (text, folder) for each name of a saved model in a value.
+    """Yield (text, model folder) for each name of a saved model at any depth of the value of the input `name`.
 
-    An input whose folders are not known may accept other forms of a name too.
+    `folders` are the model folders that the input searches. An input whose folders are not known may accept other forms
+    of a name too.
     """
     match value:
         case str():
@@ -76,21 +81,23 @@ def _references(name: str, value: Json, folders: Collection[str], saved: SavedMo
 
 def _loose_folder(name: str, text: str, saved: SavedModels) -> str | None:
     """Return the folder of a saved model that a text names by a path, in a tag, or without its extension, or None."""
-    stems = {_stem(tag[1]) for tag in LORA.finditer(text)}
+    stems = {_model_stem(tag[1]) for tag in LORA.finditer(text)}
     path = resolved_path(text)
-    if MODEL_INPUT.search(name) and (is_model(path) or not posixpath.splitext(path)[1]):
-        stems.add(_stem(path))
+    has_extension = posixpath.splitext(path)[1] != ""
+    if MODEL_INPUT.search(name) and (is_model(path) or not has_extension):
+        stems.add(_model_stem(path))
     for folder, names in saved.by_folder.items():
+        # Subfolders of ComfyUI's output folder in which it looks for models of this kind.
         output_folders = [output_folder for output_folder, models in SAVED_INTO.items() if models == folder]
         for file in names:
             endings = tuple(f"/{output_folder}/{file}" for output_folder in output_folders)
             is_path = is_model(path) and f"/{path}".endswith(endings)
-            if (is_path or _stem(file) in stems) and saved.folder_of(file) is not None:
+            if (is_path or _model_stem(file) in stems) and saved.folder_of(file) is not None:
                 return folder
     return None
 
 
-def _stem(name: str) -> str:
+def _model_stem(name: str) -> str:
     """Return the last part of a name, without the extension of a model."""
     base_name = resolved_path(name).rpartition("/")[2]
     return posixpath.splitext(base_name)[0] if is_model(base_name) else base_name

@@ -39,6 +39,7 @@ class ValidationReport:
 
     @property
     def valid(self) -> bool:
+        """Whether there are no certain problems."""
         return not self.problems
 
     @property
@@ -49,24 +50,24 @@ class ValidationReport:
     @property
     def only_models_missing(self) -> bool:
         """Whether there are problems and each of them is a missing model file."""
-        missing = (_is_missing_model(problem, self.check, self.models) for problem in self.problems)
-        return bool(self.problems) and all(missing)
+        are_missing_models = [_is_missing_model(problem, self.check, self.models) for problem in self.problems]
+        return bool(self.problems) and all(are_missing_models)
 
     def as_dict(self) -> JsonObject:
         """Return the report in the format of the response."""
         return {
             "valid": self.valid,
             "nodes": len(self.check.prompt),
-            "problems": [_problem(problem) for problem in self.problems],
-            "doubtful": [_problem(problem) for problem in self.doubtful],
-            "models": [_model(need, need in self.present_models) for need in self.models],
+            "problems": [_problem_json(problem) for problem in self.problems],
+            "doubtful": [_problem_json(problem) for problem in self.doubtful],
+            "models": [_model_json(need, need in self.present_models) for need in self.models],
             "workload": self.workload,
-            "comfyui": _summary(self.check.verdict) if self.check.verdict else None,
+            "comfyui": _verdict_json(self.check.verdict) if self.check.verdict else None,
             **self._changes(),
         }
 
     def _changes(self) -> JsonObject:
-        """Return repairs, warnings and seeds, without empty lists."""
+        """Return repairs, warnings and seeds in the format of the response. An empty list is omitted."""
         changes: dict[str, Sequence[Repair | Detail | SeedField]] = {
             "repairs": self.repairs,
             "warnings": self.warnings,
@@ -82,7 +83,10 @@ def build_report(
     is_present: Callable[[ModelNeed], bool],
     is_certain: Callable[[Problem], bool] = lambda _: True,
 ) -> ValidationReport:
-    """Return the report of a check. Problems about missing models get a clear message and their download."""
+    """Return the report of a check. Problems about missing models get a clear message and their download.
+
+    `models` are the model files that the prompt needs. A problem that is not certain becomes a doubtful one.
+    """
     needs = tuple(models)
     problems = tuple(_with_download(problem, check, needs) for problem in check.problems)
     return ValidationReport(
@@ -95,8 +99,11 @@ def build_report(
     )
 
 
-def _problem(problem: Problem) -> JsonObject:
-    """Return a problem in the format that responses of jobs use too. `output` is always None before a job runs."""
+def _problem_json(problem: Problem) -> JsonObject:
+    """Return a problem in the format of the response. Responses of jobs have problems in the same format.
+
+    `output` is always None, because only a job that runs has outputs.
+    """
     fields = asdict(problem)
     code = fields.pop("kind")
     del fields["file"]  # the message contains it
@@ -105,28 +112,32 @@ def _problem(problem: Problem) -> JsonObject:
 
 def _with_download(problem: Problem, check: CheckResult, needs: tuple[ModelNeed, ...]) -> Problem:
     """Return a problem about a missing model with a clear message and its download. Return others unchanged."""
-    need = next(_needs(problem, check, needs), None)
-    if need is None:
+    need = next(_needs_of(problem, check, needs), None)
+    if need is None:  # the problem is not about a missing model
         return problem
-    suggestions = [problem.suggestion, _download(need)]
+    suggestions = [problem.suggestion, _download_hint(need)]
+    # A problem with `file` already has a clear message.
     message = problem.message if problem.file else f"models/{need.folder} has no file {need.file!r}."
     return replace(problem, message=message, suggestion=" ".join(filter(None, suggestions)) or None)
 
 
 def _is_missing_model(problem: Problem, check: CheckResult, needs: tuple[ModelNeed, ...]) -> bool:
-    return next(_needs(problem, check, needs), None) is not None
+    """Return whether a problem is that a model file is missing."""
+    return next(_needs_of(problem, check, needs), None) is not None
 
 
-def _needs(problem: Problem, check: CheckResult, needs: tuple[ModelNeed, ...]) -> Iterator[ModelNeed]:
-    """Yield the model file that a problem is about, if any."""
+def _needs_of(problem: Problem, check: CheckResult, needs: tuple[ModelNeed, ...]) -> Iterator[ModelNeed]:
+    """Yield the model files among `needs` that a problem is about. Yield nothing for another kind of problem."""
     if problem.kind not in {"value_not_in_list", SKIPPED}:
         return
     node = check.prompt.get(problem.node_id or "")
-    value = problem.file or (node["inputs"].get(problem.input or "") if node else None)
+    value: object = problem.file
+    if not value and node:
+        value = node["inputs"].get(problem.input or "")
     yield from (need for need in needs if problem.node_id in need.nodes and need.file == value)
 
 
-def _download(need: ModelNeed) -> str | None:
+def _download_hint(need: ModelNeed) -> str | None:
     """Return a sentence with the URL and the size of a model, or None if no download is known."""
     if need.source is None or not need.source.url:
         return None
@@ -136,15 +147,16 @@ def _download(need: ModelNeed) -> str | None:
 
 
 def _size(count: float) -> str:
-    """Return a size in bytes as text, such as "1.5 GiB"."""
-    for unit in _UNITS:
-        if count < 1024 or unit == _UNITS[-1]:
-            break
+    """Return a number of bytes as text, such as "1.5 GiB"."""
+    *smaller_units, largest_unit = _UNITS
+    for unit in smaller_units:
+        if count < 1024:
+            return f"{count:.1f} {unit}"
         count /= 1024
-    return f"{count:.1f} {unit}"
+    return f"{count:.1f} {largest_unit}"
 
 
-def _model(need: ModelNeed, is_present: bool) -> JsonObject:
+def _model_json(need: ModelNeed, is_present: bool) -> JsonObject:
     """Return a model in the format of the response."""
     source = need.source
     return {
@@ -159,7 +171,7 @@ def _model(need: ModelNeed, is_present: bool) -> JsonObject:
     }
 
 
-def _summary(verdict: Verdict) -> JsonObject:
+def _verdict_json(verdict: Verdict) -> JsonObject:
     """Return a summary of ComfyUI's response to `POST /prompt`: its status, and the sorted error types by node."""
     kinds: dict[str, list[str]] = {}
     for node_id, validation_error in validation_errors(verdict.node_errors):

@@ -21,9 +21,13 @@ LISTS = frozenset({"LoraLoader"})
 
 
 def skipped_model_problems(prompt: Prompt, catalog: Catalog, files: FileCheck | None) -> Iterator[Problem]:
-    """Yield a problem for each missing LoRA that a node names inside of a value."""
+    """Yield a problem for each missing LoRA that a node names inside of a value, where ComfyUI does not check it.
+
+    LoRAs that the node may not load are omitted.
+    """
     for lora in named_loras(prompt, catalog):
-        if lora.listed or not lora.is_certain or (files is not None and files.exists(LORAS, lora.file)):
+        exists = lora.listed or (files is not None and files.exists(LORAS, lora.file))
+        if exists or not lora.is_certain:
             continue
         yield Problem(
             node_id=lora.node_id,
@@ -40,9 +44,10 @@ def skipped_model_problems(prompt: Prompt, catalog: Catalog, files: FileCheck | 
 
 
 def missing_files(problems: Sequence[Problem], prompt: Prompt) -> list[Problem] | None:
-    """Return the problems as missing files if all of them are missing files, else None.
+    """Return the problems with messages about missing model files. Return None if any is about something else.
 
-    Used for rejections by ComfyUI, because only ComfyUI knows all choices of the loaders of node packs.
+    Also return None if there are no problems. `problems` come from a rejection by ComfyUI, because only ComfyUI knows
+    all choices of the loaders of node packs.
     """
     file_problems = [_missing_file(problem, prompt) for problem in problems]
     missing = [problem for problem in file_problems if problem is not None]
@@ -50,11 +55,12 @@ def missing_files(problems: Sequence[Problem], prompt: Prompt) -> list[Problem] 
 
 
 def _missing_file(problem: Problem, prompt: Prompt) -> Problem | None:
-    """Return the problem with a message about a missing file, or None if it is not about a model file."""
+    """Return the problem with a message about a missing model file, or None if it is not about one."""
     node = prompt.get(problem.node_id or "")
     folders = folders_of(problem.class_type or "", problem.input or "")
     value = node["inputs"].get(problem.input or "") if node else None
-    is_file = isinstance(value, str) and names_model(value) and folders and not NOT_FILES & set(folders)
-    if problem.kind != "value_not_in_list" or not is_file:
+    lists_models = bool(folders) and not NOT_FILES & set(folders)
+    is_model_file = isinstance(value, str) and names_model(value) and lists_models
+    if problem.kind != "value_not_in_list" or not is_model_file:
         return None
     return replace(problem, message=f"models/{folders[0]} has no file {value!r}.")

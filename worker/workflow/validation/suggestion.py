@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.catalog.linking import fits
@@ -16,20 +17,35 @@ BROKEN_LINK_KINDS = frozenset({"exception_during_validation", "exception_during_
 """ComfyUI's error types for a broken link. The error names the node before it, not the input with the link."""
 
 
+class BrokenInput(NamedTuple):
+    """The input with a broken link, and one sentence that says how to fix it."""
+
+    input: str
+    suggestion: str
+
+
+class _FittingOutput(NamedTuple):
+    """An output slot whose type fits an input."""
+
+    node_id: str
+    slot: int
+    name: str
+
+
 def suggestion(subject: ErrorSubject) -> str | None:
     """Return one sentence that says how to fix an error, or None."""
     match subject.validation_error.kind:
         case "value_not_in_list" | "custom_validation_failed":
             return _nearest_choice(subject)
         case "value_smaller_than_min" | "value_bigger_than_max":
-            return _range(subject)
+            return _range_suggestion(subject)
         case "required_input_missing":
-            return _missing(subject)
+            return _missing_input_suggestion(subject)
         case "return_type_mismatch":
-            return _fitting(subject, same_node_first=True)
+            return _link_suggestion(subject, same_node_first=True)
         case kind if kind in BROKEN_LINK_KINDS:
             link = broken_link(subject)
-            return link[1] if link else None
+            return link.suggestion if link else None
     return None
 
 
@@ -47,52 +63,59 @@ def missing_class_suggestion(class_type: str, catalog: Catalog | None, pack: Pac
 
 
 def _nearest_choice(subject: ErrorSubject) -> str | None:
-    """Return the nearest choice as a question, or a hint to send the file, or None."""
+    """Return "Did you mean ...?" with the nearest choice, else a hint to send the file for a file input, else None."""
     spec, value = subject.reported_spec, subject.value
     if spec is None or not spec.options or not isinstance(value, str):
         return None
     question = did_you_mean(value, (option for option in spec.options if isinstance(option, str)))
-    is_upload = subject.validation_error.kind == "custom_validation_failed"
+    is_upload = subject.validation_error.kind == "custom_validation_failed"  # reported by loaders of files
     return question or ("Send the file with the request." if is_upload else None)
 
 
-def _range(subject: ErrorSubject) -> str | None:
-    """Return the valid range of a number, or None."""
+def _range_suggestion(subject: ErrorSubject) -> str | None:
+    """Return a sentence with the valid range of a number, or None if the error has no limits."""
     match subject.validation_error.extra.get("input_config"):
         case [_, {"min": low, "max": high}]:
             return f"Use a value from {low} to {high}."
     return None
 
 
-def _missing(subject: ErrorSubject) -> str | None:
-    """Return the suggestion for a missing input. An unknown input with a similar name is probably a misspelling."""
+def _missing_input_suggestion(subject: ErrorSubject) -> str | None:
+    """Return the suggestion for a missing input, or None if the catalog does not describe it.
+
+    If the node has an unknown input with a similar name, that one is probably misspelled.
+    """
     spec = subject.spec
     if spec is None:
         return None
-    if misspelled := nearest(spec.name, subject.unknown_inputs):
+    misspelled = nearest(spec.name, subject.unknown_inputs)
+    if misspelled:
         return f"Rename the input {misspelled!r} if it is meant to be {spec.name!r}."
     if spec.default is not None:
         return f"The default is {spec.default!r}."
-    return _fitting(subject) or f"Link an output of type {spec.type}."
+    return _link_suggestion(subject) or f"Link an output of type {spec.type}."
 
 
-def _fitting(subject: ErrorSubject, *, same_node_first: bool = False) -> str | None:
-    """Return a suggestion for an output that fits the input: of the node that is linked now, else of any other."""
+def _link_suggestion(subject: ErrorSubject, *, same_node_first: bool = False) -> str | None:
+    """Return a suggestion to link an output that fits the input, or None for an input that every output fits.
+
+    With `same_node_first`, an output of the node that is linked now is preferred.
+    """
     spec = subject.spec
     if spec is None or spec.type == "*":
         return None
     linked = subject.validation_error.extra.get("linked_node")
     first = str(linked[0]) if same_node_first and isinstance(linked, list) and linked else ""
     outputs = list(_fitting_outputs(subject, spec))
-    best = next((output for output in outputs if output[0] == first), outputs[0] if outputs else None)
-    if best is None:
+    if not outputs:
         return f"Link an output of type {spec.type}."
-    node_id, slot, name = best
-    return f"Link slot {slot} ({name}) of node {node_id} ({title(subject.prompt, node_id)}). Its type fits."
+    best = next((output for output in outputs if output.node_id == first), outputs[0])
+    node_title = title(subject.prompt, best.node_id)
+    return f"Link slot {best.slot} ({best.name}) of node {best.node_id} ({node_title}). Its type fits."
 
 
-def _fitting_outputs(subject: ErrorSubject, spec: InputSpec) -> Iterator[tuple[str, int, str]]:
-    """Yield (node id, slot, name of the slot) of outputs that fit the input.
+def _fitting_outputs(subject: ErrorSubject, spec: InputSpec) -> Iterator[_FittingOutput]:
+    """Yield the outputs of other nodes whose type fits the input.
 
     Omits nodes that depend on this one, and outputs of type `*`, because they fit every input.
     """
@@ -106,11 +129,11 @@ def _fitting_outputs(subject: ErrorSubject, spec: InputSpec) -> Iterator[tuple[s
         source = catalog[node["class_type"]]
         for slot, output in enumerate(source.outputs):
             if output.type != "*" and fits(source.name, output.type, target["class_type"], spec):
-                yield node_id, slot, output.name
+                yield _FittingOutput(node_id, slot, output.name)
 
 
 def _dependents(prompt: Prompt, node_id: str) -> set[str]:
-    """Return the node and all nodes that depend on it. A link from one of them would create a cycle."""
+    """Return the ids of the node and of all nodes that depend on it. A link from one of them would create a cycle."""
     users: dict[str, list[str]] = {}
     for user, node in prompt.items():
         for value in node["inputs"].values():
@@ -124,22 +147,27 @@ def _dependents(prompt: Prompt, node_id: str) -> set[str]:
     return dependents
 
 
-def broken_link(subject: ErrorSubject) -> tuple[str, str] | None:
-    """Return the first input that is linked to a missing node or slot, and a suggestion for it, or None."""
+def broken_link(subject: ErrorSubject) -> BrokenInput | None:
+    """Return the first link to a missing node or slot among the inputs of the node of an error, or None."""
     node = subject.prompt.get(subject.node_id)
     for name, value in node["inputs"].items() if node else ():
         match value:
-            case [str(source) | int(source), _] if source not in subject.prompt:
+            case [str(source) | int(source), _] if source not in subject.prompt:  # keys of a prompt are strings
                 if str(source) in subject.prompt:
-                    return name, f"Write the node id in the link of {name!r} as a string: {str(source)!r}."
-                return name, f"Link {name!r} to an existing node. There is no node {source!r}."
-            case [str(source), int(slot)] if (count := _slots(subject, source)) is not None and slot >= count:
-                noun = "slot" if count == 1 else "slots"
-                return name, f"Link {name!r} to an existing slot. Node {source} has {count} {noun}, counted from 0."
+                    hint = f"Write the node id in the link of {name!r} as a string: {str(source)!r}."
+                else:
+                    hint = f"Link {name!r} to an existing node. There is no node {source!r}."
+                return BrokenInput(name, hint)
+            case [str(source), int(slot)]:
+                count = _slot_count(subject, source)
+                if count is not None and slot >= count:
+                    slots = "1 slot" if count == 1 else f"{count} slots"
+                    hint = f"Link {name!r} to an existing slot. Node {source} has {slots}, counted from 0."
+                    return BrokenInput(name, hint)
     return None
 
 
-def _slots(subject: ErrorSubject, node_id: str) -> int | None:
+def _slot_count(subject: ErrorSubject, node_id: str) -> int | None:
     """Return the number of output slots of a node, or None if its class is not known."""
     class_type = subject.prompt[node_id]["class_type"]
     if subject.catalog is None or class_type not in subject.catalog:

@@ -33,6 +33,7 @@ class Verdict:
 
     @property
     def accepted(self) -> bool:
+        """Whether ComfyUI would queue the prompt."""
         return self.status == 200
 
 
@@ -54,23 +55,23 @@ def validate(
     the prompt, while their order in ComfyUI is random. Tracebacks are empty.
     """
     try:
-        nodes = _copy(prompt)
+        nodes = _changeable_copy(prompt)
         run_hooks(nodes, catalog)
         if any(node.get("class_type") in OLD_CLASSES for node in nodes.values()):
             replace_classes(nodes, catalog)
-        error = _missing_class(nodes, catalog)
-        targets = () if error else _targets(nodes, catalog, partial_targets)
+        error = _missing_class_error(nodes, catalog)
+        targets = () if error else _output_targets(nodes, catalog, partial_targets)
     except (_ComfyUIFailure, ReplacementError):
-        return Verdict(500, None, {}, (), {})
+        return Verdict(status=500, error=None, node_errors={}, outputs=(), prompt={})
     if error is None and not targets:
         error = _error("prompt_no_outputs", "Prompt has no outputs")
     if error:
-        return Verdict(400, error, {}, (), nodes)
-    return _inspect(nodes, targets, Inspection(nodes, catalog, files))
+        return Verdict(status=400, error=error, node_errors={}, outputs=(), prompt=nodes)
+    return _verdict_on_targets(nodes, targets, Inspection(nodes, catalog, files))
 
 
-def _inspect(nodes: Prompt, targets: Collection[str], inspection: Inspection) -> Verdict:
-    """Return the verdict after a check of each target."""
+def _verdict_on_targets(nodes: Prompt, targets: Collection[str], inspection: Inspection) -> Verdict:
+    """Check each target, which is an output node, and return the verdict: accepted if at least one target is valid."""
     valid_targets: list[str] = []
     details: list[str] = []
     node_errors: dict[str, JsonObject] = {}
@@ -80,6 +81,7 @@ def _inspect(nodes: Prompt, targets: Collection[str], inspection: Inspection) ->
             valid_targets.append(target)
             continue
         details += [f"{reason['message']}: {reason['details']}" for reason in finding.reasons]
+        # ComfyUI lists the output at every invalid node that was found so far, even if it does not depend on it.
         for node_id, reasons in inspection.invalid():
             entry = node_errors.setdefault(
                 node_id,
@@ -87,15 +89,17 @@ def _inspect(nodes: Prompt, targets: Collection[str], inspection: Inspection) ->
             )
             cast(list[Json], entry["dependent_outputs"]).append(target)
     if valid_targets:
-        return Verdict(200, None, {**node_errors}, tuple(valid_targets), nodes)
+        outputs = tuple(valid_targets)
+        return Verdict(status=200, error=None, node_errors={**node_errors}, outputs=outputs, prompt=nodes)
     error = _error("prompt_outputs_failed_validation", "Prompt outputs failed validation", "\n".join(details))
-    return Verdict(400, error, {**node_errors}, (), nodes)
+    return Verdict(status=400, error=error, node_errors={**node_errors}, outputs=(), prompt=nodes)
 
 
-def _copy(prompt: object) -> Prompt:
-    """Copy the parts of a prompt that validation changes. Nodes without `class_type` or `inputs` are kept.
+def _changeable_copy(prompt: object) -> Prompt:
+    """Return a prompt whose nodes and inputs are copies, because validation changes them.
 
-    Raises _ComfyUIFailure for a value on which the server fails.
+    Nodes without `class_type` or `inputs` are kept as they are. Raises _ComfyUIFailure for a value for which the real
+    server fails with an exception.
     """
     if not isinstance(prompt, dict):
         raise _ComfyUIFailure
@@ -107,16 +111,20 @@ def _copy(prompt: object) -> Prompt:
         if "inputs" in copy:
             if "class_type" in copy and not isinstance(copy["inputs"], dict):
                 raise _ComfyUIFailure
-            copy["inputs"] = dict(copy["inputs"]) if isinstance(copy["inputs"], dict) else copy["inputs"]
+            if isinstance(copy["inputs"], dict):
+                copy["inputs"] = dict(copy["inputs"])
         nodes[str(node_id)] = cast(Node, copy)
     return nodes
 
 
-def _missing_class(nodes: Prompt, catalog: Catalog) -> JsonObject | None:
-    """Return the error for the first node without a known class, or None."""
+def _missing_class_error(nodes: Prompt, catalog: Catalog) -> JsonObject | None:
+    """Return ComfyUI's error for the first node without a known class, or None if each class is known.
+
+    Raises _ComfyUIFailure for a value for which the real server fails with an exception.
+    """
     for node_id, node in nodes.items():
         class_type: object = node.get("class_type")
-        if isinstance(class_type, list | dict):
+        if isinstance(class_type, list | dict):  # the server looks it up in a dict, and it is not hashable
             raise _ComfyUIFailure
         if "class_type" in node and class_type in catalog:
             continue
@@ -137,8 +145,11 @@ def _missing_class(nodes: Prompt, catalog: Catalog) -> JsonObject | None:
     return None
 
 
-def _targets(nodes: Prompt, catalog: Catalog, partial: object) -> list[str]:
-    """Return the output nodes to run: all of them, or those in `partial_execution_targets`."""
+def _output_targets(nodes: Prompt, catalog: Catalog, partial: object) -> list[str]:
+    """Return the ids of the output nodes to run: all of them, or those in `partial`.
+
+    `partial` is `partial_execution_targets` of the request. Raises _ComfyUIFailure if it cannot be searched.
+    """
     outputs = [node_id for node_id, node in nodes.items() if catalog[node["class_type"]].output_node]
     if partial is None:
         return outputs
@@ -146,8 +157,9 @@ def _targets(nodes: Prompt, catalog: Catalog, partial: object) -> list[str]:
         return [node_id for node_id in outputs if node_id in partial]
     if outputs:
         raise _ComfyUIFailure
-    return outputs
+    return []  # the server searches `partial` only if there is an output
 
 
 def _error(kind: str, message: str, details: str = "", extra: JsonObject | None = None) -> JsonObject:
+    """Return an error in ComfyUI's format."""
     return {"type": kind, "message": message, "details": details, "extra_info": extra or {}}

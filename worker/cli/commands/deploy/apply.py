@@ -65,7 +65,7 @@ def _apply(
     from worker.cli.output.screen import screen
     from worker.cli.output.waiting import waiting
     from worker.fleet.apply.apply import apply
-    from worker.fleet.apply.execution import Execution, values_for
+    from worker.fleet.apply.execution import Execution, required_values
     from worker.fleet.plan.plan import fleet_resources, make_plan
     from worker.fleet.plan.plan_file import check_fresh
     from worker.settings import environment
@@ -76,7 +76,7 @@ def _apply(
     plan = make_plan(fleet, actual, rotated)
     if planned:
         check_fresh(planned, plan)
-    values = values_for(fleet, plan, environment())
+    values = required_values(fleet, plan, environment())
     execution = Execution(vast, fleet, fleet_resources(fleet, actual), values)
     with display(screen(stderr=True)) as shown:
         return apply(execution, vast, fleet, plan, smoke, shown), plan
@@ -87,13 +87,13 @@ def _smoke_job(fleet: Fleet, server: str | None) -> Callable[[], SmokeResult] | 
 
     It is made before anything is changed, so that a wrong job does not cause a rollback.
     """
-    from worker.fleet.apply.smoke import job_of, run_smoke
+    from worker.fleet.apply.smoke import run_smoke, smoke_job
     from worker.settings import Settings
     from worker.workflow.templates.library import read_library
 
     if fleet.smoke is None:
         return None
-    job = job_of(fleet.smoke, read_library(Settings.from_env().templates))
+    job = smoke_job(fleet.smoke, read_library(Settings.from_env().templates))
     return lambda: run_smoke(job, fleet.endpoint.name, server)
 
 

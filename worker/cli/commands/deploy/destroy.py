@@ -105,10 +105,10 @@ def _places(plan: DestroyPlan, fleet: Fleet) -> dict[int, str]:
     """Return for each instance, by id, its group as far as it is known, or else its endpoint."""
     places = {}
     for instance in plan.instances:
-        if instance.id not in plan.claims.workers and instance.id not in plan.claims.mixed:
+        if instance.id not in plan.claims.own_workers and instance.id not in plan.claims.ungrouped_workers:
             places[instance.id] = "of no endpoint, started with the fleet's template"
             continue
-        number = plan.claims.workers.get(instance.id)
+        number = plan.claims.own_workers.get(instance.id)
         number = plan.groups[0].id if number is None and len(plan.groups) == 1 else number
         endpoint = f"of endpoint {fleet.endpoint.name}"
         places[instance.id] = endpoint if number is None else f"of group {number}"

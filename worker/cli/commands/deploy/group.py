@@ -80,9 +80,9 @@ def reported_errors(file: Path = FILE) -> Iterator[None]:
 
 def check_smoke(fleet: Fleet) -> None:
     """Check that the smoke job can be sent, before anything is changed. Raises DeployError."""
-    from worker.fleet.apply.smoke import job_of
+    from worker.fleet.apply.smoke import smoke_job
     from worker.settings import Settings
     from worker.workflow.templates.library import read_library
 
     if fleet.smoke:
-        job_of(fleet.smoke, read_library(Settings.from_env().templates))
+        smoke_job(fleet.smoke, read_library(Settings.from_env().templates))

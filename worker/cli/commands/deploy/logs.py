@@ -27,12 +27,12 @@ def command(
     """
     from worker.cli.output.json_output import print_json
     from worker.cli.output.waiting import waiting
-    from worker.fleet.vast.logs import logs_of
+    from worker.fleet.vast.logs import read_logs
 
     with reported_errors(file):
         fleet = fleet_in(file, UNNAMED)
         with account(server_url) as vast, waiting("reading the logs from Vast"):
-            logs = dict(logs_of(vast, fleet, vast.read(), group, (level, tail)))
+            logs = dict(read_logs(vast, fleet, vast.read(), group, (level, tail)))
     if as_json:
         print_json(logs)
         return

@@ -26,14 +26,14 @@ def command(
     The template's description has the hash of the previous one. The workers of a group change one after the other.
     """
     from worker.cli.output.json_output import print_json
-    from worker.fleet.apply.rollback import roll_back, target_of
+    from worker.fleet.apply.rollback import roll_back, rollback_target
     from worker.fleet.plan.plan import fleet_resources
 
     with reported_errors(file):
         fleet = fleet_in(file, UNNAMED)
         with account(server_url) as vast:
             resources = fleet_resources(fleet, vast.read())
-            target = target_of(resources, to)
+            target = rollback_target(resources, to)
             groups = {group.id: group for group in resources.groups}
             moved = roll_back(vast, dict.fromkeys(groups, target), groups, lambda line: typer.echo(line, err=as_json))
     if as_json:

@@ -19,12 +19,12 @@ def command(*, file: File = FILE, as_json: Json = False, server_url: Server = No
     The cost is in dollars an hour, if all workers run.
     """
     from worker.cli.output.waiting import waiting
-    from worker.fleet.vast.status import status_of
+    from worker.fleet.vast.status import fleet_status
 
     with reported_errors(file):
         fleet = fleet_in(file, UNNAMED)
         with account(server_url) as vast, waiting("reading the account at Vast"):
-            status = status_of(vast, fleet, vast.read())
+            status = fleet_status(vast, fleet, vast.read())
     if as_json:
         from worker.cli.output.json_output import print_json
 

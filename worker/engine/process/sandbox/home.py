@@ -16,14 +16,14 @@ KEPT_CACHES = (
 )
 """Variables that name only a cache. The operator's value stays, and the engine may write there."""
 HF_HOME, HF_PARTS = "HF_HOME", ("hub", "datasets", "modules", "assets", "xet")
-"""HF_HOME has the operator's token in a file beside these folders of caches."""
+"""Variable of the folder with these caches, which are shared, and with the operator's token, which is not."""
 
 
 def sandbox_home(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
-    """Create the folders below an engine's `root`, and return the variables that lead to them.
+    """Create an engine's home and temporary folder below `root`, and return the variables that name them.
 
-    The user's name is set because /etc/passwd cannot be read. Packages in the user's own site-packages are still found.
-    They are not looked for in the sandbox's home, where jobs could leave code.
+    The user's name is set because /etc/passwd cannot be read. PYTHONUSERBASE stays that of the operator, because jobs
+    could leave code in the new home.
     """
     home, temporary = root / "home", root / "tmp"
     shutil.rmtree(temporary, ignore_errors=True)
@@ -37,7 +37,7 @@ def sandbox_home(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def cache_folders(environ: Mapping[str, str]) -> dict[str, list[Path]]:
-    """Return the variables of caches that are set, with the folders that are written there."""
+    """Return the folders of caches for each variable that the operator has set. Relative paths are left out."""
     folders = {name: [Path(environ[name])] for name in KEPT_CACHES if environ.get(name)}
     if environ.get(HF_HOME):
         folders[HF_HOME] = [Path(environ[HF_HOME]) / part for part in HF_PARTS]

@@ -53,10 +53,13 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 
 def main(parent: int, program: list[str]) -> None:
-    """Apply the policy to this process, and run the program."""
+    """Apply the policy on stdin to this process, and replace it by the program.
+
+    `parent` is the process id of the parent.
+    """
     policy = json.loads(sys.stdin.buffer.read())
     null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
+    os.dup2(null, 0)  # the engine's stdin
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     _checked("no_new_privs", libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
     ruleset = _ruleset(policy) if policy["landlock"] else None
@@ -83,6 +86,7 @@ def drop_capabilities() -> None:
 def _ruleset(policy: dict[str, Any]) -> int:
     """Return the descriptor of a ruleset with the policy's rules, as far as the kernel supports them."""
     version = libc.syscall(CREATE_RULESET, None, 0, ASK_VERSION)
+    # The kernel rejects an access that it does not know, and a structure that is longer than its own.
     handled = EVERY_ACCESS & ~sum(access for access, since in SINCE.items() if version < since)
     ports = policy["tcp"]
     network = BIND_TCP | CONNECT_TCP if ports is not None and version >= TCP_SINCE else 0
@@ -100,7 +104,10 @@ def _ruleset(policy: dict[str, Any]) -> int:
 
 
 def _allow(ruleset: int, path: str, access: int) -> None:
-    """Add a rule for a path. A path that does not exist or cannot be opened needs none."""
+    """Add a rule that allows `access` to a path and what is below it.
+
+    A path that does not exist or cannot be opened needs none.
+    """
     try:
         descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError:
@@ -114,9 +121,13 @@ def _allow(ruleset: int, path: str, access: int) -> None:
 
 
 def _checked(call: str, result: int) -> int:
-    """Return the result of a call. Exit when it has failed, because the engine must not run without its sandbox."""
+    """Return the result of a C call, or exit when it has failed: the engine must not run without its sandbox.
+
+    `call` names it in the message.
+    """
     if result < 0:
-        sys.exit(f"the sandbox cannot be set up: {call}: {os.strerror(ctypes.get_errno())} (WORKER_SANDBOX=off)")
+        reason = os.strerror(ctypes.get_errno())
+        sys.exit(f"the sandbox cannot be set up: {call}: {reason}; WORKER_SANDBOX=off starts engines without it")
     return result
 
 

@@ -38,27 +38,41 @@ def sandbox_policy(
     python: str,
     port: int,
 ) -> SandboxPolicy | None:
-    """Return the policy of the engine at `port`, and create the folders it writes to. None without a sandbox.
+    """Create the folders that the engine at `port` writes to, and return its policy, or None without a sandbox.
 
     `environ` is the engine's environment, and `python` the interpreter that runs it.
     """
     if not status.launched:
         return None
-    named, written = argument_paths(settings.engine.args)
+    read_arguments, written_arguments = argument_paths(settings.engine.args)
     more_read, more_write = split(settings.sandbox.read), split(settings.sandbox.write)
-    code = worker_interpreter_folders() + _tree(settings, python, environ)
+    code = worker_interpreter_folders() + _comfyui_paths(settings, python, environ)
     models = [path for path in (folders.models, folders.baked) if path is not None]
     _create_folders(
-        [folders.input, folders.output, folders.root / "temp", folders.root / "user", folders.models, *written]
+        [
+            folders.input,
+            folders.output,
+            folders.root / "temp",
+            folders.root / "user",
+            folders.models,
+            *written_arguments,
+        ]
     )
     root = folders.root
     links = _outside_state(link_targets(models), settings)
-    read, names = exclude([*system_paths(), *code, *links, *named, *more_read], _hidden_folders(settings))
-    private = [root / "user", root / "home", root / "tmp", *_create_caches(environ), SHARED_MEMORY, _mps(environ)]
+    read, names = exclude([*system_paths(), *code, *links, *read_arguments, *more_read], _hidden_folders(settings))
+    private = [
+        root / "user",
+        root / "home",
+        root / "tmp",
+        *_create_caches(environ),
+        SHARED_MEMORY,
+        _mps_folder(environ),
+    ]
     return SandboxPolicy(
         read=_distinct([*read, *models, root / "models.yaml"]),
         inputs=(folders.input,),
-        write=_distinct([folders.output, root / "temp", *written, *_create_pack_files(settings)]),
+        write=_distinct([folders.output, root / "temp", *written_arguments, *_create_pack_files(settings)]),
         private=_distinct([*private, *more_write]),
         devices=_distinct(devices()),
         names=_distinct(names),
@@ -72,8 +86,11 @@ def split(text: str) -> list[Path]:
     return [Path(part).expanduser().absolute() for part in text.split(os.pathsep) if part.strip()]
 
 
-def _tree(settings: Settings, python: str, environ: Mapping[str, str]) -> list[Path]:
-    """Return the interpreter, ComfyUI's folder, the targets of its links and the folders in its YAML files."""
+def _comfyui_paths(settings: Settings, python: str, environ: Mapping[str, str]) -> list[Path]:
+    """Return ComfyUI's folder, its interpreter, the targets of its links and the paths in its YAML file.
+
+    For the embedded engine there are none.
+    """
     if settings.engine.comfyui == EMBEDDED:
         return []
     tree = Path(settings.engine.comfyui).absolute()
@@ -86,12 +103,12 @@ def _tree(settings: Settings, python: str, environ: Mapping[str, str]) -> list[P
 
 
 def _outside_state(links: Iterable[Path], settings: Settings) -> list[Path]:
-    """Return the targets that are not in the state folder. The folders that the engine needs there have own rules."""
+    """Return the targets that are not in the state folder. What the engine needs there is in the policy itself."""
     return [path for path in links if not path.is_relative_to(settings.state.resolve())]
 
 
 def _hidden_folders(settings: Settings) -> list[Path]:
-    """Return folders that stay unreadable inside a readable one: the state folder and users' files in the tree."""
+    """Return folders that stay unreadable inside a readable one: the state folder, and users' files in ComfyUI's."""
     hidden = [settings.state]
     if settings.engine.comfyui != EMBEDDED:
         hidden += [Path(settings.engine.comfyui).absolute() / name for name in PRIVATE]
@@ -99,7 +116,7 @@ def _hidden_folders(settings: Settings) -> list[Path]:
 
 
 def _create_pack_files(settings: Settings) -> list[Path]:
-    """Create and return the files that packs write into their own folders."""
+    """Create the files that packs write into their own folders, and return all of them."""
     if settings.engine.comfyui == EMBEDDED:
         return []
     files = pack_files(Path(settings.engine.comfyui).absolute())
@@ -117,7 +134,8 @@ def _create_caches(environ: Mapping[str, str]) -> list[Path]:
     return folders
 
 
-def _mps(environ: Mapping[str, str]) -> Path:
+def _mps_folder(environ: Mapping[str, str]) -> Path:
+    """Return the folder with the pipes of NVIDIA's Multi-Process Service."""
     return Path(environ.get(MPS) or MPS_DEFAULT)
 
 
@@ -131,5 +149,5 @@ def _create_folders(folders: Iterable[Path]) -> None:
 
 
 def _distinct(paths: Iterable[Path]) -> tuple[Path, ...]:
-    """Return the absolute paths, each once."""
+    """Return the paths as absolute ones, each once."""
     return tuple(dict.fromkeys(path.absolute() for path in paths))

@@ -28,7 +28,7 @@ class SandboxPolicy:
 
     `devices` are device files, and folders of them.
 
-    `tcp` are the ports for listening and connecting, None for any.
+    `tcp` are the ports for listening and connecting, or None for any.
     """
 
     read: tuple[Path, ...] = ()
@@ -42,13 +42,13 @@ class SandboxPolicy:
     """False where the kernel has no Landlock. Then only capabilities and descriptors are dropped."""
 
     def as_json(self) -> bytes:
-        """Return the JSON for the launcher."""
+        """Return the policy as JSON for the launcher."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return json.dumps(values, default=str).encode()
 
 
 def exclude(paths: Iterable[Path], hidden: Collection[Path]) -> tuple[list[Path], list[Path]]:
-    """Return the paths without the `hidden` ones: those that may be read, and the folders that may only be listed.
+    """Return two lists: the paths that may be read, without the `hidden` ones, and the folders that may only be listed.
 
     Landlock rules only add rights. A folder that contains a hidden path is replaced by its other children, and stays
     listed, because Python imports only from folders that it can list. Links are left out, because their targets are
@@ -63,14 +63,14 @@ def exclude(paths: Iterable[Path], hidden: Collection[Path]) -> tuple[list[Path]
             allowed.append(path)
             continue
         listed.append(path)
-        child_paths, names = exclude(_children(path), hidden)
-        allowed += child_paths
-        listed += names
+        allowed_children, listed_children = exclude(_children(path), hidden)
+        allowed += allowed_children
+        listed += listed_children
     return allowed, listed
 
 
 def _children(folder: Path) -> list[Path]:
-    """Return the entries of a folder that are no links."""
+    """Return the entries of a folder that are not links, or nothing if it cannot be read."""
     try:
         return [child for child in folder.iterdir() if not child.is_symlink()]
     except OSError:

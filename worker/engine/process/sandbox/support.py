@@ -25,7 +25,7 @@ CURE = "give the container a runtime that allows Landlock (Docker 23 or newer), 
 
 
 class SandboxState(StrEnum):
-    """With PARTIAL, files are protected, but the kernel is too old for the rest."""
+    """State of the sandbox. PARTIAL means that files are protected, but that the kernel is too old for the rest."""
 
     ON = "on"
     PARTIAL = "partial"
@@ -47,11 +47,11 @@ class SandboxStatus:
 
     @property
     def landlock(self) -> bool:
-        """Whether Landlock applies."""
+        """Whether Landlock restricts the engines."""
         return self.state in {SandboxState.ON, SandboxState.PARTIAL}
 
     def as_dict(self) -> dict[str, str]:
-        """Return the entry in `GET /health` and `GET /capabilities`."""
+        """Return the JSON object of the sandbox in `GET /health` and `GET /capabilities`."""
         return {"state": self.state.value, **({"reason": self.reason} if self.reason else {})}
 
     def __str__(self) -> str:
@@ -59,7 +59,7 @@ class SandboxStatus:
 
 
 def landlock_version() -> int:
-    """Return the version of the kernel's Landlock, a negative errno without it."""
+    """Return the version of the kernel's Landlock, or a negative errno without it."""
     if sys.platform != "linux":
         return -errno.ENOSYS
     version = int(ctypes.CDLL(None, use_errno=True).syscall(CREATE_RULESET, None, 0, ASK_VERSION))
@@ -67,41 +67,42 @@ def landlock_version() -> int:
 
 
 def engines_sandbox(settings: Settings) -> SandboxStatus | None:
-    """Return the state of the engines' sandbox, None where this worker starts no engine. Raises StartupError."""
+    """Return the state of the engines' sandbox, or None if this worker starts no engine. Raises StartupError."""
     if is_url(settings.engine.comfyui):
         return None
     return sandbox_status(settings.sandbox, landlock_version())
 
 
 def sandbox_status(settings: SandboxSettings, version: int) -> SandboxStatus:
-    """Return the state under these settings with this version of Landlock.
+    """Return the state under these settings with this version of Landlock, which may be a negative errno.
 
-    Raises StartupError when the settings require more.
+    Raises StartupError when the settings require more than the kernel supports.
     """
     if settings.mode == SandboxMode.OFF:
         if settings.network == EngineNetwork.NONE:
             raise StartupError("WORKER_ENGINE_NETWORK=none needs the sandbox: remove WORKER_SANDBOX=off")
         return SandboxStatus(SandboxState.OFF, "WORKER_SANDBOX=off")
-    status = _offered(settings, version)
+    status = _supported_state(settings, version)
     if settings.mode == SandboxMode.REQUIRED and status.state is not SandboxState.ON:
         raise StartupError(f"WORKER_SANDBOX=required, but the sandbox is {status}; {CURE}")
     return status
 
 
-def _offered(settings: SandboxSettings, version: int) -> SandboxStatus:
-    """Return the state that the kernel offers."""
+def _supported_state(settings: SandboxSettings, version: int) -> SandboxStatus:
+    """Return the state that the kernel makes possible, unless the sandbox is off."""
     if version <= 0:
         reason = REASONS.get(-version, os.strerror(-version))
         return SandboxStatus(SandboxState.UNAVAILABLE, f"{reason}. Node packs can read all that the worker can")
-    if missing := list(_missing(settings, version)):
+    missing = list(_unsupported(settings, version))
+    if missing:
         return SandboxStatus(
             SandboxState.PARTIAL, f"Landlock {version} of this kernel cannot deny {', '.join(missing)}"
         )
     return SandboxStatus(SandboxState.ON)
 
 
-def _missing(settings: SandboxSettings, version: int) -> Iterator[str]:
-    """Yield what the sandbox cannot deny because the kernel is too old."""
+def _unsupported(settings: SandboxSettings, version: int) -> Iterator[str]:
+    """Yield descriptions of what the sandbox cannot deny because the kernel is too old."""
     if version < SINCE_TRUNCATE:
         yield "emptying files (Linux 6.2)"
     if settings.network == EngineNetwork.NONE and version < SINCE_TCP:

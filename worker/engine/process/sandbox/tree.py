@@ -12,7 +12,7 @@ from pathlib import Path
 from worker.engine.process.required_packs import RECORD
 
 PRIVATE = ("input", "output", "temp", "user", ".git")
-"""Folders of a tree with users' files. The worker gives its engines other ones."""
+"""Folders with users' files in ComfyUI's folder. The engines of the worker use other folders."""
 MODEL_PATHS = "extra_model_paths.yaml"
 MOST_ENTRIES, MOST_LINKS = 100_000, 4000
 SKIPPED = {".git", "__pycache__", "node_modules", ".venv", "venv"}
@@ -27,20 +27,20 @@ For an image they are in `writes=` of its pins."""
 def link_targets(folders: Iterable[Path]) -> list[Path]:
     """Return the targets of the links below these folders, because Landlock checks the target.
 
-    The number of entries and links is limited.
+    With very many entries or links, the list is incomplete.
     """
     targets: dict[Path, None] = {}
     entries = 0
     for root in folders:
         for folder, names, files in os.walk(root):
-            names[:] = [name for name in names if name not in SKIPPED]
+            names[:] = [name for name in names if name not in SKIPPED]  # os.walk enters only what stays
             entries += 1 + len(files)
             for name in (*names, *files):
                 path = os.path.join(folder, name)  # noqa: PTH118 - a tenth of the time
                 if os.path.islink(path):  # noqa: PTH114
                     target = Path(os.path.realpath(path))
                     targets.setdefault(target)
-            if entries > MOST_ENTRIES or len(targets) > MOST_LINKS:
+            if entries > MOST_ENTRIES or len(targets) > MOST_LINKS:  # so that a large folder does not delay the start
                 return list(targets)
     return list(targets)
 
@@ -69,14 +69,14 @@ def model_paths(file: Path) -> list[Path]:
 
 
 def _paths_in_yaml(text: str, home: Path) -> Iterator[Path]:
-    """Yield the paths in the text. Relative ones are below `home` or the current `base_path`."""
+    """Yield the paths in the text. Relative ones are below the `base_path` of their section, or else below `home`."""
     base = home
     for line in text.splitlines():
         match = LINE.match(line)
         if match is None:
             continue
         key, value = match["key"], match["value"].strip().strip("'\"")
-        if key and not match["indent"]:
+        if key and not match["indent"]:  # a new section
             base = home
         if not value or value in {"true", "false"}:
             continue
@@ -88,7 +88,7 @@ def _paths_in_yaml(text: str, home: Path) -> Iterator[Path]:
 
 
 def argument_paths(args: str) -> tuple[list[Path], list[Path]]:
-    """Return the paths in ComfyUI's arguments: existing ones that are read, and folders that are written."""
+    """Return two lists of paths in ComfyUI's arguments: existing ones that it reads, and folders that it writes to."""
     words = [part for word in shlex.split(args) for part in word.split("=", 1)]
     read: list[Path] = []
     written: list[Path] = []

@@ -37,7 +37,7 @@ AUTH_DATA = MemberSearch("auth_data")
 
 @dataclass(frozen=True, slots=True)
 class ReceivedBody:
-    """A body that was read. `auth_data` is None when Vast has not signed it, and `problem` is the reason."""
+    """A body that was read. `auth_data` is None when Vast has not signed it. `problem` is the reason in that case."""
 
     envelope: Envelope
     auth_data: AuthData | None
@@ -55,24 +55,26 @@ class EnvelopeReader:
     """Reads bodies whose sender is not known yet."""
 
     def __init__(self, check: SignatureCheck, limits: BodyLimits, timeout_s: float) -> None:
-        """Within `timeout_s`, the signature of a body has to arrive, or the whole body if it has none."""
-        self._check = check
+        """`timeout_s` is the time within which the signature has to arrive, or the whole body if it has none."""
+        self._signature_check = check
         self._limits = limits
         self._timeout_s = timeout_s
-        self._unsigned = UnsignedBodies()
-        unsigned = replace(limits, skeleton=MAX_UNSIGNED, units=UNSIGNED_UNITS, restored=MAX_UNSIGNED)
-        reduced = replace(unsigned, total=MAX_UNSIGNED, excess=TOO_LATE)
-        self._unsigned_limits = reduced if limits.total > MAX_UNSIGNED else unsigned
+        self._unsigned_bodies = UnsignedBodies()
+        unsigned_limits = replace(limits, skeleton=MAX_UNSIGNED, units=UNSIGNED_UNITS, max_restored=MAX_UNSIGNED)
+        if limits.total > MAX_UNSIGNED:
+            unsigned_limits = replace(unsigned_limits, total=MAX_UNSIGNED, total_message=TOO_LATE)
+        self._unsigned_limits = unsigned_limits
 
     async def read(self, request: web.Request, folder: SpoolFolder, *, signed: bool) -> ReceivedBody:
-        """Read the body. With `signed`, reject a body without a valid signature as early as possible.
+        """Read and return the body. Long strings are written to files in `folder`.
 
-        Raises BadSignature, BodyTooLarge, InvalidJson, ClientError, RequestTimeout, DiskFull.
+        With `signed`, a body without a valid signature is rejected with BadSignature as early as possible. Raises
+        BodyTooLarge, InvalidJson, ClientError, RequestTimeout and DiskFull, too.
         """
         self._limits.check_total(request.content_length or 0)
         reader = BodyReader(request.content.iter_any(), request.charset or "")
         try:
-            async with asyncio.timeout(self._timeout_s), self._unsigned.count(_abort(request)) as memory:
+            async with asyncio.timeout(self._timeout_s), self._unsigned_bodies.count(_abort(request)) as memory:
                 auth_data, problem = await self._read_head(reader, memory)
                 if auth_data is None and signed and problem is not None:
                     raise problem
@@ -92,50 +94,54 @@ class EnvelopeReader:
         return ReceivedBody(envelope, auth_data)
 
     async def _read_head(self, reader: BodyReader, memory: BodyMemory) -> tuple[AuthData | None, BadSignature | None]:
-        """Read until `auth_data` is complete, or the body or its head ends, and return the result of the check."""
-        needed = 1
+        """Read until `auth_data` is complete, but at most HEAD bytes, and check it.
+
+        Return the signed data, or the reason why the signature is invalid. Both are None when the part that was read
+        has no `auth_data`.
+        """
+        needed = 1  # number of bytes that have to be there before the next search
         while reader.size < HEAD and not reader.ended:
             text = await reader.head(min(needed, HEAD))
-            self._unsigned.grow(memory, reader.size)
+            self._unsigned_bodies.grow(memory, reader.size)
             if reader.ended:
                 break
             if len(text) <= SHORT_HEAD:
                 match = AUTH_DATA.find(text)
             else:
-                async with self._unsigned.turn:
+                async with self._unsigned_bodies.parse_lock:
                     match = AUTH_DATA.find(text[:HEAD])
             if match is not None:
-                return self._checked(parse_auth_data(match[0]))
+                return self._verified(parse_auth_data(match[0]))
             needed = len(text) + 1 if len(text) <= SHORT_HEAD else int(len(text) * GROWTH)
         return None, None
 
     async def _read_unsigned(
         self, request: web.Request, reader: BodyReader, folder: SpoolFolder, memory: BodyMemory
     ) -> ReceivedBody:
-        """Read a body whose head has no valid signature."""
+        """Read a body whose first HEAD bytes have no `auth_data`, within the limits for unsigned bodies."""
         limits = self._unsigned_limits
         if reader.ended:
-            async with self._unsigned.turn:
+            async with self._unsigned_bodies.parse_lock:
                 return self._check_body(request, await reader.read(folder, limits))
         if (request.content_length or 0) > limits.total:
             raise BodyTooLarge(TOO_LATE)
-        self._unsigned.grow(memory, reader.size + READ_AHEAD)
-        async with self._unsigned.slots:
-            self._unsigned.grow(memory, MAX_UNSIGNED + READ_AHEAD)
+        self._unsigned_bodies.grow(memory, reader.size + READ_AHEAD)
+        async with self._unsigned_bodies.read_slots:
+            self._unsigned_bodies.grow(memory, MAX_UNSIGNED + READ_AHEAD)
             return self._check_body(request, await reader.read(folder, limits))
 
     def _check_body(self, request: web.Request, body: ScannedBody) -> ReceivedBody:
         """Check the signature in a body that was read as a whole."""
         envelope = read_envelope(body)
-        auth_data, problem = self._checked(envelope.auth_data)
+        auth_data, problem = self._verified(envelope.auth_data)
         if auth_data is not None:
             mark_authenticated(request)
         return ReceivedBody(envelope, auth_data, problem)
 
-    def _checked(self, auth_data: AuthData | None) -> tuple[AuthData | None, BadSignature | None]:
-        """Return the signed data if its signature is valid, or None and the reason."""
+    def _verified(self, auth_data: AuthData | None) -> tuple[AuthData | None, BadSignature | None]:
+        """Return the data and None if the signature is valid, or else None and the reason."""
         try:
-            return self._check.check(auth_data), None
+            return self._signature_check.check(auth_data), None
         except BadSignature as problem:
             return None, problem
 

@@ -44,67 +44,75 @@ from worker.platforms.vast.reporting.metrics import MetricsEntry
 
 log = logging.getLogger(__name__)
 
-NOT_SERVED = ("/session/create", "/session/end", "/session/get", "/session/health")
-"""Routes that the SDK adds: its sessions would let anyone send requests through the worker (T24)."""
+SESSION_PATHS = ("/session/create", "/session/end", "/session/get", "/session/health")
+"""Routes of the SDK's sessions, which would let anyone send requests through the worker (T24)."""
 
 
 class Ingress:
-    """Checks each request before the SDK sees and counts it: its encoding, its size, its signature, and the queue.
+    """Checks each request before the SDK handles and counts it: its encoding, its size, its signature, and the queue.
 
-    `lost_key` is called with the reason when the SDK rejects a valid signature, because it has no public key.
+    `report_lost_key` is called with a message when the SDK rejects a valid signature, because it has no public key.
     """
 
     def __init__(
-        self, app: App, signature_check: SignatureCheck, ledger: Ledger, lost_key: Callable[[str], None]
+        self, app: App, signature_check: SignatureCheck, ledger: Ledger, report_lost_key: Callable[[str], None]
     ) -> None:
         self._app = app
         body_s = app.settings.connections.body_s
         self._reader = EnvelopeReader(signature_check, app.intake.limits, body_s)
         self._ledger = ledger
-        self._lost_key = lost_key
-        self._in_sdk = 0
-        self._followers: set[asyncio.Task[None]] = set()
+        self._report_lost_key = report_lost_key
+        self._requests_in_sdk = 0
+        self._following_tasks: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
 
     def routes(self, work: Sequence[web.RouteDef], others: Sequence[web.RouteDef]) -> list[web.RouteDef]:
-        """Return the route table. aiohttp uses the first match, so routes that the SDK adds later are never reached."""
+        """Return the route table of Vast's port.
+
+        `work` are the SDK's routes for jobs, and `others` are our own. aiohttp uses the first route that matches, so
+        routes that the SDK adds after these are never reached.
+        """
         return [
-            *(web.route("*", path, _uncompressed(self._reject_session)) for path in NOT_SERVED),
-            *(web.post(route.path, _uncompressed(self._checked(route.path, route.handler))) for route in work),
-            *(web.route(route.method, route.path, _uncompressed(route.handler)) for route in others),
-            web.route("*", "/{path:.*}", _uncompressed(self._reject_unknown)),
+            *(web.route("*", path, _refusing_compressed_bodies(self._reject_session)) for path in SESSION_PATHS),
+            *(
+                web.post(route.path, _refusing_compressed_bodies(self._checked(route.path, route.handler)))
+                for route in work
+            ),
+            *(web.route(route.method, route.path, _refusing_compressed_bodies(route.handler)) for route in others),
+            web.route("*", "/{path:.*}", _refusing_compressed_bodies(self._reject_unknown)),
         ]
 
     async def read_payload(self, request: web.Request) -> Mapping[str, Any]:
-        """Return the payload of a request that is not a job, sent through the router or directly.
+        """Return the payload of a request that starts no job, such as `/result`.
 
-        A request through the router is reported as done. Raises BodyTooLarge, InvalidJson.
+        A request that came through the router is reported to it as done. The body of any other request is its payload.
+        Raises BodyTooLarge and InvalidJson.
         """
         async with SpoolFolder(self._app.intake.spool) as folder:
             received = await self._reader.read(request, folder, signed=False)
             if received.auth_data is not None:
-                self._ledger.close(received.auth_data)
+                self._ledger.record_done(received.auth_data)
             envelope = received.envelope
             body = envelope.body if envelope.payload is None else envelope.payload
             await body.restore_texts()
             return dict(body.value)
 
     async def wait_until_idle(self) -> None:
-        """Wait until every request has its response, and every job that goes on after a response has ended."""
+        """Wait until every request has its response and no job is running any longer."""
         await self._idle.wait()
-        await asyncio.gather(*self._followers)
+        await asyncio.gather(*self._following_tasks)
 
     def _checked(self, path: str, handler: Handler) -> Handler:
-        """Return a handler that checks a request and then calls the SDK's `handler`."""
+        """Return a handler for one of the SDK's routes that checks a request and then calls the SDK's `handler`."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
             async with SpoolFolder(self._app.intake.spool) as folder:
                 try:
                     received = await self._reader.read(request, folder, signed=True)
                 except WorkerError as error:
-                    self._note_refusal(request, error)
-                    # The router did not send this request, so the autoscaler must not learn of it.
+                    self._notify_refusal(request, error)
+                    # No report to the autoscaler, because the router did not send this request.
                     return refusal(error)
                 envelope, auth_data = received.envelope, received.auth_data
                 assert auth_data is not None  # noqa: S101 - because of `signed`
@@ -112,7 +120,7 @@ class Ingress:
                 try:
                     self._admit(envelope, context.workload)
                 except WorkerError as error:
-                    self._note_refusal(request, error, envelope.payload.value if envelope.payload else None)
+                    self._notify_refusal(request, error, envelope.payload.value if envelope.payload else None)
                     self._report_refusal(context, error)
                     return refusal(error, envelope.payload)
                 return await self._forward(handler, context, envelope.raw_auth_data)
@@ -122,7 +130,7 @@ class Ingress:
     async def _context(
         self, request: web.Request, route: GenerateRoute, auth_data: AuthData, payload: ScannedBody | None
     ) -> RequestContext:
-        """Parse a request. The context of an invalid request has the error and the least workload."""
+        """Parse a request and return its context. That of an invalid request has the error and the least workload."""
         if payload is None:
             return RequestContext(request, auth_data, route, InvalidJson("`payload` has to be a JSON object"), FLOOR)
         try:
@@ -138,6 +146,7 @@ class Ingress:
     async def _parse(
         self, request: web.Request, route: GenerateRoute, auth_data: AuthData, payload: ScannedBody
     ) -> Submission:
+        """Return the request as the intake reads it. Raises the error of an invalid request."""
         base_url = self._app.settings.server.public_url.rstrip("/")
         key = repeat_key(auth_data, payload)
         caller = Caller(LOCAL, base_url, repeat_key=key, collectable=route.collectable, api_key=api_key_of(request))
@@ -146,55 +155,63 @@ class Ingress:
         return await self._app.intake.read(payload, replace(caller, follows=route.follows))
 
     def _admit(self, envelope: Envelope, workload: float) -> None:
-        """Raise the error with which a request is rejected before the SDK counts it."""
+        """Raise an error when a request has to be rejected before the SDK counts it. Otherwise, do nothing."""
         if envelope.payload is None:
             raise InvalidJson("`payload` has to be a JSON object")
         if envelope.in_session:
             raise Forbidden("this worker serves no sessions")
         self._app.admit(workload)
 
-    def _note_refusal(self, request: web.Request, error: WorkerError, payload: Mapping[str, Any] | None = None) -> None:
+    def _notify_refusal(
+        self, request: web.Request, error: WorkerError, payload: Mapping[str, Any] | None = None
+    ) -> None:
         """Notify the observers of a rejected request. The dialect is detected from `payload`."""
         dialect = NATIVE if payload is None else detect(payload)
         self._app.observers.notify(RequestRefused(request.path, dialect.name, error.code, error.status))
 
     def _report_refusal(self, context: RequestContext, error: WorkerError) -> None:
-        """Add a rejected request to the next report: as done when the client is at fault, else as rejected work."""
+        """Add a rejected request to the next report to the autoscaler.
+
+        It is reported as done when the client is at fault, and otherwise as work that was rejected.
+        """
         log.debug("request %d: rejected, %s", context.auth_data.request_idx, error.code)
         if isinstance(error, ClientError):
-            self._ledger.close(context.auth_data)
+            self._ledger.record_done(context.auth_data)
         else:
             self._ledger.record_rejected(context.auth_data, context.workload)
 
     async def _forward(self, handler: Handler, context: RequestContext, auth_data: object) -> web.StreamResponse:
-        """Call the SDK's handler, then correct what the SDK counted."""
+        """Call the SDK's handler, correct what the SDK counted, and return the response.
+
+        The SDK itself responds with 401 if it has no public key, and with 500 if it fails.
+        """
         CONTEXT.set(context)
         log.debug("request %d: forwarded, workload %g", context.auth_data.request_idx, context.workload)
         with self._counting():
             response = await handler(cast(web.Request, HeaderOnly(context.request, auth_data)))
             # The SDK has just added the request to its deletions. Correct them before anything is awaited.
-            if context.goes_on and context.job is not None:
-                self._hold(context.auth_data, context.job)
+            if context.job_continues and context.job is not None:
+                self._keep_in_load(context.auth_data, context.job)
             if context.rejected:
                 self._ledger.mark_rejected(context.auth_data)
             self._ledger.report_soon()
         if context.status is None and response.status == 401:
-            self._lost_key("it has no public key and refuses every request")
+            self._report_lost_key("it has no public key and refuses every request")
             return refusal(Draining("this worker cannot check signatures and is shutting down"))
         if context.status is None and response.status == 500:
             return refusal(WorkerUnavailable("the gateway did not respond"))
         return response
 
-    def _hold(self, auth_data: AuthData, job: Job) -> None:
+    def _keep_in_load(self, auth_data: AuthData, job: Job) -> None:
         """Keep a request in the reported load until its job ends."""
         entry = self._ledger.hold(auth_data)
         if entry is not None:
             task = self._app.tasks.spawn(f"follower-{job.id}", self._follow(entry, job))
-            self._followers.add(task)
-            task.add_done_callback(self._followers.discard)
+            self._following_tasks.add(task)
+            task.add_done_callback(self._following_tasks.discard)
 
     async def _follow(self, entry: MetricsEntry, job: Job) -> None:
-        """Wait for the end of the job, then report its work as served, or as not served when the job failed."""
+        """Wait for the end of the job, then report the request as done, with its work as served if it completed."""
         try:
             await self._app.manager.wait_for_end(job)
         finally:
@@ -202,18 +219,18 @@ class Ingress:
 
     @contextmanager
     def _counting(self) -> Iterator[None]:
-        """Count a request while the SDK handles it."""
-        self._in_sdk += 1
+        """Count a request as handled by the SDK while the context lasts."""
+        self._requests_in_sdk += 1
         self._idle.clear()
         try:
             yield
         finally:
-            self._in_sdk -= 1
-            if not self._in_sdk:
+            self._requests_in_sdk -= 1
+            if not self._requests_in_sdk:
                 self._idle.set()
 
     async def _reject_session(self, request: web.Request) -> web.StreamResponse:
-        """Respond with 403, and report a request through the router as done."""
+        """Respond with 403. A request that came through the router is reported as done, like one that was served."""
         with suppress(WorkerError):
             await self.read_payload(request)
         return refusal(Forbidden(f"{request.path} is not served by this worker"))
@@ -224,7 +241,7 @@ class Ingress:
         return refusal(NotFound(f"no route {request.path}: {route_hint(request.path, routes, job_urls=False)}"))
 
 
-def _uncompressed(handler: Handler) -> Handler:
+def _refusing_compressed_bodies(handler: Handler) -> Handler:
     """Return a handler that rejects a compressed body before any of it is read."""
 
     async def handle(request: web.Request) -> web.StreamResponse:

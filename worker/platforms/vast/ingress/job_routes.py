@@ -44,7 +44,10 @@ class JobRoutes:
         ]
 
     def _handler(self, method: str, part: str) -> Handler:
-        """Return a handler that calls `/jobs/{id}` or, with `part`, `/jobs/{id}/{part}` of the gateway."""
+        """Return a handler that calls `/jobs/{id}` or, with `part`, `/jobs/{id}/{part}` of the gateway.
+
+        The id and the token come from the body of the request. The gateway's response is sent to the client.
+        """
 
         async def handle(request: web.Request) -> web.StreamResponse:
             try:
@@ -67,7 +70,7 @@ class JobRoutes:
 
 
 def _job_id(payload: Mapping[str, Any]) -> str:
-    """Return the job's id. Raises InvalidField."""
+    """Return the job's id. Raises InvalidField when there is none or it would change the path of the URL."""
     job_id = payload.get("id")
     if not isinstance(job_id, str) or not job_id or "/" in job_id or job_id in DOTS:
         raise InvalidField("`id` has to be the id of a job")
@@ -75,11 +78,15 @@ def _job_id(payload: Mapping[str, Any]) -> str:
 
 
 def _headers(payload: Mapping[str, Any]) -> dict[str, str]:
-    """Return the headers for the gateway, with the job's token. Raises InvalidField."""
+    """Return the headers for the gateway: the job's token, and the id of the last event that the client received.
+
+    Raises InvalidField when the token is not a text.
+    """
     token = payload.get("token")
     if not isinstance(token, str) or not token.isprintable():
         raise InvalidField("`token` has to be the token that came with the id")
     headers = {"Authorization": f"Bearer {token}"}
-    if (last := payload.get("last_event_id")) is not None:
-        headers["Last-Event-ID"] = str(int(last)) if isinstance(last, int) else "0"
+    last_id = payload.get("last_event_id")
+    if last_id is not None:
+        headers["Last-Event-ID"] = str(int(last_id)) if isinstance(last_id, int) else "0"  # 0 repeats all events
     return headers

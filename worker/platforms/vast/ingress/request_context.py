@@ -21,7 +21,7 @@ class RequestContext:
     """One request with its signed data, its job and its response.
 
     `submission` is the parsed request, or the error that parsing it raised. `status` is None until the response exists.
-    `job` is the job that was started or found. `goes_on` is True when the response was sent before the job ended.
+    `job` is the job that was started or found. `job_continues` is True when the response was sent before the job ended.
     """
 
     request: web.Request
@@ -31,18 +31,19 @@ class RequestContext:
     workload: float
     status: int | None = None
     job: Job | None = None
-    goes_on: bool = False
+    job_continues: bool = False
 
     @property
     def rejected(self) -> bool:
-        """Whether the queue was full when the job was accepted, although it had space when the ingress checked."""
+        """Whether the queue was full when the job was submitted, although the ingress had found space before."""
         return self.status in {429, 503}
 
 
 class HeaderOnly:
-    """A request as the SDK sees it: with the envelope, and with an empty payload, which the SDK does not need.
+    """A request for the SDK, whose `json()` has the signed data and an empty payload.
 
-    So the SDK neither parses the body again nor keeps it in memory. The SDK only uses `json` of a request.
+    The SDK does not need the payload. Without it, the SDK neither parses the body again nor keeps it in memory. All
+    other attributes are those of the real request.
     """
 
     def __init__(self, request: web.Request, auth_data: object) -> None:
@@ -50,10 +51,10 @@ class HeaderOnly:
         self._envelope = {"auth_data": auth_data, "session_id": None, "payload": {}}
 
     async def json(self) -> Mapping[str, Any]:
-        """Return the envelope."""
+        """Return the envelope: `auth_data` and an empty payload."""
         return self._envelope
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever a request has
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any attribute of a request
         return getattr(self._request, name)
 
 

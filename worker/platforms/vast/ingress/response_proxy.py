@@ -8,7 +8,7 @@ from aiohttp import ClientError, ClientResponse, hdrs, web
 
 from worker.api.auth import LOCAL
 from worker.api.errors import respond
-from worker.api.generate import STREAM
+from worker.api.generate import STREAM_ROUTE
 from worker.api.services import SAFE_HEADERS
 from worker.app import App
 from worker.errors import WorkerError, WorkerUnavailable
@@ -29,7 +29,11 @@ STREAM_FROM = 1024 * 1024
 
 
 async def forward_response(request: web.Request, upstream: ClientResponse) -> web.StreamResponse:
-    """Return the gateway's response as our own. If it breaks after its start, close the connection to the client."""
+    """Send the gateway's response to the client, and return it.
+
+    If the gateway's response breaks before anything was sent, return a 503. If it breaks later, close the connection to
+    the client, which cannot receive another status.
+    """
     headers = {name: upstream.headers[name] for name in FORWARDED_HEADERS if name in upstream.headers}
     response = web.StreamResponse(status=upstream.status, headers=headers)
     try:
@@ -73,12 +77,14 @@ class Responder:
         self._ledger = ledger
 
     async def __call__(self, _: object, __: object) -> web.StreamResponse:
+        """Run the job of the present request and return the response. The SDK's arguments are not needed."""
         context = CONTEXT.get()
         response = await respond(context.request, lambda _: self._work(context), lambda: self._app.services)
         context.status = response.status
         # Do not await from here on: right after this returns, the SDK counts the workload as served.
-        context.goes_on = response.status == 202
-        if response.status >= 400 or context.goes_on or not _completed(context):
+        context.job_continues = response.status == 202
+        served = response.status < 400 and not context.job_continues and _stream_completed(context)
+        if not served:
             self._ledger.discount(context.workload, rejected=context.rejected)
         return response
 
@@ -91,6 +97,9 @@ class Responder:
         return await context.route.respond(context.request, self._app.services, context.job)
 
 
-def _completed(context: RequestContext) -> bool:
-    """Return whether a stream's job completed. The status of a stream is always 200."""
-    return context.route is not STREAM or (context.job is not None and context.job.state is JobState.COMPLETED)
+def _stream_completed(context: RequestContext) -> bool:
+    """Return whether a stream's job completed, because the status of a stream is always 200.
+
+    Return True for a request that is no stream.
+    """
+    return context.route is not STREAM_ROUTE or (context.job is not None and context.job.state is JobState.COMPLETED)

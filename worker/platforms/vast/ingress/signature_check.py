@@ -58,7 +58,7 @@ def read_envelope(body: ScannedBody) -> Envelope:
 
 
 def parse_auth_data(data: object) -> AuthData | None:
-    """Return the fields of `auth_data`, or None when one is missing that the SDK's worker needs."""
+    """Return the fields of `auth_data`, or None when one that the SDK's worker needs is missing or of another type."""
     match data:
         case {
             "url": str(url),
@@ -73,10 +73,10 @@ def parse_auth_data(data: object) -> AuthData | None:
 
 
 def repeat_key(auth_data: AuthData, payload: ScannedBody) -> str:
-    """Return a key that is equal for the same payload with the same numbers of the router.
+    """Return a key that identifies a request that the router sends again: a hash of its payload and its numbers.
 
-    A different payload with the same numbers is a different request. The numbers are not signed, so rejecting it would
-    protect nothing, and requests would be lost when the router starts counting again.
+    A different payload with the same numbers is a different request. It is not rejected: the numbers are not signed, so
+    that would protect nothing, and requests would be lost when the router starts counting again.
     """
     numbered = f"{payload.fingerprint()} {auth_data.request_idx} {auth_data.reqnum}"
     return hashlib.sha256(numbered.encode()).hexdigest()[:32]
@@ -86,9 +86,9 @@ class SignatureCheck:
     """Checks a signature as the SDK does, and also that it is for this worker, which the SDK does not check."""
 
     def __init__(self, public_pem: str, own_url: str, *, any_url: bool = False) -> None:
-        """Read the public key. Raises StartupError when the PEM is not an RSA key.
+        """Read the public key from its PEM. Raises StartupError when it is not an RSA key.
 
-        `any_url` also accepts requests that were signed for another URL.
+        `own_url` is the worker's public URL. With `any_url`, requests that were signed for another URL are accepted.
         """
         try:
             key = load_pem_public_key(public_pem.encode())
@@ -97,7 +97,7 @@ class SignatureCheck:
         if not isinstance(key, rsa.RSAPublicKey):
             raise StartupError("Vast's public key is not an RSA key")
         self._key = key
-        self._own = urlsplit(own_url).netloc
+        self._own_netloc = urlsplit(own_url).netloc
         self._any_url = any_url
 
     def check(self, auth_data: AuthData | None) -> AuthData:
@@ -105,7 +105,7 @@ class SignatureCheck:
         if auth_data is None:
             raise BadSignature("the request has no valid auth_data; send it through Vast's router, which adds it")
         # The scheme is not compared: it is not documented whether the router signs the URL exactly as reported.
-        if not self._any_url and _netloc(auth_data.url) != self._own:
+        if not self._any_url and _netloc(auth_data.url) != self._own_netloc:
             raise BadSignature("the request was signed for another worker")
         message = f'{{\n    "url": {json.dumps(auth_data.url)}\n}}'.encode()  # as `json.dumps(..., indent=4)` writes it
         try:

@@ -34,15 +34,18 @@ class UnsignedBodies:
     """All bodies whose signature is not checked yet."""
 
     memory: int = MEMORY
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    parse_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while a body is searched or parsed, so that the event loop runs between two bodies."""
-    slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_A_TIME))
+    read_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_A_TIME))
     _bodies: dict[BodyMemory, None] = field(default_factory=dict)
     _used: int = 0
 
     @asynccontextmanager
     async def count(self, evict: Callable[[], None]) -> AsyncIterator[BodyMemory]:
-        """Count the memory of a body while the context lasts, or until `release`."""
+        """Count the memory of a new body until the context ends or `release` is called. Yield the body's entry.
+
+        `evict` is called when the body's memory is needed for others, and has to end its request.
+        """
         body = BodyMemory(evict)
         self._bodies[body] = None
         self._used += body.size
@@ -53,9 +56,10 @@ class UnsignedBodies:
             self.release(body)
 
     def grow(self, body: BodyMemory, size: int) -> None:
-        """Set the memory of a body. If the total is too high, the oldest other bodies are evicted.
+        """Set the memory of a body in bytes, if it is larger than before and the body is still counted.
 
-        A well-behaved client sends its signature first, so its body is not counted for long.
+        If the total is too high, the requests of the oldest other bodies are ended. A client that sends its signature
+        first is not affected, because its body is not counted for long.
         """
         if body in self._bodies and size > body.size:
             self._used += size - body.size
@@ -63,7 +67,7 @@ class UnsignedBodies:
             self._evict_oldest(body)
 
     def release(self, body: BodyMemory) -> None:
-        """Stop counting a body."""
+        """Stop counting a body. Nothing happens if it is not counted any more."""
         if body in self._bodies:
             del self._bodies[body]
             self._used -= body.size

@@ -30,12 +30,13 @@ class UpdateRoute:
         self._token = master_token
 
     def routes(self) -> list[web.RouteDef]:
-        """Return the one route."""
+        """Return the route of the update, as a list with one member."""
         return [web.post(PATH, self._handle)]
 
     async def _handle(self, request: web.Request) -> web.Response:
-        """Request a restart if the token is valid."""
+        """Set `requested` and respond with 200 if the request has the worker's token, or else with 403."""
         scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+        # Compares in constant time, so that the response time does not reveal how much of a token is right.
         authorized = scheme.lower() == "bearer" and hmac.compare_digest(token.strip().encode(), self._token.encode())
         if not self._token or not authorized:
             return refusal(Forbidden(f"{PATH} is only for Vast, which sends this worker's MASTER_TOKEN"))

@@ -36,10 +36,10 @@ class Autoscaler:
         self._settings = settings
 
     async def public_key(self) -> str:
-        """Return the PEM of the key that signs requests, with retries for up to `pubkey_timeout_s` seconds.
+        """Return the PEM of Vast's public key, which verifies requests. Retry for up to `pubkey_timeout_s` seconds.
 
-        Raises StartupError when there is no key by then. The SDK itself tries five times in 15 s, and without a key it
-        accepts and rejects requests forever.
+        Raises StartupError when there is no key by then. The SDK itself tries five times in 15 s. Without a key, it
+        keeps running and rejects every request.
         """
         url = f"{self._settings.autoscaler}/pubkey/"
         pauses, reason = RETRY_PAUSES.pauses(), "no response"
@@ -53,15 +53,15 @@ class Autoscaler:
                             reason = f"HTTP {response.status}"
                     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
                         reason = str(error) or type(error).__name__
-                    pause = next(pauses)
-                    log.warning("no public key from %s (%s); retrying in %.1f s", url, reason, pause)
-                    await asyncio.sleep(pause)
+                    pause_s = next(pauses)
+                    log.warning("no public key from %s (%s); retrying in %.1f s", url, reason, pause_s)
+                    await asyncio.sleep(pause_s)
         except TimeoutError:
             limit_s = self._settings.pubkey_timeout_s
             raise StartupError(f"no public key from {url} within {limit_s:g} s: {reason}") from None
 
     async def send_deletions(self, requests: Iterable[Mapping[str, object]]) -> None:
-        """Send the last deletions, after the SDK has stopped."""
+        """Send the requests that are done and that the SDK did not report before it stopped, as rows of the route."""
         await self._post(
             "delete_requests",
             {
@@ -72,7 +72,7 @@ class Autoscaler:
         )
 
     async def _post(self, route: str, body: Mapping[str, object]) -> None:
-        """Send one report. A failure is only logged."""
+        """Post a body to a route of the autoscaler. A failure is only logged."""
         try:
             async with self._session.post(f"{self._settings.autoscaler}/{route}/", json=body) as response:
                 response.raise_for_status()

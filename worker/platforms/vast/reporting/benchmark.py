@@ -71,26 +71,30 @@ class Benchmark:
     ) -> float:
         """Run once to load the models, then measure the speed of all engines, and return it in units per second.
 
-        `workload` is the workload of one run. `read_score` returns the score of an earlier start, and then nothing is
-        measured. One request for each of the `engines` runs at a time and their speeds add up. `share` is the part of
-        the worker's engines that runs, by which the sum is extrapolated. Raises StartupError when a run fails.
+        `url` is the gateway's, and `workload` is the workload of one run. `engines` is the number of engines that run.
+        They run one request each at the same time, and their speeds are added. `share` is the part of the worker's
+        engines that runs, from 0 to 1. The sum is divided by it, as if the missing engines were as fast. Nothing is
+        measured if `read_score` returns the score of an earlier start. Raises StartupError when a run fails.
         """
         async with aiohttp.ClientSession() as session:
-            await self._runs(session, url, engines)
-            if (score := read_score()) is not None:
-                log.info("benchmark: %.1f units/s, measured by an earlier start", score)
-                return score
-            runs = [await self._runs(session, url, engines) for _ in range(self.runs)]
-        score = statistics.median(sum(workload / seconds for seconds in times) for times in runs) / share
-        seconds = ", ".join(f"{seconds:.2f}" for times in runs for seconds in times)
-        log.info("benchmark: %.1f units/s (%s s)", score, seconds)
+            await self._run_parallel(session, url, engines)
+            earlier_score = read_score()
+            if earlier_score is not None:
+                log.info("benchmark: %.1f units/s, measured by an earlier start", earlier_score)
+                return earlier_score
+            rounds = [await self._run_parallel(session, url, engines) for _ in range(self.runs)]
+        speeds = [sum(workload / seconds for seconds in round_seconds) for round_seconds in rounds]
+        score = statistics.median(speeds) / share
+        all_seconds = ", ".join(f"{seconds:.2f}" for round_seconds in rounds for seconds in round_seconds)
+        log.info("benchmark: %.1f units/s (%s s)", score, all_seconds)
         return score
 
-    async def _runs(self, session: aiohttp.ClientSession, url: str, count: int) -> list[float]:
+    async def _run_parallel(self, session: aiohttp.ClientSession, url: str, count: int) -> list[float]:
+        """Run the workflow `count` times at the same time, and return the seconds of each run."""
         return await asyncio.gather(*(self._run(session, url) for _ in range(count)))
 
     async def _run(self, session: aiohttp.ClientSession, url: str) -> float:
-        """Run once and return the seconds until the whole response arrived."""
+        """Run the workflow once and return the seconds until its whole response arrived. Raises StartupError."""
         started = time.monotonic()
         try:
             async with asyncio.timeout(self.timeout_s):
@@ -113,7 +117,7 @@ class ScoreFile:
     key: str
 
     def read(self) -> float | None:
-        """Return the score, or None when there is none for the present image, GPU and workflow."""
+        """Return the stored score, or None when there is none for the present image, GPU and workflow."""
         try:
             content = orjson.loads((self.folder / SCORE).read_bytes())
             score = float(content["score"]) if content["key"] == self.key else 0.0
@@ -133,7 +137,7 @@ class ScoreFile:
 
 
 def _reason(body: bytes) -> str:
-    """Return the error's message in a response, or the start of the body."""
+    """Return the message of the error in a response, or the start of the body if it has none."""
     try:
         error = orjson.loads(body)["error"]
         return str(error["message"] if isinstance(error, dict) else error)

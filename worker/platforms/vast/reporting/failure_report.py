@@ -31,23 +31,26 @@ def send_failure_report(environ: Mapping[str, str], message: str) -> None:
 
 
 def report_body(environ: Mapping[str, str], message: str) -> dict[str, object] | None:
-    """Return the report's body from the variables that are set, or None without the instance's number."""
-    number = environ.get("CONTAINER_ID", "")
-    if not number.isdigit():
+    """Return the report's body from the variables that are set, or None if CONTAINER_ID is missing or no number.
+
+    The URL in the body is empty if the public address is unknown.
+    """
+    container_id = environ.get("CONTAINER_ID", "")
+    if not container_id.isdigit():
         return None
-    host, public = environ.get("PUBLIC_IPADDR"), environ.get(f"VAST_TCP_PORT_{environ.get('WORKER_PORT') or PORT}")
+    host, public_port = environ.get("PUBLIC_IPADDR"), environ.get(f"VAST_TCP_PORT_{environ.get('WORKER_PORT') or PORT}")
     scheme = "https" if (environ.get("USE_SSL") or "true") == "true" else "http"
     return {
-        "id": int(number),
+        "id": int(container_id),
         "mtoken": environ.get("MASTER_TOKEN", ""),
         "version": "0",
         "error_msg": message[:MAX_MESSAGE_CHARS],
-        "url": f"{scheme}://{host}:{public}" if host and public else "",
+        "url": f"{scheme}://{host}:{public_port}" if host and public_port else "",
     }
 
 
 async def _send(addresses: Sequence[str], body: Mapping[str, object]) -> None:
-    """Send the report, with retries, until one address accepts it."""
+    """Send the report to one address after the other until one accepts it. Retry all of them, at most TRIES times."""
     async with ClientSession(timeout=ClientTimeout(total=10)) as session:
         for failures in range(1, TRIES + 1):
             for address in addresses:

@@ -25,16 +25,19 @@ class Ledger:
         self._new_entry = new_entry
 
     def record_rejected(self, auth_data: AuthData, workload: float) -> None:
-        """Count work that this worker rejected for lack of capacity, so that the autoscaler finds more workers."""
+        """Report a request that was rejected for lack of capacity, so that the autoscaler adds workers."""
         self._metrics.model_metrics.workload_rejected += workload
-        self._close(auth_data, workload, "Rejected")
+        self._add_deletion(auth_data, workload, "Rejected")
 
-    def close(self, auth_data: AuthData) -> None:
-        """Report a request that was not a job as done; otherwise the router might count it forever."""
-        self._close(auth_data, 0.0, "Success")
+    def record_done(self, auth_data: AuthData) -> None:
+        """Report a request that started no job as done, because the router might otherwise count it forever."""
+        self._add_deletion(auth_data, 0.0, "Success")
 
     def discount(self, workload: float, *, rejected: bool = False) -> None:
-        """Subtract a workload that was not served, or not yet. Call it just before the SDK counts it as served."""
+        """Subtract a workload that was not served, or not yet. Call it just before the SDK counts it as served.
+
+        With `rejected`, the workload is counted as rejected instead of as received.
+        """
         metrics = self._metrics.model_metrics
         metrics.workload_served -= workload
         if rejected:
@@ -42,17 +45,18 @@ class Ledger:
             metrics.workload_rejected += workload
 
     def mark_rejected(self, auth_data: AuthData) -> None:
-        """Mark a deletion as rejected because the queue was full. Call it just after the SDK has added the deletion."""
-        if entry := self._deletion(auth_data):
+        """Mark a request as rejected because the queue was full. Call it just after the SDK has added its deletion."""
+        entry = self._newest_deletion(auth_data)
+        if entry:
             entry.status, entry.success = "Rejected", False
 
     def hold(self, auth_data: AuthData) -> MetricsEntry | None:
-        """Take a request back from the deletions, because its job goes on and still counts as load.
+        """Move a request from the deletions back to the running ones, because its job continues and counts as load.
 
-        Return its entry, or None when there is none.
+        Return its entry for `release`, or None when the request is not among the deletions.
         """
         metrics = self._metrics.model_metrics
-        entry = self._deletion(auth_data)
+        entry = self._newest_deletion(auth_data)
         if entry:
             metrics.requests_deleting.remove(entry)
             entry.status, entry.success = "Started", False
@@ -61,12 +65,13 @@ class Ledger:
         return entry
 
     def release(self, entry: MetricsEntry, *, served: bool) -> None:
-        """Report a held request as done, because its job has ended. `served` is True if the job completed."""
+        """Report a request that was held as done, because its job has ended. `served` is True if the job completed."""
         metrics = self._metrics.model_metrics
         if metrics.requests_working.get(entry.reqnum) is entry:
             del metrics.requests_working[entry.reqnum]
         if served:
             metrics.workload_served += entry.workload
+        # Success also if the job failed: the request got its response, and only `workload_served` counts work.
         entry.status, entry.success, entry.work_completed_at = "Success", True, time.time()
         metrics.requests_deleting.append(entry)
         self.report_soon()
@@ -74,12 +79,15 @@ class Ledger:
     def report_soon(self) -> None:
         """Make the SDK send its report within one second instead of ten.
 
-        `changed` repeats this after a report that is on its way, because the SDK would forget it then.
+        If a report is being sent, the SDK clears `update_pending` after it. `changed` requests another report then.
         """
         self._metrics.update_pending = self._metrics.model_metrics.changed = True
 
     def take_deletions(self) -> list[dict[str, object]]:
-        """Remove and return the deletions that the SDK has not sent yet, as rows of `POST /delete_requests/`."""
+        """Remove and return the deletions (requests that are done) that the SDK has not sent yet.
+
+        They are rows of the autoscaler's `POST /delete_requests/`.
+        """
         entries = self._metrics.model_metrics.requests_deleting
         rows: list[dict[str, object]] = [
             {
@@ -95,14 +103,14 @@ class Ledger:
         entries.clear()
         return rows
 
-    def _deletion(self, auth_data: AuthData) -> MetricsEntry | None:
-        """Return the newest deletion of this request."""
-        number = (auth_data.request_idx, auth_data.reqnum)
-        entries = reversed(self._metrics.model_metrics.requests_deleting)
-        return next((entry for entry in entries if (entry.request_idx, entry.reqnum) == number), None)
+    def _newest_deletion(self, auth_data: AuthData) -> MetricsEntry | None:
+        """Return the newest deletion of this request, or None. The SDK appends new ones at the end."""
+        numbers = (auth_data.request_idx, auth_data.reqnum)
+        newest_first = reversed(self._metrics.model_metrics.requests_deleting)
+        return next((entry for entry in newest_first if (entry.request_idx, entry.reqnum) == numbers), None)
 
-    def _close(self, auth_data: AuthData, workload: float, status: str) -> None:
-        """Add a deletion for a request that the SDK does not know."""
+    def _add_deletion(self, auth_data: AuthData, workload: float, status: str) -> None:
+        """Report a request that the SDK has not handled as done, with this status."""
         entry = self._new_entry(
             request_idx=auth_data.request_idx,
             reqnum=auth_data.reqnum,

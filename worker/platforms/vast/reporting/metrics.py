@@ -32,6 +32,7 @@ class RequestCounter:
         self._count = 0
 
     def add(self, _: int) -> None:
+        """Count one request number."""
         self._count += 1
 
     def __len__(self) -> int:
@@ -59,9 +60,9 @@ class ModelMetrics:
     workload_rejected: float = 0.0
     workload_pending: float = 0.0
     error_msg: str | None = None
-    share: Callable[[], float] = lambda: 1.0
+    alive_share: Callable[[], float] = lambda: 1.0
     """Returns the part of the worker's engines that is alive, from 0 to 1."""
-    leftover: Callable[[], float] = lambda: 0.0
+    leftover_workload: Callable[[], float] = lambda: 0.0
     """Returns the workload of requests that have their response while ComfyUI still runs one of their nodes."""
     measured: float = 0.0
     """Speed of all engines of the worker together."""
@@ -71,29 +72,34 @@ class ModelMetrics:
     last_update: float = field(default_factory=time.time)
     changed: bool = False
     """Whether something besides the counters changed, possibly while a report was on its way."""
-    _sent: dict[str, float] = field(default_factory=dict)
+    _counters_in_report: dict[str, float] = field(default_factory=dict)
     """Counters in the report that is on its way; empty when there is none."""
 
     @property
     def workload_processing(self) -> float:
-        """The first value that a report reads. All counters are recorded here, because no await comes in between."""
-        if self._sent:
-            self.on_report(False, self.cur_load, self.max_throughput)  # a report failed
-        self._sent, self.changed = self._counted(), False
+        """Workload of all requests that are in work.
+
+        This is the first value that the SDK reads for a report, and it reads the others before it awaits anything. So
+        the counters of the report are recorded here, to subtract them once the report is accepted.
+        """
+        if self._counters_in_report:
+            self.on_report(False, self.cur_load, self.max_throughput)  # the report before this one failed
+        self._counters_in_report, self.changed = self._counters(), False
         return max(self.workload_received - self.workload_cancelled, 0.0)
 
     @property
     def cur_load(self) -> float:
-        """Workload of all requests that are not done."""
-        return sum(entry.workload for entry in self.requests_working.values()) + self.leftover()
+        """Workload of all requests that are not done, and of those whose node ComfyUI still runs."""
+        return sum(entry.workload for entry in self.requests_working.values()) + self.leftover_workload()
 
     @property
     def max_throughput(self) -> float:
         """Speed of the engines that are alive, reported to the autoscaler as `max_perf`."""
-        return self.measured * self.share()
+        return self.measured * self.alive_share()
 
     @max_throughput.setter
     def max_throughput(self, measured: float) -> None:
+        """Set the measured speed of all engines together. The SDK does this once it has read the score."""
         self.measured = measured
 
     @property
@@ -103,23 +109,27 @@ class ModelMetrics:
 
     @property
     def working_request_idxs(self) -> list[int]:
+        """The router's numbers of the requests that are in work."""
         return [entry.request_idx for entry in self.requests_working.values()]
 
     def reset(self) -> None:
-        """Subtract the counters of a report that was accepted. The SDK calls this."""
+        """Subtract the counters of a report that was accepted, and request another report if anything has changed.
+
+        The SDK calls this after each report that the autoscaler has accepted.
+        """
         self.on_report(True, self.cur_load, self.max_throughput)
-        for name, sent in self._sent.items():
+        for name, sent in self._counters_in_report.items():
             setattr(self, name, getattr(self, name) - sent)
-        self._sent = {}
+        self._counters_in_report = {}
         self.last_update = time.time()
-        if self.changed or any(self._counted().values()):
+        if self.changed or any(self._counters().values()):
             self.report_again()
 
     def set_errored(self, error_msg: str) -> None:
-        """Record that the SDK gives up. The SDK calls this."""
+        """Record the message with which the SDK gives up for good. The SDK calls this."""
         self.error_msg = error_msg
         self.on_error(error_msg)
 
-    def _counted(self) -> dict[str, float]:
+    def _counters(self) -> dict[str, float]:
         """Return the counters that a report resets."""
         return {name: getattr(self, name) for name in RESET}

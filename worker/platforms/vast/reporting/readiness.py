@@ -26,6 +26,7 @@ class Readiness:
         self.loaded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def __aenter__(self) -> Readiness:
+        """Measure the speed and write the score for the SDK. Raises StartupError, which `loaded` gets as well."""
         self.entered.set()
         try:
             self._write_score(await self._measure())
@@ -39,9 +40,10 @@ class Readiness:
         return None
 
     def _write_score(self, score: float) -> None:
-        """Write the score file. The SDK reads it right after this returns, in the same step of the event loop.
+        """Write the score file, and remove it in the next step of the event loop.
 
-        Raises StartupError when the file cannot be written.
+        The SDK reads the file right after this returns, before the event loop runs anything else. Raises StartupError
+        when the file cannot be written.
         """
         try:
             (self._folder / SCORE_FOR_SDK).write_text(str(score))
@@ -50,7 +52,7 @@ class Readiness:
         asyncio.get_running_loop().call_soon(self._remove_score)
 
     def _remove_score(self) -> None:
-        """Remove the file, after the SDK has read it."""
+        """Remove the file, which the SDK has read, and set the result of `loaded`."""
         (self._folder / SCORE_FOR_SDK).unlink(missing_ok=True)
         if not self.loaded.done():
             self.loaded.set_result(None)

@@ -50,8 +50,12 @@ def custom_fields(
 ) -> frozenset[str]:
     """Return the names of the inputs in `unknown` that are fields on this node of the file.
 
-    `shape_with` builds the node's shape with a set of custom fields. `output_types` returns all types that outputs of
-    the catalog have: an input of such a type is a socket.
+    These are the inputs that the file or the class marks as fields. If the values of the file do not fit them, inputs
+    without a slot in the file are fields as well, provided that the values then fit.
+
+    `unknown` are the inputs of a type that the editor does not know. `shape_with` returns the slots and fields of the
+    class with a set of such fields. `output_types` returns all types of outputs in the catalog: an input of such a type
+    is a socket.
     """
     slots = {slot.name: slot for slot in saved.inputs}
     marked = frozenset(spec.name for spec in unknown if _is_marked_as_field(spec, slots.get(spec.name)))
@@ -59,11 +63,11 @@ def custom_fields(
     if not absent or not isinstance(saved.values, list):
         return marked
     shape = shape_with(marked)
-    if not _lists_required_sockets(shape, saved, {spec.name for spec in absent}) or _takes_all_values(shape, saved):
+    if not _lists_required_sockets(shape, saved, {spec.name for spec in absent}) or _fits_all_values(shape, saved):
         return marked
     types = output_types()
     extended = marked | {spec.name for spec in absent if spec.type not in types}
-    return extended if _takes_all_values(shape_with(extended), saved) else marked
+    return extended if _fits_all_values(shape_with(extended), saved) else marked
 
 
 def _is_marked_as_field(spec: InputSpec, slot: Slot | None) -> bool:
@@ -72,16 +76,20 @@ def _is_marked_as_field(spec: InputSpec, slot: Slot | None) -> bool:
 
 
 def _lists_required_sockets(shape: NodeShape, saved: SavedNode, absent: Collection[str]) -> bool:
-    """Return whether the file has a slot for every required socket of the class, apart from the absent ones."""
-    names = {slot.name for slot in saved.inputs}
-    sockets = [slot.name for slot in shape.node.inputs if slot.widget is None and slot.name not in absent]
+    """Return whether the file has a slot for every required socket of the class, apart from the inputs in `absent`."""
+    saved_names = {slot.name for slot in saved.inputs}
     specs = shape.node.node_class.by_name if shape.node.node_class else {}
-    required = [name for name in sockets if name in specs and specs[name].presence is Presence.REQUIRED]
-    return all(name in names for name in required)
+    for slot in shape.node.inputs:
+        is_socket = slot.widget is None and slot.name not in absent
+        spec = specs.get(slot.name)
+        is_required = spec is not None and spec.presence is Presence.REQUIRED
+        if is_socket and is_required and slot.name not in saved_names:
+            return False
+    return True
 
 
-def _takes_all_values(shape: NodeShape, saved: SavedNode) -> bool:
-    """Return whether the fields of a shape take all values of the file, and each can hold its value."""
+def _fits_all_values(shape: NodeShape, saved: SavedNode) -> bool:
+    """Return whether there is a field for each value of the file, and each field can hold its value."""
     values = list(without_socket_values(shape, saved.values)) if isinstance(saved.values, list) else []
     fields = [widget for widget in shape.node.widgets if widget.is_saved]
     specs = [widget.spec for widget in fields if widget.spec is not None]

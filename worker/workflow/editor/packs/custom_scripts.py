@@ -7,7 +7,7 @@ from typing import Final
 
 from worker.workflow.editor.editor_graph import BrowserNode, Graph, UiNode, Value
 from worker.workflow.editor.packs.pack_rules import OutgoingNode, PackRules
-from worker.workflow.editor.subgraphs.flat import conversion_error
+from worker.workflow.editor.subgraphs.flat_node import conversion_error
 
 _CHOICES = {"LoraLoader|pysssss": "lora_name", "CheckpointLoader|pysssss": "ckpt_name"}
 _REPEATER = "Repeater|pysssss"
@@ -16,7 +16,10 @@ _ONLY_IN_BROWSER = "its text is stored in the browser and not in the file"
 
 
 def add_links(graphs: Sequence[Graph]) -> None:
-    """Move the links of a repeater's outputs to the first output, because its class has only one."""
+    """Move the links of the outputs of pysssss's Repeater to its first output, because its class has only one.
+
+    With the output mode "multi" the editor shows several outputs.
+    """
     for graph in graphs:
         for link in graph.links.values():
             origin = graph.nodes.get(link.origin)
@@ -25,15 +28,15 @@ def add_links(graphs: Sequence[Graph]) -> None:
 
 
 def _value(node: UiNode, name: str) -> Value:
-    """Return the value of a field, or None without the field."""
+    """Return the value of the field with this name, or None if the node does not have it."""
     widget = node.widget(name)
     return widget.value if widget else None
 
 
 def change_inputs(outgoing: OutgoingNode) -> None:
-    """Replace a choice with a preview by its filename.
+    """Replace the value of a pysssss loader, which has a preview image, by the filename in it.
 
-    Raises CannotConvert for a repeater that copies nodes in the browser.
+    Raises CannotConvert for a Repeater that copies nodes in the browser.
     """
     copies_nodes = outgoing.node.type == _REPEATER and outgoing.inputs.get("node_mode") == "create"
     if copies_nodes and outgoing.inputs.get("repeats") != 1:

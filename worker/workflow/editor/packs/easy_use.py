@@ -29,8 +29,8 @@ _PROMPT_LISTS: Final = {
 _LABEL_START = "Select the"
 
 _WILDCARDS = ("easy wildcards", "easy wildcardsMatrix")
-_LORA = ("Select to add LoRA", "Select the LoRA to add to the text")
-_WILDCARD = ("Select to add Wildcard", "Select the Wildcard to add to the text")
+_LORA_FIELD, _LORA_LABEL = "Select to add LoRA", "Select the LoRA to add to the text"
+_WILDCARD_FIELD, _WILDCARD_LABEL = "Select to add Wildcard", "Select the Wildcard to add to the text"
 
 _JOINED_KINDS = ("EASY_PROMPT_STYLES", "EASY_COMBO")
 _JSON_KINDS = ("EASY_MULTI_ANGLE", "EASY_TABLE_EDITOR", "EASY_PROMPT_AWAIT_BAR")
@@ -49,14 +49,17 @@ _LOADERS_WITH_OVERRIDES = ("easy fullLoader", "easy fluxLoader")
 
 
 def rewrite_node(saved: SavedNode, catalog: Catalog) -> None:
-    """Rename two old classes to the class that replaced them."""
+    """Rename a node of an old class of Easy-Use to the class that replaced it, if the catalog has that class."""
     new = _RENAMED.get(saved.type)
     if new and new in catalog:
         saved.type = new
 
 
 def set_values(shape: NodeShape, saved: SavedNode) -> bool:
-    """Set the fields of the pack's classes, and apply the changes of its script."""
+    """Set the fields of a node of Easy-Use, and apply the changes that the pack's script makes to the values.
+
+    Return False for nodes of other packs.
+    """
     node = shape.node
     if not node.type.startswith("easy "):
         return False
@@ -66,18 +69,18 @@ def set_values(shape: NodeShape, saved: SavedNode) -> bool:
     elif node.type in _WILDCARDS:
         _add_wildcards(node)
     elif node.type in _LOADERS_WITH_OVERRIDES:
-        _reset_overridden(node)
+        _reset_overridden_fields(node)
     for widget in node.widgets:
         kind = field_kind(widget.spec) if widget.spec else ""
         if kind.startswith("EASY_"):
-            widget.value = _as_field(kind, widget.value)
+            widget.value = _sent_form(kind, widget.value)
         elif isinstance(widget.value, str):
             widget.value = _OLD_VALUES.get((widget.name, widget.value), widget.value)
     return True
 
 
-def _reset_overridden(node: UiNode) -> None:
-    """Reset the checkpoint and the VAE that are replaced by a linked input."""
+def _reset_overridden_fields(node: UiNode) -> None:
+    """Reset the checkpoint and the VAE of a loader if a linked input replaces them."""
     checkpoint, vae = node.widget("ckpt_name"), node.widget("vae_name")
     if checkpoint and checkpoint.spec and _is_linked(node, "model_override"):
         choices = choices_of(checkpoint.spec)
@@ -87,55 +90,79 @@ def _reset_overridden(node: UiNode) -> None:
 
 
 def _is_linked(node: UiNode, name: str) -> bool:
-    """Return whether a link feeds an input."""
+    """Return whether a link feeds the input with this name."""
     slot = node.slot(name)
     return slot is not None and slot.link is not None
 
 
-def _as_field(kind: str, value: Value) -> Value:
-    """Return the value in the form of its kind: choices joined to one text, objects as JSON text."""
+def _sent_form(kind: str, value: Value) -> Value:
+    """Return the value of a field in the form that the pack sends: choices as one text, objects as JSON text.
+
+    A field without a value gets the default of its kind.
+    """
     if value is None or value is MISSING:
         return _DEFAULTS.get(kind, value)
     if kind in _JOINED_KINDS and isinstance(value, list):
         return ",".join(to_js_string(choice) for choice in value)
     if kind in _JSON_KINDS and isinstance(value, list | dict):
+        # `stringify` needs an object, so that a list is wrapped and the wrapper cut off.
         return stringify({"value": value})[len('{"value": ') : -1]
     return value
 
 
 def _add_choices(node: UiNode) -> None:
-    """Add the chosen entries of the lists to the text."""
+    """Append the chosen entries of the lists of `easy prompt` to its text.
+
+    A list without a choice has a label as its value, and nothing is appended for it.
+    """
     for name, (_, separator) in _PROMPT_LISTS.items():
         widget = node.widget(name)
         chosen = widget.value if widget else None
-        if widget and widget.spec and isinstance(chosen, str) and _LABEL_START not in chosen:
-            _append(node, chosen if chosen in choices_of(widget.spec) else "", separator)
+        if not widget or not widget.spec or not isinstance(chosen, str) or _LABEL_START in chosen:
+            continue
+        if chosen in choices_of(widget.spec):
+            _append(node, chosen, separator)
 
 
 def _add_wildcards(node: UiNode) -> None:
-    """Add the chosen LoRA and wildcard to the text."""
-    lora, wildcard = node.widget(_LORA[0]), node.widget(_WILDCARD[0])
-    if lora and isinstance(lora.value, str) and lora.value and lora.value != _LORA[1]:
-        _append(node, f"<lora:{lora.value.removesuffix('.safetensors')}>", "")
-    if wildcard and isinstance(wildcard.value, str) and wildcard.value and wildcard.value != _WILDCARD[1]:
-        _append(node, wildcard.value, ", ")
+    """Append the chosen LoRA and the chosen wildcard to the text of a node of Easy-Use.
+
+    A list without a choice has a label as its value, and nothing is appended for it.
+    """
+    lora, wildcard = _chosen(node, _LORA_FIELD, _LORA_LABEL), _chosen(node, _WILDCARD_FIELD, _WILDCARD_LABEL)
+    if lora:
+        _append(node, f"<lora:{lora.removesuffix('.safetensors')}>", "")
+    if wildcard:
+        _append(node, wildcard, ", ")
 
 
-def _append(node: UiNode, chosen: str, separator: str) -> None:
-    """Append a choice to the text, behind a separator unless the text is empty."""
+def _chosen(node: UiNode, field_name: str, label: str) -> str:
+    """Return the choice in a list, or an empty text if there is no such field or it has only its label."""
+    widget = node.widget(field_name)
+    value = widget.value if widget else None
+    return value if isinstance(value, str) and value != label else ""
+
+
+def _append(node: UiNode, addition: str, separator: str) -> None:
+    """Append a choice to the field `text` of a node, after a separator unless the text is empty."""
     field = node.widget("text")
-    if field is not None and chosen:
+    if field is not None and addition:
         text = field.value if isinstance(field.value, str) else ""
-        field.value = f"{text}{separator if text else ''}{chosen}"
+        field.value = f"{text}{separator if text else ''}{addition}"
 
 
 def change_inputs(outgoing: OutgoingNode) -> None:
-    """Send the label of a list in place of its choice."""
+    """Replace the choices in the lists of an Easy-Use node by the label of the list, as the pack's script does.
+
+    The choice itself is already part of the text.
+    """
     inputs = outgoing.inputs
+    labels: dict[str, str] = {}
     if outgoing.node.type == _PROMPT:
-        inputs |= {name: label for name, (label, _) in _PROMPT_LISTS.items() if isinstance(inputs.get(name), str)}
+        labels = {name: label for name, (label, _) in _PROMPT_LISTS.items()}
     elif outgoing.node.type in _WILDCARDS:
-        inputs |= {name: label for name, label in (_LORA, _WILDCARD) if isinstance(inputs.get(name), str)}
+        labels = {_LORA_FIELD: _LORA_LABEL, _WILDCARD_FIELD: _WILDCARD_LABEL}
+    inputs |= {name: label for name, label in labels.items() if isinstance(inputs.get(name), str)}
 
 
 _NODES: Final = {

@@ -32,7 +32,10 @@ _RANDOM_SEED, _MAX_SEED = -1, 2**50
 
 
 def set_values(shape: NodeShape, saved: SavedNode) -> bool:
-    """Set the fields of the pack's classes, and move values of files from its first version to the right fields."""
+    """Set the fields of a node of Efficiency. Values of files from its first version are moved to the right fields.
+
+    Return False for nodes of other classes.
+    """
     name = shape.node.type
     if name in _LOADERS:
         set_field_values(shape, saved)
@@ -46,13 +49,16 @@ def set_values(shape: NodeShape, saved: SavedNode) -> bool:
         set_field_values(shape, saved)
     else:
         return False
-    for widget in shape.node.widgets:  # the script shows a button in place of the seed control
+    for widget in shape.node.widgets:  # the pack's script replaces the seed control by a button
         widget.kind = "button" if widget.kind == "control" else widget.kind
     return True
 
 
 def _shift_loader_values(node: UiNode) -> None:
-    """Move the values behind two fields that the first version did not have."""
+    """Move the values of a file from the first version of the pack, which did not have two of the loader's fields.
+
+    In such a file the first of the two fields, `token_normalization`, holds the number that follows them.
+    """
     names = [widget.name for widget in node.widgets]
     position = names.index("token_normalization") if "token_normalization" in names else -1
     if position < 0 or not _is_number(node.widgets[position].value):
@@ -65,9 +71,13 @@ def _shift_loader_values(node: UiNode) -> None:
 
 
 def _shift_sampler_values(node: UiNode) -> None:
-    """Move the values by one field: the first version had one more at the start and one less at the end."""
+    """Move the values of a file from the first version of the pack by one field.
+
+    A sampler had one more field at the start and one less at the end then. Numbers are then in the wrong fields, so
+    that neither the seed nor the steps are numbers.
+    """
     seed, steps = node.widget(_SEED_FIELDS[node.type]), node.widget(_STEP_FIELDS[node.type])
-    if seed is None or steps is None or not (_is_text(seed.value) and _is_text(steps.value)):
+    if seed is None or steps is None or not (_is_nan(seed.value) and _is_nan(steps.value)):
         return
     for widget, following in zip(node.widgets, node.widgets[1:], strict=False):
         widget.value = following.value
@@ -75,16 +85,21 @@ def _shift_sampler_values(node: UiNode) -> None:
 
 
 def _set_highres_values(shape: NodeShape, saved: SavedNode) -> None:
-    """Set the fields of a HighRes-Fix Script. The first version had other fields at the start."""
+    """Set the fields of a HighRes-Fix Script.
+
+    The first version of the pack had other fields at the start. Its values are set by the names of those fields, and
+    an upscaler gets its present name.
+    """
     values = saved.values if isinstance(saved.values, list) else []
     if not values or values[0] in _UPSCALE_TYPES:
         set_field_values(shape, saved)
         return
     for name, value in zip(_FIRST_HIGHRES_FIELDS, values, strict=False):
         widget = shape.node.widget(name)
-        if widget is not None:
-            is_upscaler = name == "latent_upscaler" and isinstance(value, str)
-            widget.value = str(value).replace("SD-Latent-Upscaler", "city96") if is_upscaler else value
+        if widget is None:
+            continue
+        is_upscaler = name == "latent_upscaler" and isinstance(value, str)
+        widget.value = str(value).replace("SD-Latent-Upscaler", "city96") if is_upscaler else value
 
 
 def _is_number(value: Value) -> bool:
@@ -92,13 +107,16 @@ def _is_number(value: Value) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _is_text(value: Value) -> bool:
-    """Return JavaScript's `isNaN(value)`."""
+def _is_nan(value: Value) -> bool:
+    """Return JavaScript's `isNaN(value)`, which is true for texts that are no numbers."""
     return value is MISSING or (not isinstance(value, bool) and value is not None and to_js_number(value) is None)
 
 
 def change_inputs(outgoing: OutgoingNode) -> None:
-    """Send the lowest seed in place of one that is drawn when the job runs, and report the seed field."""
+    """Report the seed field of a node whose seed is -1, which means random, and send the lowest seed in its place.
+
+    The job replaces it by a fresh seed when it runs.
+    """
     name = _SEED_FIELDS.get(outgoing.node.type, "")
     if name and outgoing.inputs.get(name) == _RANDOM_SEED:
         spec = outgoing.node.node_class.by_name.get(name) if outgoing.node.node_class else None

@@ -6,15 +6,20 @@ from typing import Final
 
 from worker.workflow.editor.packs.pack_rules import OutgoingNode, PackRules
 
-_LOADER, _DATA, _PLACEHOLDER = "LoadImage //Inspire", "image_data", "[IMAGE DATA]"
+_LOADER, _IMAGE_FIELD, _PLACEHOLDER = "LoadImage //Inspire", "image_data", "[IMAGE DATA]"
 _NOT_IN_FILE = "the browser puts the image into this field when it queues, and the file has only a placeholder"
 
 
 def change_inputs(outgoing: OutgoingNode) -> None:
-    """Remove the placeholder that the script saves in place of the image, as the editor does."""
-    if outgoing.node.type == _LOADER and outgoing.inputs.get(_DATA) == _PLACEHOLDER:
-        del outgoing.inputs[_DATA]
-        outgoing.node.warn(_NOT_IN_FILE, _DATA, "Load the image with LoadImage, or export the workflow in API format.")
+    """Remove the placeholder that the Inspire pack saves in place of an image, as the editor does.
+
+    Adds a warning, because the image itself is not in the file.
+    """
+    if outgoing.node.type == _LOADER and outgoing.inputs.get(_IMAGE_FIELD) == _PLACEHOLDER:
+        del outgoing.inputs[_IMAGE_FIELD]
+        outgoing.node.warn(
+            _NOT_IN_FILE, _IMAGE_FIELD, "Load the image with LoadImage, or export the workflow in API format."
+        )
 
 
 INSPIRE: Final = PackRules("Inspire", change_inputs=change_inputs)

@@ -12,7 +12,7 @@ from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.editor.editor_graph import BrowserNode, Graph, UiNode
 from worker.workflow.editor.node_shape import NodeShape
 from worker.workflow.editor.saved_workflow import SavedNode
-from worker.workflow.editor.subgraphs.flat import FlatNode
+from worker.workflow.editor.subgraphs.flat_node import FlatNode
 from worker.workflow.json_value import Json
 
 

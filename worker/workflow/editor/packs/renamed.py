@@ -11,9 +11,11 @@ from worker.workflow.editor.saved_workflow import SavedNode
 
 
 def rewrite_node(saved: SavedNode, catalog: Catalog) -> None:
-    """Rename a replaced class and its slots, in the cases in which the server would replace it as well."""
+    """Rename a class of ComfyUI that was replaced, and its slots, in the cases in which the server does it as well."""
     replacement = REPLACEMENTS.get(saved.type)
-    if replacement is None or replacement.fixed or saved.type in catalog or replacement.new_class not in catalog:
+    if replacement is None or saved.type in catalog or replacement.new_class not in catalog:
+        return
+    if replacement.fixed:  # it also sets inputs, which a change of the names cannot do
         return
     saved.type = replacement.new_class
     new_names = {old: new for new, old in replacement.carried}

@@ -41,18 +41,21 @@ def saves_by_name(node_class: NodeClass | None) -> bool:
 
 
 def _rewrite_node(saved: SavedNode, catalog: Catalog) -> None:
-    """Rename slots that had another name in older versions."""
+    """Rename the slots of a VideoHelperSuite node that had another name in older versions."""
     if saved.type.startswith("VHS_"):
         for slot in saved.inputs:
             slot.name = _OLD_SLOT_NAMES.get(slot.name, slot.name)
 
 
 def _set_values(shape: NodeShape, saved: SavedNode) -> bool:
-    """Set the fields of the pack's classes from values by name, or from the lists of old files."""
+    """Set the fields of a VideoHelperSuite node from values by name, or from the lists of old files.
+
+    Return False for nodes of other packs.
+    """
     node, values = shape.node, saved.values
     if not saves_by_name(node.node_class):
         return False
-    if node.type == _SELECT_LATEST:
+    if node.type == _SELECT_LATEST:  # its script finds a file in the browser, so that the node is never sent
         node.browser = BrowserNode()
     if node.type == _MANAGER:
         node.widgets.append(Widget("count", "number", 0))
@@ -64,7 +67,7 @@ def _set_values(shape: NodeShape, saved: SavedNode) -> bool:
     elif isinstance(values, list):
         set_field_values(shape, saved)
         names = _OLD_LISTS.get(node.type, ())
-        if names and len(values) >= len(names):
+        if names and len(values) >= len(names):  # a list of an old version, whose fields had another order
             node.warnings.clear()
             values_by_name = {name: value for name, value in zip(names, values, strict=False) if name}
             _apply(node, fields, _with_sizes(values_by_name))
@@ -72,9 +75,12 @@ def _set_values(shape: NodeShape, saved: SavedNode) -> bool:
 
 
 def _apply(node: UiNode, fields: FormatFields, values: JsonObject) -> None:
-    """Set the fields in order. A field that the file does not name gets its default, unless that is 0 or false."""
+    """Set the fields of a node to values by name, and warn about values for which there is no field.
+
+    A field that the file does not name gets its default, unless that is 0 or false.
+    """
     old_names, index = _OLD_FIELD_NAMES.get(node.type, {}), 0
-    while index < len(node.widgets):  # setting a field may add more behind it
+    while index < len(node.widgets):  # setting the format may add more fields after it
         widget = node.widgets[index]
         index += 1
         name = widget.name if widget.name in values else old_names.get(widget.name, "")
@@ -86,18 +92,22 @@ def _apply(node: UiNode, fields: FormatFields, values: JsonObject) -> None:
         _add_undeclared_fields(node, values)
     expected = {*_OLD_FIELDS, *fields.names, *(widget.name for widget in node.widgets)}
     for name, value in values.items():
-        if name not in expected and not isinstance(value, dict) and not is_display_only(value):
+        is_preview = isinstance(value, dict)  # parameters of the video that the node shows
+        if name not in expected and not is_preview and not is_display_only(value):
             node.warn(f"no input takes the value that the file has for {name!r}: {value!r:.60}")
 
 
 def _default(node: UiNode, widget: Widget) -> Json:
-    """Return the default of a field, or its first choice."""
+    """Return the default that the class of a node declares for a field, else its first choice, else None."""
     spec = node.node_class.by_name.get(widget.name) if node.node_class else None
     return (spec.default or next(iter(spec.options or ()), None)) if spec else None
 
 
 def _add_undeclared_fields(node: UiNode, values: JsonObject) -> None:
-    """Add the fields of a format for older versions of the pack, whose catalog does not declare them."""
+    """Add a field for each value of the file that no field takes and that may belong to a video format.
+
+    Older versions of the pack do not declare the fields of their formats in the catalog.
+    """
     declared = {widget.name for widget in node.widgets}
     for name, value in values.items():
         is_field = isinstance(value, str | int | float) and name != _BUTTON
@@ -106,9 +116,10 @@ def _add_undeclared_fields(node: UiNode, values: JsonObject) -> None:
 
 
 def _with_sizes(values: JsonObject) -> JsonObject:
-    """Return the values with width and height in place of the older `force_size`.
+    """Return the values with `custom_width` and `custom_height` in place of the older `force_size`.
 
-    That was a text such as "512x?", or the name of the size that counts.
+    That field had a text such as "512x?", or the name of the side that counts. The other side becomes 0, which means
+    that it follows from the image.
     """
     size = values.get("force_size")
     if not isinstance(size, str):
@@ -125,23 +136,26 @@ def _with_sizes(values: JsonObject) -> JsonObject:
 
 
 def _side(text: str) -> int | None:
-    """Return one side of a size. `?` means 0, which leaves the side open."""
+    """Return one side of a size in pixels. "?" means 0, which leaves the side open. Return None for other texts."""
     number = _SIZE.match(text)
     return 0 if text == "?" else int(number[1]) if number else None
 
 
 def _add_links(graphs: Sequence[Graph]) -> None:
-    """Warn about fields that are fed by a node which finds the newest file in the browser."""
+    """Warn about fields that are linked to a node which finds the newest file in the browser.
+
+    No links are added. The rule runs in this step because it needs the loaded graphs.
+    """
+    message = f"{_SELECT_LATEST} finds its file in the browser: the saved value of this field is sent"
     for graph in graphs:
         selectors = {node.id for node in graph.nodes.values() if node.type == _SELECT_LATEST and node.browser}
-        for node in graph.nodes.values() if selectors else ():
+        if not selectors:
+            continue
+        for node in graph.nodes.values():
             for slot in node.inputs:
                 link = graph.links.get(slot.link) if slot.link is not None else None
                 if link and link.origin in selectors:
-                    node.warn(
-                        f"{_SELECT_LATEST} finds its file in the browser: the saved value of this field is sent",
-                        slot.name,
-                    )
+                    node.warn(message, slot.name)
 
 
 VHS: Final = PackRules("VideoHelperSuite", rewrite_node=_rewrite_node, set_values=_set_values, add_links=_add_links)

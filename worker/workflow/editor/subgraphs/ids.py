@@ -9,7 +9,10 @@ _MAX_ID = 100_000_000
 
 
 def make_ids_unique(saved: SavedWorkflow) -> None:
-    """Renumber nodes inside subgraphs whose id is also used by the workflow or by an earlier subgraph, in place."""
+    """Change the ids of nodes inside subgraphs that the workflow or an earlier subgraph also uses, in place.
+
+    Links and `proxyWidgets` get the new ids.
+    """
     if not saved.subgraphs:
         return
     used = {node.id for node in saved.root.nodes}
@@ -44,20 +47,25 @@ def highest_node_id(saved: SavedWorkflow) -> int:
 
 
 def _number(node_id: str) -> int | None:
-    """Return a node id as a number, or None for other texts and for numbers that no editor assigns."""
-    number = int(node_id) if node_id.isascii() and node_id.isdecimal() and len(node_id) < 10 else None
-    return number if number is not None and number < _MAX_ID else None
+    """Return a node id as a number. Return None for other texts and for numbers that no editor assigns."""
+    if not (node_id.isascii() and node_id.isdecimal() and len(node_id) < 10):
+        return None
+    number = int(node_id)
+    return number if number < _MAX_ID else None
 
 
 def _renumber_links(graph: SavedGraph, new_ids: dict[str, str]) -> None:
-    """Apply new ids to the ends of the links of a subgraph."""
+    """Replace the old ids of nodes by the new ones in the links of a subgraph."""
     for link in graph.links:
         link.origin = new_ids.get(link.origin, link.origin)
         link.target = new_ids.get(link.target, link.target)
 
 
 def _renumber_proxies(node: SavedNode, new_ids: dict[str, str]) -> None:
-    """Apply new ids to the `proxyWidgets` of a subgraph instance, which name inner nodes."""
+    """Replace the old ids of inner nodes by the new ones in the property `proxyWidgets` of a subgraph instance.
+
+    Each entry of this list starts with the id of an inner node. Other entries stay as they are.
+    """
     proxies = node.properties.get("proxyWidgets")
     if not new_ids or not isinstance(proxies, list):
         return

@@ -13,7 +13,10 @@ COMBO = "COMBO"
 
 
 def build_instance(node: UiNode, subgraph: Graph, saved: SavedNode) -> None:
-    """Give an instance the slots of its subgraph, with the saved links by name and the saved values in order."""
+    """Give a subgraph instance the slots and outputs of its subgraph, with the saved links by name.
+
+    A slot that is linked to a field inside shows that field. The saved values belong to these slots, in order.
+    """
     saved_slots = {slot.name: slot for slot in saved.inputs}
     for port in subgraph.inputs:
         saved_slot = saved_slots.get(port.name)
@@ -22,22 +25,25 @@ def build_instance(node: UiNode, subgraph: Graph, saved: SavedNode) -> None:
     values = saved.values if isinstance(saved.values, list) else []
     value_index = 0
     for slot, port in zip(node.inputs, subgraph.inputs, strict=True):
-        source = promoted_field(subgraph, port)
-        if source is not None:
-            promote_field(slot, source, source.value)
+        inner_field = promoted_field(subgraph, port)
+        if inner_field is not None:
+            promote_field(slot, inner_field, inner_field.value)
             if value_index < len(values):
                 set_instance_value(slot, values[value_index])
             value_index += 1
 
 
-def promote_field(slot: Slot, source: Widget, value: Value) -> None:
-    """Let a slot of an instance show an inner field, with this initial value."""
+def promote_field(slot: Slot, inner_field: Widget, value: Value) -> None:
+    """Let a slot of a subgraph instance show a field of an inner node, with `value` as the instance's own value."""
     slot.widget = slot.name
-    slot.promoted = replace(source, name=slot.name, value=value, is_sent=False)
+    slot.promoted = replace(inner_field, name=slot.name, value=value, is_sent=False)
 
 
 def set_instance_value(slot: Slot, value: Json) -> None:
-    """Set the instance's own value of a shown field. In a combo null means the first choice."""
+    """Set the instance's own value of the inner field that a slot shows. A slot that shows none stays as it is.
+
+    In a combo None means the first choice.
+    """
     if slot.promoted is None:
         return
     spec = slot.promoted.spec
@@ -46,10 +52,13 @@ def set_instance_value(slot: Slot, value: Json) -> None:
 
 
 def promoted_field(subgraph: Graph, port: Port) -> Widget | None:
-    """Return the first inner field that an input of a subgraph is linked to, or None."""
+    """Return the first field of an inner node that an input of a subgraph is linked to, or None."""
     for link_id in port.links:
         target = subgraph.link_target(link_id)
-        field = target[0].widget_of(target[1]) if target else None
+        if target is None:
+            continue
+        node, slot = target
+        field = node.widget_of(slot)
         if field is not None:
             return field
     return None

@@ -16,7 +16,7 @@ from worker.workflow.editor.subgraphs.instance import promote_field, set_instanc
 from worker.workflow.json_value import Json
 
 _ID_PREFIX = re.compile(r"^\s*(\d+)\s*:\s*(.+)$", re.DOTALL)
-_RECOUNTED = (DYNAMIC_COMBO, AUTOGROW)
+_DYNAMIC_TYPES = (DYNAMIC_COMBO, AUTOGROW)
 _REPLACED_BY = "proxyBypassedToSubgraphInput"
 """The property in which the editor notes the input that replaced a primitive."""
 
@@ -31,9 +31,10 @@ class _Proxy:
 
 
 def convert_proxies(host: UiNode, instances: list[UiNode]) -> None:
-    """Turn the proxies of an instance into inputs of its subgraph.
+    """Turn the entries of the property `proxyWidgets` of the instance `host` into inputs of its subgraph.
 
-    All `instances` of the subgraph get the inputs, but only the host gets its values.
+    All `instances` of the subgraph get the inputs, but only the host gets the saved values. Entries for a field that is
+    already shown, or does not exist, add no input.
     """
     graph = host.subgraph
     if graph is None:
@@ -54,7 +55,10 @@ def convert_proxies(host: UiNode, instances: list[UiNode]) -> None:
 
 
 def _proxies(host: UiNode) -> Iterator[_Proxy]:
-    """Yield the well-formed entries of an instance."""
+    """Yield the entries of an instance's property `proxyWidgets`. Entries of another form are skipped.
+
+    The value of an entry is the one at the same index of the instance's values.
+    """
     values = host.values if isinstance(host.values, list) else []
     entries = host.properties.get("proxyWidgets")
     for index, entry in enumerate(entries if isinstance(entries, list) else []):
@@ -71,7 +75,10 @@ def _without_id_prefix(source: UiNode, name: str) -> str:
 
 
 def _existing_slot(host: UiNode, graph: Graph, proxy: _Proxy) -> Slot | None:
-    """Return the slot of the host that already shows the proxy's field. Node id -1 means the host itself."""
+    """Return the slot of the host that already shows the proxy's field, or None.
+
+    The node id -1 means the host itself.
+    """
     for port in graph.inputs:
         if _shown_by_port(graph, port) == (proxy.node_id, proxy.name):
             return host.slot(port.name)
@@ -79,7 +86,10 @@ def _existing_slot(host: UiNode, graph: Graph, proxy: _Proxy) -> Slot | None:
 
 
 def _shown_by_port(graph: Graph, port: Port) -> tuple[str, str] | None:
-    """Return node id and name of the first inner field that an input of a subgraph is linked to."""
+    """Return node id and name of the first inner field that an input of a subgraph is linked to, or None.
+
+    In an instance of another subgraph, the name is that of the slot.
+    """
     for link_id in port.links:
         target = graph.link_target(link_id)
         if target is None:
@@ -94,7 +104,10 @@ def _shown_by_port(graph: Graph, port: Port) -> tuple[str, str] | None:
 
 
 def _field_slot(source: UiNode, name: str) -> Slot | None:
-    """Return the slot of an inner node's field. In an instance of another subgraph, return the slot that shows it."""
+    """Return the slot of an inner node's field, or None if there is no such field or it is not sent.
+
+    In an instance of another subgraph, return the slot that shows the field.
+    """
     if source.subgraph is not None:
         return next((slot for slot in source.inputs if slot.promoted and _shows(source.subgraph, slot, name)), None)
     widget = source.widget(name)
@@ -104,16 +117,23 @@ def _field_slot(source: UiNode, name: str) -> Slot | None:
 
 
 def _shows(subgraph: Graph, slot: Slot, name: str) -> bool:
-    """Return whether a slot of an instance shows the field `name`, by its own name or by that of the inner field."""
+    """Return whether a slot of an instance has this name, or shows an inner field with this name."""
     if slot.name == name:
         return True
     port = next((port for port in subgraph.inputs if port.name == slot.name), None)
-    targets = [target for link_id in (port.links if port else []) if (target := subgraph.link_target(link_id))]
-    return bool(targets) and (targets[0][1].widget or targets[0][1].name) == name
+    for link_id in port.links if port else ():
+        target = subgraph.link_target(link_id)
+        if target is not None:
+            _, inner_slot = target
+            return (inner_slot.widget or inner_slot.name) == name
+    return False
 
 
 def _new_input(host: UiNode, graph: Graph, source: UiNode, name: str, instances: list[UiNode]) -> Slot | None:
-    """Add an input to the subgraph for a field of `source`, and return the host's slot. Return None without a field."""
+    """Add an input to the subgraph for a field of the inner node `source`, and return the host's slot for it.
+
+    Return None if the node has no such field.
+    """
     target = _field_slot(source, name)
     if target is None:
         return None
@@ -124,7 +144,7 @@ def _new_input(host: UiNode, graph: Graph, source: UiNode, name: str, instances:
 
 
 def _add_port(graph: Graph, name: str, kind: str) -> Port:
-    """Add an input to a subgraph under a unique name (`seed`, `seed_1`, ...)."""
+    """Add an input to a subgraph, and return it. Its name is made unique by a number (`seed`, `seed_1`, ...)."""
     names = {port.name for port in graph.inputs}
     unique, count = name, 0
     while unique in names:
@@ -136,7 +156,7 @@ def _add_port(graph: Graph, name: str, kind: str) -> Port:
 
 
 def _link_port(graph: Graph, port: Port, node: UiNode, slot: Slot) -> None:
-    """Link an input of a subgraph to an inner slot, in place of the slot's former link."""
+    """Link an input of a subgraph to a slot of an inner node. This replaces the slot's link."""
     link = Link(max(graph.links, default=0) + 1, INSIDE, graph.inputs.index(port), node.id)
     graph.links[link.id] = link
     port.links.append(link.id)
@@ -154,21 +174,21 @@ def _add_instance_slots(port: Port, target: Slot, source: UiNode, instances: lis
 
 
 def _replace_primitive(host: UiNode, primitive: UiNode, proxies: list[_Proxy], instances: list[UiNode]) -> None:
-    """Replace a shown primitive by an input of the subgraph, which is linked to all fields that the primitive fed.
+    """Replace an inner PrimitiveNode by an input of the subgraph, which is linked to all fields that the node fed.
 
     As in the editor, this happens only if the proxies have one name and all fields fit the primitive's type.
     """
     graph = host.subgraph
     replaced_by = primitive.properties.get(_REPLACED_BY)
-    if isinstance(replaced_by, str) and (slot := host.slot(replaced_by)):
+    if isinstance(replaced_by, str) and (slot := host.slot(replaced_by)):  # another instance has replaced it
         _set_first_value(slot, proxies)
         return
     if graph is None:
         return
     kind = primitive.outputs[0] if primitive.outputs else "*"
     link_ids = [link_id for link_id in primitive.first_output_links if link_id in graph.links]
-    targets = [target for link_id in link_ids if (target := _target_by_index(graph, link_id))]
-    fitting = [(node, slot) for node, slot in targets if slot.type == kind or "*" in (slot.type, kind)]
+    targets = [_target_by_index(graph, link_id) for link_id in link_ids]
+    fitting = [(node, slot) for node, slot in filter(None, targets) if slot.type == kind or "*" in (slot.type, kind)]
     if not fitting or len(fitting) != len(link_ids) or len({proxy.name for proxy in proxies}) != 1:
         return
     has_own_title = primitive.title and primitive.title != PRIMITIVE
@@ -177,26 +197,27 @@ def _replace_primitive(host: UiNode, primitive: UiNode, proxies: list[_Proxy], i
         primitive.first_output_links = [link_id for link_id in primitive.first_output_links if link_id != slot.link]
         _link_port(graph, port, node, slot)
     primitive.properties = {**primitive.properties, _REPLACED_BY: port.name}
-    _add_instance_slots(port, fitting[0][1], fitting[0][0], instances)
+    first_node, first_slot = fitting[0]
+    _add_instance_slots(port, first_slot, first_node, instances)
     new_slot = host.slot(port.name)
     if new_slot is not None:
         _set_first_value(new_slot, proxies)
 
 
 def _target_by_index(graph: Graph, link_id: int) -> tuple[UiNode, Slot] | None:
-    """Return the slot at the saved index of a link's target, as the editor does here.
+    """Return the node and the slot that a link ends in, or None. As in the editor, the saved index of the slot counts.
 
-    The index is correct only for nodes without dynamic inputs. Otherwise the slot that names the link is returned.
+    The index is correct only for nodes without dynamic inputs. For others the slot that names the link is returned.
     """
     link = graph.links[link_id]
     node = graph.nodes.get(link.target)
-    if node is None or (node.node_class and any(spec.type in _RECOUNTED for spec in node.node_class.inputs)):
+    if node is None or (node.node_class and any(spec.type in _DYNAMIC_TYPES for spec in node.node_class.inputs)):
         return graph.link_target(link_id)
     return (node, node.inputs[link.target_slot]) if 0 <= link.target_slot < len(node.inputs) else None
 
 
 def _set_first_value(slot: Slot, proxies: list[_Proxy]) -> None:
-    """Set a slot to the first value among the proxies."""
+    """Set the value of a slot to the first value among the proxies, if one has a value."""
     value = next((proxy.value for proxy in proxies if proxy.value is not None), None)
     if value is not None:
         set_instance_value(slot, value)

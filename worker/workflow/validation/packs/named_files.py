@@ -17,45 +17,50 @@ Arguments = Mapping[str, Json]
 NodeCheck = Callable[[Arguments, FileCheck], str | None]
 
 
-def uploaded(name: str, files: FileCheck) -> bool:
+def upload_exists(name: str, files: FileCheck) -> bool:
     """Return whether the file or folder of a loader's name (`a/b.png`, `b.png [temp]`) exists.
 
     As in ComfyUI, an empty name is the folder itself, and a name that leads out of its folder does not exist.
     """
-    folder, path = _annotated(name)
-    if _outside(path):
+    folder, path = _folder_and_path(name)
+    if _leads_outside(path):
         return False
     return path == "." or _is_file(folder, path, files) or files.exists(folder, f"{path}/")
 
 
-def file_at(argument: str, text: str, *, plain: bool = False) -> NodeCheck:
-    """Return a validator for an argument that names an existing file. `text` is the message, with `{}` for the name.
+def file_validator(argument: str, text: str, *, plain: bool = False) -> NodeCheck:
+    """Return a validator for an argument that must name an existing file in ComfyUI's folders.
 
-    With `plain`, the name must not start with `/` or contain `..`.
+    `text` is the error message, with `{}` for the name. With `plain`, the name must not start with `/` or contain `..`.
     """
 
     def validator(arguments: Arguments, files: FileCheck) -> str | None:
+        """Return the error message, or None if the file that the argument names exists."""
         name = cast(str, arguments[argument])
-        if not uploaded(name, files) or (plain and (name.startswith("/") or ".." in name)):
-            return text.format(name)
-        return None
+        is_valid = upload_exists(name, files)
+        if is_valid and plain:
+            is_valid = not name.startswith("/") and ".." not in name
+        return None if is_valid else text.format(name)
 
     return validator
 
 
-def received_image(arguments: Arguments, files: FileCheck) -> str | None:
-    """Check the image of Impact's image receiver. The image may be stored in the workflow instead of a file."""
+def check_received_image(arguments: Arguments, files: FileCheck) -> str | None:
+    """Return an error if the image file of Impact's image receiver does not exist, else None.
+
+    With the name "#DATA", the image is stored in the workflow instead of a file.
+    """
     if arguments["image"] == "#DATA":
         return None
-    return file_at("image", "Invalid image file: {}", plain=True)(arguments, files)
+    return file_validator("image", "Invalid image file: {}", plain=True)(arguments, files)
 
 
-def model_file(arguments: Arguments, files: FileCheck) -> str | None:
-    """Check that the 3D model file exists, unless none is chosen."""
+def check_model_file(arguments: Arguments, files: FileCheck) -> str | None:
+    """Return an error if a 3D model file is chosen that does not exist, else None."""
     name = arguments["model_file"]
     if not name or name == "none":
         return None
-    return file_at("model_file", "Invalid 3D model file: {}")(arguments, files)
+    return file_validator("model_file", "Invalid 3D model file: {}")(arguments, files)
 
 
 def names_text_file(arguments: Arguments) -> bool:
@@ -64,8 +69,8 @@ def names_text_file(arguments: Arguments) -> bool:
     return name != "[none]" and bool(name) and bool(name.strip())
 
 
-def text_file(arguments: Arguments, files: FileCheck) -> str | None:
-    """Check the name of a text file, which may be missing. Raises ReferenceError if it leads out of its folder."""
+def check_text_file(arguments: Arguments, files: FileCheck) -> str | None:
+    """Return None, because the text file may be missing. Raises ReferenceError if its name leads out of its folder."""
     if names_text_file(arguments):
         path = posixpath.normpath(cast(str, arguments["file"]))
         if path == ".." or path.startswith(("/", "../")):
@@ -73,44 +78,53 @@ def text_file(arguments: Arguments, files: FileCheck) -> str | None:
     return None
 
 
-def path_at(argument: str) -> NodeCheck:
-    """Return a validator for an argument of VideoHelperSuite: a URL, or the path of an existing file on the machine."""
+def path_validator(argument: str) -> NodeCheck:
+    """Return a validator for an argument that must be a URL, or the path of an existing file of the machine.
+
+    VideoHelperSuite has such arguments.
+    """
 
     def validator(arguments: Arguments, files: FileCheck) -> str | None:
+        """Return the error message, or None if the argument is a URL or the path of a file that exists."""
         path = cast(str | None, arguments[argument])
-        if path is None or path.split("://")[0] in ("http", "https") or _is_file("", _stripped(path), files):
+        if path is None:  # the input is linked
+            return None
+        is_url = path.split("://")[0] in ("http", "https")
+        if is_url or _is_file("", _stripped(path), files):
             return None
         return f"Invalid file path: {path}"
 
     return validator
 
 
-def uploaded_audio(arguments: Arguments, files: FileCheck) -> str | None:
-    """Check that an audio file in ComfyUI's folders exists (VideoHelperSuite).
+def check_uploaded_audio(arguments: Arguments, files: FileCheck) -> str | None:
+    """Return an error if an audio file does not exist in ComfyUI's folders, else None (VideoHelperSuite).
 
     Raises ValueError for a name that leads out of the folder.
     """
-    folder, path = _inside(_stripped(cast(str, arguments["audio"])))
+    folder, path = _folder_and_path_inside(_stripped(cast(str, arguments["audio"])))
     return None if _is_file(folder, path, files) else f"Invalid file path: {path}"
 
 
-def uploaded_folder(arguments: Arguments, files: FileCheck) -> str | None:
-    """Check that a folder in ComfyUI's folders exists and is not empty (VideoHelperSuite).
+def check_uploaded_folder(arguments: Arguments, files: FileCheck) -> str | None:
+    """Return an error if a folder in ComfyUI's folders does not exist or is empty, else None (VideoHelperSuite).
 
     Raises ValueError for a name that leads out of the folder.
     """
-    folder, path = _inside(_stripped(cast(str, arguments["directory"])))
+    folder, path = _folder_and_path_inside(_stripped(cast(str, arguments["directory"])))
     return _folder_error(folder, path, files)
 
 
-def folder_path(arguments: Arguments, files: FileCheck) -> str | None:
-    """Check that a folder of the machine exists and is not empty (VideoHelperSuite)."""
+def check_folder_path(arguments: Arguments, files: FileCheck) -> str | None:
+    """Return an error if a folder of the machine does not exist or is empty, else None (VideoHelperSuite)."""
     path = cast(str | None, arguments["directory"])
-    return None if path is None else _folder_error("", _stripped(path), files)
+    if path is None:  # the input is linked
+        return None
+    return _folder_error("", _stripped(path), files)
 
 
-def aspect_ratio(arguments: Arguments, files: FileCheck) -> str | None:
-    """Check an aspect ratio `X:Y` of two integers. Raises ValueError unless it is from 1:4 to 4:1."""
+def check_aspect_ratio(arguments: Arguments, files: FileCheck) -> str | None:
+    """Return None for an aspect ratio `X:Y` of two integers from 1:4 to 4:1. Raises ValueError for any other text."""
     text = cast(str, arguments["aspect_ratio"])
     parts = text.split(":")
     if len(parts) != 2:
@@ -123,36 +137,37 @@ def aspect_ratio(arguments: Arguments, files: FileCheck) -> str | None:
     return None
 
 
-def tripo_task(arguments: Arguments, files: FileCheck) -> str | None:
-    """Check the type of the linked task (`TripoConversionNode`)."""
+def check_tripo_task(arguments: Arguments, files: FileCheck) -> str | None:
+    """Return an error if the linked task of a `TripoConversionNode` has a wrong type, else None."""
     types = cast(dict[str, Json], arguments["input_types"])
     if types["original_model_task_id"] in ("MODEL_TASK_ID", "RIG_TASK_ID", "RETARGET_TASK_ID"):
         return None
     return "original_model_task_id must be MODEL_TASK_ID, RIG_TASK_ID or RETARGET_TASK_ID type"
 
 
-def text_only(arguments: Arguments, files: FileCheck) -> str | None:
-    """Check that the choice of `Combo Clone` is a text, not a link."""
+def check_text_choice(arguments: Arguments, files: FileCheck) -> str | None:
+    """Return None if the choice of `Combo Clone` is a text, else "", which stands for an error without a message."""
     return None if isinstance(arguments.get("combo"), str) else ""
 
 
-def _annotated(name: str) -> tuple[str, str]:
-    """Return (folder, path) of a name such as `b.png [temp]`. Like ComfyUI, removes the character before `[` too."""
+def _folder_and_path(name: str) -> tuple[str, str]:
+    """Return (folder, path) of a name such as `b.png [temp]`. A name without a folder is in the input folder."""
     for folder in ("output", "input", "temp"):
         if name.endswith(f"[{folder}]"):
+            # Like ComfyUI, removes `[`, `]` and the character before them, even if that is no space.
             return folder, posixpath.normpath(name[: -len(folder) - 3])
     return "input", posixpath.normpath(name)
 
 
-def _outside(path: str) -> bool:
+def _leads_outside(path: str) -> bool:
     """Return whether a relative path leads out of its folder."""
     return "\0" in path or path == ".." or path.startswith(("/", "../"))
 
 
-def _inside(name: str) -> tuple[str, str]:
+def _folder_and_path_inside(name: str) -> tuple[str, str]:
     """Return (folder, path) of a name. Raises ValueError if it leads out of its folder."""
-    folder, path = _annotated(name)
-    if _outside(path):
+    folder, path = _folder_and_path(name)
+    if _leads_outside(path):
         raise ValueError(f"Invalid file path: {name!r}")
     return folder, path
 
@@ -163,6 +178,7 @@ def _stripped(path: str) -> str:
 
 
 def _is_file(folder: str, path: str, files: FileCheck) -> bool:
+    """Return whether a path is a file that exists. For `FileCheck`, a name that ends in `/` or `/*` is a folder."""
     return not path.endswith(("/", "/*")) and files.exists(folder, path)
 
 

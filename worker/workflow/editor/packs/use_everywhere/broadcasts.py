@@ -72,7 +72,11 @@ class Broadcast:
     sends_to_any: bool
 
     def reaches(self, target: BroadcastTarget) -> bool:
-        """Return whether an input may receive this broadcast."""
+        """Return whether an input may receive this broadcast.
+
+        Its type and name must match, and it must satisfy all filters and restrictions of the sender. A node sends
+        nothing to itself.
+        """
         if self.source.origin == target.node_id or not self._type_matches(target) or not self._name_matches(target):
             return False
         if self.allowed is not None and target.node_id not in self.allowed:
@@ -86,7 +90,10 @@ class Broadcast:
         return self.source.type == target.type or (self.sends_to_any and target.type == "*")
 
     def _name_matches(self, target: BroadcastTarget) -> bool:
-        """Return whether the input satisfies the name rule of the broadcast."""
+        """Return whether the input satisfies the name rule of the broadcast. Without a rule every name matches.
+
+        START and END compare as many characters as the shorter name has.
+        """
         name, shown = self.source.name, target.shown_name
         shared = min(len(name), len(shown))
         match self.rule:
@@ -104,7 +111,11 @@ class Broadcast:
 
 
 def broadcasts(graph: Graph, groups: NodeGroups, budget: FilterBudget) -> Iterator[Broadcast]:
-    """Yield what the nodes of a graph send. Disabled nodes neither send nor supply the values that are sent."""
+    """Yield the values that the nodes of a graph send to the inputs of other nodes.
+
+    Disabled nodes send nothing, and values that come from a disabled node are not sent. `ue_convert` marks nodes of
+    other packs that the user made senders.
+    """
     for node in graph.nodes.values():
         if not node.is_disabled and (is_sender(node) or node.properties.get("ue_convert")):
             yield from _BroadcastSender(node, graph, groups, settings_of(node), budget).broadcasts()
@@ -121,7 +132,7 @@ class _BroadcastSender:
     budget: FilterBudget
 
     def broadcasts(self) -> Iterator[Broadcast]:
-        """Yield the broadcasts of this node."""
+        """Yield the broadcasts of this node: one for each value that comes from a node which is not disabled."""
         sources = list(_sources(self.node, self.graph, self.settings))
         counts = Counter(source.type for source in sources)
         repeated = {kind for kind, count in counts.items() if count > 1}
@@ -129,25 +140,36 @@ class _BroadcastSender:
         title_filter, input_filter, group_filter = (self._filter(kind) for kind in ("title", "input", "group"))
         allowed = allowed_nodes(self.node, self.graph, self.groups, self.settings, group_filter)
         sends_to_any = _is_on(self.settings, "send_to_any")
-        for source in (source for source in sources if _is_active(self.graph, source)):
+        for source in sources:
+            if not _is_active(self.graph, source):
+                continue
             rule = self._rule(source.type in repeated)
             pattern = read_filter(source.name, False, self.budget) if rule is NameRule.PATTERN else None
             yield Broadcast(source, priority, title_filter, input_filter, allowed, rule, pattern, sends_to_any)
 
     def _filter(self, kind: str) -> NameFilter | None:
-        """Return the node's filter for titles, inputs or groups, or None without one."""
+        """Return the node's filter for titles, inputs or groups, or None if it has none.
+
+        `kind` is "title", "input" or "group". Raises CannotConvert if the filter is too complex.
+        """
         return read_filter(self.settings.get(f"{kind}_regex"), self.settings.get(f"{kind}_regex_invert"), self.budget)
 
-    def _rule(self, repeated: bool) -> NameRule | None:
-        """Return the rule for values whose type is sent several times, or None if names do not count."""
-        if self.node.type == SEED or not (repeated or self.settings.get("apply_to_unrepeated")):
+    def _rule(self, is_repeated: bool) -> NameRule | None:
+        """Return the rule by which names are compared, or None if names do not count.
+
+        Names count if the node sends several values of the same type, or if the user has set that they always count.
+        """
+        if self.node.type == SEED or not (is_repeated or self.settings.get("apply_to_unrepeated")):
             return None
         rule = self.settings.get("repeated_type_rule") or NameRule.EXACT
         return NameRule(rule) if isinstance(rule, int) and rule in tuple(NameRule) else None
 
 
 def _sources(node: UiNode, graph: Graph, settings: JsonObject) -> Iterator[BroadcastSource]:
-    """Yield what a node sends: its seed, its own outputs, or what is linked into it."""
+    """Yield the values that a node sends: its seed, its own outputs, or the outputs that are linked into it.
+
+    Its own outputs are sent if the user made the node a sender (`ue_convert`), except for those that the user excluded.
+    """
     if node.type == SEED:
         yield BroadcastSource(node.id, 0, "INT")
     elif node.properties.get("ue_convert"):
@@ -167,7 +189,11 @@ def _sources(node: UiNode, graph: Graph, settings: JsonObject) -> Iterator[Broad
 
 
 def link_type(graph: Graph, link: Link) -> str:
-    """Return the type of a link. A link without a type of its own has that of the output behind its reroutes."""
+    """Return the type of the value that a link carries.
+
+    A link of the type `*` gets the type of the output that feeds it, which is searched behind up to MAX_REROUTES
+    reroutes. The type stays `*` if there is none.
+    """
     current: Link | None = link
     for _ in range(MAX_REROUTES):
         node = graph.nodes.get(current.origin) if current else None
@@ -186,22 +212,30 @@ def _output_names(node: UiNode) -> list[str]:
 
 
 def _sent_name(node: UiNode, slot: Slot, index: int) -> str:
-    """Return the name under which a sender's input is broadcast."""
+    """Return the name under which the value of a sender's input is sent.
+
+    The first two inputs of a prompt sender are sent as "positive" and "negative".
+    """
     if node.type == PROMPTS and index < len(_PROMPT_NAMES):
         return _PROMPT_NAMES[index]
     return slot.label or slot.name
 
 
 def _behind_bypassed(graph: Graph, link: Link) -> Link | None:
-    """Return the link that the bypassed nodes before a sender pass on, or None if they pass on none."""
+    """Return the first link before `link` that does not come from a bypassed node, or None if there is none.
+
+    A bypassed node passes on an input of the link's type: the one with the index of the output, else the first.
+    """
     visited: set[int] = set()
     kind, current = link.type, link
     while current.origin != INSIDE and current.id not in visited:
         visited.add(current.id)
-        parent = graph.nodes.get(current.origin)
-        if parent is None or parent.mode != BYPASSED:
-            return current if parent else None
-        slots = parent.inputs
+        origin = graph.nodes.get(current.origin)
+        if origin is None:
+            return None
+        if origin.mode != BYPASSED:
+            return current
+        slots = origin.inputs
         same_index = current.origin_slot if 0 <= current.origin_slot < len(slots) else 0
         fitting = [slot for slot in (*slots[same_index : same_index + 1], *slots) if slot.type == kind]
         next_link = graph.links.get(fitting[0].link) if fitting and fitting[0].link is not None else None
@@ -219,8 +253,11 @@ def _is_active(graph: Graph, source: BroadcastSource) -> bool:
     return node is not None and not node.is_disabled
 
 
-def _priority(node: UiNode, settings: JsonObject, repeated: bool) -> float:
-    """Return the priority of a sender: the one that the user set, or one that grows with its restrictions."""
+def _priority(node: UiNode, settings: JsonObject, has_repeated_types: bool) -> float:
+    """Return the priority of a sender: the one that the user set, or one that grows with its restrictions.
+
+    The numbers are those of the pack's script.
+    """
     own = settings.get("priority")
     if isinstance(own, int | float) and own:
         return float(own)
@@ -228,7 +265,7 @@ def _priority(node: UiNode, settings: JsonObject, repeated: bool) -> float:
     return float(
         _BASE_PRIORITY
         + _PROMPTS_BONUS * (node.type == PROMPTS)
-        + _FILTER_BONUS * (has_filter or repeated)
+        + _FILTER_BONUS * (has_filter or has_repeated_types)
         + _GROUP_BONUS * _is_on(settings, "group_restricted")
         + _COLOR_BONUS * _is_on(settings, "color_restricted")
     )

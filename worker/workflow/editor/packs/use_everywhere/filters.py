@@ -30,7 +30,10 @@ class FilterBudget:
     comparisons: int = MAX_COMPARISONS
 
     def spend_match(self, pattern: re.Pattern[str], text: str) -> None:
-        """Subtract the worst-case steps of one match. Raises CannotConvert when no steps are left."""
+        """Subtract the steps that one match may take at most. Raises CannotConvert when no steps are left.
+
+        Each repetition may try every length of the text, and each branch multiplies the steps by 4.
+        """
         repeats, branches = _complexity(pattern.pattern)
         self.steps -= (len(text) + 1) ** (repeats + 1) << 2 * branches
         if self.steps < 0:
@@ -59,9 +62,11 @@ class NameFilter:
 
 
 def read_filter(raw: Json, inverted: Json, budget: FilterBudget) -> NameFilter | None:
-    """Return the filter, or None if there is none or it is not a regular expression. The script ignores those as well.
+    """Return a filter of a sender, or None if there is none.
 
-    Raises CannotConvert if the expression is too long, or has nested repetitions or too many of them.
+    A text that is not a regular expression counts as no filter, as in the script. `inverted` is the setting that makes
+    the filter accept all other names. Raises CannotConvert if the expression is too long, or has nested repetitions or
+    too many of them.
     """
     if not raw or isinstance(raw, bool | list | dict):
         return None
@@ -71,17 +76,21 @@ def read_filter(raw: Json, inverted: Json, budget: FilterBudget) -> NameFilter |
 
 @lru_cache(maxsize=500)
 def _compiled(text: str) -> re.Pattern[str] | None:
-    """Compile an expression in JavaScript's syntax. Return None for one that JavaScript or Python does not accept."""
+    """Compile an expression in JavaScript's syntax, or return None if JavaScript or Python does not accept it.
+
+    Raises CannotConvert if it is too long or too complex.
+    """
     plain = _without_escapes(text[: MAX_PATTERN_LENGTH + 1])
-    is_complex = _count(_REPEAT, plain) > MAX_REPEATS or _count(_BRANCH, plain) > MAX_BRANCHES
-    if len(text) > MAX_PATTERN_LENGTH or is_complex or _REPEATED_GROUP.search(plain):
+    has_too_many_parts = _count(_REPEAT, plain) > MAX_REPEATS or _count(_BRANCH, plain) > MAX_BRANCHES
+    if len(text) > MAX_PATTERN_LENGTH or has_too_many_parts or _REPEATED_GROUP.search(plain):
         raise CannotConvert(
             f"the filter {text[:50]!r} of Anything Everywhere is too complex: use fewer *, + and groups"
         )
     if _ONLY_IN_PYTHON.search(plain):
         return None
+    python_syntax = re.sub(r"\(\?<(?![=!])", "(?P<", text)  # named groups
     try:
-        return re.compile(re.sub(r"\(\?<(?![=!])", "(?P<", text), re.ASCII)
+        return re.compile(python_syntax, re.ASCII)
     except (re.error, RecursionError, OverflowError):
         return None
 

@@ -33,17 +33,20 @@ class NodeGroups:
 
     def of_graph(self, graph: Graph) -> list[NodeGroup]:
         """Return the groups of a graph. Raises CannotConvert if there are too many groups and nodes to compare."""
-        groups = self._groups_by_graph.get(id(graph))
-        if groups is None:
-            raw = graph.raw.get("groups")
-            raw_groups = [group for group in raw if isinstance(group, dict)] if isinstance(raw, list) else []
+        if id(graph) not in self._groups_by_graph:
+            saved_groups = graph.raw.get("groups")
+            rows = saved_groups if isinstance(saved_groups, list) else []
+            raw_groups = [row for row in rows if isinstance(row, dict)]
             self._budget.spend_comparisons(len(raw_groups) * len(graph.nodes))
             centers = [(node.id, *_center(node)) for node in graph.nodes.values()] if raw_groups else []
-            groups = self._groups_by_graph[id(graph)] = [_read_group(group, centers) for group in raw_groups]
-        return groups
+            self._groups_by_graph[id(graph)] = [_read_group(group, centers) for group in raw_groups]
+        return self._groups_by_graph[id(graph)]
 
     def neighbors(self, node: UiNode, graph: Graph) -> frozenset[str]:
-        """Return the ids of the nodes that share a group with this one."""
+        """Return the ids of the nodes that share a group with this one, and its own if it is in a group.
+
+        Raises CannotConvert if there are too many groups and nodes to compare.
+        """
         own_groups = [group.node_ids for group in self.of_graph(graph) if node.id in group.node_ids]
         self._budget.spend_comparisons(sum(map(len, own_groups)) // NAMES_PER_COMPARISON)
         return frozenset().union(*own_groups)
@@ -52,7 +55,11 @@ class NodeGroups:
 def allowed_nodes(
     node: UiNode, graph: Graph, groups: NodeGroups, settings: JsonObject, group_filter: NameFilter | None
 ) -> frozenset[str] | None:
-    """Return the ids of the nodes that may receive what a node sends, or None if all may."""
+    """Return the ids of the nodes that may receive the values which a node sends, or None if all may.
+
+    The settings may restrict them to the nodes of the same groups or color, or to all others. `group_filter` accepts
+    the titles of groups. Raises CannotConvert if there are too many groups and nodes to compare.
+    """
     allowed: frozenset[str] | None = None
     all_ids = frozenset(graph.nodes)
     match _restriction(settings.get("group_restricted")):
@@ -63,25 +70,29 @@ def allowed_nodes(
     color_restriction = _restriction(settings.get("color_restricted"))
     if color_restriction:
         must_match = color_restriction == 1
+        # A sender inside a subgraph counts as uncolored if the others must have another color.
         own_color = _color(node) if must_match or graph is groups.root else None
         candidates = all_ids if allowed is None else allowed
         allowed = frozenset(
             node_id for node_id in candidates if (_color(graph.nodes[node_id]) == own_color) is must_match
         )
     if group_filter is not None:
-        matching = (group for group in groups.of_graph(groups.root) if group_filter.accepts(group.title))
+        matching = [group for group in groups.of_graph(groups.root) if group_filter.accepts(group.title)]
         members = frozenset(node_id for group in matching for node_id in group.node_ids)
         allowed = members if allowed is None else members & allowed
     return allowed
 
 
 def _restriction(value: Json) -> int:
-    """Return 0 for no restriction, 1 for only matching nodes, 2 for only other nodes. Old files have `true` for 1."""
+    """Return the meaning of a setting: 0 for no restriction, 1 for only matching nodes, 2 for only other nodes.
+
+    Old files have `true` for 1.
+    """
     return int(value) if isinstance(value, int) and value in (1, 2) else 0
 
 
 def _read_group(raw: JsonObject, centers: Sequence[tuple[str, float, float]]) -> NodeGroup:
-    """Return a group of the file with the nodes whose center lies in its box."""
+    """Return a group of the file. Its members are the nodes whose center lies in its box. `centers` are (id, x, y)."""
     left, top, width, height = _numbers(raw.get("bounding"), 4)
     members = frozenset(name for name, x, y in centers if left < x < left + width and top < y < top + height)
     title = raw.get("title")
@@ -89,7 +100,10 @@ def _read_group(raw: JsonObject, centers: Sequence[tuple[str, float, float]]) ->
 
 
 def _center(node: UiNode) -> tuple[float, float]:
-    """Return the center of a node, with its title bar and with the size that it has when collapsed."""
+    """Return the center (x, y) of a node in the editor's pixels, with its title bar above its position.
+
+    A collapsed node has a fixed width and no height.
+    """
     left, top = _numbers(node.raw.get("pos"), 2)
     width, height = _numbers(node.raw.get("size"), 2)
     flags = node.raw.get("flags")
@@ -99,7 +113,10 @@ def _center(node: UiNode) -> tuple[float, float]:
 
 
 def _numbers(raw: Json, count: int) -> list[float]:
-    """Return numbers from a list, or from an object with the keys "0", "1", ... that some editors wrote."""
+    """Return `count` numbers from a list, or from an object with the keys "0", "1", ... that some editors wrote.
+
+    Missing and invalid numbers become 0.
+    """
     if isinstance(raw, dict):
         raw = [raw.get(str(index)) for index in range(count)]
     values = raw[:count] if isinstance(raw, list) else []

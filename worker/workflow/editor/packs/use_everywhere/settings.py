@@ -24,13 +24,16 @@ _NO_VAE: Final = frozenset(
 
 
 def is_sender(node: UiNode) -> bool:
-    """Return whether a node is one of the pack's senders."""
+    """Return whether a node is one of the senders of Anything Everywhere, which broadcast their inputs."""
     return node.type.startswith(ANYTHING) or node.type in (SEED, PROMPTS)
 
 
 def settings_of(node: UiNode) -> JsonObject:
-    """Return the restrictions of a sender."""
-    saved_settings = _object(node.properties.get("ue_properties"))
+    """Return the settings by which a sender restricts the inputs that receive its values, under the names of version 7.
+
+    In older files the filters are the values of the node's fields.
+    """
+    saved_settings = _as_object(node.properties.get("ue_properties"))
     settings = dict(saved_settings)
     if is_sender(node) and not _is_current(saved_settings.get("version")):
         values = node.values if isinstance(node.values, list) else []
@@ -43,13 +46,16 @@ def settings_of(node: UiNode) -> JsonObject:
 
 
 def accepts_broadcasts(node: UiNode, slot: Slot, *, in_workflow: bool) -> bool:
-    """Return whether an unconnected input accepts broadcasts. A field does only if the file says so."""
+    """Return whether an unconnected input accepts broadcasts. `in_workflow` is False inside a subgraph.
+
+    A socket accepts them unless the user has excluded it. A field does only if the file says so.
+    """
     if node.properties.get("rejects_ue_links") or (slot.name == "vae" and node.type in _NO_VAE):
         return False
-    settings = _object(node.properties.get("ue_properties"))
+    settings = _as_object(node.properties.get("ue_properties"))
     if slot.widget is None:
         rejecting = settings.get("input_ue_unconnectable") if _is_current(settings.get("version")) else None
-        return not _object(rejecting).get(slot.name)
+        return not _as_object(rejecting).get(slot.name)
     return bool(_accepting_fields(node, settings, in_workflow).get(slot.name))
 
 
@@ -58,22 +64,26 @@ def _accepting_fields(node: UiNode, settings: JsonObject, in_workflow: bool) -> 
 
     Editors before 1.16 only list the fields that the user converted to inputs. There those accept broadcasts.
     """
-    for holder in (settings, node.properties):
-        fields = holder.get("widget_ue_connectable")
-        if isinstance(fields, dict):
-            is_outdated = holder is node.properties and _is_current(settings.get("version"))
-            return {} if is_outdated else fields
+    fields = settings.get("widget_ue_connectable")
+    if isinstance(fields, dict):
+        return fields
+    old_fields = node.properties.get("widget_ue_connectable")  # the place before version 7
+    if isinstance(old_fields, dict):
+        return {} if _is_current(settings.get("version")) else old_fields
     slots = node.raw.get("inputs") if in_workflow else None
     return {str(slot.get("name")): True for slot in slots if isinstance(slot, dict)} if isinstance(slots, list) else {}
 
 
 def _is_current(version: Json) -> bool:
-    """Return whether settings have the form of version 7. As in the script, the number of version parts decides."""
+    """Return whether settings have the form of version 7.
+
+    As in the script, every version with at least as many parts as "7.0" counts as current.
+    """
     if not isinstance(version, str) or not version:
         return False
     return version == _CURRENT_VERSION or len(version.split(".")) >= len(_CURRENT_VERSION.split("."))
 
 
-def _object(value: Json) -> JsonObject:
-    """Return an object, or an empty one for other types."""
+def _as_object(value: Json) -> JsonObject:
+    """Return the value if it is an object, else an empty object."""
     return value if isinstance(value, dict) else {}
