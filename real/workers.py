@@ -158,7 +158,7 @@ async def behind_vast(
     command = ["serve", "--platform", "vast", "--host", "127.0.0.1", "--port", "0", "--state", str(state)]
     env = {**without_settings(os.environ), **comfyui.env(state), "WORKER_BENCHMARK_RUNS": "1"}
     async with start_fleet([command], env, logs=folder) as local_fleet:
-        await local_fleet.ready(START_S)
+        await local_fleet.wait_until_ready(START_S)
         async with local_fleet.vast.client() as client:
             endpoint = VastEndpoint(client, await client.get_endpoint(local_fleet.vast.endpoint))
             yield _running_worker("", state), endpoint, local_fleet.vast.record

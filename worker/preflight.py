@@ -81,7 +81,7 @@ class Preflight:
             if report.valid or report.only_models_missing:
                 report = await self._fetch_models(prompt, report, strict=strict)
             _reject(report.problems, ModelsMissing if report.only_models_missing else InvalidWorkflow)
-            self._models.count_present(present_before)
+            self._models.notify_present(present_before)
             yield report.workload
 
     async def report(

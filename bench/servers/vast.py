@@ -28,7 +28,7 @@ async def through_vast(engine: BenchEngine, folder: Path) -> AsyncIterator[tuple
         command = [sys.executable, "-m", "worker", "serve", "--platform", "vast"]
         async with running(command, folder / "worker.log", env) as started:
             await wait_until_ready(f"http://127.0.0.1:{port}/ready", started)
-            await vast.record.until(lambda record: any(status.max_perf > 0 for status in record.of(WORKER_ID)), 60)
+            await vast.record.until(lambda record: any(row.max_perf > 0 for row in record.reports_of(WORKER_ID)), 60)
             async with vast.client() as client:
                 endpoint = await client.get_endpoint(vast.endpoint)
 

@@ -35,7 +35,7 @@ class MatrixTestbed:
         self.vast.record.clear()
         await self.worker.start()
         await self.vast.record.until(
-            lambda record: any(report.max_perf > 0 for report in record.of(WORKER_ID)), READY_S
+            lambda record: any(report.max_perf > 0 for report in record.reports_of(WORKER_ID)), READY_S
         )
         self.signed_url = self.vast.record.statuses[-1].url
 

@@ -53,7 +53,9 @@ async def sdk_testbed(engine: EngineProcess, env: Mapping[str, str]) -> AsyncIte
         try:
             await worker.child.start()
             await wait_until_ok(worker.child, f"{worker.url}/ready")
-            await vast.record.until(lambda record: any(report.max_perf > 0 for report in record.of(WORKER_ID)), READY_S)
+            await vast.record.until(
+                lambda record: any(row.max_perf > 0 for row in record.reports_of(WORKER_ID)), READY_S
+            )
             yield SdkTestbed(vast, vast.record.statuses[-1].url, worker.child, relay)
         finally:
             await worker.child.stop()

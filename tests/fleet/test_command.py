@@ -138,7 +138,7 @@ def test_a_plan_against_a_snapshot_needs_no_key(applied: DeployUser) -> None:
 
 def test_a_bad_version_goes_back(applied: DeployUser) -> None:
     """`apply` of a bad version exits with 1 and rolls back, so that a rollback has nothing to do."""
-    applied.local.configure(AccountFaultConfig(lifecycles={NEXT: WorkerLifecycle(ends="error")}))
+    applied.local.configure(AccountFaultConfig(lifecycles={NEXT: WorkerLifecycle(final_status="error")}))
     applied.deploy("apply", image=NEXT, code=1)
     assert "rolled back to the previous version: fast, cheap" in applied.said
     assert "0 of 2 groups moved" in applied.deploy("rollback")

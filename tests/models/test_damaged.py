@@ -182,7 +182,7 @@ async def test_a_baked_file_is_set_aside(tmp_path: Path) -> None:
     async with serving_models(tmp_path) as (handle, client):
         baked = handle.base / "models"
         path = put(handle, "page.safetensors", PAGE)
-        doctor = DamageCheck(client.app.models, ModelsFolder(tmp_path / "own", baked=baked), settle=0)
+        doctor = DamageCheck(client.app.models, ModelsFolder(tmp_path / "own", baked=baked), settle_s=0)
         error = await doctor.explain(unloaded(), naming(path.name), client.app.engines.known_catalog)
         assert (error.code, "set aside as page.safetensors.damaged" in error.message) == ("model_damaged", True)
         assert (path.exists(), (path.parent / "page.safetensors.damaged").read_bytes()) == (False, PAGE)
@@ -192,7 +192,7 @@ async def test_a_file_that_is_still_being_written_stays(tmp_path: Path) -> None:
     """explain does not rename a file that changes."""
     async with serving_models(tmp_path) as (handle, client):
         path = put(handle, "cut.safetensors", DAMAGED["cut.safetensors"])
-        doctor = DamageCheck(client.app.models, ModelsFolder(handle.base / "models"), settle=0.5)
+        doctor = DamageCheck(client.app.models, ModelsFolder(handle.base / "models"), settle_s=0.5)
         catalog = client.app.engines.known_catalog
         explained = asyncio.create_task(doctor.explain(unloaded(), naming(path.name), catalog))
         with path.open("ab") as copy:
@@ -209,7 +209,7 @@ async def test_a_file_that_can_not_be_read_is_named_and_stays(tmp_path: Path) ->
     """explain names a file that cannot be opened, and does not rename it."""
     async with serving_models(tmp_path) as (handle, client):
         path = put(handle, "good.safetensors", GOOD)
-        doctor = DamageCheck(client.app.models, ModelsFolder(handle.base / "models"), settle=0)
+        doctor = DamageCheck(client.app.models, ModelsFolder(handle.base / "models"), settle_s=0)
         catalog = client.app.engines.known_catalog
         with no_more_files():
             error = await doctor.explain(unloaded(), naming(path.name), catalog)

@@ -17,7 +17,7 @@ from tests.fetch.origin import Answer, Origin, broken, content, in_turn, opened,
 from worker.backoff import Backoff
 from worker.errors import CacheFull
 from worker.models.fetcher import ModelFetcher
-from worker.models.folder import OWN, ModelRecord, ModelsFolder
+from worker.models.folder import WORKER_FOLDER, ModelRecord, ModelsFolder
 from worker.settings import Settings
 from worker.workflow.templates.template import ModelFile
 
@@ -39,7 +39,7 @@ async def fetching(root: Path, *origins: Origin, **more_settings: object) -> Asy
 
 def files(root: Path) -> dict[str, bytes]:
     """Return the files that ComfyUI would list."""
-    paths = (path for path in root.rglob("*") if path.is_file() and OWN not in path.parts)
+    paths = (path for path in root.rglob("*") if path.is_file() and WORKER_FOLDER not in path.parts)
     return {str(path.relative_to(root)): path.read_bytes() for path in paths}
 
 
@@ -73,7 +73,7 @@ async def test_many_files_from_an_unreliable_server(tmp_path: Path) -> None:
             outcomes = await fetcher.fetch_all(model)
     assert [outcome.error for outcome in outcomes] == [None] * len(names)
     assert files(tmp_path) == {f"checkpoints/{name}.safetensors": DATA for name in names}
-    assert list((tmp_path / OWN / "partial").iterdir()) == []
+    assert list((tmp_path / WORKER_FOLDER / "partial").iterdir()) == []
 
 
 def status(code: int) -> Answer:
@@ -202,14 +202,14 @@ def use(root: Path, folder: ModelsFolder, *names: str) -> None:
     for minute, name in enumerate(names):
         record: ModelRecord = records[f"{name}.safetensors"]
         folder.record_use(record)
-        os.utime(root / OWN / "records" / f"{record.key}.json", (minute * 60, minute * 60))
+        os.utime(root / WORKER_FOLDER / "records" / f"{record.key}.json", (minute * 60, minute * 60))
 
 
 @pytest.mark.parametrize("file", ["../x", "/etc/passwd", "a/../../x", "C:\\x", "~x", "", "a\0b"])
 async def test_no_name_leads_out_of_the_folder(tmp_path: Path, file: str) -> None:
     """fetch refuses a name in a template that leads out of the folder."""
     async with serving(**{"*": content(DATA)}) as origin, fetching(tmp_path / "models", origin) as fetcher:
-        for folder, name in (("vae", file), (f"../{file}", "x"), (OWN, "x")):
+        for folder, name in (("vae", file), (f"../{file}", "x"), (WORKER_FOLDER, "x")):
             (outcome,) = await fetcher.fetch_all([ModelFile(name, folder, origin.url())])
             assert outcome.error is not None
         assert origin.requests == []

@@ -17,7 +17,7 @@ from worker.events import JobAccepted, Notify, Observers, ignore_event
 from worker.job import Job, JobRequest, JobState
 from worker.jobs.job_index import JobIndex
 from worker.models.fetcher import ModelFetcher
-from worker.models.folder import OWN, ModelsFolder, worker_models
+from worker.models.folder import WORKER_FOLDER, ModelsFolder, worker_models
 from worker.models.service import Models, TemplateModels
 from worker.settings import Settings
 from worker.supervision import Tasks
@@ -88,7 +88,9 @@ async def test_a_model_of_a_running_job_is_not_evicted(tmp_path: Path) -> None:
         Observers([models]).notify(JobAccepted(job.ref, 1.0, "native", None))
         folder = ModelsFolder(tmp_path)
         for record in folder.fetched_records():
-            os.utime(tmp_path / OWN / "records" / f"{record.key}.json", (1, 1 if record.file[0] == "a" else 2))
+            os.utime(
+                tmp_path / WORKER_FOLDER / "records" / f"{record.key}.json", (1, 1 if record.file[0] == "a" else 2)
+            )
         await models.fetch(needs(origin, "c"))
         assert present_files(tmp_path) == {"a", "c"}
         job.advance(JobState.FAILED)
@@ -102,7 +104,9 @@ async def test_a_new_job_marks_its_model_as_used(tmp_path: Path) -> None:
         for name in "ab":
             await models.fetch(needs(origin, name))
         for record in ModelsFolder(tmp_path).fetched_records():
-            os.utime(tmp_path / OWN / "records" / f"{record.key}.json", (1, 1 if record.file[0] == "a" else 2))
+            os.utime(
+                tmp_path / WORKER_FOLDER / "records" / f"{record.key}.json", (1, 1 if record.file[0] == "a" else 2)
+            )
         job = Job("1", JobRequest(prompt=prompt_with("a")))
         jobs.add(job)
         Observers([models]).notify(JobAccepted(job.ref, 1.0, "native", None))

@@ -155,7 +155,7 @@ async def test_model_fetches(tmp_path: Path) -> None:
         await models.fetch(needs(origin, "a"))
         with pytest.raises(ModelsMissing):
             await models.fetch(needs(origin, "b"))
-        models.count_present(2)
+        models.notify_present(2)
     fetched, failed, hit = recorder.events
     assert isinstance(fetched, ModelFetched)
     assert (fetched.file, fetched.size, fetched.code) == ("a.safetensors", SIZE, None)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from worker.engine.protocol.api import FileRef
 from worker.job import EngineFile
+from worker.outputs.known_folder import FoundFile
 from worker.outputs.node_log import FileOwner, NodeLog
 from worker.outputs.reports import NodeOutput
-from worker.outputs.written_files import FoundFile
 
 OUTPUTS = {"3", "5"}
 

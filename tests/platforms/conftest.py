@@ -73,7 +73,7 @@ async def start_worker(
 
 def loaded(worker_id: int) -> Callable[[ReportLog], bool]:
     """Return a condition that is true once the worker has reported its speed."""
-    return lambda record: any(status.max_perf > 0 for status in record.of(worker_id))
+    return lambda record: any(status.max_perf > 0 for status in record.reports_of(worker_id))
 
 
 def deleted(request_idx: object) -> Callable[[ReportLog], bool]:

@@ -172,7 +172,7 @@ def test_one_record_of_another_form_costs_no_other_one(tmp_path: Path) -> None:
     """An invalid crash record does not affect the others."""
     path, request = tmp_path / "suspects.json", JobRequest({"1": {"class_type": "X", "inputs": {}}})
     history = CrashHistory(path, 60)
-    history.add(request, "p", "death", seen=True)
+    history.add(request, "p", "death", observed=True)
     path.write_bytes(path.read_bytes()[:-1] + b', "x": {"crashes": [1], "at": "z"}, "y": 5}')
     assert CrashHistory(path, 60).find(request) is not None
 

@@ -114,7 +114,7 @@ async def test_the_small_files_on_a_full_disk(disk: Path) -> None:
         pass
     request = JobRequest({"1": {"class_type": "X", "inputs": {}}})
     history = CrashHistory(disk / "suspects.json", 60)
-    history.add(request, "p", "death", seen=True)
+    history.add(request, "p", "death", observed=True)
     assert history.find(request) is not None
     ScoreFile(disk, "k").write(1.0)
     assert ScoreFile(disk, "k").read() is None

@@ -40,7 +40,10 @@ class Auth:
         tokens = read_tokens(settings.tokens.get_secret_value())
         reachable_by_others = traits.authenticates is Authenticator.WORKER and not is_loopback(settings.host)
         if reachable_by_others and not tokens:
-            raise StartupError(f"refusing to listen on {settings.host} without WORKER_TOKENS: anyone could post jobs")
+            raise StartupError(
+                f"the worker does not listen on {settings.host} without WORKER_TOKENS, because anyone could send jobs: "
+                "set WORKER_TOKENS, or WORKER_GATEWAY_HOST=127.0.0.1"
+            )
         return cls(
             tokens,
             settings.rate_limit,
@@ -63,7 +66,7 @@ class Auth:
         """Return the name of the caller by its `Authorization` header. Raises Unauthorized for an invalid token."""
         principal = self.principal(authorization)
         if principal is None:
-            raise Unauthorized("a token is required: Authorization: Bearer …")
+            raise Unauthorized("this worker requires a token of its operator: send `Authorization: Bearer …`")
         return principal
 
     def check_scraper(self, authorization: str, *, is_local: bool) -> None:
@@ -75,7 +78,9 @@ class Auth:
         """
         if self.metrics_token:
             if not secrets.compare_digest(self.metrics_token, bearer(authorization)):
-                raise Unauthorized("WORKER_METRICS_TOKEN is required: Authorization: Bearer …")
+                raise Unauthorized(
+                    "the metrics require the token in WORKER_METRICS_TOKEN: send `Authorization: Bearer …`"
+                )
         elif not is_local:
             raise NotFound("without WORKER_METRICS_TOKEN only this machine can read the metrics")
 

@@ -55,7 +55,7 @@ class SpooledText:
     async def text(self, limit: int) -> str:
         """Return the string. Raises BodyTooLarge if it has more than `limit` bytes."""
         if self.size > limit:
-            raise BodyTooLarge(f"the text at {self.name} has {self.size} bytes; {limit} is the limit")
+            raise BodyTooLarge(f"the text at {self.name} has {self.size} bytes; at most {limit} are allowed")
         return await in_thread(lambda: self.path.read_bytes().decode())
 
     async def beginning(self, size: int) -> str:

@@ -33,7 +33,7 @@ class Credentials:
             raise StartupError(f"WORKER_FETCH_AUTH cannot be read: {CURE}") from None
 
     def headers(self, target: FetchTarget, *, trusted: bool) -> Mapping[str, str]:
-        """Return the headers for a host, or none.
+        """Return the headers for the host of a URL, or an empty mapping if there are none.
 
         They are sent over plain http only if the operator opened the host (`trusted`).
         """
@@ -43,7 +43,10 @@ class Credentials:
 
 
 def _headers(entry: object) -> Mapping[str, str]:
-    """Return the headers of one host from its JSON value. Raises ValueError."""
+    """Return the headers of one host from its JSON value: an object, or the text of `Authorization`.
+
+    Raises ValueError.
+    """
     headers = {"Authorization": entry} if isinstance(entry, str) else entry
     if not isinstance(headers, dict):
         raise ValueError

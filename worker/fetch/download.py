@@ -14,7 +14,7 @@ from worker.errors import Detail, FetchFailed, InputTooLarge
 from worker.fetch.credentials import Credentials
 from worker.fetch.guard import Guard
 from worker.fetch.partial import Partial
-from worker.fetch.redirects import get
+from worker.fetch.redirects import get_following_redirects
 from worker.fetch.target import FetchTarget, refused
 
 MIB = 1024 * 1024
@@ -103,7 +103,10 @@ class Download:
             raise self._failed(f"the download took longer than {self._limits.total_s:g} s") from None
 
     async def _run_with_retries(self, current_version: FileVersion) -> bool:
-        """Retry until the limit of failures in a row. An attempt that received data resets the count."""
+        """Try until an attempt succeeds or too many fail in a row. An attempt that received data resets the count.
+
+        Return False if the server reports that it still has the version `current_version`.
+        """
         failures = 0
         while True:
             size_before = self._partial.size
@@ -116,11 +119,14 @@ class Download:
             await asyncio.sleep(self._limits.backoff.pause(failures))
 
     async def _attempt(self, current_version: FileVersion) -> bool:
-        """Send one request, and write its body to the partial file."""
+        """Send one request, and write its body to the partial file.
+
+        Return False if the server reports that it still has the version `current_version`. Raises _RetryableError.
+        """
         headers = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "comfy-worker"}
         headers |= self._range_headers() or current_version.if_changed
         try:
-            async with get(self._guard, self._target, headers, self._credentials) as response:
+            async with get_following_redirects(self._guard, self._target, headers, self._credentials) as response:
                 if response.status == 304 and "Range" not in headers and current_version != FileVersion():
                     return False
                 self._begin(response, is_range_request="Range" in headers)
@@ -145,11 +151,14 @@ class Download:
         return {}
 
     def _begin(self, response: aiohttp.ClientResponse, *, is_range_request: bool) -> None:
-        """Check the status and headers of a response, and prepare the partial file for its body."""
+        """Check the status and headers of a response, and prepare the partial file for its body.
+
+        Raises UrlRefused, FetchFailed, InputTooLarge and CacheFull, and _RetryableError if a retry may succeed.
+        """
         if response.headers.get("Content-Encoding", "identity").lower() not in {"", "identity"}:
             raise refused("the server compresses the file, which this worker does not accept", "use another server")
         if is_range_request and response.status == 206 and _first_byte(response.headers) == self._partial.size:
-            pass
+            pass  # the missing part of the file, which is appended
         elif response.status == 200:
             self._partial.restart()
             self.version = FileVersion.of(response)
@@ -163,6 +172,7 @@ class Download:
         self._reserve(self._partial.size + (response.content_length or 0))
 
     async def _write(self, data: bytes) -> None:
+        """Append data to the partial file. Raises InputTooLarge above the limit, and CacheFull."""
         self._reserve(self._partial.size + len(data))
         await self._partial.write(data)
 
@@ -175,6 +185,7 @@ class Download:
         self._partial.reserve(size)
 
     def _failed(self, reason: str, cure: str | None = None) -> FetchFailed:
+        """Return the error for this host with the suggestion `cure`."""
         message = f"{self._target.host} did not send the file: {reason}"
         return FetchFailed(message, [Detail(message, suggestion=cure or "check that the URL opens from elsewhere")])
 

@@ -104,7 +104,10 @@ class Fetcher:
         return hold
 
     async def _share_download(self, target: FetchTarget, limits: DownloadLimits) -> FileHold:
-        """Join a download of the same URL, or start one. It is cancelled when its last caller stops waiting."""
+        """Join a download of the same URL, or start one, and return a hold on its file.
+
+        The download is cancelled when its last caller stops waiting.
+        """
         key = str(target.url), limits
         download = self._downloads.get(key)
         if download is None:
@@ -117,29 +120,29 @@ class Fetcher:
             download.waiters -= 1
             if not download.waiters:
                 del self._downloads[key]
-                await _end(download.task)
+                await _cancel_or_release(download.task)
 
     async def _download_observed(self, target: FetchTarget, limits: DownloadLimits) -> FileHold:
         """Download a URL, and notify the observers of the result."""
         began = time.monotonic()
         try:
-            hold, changed = await self._download(target, limits)
+            hold, downloaded = await self._download(target, limits)
         except WorkerError as error:
             self._notify(InputFetched(0, time.monotonic() - began, error.code))
             raise
         event = InputFetched(hold.size, time.monotonic() - began, None)
-        self._notify(event if changed else CacheHit(CacheKind.INPUTS))
+        self._notify(event if downloaded else CacheHit(CacheKind.INPUTS))
         return hold
 
     async def _download(self, target: FetchTarget, limits: DownloadLimits) -> tuple[FileHold, bool]:
-        """Return the file, and False if the cached content is still current."""
+        """Return the file, and whether it was downloaded. It was not if the cached content is still current."""
         url = str(target.url)
         last = self._last_fetches.get(url, NEVER_FETCHED)
         cached = self._store.hold(last.sha256)
         with self._store.incoming() as partial, cached or nullcontext():
             download = Download(self._guard, self._credentials, target, partial, limits)
-            changed = await download.run(last.version if cached else FileVersion())
-            if cached is not None and not changed:
+            downloaded = await download.run(last.version if cached else FileVersion())
+            if cached is not None and not downloaded:
                 return cached.copy(), False
             hold = self._store.keep(partial)
         self._remember(url, LastFetch(hold.sha256, download.version))
@@ -153,7 +156,7 @@ class Fetcher:
             del self._last_fetches[next(iter(self._last_fetches))]
 
 
-async def _end(task: asyncio.Task[FileHold]) -> None:
+async def _cancel_or_release(task: asyncio.Task[FileHold]) -> None:
     """Cancel a download that no caller waits for, or release its file if it has finished."""
     if task.done():
         _release_result(task)
@@ -164,5 +167,6 @@ async def _end(task: asyncio.Task[FileHold]) -> None:
 
 
 def _release_result(task: asyncio.Task[FileHold]) -> None:
+    """Release the file of a download that has ended, if it succeeded."""
     if not task.cancelled() and task.exception() is None:
         task.result().release()

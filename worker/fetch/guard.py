@@ -64,9 +64,9 @@ class Guard:
         self._session: aiohttp.ClientSession
 
     async def __aenter__(self) -> Self:
-        self._checked = CheckedResolver(self.policy, self._resolver or DefaultResolver())
+        self._checked_resolver = CheckedResolver(self.policy, self._resolver or DefaultResolver())
         connector = aiohttp.TCPConnector(
-            resolver=self._checked, use_dns_cache=False, force_close=True, limit=0, ssl=self._trust or True
+            resolver=self._checked_resolver, use_dns_cache=False, force_close=True, limit=0, ssl=self._trust or True
         )
         self._session = aiohttp.ClientSession(
             connector=connector,
@@ -82,7 +82,7 @@ class Guard:
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
         await self._session.close()
-        await self._checked.close()
+        await self._checked_resolver.close()
 
     @asynccontextmanager
     async def request(

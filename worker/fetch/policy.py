@@ -40,7 +40,9 @@ class HostPattern:
 
     def matches_name(self, host: str) -> bool:
         """Return True if a host name matches. The port is not compared."""
-        return host.endswith(self.name[1:]) if self.name.startswith("*.") else bool(self.name) and host == self.name
+        if self.name.startswith("*."):
+            return host.endswith(self.name[1:])
+        return self.name != "" and host == self.name
 
     def matches_address(self, address: Address) -> bool:
         """Return True if an address is in the pattern's network. The port is not compared."""
@@ -71,13 +73,12 @@ class Policy:
         return cls(tuple(_pattern(entry) for entry in _entries(allow)), frozenset(map(_port, _entries(ports))))
 
     def check(self, target: FetchTarget) -> None:
-        """Raise UrlRefused if the URL alone shows that it is not allowed. Called for every request and redirect."""
-        is_opened = self.trusts(target)
+        """Raise UrlRefused if a URL is not allowed. No name is resolved. Call it for every request and redirect."""
         if target.port not in self.ports and target.port not in {pattern.port for pattern in self.opened}:
             raise refused(f"port {target.port} is not allowed in URLs", "use the default port of http or https")
         if target.address is not None:
             self.check_addresses(target.host, target.port, [target.address])
-        elif "." not in target.host and not is_opened:
+        elif "." not in target.host and not self.trusts(target):
             # The search domains of this machine would decide which host this is.
             raise refused(f"{target.host!r} is not a host of the public internet", "write the full host name")
 
@@ -99,7 +100,8 @@ class Policy:
         if address_reach is Reach.PUBLIC and port in self.ports:
             return True
         for pattern in self.opened:
-            if pattern.port != port and not (pattern.port is None and port in self.ports):
+            is_port_open = port in self.ports if pattern.port is None else port == pattern.port
+            if not is_port_open:
                 continue
             # A name does not open special addresses: its DNS server could point it at the cloud's credentials.
             if pattern.matches_address(address) or (address_reach is not Reach.SPECIAL and pattern.matches_name(host)):
@@ -108,10 +110,12 @@ class Policy:
 
 
 def _entries(text: str) -> list[str]:
+    """Return the entries of a comma-separated list."""
     return [entry.strip() for entry in text.split(",") if entry.strip()]
 
 
 def _pattern(entry: str) -> HostPattern:
+    """Parse an entry of WORKER_FETCH_ALLOW. Raises StartupError."""
     try:
         return HostPattern.read(entry)
     except ValueError:
@@ -120,6 +124,7 @@ def _pattern(entry: str) -> HostPattern:
 
 
 def _port(entry: str) -> int:
+    """Parse an entry of WORKER_FETCH_PORTS. Raises StartupError."""
     if not entry.isdecimal() or not 0 < int(entry) < 65536:
-        raise StartupError(f"WORKER_FETCH_PORTS: {entry!r} is not a port")
+        raise StartupError(f"WORKER_FETCH_PORTS: {entry!r} is not a port number from 1 to 65535")
     return int(entry)

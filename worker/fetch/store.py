@@ -86,24 +86,25 @@ class Store:
         self._partial.mkdir(parents=True, exist_ok=True)
         for path in self._partial.iterdir():
             path.unlink()
-        paths = [(path.stat(), path) for path in self._contents.iterdir() if CONTENT.fullmatch(path.name)]
-        for stat, path in sorted(paths, key=lambda item: item[0].st_mtime):
-            self._files[path.name] = CachedFile(path.name, path, stat.st_size)
-            self._used += stat.st_size
+        paths = [path for path in self._contents.iterdir() if CONTENT.fullmatch(path.name)]
+        for path in sorted(paths, key=lambda path: path.stat().st_mtime):
+            file = self._files[path.name] = CachedFile(path.name, path, path.stat().st_size)
+            self._used += file.size
 
     def hold(self, sha256: str) -> FileHold | None:
         """Return a hold on the file with this hash, or None if it is not in the cache."""
         file = self._files.pop(sha256, None)
-        if file is None or not file.path.exists():
-            if file is not None:
-                self._used -= file.size  # another program deleted the file
+        if file is None:
             return None
-        self._files[sha256] = file
+        if not file.path.exists():  # another program deleted the file
+            self._used -= file.size
+            return None
+        self._files[sha256] = file  # at the end of the order, because it was used just now
         return FileHold(file)
 
     @contextmanager
     def incoming(self) -> Iterator[Partial]:
-        """Return a new partial file. On exit it is deleted, unless it was passed to `keep`."""
+        """Yield a new partial file. On exit its reserved space is released. It is deleted unless it was kept."""
         with Partial.create(self._partial, self.reserve_space) as partial:
             try:
                 yield partial
@@ -111,7 +112,7 @@ class Store:
                 self._used -= partial.reserved
 
     def keep(self, partial: Partial) -> FileHold:
-        """Move a complete file into the cache, and return a hold on it."""
+        """Move a complete file into the cache, unless it is there, and return a hold on it."""
         hold = self.hold(partial.sha256)
         if hold is not None:
             return hold
@@ -128,7 +129,8 @@ class Store:
         """
         if size > self._quota:
             raise InputTooLarge("the file is larger than the space that this worker has for fetched files")
-        for file in [file for file in self._files.values() if not file.holds]:
+        unused_files = [file for file in self._files.values() if not file.holds]
+        for file in unused_files:
             if self._used + size <= self._quota:
                 break
             file.path.unlink(missing_ok=True)

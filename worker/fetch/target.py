@@ -49,7 +49,7 @@ def read_target(text: str) -> FetchTarget:
     """Parse an http or https URL. Raises UrlRefused with a suggestion for anything else. No name is resolved."""
     if INVISIBLE.search(text):
         raise refused("the URL contains spaces or control characters", "percent-encode them")
-    match = SHAPE.fullmatch(_ascii(text.partition("#")[0]))
+    match = SHAPE.fullmatch(_in_ascii(text.partition("#")[0]))
     if match is None:
         raise refused("the URL cannot be parsed", "write http(s)://host/path, without a user and a password")
     scheme = match["scheme"].lower()
@@ -58,11 +58,11 @@ def read_target(text: str) -> FetchTarget:
     port = int(match["port"] or PORTS[scheme])
     if not 0 < port < 65536:
         raise refused(f"there is no port {port}", "use a port from 1 to 65535")
-    address = _ipv6(match["ipv6"]) if match["ipv6"] else _ipv4(match["host"].lower())
+    address = _read_ipv6(match["ipv6"]) if match["ipv6"] else _read_ipv4(match["host"].lower())
     host = str(address) if address else match["host"].lower()
     authority = f"[{host}]" if match["ipv6"] else host
     # `encoded=True` keeps the escapes as they are. Other escapes would invalidate the signature of a signed URL.
-    url = URL(f"{scheme}://{authority}:{port}{_path(match['rest'])}", encoded=True)
+    url = URL(f"{scheme}://{authority}:{port}{_path_and_query(match['rest'])}", encoded=True)
     return FetchTarget(url, scheme, host, port, address)
 
 
@@ -71,8 +71,11 @@ def refused(message: str, cure: str) -> UrlRefused:
     return UrlRefused(message, [Detail(message, suggestion=cure)])
 
 
-def _ascii(text: str) -> str:
-    """Convert an international host name to ASCII, as browsers do. Full-width digits become ASCII digits."""
+def _in_ascii(text: str) -> str:
+    """Return a URL with its host in ASCII, as browsers convert international names. Full-width digits become digits.
+
+    Raises UrlRefused for a host that cannot be converted.
+    """
     if text.isascii():
         return text
     try:
@@ -81,20 +84,21 @@ def _ascii(text: str) -> str:
         raise refused("the URL's host is not a valid host name", "write the host in ASCII (xn--...)") from None
 
 
-def _path(text: str | None) -> str:
-    """Return path and query of a URL, with a leading slash."""
+def _path_and_query(text: str | None) -> str:
+    """Return path and query of a URL, with a leading slash. `text` is the part after the host, or None."""
     return text if text and text.startswith("/") else f"/{text or ''}"
 
 
-def _ipv6(text: str) -> IPv6Address:
+def _read_ipv6(text: str) -> IPv6Address:
+    """Parse an IPv6 address. Raises UrlRefused."""
     try:
         return IPv6Address(text)
     except AddressValueError:
         raise refused("the URL's host is not an IPv6 address", "write the host's name") from None
 
 
-def _ipv4(host: str) -> IPv4Address | None:
-    """Return the address in a host, or None for a name.
+def _read_ipv4(host: str) -> IPv4Address | None:
+    """Return the IPv4 address that a host is, or None for a name. Raises UrlRefused for any other form of an address.
 
     Most resolvers treat a host that ends in a number as an address, also in octal, in hex, or as a single number. Only
     four decimal numbers are accepted.

@@ -34,12 +34,12 @@ def read_form(parts: Sequence[FormFile]) -> tuple[SentFile, ...]:
     part_counts = Counter(part.name for part in parts)
     files: dict[str, SentFile] = {}
     for part in parts:
-        last = _without_folders(part.filename or "")
-        name = file_name(f"{part.name}/{last}" if part_counts[part.name] > 1 else part.name)
+        is_folder = part_counts[part.name] > 1
+        name = file_name(f"{part.name}/{_without_folders(part.filename or '')}" if is_folder else part.name)
         if name in files:
             message = f"two parts of the form are the file {name!r}"
             raise InvalidInputFile(message, [Detail(message, input=part.name, suggestion="rename one of them")])
-        files[name] = SentFile(name, part.content, _aliases(part) if part_counts[part.name] == 1 else ())
+        files[name] = SentFile(name, part.content, () if is_folder else _aliases(part))
     check_collisions(files)
     return tuple(files.values())
 
@@ -60,16 +60,16 @@ def with_filenames(
     for text in prompt_texts:
         if not name_index.matches(text):
             unmatched_texts.setdefault(last_part(text), []).append(text)
-    renamed: dict[str, str] = {}
+    renamed: dict[str, str] = {}  # new names by old name
     for file in files:
         new_name = _name_in_prompt(file.aliases, unmatched_texts) if file.name not in used_names else None
         if new_name is not None:
             renamed[file.name] = new_name
     part_counts = Counter(renamed.values())
-    for part, name in renamed.items():
-        if part_counts[name] > 1:
-            message = f"two parts of the form are the file {name!r}"
-            raise InvalidInputFile(message, [Detail(message, input=part, suggestion="rename one of them")])
+    for old_name, new_name in renamed.items():
+        if part_counts[new_name] > 1:
+            message = f"two parts of the form are the file {new_name!r}"
+            raise InvalidInputFile(message, [Detail(message, input=old_name, suggestion="rename one of them")])
     named_files = tuple(replace(file, name=renamed.get(file.name, file.name), aliases=()) for file in files)
     check_collisions([*other_file_names, *(file.name for file in named_files)])
     return named_files

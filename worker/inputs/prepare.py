@@ -123,9 +123,9 @@ class Inputs:
 
     def has_files(self, job: Job) -> bool:
         """Return True if `remove` has anything to do for a job."""
-        return job.folder in self._holds or (
-            self._placed_inputs is not None and self._placed_inputs.has_files(job.folder)
-        )
+        if job.folder in self._holds:
+            return True
+        return self._placed_inputs is not None and self._placed_inputs.has_files(job.folder)
 
     async def remove(self, job: Job) -> None:
         """Release the files of a job that has ended. Uploads stay, because ComfyUI has no route that deletes them."""
@@ -209,16 +209,17 @@ class Inputs:
         """
         names = {text: stored[source.name] for text, source in sources.by_text.items()}
         paths = {text: self._absolute_path(name) for text, name in names.items()}
-        own_paths = (
-            paths_in_own_folder(node_inputs, paths, Path(self._absolute_path(job.folder))) if self._input_folder else {}
-        )
-        read = {
-            node_input.key: {**paths, **own_paths.get(node_input.key, {})} if node_input.needs_path else names
-            for node_input in node_inputs
-            if node_input.accepts_upload
-        }
-        written = paths_in_output_folder(node_inputs, self._open_folders.output) if self._open_folders.output else {}
-        return read | {item.key: written.get(item.key, {}) for item in node_inputs if not item.accepts_job_files}
+        job_folder, output = Path(self._absolute_path(job.folder)), self._open_folders.output
+        own_paths = paths_in_own_folder(node_inputs, paths, job_folder) if self._input_folder else {}
+        written_paths = paths_in_output_folder(node_inputs, output) if output else {}
+        replacements: dict[Key, dict[str, str]] = {}
+        for node_input in node_inputs:
+            key = node_input.key
+            if not node_input.accepts_job_files:
+                replacements[key] = written_paths.get(key, {})
+            elif node_input.accepts_upload:
+                replacements[key] = {**paths, **own_paths.get(key, {})} if node_input.needs_path else names
+        return replacements
 
     def _absolute_path(self, name: str) -> str:
         """Return the absolute path of a name in ComfyUI's input folder."""

@@ -74,7 +74,8 @@ def find_sources(request: JobRequest, file_inputs: Sequence[FileInput], folders:
     by_text: dict[str, Source] = {}
     texts_by_file: dict[str, list[str]] = {}
     used_stems = {PurePosixPath(name).stem for name in contents}
-    free_stems = (stem for number in count() if (stem := f"file-{number}") not in used_stems)
+    stems = (f"file-{number}" for number in count())
+    free_stems = (stem for stem in stems if stem not in used_stems)
     for node_input in file_inputs:
         if not node_input.accepts_upload or node_input.key in folder_by_input:
             continue

@@ -131,7 +131,9 @@ class Intake:
             job = replace(job, prompt=dict(prompt))
         taken_names = {*job.urls, *(file.name for file in parsed.files)}
         key = job.key or caller.idempotency_key
-        if key and request_fingerprints is None:
+        if not key:
+            request_fingerprints = None  # only a request with a key is compared with earlier ones
+        elif request_fingerprints is None:
             request_fingerprints = await self._fingerprints(body, files)
         files = await self.with_form_names(files, taken_names, job.prompt)
         job = replace(
@@ -139,8 +141,8 @@ class Intake:
             dialect=dialect.name,
             key=key,
             repeat_key=None if key else caller.repeat_key,
-            fingerprint=request_fingerprints.newest if key and request_fingerprints else "",
-            former_fingerprints=request_fingerprints.earlier_releases if key and request_fingerprints else (),
+            fingerprint=request_fingerprints.newest if request_fingerprints else "",
+            former_fingerprints=request_fingerprints.earlier_releases if request_fingerprints else (),
             base_url=caller.base_url,
             extra=_with_key(job.extra, caller.api_key),
             raw=caller.raw,
@@ -167,8 +169,7 @@ class Intake:
     async def accept(self, submission: Submission) -> Job:
         """Start the job of a request, or return the job that the same request started under the same id.
 
-        Raises the errors of `JobManager.accept`, `OutputResolver.resolve` and `Preflight.admit`, and
-        InvalidInputFile.
+        Raises InvalidInputFile, and the errors of `JobManager.accept`, `OutputResolver.resolve` and `Preflight.admit`.
         """
         request, caller = submission.request, submission.caller
         if not self.manager.would_start(request, caller.principal):

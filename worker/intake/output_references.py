@@ -111,7 +111,7 @@ class OutputResolver:
         except NotFound:
             if not reference.certain:  # a URL of another host, which only looks like one of this worker
                 return None
-            reason = f"no result of a job {reference.job_id!r} of yours is kept here; it may have expired"
+            reason = f"this worker keeps no result of your job {reference.job_id!r}; it may have expired"
             raise _not_kept(label, reason) from None
         output = _output(job, reference, label)
         path = self.outputs.path(job, output)

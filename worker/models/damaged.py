@@ -20,7 +20,7 @@ from worker.workflow.templates.template import ModelFile
 
 log = logging.getLogger(__name__)
 
-LOADING = (
+LOADING_ERRORS = (
     "SafetensorError: Error while deserializing header",
     "UnpicklingError: ",
     "EOFError: ",
@@ -29,8 +29,8 @@ LOADING = (
 )
 """Beginnings of the errors that safetensors and torch raise for a file that they cannot read."""
 SETTLE_S = 1.0
-"""Seconds between two looks at a damaged file. A file that changes in this time is still being written."""
-ELSEWHERE = "Send the job to another worker."
+"""Seconds for which a damaged file is observed. A file that changes in this time is still being written."""
+SEND_ELSEWHERE = "Send the job to another worker."
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +48,10 @@ class DamageCheck:
     `folder` is None if the worker does not know ComfyUI's folder of models.
     """
 
-    def __init__(self, models: Models, folder: ModelsFolder | None, settle: float = SETTLE_S) -> None:
+    def __init__(self, models: Models, folder: ModelsFolder | None, settle_s: float = SETTLE_S) -> None:
         self._models = models
         self._folder = folder
-        self._settle = settle
+        self._settle_s = settle_s
 
     async def explain(self, error: NodeFailed, prompt: Prompt, catalog: Catalog | None) -> WorkerError:
         """Return ModelDamaged if the node failed because of a damaged model file, else return `error`.
@@ -63,31 +63,35 @@ class DamageCheck:
             return error
         needs = needed_models(prompt, catalog or bundled_catalog(), self._models.downloads)
         own_needs = [need for need in needs if detail.node_id in need.nodes]
-        before = ancestors(prompt, detail.node_id)
-        earlier_needs = [need for need in needs if before.intersection(need.nodes)]
-        loading = detail.message.startswith(LOADING)
-        damaged = await asyncio.to_thread(lambda: list(self._damaged_files(own_needs, earlier_needs, loading=loading)))
-        if not damaged and loading:
+        nodes_before = ancestors(prompt, detail.node_id)
+        earlier_needs = [need for need in needs if nodes_before.intersection(need.nodes)]
+        failed_to_load = detail.message.startswith(LOADING_ERRORS)
+        damaged = await asyncio.to_thread(
+            lambda: list(self._damaged_files(own_needs, earlier_needs, failed_to_load=failed_to_load))
+        )
+        if not damaged and failed_to_load:
             unchecked = [need for need in own_needs if not self._can_check(need)]
             reason = f"it cannot be loaded ({detail.message.strip()[:200]})"
             damaged = [DamagedFile(need, reason) for need in unchecked]
         if not damaged:
             return error
-        details = [await self._repaired(file, detail) for file in damaged]
+        details = [await self._set_aside_and_fetch(file, detail) for file in damaged]
         return ModelDamaged(" ".join(detail.message for detail in details), details)
 
     def _damaged_files(
-        self, own_needs: list[ModelNeed], earlier_needs: list[ModelNeed], *, loading: bool
+        self, own_needs: list[ModelNeed], earlier_needs: list[ModelNeed], *, failed_to_load: bool
     ) -> Iterator[DamagedFile]:
         """Yield the damaged files of a failed node (`own_needs`) and of the nodes before it (`earlier_needs`).
 
-        Nodes before it may have opened their files without reading them completely.
+        Nodes before it may have opened their files without reading them completely. `failed_to_load` is True if the
+        node reported that it could not load a file.
         """
         for need in (*own_needs, *(need for need in earlier_needs if need not in own_needs)):
             path = self._path(need)
             try:
-                reason = damage(path, failed_to_load=loading) if path else None
-                if path and need.source is not None and (reason is not None or (loading and need in own_needs)):
+                reason = damage(path, failed_to_load=failed_to_load) if path else None
+                is_suspect = reason is not None or (failed_to_load and need in own_needs)
+                if path and need.source is not None and is_suspect:
                     reason = _difference(path, need.source, reason)
             except OSError as error:
                 if need in own_needs:
@@ -111,10 +115,13 @@ class DamageCheck:
         paths = (self._folder.find(folder, need.file) for folder in need.folders)
         return next((path for path in paths if path), None)
 
-    async def _repaired(self, file: DamagedFile, failed: Detail) -> Detail:
-        """Set a damaged file aside, start to fetch it again if possible, and return the error detail."""
+    async def _set_aside_and_fetch(self, file: DamagedFile, failed: Detail) -> Detail:
+        """Set a damaged file aside and start to fetch it again, and return the error detail.
+
+        Neither is done if the file is still being written, and it is not fetched if no template has its URL.
+        """
         name = f"models/{file.need.folder}/{file.need.file}"
-        message, suggestion = f"{name} of this worker is damaged: {file.reason}.", ELSEWHERE
+        message, suggestion = f"{name} of this worker is damaged: {file.reason}.", SEND_ELSEWHERE
         if file.path is not None and await self._is_changing(file.path):
             message = f"{name} of this worker is incomplete: it is still being written."
         elif file.path is not None and self._folder is not None:
@@ -126,21 +133,21 @@ class DamageCheck:
             message += f" It was set aside as {aside.name}."
             if await self._models.fetch_again(file.need.source):
                 message += " It is being fetched again."
-                suggestion = f"{ELSEWHERE} Or send it again here once the model has been fetched."
+                suggestion = f"{SEND_ELSEWHERE} Or send it again here once the model has been fetched."
             log.error("%s", message)
         return replace(failed, message=message, suggestion=suggestion)
 
     async def _is_changing(self, path: Path) -> bool:
-        """Return True if a file changes within `settle` seconds.
+        """Wait for `settle_s` seconds, and return True if a file has changed in this time.
 
         Another program is writing such a file, and would continue to write it after a rename.
         """
-        before = await asyncio.to_thread(_state, path)
-        await asyncio.sleep(self._settle)
-        return before != await asyncio.to_thread(_state, path)
+        before = await asyncio.to_thread(_size_and_mtime, path)
+        await asyncio.sleep(self._settle_s)
+        return before != await asyncio.to_thread(_size_and_mtime, path)
 
 
-def _state(path: Path) -> tuple[int, int] | None:
+def _size_and_mtime(path: Path) -> tuple[int, int] | None:
     """Return size and modification time of a file, or None if it does not exist."""
     try:
         stat = path.stat()
@@ -150,9 +157,10 @@ def _state(path: Path) -> tuple[int, int] | None:
 
 
 def _difference(path: Path, expected: ModelFile, reason: str | None) -> str | None:
-    """Return why a file differs from its template, or None if the sha256 is right.
+    """Return why a file is damaged by comparison with its template. Return None if its sha256 is right.
 
-    `reason` is the damage found in the file itself. It is returned if the template does not prove the file intact.
+    `reason` is the damage found in the file itself, or None. It is returned if the template does not prove the file
+    intact.
     """
     size = path.stat().st_size
     if expected.size not in {None, size}:
@@ -160,5 +168,7 @@ def _difference(path: Path, expected: ModelFile, reason: str | None) -> str | No
     if expected.sha256:
         with path.open("rb") as file:
             sha256 = file_digest(file, "sha256").hexdigest()
-        return None if sha256 == expected.sha256 else reason or f"its sha256 is {sha256} instead of {expected.sha256}"
+        if sha256 == expected.sha256:
+            return None
+        return reason or f"its sha256 is {sha256} instead of {expected.sha256}"
     return reason

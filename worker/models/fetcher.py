@@ -27,7 +27,7 @@ LONGEST_S = 24 * 3600.0
 FAILURES, BACKOFF = 6, Backoff(0.2, 10.0, factor=3)
 TRIES = 2
 """Downloads of a file that turns out to be wrong, each from its beginning."""
-PAGES = (b"<!doctype", b"<html")
+HTML_BEGINNINGS = (b"<!doctype", b"<html")
 
 Progress = Callable[[ModelFile, int], None]
 """Called with a file and the number of its bytes that are downloaded."""
@@ -72,7 +72,7 @@ class ModelFetcher:
         await self._stack.aclose()
 
     async def fetch_all(self, files: Iterable[ModelFile], progress: Progress = lambda *_: None) -> list[FetchOutcome]:
-        """Download files, a few at a time. A failure does not stop the others."""
+        """Download files, a few at a time, and return their outcomes in the same order. A failure stops no other."""
         return await asyncio.gather(*(self._outcome(file, progress) for file in files))
 
     async def fetch(self, file: ModelFile, progress: Progress = lambda *_: None) -> None:
@@ -89,9 +89,10 @@ class ModelFetcher:
                     await self._download(file, progress)
                 except ModelMismatch:
                     if not tries_left:
-                        raise
+                        raise  # otherwise the next try begins without the wrong bytes
 
     async def _outcome(self, file: ModelFile, progress: Progress) -> FetchOutcome:
+        """Download one file, and return its error in the outcome instead of raising it."""
         try:
             await self.fetch(file, progress)
         except WorkerError as error:
@@ -107,7 +108,7 @@ class ModelFetcher:
                 if self.folder.has(file):  # another process has downloaded it in the meantime
                     partial.discard()
                     return
-                await self._complete(file, target, partial)
+                await self._download_missing_part(file, target, partial)
                 _verify(file, target, partial)
                 partial.move(path)
                 self.folder.record(file, partial.sha256)
@@ -132,8 +133,8 @@ class ModelFetcher:
             raise FetchFailed(f"models/{file.folder}/{file.file} has no URL in any template")
         return read_target(file.url), path
 
-    async def _complete(self, file: ModelFile, target: FetchTarget, partial: KeptPartial) -> None:
-        """Download the missing part of a file."""
+    async def _download_missing_part(self, file: ModelFile, target: FetchTarget, partial: KeptPartial) -> None:
+        """Download the missing part of a file. Raises ModelMismatch if the server sends more than the expected size."""
         version = await partial.resume()
         if file.size:
             if partial.size > file.size:
@@ -141,13 +142,13 @@ class ModelFetcher:
             if partial.size == file.size:
                 return
             partial.reserve(file.size)
-        most = file.size or partial.size + self.folder.free
-        limits = DownloadLimits(most, LONGEST_S, self._idle_s, FAILURES, self._backoff)
+        most_bytes = file.size or partial.size + self.folder.free
+        limits = DownloadLimits(most_bytes, LONGEST_S, self._idle_s, FAILURES, self._backoff)
         download = Download(self._guard, self._credentials, target, partial, limits)
         download.version = version
         partial.version = lambda: download.version
         try:
-            await download.run(FileVersion())
+            await download.run(FileVersion())  # without a current version, so that the server sends the file
         except InputTooLarge as error:
             raise _mismatch(file, target, f"it is larger than {limits.size} bytes") from error
 
@@ -158,7 +159,7 @@ def _verify(file: ModelFile, target: FetchTarget, partial: KeptPartial) -> None:
         raise _mismatch(file, target, f"it has {partial.size} bytes instead of {file.size}")
     if file.sha256 and partial.sha256 != file.sha256:
         raise _mismatch(file, target, f"its sha256 is {partial.sha256}")
-    if not file.sha256 and partial.head().lower().startswith(PAGES):
+    if not file.sha256 and partial.head().lower().startswith(HTML_BEGINNINGS):
         raise _mismatch(file, target, "it is an HTML page")
 
 

@@ -22,7 +22,7 @@ from worker.settings import Settings
 from worker.workflow.templates.template import ModelFile
 
 GIB = 1024**3
-OWN = ".comfy-worker"
+WORKER_FOLDER = ".comfy-worker"
 """Folder of the worker's own data, next to the folders of models. ComfyUI lists nothing in it."""
 FOLDER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 DAMAGED = ".damaged"
@@ -53,9 +53,9 @@ class ModelRecord:
 
 
 def models_folder(settings: Settings) -> Path | None:
-    """Return WORKER_MODELS_FOLDER, or the default in the state folder.
+    """Return the folder of models: WORKER_MODELS_FOLDER, or else the default in the state folder.
 
-    Return None if that is not set and ComfyUI is given by URL.
+    Return None if the setting is empty and ComfyUI is given by URL.
     """
     folders = engine_folders(settings)
     return folders.models if folders else settings.models.folder
@@ -118,8 +118,8 @@ class ModelsFolder:
     ) -> None:
         self.root = root
         self._baked = baked
-        self.partial_folder = root / OWN / "partial"
-        self._records = root / OWN / "records"
+        self.partial_folder = root / WORKER_FOLDER / "partial"
+        self._records = root / WORKER_FOLDER / "records"
         self._quota = quota
         self.is_needed = is_needed
         self._reserved = 0
@@ -145,29 +145,29 @@ class ModelsFolder:
     def has(self, file: ModelFile) -> bool:
         """Return True if a file is present and has the expected size."""
         size = self.size(file.folder, file.file)
-        return size is not None and file.size in {None, size}
+        return size is not None and file.size in {None, size}  # None if the expected size is not known
 
     def has_foreign(self, file: ModelFile) -> bool:
         """Return True if a file of this name is present that this worker did not fetch and must not replace."""
-        key = key_of(file.folder, file.file)
-        return self.size(file.folder, file.file) is not None and key not in {
-            record.key for record in self.fetched_records()
-        }
+        fetched_keys = {record.key for record in self.fetched_records()}
+        return self.size(file.folder, file.file) is not None and key_of(file.folder, file.file) not in fetched_keys
 
     def size(self, folder: str, file: str) -> int | None:
         """Return the size of a file in bytes, or None if it is not present."""
         try:
-            path = self.path(folder, file)
-            candidates = (self._baked / folder / file, path) if self._baked else (path,)
-            return next((candidate.stat().st_size for candidate in candidates if candidate.is_file()), None)
-        except (OSError, ValueError):
+            path = self.find(folder, file)
+            return path.stat().st_size if path is not None else None
+        except OSError:
             return None
 
     def names(self, folder: str) -> list[str]:
         """Return the names of the files in one folder of models, as ComfyUI lists them."""
-        roots = [root / folder for root in (self._baked, self.root) if root is not None]
-        files = (path.relative_to(root).as_posix() for root in roots for path in root.rglob("*") if path.is_file())
-        return sorted(set(files))
+        names: set[str] = set()
+        for root in (self._baked, self.root):
+            if root is not None:
+                paths = (root / folder).rglob("*")
+                names |= {path.relative_to(root / folder).as_posix() for path in paths if path.is_file()}
+        return sorted(names)
 
     def find(self, folder: str, file: str) -> Path | None:
         """Return the path of a model file, or None if it is not present. `baked` is searched first, as ComfyUI does."""
@@ -180,16 +180,17 @@ class ModelsFolder:
 
     def set_aside(self, path: Path) -> Path:
         """Rename a damaged file so that ComfyUI does not list it, and return its new path. Raises OSError."""
-        names = (path.with_name(f"{path.name}{DAMAGED}{number or ''}") for number in count())
-        target = next(name for name in names if not name.exists())
+        targets = (path.with_name(f"{path.name}{DAMAGED}{number or ''}") for number in count())
+        target = next(target for target in targets if not target.exists())
         path.rename(target)
         return target
 
     @property
     def free(self) -> int:
         """Free bytes on the disk of the folder, which may not exist yet."""
-        existing = next(path for path in (self.root.absolute(), *self.root.absolute().parents) if path.exists())
-        return shutil.disk_usage(existing).free
+        root = self.root.absolute()
+        nearest_existing = next(path for path in (root, *root.parents) if path.exists())
+        return shutil.disk_usage(nearest_existing).free
 
     def record(self, file: ModelFile, sha256: str) -> None:
         """Record that this worker fetched a file. The file must be in place."""
@@ -206,7 +207,7 @@ class ModelsFolder:
 
     def fetched_records(self) -> list[ModelRecord]:
         """Return the files that this worker fetched, least recently used first. Invalid records are deleted."""
-        by_last_use = sorted(self._read(), key=lambda item: item[0])
+        by_last_use = sorted(self._read_valid_records(), key=lambda item: item[0])
         return [record for _, record in by_last_use]
 
     def reserve_space(self, size: int) -> None:
@@ -226,7 +227,7 @@ class ModelsFolder:
         self._reserved += size
 
     def release(self, size: int) -> None:
-        """Release reserved bytes, because they were not needed or are part of a finished file now."""
+        """Release reserved bytes, after the download failed or its file was recorded."""
         self._reserved -= size
 
     def _evict(self, size: int) -> None:
@@ -234,30 +235,35 @@ class ModelsFolder:
         fetched = self.fetched_records()
         used = sum(record.size for record in fetched) + self._reserved
         evictable = [record for record in fetched if not self.is_needed(record)]
-        if used + size - sum(record.size for record in evictable) > self._quota:
+        evictable_bytes = sum(record.size for record in evictable)
+        if used - evictable_bytes + size > self._quota:
             raise CacheFull("the models that are needed fill the space for models (WORKER_MODELS_QUOTA_GIB)")
         for record in evictable:
             if used + size <= self._quota:
                 return
             self.path(record.folder, record.file).unlink(missing_ok=True)
-            self._forget(record.key)
+            self._delete_record(record.key)
             used -= record.size
 
-    def _read(self) -> Iterator[tuple[float, ModelRecord]]:
-        """Yield the time of last use and the record of each file that is unchanged since it was fetched."""
+    def _read_valid_records(self) -> Iterator[tuple[float, ModelRecord]]:
+        """Yield the time of last use and the record of each file that is unchanged since it was fetched.
+
+        Delete the other records.
+        """
         for path in self._records.glob("*.json"):
             try:
                 last_use = path.stat().st_mtime
                 record = ModelRecord(**orjson.loads(path.read_bytes()))
                 stat = self.path(record.folder, record.file).stat()
             except (OSError, ValueError, TypeError):
-                self._forget(path.stem)
+                self._delete_record(path.stem)
                 continue
             if (stat.st_size, stat.st_mtime_ns) == (record.size, record.mtime_ns):
                 yield last_use, record
             else:
-                self._forget(path.stem)
+                self._delete_record(path.stem)
 
-    def _forget(self, key: str) -> None:
+    def _delete_record(self, key: str) -> None:
+        """Delete a record, without its file. Errors are ignored."""
         with suppress(OSError):
             (self._records / f"{key}.json").unlink()

@@ -51,14 +51,16 @@ def needed_files(
         files = [known_downloads.get((file.folder, file.file), file) for file in saved]
         return NeededFiles(name, files, unseen or [UnseenModel(error.message)])
     needs = needed_models(prompt, catalog, {**downloads_by_file(saved), **known_downloads})
-    files = [_file(need, folder) for need in needs]
-    return NeededFiles(
-        name, [*files, *_embeddings(prompt, catalog, known_downloads, folder)], list(unseen_models(prompt, catalog))
-    )
+    files = [_file_of_need(need, folder) for need in needs]
+    files += _embeddings(prompt, catalog, known_downloads, folder)
+    return NeededFiles(name, files, list(unseen_models(prompt, catalog)))
 
 
-def _file(need: ModelNeed, folder: ModelsFolder) -> ModelFile:
-    """Return the file of a need, in the first folder that has it, or else in its default folder."""
+def _file_of_need(need: ModelNeed, folder: ModelsFolder) -> ModelFile:
+    """Return the file of a need: its download if there is one, else the file in the first folder that has it.
+
+    If no folder has it, it is expected in the default folder.
+    """
     if need.source is not None:
         return need.source
     containing = (name for name in need.folders if folder.size(name, need.file) is not None)
@@ -66,5 +68,6 @@ def _file(need: ModelNeed, folder: ModelsFolder) -> ModelFile:
 
 
 def _embeddings(prompt: Prompt, catalog: Catalog, known_downloads: Downloads, folder: ModelsFolder) -> list[ModelFile]:
+    """Return the files of the embeddings that the texts of a prompt name."""
     names = named_embeddings(prompt, catalog, folder.names(EMBEDDINGS))
     return [known_downloads.get((EMBEDDINGS, name), ModelFile(name, EMBEDDINGS)) for name in names]

@@ -27,7 +27,8 @@ class KeptPartial(Partial):
     """A partial file that is kept on disk, with the version of the server's file in a second file next to it.
 
     The version is needed to resume the download. The open file is locked: a second process that needs the same model
-    waits. `version` is called for the version before the first bytes are written, and `progress` with the size.
+    waits. Before the first bytes are written, `version` is called and its result is stored. `progress` is called with
+    the size after each change.
     """
 
     def __init__(self, file: IO[bytes], folder: ModelsFolder, progress: Callable[[int], None]) -> None:
@@ -42,7 +43,7 @@ class KeptPartial(Partial):
     async def open(cls, path: Path, folder: ModelsFolder, progress: Callable[[int], None]) -> KeptPartial:
         """Open and lock the file at `path`. Wait without a time limit while another process has the lock."""
         while True:
-            file = await asyncio.to_thread(_locked, path)
+            file = await asyncio.to_thread(_open_locked, path)
             if file is not None:
                 return cls(file, folder, progress)
             await asyncio.sleep(BUSY_S)
@@ -54,7 +55,7 @@ class KeptPartial(Partial):
         self._file.close()
 
     async def resume(self) -> FileVersion:
-        """Hash the bytes that are on disk, and return their version, or an empty one if it is not known."""
+        """Hash the bytes that are on disk, and reserve their space. Return their version, or an empty one."""
         await asyncio.to_thread(self._hash_again)
         self._folder.reserve(self.size)
         self.reserved = self.size
@@ -99,6 +100,7 @@ class KeptPartial(Partial):
         self._version_path.unlink(missing_ok=True)
 
     def _hash_again(self) -> None:
+        """Compute hash and size from the bytes on disk. Blocks."""
         self._hash = hashlib.sha256()
         self._file.seek(0)
         self.size = 0
@@ -107,12 +109,12 @@ class KeptPartial(Partial):
             self.size += len(block)
 
 
-def _locked(path: Path) -> IO[bytes] | None:
+def _open_locked(path: Path) -> IO[bytes] | None:
     """Open and lock a file. Return None if another process has the lock, or has just moved the file into place."""
     file = path.open("a+b", buffering=0)
     with suppress(OSError):
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if path.stat().st_ino == os.fstat(file.fileno()).st_ino:
+        if path.stat().st_ino == os.fstat(file.fileno()).st_ino:  # else it was moved before it was locked
             return file
     file.close()
     return None

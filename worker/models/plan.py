@@ -56,7 +56,7 @@ class ModelPlan:
 
 
 def plan(files: Iterable[ModelFile], folder: ModelsFolder) -> ModelPlan:
-    """Return the state of each file once.
+    """Return the state of each file, without duplicates.
 
     If a file is listed several times, the first entry with a URL counts, or else the first entry.
     """
@@ -65,10 +65,11 @@ def plan(files: Iterable[ModelFile], folder: ModelsFolder) -> ModelPlan:
         earlier = chosen.get((file.folder, file.file))
         if earlier is None or (not earlier.url and file.url):
             chosen[file.folder, file.file] = file
-    return ModelPlan([_item(file, folder) for file in chosen.values()], folder.free)
+    return ModelPlan([_planned_model(file, folder) for file in chosen.values()], folder.free)
 
 
-def _item(file: ModelFile, folder: ModelsFolder) -> PlannedModel:
+def _planned_model(file: ModelFile, folder: ModelsFolder) -> PlannedModel:
+    """Return a file with its state in the folder of models."""
     size = folder.size(file.folder, file.file)
     if size is None:
         return PlannedModel(file, ModelState.MISSING if file.url else ModelState.UNKNOWN, None)

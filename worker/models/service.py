@@ -81,9 +81,9 @@ class Models:
         self.on_demand = templates.on_demand
         self._on_change = on_change
         self._jobs = jobs
-        self._fetched: dict[str, ModelRecord] = {}
+        self._fetched_by_name: dict[str, ModelRecord] = {}
         """Files that this worker fetched, by file name."""
-        self._protected: Counter[str] = Counter()
+        self._protected_names: Counter[str] = Counter()
         """File names that requests need which are not jobs yet, with the number of these requests."""
         self._downloads: dict[ModelFile, SharedTask] = {}
         self._ready = asyncio.Event()
@@ -92,10 +92,10 @@ class Models:
         self._fetcher = fetcher
         self._folder = fetcher.folder if fetcher else None
         if self._folder is not None:
-            self._folder.is_needed = self._needed
+            self._folder.is_needed = self._is_needed
         if self._folder is None and (self._pinned or self.on_demand):
             raise StartupError("set WORKER_MODELS_FOLDER to the folder of models of that ComfyUI")
-        self._preparing: asyncio.Task[None] | None = None
+        self._fetching_templates: asyncio.Task[None] | None = None
         self._refetching: set[ModelFile] = set()
         """Damaged files that were set aside and are being fetched again."""
 
@@ -108,7 +108,7 @@ class Models:
         if self._fetcher and self.fetches_models:
             await self._fetcher.open()
             self._read_records()
-            self._preparing = self._tasks.start("models", self._prepare)
+            self._fetching_templates = self._tasks.start("models", self._fetch_template_models)
         else:
             self._ready.set()
         return self
@@ -116,7 +116,7 @@ class Models:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
-        tasks = [task for task in (self._preparing, *self._downloads.values()) if task is not None]
+        tasks = [task for task in (self._fetching_templates, *self._downloads.values()) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -126,9 +126,9 @@ class Models:
     def check_ready(self) -> None:
         """Raise ModelsDownloading while a model of the templates is missing."""
         if not self._ready.is_set():
-            present = sum(self._has(file) for file in self._pinned.values())
+            present = sum(self._is_in_folder(file) for file in self._pinned.values())
             failure = f": {self.failure}" if self.failure else ""
-            message = f"{present} of {len(self._pinned)} model files of its templates are present{failure}"
+            message = f"{present} of {len(self._pinned)} model files of this worker's templates are present{failure}"
             raise ModelsDownloading(message, retry_after_s=RETRY_AFTER_S)
 
     async def wait_until_ready(self) -> None:
@@ -155,14 +155,14 @@ class Models:
     def protect(self, needs: Iterable[ModelNeed]) -> Iterator[None]:
         """Protect models from eviction inside the context, until the request that needs them is a job."""
         names = [need.file for need in needs]
-        self._protected.update(names)
+        self._protected_names.update(names)
         try:
             yield
         finally:
-            self._protected.subtract(names)
-            self._protected += Counter()  # drops names with the count 0
+            self._protected_names.subtract(names)
+            self._protected_names += Counter()  # drops names with the count 0
 
-    def count_present(self, count: int) -> None:
+    def notify_present(self, count: int) -> None:
         """Notify the observers that `count` models of a job did not have to be fetched."""
         if count:
             self._notify(CacheHit(CacheKind.MODELS, count))
@@ -173,7 +173,7 @@ class Models:
         Raises ModelsDownloading if they take longer than `patience_s` seconds, and ModelsMissing if one fails.
         """
         files = [need.source for need in needs if need.source is not None]
-        tasks = [self._download(file) for file in files]
+        tasks = [self._shared_download(file) for file in files]
         if not tasks:
             return
         _, unfinished = await asyncio.wait(tasks, timeout=patience_s)
@@ -186,7 +186,7 @@ class Models:
             raise ModelsMissing("; ".join(detail.message for detail in details), details)
 
     async def fetch_again(self, file: ModelFile | None) -> bool:
-        """Start to fetch a file that was set aside. Return False if this worker cannot fetch it."""
+        """Report that a file was set aside as a change, and start to fetch it. Return False if it cannot be fetched."""
         self._on_change()
         if file is None or not file.url or self._fetcher is None:
             return False
@@ -196,7 +196,7 @@ class Models:
             log.error("models/%s/%s cannot be fetched again: %s", file.folder, file.file, error)
             return False
         self._refetching.add(file)
-        self._download(file)
+        self._shared_download(file)
         return True
 
     @property
@@ -205,39 +205,39 @@ class Models:
 
     def _job_accepted(self, event: JobAccepted) -> None:
         """Record that the models of a new job are used."""
-        if self._fetched and (job := self._jobs.get(event.job)) is not None:
-            for name in self._fetched.keys() & set(texts_of(job.request.prompt)):
-                self._touch(self._fetched[name])
+        if self._fetched_by_name and (job := self._jobs.get(event.job)) is not None:
+            for name in self._fetched_by_name.keys() & set(texts_of(job.request.prompt)):
+                self._record_use(self._fetched_by_name[name])
 
-    def _has(self, file: ModelFile) -> bool:
+    def _is_in_folder(self, file: ModelFile) -> bool:
         return self._folder is not None and self._folder.has(file)
 
-    def _needed(self, record: ModelRecord) -> bool:
+    def _is_needed(self, record: ModelRecord) -> bool:
         """Return True if a template, a request or an unfinished job needs a file."""
-        if (record.folder, record.file) in self._pinned or self._protected[record.file]:
+        if (record.folder, record.file) in self._pinned or self._protected_names[record.file]:
             return True
         return any(record.file in texts_of(job.request.prompt) for job in self._jobs.unfinished())
 
-    def _touch(self, record: ModelRecord) -> None:
+    def _record_use(self, record: ModelRecord) -> None:
         with suppress(OSError):  # the record may have been deleted
             if self._folder is not None:
                 self._folder.record_use(record)
 
     def _read_records(self) -> None:
         if self._folder is not None:
-            self._fetched = {record.file: record for record in self._folder.fetched_records()}
+            self._fetched_by_name = {record.file: record for record in self._folder.fetched_records()}
 
-    def _download(self, file: ModelFile) -> SharedTask:
+    def _shared_download(self, file: ModelFile) -> SharedTask:
         """Return the running download of a file, or start one."""
         task = self._downloads.get(file)
         if task is None:
             task = self._downloads[file] = self._tasks.start_shared(f"model {file.file}", self._fetch(file))
-            task.add_done_callback(lambda done: self._download_done(file, done))
+            task.add_done_callback(lambda done: self._on_download_end(file, done))
         return task
 
     async def _fetch(self, file: ModelFile) -> None:
         """Fetch a file unless it is present, and notify the observers of the result."""
-        if self._fetcher is None or self._has(file):
+        if self._fetcher is None or self._is_in_folder(file):
             return
         began, code = time.monotonic(), None
         try:
@@ -249,7 +249,7 @@ class Models:
             size = file.size if code is None else 0
             self._notify(ModelFetched(file.folder, file.file, size or 0, time.monotonic() - began, code))
 
-    def _download_done(self, file: ModelFile, task: SharedTask) -> None:
+    def _on_download_end(self, file: ModelFile, task: SharedTask) -> None:
         del self._downloads[file]
         self._refetching.discard(file)
         if task.cancelled():
@@ -261,10 +261,10 @@ class Models:
         else:
             log.error("models/%s/%s could not be fetched: %s", file.folder, file.file, error)
 
-    async def _prepare(self) -> None:
+    async def _fetch_template_models(self) -> None:
         """Fetch the models of the templates, and retry until all are present."""
         while True:
-            tasks = [self._download(file) for file in self._pinned.values()]
+            tasks = [self._shared_download(file) for file in self._pinned.values()]
             errors = [error for error in await asyncio.gather(*map(asyncio.shield, tasks)) if error is not None]
             if not errors:
                 self.failure = None

@@ -51,54 +51,56 @@ def _histogram(name: str, text: str, *labels: str, buckets: tuple[float, ...] = 
     return MetricSpec(MetricType.HISTOGRAM, name, text, labels, buckets)
 
 
-JOBS = _counter("jobs_total", "Jobs that ended, or whose result waits for another delivery.", "state", "code")
+JOBS = _counter("jobs_total", "Jobs that ended, and jobs whose delivery failed.", "state", "code")
 JOB_DURATION = _histogram(
-    "job_duration_seconds", "Time from a job's acceptance until it ended or its first delivery failed.", "template"
+    "job_duration_seconds", "Time from the acceptance of a job to its end, or to its first failed delivery.", "template"
 )
-JOB_STAGE = _histogram("job_stage_seconds", "Time that a job spent in one stage.", "stage", "template")
-JOB_QUEUE = _histogram("job_queue_seconds", "Time from a job's acceptance until ComfyUI began to run it.")
-NODE = _histogram("node_seconds", "Time that ComfyUI spent in a node.", "class")
+JOB_STAGE = _histogram("job_stage_seconds", "Time that a job spent in each stage.", "stage", "template")
+JOB_QUEUE = _histogram("job_queue_seconds", "Time from the acceptance of a job until ComfyUI started to run it.")
+NODE = _histogram("node_seconds", "Time that ComfyUI needed for a node.", "class")
 GPU_GAP = _histogram(
     "gpu_gap_seconds",
-    "Time between the end of a run and the start of the next one that waited inside the same ComfyUI.",
+    "Time between two runs if the second one was already waiting in ComfyUI's queue.",
     buckets=GAP_BUCKETS,
 )
 REFUSED = _counter("requests_refused_total", "Requests that got an error response.", "route", "dialect", "code")
-CACHE_HITS = _counter(
-    "cache_hits_total", "Files that did not have to be downloaded and nodes that did not have to run.", "cache"
-)
+CACHE_HITS = _counter("cache_hits_total", "Files and node results that were taken from a cache.", "cache")
 INPUT_FETCHES = _counter("input_fetches_total", "Input files downloaded from URLs.", "code")
 INPUT_BYTES = _counter("input_fetched_bytes_total", "Bytes of the input files that were downloaded.")
 INPUT_FETCH = _histogram("input_fetch_seconds", "Time to download an input file.")
-MODEL_FETCHES = _counter("model_fetches_total", "Model files fetched.", "code")
-MODEL_BYTES = _counter("model_fetched_bytes_total", "Bytes of the model files that were fetched.")
-MODEL_FETCH = _histogram("model_fetch_seconds", "Time to fetch a model file.")
-DELIVERIES = _counter("deliveries_total", "Deliveries of a job's files.", "way", "code")
+MODEL_FETCHES = _counter("model_fetches_total", "Model files downloaded.", "code")
+MODEL_BYTES = _counter("model_fetched_bytes_total", "Bytes of the model files that were downloaded.")
+MODEL_FETCH = _histogram("model_fetch_seconds", "Time to download a model file.")
+DELIVERIES = _counter("deliveries_total", "Attempts to deliver the files of a job.", "way", "code")
 DELIVERED_BYTES = _counter("delivered_bytes_total", "Bytes of the files that were delivered.", "way")
-DELIVERY = _histogram("delivery_seconds", "Time to deliver a job's files.", "way")
+DELIVERY = _histogram("delivery_seconds", "Time to deliver the files of a job.", "way")
 WEBHOOKS = _counter("webhook_tries_total", "Attempts to send a webhook.", "outcome")
 ENGINE_STARTS = _counter("engine_starts_total", "Successful starts of a ComfyUI process.", "engine")
 ENGINE_START = _histogram(
     "engine_start_seconds", "Time from the start of a ComfyUI process to its first response.", "engine"
 )
-ENGINE_LOSSES = _counter("engine_losses_total", "Losses of ComfyUI or of the connection to it.", "engine", "cause")
-REPORTS = _counter("autoscaler_reports_total", "Reports to the platform's autoscaler.", "result")
+ENGINE_LOSSES = _counter(
+    "engine_losses_total", "Crashes and restarts of ComfyUI, and lost connections to it.", "engine", "cause"
+)
+REPORTS = _counter("autoscaler_reports_total", "Load reports that were sent to the platform's autoscaler.", "result")
 TASK_FAILURES = _counter("task_failures_total", "Failures of background tasks.", "task")
 LOOP_LAG = _histogram("event_loop_lag_seconds", "Delay with which the event loop runs a timer.", buckets=LAG_BUCKETS)
 
-RUNNING = _gauge("jobs_running", "Jobs that ComfyUI runs.")
-WAITING = _gauge("jobs_waiting", "Accepted jobs that do not run yet.")
+RUNNING = _gauge("jobs_running", "Jobs that ComfyUI is running.")
+WAITING = _gauge("jobs_waiting", "Accepted jobs that ComfyUI has not started yet.")
 DELIVERING = _gauge("jobs_delivering", "Jobs whose files are being delivered.")
-LOAD = _gauge("load_units", "Workload of all jobs that have not ended.")
-QUEUE_WORK = _gauge("queue_work_seconds", "Estimated time until all accepted jobs have run, at the measured pace.")
+LOAD = _gauge("load_units", "Total workload of all jobs that have not ended.")
+QUEUE_WORK = _gauge("queue_work_seconds", "Estimated time until all accepted jobs have run.")
 ENGINES = _gauge("engines", "ComfyUI processes that this worker uses.", "state")
 DISK_FREE = _gauge("disk_free_bytes", "Free bytes on the disk of the state folder.")
 SET_ASIDE = _gauge("journal_set_aside_jobs", "Jobs of earlier processes that the journal could not read.")
-READY = _gauge("ready", "1 if a job that is sent now would run, else 0.")
-SANDBOXED = _gauge("engine_sandbox", "1 for the current state of ComfyUI's sandbox.", "state")
+READY = _gauge("ready", "1 if the worker can run a new job, else 0.")
+SANDBOXED = _gauge("engine_sandbox", "State of ComfyUI's sandbox. The current state has the value 1.", "state")
 INFO = _gauge("info", "Always 1. The version is a label.", "version")
-REPORTED_LOAD = _gauge("reported_load_units", "Load in the last report to the platform's autoscaler.")
-MAX_PERF = _gauge("max_perf_units", "Speed in the last report to the platform's autoscaler, in units a second.")
+REPORTED_LOAD = _gauge("reported_load_units", "Workload in the last report to the platform's autoscaler.")
+MAX_PERF = _gauge(
+    "max_perf_units", "Speed in the last report to the platform's autoscaler, in units of workload per second."
+)
 
 RECORDED = (
     *(JOBS, JOB_DURATION, JOB_STAGE, JOB_QUEUE, NODE, GPU_GAP, REFUSED, CACHE_HITS),

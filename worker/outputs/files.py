@@ -69,16 +69,22 @@ class Outputs:
         self._first_engine = next(iter(sources))
         self._outputs_folder = folder
 
-    def engine_files(self, job: Job) -> WrittenFiles:
-        """Return the file tracker of the engine that ran a job. A job without an engine was run by the only one."""
-        return self._trackers[job.engine if job.engine in self._trackers else self._first_engine]
+    def tracker_of(self, job: Job) -> WrittenFiles:
+        """Return the tracker of the files of the engine that ran a job."""
+        return self._trackers[self._engine_name(job)]
+
+    def _engine_name(self, job: Job) -> str:
+        """Return the name of the engine that ran a job. It is the first one if the job does not name any of them."""
+        return job.engine if job.engine in self._trackers else self._first_engine
 
     def may_write_unreported(self, engine: str, prompt: Prompt, catalog: Catalog | None) -> bool:
         """Return True if an output node of the prompt may write files that it does not report."""
-        files = self._trackers[engine]
+        tracker = self._trackers[engine]
+        if not tracker.roots:
+            return False
         classes = {node["class_type"] for node in prompt.values()}
-        uncertain = (classes - files.reporting_classes) | (classes & files.unreporting_classes)
-        return bool(files.roots) and any(is_output_class(name, catalog) for name in uncertain)
+        uncertain = (classes - tracker.reporting_classes) | (classes & tracker.unreporting_classes)
+        return any(is_output_class(name, catalog) for name in uncertain)
 
     async def sweep_periodically(self) -> None:
         """Call `sweep` every SWEEP_S seconds, without end."""
@@ -88,8 +94,8 @@ class Outputs:
 
     def sweep(self) -> None:
         """Remove files in the engines' folders that belong to no job, or that no job will collect."""
-        for files in self._trackers.values():
-            files.sweep()
+        for tracker in self._trackers.values():
+            tracker.sweep()
 
     def make_folder(self, job: Job) -> None:
         """Create the job's folder, unless it exists.
@@ -137,13 +143,13 @@ class Outputs:
 
     async def _fetch(self, job: Job, node_id: str, item: FileRef, path: Path) -> None:
         """Link, copy or download a reported file to `path`."""
-        files = self.engine_files(job)
-        root = files.roots.get(item.folder)
+        tracker = self.tracker_of(job)
+        root = tracker.roots.get(item.folder)
         if root is None:
-            await self._apis[job.engine if job.engine in self._apis else self._first_engine].download(item, path)
+            await self._apis[self._engine_name(job)].download(item, path)
             return
         source = resolve(root, item)
-        files.record_report(item)  # before the link, which changes the file's ctime
+        tracker.record_report(item)  # before the link, which changes the file's ctime
         if may_be_overwritten(job, node_id, item.filename) or not link(source, path):
             await asyncio.to_thread(shutil.copyfile, source, path)
 
@@ -167,8 +173,8 @@ class Outputs:
 
     def size(self, job: Job) -> int:
         """Return the bytes that a job uses on disk: its own folder, and files that exist only in ComfyUI's folders."""
-        files = self.engine_files(job)
-        in_engine = sum(file.size for file in job.files if files.is_only_copy(file))
+        tracker = self.tracker_of(job)
+        in_engine = sum(file.size for file in job.files if tracker.is_only_copy(file))
         try:
             with os.scandir(self._outputs_folder / job.folder) as entries:
                 return in_engine + sum(entry.stat().st_size for entry in entries)
@@ -181,16 +187,16 @@ class Outputs:
 
     async def remove(self, job: Job) -> None:
         """Remove all files of a job, including those that it wrote to ComfyUI's folders."""
-        files = self.engine_files(job)
+        tracker = self.tracker_of(job)
         for file in job.files:
-            files.forget(file)
+            tracker.forget(file)
         await asyncio.to_thread(self._remove, job)
 
     def _remove(self, job: Job) -> None:
         """Remove all files of a job. Blocks."""
-        files = self.engine_files(job)
+        tracker = self.tracker_of(job)
         for file in job.files:
-            files.remove(file)
+            tracker.remove(file)
         shutil.rmtree(self._outputs_folder / job.folder, ignore_errors=True)
 
 
@@ -212,9 +218,10 @@ def _text_output(index: int, node_id: str, item: ReportedText | ReportedValue) -
 
 
 def resolve(root: Path, item: FileRef) -> Path:
-    """Return the path of a reported file inside its folder. Symbolic links are followed.
+    """Return the path of a reported file in the folder `root`. Symbolic links are followed.
 
-    Raises OutputMissing, OutputNotAllowed, OutputUnreadable.
+    Raises OutputMissing if there is no such file, OutputNotAllowed if it is outside of the folder, and OutputUnreadable
+    if it is not a regular file or its path cannot be read.
     """
     try:
         source = root.joinpath(item.subfolder, item.filename).resolve()

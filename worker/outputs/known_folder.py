@@ -1,11 +1,14 @@
-"""The last listing of a folder of an engine, by which changes are found quickly."""
+"""Files in the folders of an engine, and the last listing of a folder, by which changes are found quickly."""
 
 from __future__ import annotations
 
 import os
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+
+from worker.engine.protocol.api import FileRef
+from worker.job import EngineFile
 
 SETTLED_NS = 50_000_000
 """Nanoseconds between the last change of a folder and its listing, after which the listing is complete.
@@ -14,6 +17,34 @@ After a shorter time the folder may have changed again within the same clock tic
 
 Identity = tuple[int, int]
 """Inode and mtime of a file in nanoseconds. A new hard link to the file changes neither."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """A file in a folder of the engine.
+
+    `state` is the state of the file when it was found. `changed_ms` is its ctime in milliseconds since the epoch.
+    """
+
+    path: Path
+    state: EngineFile
+    changed_ms: float
+
+    @property
+    def identity(self) -> Identity:
+        """Inode and mtime in nanoseconds."""
+        return self.state.inode, self.state.mtime_ns
+
+    @property
+    def ref(self) -> FileRef:
+        """The name by which ComfyUI would report the file."""
+        return reported_name(self.state)
+
+
+def reported_name(file: EngineFile) -> FileRef:
+    """Return the name by which ComfyUI reports a file."""
+    path = PurePosixPath(file.path)
+    return FileRef(path.name, "" if path.parent == PurePosixPath() else str(path.parent), file.folder)
 
 
 @dataclass(slots=True)

@@ -8,8 +8,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from worker.engine.protocol.api import FileRef
+from worker.outputs.known_folder import FoundFile
 from worker.outputs.reports import NodeOutput, named_paths, plain_path
-from worker.outputs.written_files import FoundFile
 
 FRAME_DELAY_MS, LATE_FRAME_MS = 10.0, 250.0
 """Milliseconds between the start of a node and the arrival of the message about it: usually, and on a busy machine."""
@@ -56,9 +56,8 @@ class NodeLog:
     def nodes_without_files(self) -> list[str]:
         """Output nodes that ran and reported no file, in the order in which they ran."""
         nodes = dict.fromkeys(node for _, node in self.started)
-        return [
-            node for node in nodes if node not in self.cached_nodes | self.nodes_with_files and self.is_output(node)
-        ]
+        excluded = self.cached_nodes | self.nodes_with_files
+        return [node for node in nodes if node not in excluded and self.is_output(node)]
 
     def owners(self, files: Iterable[FoundFile]) -> Iterator[tuple[FoundFile, FileOwner | None]]:
         """Yield each file with its owner, or with None, as `owner` returns it."""
@@ -73,7 +72,7 @@ class NodeLog:
         result of an output node. `by_path` is the result of `_nodes_by_path`, to compute it once for many files.
         """
         by_path = self._nodes_by_path() if by_path is None else by_path
-        path, folder = file.file.path, file.file.folder
+        path, folder = file.state.path, file.state.folder
         for name in (path, f"{folder}/{path}", str(file.path)):
             if name in by_path:
                 node_id, key = by_path[name]
@@ -92,16 +91,17 @@ class NodeLog:
         node that ran at that time.
         """
         running, nodes_without_files = self._running_at(file.changed_ms), self.nodes_without_files
-        if candidates := [node for node in running if node in nodes_without_files]:
+        candidates = [node for node in running if node in nodes_without_files]
+        if candidates:
             return FileOwner(candidates[-1], UNREPORTED, certain=True)
         if any(node in self.nodes_with_files for node in running):
             return None
-        if candidates := [
-            node for node in nodes_without_files if self._started_ms(node) <= file.changed_ms + LATE_FRAME_MS
-        ]:
+        latest_start_ms = file.changed_ms + LATE_FRAME_MS
+        candidates = [node for node in nodes_without_files if self._started_ms(node) <= latest_start_ms]
+        if candidates:
             return FileOwner(candidates[-1], UNREPORTED, certain=False)
         candidates = [node for node in running if not self.is_output(node)]
-        if candidates and file.file.folder == "output" and not self._is_companion(file):
+        if candidates and file.state.folder == "output" and not self._is_companion(file):
             return FileOwner(candidates[-1], UNREPORTED, certain=False)
         return None
 

@@ -92,7 +92,7 @@ class OutputCollector:
         self._on_stored = on_stored
         self.prompt = prompt or {}
         self._partial_run = partial_run
-        self._run_files = RunFiles(partial(outputs.engine_files, job), self.prompt, catalog)
+        self._run_files = RunFiles(partial(outputs.tracker_of, job), self.prompt, catalog)
         self._collected_items: set[tuple[str, FileRef | ReportedText | ReportedValue]] = set()
         """Reported items with their nodes. An item under two keys of a node is one output."""
         self._has_saved_output = False
@@ -188,7 +188,7 @@ class OutputCollector:
         return self._partial_run.first + len(self._storing_tasks)
 
     def _record_reports(self, node_id: str, output: Mapping[str, Any]) -> list[NodeOutput]:
-        """Record and return the items that a node reports. Return an empty list if this run does not collect the node."""
+        """Record and return the items that a node reports. Return none if this run does not collect the node."""
         nodes = self._partial_run.nodes
         if nodes is not None and node_id not in nodes:
             return []

@@ -22,10 +22,11 @@ from worker.engine.protocol.messages import (
     RunsIsolated,
 )
 from worker.job import EngineFile
+from worker.outputs.known_folder import FoundFile
 from worker.outputs.node_log import NodeLog
 from worker.outputs.reports import NodeOutput, named_paths, names_a_result, plain_path
 from worker.outputs.windows import Window
-from worker.outputs.written_files import FoundFile, WrittenFiles
+from worker.outputs.written_files import WrittenFiles
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.prompt import Prompt
 from worker.workflow.rerun import node_digest
@@ -149,26 +150,27 @@ class RunFiles:
         self._window.collecting = False  # later files are too late
         self._record_reporting_classes(unreported)
         added = [file for file in new_files if not self._tracker.existed_before(file.path)]
-        files = tuple(file.file for file in added) + self._reported_files()
+        files = tuple(file.state for file in added) + self._reported_files()
         return WrittenByRun(tuple(unreported), files, tuple(self._unknown_paths(unreported)))
 
-    def _find_unreported(self, files: WrittenFiles, window: Window) -> tuple[list[FoundFile], list[NodeOutput]]:
+    def _find_unreported(self, tracker: WrittenFiles, window: Window) -> tuple[list[FoundFile], list[NodeOutput]]:
         """Return the files that the prompt wrote and no node reported, and the outputs among them.
 
         Listing a folder with thousands of files takes milliseconds. It is skipped if each output node reported its
         files and no class of the run has ever written other files. `sweep` removes files that are missed by this.
         """
         classes = {self.class_of(node) for node in self.log.executed}
-        all_reported = not self._nodes_without_result([]) and not any(self._unknown_paths([]))
-        if all_reported and classes <= files.complete_classes:
+        has_node_without_result = bool(self._nodes_without_result([]))
+        all_reported = not has_node_without_result and not any(self._unknown_paths([]))
+        if all_reported and classes <= tracker.complete_classes:
             return [], []
-        new_files = files.written_by(window)
+        new_files = tracker.written_by(window)
         unreported = self._outputs_among(new_files)
         if self._nodes_without_result(unreported) or any(self._unknown_paths(unreported)):
-            more = files.written_by(window, thorough=True)
-            new_files, unreported = new_files + more, unreported + self._outputs_among(more)
-        if not new_files and not self._nodes_without_result([]):
-            files.complete_classes |= classes
+            overwritten = tracker.written_by(window, thorough=True)
+            new_files, unreported = new_files + overwritten, unreported + self._outputs_among(overwritten)
+        if not new_files and not has_node_without_result:
+            tracker.complete_classes |= classes
         return new_files, unreported
 
     def lost_from_cache(self) -> set[str]:
@@ -197,7 +199,9 @@ class RunFiles:
     def is_output(self, node_id: str) -> bool:
         """Return True for an output node of the workflow. A node that ComfyUI added by expansion is not one."""
         name = self.class_of(node_id)
-        return is_output_class(name, self._catalog) if name else not self._prompt
+        return (
+            is_output_class(name, self._catalog) if name else not self._prompt
+        )  # without a prompt, any node may be one
 
     def class_of(self, node_id: str) -> str:
         """Return the class of a node, or "" for a node that ComfyUI added by expansion."""
@@ -216,9 +220,11 @@ class RunFiles:
         """Return the unreported files that are outputs, each with its node."""
         outputs = []
         for file, file_owner in self.log.owners(new_files):
-            if file_owner is not None and (file_owner.certain or not self._may_be_late(file)):
+            if file_owner is None:
+                continue
+            if file_owner.certain or not self._may_be_late(file):
                 outputs.append(NodeOutput(file_owner.node_id, file_owner.key, file.ref))
-            elif file_owner is not None:
+            else:
                 log.warning("%s is not delivered: it may be a late file of another job", file.path.name)
         return outputs
 
@@ -227,10 +233,10 @@ class RunFiles:
 
         `unreported` are the outputs that were found without a report. Texts that the workflow contains are skipped.
         """
-        nodes_with_files = {report.node_id for report in unreported}
+        nodes_with_output = {report.node_id for report in unreported} | self.log.nodes_with_files
         inputs = {text for node in self._prompt.values() for text in node["inputs"].values() if isinstance(text, str)}
         for node, output in self.log.reports.items():
-            if node in nodes_with_files | self.log.nodes_with_files | self.log.cached_nodes:
+            if node in nodes_with_output | self.log.cached_nodes:
                 continue
             for key, text in named_paths(output):
                 if names_a_result(key, text) and text not in inputs:
@@ -238,12 +244,14 @@ class RunFiles:
 
     def _exists(self, path: str) -> bool:
         """Return True if a file exists in the folders. A path outside of them is not checked and counts as existing."""
-        roots = self._tracker.roots if self._tracker is not None else {}
-        joined = [(root, Path(os.path.normpath(root / path))) for root in roots.values()]
-        inside = [full for root, full in joined if full.is_relative_to(root)]
+        inside: list[Path] = []
+        for root in self._tracker.roots.values() if self._tracker is not None else ():
+            full_path = Path(os.path.normpath(root / path))
+            if full_path.is_relative_to(root):
+                inside.append(full_path)
         if PurePosixPath(path).is_absolute() and not inside:
             return True
-        return any(os.path.isfile(full) for full in inside)  # noqa: PTH113 - it returns False for an invalid name
+        return any(os.path.isfile(full_path) for full_path in inside)  # noqa: PTH113 - it returns False for an invalid name
 
     def _may_be_late(self, file: FoundFile) -> bool:
         """Return True if an earlier prompt may have written a file after its end."""
@@ -263,7 +271,10 @@ class RunFiles:
         self._tracker.reporting_classes -= {self.class_of(node) for node in without_result}
 
     def _nodes_without_result(self, unreported: list[NodeOutput]) -> set[str]:
-        """Return output nodes that reported nothing, or that have no file although their class writes files."""
+        """Return output nodes that reported nothing, or that have no file although their class writes files.
+
+        `unreported` are the outputs that were found without a report.
+        """
         nodes = set(self.log.nodes_without_files) - {report.node_id for report in unreported}
         return {node for node in nodes if not self.log.reports.get(node) or self._writes_unreported(node)}
 

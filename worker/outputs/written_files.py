@@ -9,12 +9,11 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from worker.engine.protocol.api import FileRef
 from worker.job import EngineFile
-from worker.outputs.known_folder import Identity, KnownFolder
+from worker.outputs.known_folder import FoundFile, Identity, KnownFolder, reported_name
 from worker.outputs.windows import Window, window_of
 
 log = logging.getLogger(__name__)
@@ -37,26 +36,6 @@ UNCLAIMED_S = 5.0
 """Age in seconds at which an unclaimed file may be removed. Before that a report of it may still arrive."""
 
 
-@dataclass(frozen=True, slots=True)
-class FoundFile:
-    """A file that no node has reported yet. `changed_ms` is its ctime in milliseconds since the epoch."""
-
-    path: Path
-    file: EngineFile
-    changed_ms: float
-
-    @property
-    def ref(self) -> FileRef:
-        """The name by which ComfyUI would report the file."""
-        return _ref(self.file)
-
-
-def _ref(file: EngineFile) -> FileRef:
-    """Return the name by which ComfyUI reports a file."""
-    path = PurePosixPath(file.path)
-    return FileRef(path.name, "" if path.parent == PurePosixPath() else str(path.parent), file.folder)
-
-
 class WrittenFiles:
     """Files that ComfyUI writes to its folders, by prompt.
 
@@ -69,8 +48,10 @@ class WrittenFiles:
         self._starts_engine = starts_engine
         self._listings: dict[Path, KnownFolder] = {}
         self._unclaimed: dict[Path, FoundFile] = {}
+        """Files that no node has reported and no job has collected."""
         self._windows: deque[Window] = deque(maxlen=WINDOWS)
         self._writers: OrderedDict[FileRef, tuple[bytes, Identity]] = OrderedDict()
+        """Signature of the node that reported each file last, and the identity of the file at that time."""
         self.unreporting_classes: set[str] = set()
         """Node classes that have written files here without reporting them."""
         self.complete_classes: set[str] = set()
@@ -120,14 +101,14 @@ class WrittenFiles:
         return path if path.is_relative_to(root) and path != root else None
 
     def record_writer(self, signature: bytes, file: FileRef) -> bool:
-        """Remember the node that reported a file. `signature` is a hash of the node and of everything it depends on.
+        """Remember which node reported a file. `signature` is a hash of the node and of everything it depends on.
 
-        Return True if the file is new, so that it did not exist at the last update.
+        Return True if the file was written since its folder was listed. Return False also if it does not exist.
         """
         current = self.find(file)
         if current is None:
             return False
-        identity = current.file.inode, current.file.mtime_ns
+        identity = current.identity
         self._writers[file] = signature, identity
         self._writers.move_to_end(file)
         if len(self._writers) > MOST_WRITERS:
@@ -140,7 +121,7 @@ class WrittenFiles:
         if self._path_of(file) is None:
             return False
         current = self.find(file)
-        return current is None or self._writers.get(file) != (signature, (current.file.inode, current.file.mtime_ns))
+        return current is None or self._writers.get(file) != (signature, current.identity)
 
     def find(self, file: FileRef) -> FoundFile | None:
         """Return the current state of a reported file, or None if it does not exist or is outside of the folders."""
@@ -159,10 +140,9 @@ class WrittenFiles:
         windows = [candidate for candidate in self._windows if not candidate.ended_before(oldest)]
         written = []
         for path, file in list(self._unclaimed.items()):
-            is_new = time.time() - file.file.mtime_ns / 1e9 < UNCLAIMED_S
-            if is_new and (window is None or not window.contains(file.changed_ms)):
+            if _is_recent(file) and (window is None or not window.contains(file.changed_ms)):
                 continue  # a report of it may still arrive
-            current = self._current_state(path, file.file.folder)
+            current = self._current_state(path, file.state.folder)
             if current is None:
                 del self._unclaimed[path]
                 continue
@@ -190,11 +170,12 @@ class WrittenFiles:
             current = path.lstat()
             if (current.st_ino, current.st_mtime_ns) == (file.inode, file.mtime_ns):
                 path.unlink()
-                self._writers.pop(_ref(file), None)
+                self._writers.pop(reported_name(file), None)
 
     def forget(self, file: EngineFile) -> None:
         """Treat the next file with this name as a new file."""
-        if (root := self.roots.get(file.folder)) is not None:
+        root = self.roots.get(file.folder)
+        if root is not None:
             path = root / file.path
             self._listings.get(path.parent, KnownFolder()).files.pop(path.name, None)
 
@@ -215,19 +196,19 @@ class WrittenFiles:
         for name, root in self.roots.items():
             if path.is_relative_to(root):
                 current = self._current_state(path, name)
-                return current.file if current else None
+                return current.state if current else None
         return None
 
     def _remove_unclaimed(self, path: Path, file: FoundFile, writer: Window | None) -> None:
         """Remove a file that no job will collect, unless it is new or may belong to another program."""
-        if time.time() - file.file.mtime_ns / 1e9 < UNCLAIMED_S:
+        if _is_recent(file):
             return
         self._unclaimed.pop(path, None)
         if not self._starts_engine or self.existed_before(path):
             return
         reason = "no job will collect it" if writer else "it was written outside of a prompt, or between two prompts"
-        log.warning("removing %s/%s: %s", file.file.folder, file.file.path, reason)
-        self.remove(file.file)
+        log.warning("removing %s/%s: %s", file.state.folder, file.state.path, reason)
+        self.remove(file.state)
 
     def _claim(self, path: Path) -> None:
         """Mark a file as claimed by a job."""
@@ -255,17 +236,18 @@ class WrittenFiles:
             for path in self._new_files(root):
                 current = self._current_state(path, name)
                 if current is not None:
-                    self._listings[path.parent].files[path.name] = (current.file.inode, current.file.mtime_ns)
+                    self._listings[path.parent].files[path.name] = current.identity
                     self._unclaimed[path] = current
 
     def _examine_known_files(self) -> None:
         """Examine every known file, and mark those that were overwritten in place as unclaimed."""
         for name, root in self.roots.items():
             for folder, listing in self._listings.items():
-                for file in listing.changed_files(folder) if folder.is_relative_to(root) else ():
+                changed_names = listing.changed_files(folder) if folder.is_relative_to(root) else []
+                for file in changed_names:
                     current = self._current_state(folder / file, name)
                     if current is not None:
-                        listing.files[file] = (current.file.inode, current.file.mtime_ns)
+                        listing.files[file] = current.identity
                         self._unclaimed[folder / file] = current
 
     def _new_files(self, root: Path) -> Iterator[Path]:
@@ -284,7 +266,7 @@ class WrittenFiles:
             pending += [folder / inside for inside in listing.folders]
 
     def _list_folder(self, folder: Path, listing: KnownFolder, mtime_ns: int) -> Iterator[Path]:
-        """List a folder, update what is known of it, and yield its new files."""
+        """List a folder, update `listing`, and yield the folder's new files."""
         listed_at_ns = time.time_ns()
         files, folders = set(), []
         with os.scandir(folder) as entries:
@@ -298,3 +280,8 @@ class WrittenFiles:
         listing.files = {name: identity for name, identity in listing.files.items() if name in files}
         listing.preexisting &= files
         yield from (folder / name for name in new_files)
+
+
+def _is_recent(file: FoundFile) -> bool:
+    """Return True if a file was written less than UNCLAIMED_S ago."""
+    return time.time() - file.state.mtime_ns / 1e9 < UNCLAIMED_S

@@ -13,7 +13,7 @@ class Storage(Protocol):
 
     @property
     def external(self) -> bool:
-        """Whether its URLs work for clients that cannot reach this worker."""
+        """Whether clients that cannot reach this worker can use its URLs."""
         ...
 
     async def put(self, job: Job, output: Output, path: Path) -> str:

@@ -49,9 +49,10 @@ RETRYABLE = frozenset({408, 425, 429})
 
 @dataclass(frozen=True, slots=True)
 class UrlOptions:
-    """How URLs of files in a bucket are made.
+    """The form of the URLs of files in a bucket.
 
-    With a `public_url` the URL is that and the key. Otherwise it is a presigned URL that is valid for `life_s` seconds.
+    With a `public_url` the URL of a file is `public_url`, a slash, and the key of the file. Otherwise it is a presigned
+    URL that is valid for `life_s` seconds.
     """
 
     life_s: int
@@ -59,14 +60,14 @@ class UrlOptions:
 
     def __post_init__(self) -> None:
         if not 0 < self.life_s <= WEEK_S:
-            raise StartupError(f"WORKER_S3_URL_LIFE={self.life_s}: a presigned URL is valid for 1 second to a week")
+            raise StartupError(f"WORKER_S3_URL_LIFE={self.life_s}: write 1 to {WEEK_S} seconds, which is a week")
 
 
 @dataclass(frozen=True, slots=True)
 class S3Target(DeliveryTarget):
     """A bucket with its credentials. Both come from the operator, or both from the client.
 
-    An empty endpoint means AWS.
+    An empty `endpoint_url` means AWS.
     """
 
     bucket: str
@@ -101,7 +102,10 @@ class Buckets:
         return Bucket(target, self._keys, self._url_options, self._threads)
 
     def client_bucket(self, target: S3Target, policy: Policy) -> Bucket:
-        """Return a bucket that a request names. Raises DeliveryRefused if the request has no credentials for it."""
+        """Return a bucket that a request names. Its connections are limited to the addresses that `policy` allows.
+
+        The operator's public URL does not apply to it. Raises DeliveryRefused if the request has no credentials for it.
+        """
         if not target.access_key_id:
             raise DeliveryRefused("your own bucket needs your own credentials (`access_key_id`)")
         return Bucket(target, self._keys, UrlOptions(self._url_options.life_s), self._threads, policy)
@@ -136,7 +140,10 @@ class Bucket:
         self._client: S3Client | None = None
 
     async def put(self, job: Job, output: Output, path: Path) -> str:
-        """Upload a file, and return its URL. Cancelling this stops the upload."""
+        """Upload the file at `path`, and return its URL. Cancelling this stops the upload.
+
+        Raises DeliveryFailed, and DeliveryRefused if a client's bucket rejects the file for good.
+        """
         key = self._keys.key(job, output, self._target.prefix)
         stop = threading.Event()
         uploading = asyncio.get_running_loop().run_in_executor(
@@ -145,11 +152,14 @@ class Bucket:
         try:
             return await uploading
         except asyncio.CancelledError:
-            stop.set()
+            stop.set()  # a thread cannot be cancelled
             raise
 
     def _upload(self, path: Path, key: str, mime: str, stop: threading.Event) -> str:
-        """Upload a file, and return its URL. Blocks. An upload whose `stop` is set ends with StoppedError."""
+        """Upload a file in this thread, and return its URL.
+
+        Raises StoppedError when `stop` is set, DeliveryFailed, and DeliveryRefused.
+        """
         from boto3.s3.transfer import ProgressCallbackInvoker, TransferConfig, create_transfer_manager
         from botocore.exceptions import BotoCoreError, ClientError
 
@@ -175,28 +185,37 @@ class Bucket:
             raise DeliveryFailed(f"the bucket cannot be reached: {type(error).__name__}") from None
 
     def _connected_client(self) -> S3Client:
+        """Return the boto3 client of this bucket, which is created with the first upload and shared by all threads."""
         with self._client_lock:
             if self._client is None:
                 self._client = connect(self._target, self._policy)
             return self._client
 
     def _url(self, client: S3Client, key: str) -> str:
+        """Return the URL under which clients get the file with this key."""
         if self._url_options.public_url:
             return f"{self._url_options.public_url.rstrip('/')}/{quote(key)}"
         parameters = {"Bucket": self._target.bucket, "Key": key}
         return client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=self._url_options.life_s)
 
     def _delivery_error(self, error: ClientError) -> WorkerError:
-        """Return DeliveryRefused for a final error of a client's bucket, else DeliveryFailed."""
+        """Return the error for a response of the bucket that rejects a file.
+
+        It is DeliveryRefused if the bucket is a client's and a retry cannot succeed, else DeliveryFailed.
+        """
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        code = "".join(letter for letter in error.response.get("Error", {}).get("Code", "") if letter.isalnum())[:60]
-        final = 400 <= status < 500 and status not in RETRYABLE
-        kind = DeliveryRefused if final and self._policy is not None else DeliveryFailed
-        return kind(f"the bucket rejected the file: {status} {code}")
+        code = error.response.get("Error", {}).get("Code", "")
+        safe_code = "".join(letter for letter in code if letter.isalnum())[:60]  # the server may have sent any text
+        is_final = 400 <= status < 500 and status not in RETRYABLE
+        error_class = DeliveryRefused if is_final and self._policy is not None else DeliveryFailed
+        return error_class(f"the bucket rejected the file: {status} {safe_code}")
 
 
 def connect(target: S3Target, policy: Policy | None) -> S3Client:
-    """Return a new boto3 client. Each bucket has its own, so that credentials are never shared."""
+    """Return a new boto3 client for a bucket. Each bucket has its own, so that credentials are never shared.
+
+    With a `policy` the client connects only to the addresses that it allows.
+    """
     import boto3
     from botocore.config import Config
 
@@ -228,16 +247,19 @@ def connect(target: S3Target, policy: Policy | None) -> S3Client:
 
 
 def _check_response(field_name: str, http_response: AWSResponse, parsed: Mapping[str, Any], **_: object) -> None:
-    """Raise DeliveryFailed for a successful response that is not from S3, such as the page of a proxy.
+    """Raise DeliveryFailed if a successful response lacks `field_name`, which every S3 server sends.
 
-    boto3 would treat the file as uploaded.
+    It may be the page of a proxy, and boto3 would treat the file as uploaded.
     """
     if http_response.status_code < 300 and field_name not in parsed:
         raise DeliveryFailed(f"the response of the bucket is not an S3 response: it has no {field_name}")
 
 
 def _connection(target: S3Target, endpoint: Endpoint | None) -> dict[str, Any]:
-    """Return boto3's options for endpoint and credentials. Without credentials boto3 searches for the machine's."""
+    """Return boto3's options for the endpoint and the credentials.
+
+    Without credentials in the settings boto3 uses those of the machine, such as environment variables or a role.
+    """
     options: dict[str, Any] = {"endpoint_url": endpoint.url if endpoint else None}
     if target.access_key_id:
         options |= {
@@ -259,6 +281,7 @@ def _stop_check(stop: threading.Event) -> Callable[[int], None]:
     """
 
     def raise_if_stopped(_: int) -> None:
+        """Raise StoppedError when the upload was cancelled. Called after each uploaded part of the data."""
         if stop.is_set():
             raise StoppedError
 

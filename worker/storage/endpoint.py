@@ -34,16 +34,17 @@ class Endpoint:
         host = parts.netloc.removeprefix(f"{bucket}.")
         has_bucket = host != parts.netloc and bucket not in SERVICES
         virtual = has_bucket and not path and DOMAIN.search(host) is not None
+        # botocore puts the bucket in front of the host again.
         return cls(urlunsplit((parts.scheme, host if virtual else parts.netloc, path, "", "")), virtual)
 
     @property
     def style(self) -> str:
-        """Value of botocore's option `addressing_style`."""
+        """Value of botocore's option `addressing_style`: "virtual" (bucket in the host) or "path"."""
         return "virtual" if self.virtual else "path"
 
 
 def scheme_problem(url: str) -> str | None:
-    """Return an error message for an endpoint without a scheme, or None if it has one or is empty."""
+    """Return an error message if an endpoint has no scheme such as `https://`, else None. An empty one is accepted."""
     if not url or url.lower().startswith(SCHEMES) or "://" in url:
         return None
     return f"{url!r} has no scheme: write https://{url.lstrip('/')}"

@@ -16,21 +16,27 @@ from worker.storage.base import Storage
 
 
 class StorageProvider(Protocol):
-    """Opens storage of one kind. It exists until the worker stops. `target` is an instance of the kind's own class."""
+    """Opens storages of one kind, from the start of the worker to its end.
+
+    `target` is an instance of the kind's own class.
+    """
 
     def check(self, target: Any) -> None:  # noqa: ANN401
-        """Check a target before the job is queued. Raises TargetNotAllowed, UrlRefused."""
+        """Check a target before the job is queued. Raises TargetNotAllowed or UrlRefused if it may not be used."""
         ...
 
     def open(self, target: Any, outputs: Sequence[Output]) -> Storage:  # noqa: ANN401
         """Return the client's storage. `outputs` are the outputs that have a file, in the order of the response.
 
-        Raises DeliveryRefused.
+        Raises DeliveryRefused if the target cannot take them, for example without credentials.
         """
         ...
 
     def operator_storage(self) -> Storage | None:
-        """Return the operator's storage of this kind, or None if the settings name none. Raises StartupError."""
+        """Return the operator's storage of this kind, or None if the settings name none.
+
+        Raises StartupError if it cannot be used.
+        """
         ...
 
 

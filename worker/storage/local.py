@@ -17,5 +17,5 @@ class LocalStorage:
     external = False
 
     async def put(self, job: Job, output: Output, path: Path) -> str:
-        """Return the URL of an output. Nothing is stored."""
+        """Return the URL of an output. The file stays at `path`, from which this worker serves it."""
         return f"/jobs/{quote(job.id, safe='')}/outputs/{output.index}?token={job.token}"

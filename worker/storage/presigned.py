@@ -29,13 +29,16 @@ RETRYABLE = frozenset({408, 425, 429})
 
 @dataclass(frozen=True, slots=True)
 class PutUrls(DeliveryTarget):
-    """Presigned URLs, one for each file, in the order of the outputs in the response. They are secrets."""
+    """Presigned URLs for PUT, which are secrets.
+
+    There is one for each file, in the order of the outputs in the response.
+    """
 
     urls: tuple[str, ...] = field(repr=False)
 
     @classmethod
     def of(cls, urls: Sequence[str]) -> PutUrls:
-        """Return the target for the value of the field `put_urls`."""
+        """Return the target for the value of the request's field `put_urls`."""
         return cls(tuple(urls))
 
 
@@ -44,20 +47,24 @@ class PresignedPut:
 
     external = True
 
-    def __init__(self, guard: Guard, urls: PutUrls, order: tuple[int, ...], backoff: Backoff = BACKOFF) -> None:
-        """`order` are the indices of the outputs that have a file, in the order of the URLs.
+    def __init__(self, guard: Guard, urls: PutUrls, indices: tuple[int, ...], backoff: Backoff = BACKOFF) -> None:
+        """Assign a URL to each file. `indices` are those of the outputs that have a file, in the order of the URLs.
 
         Raises DeliveryRefused if there are fewer URLs than files.
         """
-        if len(urls.urls) < len(order):
-            raise DeliveryRefused(f"the job has {len(order)} files, and `put_urls` only {len(urls.urls)} URLs")
+        if len(urls.urls) < len(indices):
+            raise DeliveryRefused(f"the job has {len(indices)} files, but `put_urls` has only {len(urls.urls)} URLs")
         self._guard = guard
         self._backoff = backoff
-        self._urls = dict(zip(order, urls.urls, strict=False))
+        self._urls_by_index = dict(zip(indices, urls.urls, strict=False))
 
     async def put(self, job: Job, output: Output, path: Path) -> str:
-        """Send a file, and return its URL without the signature."""
-        target = check_url(self._guard.policy, self._urls[output.index])
+        """Send a file to its URL, and return the URL without the signature. Retries after errors of the server.
+
+        Raises DeliveryRefused if the server rejects the file, DeliveryFailed after the last retry, and TargetNotAllowed
+        or UrlRefused if the URL may not be used.
+        """
+        target = check_url(self._guard.policy, self._urls_by_index[output.index])
         headers = {"Content-Type": output.mime, "Content-Length": str(output.size)}
         for failures in range(TRIES):
             if failures:
@@ -69,24 +76,26 @@ class PresignedPut:
             if status < 300:
                 return str(target.url.with_query(None))
             if status < 500 and status not in RETRYABLE:
-                raise DeliveryRefused(f"{target.host} rejected the file: {status}")
-        raise DeliveryFailed(f"{target.host} could not be reached, or failed {TRIES} times")
+                raise DeliveryRefused(f"{target.host} rejected the file with the status {status}")
+        raise DeliveryFailed(
+            f"{target.host} did not store the file in {TRIES} attempts: it could not be reached, or returned errors"
+        )
 
     async def _send(self, target: FetchTarget, headers: Mapping[str, str], path: Path) -> int:
-        """Send one request, and return its status."""
+        """Send a file in one PUT request, and return the status of the response. Raises ClientError or TimeoutError."""
         with path.open("rb") as file:  # aiohttp reads the file in pieces, in a thread
             async with self._guard.request(hdrs.METH_PUT, target, headers, file) as response:
                 return response.status
 
 
-class PresignedPuts:
+class PresignedPutProvider:
     """The `StorageProvider` for presigned URLs."""
 
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
 
     def check(self, target: PutUrls) -> None:
-        """Check all URLs. Raises TargetNotAllowed, UrlRefused."""
+        """Check all URLs. Raises TargetNotAllowed or UrlRefused if one may not be used."""
         for url in target.urls:
             check_url(self._guard.policy, url)
 
@@ -99,8 +108,9 @@ class PresignedPuts:
 
 
 @asynccontextmanager
-async def _provider(_: Settings, guard: Guard) -> AsyncIterator[PresignedPuts]:
-    yield PresignedPuts(guard)
+async def _provider(_: Settings, guard: Guard) -> AsyncIterator[PresignedPutProvider]:
+    """Open the provider. It has nothing to close."""
+    yield PresignedPutProvider(guard)
 
 
 KIND = StorageKind(

@@ -26,22 +26,22 @@ BUCKET = r"^[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]$"
 REGION = r"^[A-Za-z0-9-]{0,40}$"
 
 
-def _printable(secret: SecretStr) -> SecretStr:
-    """Return the secret. Raises ValueError if it has characters that are not printable ASCII."""
+def _checked_secret(secret: SecretStr) -> SecretStr:
+    """Return the secret unchanged. Raises ValueError if it has characters that are not printable ASCII."""
     text = secret.get_secret_value()
     if not (text.isascii() and text.isprintable()):
         raise ValueError("must contain printable ASCII characters only")
     return secret
 
 
-def _with_scheme(url: str) -> str:
-    """Return the URL. Raises ValueError if it has no scheme."""
+def _checked_endpoint(url: str) -> str:
+    """Return the URL unchanged. Raises ValueError if it has no scheme."""
     if problem := scheme_problem(url):
         raise ValueError(problem)
     return url
 
 
-Key = Annotated[SecretStr, AfterValidator(_printable)]
+Key = Annotated[SecretStr, AfterValidator(_checked_secret)]
 
 
 class S3Fields(BaseModel):
@@ -53,8 +53,10 @@ class S3Fields(BaseModel):
     access_key_id: str = Field(pattern=r"^[\x21-\x7e]{1,256}$")
     secret_access_key: Key = Field(min_length=1)
     session_token: Key = NO_SECRET
-    endpoint_url: Annotated[str, AfterValidator(_with_scheme)] = Field(
-        "", max_length=512, description="URL of an S3-compatible server, with or without the bucket. Empty means AWS."
+    endpoint_url: Annotated[str, AfterValidator(_checked_endpoint)] = Field(
+        "",
+        max_length=512,
+        description="URL of an S3-compatible server, with or without the bucket. Empty means AWS.",
     )
     region: str = Field("", pattern=REGION)
     prefix: str = Field("", max_length=512, description="First part of every key.")
@@ -65,10 +67,10 @@ class S3Fields(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class S3:
+class S3Provider:
     """The `StorageProvider` for buckets.
 
-    `policy` allows the hosts of clients' buckets. `bucket` is the operator's, or None.
+    `policy` names the hosts that clients' buckets may have. `bucket` is the operator's, or None.
     """
 
     buckets: Buckets
@@ -76,7 +78,10 @@ class S3:
     bucket: S3Target | None
 
     def check(self, target: S3Target) -> None:
-        """Check the host of a bucket. Raises TargetNotAllowed, UrlRefused."""
+        """Check the host of a client's bucket before the job is queued.
+
+        Raises UrlRefused or TargetNotAllowed if the host may not be used, or if boto3 is not installed.
+        """
         check_url(self.policy, target.address)
         if not self.buckets.installed:
             raise TargetNotAllowed("this worker cannot write to buckets: it was installed without the extra `s3`")
@@ -86,21 +91,22 @@ class S3:
         return self.buckets.client_bucket(target, self.policy)
 
     def operator_storage(self) -> Bucket | None:
-        """Return the operator's bucket, or None. Raises StartupError if boto3 is not installed."""
+        """Return the operator's bucket, or None if none is set. Raises StartupError if boto3 is not installed."""
         return self.buckets.operator_bucket(self.bucket) if self.bucket else None
 
 
 @asynccontextmanager
-async def _provider(settings: Settings, guard: Guard) -> AsyncIterator[S3]:
+async def _provider(settings: Settings, guard: Guard) -> AsyncIterator[S3Provider]:
+    """Open the provider with the operator's settings, and cancel queued uploads at the end."""
     buckets = Buckets(KeyTemplate(settings.s3.key), UrlOptions(settings.s3.url_life_s, settings.s3.public_url))
     try:
-        yield S3(buckets, guard.policy, _operator_bucket(settings.s3))
+        yield S3Provider(buckets, guard.policy, _operator_bucket(settings.s3))
     finally:
         buckets.close()
 
 
 def _operator_bucket(settings: S3Settings) -> S3Target | None:
-    """Return the operator's bucket, or None if none is set. Raises StartupError."""
+    """Return the bucket of the settings, or None if none is set. Raises StartupError if the endpoint has no scheme."""
     if not settings.bucket:
         return None
     if problem := scheme_problem(settings.endpoint):

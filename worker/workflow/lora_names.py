@@ -133,8 +133,10 @@ def _path(file: str) -> str:
 
 
 def _path_stem(file: str) -> str:
+    """Return a path without its extension."""
     return posixpath.splitext(file)[0]
 
 
 def _base_stem(file: str) -> str:
+    """Return the file name of a path without its extension."""
     return posixpath.splitext(posixpath.basename(file))[0]

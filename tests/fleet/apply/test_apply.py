@@ -100,7 +100,7 @@ def test_workers_that_do_not_get_ready_are_rolled_back(local: LocalAccount, acco
     """When the new version never becomes ready, every group and worker returns to the previous one."""
     carry_out(account, fleet())
     before = state(local)
-    local.configure(AccountFaultConfig(lifecycles={NEXT: WorkerLifecycle(ends="loading")}))
+    local.configure(AccountFaultConfig(lifecycles={NEXT: WorkerLifecycle(final_status="loading")}))
     done = carry_out(account, fleet(NEXT))
     assert not done.ok
     assert "0 of 1 ready" in done.problem
@@ -122,7 +122,7 @@ def test_a_failed_smoke_job_rolls_back(local: LocalAccount, account: Account) ->
 
 def test_a_first_version_has_nothing_to_go_back_to(local: LocalAccount, account: Account) -> None:
     """A failed first version is reported and stays for inspection."""
-    local.configure(AccountFaultConfig(lifecycle=WorkerLifecycle(ends="error")))
+    local.configure(AccountFaultConfig(lifecycle=WorkerLifecycle(final_status="error")))
     done = carry_out(account, fleet())
     assert not done.ok
     assert done.rolled_back == ()
@@ -181,7 +181,7 @@ def test_an_apply_restores_manual_changes(local: LocalAccount, account: Account)
 def test_a_stopped_fleet_without_changes_gets_no_job(local: LocalAccount, account: Account) -> None:
     """Without changes, stopped workers count as ready, and no job is sent."""
     carry_out(account, fleet())
-    local.configure(AccountFaultConfig(lifecycle=WorkerLifecycle(ends="stopped")))
+    local.configure(AccountFaultConfig(lifecycle=WorkerLifecycle(final_status="stopped")))
     done = carry_out(account, fleet(), smoke=failed)
     assert done.ok
     assert done.smoke is None

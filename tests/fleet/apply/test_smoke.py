@@ -36,7 +36,7 @@ async def test_apply_sends_a_job_to_a_real_worker(tmp_path: Path) -> None:
         start_fleet([command], environment(), tmp_path) as workers,
         vast_account.serve(vast=workers.vast) as local,
     ):
-        await workers.ready(20)
+        await workers.wait_until_ready(20)
         key = {"VAST_API_KEY": local.api_key, **VALUES}
         arguments = ("deploy", "apply", "--image", IMAGE, "--server-url", local.url)
         done = await asyncio.to_thread(run, *arguments, cwd=tmp_path, **key)

@@ -154,7 +154,8 @@ def test_workers_become_ready_by_their_template(local: LocalAccount, account: Ac
     """A worker has a placeholder speed until it is idle, and one of a bad template never is."""
     local.configure(
         AccountFaultConfig(
-            lifecycle=WorkerLifecycle(loading_s=0.2), lifecycles={"example/worker:2": WorkerLifecycle(ends="error")}
+            lifecycle=WorkerLifecycle(loading_s=0.2),
+            lifecycles={"example/worker:2": WorkerLifecycle(final_status="error")},
         )
     )
     template = account.save_template(TEMPLATE, None)

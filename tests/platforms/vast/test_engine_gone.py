@@ -36,11 +36,11 @@ async def test_requests_wait_while_comfyui_starts_again(vast: LocalVast, spawn: 
         async with vast.client() as client:
             endpoint = await client.get_endpoint("comfy")
             asked = asyncio.ensure_future(endpoint.request("/generate/sync", {"workflow": picture()}, timeout=25))
-            await vast.record.until(lambda record: record.of(1)[-1].cur_load > 0)
+            await vast.record.until(lambda record: record.reports_of(1)[-1].cur_load > 0)
             own.restart()
             answer = await asked
         assert answer["response"]["status"] == "success"
-        assert sum(said.rej_load for said in vast.record.of(1)) == 0
+        assert sum(said.rej_load for said in vast.record.reports_of(1)) == 0
 
 
 async def test_what_comfyui_said_last_reaches_the_autoscaler(vast: LocalVast, spawn: Spawn, tmp_path: Path) -> None:
@@ -63,13 +63,13 @@ async def test_one_of_two_engines_takes_its_half_of_the_speed_away(
     env = {"WORKER_COMFYUI": "embedded", "WORKER_GPUS": "2", "WORKER_STATE": str(state), "WORKER_BENCHMARK_RUNS": "1"}
     await spawn("comfy_worker.py", {**await vast.worker_env(1), "WORKER_VAST_HOST": "127.0.0.1", **env})
     await vast.record.until(loaded(1), 15)
-    both = vast.record.of(1)[-1].max_perf
+    both = vast.record.reports_of(1)[-1].max_perf
     (state / "engine-1.log").unlink()
     (state / "engine-1.log").mkdir()  # it can't be started again
     [pid] = engine_pids(state, "engine-1")
     os.kill(pid, signal.SIGKILL)
-    await vast.record.until(lambda record: record.of(1)[-1].max_perf < 0.8 * both, 8)
-    assert vast.record.of(1)[-1].max_perf == pytest.approx(both / 2)
+    await vast.record.until(lambda record: record.reports_of(1)[-1].max_perf < 0.8 * both, 8)
+    assert vast.record.reports_of(1)[-1].max_perf == pytest.approx(both / 2)
     async with vast.client() as client:
         endpoint = await client.get_endpoint("comfy")
         answer = await endpoint.request("/generate/sync", {"workflow": picture()}, timeout=9)

@@ -37,11 +37,12 @@ def reported_error(words: str) -> object:
 
 
 async def last_output(process: asyncio.subprocess.Process, folder: Path) -> str:
-    """Return the last output of a process that exited."""
+    """Return the error with which a process exited: its last output before the next step (`→ ...`)."""
     async with asyncio.timeout(25):
         code = await process.wait()
     assert code != 0
-    return (folder / "comfy_worker-0.log").read_text().splitlines()[-1]
+    lines = (folder / "comfy_worker-0.log").read_text().splitlines()
+    return next(line for line in reversed(lines) if "→" not in line)
 
 
 async def test_loaded_is_reported_at_once(vast: LocalVast, spawn: Spawn, engine: EngineHandle, tmp_path: Path) -> None:
@@ -66,7 +67,7 @@ async def test_a_known_score_is_not_measured_again(
         await vast.record.until(loaded(number))
         process.terminate()
         await process.wait()
-    first, second = (vast.record.of(number)[-1].max_perf for number in range(2))
+    first, second = (vast.record.reports_of(number)[-1].max_perf for number in range(2))
     assert first == second
     logs = [(tmp_path / f"comfy_worker-{number}.log").read_text() for number in range(2)]
     assert ["measured by an earlier start" in log for log in logs] == [False, True]
@@ -124,7 +125,7 @@ async def test_a_request_before_the_engine_is_there_goes_elsewhere(
     """A request before the engine is ready gets 503 and counts as rejected (T12)."""
     env = {"WORKER_COMFYUI": "http://127.0.0.1:9", "WORKER_STATE": str(tmp_path), "WORKER_VAST_HOST": "127.0.0.1"}
     await spawn("comfy_worker.py", {**await vast.worker_env(1), **env})
-    await vast.record.until(lambda record: bool(record.of(1)))
+    await vast.record.until(lambda record: bool(record.reports_of(1)))
     url = vast.record.statuses[-1].url
     grant = {"url": url, "signature": vast.sign(url), "reqnum": 1, "request_idx": 77, "cost": 1, "endpoint": "comfy"}
     body = {"auth_data": grant, "session_id": None, "payload": {"workflow": workflows.picture()}}

@@ -24,7 +24,7 @@ async def test_a_202_is_followed_to_its_result(engine: EngineHandle, tmp_path: P
     """After a 202, the client follows the job at its worker, in either dialect."""
     env = environment(WORKER_SYNC_LIMIT="0.3", WORKER_BENCHMARK_RUNS="1")
     async with start_fleet([serve(tmp_path / "state", engine.url)], env, logs=tmp_path) as found:
-        await found.ready(20)
+        await found.wait_until_ready(20)
         async with found.vast.client() as client:
             endpoint = VastEndpoint(client, await client.get_endpoint("comfy"))
             answer = await endpoint.generate({"workflow": slow(1)}, 1, timeout_s=10)
@@ -42,7 +42,7 @@ async def test_a_worker_that_ends_early_is_quoted(tmp_path: Path) -> None:
     """The error for a worker that exits early has the end of its log, at once."""
     async with start_fleet([serve(tmp_path / "state", tmp_path)], environment(), logs=tmp_path) as found:
         with pytest.raises(StartupError, match=r"worker 1 exited before it was ready:(?s:.*)has no main\.py"):
-            await found.ready(20)
+            await found.wait_until_ready(20)
 
 
 def test_every_event_has_a_mark_of_its_own() -> None:

@@ -60,7 +60,7 @@ async def _run_job(request: RunRequest, target: RunTarget, notes: Console) -> No
                 client = await stack.enter_async_context(connect(target))
             except StartupError as error:
                 raise Failure("not_started", str(error)) from error
-        result, timeline = await watch(client, request, notes)
+        result, timeline = await follow_job(client, request, notes)
         with waiting("saving the outputs", notes):
             try:
                 saved = await save(result["outputs"], request.out, client.download)
@@ -72,7 +72,7 @@ async def _run_job(request: RunRequest, target: RunTarget, notes: Console) -> No
         job_summary.show(screen(), result, saved, timeline, request.params)
 
 
-async def watch(client: RunClient, request: RunRequest, notes: Console) -> tuple[dict[str, Any], Timeline]:
+async def follow_job(client: RunClient, request: RunRequest, notes: Console) -> tuple[dict[str, Any], Timeline]:
     """Show the job's progress; return its native result and the times of its nodes.
 
     Raises Failure when the job fails. Cancels the job when this task is cancelled.

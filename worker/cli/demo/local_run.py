@@ -99,7 +99,7 @@ async def start_demo_fleet(setup: DemoSetup, folder: Path) -> AsyncIterator[Loca
         env["WORKER_BENCHMARK"] = str(folder / BENCHMARK)
     async with start_fleet(setup.commands(folder), env, logs=folder) as local_fleet:
         try:
-            await local_fleet.ready(READY_TIMEOUT_S)
+            await local_fleet.wait_until_ready(READY_TIMEOUT_S)
         except StartupError as error:
             raise Failure("not_started", str(error)) from error
         yield local_fleet
@@ -157,7 +157,7 @@ async def _send(endpoint: VastEndpoint, record: ReportLog, request: DemoRequest,
         raise Failure(failure.code, message, failure.details)
     saved = await save(outputs(answer.body), out, _no_url)
     files = [with_size_of_file(file) for file in saved]
-    return DemoResult(request, _worker(record, answer), seconds, stages(answer.body), files)
+    return DemoResult(request, _worker(record, answer), seconds, stage_times(answer.body), files)
 
 
 def outputs(body: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -167,7 +167,7 @@ def outputs(body: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{**row, "kind": kind_of(row["filename"]), "mime": mime_of(row["filename"])} for row in body["output"]]
 
 
-def stages(body: Mapping[str, Any]) -> dict[str, float]:
+def stage_times(body: Mapping[str, Any]) -> dict[str, float]:
     """Return the seconds before, in and after ComfyUI, from a response in either shape."""
     if "metadata" in body:
         timings = body["metadata"]["timings"]

@@ -53,7 +53,7 @@ def times(timings: Mapping[str, float], timeline: Timeline) -> Table:
     table.add_column("time by stage and node")
     table.add_column("", justify="right")
     table.add_column("")
-    for stage, seconds in timeline.stages(timings):
+    for stage, seconds in timeline.stage_times(timings):
         table.add_row(stage, duration(seconds), _bar(seconds, total))
         if stage == "generate":
             for run in timeline.runs:

@@ -64,7 +64,7 @@ class Timeline:
         elif name == "step":
             self._step(str(data["node_id"]), float(data["value"]), float(data["max"]))
 
-    def stages(self, timings: Mapping[str, float]) -> Iterator[tuple[str, float]]:
+    def stage_times(self, timings: Mapping[str, float]) -> Iterator[tuple[str, float]]:
         """Yield (stage, seconds) from the `timings` of a result, in the order in which a job goes through them."""
         for state, stage in STAGES.items():
             yield stage, timings.get(f"{state.value}_ms", 0.0) / 1000

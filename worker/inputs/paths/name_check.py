@@ -45,11 +45,10 @@ def check_names(
     """
     details: list[Detail] = []
     for item in node_inputs:
-        problems = (
-            _link_problems(prompt, item, any_link)
-            if link_of(item.value)
-            else _unlinked_problems(item, own_texts, open_folders)
-        )
+        if link_of(item.value):
+            problems = _link_problems(prompt, item, any_link)
+        else:
+            problems = _unlinked_problems(item, own_texts, open_folders)
         for problem, cure in problems:
             details.append(_detail(prompt, item.node_id, item.input, f"{item.label} {problem}", cure))
     for item in _parts_without_folder(node_inputs, folders):
@@ -113,7 +112,7 @@ def _unlinked_problems(
 
 
 def _upload_problem(node_input: FileInput, text: str, open_folders: OpenFolders) -> tuple[str, str] | None:
-    """Return the problem of a text in an upload input that names none of the job's files, and a suggestion."""
+    """Return the problem of a text in an upload input that names none of the job's files, and a suggestion, or None."""
     if looks_like_base64(text):
         return f"has base64 of an unknown kind of file ({_shortened(text)!r})", BASE64_CURE
     if node_input.needs_path and open_folders.contain_path(text):
@@ -128,7 +127,7 @@ def _upload_problem(node_input: FileInput, text: str, open_folders: OpenFolders)
 
 
 def _text_problem(node_input: FileInput, text: str, open_folders: OpenFolders) -> tuple[str, str] | None:
-    """Return the problem of a model name or of a path that is not an upload, and a suggestion."""
+    """Return the problem of a model name or of a path that is not an upload, and a suggestion, or None."""
     if node_input.use is PathUse.OUTPUT:
         if escapes(text) or not open_folders.contain_name(f"{text} [output]"):
             cure = "an operator can open the folder with WORKER_INPUT_FOLDERS"
@@ -136,15 +135,20 @@ def _text_problem(node_input: FileInput, text: str, open_folders: OpenFolders) -
     elif node_input.use is PathUse.WRITE and open_folders.allow_writing(text):
         return None
     elif node_input.use is not None:
-        if problem := path_problem(text, node_input.use):
-            return f"has {_shortened(text)!r}, which {problem[0]}", problem[1]
+        problem = path_problem(text, node_input.use)
+        if problem is not None:
+            reason, cure = problem
+            return f"has {_shortened(text)!r}, which {reason}", cure
     elif escapes(text):
         return f"names {_shortened(text)!r}, which leads out of its folder", _cure(text)
     return None
 
 
 def _parts_without_folder(node_inputs: Sequence[FileInput], nodes: Collection[str]) -> Iterator[FileInput]:
-    """Yield the inputs with a part of a path whose node names no folder. The node would use the part as a path."""
+    """Yield the inputs for a part of a path whose node names no folder, so that the node would use the part as a path.
+
+    `nodes` are the ids of nodes that name a folder of the job.
+    """
     files = (item for item in node_inputs if item.accepts_upload and not NO_FILE.issuperset(texts(item.value)))
     with_folder = {*nodes, *(item.node_id for item in files)}
     for item in node_inputs:

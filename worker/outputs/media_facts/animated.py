@@ -6,7 +6,7 @@ from worker.outputs.media_facts.source import Findings, MediaSource
 
 
 def png(source: MediaSource, findings: Findings) -> None:
-    """Read the size from `IHDR`. If there is an `acTL` chunk, the image is animated: add the delays of its frames."""
+    """Read the size from `IHDR`, and the total delay of the frames if an `acTL` chunk marks the image as animated."""
     findings.set_size(*source.unpack(">16xII", 0))
     offset, animated, seconds = 8, False, 0.0
     while offset + 8 <= source.size:
@@ -22,7 +22,7 @@ def png(source: MediaSource, findings: Findings) -> None:
 
 
 def gif(source: MediaSource, findings: Findings) -> None:
-    """Read the size of the screen, and add the delays of the frames. A single frame is not an animation."""
+    """Read the size of the screen and the total delay of the frames (GIF89a). One frame is not an animation."""
     width, height, flags = source.unpack("<6xHHB", 0)
     findings.set_size(width, height)
     offset, frames, hundredths = 13 + _palette_bytes(flags), 0, 0
@@ -42,7 +42,7 @@ def gif(source: MediaSource, findings: Findings) -> None:
 
 
 def _palette_bytes(flags: int) -> int:
-    """Return the size of a colour table in bytes."""
+    """Return the size in bytes of the colour table that the flags announce, or 0 if there is none."""
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 

@@ -12,7 +12,7 @@ Box = tuple[bytes, int, int]
 
 
 def iso(source: MediaSource, findings: Findings) -> None:
-    """Read the box `moov` of a video or `meta` of an image. A `moov` may be after gigabytes of data."""
+    """Read the box `moov` of a video, which may be after gigabytes of data, or the box `meta` of an image."""
     for kind, start, end in boxes(source, 0, source.size):
         if kind == b"moov":
             _movie(source, start, end, findings)
@@ -22,7 +22,10 @@ def iso(source: MediaSource, findings: Findings) -> None:
 
 
 def boxes(source: MediaSource, start: int, end: int) -> Iterator[Box]:
-    """Yield the boxes in a range. Stop at a box with an invalid length."""
+    """Yield the boxes in a range. Stop at a box with an invalid length.
+
+    A length of 1 means that the real length follows in 64 bits, and 0 that the box extends to the end.
+    """
     while start + 8 <= end:
         length, kind = source.unpack(">I4s", start)
         head = 8
@@ -46,7 +49,7 @@ def boxes_at(source: MediaSource, start: int, end: int, *path: bytes) -> Iterato
 
 
 def _movie(source: MediaSource, start: int, end: int, findings: Findings) -> None:
-    """Note the duration of a video, and the size of its first video track."""
+    """Set the duration of a video, and the size of its first video track."""
     scale = 0
     for kind, first, last in boxes(source, start, end):
         if kind == b"mvhd":
@@ -54,7 +57,7 @@ def _movie(source: MediaSource, start: int, end: int, findings: Findings) -> Non
             findings.set_duration(duration, scale)
         elif kind == b"trak" and findings.width is None:
             _track(source, first, last, findings)
-        elif kind == b"mvex" and findings.duration_s is None:
+        elif kind == b"mvex" and findings.duration_s is None:  # a fragmented file
             for offset, _ in boxes_at(source, first, last, b"mehd"):
                 layout = ">4xQ" if source.read(offset, 1) == b"\1" else ">4xI"
                 (duration,) = source.unpack(layout, offset)
@@ -69,7 +72,7 @@ def _movie_header(source: MediaSource, offset: int) -> tuple[int, int]:
 
 
 def _track(source: MediaSource, start: int, end: int, findings: Findings) -> None:
-    """Note the displayed size of a video track. A rotation by 90 degrees, as phones write it, swaps the sides."""
+    """Set the displayed size of a video track. A rotation by 90 degrees, as phones write it, swaps the sides."""
     size = (0, 0)
     for kind, first, last in boxes(source, start, end):
         if kind == b"tkhd":
@@ -84,7 +87,7 @@ def _track(source: MediaSource, start: int, end: int, findings: Findings) -> Non
 
 
 def _image(source: MediaSource, start: int, end: int, findings: Findings) -> None:
-    """Note the largest size, because tiles, masks and thumbnails have sizes, too."""
+    """Set the largest size in the file, because tiles, masks and thumbnails have sizes, too."""
     for offset, _ in boxes_at(source, start, end, b"iprp", b"ipco", b"ispe"):
         width, height = source.unpack(">4xII", offset)
         if width * height > (findings.width or 0) * (findings.height or 0):

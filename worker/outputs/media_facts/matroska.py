@@ -41,7 +41,11 @@ def elements(source: MediaSource, start: int, end: int) -> Iterator[Element]:
 
 
 def _number(source: MediaSource, offset: int, *, keep_mark: bool) -> tuple[int, int]:
-    """Return a number of variable length and the offset after it. The number is -1 if it means "unknown"."""
+    """Return a number of variable length (RFC 8794) and the offset after it.
+
+    The leading zero bits give the number of bytes, and a mark bit ends them. Ids keep the mark (`keep_mark`). A length
+    is -1 if all its bits are set, which means "unknown".
+    """
     first = source.read(offset, 1)[0]
     if not first:
         raise Unreadable
@@ -54,7 +58,7 @@ def _number(source: MediaSource, offset: int, *, keep_mark: bool) -> tuple[int, 
 
 
 def _info(source: MediaSource, start: int, end: int, findings: Findings) -> None:
-    """Note the duration."""
+    """Set the duration, which is in units of `TimestampScale` nanoseconds (by default a million)."""
     scale, duration = 1_000_000, 0.0
     for element, first, last in elements(source, start, end):
         if element == SCALE:
@@ -65,7 +69,7 @@ def _info(source: MediaSource, start: int, end: int, findings: Findings) -> None
 
 
 def _tracks(source: MediaSource, start: int, end: int, findings: Findings) -> None:
-    """Note the size of the first video track."""
+    """Set the size of the first video track."""
     for element, first, last in elements(source, start, end):
         if element == ENTRY and findings.width is None:
             for inner, inner_start, inner_end in elements(source, first, last):
@@ -79,6 +83,7 @@ def _tracks(source: MediaSource, start: int, end: int, findings: Findings) -> No
 
 
 def _integer(source: MediaSource, start: int, end: int) -> int:
+    """Return the unsigned integer in a range of at most eight bytes."""
     if end - start > 8:
         raise Unreadable
     return int.from_bytes(source.read(start, end - start), "big")

@@ -56,8 +56,8 @@ class MediaFacts:
 def media_facts(path: Path, head: bytes) -> MediaFacts:
     """Return the facts in the headers of a file. `head` is the beginning of the file.
 
-    It never raises, and reads a limited part of the file. A still image has no duration. For a damaged file it returns
-    the facts before the damage.
+    It never raises, and reads a limited part of the file. A still image has no duration. Of a damaged file, the facts
+    before the damage are returned.
     """
     findings = Findings()
     parsers = list(_parsers(path, head))
@@ -72,7 +72,7 @@ def media_facts(path: Path, head: bytes) -> MediaFacts:
 
 
 def _parsers(path: Path, head: bytes) -> Iterator[Parser]:
-    """Yield the parsers to try, in order."""
+    """Yield the parsers for the signature and for the extension of a file, in the order in which they are tried."""
     for offset, signature, parser in SIGNATURES:
         if head.startswith(signature, offset):
             yield parser

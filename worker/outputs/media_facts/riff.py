@@ -13,7 +13,7 @@ Chunk = tuple[bytes, int, int]
 
 
 def riff(source: MediaSource, findings: Findings) -> None:
-    """Read a file by the format in its header."""
+    """Read a WAV, AVI or WebP file. Other formats are ignored."""
     file_format = source.read(8, 4)
     if file_format == b"WAVE":
         _wave(source, findings)
@@ -29,7 +29,7 @@ def chunks(source: MediaSource, start: int, end: int) -> Iterator[Chunk]:
         name, length = source.unpack("<4sI", start)
         last = end if length == STREAMED else min(start + 8 + length, end)
         yield name, start + 8, last
-        start = last + length % 2
+        start = last + length % 2  # chunks begin at even offsets
 
 
 def _wave(source: MediaSource, findings: Findings) -> None:
@@ -41,6 +41,7 @@ def _wave(source: MediaSource, findings: Findings) -> None:
         elif name == b"fmt ":
             (rate,) = source.unpack("<8xI", start)
         elif name == b"data":
+            # RF64 stores a size of more than 32 bits in `ds64`.
             findings.set_duration(min(ds64_size, source.size - start) or end - start, rate)
             return
 

@@ -50,14 +50,14 @@ class MediaSource:
         self.head = head
         self.size = size
         self.file = file
-        self._bytes = MOST_BYTES
-        self._reads = min(MOST_READS, FEWEST_READS + size // BYTES_A_READ)
+        self._bytes_left = MOST_BYTES
+        self._reads_left = min(MOST_READS, FEWEST_READS + size // BYTES_A_READ)
         self._window = lru_cache(maxsize=2)(self._read_window)
 
     def read(self, offset: int, count: int) -> bytes:
         """Return `count` bytes from `offset`. Raises Unreadable if the file is too short or a limit is reached."""
-        self._reads -= 1
-        if self._reads < 0 or offset < 0 or offset + count > self.size:
+        self._reads_left -= 1
+        if self._reads_left < 0 or offset < 0 or offset + count > self.size:
             raise Unreadable
         if offset + count <= len(self.head):
             return self.head[offset : offset + count]
@@ -80,8 +80,9 @@ class MediaSource:
         return struct.unpack(layout, self.read(offset, struct.calcsize(layout)))
 
     def _read_window(self, start: int) -> bytes:
-        self._bytes -= WINDOW
-        if self._bytes < 0:
+        """Return up to WINDOW bytes from `start`. Raises Unreadable if the limit of bytes is reached."""
+        self._bytes_left -= WINDOW
+        if self._bytes_left < 0:
             raise Unreadable
         self.file.seek(start)
         return self.file.read(WINDOW)

@@ -45,7 +45,7 @@ def svg(source: MediaSource, findings: Findings) -> None:
 
 
 def jpeg(source: MediaSource, findings: Findings) -> None:
-    """Read the size from the first segment that begins a frame."""
+    """Read the size from the first segment of a JPEG that begins a frame (ITU-T T.81)."""
     offset = 2
     while True:
         mark, kind = source.read(offset, 2)
@@ -63,9 +63,9 @@ def tiff(source: MediaSource, findings: Findings) -> None:
     """Read the tags 256 (width) and 257 (height) of the first directory."""
     order = "<" if source.head.startswith(b"II") else ">"
     (start,) = source.unpack(f"{order}4xI", 0)
-    (count,) = source.unpack(f"{order}H", start)
+    (tag_count,) = source.unpack(f"{order}H", start)
     sides = {}
-    for offset in range(start + 2, start + 2 + 12 * count, 12):
+    for offset in range(start + 2, start + 2 + 12 * tag_count, 12):
         tag, kind = source.unpack(f"{order}HH", offset)
         if tag in (256, 257):
             (sides[tag],) = source.unpack(f"{order}H" if kind == SHORT else f"{order}I", offset + 8)
@@ -73,7 +73,7 @@ def tiff(source: MediaSource, findings: Findings) -> None:
 
 
 def bmp(source: MediaSource, findings: Findings) -> None:
-    """Read either kind of header. A negative height means that the first row is the top."""
+    """Read the size from a BMP header of Windows or OS/2. A negative height means that the first row is the top."""
     (length,) = source.unpack("<I", 14)
     width, height = source.unpack("<HH" if length == OLD_HEADER else "<ii", 18)
     findings.set_size(width, abs(height))

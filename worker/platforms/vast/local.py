@@ -51,7 +51,7 @@ class VastLocal(Platform):
             settings.engine.fault,
         ]
         async with start_fleet([command], environ, logs=None) as local:
-            await local.ready(settings.engine.start_s)
+            await local.wait_until_ready(settings.engine.start_s)
             vast = local.vast
             sys.stderr.write(HOW_TO_CALL.format(url=vast.url, endpoint=vast.endpoint, key=vast.api_key))
             sys.stderr.flush()

@@ -19,6 +19,7 @@ READY_S = 60.0
 
 
 def _arguments() -> argparse.Namespace:
+    """Return the parsed command line."""
     parser = argparse.ArgumentParser("python -m worker.simulators.vast_account", description=__doc__)
     parser.add_argument(
         "port", type=int, nargs="?", default=0, help="port on loopback; 0 (the default) takes a free one"
@@ -33,7 +34,10 @@ def _arguments() -> argparse.Namespace:
 
 
 async def _run(port: int, workers: int) -> None:
-    """Serve the account until SIGTERM. Raises CannotListen, and StartupError when a worker does not start."""
+    """Serve the account and this number of workers until SIGTERM, and print the account's URL and key.
+
+    Raises CannotListen, and StartupError when a worker does not start.
+    """
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     async with AsyncExitStack() as stack:
@@ -45,7 +49,7 @@ async def _run(port: int, workers: int) -> None:
                 for n in range(1, workers + 1)
             ]
             members = await stack.enter_async_context(start_fleet(commands, environment(), folder))
-            await members.ready(READY_S)
+            await members.wait_until_ready(READY_S)
             vast = members.vast
         account = await stack.enter_async_context(serve(port=port, vast=vast))
         sys.stdout.write(f"server url  {account.url}\napi key     {account.api_key}\n")

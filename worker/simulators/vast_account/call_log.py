@@ -33,8 +33,12 @@ class CallLog:
         self.calls.append(AccountCall(method, path, shown, status))
 
     def count(self, method: str = "", path: str = "") -> int:
-        """Return the number of calls with this method to paths that start with `path`."""
-        return sum(call.method == method or not method for call in self.calls if call.path.startswith(path))
+        """Return the number of calls with this method to paths that start with `path`.
+
+        An empty method counts the calls of every method.
+        """
+        calls_of_path = [call for call in self.calls if call.path.startswith(path)]
+        return sum(not method or call.method == method for call in calls_of_path)
 
     def clear(self) -> None:
         """Remove all calls."""

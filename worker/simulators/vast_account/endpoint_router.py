@@ -43,4 +43,5 @@ class EndpointRouter:
 
 
 def _content_type(request: web.Request) -> dict[str, str]:
+    """Return the Content-Type header of a request, or one for bytes if it has none."""
     return {"Content-Type": request.headers.get("Content-Type", "application/octet-stream")}

@@ -26,11 +26,11 @@ class CallFault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WorkerLifecycle:
-    """The states of a worker after its start: creating, then loading, then `ends`. Times are seconds."""
+    """The states of a worker after its start: creating, then loading, then `final_status`. Times are seconds."""
 
     creating_s: float = 0.0
     loading_s: float = 0.0
-    ends: str = "idle"
+    final_status: str = "idle"
     """`idle`, `error`, or `loading` for a worker that never becomes ready."""
 
 

@@ -14,6 +14,8 @@ from worker.simulators.vast_account.templates import Templates
 
 Body = Mapping[str, Any]
 Row = dict[str, Any]
+Response = dict[str, Any]
+"""The JSON object that the API returns for a call."""
 
 PLAIN = re.compile(r"[A-Za-z0-9_.-]+")
 ENDPOINT_DEFAULTS: Body = {
@@ -42,8 +44,11 @@ class Holdings:
         self._ids = itertools.count(1001)
         self.templates = Templates(self.user_id, self._ids)
 
-    def set_variable(self, body: Body, *, new: bool, plain: bool) -> Row:
-        """Create (`new`) or change a variable. `plain` rejects values with special characters."""
+    def set_variable(self, body: Body, *, new: bool, plain: bool) -> Response:
+        """Create a variable if `new` is true, otherwise change one. `plain` rejects values with special characters.
+
+        Raises CallRefused for such a value, and for a name that exists already (`new`) or does not exist.
+        """
         name = str(body["key"]).upper()
         if plain and not PLAIN.fullmatch(str(body["value"])):
             raise CallRefused(400, "invalid_args", f"value {body['value']} does not match {PLAIN.pattern}")
@@ -54,14 +59,14 @@ class Holdings:
         self.environment[name] = str(body["value"])
         return {"success": True, "msg": "saved"}
 
-    def remove_variable(self, body: Body) -> Row:
-        """Delete a variable."""
+    def remove_variable(self, body: Body) -> Response:
+        """Delete a variable. Raises CallRefused when it does not exist."""
         if self.environment.pop(str(body["key"]).upper(), None) is None:
             raise CallRefused(404, "no_such_key", "no such key")
         return {"success": True, "msg": "removed"}
 
-    def create_endpoint(self, body: Body) -> Row:
-        """Create an endpoint. A second one with the same name is accepted here; for the real API that is unknown."""
+    def create_endpoint(self, body: Body) -> Response:
+        """Create an endpoint, even with a name that another endpoint has. The behavior of the real API is unknown."""
         number = next(self._ids)
         name = body.get("endpoint_name") or f"endpoint-{number}"
         self.endpoints[number] = {
@@ -82,45 +87,58 @@ class Holdings:
         """Return a group. Raises CallRefused when it does not exist."""
         return _existing(self.groups, number)
 
-    def change_endpoint(self, number: int, body: Body, replace: bool) -> Row:
-        """Change an endpoint. `replace` resets fields that are not in the body to their defaults."""
+    def change_endpoint(self, number: int, body: Body, replace: bool) -> Response:
+        """Change an endpoint. `replace` resets fields that are not in the body to their defaults.
+
+        Raises CallRefused when the endpoint does not exist.
+        """
         row = _existing(self.endpoints, number)
-        own = {name: row[name] for name in ("endpoint_name", "id", "user_id", "api_key", "created_at")}
-        base = {**ENDPOINT_DEFAULTS, **own, "endpoint_state": row["endpoint_state"]} if replace else row
+        kept_names = ("endpoint_name", "id", "user_id", "api_key", "created_at", "endpoint_state")
+        base = {**ENDPOINT_DEFAULTS, **{name: row[name] for name in kept_names}} if replace else row
         self.endpoints[number] = _merged(base, body)
         return {"success": True}
 
-    def remove_endpoint(self, number: int) -> Row:
-        """Delete an endpoint. Its groups stay; it is unknown whether the real API deletes them."""
+    def remove_endpoint(self, number: int) -> Response:
+        """Delete an endpoint, and keep its groups. Raises CallRefused when the endpoint does not exist.
+
+        Whether the real API deletes the groups too is unknown.
+        """
         _existing(self.endpoints, number)
         del self.endpoints[number]
         return {"success": True}
 
-    def create_group(self, body: Body) -> Row:
-        """Create a group in an existing endpoint."""
+    def create_group(self, body: Body) -> Response:
+        """Create a group in an endpoint. Raises CallRefused when the endpoint or the template does not exist."""
         endpoint_id = body.get("endpoint_id")
         if endpoint_id not in self.endpoints:
             raise CallRefused(400, "invalid_args", "no such endpoint")
         number = next(self._ids)
-        own = {"id": number, "endpoint_id": endpoint_id, "api_key": f"group-{secrets.token_hex(24)}"}
-        self.groups[number] = self._group({**GROUP_DEFAULTS, "template_hash": None, **own}, body)
+        fixed = {"id": number, "endpoint_id": endpoint_id, "api_key": f"group-{secrets.token_hex(24)}"}
+        self.groups[number] = self._changed_group({**GROUP_DEFAULTS, "template_hash": None, **fixed}, body)
         return {"success": True, "id": number}
 
-    def change_group(self, number: int, body: Body, replace: bool) -> Row:
-        """Change a group. `replace` resets fields that are not in the body to their defaults."""
+    def change_group(self, number: int, body: Body, replace: bool) -> Response:
+        """Change a group. `replace` resets fields that are not in the body to their defaults.
+
+        Raises CallRefused when the group or the template does not exist.
+        """
         row = _existing(self.groups, number)
-        own = {name: row[name] for name in ("id", "endpoint_id", "api_key")}
-        self.groups[number] = self._group({**GROUP_DEFAULTS, "template_hash": None, **own} if replace else row, body)
+        fixed = {name: row[name] for name in ("id", "endpoint_id", "api_key")}
+        base = {**GROUP_DEFAULTS, "template_hash": None, **fixed} if replace else row
+        self.groups[number] = self._changed_group(base, body)
         return {"success": True}
 
-    def remove_group(self, number: int) -> Row:
-        """Delete a group."""
+    def remove_group(self, number: int) -> Response:
+        """Delete a group. Raises CallRefused when it does not exist."""
         _existing(self.groups, number)
         del self.groups[number]
         return {"success": True}
 
-    def _group(self, base: Body, body: Body) -> Row:
-        """Return the changed group. Its search is always replaced, and Vast's defaults are added to it."""
+    def _changed_group(self, base: Body, body: Body) -> Row:
+        """Return the group `base` with the changes of `body`. Raises CallRefused when the template does not exist.
+
+        The search for machines is always replaced, and Vast's default filters are added to it.
+        """
         row = _merged(base, body)
         if row["template_hash"] not in self.templates.versions:
             raise CallRefused(400, "invalid_args", "no such template")
@@ -130,8 +148,9 @@ class Holdings:
 
 
 def _merged(base: Body, body: Body) -> Row:
-    """Return `base` updated with the fields of the body that `base` has and that are not null."""
-    return {**base, **{name: value for name, value in body.items() if name in base and value is not None}}
+    """Return `base` with the values of `body`, except null values and fields that `base` does not have."""
+    changes = {name: value for name, value in body.items() if name in base and value is not None}
+    return {**base, **changes}
 
 
 def _existing(rows: Mapping[int, Row], number: int) -> Row:

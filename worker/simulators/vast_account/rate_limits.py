@@ -16,9 +16,12 @@ class RateLimits:
         self._last: dict[str, float] = {}
 
     def allow(self, method: str, path: str, fault_config: AccountFaultConfig, now: float) -> bool:
-        """Return whether a call at the time `now` is accepted, and record it."""
+        """Return whether a call at the time `now` is accepted. An accepted call starts a new interval.
+
+        A rejected call starts one only with `fault_config.refusals_count`.
+        """
         kind = f"{method} {NUMBER.sub('/N', path)}"
-        allowed = now - self._last.get(kind, float("-inf")) >= fault_config.interval_s
-        if allowed or fault_config.refusals_count:
+        is_accepted = now - self._last.get(kind, float("-inf")) >= fault_config.interval_s
+        if is_accepted or fault_config.refusals_count:
             self._last[kind] = now
-        return allowed
+        return is_accepted

@@ -85,22 +85,28 @@ class LocalAccount:
             await runner.cleanup()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        """Handle one call, with its fault if it has one."""
+        """Handle one call, with the fault that is configured for its number, and log it.
+
+        Calls for the router are forwarded to it, and are not counted.
+        """
         if self._router and request.path in ROUTER_PATHS:
             return await self._router.forward(request)
         text = await request.text()
         body: Body = json.loads(text) if text else {}
         self._calls += 1
-        fault_config, fault = self._fault_config, self._fault_config.faults.get(self._calls)
+        fault_config = self._fault_config
+        fault = fault_config.faults.get(self._calls)
         if not self._limits.allow(request.method, request.path, fault_config, time.monotonic()):
             fault = CallFault.LIMITED
         response = None
         if fault is None or fault.takes_effect:
-            response = await self._effect(request, body)
+            response = await self._execute(request, body)
         if fault is not None:
+            # The response of a call that took effect is lost.
             response = await self._fail(request, fault, fault_config)
-        self.record.add(request.method, request.path, body, response.status if response is not None else 0)
-        return response if response is not None else web.Response()
+        self.record.add(request.method, request.path, body, 0 if response is None else response.status)
+        # Without a response, the connection is closed already, so the empty one is never sent.
+        return web.Response() if response is None else response
 
     async def _fail(
         self, request: web.Request, fault: CallFault, fault_config: AccountFaultConfig
@@ -119,24 +125,30 @@ class LocalAccount:
             request.transport.close()
         return None
 
-    async def _effect(self, request: web.Request, body: Body) -> web.Response:
-        """Check the API key, make the call and return its response."""
-        keys = {request.headers.get("Authorization", "").removeprefix("Bearer "), request.query.get("api_key", "")}
-        if self.api_key not in keys | {body.get("api_key")}:
+    async def _execute(self, request: web.Request, body: Body) -> web.Response:
+        """Check the API key, make the call, rent the workers that are missing after it, and return the response.
+
+        The key may be in the Authorization header, in the query or in the body.
+        """
+        bearer_token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if self.api_key not in (bearer_token, request.query.get("api_key"), body.get("api_key")):
             return web.json_response({"success": False, "error": "auth_error", "msg": "invalid user key"}, status=401)
         try:
             result = await self._call(request, body)
-            self.workers.follow(self.holdings.groups, self.holdings.endpoints, time.monotonic())
+            self.workers.rent_missing_workers(self.holdings.groups, self.holdings.endpoints, time.monotonic())
         except CallRefused as error:
             content = {"success": False, "error": error.error, "msg": error.message}
             return web.json_response(content, status=error.status)
         return web.json_response(result)
 
     async def _call(self, request: web.Request, body: Body) -> object:
-        """Make a call and return its result. The path names the kind of row that the call is about."""
+        """Make a call and return its result. Raises CallRefused.
+
+        The first part of the path after the version names the resource, and a last part in digits is an id.
+        """
         parts = [part for part in request.path.split("/") if part]
         number = int(parts[-1]) if parts and parts[-1].isdigit() else None
-        kind = next((word for word in parts if word not in ("api", "v0", "v1")), "")
+        resource = next((part for part in parts if part not in ("api", "v0", "v1")), "")
         calls: dict[str, Callable[[web.Request, Body, int | None], object]] = {
             "users": self._user,
             "secrets": self._secrets,
@@ -145,16 +157,16 @@ class LocalAccount:
             "autojobs": self._groups,
             "instances": self._instances,
         }
-        if kind in calls:
-            return calls[kind](request, body, number)
-        return await self._autoscaler(kind, body)
+        if resource in calls:
+            return calls[resource](request, body, number)
+        return await self._autoscaler(resource, body)
 
     def _user(self, *_: object) -> object:
         """Return the account's user."""
         return {"id": self.holdings.user_id, "api_key": self.api_key, "email": "someone@example.com"}
 
     def _secrets(self, request: web.Request, body: Body, _: int | None) -> object:
-        """List, set or delete variables."""
+        """List, create (POST), change (PUT) or delete variables. The list hides their values."""
         if request.method == "GET":
             return {"success": True, "secrets": dict.fromkeys(self.holdings.environment, "*****")}
         if request.method == "DELETE":
@@ -174,58 +186,65 @@ class LocalAccount:
         return calls[request.method](body)
 
     def _endpoints(self, request: web.Request, body: Body, number: int | None) -> object:
-        """List, create, change or delete endpoints."""
-        own, replace = self.holdings, self._fault_config.puts_replace
+        """List or create endpoints, or return, change or delete the endpoint `number`."""
+        holdings = self.holdings
         if number is None:
             if request.method == "GET":
-                return {"success": True, "results": list(own.endpoints.values())}
-            return own.create_endpoint(body)
+                return {"success": True, "results": list(holdings.endpoints.values())}
+            return holdings.create_endpoint(body)
         if request.method == "GET":
-            return {"success": True, "result": own.endpoint(number)}
-        return own.remove_endpoint(number) if request.method == "DELETE" else own.change_endpoint(number, body, replace)
+            return {"success": True, "result": holdings.endpoint(number)}
+        if request.method == "DELETE":
+            return holdings.remove_endpoint(number)
+        return holdings.change_endpoint(number, body, self._fault_config.puts_replace)
 
     def _groups(self, request: web.Request, body: Body, number: int | None) -> object:
-        """List, create, change or delete groups."""
-        own = self.holdings
+        """List or create groups, or change or delete the group `number`."""
+        holdings = self.holdings
         if number is None:
             if request.method == "GET":
-                return {"success": True, "results": list(own.groups.values())}
-            return own.create_group(body)
+                return {"success": True, "results": list(holdings.groups.values())}
+            return holdings.create_group(body)
         if request.method == "DELETE":
-            return own.remove_group(number)
-        result = own.change_group(number, body, self._fault_config.puts_replace)
+            return holdings.remove_group(number)
+        result = holdings.change_group(number, body, self._fault_config.puts_replace)
         if self._fault_config.updates_by_itself:
-            self.workers.update(own.groups[number], time.monotonic())
+            self.workers.restart_outdated(holdings.groups[number], time.monotonic())
         return result
 
     def _instances(self, request: web.Request, _: Body, number: int | None) -> object:
-        """List one page of instances, or delete an instance."""
+        """List one page of instances, or delete the instance `number`.
+
+        The page starts after the id `after_token`. Its `next_token` is the last id, or None on the last page.
+        """
         if request.method == "DELETE":
             if number is None or self.workers.members.pop(number, None) is None:
                 raise CallRefused(404, "no_such_instance", "no such instance")
             return {"success": True}
-        after, limit = int(request.query.get("after_token") or 0), int(request.query.get("limit") or 25)
+        after = int(request.query.get("after_token") or 0)
+        limit = int(request.query.get("limit") or 25)
         rows = [row for row in self.workers.instances(self.holdings.templates.versions) if row["id"] > after]
-        token = str(rows[limit - 1]["id"]) if len(rows) > limit else None
-        return {"success": True, "instances": rows[:limit], "next_token": token}
+        next_token = str(rows[limit - 1]["id"]) if len(rows) > limit else None
+        return {"success": True, "instances": rows[:limit], "next_token": next_token}
 
-    async def _autoscaler(self, kind: str, body: Body) -> object:
-        """Make a call of the autoscaler, which is another host at Vast."""
-        own, now = self.holdings, time.monotonic()
-        if kind == "update_workers":
-            return {"success": True, "workers_to_update": self.workers.update(own.group(body["workergroup_id"]), now)}
-        if kind == "get_endpoint_workers":
-            endpoint = own.endpoints.get(body["id"])
+    async def _autoscaler(self, route: str, body: Body) -> object:
+        """Make a call of the autoscaler, which is another host at Vast. Raises CallRefused for an unknown route."""
+        holdings, now = self.holdings, time.monotonic()
+        if route == "update_workers":
+            restarted_ids = self.workers.restart_outdated(holdings.group(body["workergroup_id"]), now)
+            return {"success": True, "workers_to_update": restarted_ids}
+        if route == "get_endpoint_workers":
+            endpoint = holdings.endpoints.get(body["id"])
             if endpoint is None:
                 return {"error_msg": "endpoint not found"}
             if self._router and endpoint["endpoint_name"] == self._router.endpoint:
                 return await self._router.workers()
-            return self.workers.rows(endpoint, own.templates.versions, self._fault_config, now)
-        if kind in ("get_endpoint_logs", "get_autogroup_logs"):
-            lines = [f"{kind} {body['id']}: {len(self.workers.members)} workers", "autoscaler: nothing to do"]
+            return self.workers.rows(endpoint, holdings.templates.versions, self._fault_config, now)
+        if route in ("get_endpoint_logs", "get_autogroup_logs"):
+            lines = [f"{route} {body['id']}: {len(self.workers.members)} workers", "autoscaler: nothing to do"]
             text = "\n".join(lines[-int(body.get("tail") or len(lines)) :])
             return dict.fromkeys(("info0", "info1", "trace", "debug"), f"{text}\n")
-        raise CallRefused(404, "not_found", f"no route {kind}")
+        raise CallRefused(404, "not_found", f"no route {route}")
 
 
 @asynccontextmanager
@@ -236,7 +255,7 @@ async def serve(
     fault_config: AccountFaultConfig | None = None,
     vast: LocalVast | None = None,
 ) -> AsyncIterator[LocalAccount]:
-    """Serve one account on one loopback port; 0 picks a free port.
+    """Serve one account on one loopback port. Port 0 picks a free port. Raises CannotListen.
 
     With `vast`, the account's endpoint of that name is the router's endpoint, with its workers and its key.
     """
@@ -247,7 +266,7 @@ async def serve(
 
 @contextmanager
 def run_in_thread(fault_config: AccountFaultConfig | None = None) -> Iterator[LocalAccount]:
-    """Serve one account in a thread, for code that is not asynchronous."""
+    """Serve one account in a thread, for code that is not asynchronous. Raises TimeoutError when it does not start."""
     ready, stop = threading.Event(), asyncio.Event()
     loop = asyncio.new_event_loop()
     account = LocalAccount(fault_config or AccountFaultConfig())

@@ -10,6 +10,8 @@ from typing import Any
 from worker.simulators.vast_account.refusal import CallRefused
 
 Row = dict[str, Any]
+Response = dict[str, Any]
+"""The JSON object that the API returns for a call."""
 
 DEFAULTS: Mapping[str, Any] = {
     **{"name": None, "image": None, "tag": None, "href": None, "repo": None, "env": None, "onstart": None},
@@ -34,43 +36,59 @@ class Templates:
         self.rows: dict[int, Row] = {}
         self.versions: dict[str, Row] = {}
 
-    def create(self, body: Mapping[str, Any], creator_id: int | None = None) -> Row:
-        """Create a template. The same content by the same creator is the same template."""
-        content, owner = _content(body), creator_id or self._user_id
-        same = (row for row in self.rows.values() if (row["hash_id"], row["creator_id"]) == (_hash(content), owner))
-        row = next(same, None) or self._store(next(self._ids), content, owner)
-        return {"success": True, "template": _shown(row)}
+    def create(self, body: Mapping[str, Any], creator_id: int | None = None) -> Response:
+        """Create a template, or return the existing one with the same content and the same creator.
 
-    def change(self, body: Mapping[str, Any]) -> Row:
-        """Create a new version. The id stays (unknown for the real API), and the old hash stays valid."""
-        row = self._own(body.get("id"))
+        The account is the creator unless `creator_id` names another.
+        """
+        content = _content(body)
+        creator_id = creator_id or self._user_id
+        for row in self.rows.values():
+            if row["hash_id"] == _hash(content) and row["creator_id"] == creator_id:
+                return {"success": True, "template": _shown(row)}
+        return {"success": True, "template": _shown(self._store(next(self._ids), content, creator_id))}
+
+    def change(self, body: Mapping[str, Any]) -> Response:
+        """Create a new version of a template. The old hash stays valid. Raises CallRefused for a wrong id or hash.
+
+        The template keeps its id. Whether it does so at Vast is unknown.
+        """
+        row = self._own_template(body.get("id"))
         if row["hash_id"] != body.get("hash_id"):
             raise CallRefused(404, "no_such_template", "there is no template with this id and hash")
         return {"success": True, "template": _shown(self._store(row["id"], _content(body), self._user_id))}
 
-    def remove(self, body: Mapping[str, Any]) -> Row:
-        """Delete a template. Groups that use it keep working."""
-        hashed = [row["id"] for row in self.rows.values() if row["hash_id"] == body.get("hash_id")]
-        del self.rows[self._own(body.get("template_id") or next(iter(hashed), None))["id"]]
+    def remove(self, body: Mapping[str, Any]) -> Response:
+        """Delete the template with the id or the hash in the body. Raises CallRefused when there is none.
+
+        Groups that use the template keep working.
+        """
+        same_hash_ids = [row["id"] for row in self.rows.values() if row["hash_id"] == body.get("hash_id")]
+        first_id = same_hash_ids[0] if same_hash_ids else None
+        row = self._own_template(body.get("template_id") or first_id)
+        del self.rows[row["id"]]
         return {"success": True}
 
     def listed(self, filters: Mapping[str, Mapping[str, Any]]) -> list[Row]:
-        """Return the own templates and the public ones of others. Raises CallRefused for an unknown operator."""
+        """Return the templates that match the filters: the account's own and the public ones of others.
+
+        Raises CallRefused for an unknown operator.
+        """
         visible = [row for row in self.rows.values() if row["creator_id"] == self._user_id or not row["private"]]
         return [
             _shown(row) for row in visible if all(_matches(row.get(name), bounds) for name, bounds in filters.items())
         ]
 
-    def _own(self, number: object) -> Row:
-        """Return one of the account's own templates. Raises CallRefused."""
+    def _own_template(self, number: object) -> Row:
+        """Return the template with this id. Raises CallRefused when the account has no such template."""
         row = self.rows.get(number) if isinstance(number, int) else None
         if row is None or row["creator_id"] != self._user_id:
             raise CallRefused(404, "no_such_template", "the account has no such template")
         return row
 
-    def _store(self, number: int, content: Row, owner: int) -> Row:
-        """Store a template and its version, and return its row."""
-        row = {**content, "id": number, "hash_id": _hash(content), "creator_id": owner, "created_at": 0.0}
+    def _store(self, number: int, content: Row, creator_id: int) -> Row:
+        """Store a template under its id and this version under its hash. Return the row."""
+        row = {**content, "id": number, "hash_id": _hash(content), "creator_id": creator_id, "created_at": 0.0}
         row |= {"count_created": 0, "recommended": False, "default_tag": None}
         self.rows[number] = self.versions[row["hash_id"]] = row
         return row
@@ -82,16 +100,21 @@ def _content(body: Mapping[str, Any]) -> Row:
 
 
 def _hash(content: Row) -> str:
+    """Return the hash that identifies a version of a template."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def _shown(row: Row) -> Row:
-    """Return a template as the API lists it: the filters as text, without the password (unknown for the real API)."""
+    """Return a template as the API lists it, with its filters as text.
+
+    The password is left out. Whether Vast does so is unknown.
+    """
     return {**row, "extra_filters": json.dumps(row["extra_filters"]), "docker_login_pass": None}
 
 
 def _matches(value: object, bounds: Mapping[str, Any]) -> bool:
-    """Return whether a value fits all bounds of a filter."""
-    if unknown := bounds.keys() - COMPARISONS:
+    """Return whether a value satisfies all bounds of a filter. Raises CallRefused for an unknown operator."""
+    unknown = bounds.keys() - COMPARISONS
+    if unknown:
         raise CallRefused(400, "invalid_args", f"unknown operators {sorted(unknown)}")
     return all(COMPARISONS[op](value, bound) for op, bound in bounds.items())

@@ -52,12 +52,11 @@ class Authority:
     def sign(self, request: bytes, host: str, life: datetime.timedelta) -> bytes:
         """Return a certificate (PEM) for the key of a signing request. It names `host`, whatever the request names.
 
-        Raises ValueError when the request is not signed by an RSA key.
+        Raises ValueError when the request is not signed by the RSA key in it.
         """
         signing_request = x509.load_pem_x509_csr(request)
-        if not signing_request.is_signature_valid or not isinstance(
-            key := signing_request.public_key(), rsa.RSAPublicKey
-        ):
+        key = signing_request.public_key()
+        if not signing_request.is_signature_valid or not isinstance(key, rsa.RSAPublicKey):
             raise ValueError("the request is not signed by the RSA key in it")
         return self._leaf(key, host, life)
 
@@ -72,6 +71,7 @@ class Authority:
 
 
 def _general_name(host: str) -> x509.GeneralName:
+    """Return an address or a DNS name, as the extension SubjectAlternativeName needs it."""
     try:
         return x509.IPAddress(ipaddress.ip_address(host))
     except ValueError:
@@ -79,13 +79,15 @@ def _general_name(host: str) -> x509.GeneralName:
 
 
 def _name(text: str) -> x509.Name:
+    """Return a distinguished name that has only a common name."""
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
 
 def _certificate(
     subject: x509.Name, issuer: x509.Name, key: PublicKey, life: datetime.timedelta
 ) -> x509.CertificateBuilder:
-    """Return a certificate builder with the common fields."""
+    """Return a builder with the fields that all certificates have. `life` is the validity from now on."""
+    # It is also valid one day earlier, for clients whose clock is slow.
     now = datetime.datetime.now(datetime.UTC)
     return (
         x509.CertificateBuilder()
@@ -100,6 +102,7 @@ def _certificate(
 
 
 def _signs_certificates() -> x509.KeyUsage:
+    """Return the key usage of a root: it signs certificates and revocation lists only."""
     return x509.KeyUsage(
         digital_signature=False,
         content_commitment=False,

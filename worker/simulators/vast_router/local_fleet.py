@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from worker.errors import StartupError
-from worker.simulators.vast_router import LocalVast, ReportLog, serve
+from worker.simulators.vast_router import LocalVast, ReportLog, StatusReport, serve
 from worker.subcommand import worker_command
 
 STOP_S = 10.0
@@ -27,7 +27,10 @@ class FleetMember:
     log: Path | None
 
     def tail(self) -> str:
-        """Return the last lines of the log, or an empty text without a log file."""
+        """Return a colon and the last lines of the log, to be added to an error message.
+
+        Return an empty string when there is no log file or when it is empty.
+        """
         lines = self.log.read_text(errors="replace").splitlines() if self.log else []
         return "\n  ".join([":", *lines[-TAIL_LINES:]]) if lines else ""
 
@@ -39,19 +42,23 @@ class LocalFleet:
     vast: LocalVast
     members: list[FleetMember] = field(default_factory=list)
 
-    async def ready(self, timeout_s: float) -> None:
-        """Wait until every worker has reported itself as loaded. Raises StartupError with the end of a worker's log."""
+    async def wait_until_ready(self, timeout_s: float) -> None:
+        """Wait until every worker has reported itself as loaded.
+
+        Raises StartupError, with the end of the worker's log, when a worker exits or is not ready in time.
+        """
         numbers = [member.number for member in self.members]
         loaded = asyncio.create_task(self.vast.record.until(lambda record: all_loaded(record, numbers), timeout_s))
         exits = {asyncio.create_task(member.process.wait()): member for member in self.members}
         try:
             await asyncio.wait({loaded, *exits}, return_when=asyncio.FIRST_COMPLETED)
-            for member in (member for exited, member in exits.items() if exited.done()):
-                raise StartupError(f"worker {member.number} exited before it was ready{member.tail()}")
+            for exit_task, member in exits.items():
+                if exit_task.done():
+                    raise StartupError(f"worker {member.number} exited before it was ready{member.tail()}")
             await loaded
         except TimeoutError:
-            silent = [member for member in self.members if not all_loaded(self.vast.record, [member.number])]
-            tails = "".join(f"\nworker {member.number}{member.tail()}" for member in silent)
+            not_ready = [member for member in self.members if not all_loaded(self.vast.record, [member.number])]
+            tails = "".join(f"\nworker {member.number}{member.tail()}" for member in not_ready)
             raise StartupError(f"the workers were not ready within {timeout_s:g} s{tails}") from None
         finally:
             for task in (loaded, *exits):
@@ -70,9 +77,11 @@ class LocalFleet:
 
 def all_loaded(record: ReportLog, numbers: Sequence[int]) -> bool:
     """Return whether each of these workers has reported itself as loaded, with its speed and without an error."""
-    return all(
-        any(status.loadtime and status.max_perf and not status.error_msg for status in record.of(n)) for n in numbers
-    )
+    return all(any(_is_loaded(report) for report in record.reports_of(number)) for number in numbers)
+
+
+def _is_loaded(report: StatusReport) -> bool:
+    return report.loadtime > 0 and report.max_perf > 0 and not report.error_msg
 
 
 @asynccontextmanager
@@ -96,23 +105,23 @@ async def start_fleet(
 async def _start(
     vast: LocalVast, number: int, command: Sequence[str], env: Mapping[str, str], logs: Path | None
 ) -> FleetMember:
-    """Start one worker process."""
+    """Start one worker process and return it. Its log is `worker-NUMBER.log` in `logs`."""
     worker_env = {**env, **await vast.worker_env(number), "WORKER_VAST_HOST": "127.0.0.1"}
     log = logs / f"worker-{number}.log" if logs else None
-    sink = log.open("wb") if log else None
+    log_file = log.open("wb") if log else None
     try:
         # In a session of its own, so that Ctrl-C reaches only this process, which then stops the workers in order.
         process = await asyncio.create_subprocess_exec(
             *worker_command(*command),
             env=worker_env,
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=sink,
-            stderr=sink,
+            stdout=log_file,
+            stderr=log_file,
             start_new_session=True,
         )
     finally:
-        if sink:
-            sink.close()
+        if log_file:
+            log_file.close()  # the process has its own copy of the file descriptor
     return FleetMember(number, process, log)
 
 

@@ -34,14 +34,17 @@ class StatusReport:
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> StatusReport:
-        """Return the report in a body. The short form of a failed start script is accepted too."""
-        numbers = ("loadtime", "cur_load", "new_load", "rej_load", "max_perf", "cur_perf")
+        """Return the report in a body. Missing fields get their defaults.
+
+        A start script that fails sends only its id, its URL and the error.
+        """
+        number_fields = ("loadtime", "cur_load", "new_load", "rej_load", "max_perf", "cur_perf")
         return cls(
             id=int(body["id"]),
             url=str(body["url"]),
             error_msg=str(body.get("error_msg") or ""),
             working_request_idxs=tuple(body.get("working_request_idxs", ())),
-            **{name: float(body.get(name, 0.0)) for name in numbers},
+            **{name: float(body.get(name, 0.0)) for name in number_fields},
         )
 
 
@@ -90,22 +93,23 @@ class ReportLog:
                 self.deletions.append(fact)
             else:
                 self.routed.append(fact)
+        # `until` waits for the present event. A new one is needed for the next change.
         self._changed.set()
         self._changed = asyncio.Event()
 
     def clear(self) -> None:
-        """Remove all reports."""
+        """Remove all reports, deletions and routed requests."""
         for facts in (self.statuses, self.deletions, self.routed):
             facts.clear()
 
     async def until(self, condition: Callable[[ReportLog], bool], timeout_s: float = 25.0) -> None:
-        """Wait until `condition(record)` is true. Raises TimeoutError."""
+        """Wait until `condition(self)` is true. Raises TimeoutError after `timeout_s` seconds."""
         async with asyncio.timeout(timeout_s):
             while not condition(self):
                 await self._changed.wait()
 
-    def of(self, worker_id: int) -> list[StatusReport]:
-        """Return the reports of one worker."""
+    def reports_of(self, worker_id: int) -> list[StatusReport]:
+        """Return the status reports of one worker, oldest first."""
         return [status for status in self.statuses if status.id == worker_id]
 
     def summaries(self) -> list[WorkerSummary]:
@@ -114,12 +118,13 @@ class ReportLog:
 
     def _summary(self, worker_id: int) -> WorkerSummary:
         """Return the sums of one worker's reports."""
-        statuses = self.of(worker_id)
+        statuses = self.reports_of(worker_id)
         loads = [status.cur_load for status in statuses]
+        previous_loads = [None, *loads]
         return WorkerSummary(
             worker_id=worker_id,
             max_perf=max(status.max_perf for status in statuses),
-            loads=tuple(load for load, before in zip(loads, [None, *loads], strict=False) if load != before),
+            loads=tuple(load for load, previous in zip(loads, previous_loads, strict=False) if load != previous),
             served=sum(status.cur_perf for status in statuses),
             rejected=sum(status.rej_load for status in statuses),
             deleted=sum(deletion.worker_id == worker_id for deletion in self.deletions),

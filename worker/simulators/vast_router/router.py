@@ -25,13 +25,15 @@ class Router:
         """Number of polls of each request_idx."""
 
     def route(self, request_idx: int, cost: float, now: float, fault_config: RouterFaultConfig) -> dict[str, object]:
-        """Return `url` and the request's number at that worker, or a "not ready" status.
+        """Assign a request to a worker. Return the worker's `url` and the request's number there, as `reqnum`.
 
-        `request_idx` is 0 for a new request.
+        Return a "not ready" `status` instead when no worker can be chosen. `request_idx` is 0 for a new request, and
+        the number of the first try for a poll or a retry.
         """
         request_idx = request_idx or self._next_number()
-        self.fleet.delete([request_idx])  # after another poll, the request is no longer at the worker that had it
-        polls = self._polls[request_idx] = self._polls.get(request_idx, 0) + 1
+        self.fleet.delete([request_idx])  # a client that polls again has left the worker that it was assigned to
+        polls = self._polls.get(request_idx, 0) + 1
+        self._polls[request_idx] = polls
         while len(self._polls) > REMEMBERED:
             self._polls.popitem(last=False)
         member = None
@@ -49,10 +51,10 @@ class Router:
         return response | {"url": member.status.url, "cost": cost, "reqnum": reqnum}
 
     def delete(self, request_idxs: Iterable[int]) -> None:
-        """Forget requests that are done."""
-        done = list(request_idxs)
-        self.fleet.delete(done)
-        for request_idx in done:
+        """Remove requests that are done: they no longer count as load, and their polls are no longer counted."""
+        done_idxs = list(request_idxs)
+        self.fleet.delete(done_idxs)
+        for request_idx in done_idxs:
             self._polls.pop(request_idx, None)
 
     def workers(self, now: float, silence_s: float) -> list[dict[str, object]]:
@@ -60,6 +62,7 @@ class Router:
         return [_row(member, now, silence_s) for member in self.fleet.members.values()]
 
     def _next_number(self) -> int:
+        """Return a new request_idx."""
         self._next += 1
         return self._next
 
@@ -67,10 +70,12 @@ class Router:
 def _row(member: PoolMember, now: float, silence_s: float) -> dict[str, object]:
     """Return the row of one worker."""
     report = member.status
-    state = "idle" if member.ready(now, silence_s) else "error" if report.error_msg else "model_loading"
+    status = "error" if report.error_msg else "model_loading"
+    if member.is_ready(now, silence_s):
+        status = "idle"
     return {
         "id": report.id,
-        "status": state,
+        "status": status,
         "cur_load": report.cur_load,
         "new_load": report.new_load,
         "cur_perf": report.cur_perf,

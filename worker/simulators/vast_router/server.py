@@ -106,6 +106,7 @@ class LocalVast:
             await runner.cleanup()
 
     def _routes(self) -> list[web.RouteDef]:
+        """Return the routes that Vast's client and SDK worker call."""
         return [
             web.get("/root.pem", self._root),
             web.get("/pubkey/", self._pubkey),
@@ -123,7 +124,7 @@ class LocalVast:
         return web.Response(body=self._authority.root_pem, content_type="application/x-pem-file")
 
     async def _pubkey(self, _: web.Request) -> web.Response:
-        """Return the public key."""
+        """Return the public key, or an error that is configured."""
         if self._fault_config.pubkey_status != 200:
             return _refusal(self._fault_config.pubkey_status)
         if self._fault_config.pubkey_answers is not None and self._keys_sent >= self._fault_config.pubkey_answers:
@@ -132,7 +133,10 @@ class LocalVast:
         return web.Response(text=self._signer.public_pem)
 
     async def _sign_certificate(self, request: web.Request) -> web.Response:
-        """Return a certificate for a raw signing request. As far as is known, Vast does not check the sender."""
+        """Return a certificate for the signing request in the body, or the fault that is configured.
+
+        As far as is known, Vast does not check the sender.
+        """
         self.certificate_requests.append(int(request.query["instance_id"]))
         fault_config = self._fault_config
         if fault_config.sign_status != 200:
@@ -145,7 +149,7 @@ class LocalVast:
         return web.Response(body=self._authority.sign(await request.read(), fault_config.sign_host, life))
 
     async def _status(self, request: web.Request) -> web.Response:
-        """Store a worker's status report."""
+        """Store a worker's status report, unless a fault is configured."""
         body = await self._from_worker(request)
         fault_config = self._fault_config
         await asyncio.sleep(fault_config.status_delay_s)
@@ -159,7 +163,7 @@ class LocalVast:
         return web.json_response({"success": True})
 
     async def _delete(self, request: web.Request) -> web.Response:
-        """Store a worker's deletions."""
+        """Store the requests that a worker reports as done, unless a fault is configured."""
         body = await self._from_worker(request)
         fault_config = self._fault_config
         await asyncio.sleep(fault_config.delete_delay_s)
@@ -173,7 +177,10 @@ class LocalVast:
         return web.json_response({"success": True})
 
     async def _route(self, request: web.Request) -> web.Response:
-        """Assign a request to a worker and sign the worker's URL."""
+        """Assign a request to a worker, and return the worker's URL with its signature.
+
+        The response has a "not ready" status and no URL when no worker can be chosen.
+        """
         body: dict[str, Any] = await request.json()
         if body.get("api_key") != self.endpoint_key or request.query.get("api_key") != self.endpoint_key:
             return _refusal(401)
@@ -206,6 +213,7 @@ class LocalVast:
         return web.json_response({"result": self._endpoint_row()})
 
     def _endpoint_row(self) -> dict[str, object]:
+        """Return the endpoint as the API lists it."""
         return {
             "id": 1,
             "endpoint_name": self.endpoint,
@@ -216,7 +224,10 @@ class LocalVast:
         }
 
     async def _from_worker(self, request: web.Request) -> dict[str, Any]:
-        """Return the body. Raises HTTPUnauthorized without the worker's token; whether Vast does so is unknown."""
+        """Return the JSON body of a worker's request. Raises HTTPUnauthorized when the worker's token is wrong.
+
+        Whether Vast checks the token is unknown.
+        """
         body: dict[str, Any] = await request.json()
         if body.get("mtoken") != self.master_token:
             raise web.HTTPUnauthorized
@@ -232,7 +243,10 @@ async def serve(
     tls: bool = False,
     fault_config: RouterFaultConfig | None = None,
 ) -> AsyncIterator[LocalVast]:
-    """Serve one endpoint on one loopback port; 0 picks a free port. With `tls`, the workers are reached by https."""
+    """Serve one endpoint on one loopback port. Port 0 picks a free port. Raises CannotListen.
+
+    With `tls`, clients reach the workers by https.
+    """
     vast = LocalVast(endpoint, fault_config or RouterFaultConfig(), tls=tls)
     async with vast.listening(host, port):
         yield vast
@@ -244,7 +258,7 @@ def _page() -> web.Response:
 
 
 def _refusal(status: int) -> web.Response:
-    """Return an error response."""
+    """Return an error response with this HTTP status."""
     return web.json_response(
         {"success": False, "error": "refused", "msg": f"the simulated router returns {status}"}, status=status
     )

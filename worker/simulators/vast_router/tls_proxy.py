@@ -12,7 +12,10 @@ CHUNK = 64 * 1024
 
 @asynccontextmanager
 async def run_tls_proxy(worker_port: int, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
-    """Listen on a free port of 127.0.0.1, forward everything to `worker_port`, and yield the free port."""
+    """Listen on a free port of 127.0.0.1, forward connections to `worker_port`, and yield the free port.
+
+    Without `tls`, the free port accepts plain connections.
+    """
 
     async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError, ssl.SSLError):

@@ -31,11 +31,17 @@ class PoolMember:
         """Seconds until the worker has finished all its requests."""
         return self.load / self.status.max_perf
 
-    def ready(self, now: float, silence_s: float) -> bool:
-        """Return whether the worker is loaded and measured, is not in error, and has reported lately."""
+    def is_ready(self, now: float, silence_s: float) -> bool:
+        """Return whether the worker has reported a speed and no error, and has reported within `silence_s` seconds."""
         report = self.status
-        recent = now - self.reported_at <= silence_s
-        return report.loadtime > 0 and report.max_perf > 0 and not report.error_msg and recent
+        is_recent = now - self.reported_at <= silence_s
+        return report.loadtime > 0 and report.max_perf > 0 and not report.error_msg and is_recent
+
+    def remove_stale_requests(self, now: float) -> None:
+        """Stop counting requests that were assigned `FORGET_S` ago and that the worker never reported."""
+        for request_idx, (_, assigned_at) in list(self.assigned.items()):
+            if now - assigned_at >= FORGET_S:
+                del self.assigned[request_idx]
 
 
 class WorkerPool:
@@ -45,31 +51,31 @@ class WorkerPool:
         self.members: dict[int, PoolMember] = {}
 
     def report(self, status: StatusReport, now: float) -> None:
-        """Store a worker's report. Requests that the worker reports itself are no longer counted here."""
+        """Store a worker's report. Requests that the report contains are part of its load, and not counted twice."""
         member = self.members.setdefault(status.id, PoolMember(status, now))
         member.status, member.reported_at = status, now
         for request_idx in status.working_request_idxs:
             member.assigned.pop(request_idx, None)
 
     def delete(self, request_idxs: Iterable[int]) -> None:
-        """Stop counting requests, wherever they were assigned."""
+        """Stop counting requests as load of the workers that they were assigned to."""
         for request_idx in request_idxs:
             for member in self.members.values():
                 member.assigned.pop(request_idx, None)
 
     def choose(self, now: float, silence_s: float, max_queue_time_s: float | None) -> PoolMember | None:
-        """Return the ready worker that would finish first, or None when none is ready or all have too much work."""
-        ready = [member for member in self.members.values() if member.ready(now, silence_s)]
+        """Return the ready worker that would finish first, or None when none is ready or all have too much work.
+
+        Stale requests of the ready workers are removed before.
+        """
+        ready = [member for member in self.members.values() if member.is_ready(now, silence_s)]
         for member in ready:
-            member.assigned = {
-                idx: (cost, assigned_at)
-                for idx, (cost, assigned_at) in member.assigned.items()
-                if now - assigned_at < FORGET_S
-            }
+            member.remove_stale_requests(now)
         best = min(ready, key=lambda member: member.queue_time_s, default=None)
-        if best is None or (max_queue_time_s is not None and best.queue_time_s > max_queue_time_s):
+        if best is None:
             return None
-        return best
+        has_too_much_work = max_queue_time_s is not None and best.queue_time_s > max_queue_time_s
+        return None if has_too_much_work else best
 
     def assign(self, member: PoolMember, request_idx: int, cost: float, now: float) -> int:
         """Assign a request to a worker and return its reqnum, which is unique for that worker."""
@@ -79,5 +85,5 @@ class WorkerPool:
 
     def summary(self, now: float, silence_s: float) -> str:
         """Return the status text of a "not ready" response. The real wording is unknown."""
-        ready = sum(member.ready(now, silence_s) for member in self.members.values())
+        ready = sum(member.is_ready(now, silence_s) for member in self.members.values())
         return f"total workers: {len(self.members)}, ready: {ready}"

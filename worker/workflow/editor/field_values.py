@@ -65,9 +65,9 @@ def set_in_order(shape: NodeShape, values: list[Value]) -> None:
 
 
 def _max_field_count(shape: NodeShape, values: JsonObject) -> int:
-    """Return a number that is at least the number of fields after an object of values was applied.
+    """Return an upper bound for the number of fields that a node has while an object of values is applied.
 
-    The editor then sets every field, because an object has no length in JavaScript. Values may add further fields.
+    The editor sets every field, because in JavaScript an object has no length that would end its loop.
     """
     return len(shape.node.widgets) + len(values)
 

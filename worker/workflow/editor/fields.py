@@ -66,7 +66,7 @@ def is_forced_socket(spec: InputSpec) -> bool:
 
 
 def has_slot(spec: InputSpec) -> bool:
-    """Return whether a field has a slot, so that a link can feed it."""
+    """Return whether a field has a slot, so that a link can feed it. All have one unless the class forbids it."""
     return not spec.config[1].get("socketless")
 
 

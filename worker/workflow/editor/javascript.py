@@ -68,6 +68,7 @@ def _without_exponents(value: Json, depth: int = 0) -> Json:
 
     Raises CannotConvert if the value is nested too deep.
     """
+    # More levels than `to_json` allows, because the values may be inside other objects, such as a prompt.
     if depth > MAX_DEPTH + 10:
         raise CannotConvert(f"a value of the workflow is nested more than {MAX_DEPTH} deep")
     if isinstance(value, float):

@@ -60,7 +60,7 @@ class NodeShape:
 
         `slot_names` are the names of the node's slots in the file.
         """
-        template, shape = self.node, NodeShape.__new__(NodeShape)  # copied, because building one takes longer
+        template, shape = self.node, NodeShape.__new__(NodeShape)  # without __init__, which would build all slots again
         node.node_class = template.node_class
         node.inputs = [Slot(slot.name, slot.type, None, slot.widget) for slot in template.inputs]
         node.widgets = [
@@ -243,13 +243,13 @@ def _slot_number(spec: InputSpec, slot_name: str) -> int | None:
 
 
 def _min_slots(spec: InputSpec) -> int:
-    """Return the minimum number of slots of an autogrow group."""
+    """Return the minimum number of slots of an autogrow group, which is 1 unless the group declares another."""
     minimum = _template(spec).get("min", 1)
     return min(minimum, MAX_GROUP_SLOTS) if isinstance(minimum, int) else 1
 
 
 def _max_slots(spec: InputSpec) -> int:
-    """Return the maximum number of slots of an autogrow group."""
+    """Return the maximum number of slots of an autogrow group: its listed names, or 100 unless it declares another."""
     names = _listed_slot_names(spec)
     maximum = len(names) if names is not None else _template(spec).get("max", 100)
     return min(maximum, MAX_GROUP_SLOTS) if isinstance(maximum, int) else 100

@@ -94,7 +94,7 @@ def _last_node_id(workflow: JsonObject) -> int:
 
 
 def _read_graph(raw: JsonObject) -> SavedGraph:
-    """Return the parsed workflow or subgraph."""
+    """Return the parsed graph of a workflow or of a subgraph's definition. Parts of a wrong type count as absent."""
     return SavedGraph(
         id=_as_text(raw.get("id")),
         nodes=list(_read_nodes(raw.get("nodes"))),

@@ -104,6 +104,7 @@ def fill_placeholders(text: str, field_text: Callable[[str, str], str | None], n
     """
 
     def replacement(match: re.Match[str]) -> str:
+        """Return the text for one placeholder, or the placeholder itself if it has no value."""
         placeholder = match[1]
         node_name, dot, field_name = placeholder.partition(".")
         if not dot or "." in field_name:
@@ -123,6 +124,7 @@ def format_date(pattern: str, now: datetime) -> str:
     numbers = {"d": now.day, "M": now.month, "h": now.hour, "m": now.minute, "s": now.second}
 
     def replacement(match: re.Match[str]) -> str:
+        """Return the part of the time that a group of equal letters stands for."""
         letters = match[0]
         if letters[0] == "y":
             return f"{now.year:04}"[-len(letters) :]

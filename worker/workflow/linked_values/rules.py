@@ -99,6 +99,7 @@ def _numbered(choice: str, pattern: str, first: int = 1) -> Rule:
     """
 
     def select(inputs: NodeInputs) -> tuple[Value | None, ...]:
+        """Return the value of the selected input. Raises NotKnownError for an invalid number."""
         number = inputs.integer(choice)
         if number < first:
             raise NotKnownError

@@ -32,14 +32,20 @@ def prepare_prompt(request: JobRequest, catalog: Catalog, own_files: Container[s
     `own_files` are the names of the request's files, which no repair changes. A strict request keeps its prompt.
     """
     if request.strict:
-        return PreparedPrompt(request.prompt, (), (), ())
+        return PreparedPrompt(request.prompt, repairs=(), fields=(), seeds=())
     fields = () if request.keep_seeds else request.seed_fields
-    prompt, seeds = draw_seeds(request.prompt, fields, rng)
+    prompt, drawn = request.prompt, list[RandomInteger]()
+    if fields:
+        prompt, seeds = draw_seeds(prompt, fields, rng)
+        drawn += seeds
     # A template has its own rules for the seed.
     keep_seeds = request.keep_seeds or request.template is not None
     repaired = repair(prompt, catalog, own_files=own_files, keep_seeds=keep_seeds)
-    prompt, repaired_seeds = draw_seeds(repaired.prompt, repaired.seeds, rng)
-    return PreparedPrompt(prompt, repaired.repairs, (*fields, *repaired.seeds), (*seeds, *repaired_seeds))
+    prompt = repaired.prompt
+    if repaired.seeds:
+        prompt, seeds = draw_seeds(prompt, repaired.seeds, rng)
+        drawn += seeds
+    return PreparedPrompt(prompt, repaired.repairs, (*fields, *repaired.seeds), tuple(drawn))
 
 
 def prepare_request(request: JobRequest, catalog: Catalog, own_files: Container[str], rng: Random) -> JobRequest:

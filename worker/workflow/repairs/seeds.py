@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterable
 from random import Random
 
 from worker.prompt_changes import RandomInteger, SeedField
@@ -44,7 +44,7 @@ def seed_change(spec: InputSpec, value: Json) -> ValueChange | None:
         return None
     # JavaScript rounds 2**64 - 1 to 2**64, which is outside of the range.
     if number.bit_length() <= LONGEST and float(number) == float(high):
-        message = f"{outside}. It is the maximum as JavaScript rounds it."
+        message = f"{outside}. JavaScript rounds the maximum to this number. The maximum runs: {high}."
         return ValueChange(spec.name, value, high, "seed_out_of_range", message)
     runs = low + (number - low) % (high - low + 1)
     message = f"{outside}. It runs as {runs}: seeds above the range start again at {low}."
@@ -63,14 +63,12 @@ def _seed_text(number: int) -> str:
     return str(number) if number.bit_length() <= LONGEST else f"of {number.bit_length()} bits"
 
 
-def draw_seeds(prompt: Prompt, fields: Collection[SeedField], rng: Random) -> tuple[Prompt, tuple[RandomInteger, ...]]:
+def draw_seeds(prompt: Prompt, fields: Iterable[SeedField], rng: Random) -> tuple[Prompt, tuple[RandomInteger, ...]]:
     """Return (prompt with a random seed in each field, drawn seeds). The argument is not changed.
 
     Fields with the same `source` share a seed, which is in the range of each of them. Fields of missing nodes are
     skipped.
     """
-    if not fields:
-        return prompt, ()
     ranges: dict[str, tuple[int, int]] = {}
     present = [field for field in fields if field.node_id in prompt]
     for field in present:

@@ -10,7 +10,10 @@ _DISPLAY_TYPES = frozenset({"ADEAUTOSIZE", "ADEWARN", "ACNAUTOSIZE", "ACNDEPRECA
 
 
 def change_inputs(outgoing: OutgoingNode) -> None:
-    """Remove the inputs that only set a node's size or show a warning in the editor. Their scripts never send them."""
+    """Remove the inputs of AnimateDiff-Evolved and Advanced-ControlNet that only display something in the editor.
+
+    They set the size of a node or show a warning. The scripts of the packs never send them.
+    """
     node_class = outgoing.node.node_class
     if node_class is None or not ("AnimateDiff" in node_class.pack or "ControlNet" in node_class.pack):
         return

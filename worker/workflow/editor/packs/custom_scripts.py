@@ -16,9 +16,9 @@ _ONLY_IN_BROWSER = "its text is stored in the browser and not in the file"
 
 
 def add_links(graphs: Sequence[Graph]) -> None:
-    """Move the links of a repeater's outputs to the first output, because its class has only one.
+    """Move the links of the outputs of pysssss's Repeater to its first output, because its class has only one.
 
-    A repeater with the output mode "multi" shows several outputs in the editor.
+    With the output mode "multi" the editor shows several outputs.
     """
     for graph in graphs:
         for link in graph.links.values():
@@ -34,9 +34,9 @@ def _value(node: UiNode, name: str) -> Value:
 
 
 def change_inputs(outgoing: OutgoingNode) -> None:
-    """Replace the value of a choice with a preview image by its filename.
+    """Replace the value of a pysssss loader, which has a preview image, by the filename in it.
 
-    Raises CannotConvert for a repeater that copies nodes in the browser.
+    Raises CannotConvert for a Repeater that copies nodes in the browser.
     """
     copies_nodes = outgoing.node.type == _REPEATER and outgoing.inputs.get("node_mode") == "create"
     if copies_nodes and outgoing.inputs.get("repeats") != 1:

@@ -49,7 +49,7 @@ _LOADERS_WITH_OVERRIDES = ("easy fullLoader", "easy fluxLoader")
 
 
 def rewrite_node(saved: SavedNode, catalog: Catalog) -> None:
-    """Rename a node of an old class to the class that replaced it, if the catalog has that class."""
+    """Rename a node of an old class of Easy-Use to the class that replaced it, if the catalog has that class."""
     new = _RENAMED.get(saved.type)
     if new and new in catalog:
         saved.type = new
@@ -125,7 +125,10 @@ def _add_choices(node: UiNode) -> None:
 
 
 def _add_wildcards(node: UiNode) -> None:
-    """Append the chosen LoRA and the chosen wildcard to the text. A list without a choice has a label as its value."""
+    """Append the chosen LoRA and the chosen wildcard to the text of a node of Easy-Use.
+
+    A list without a choice has a label as its value, and nothing is appended for it.
+    """
     lora, wildcard = _chosen(node, _LORA_FIELD, _LORA_LABEL), _chosen(node, _WILDCARD_FIELD, _WILDCARD_LABEL)
     if lora:
         _append(node, f"<lora:{lora.removesuffix('.safetensors')}>", "")
@@ -141,7 +144,7 @@ def _chosen(node: UiNode, field_name: str, label: str) -> str:
 
 
 def _append(node: UiNode, addition: str, separator: str) -> None:
-    """Append to the field `text` of a node, after a separator unless the text is empty."""
+    """Append a choice to the field `text` of a node, after a separator unless the text is empty."""
     field = node.widget("text")
     if field is not None and addition:
         text = field.value if isinstance(field.value, str) else ""
@@ -149,7 +152,10 @@ def _append(node: UiNode, addition: str, separator: str) -> None:
 
 
 def change_inputs(outgoing: OutgoingNode) -> None:
-    """Replace the choices of lists by the label of the list, because the choice is already part of the text."""
+    """Replace the choices in the lists of an Easy-Use node by the label of the list, as the pack's script does.
+
+    The choice itself is already part of the text.
+    """
     inputs = outgoing.inputs
     labels: dict[str, str] = {}
     if outgoing.node.type == _PROMPT:

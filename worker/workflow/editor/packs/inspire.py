@@ -11,7 +11,10 @@ _NOT_IN_FILE = "the browser puts the image into this field when it queues, and t
 
 
 def change_inputs(outgoing: OutgoingNode) -> None:
-    """Remove the placeholder that the script saves in place of the image, as the editor does, and add a warning."""
+    """Remove the placeholder that the Inspire pack saves in place of an image, as the editor does.
+
+    Adds a warning, because the image itself is not in the file.
+    """
     if outgoing.node.type == _LOADER and outgoing.inputs.get(_IMAGE_FIELD) == _PLACEHOLDER:
         del outgoing.inputs[_IMAGE_FIELD]
         outgoing.node.warn(

@@ -22,7 +22,10 @@ _OUTPUTS = "subgraph output node"
 
 
 def add_links(graphs: Sequence[Graph]) -> None:
-    """Add the links of the broadcasts in each graph. Raises CannotConvert if that would take too long."""
+    """Link the values that the senders of Anything Everywhere broadcast to the inputs that receive them, in each graph.
+
+    The first graph is the workflow itself. Raises CannotConvert if that would take too long.
+    """
     budget = FilterBudget()
     groups = NodeGroups(graphs[0], budget)
     for graph in graphs:
@@ -37,7 +40,10 @@ def add_links(graphs: Sequence[Graph]) -> None:
 
 
 def _set_sender_types(graph: Graph) -> None:
-    """Give untyped inputs of senders the type of their link. It matters when the link comes from a bypassed node."""
+    """Give inputs of senders that take any type the type of their link.
+
+    The type decides which input a bypassed node before the sender passes on.
+    """
     for node in graph.nodes.values():
         for slot in node.inputs if is_sender(node) else ():
             link = graph.links.get(slot.link) if slot.link is not None else None
@@ -76,7 +82,7 @@ def _unconnected_inputs(node: UiNode, graph: Graph, temporary: frozenset[int], *
 
 
 def _link_outputs(graph: Graph, sent: Sequence[Broadcast]) -> None:
-    """Link each unconnected output of a subgraph to the broadcast that reaches it."""
+    """Link each output of a subgraph that nothing inside is linked to, to the broadcast that reaches it."""
     for port in graph.outputs:
         if any(link_id in graph.links for link_id in port.links):
             continue

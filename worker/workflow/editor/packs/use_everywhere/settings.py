@@ -24,7 +24,7 @@ _NO_VAE: Final = frozenset(
 
 
 def is_sender(node: UiNode) -> bool:
-    """Return whether a node is one of the pack's senders."""
+    """Return whether a node is one of the senders of Anything Everywhere, which broadcast their inputs."""
     return node.type.startswith(ANYTHING) or node.type in (SEED, PROMPTS)
 
 
