@@ -21,13 +21,13 @@ $ comfy-worker doctor --settings
 WORKER_MAX_QUEUE …
 ```
 
-- `comfy-worker doctor --settings` prints the same tables as text.
-- The most used settings are also options of `comfy-worker serve` ([cli.md](cli.md)). An option takes precedence over
-  its variable.
+- `comfy-worker doctor --settings` prints all settings as text.
+- Some settings are also options of `comfy-worker serve` ([cli.md](cli.md)). An option takes precedence over its
+  variable.
 - Times are in seconds. Sizes are in MiB, or in GiB if the name ends with `_GIB`.
 - A setting with the default `True` or `False` is a switch. The values `true`, `yes`, `on` and `1` turn it on, and
   `false`, `no`, `off` and `0` turn it off.
-- A variable with an empty value counts as not set.
+- An empty variable has the same effect as one that is not set.
 - [vast.md](vast.md#settings) lists further variables for workers on Vast.
 
 This page is generated from `worker/settings/` by `make docs`.

@@ -17,11 +17,11 @@ class ConnectionSettings:
     body_s: float = setting(
         "WORKER_BODY_TIMEOUT",
         30.0,
-        "Seconds after which a body that arrives at less than 512 bytes a second is dropped. A signature must "
-        "arrive within this time.",
+        "Seconds for which a body may arrive at less than 512 bytes per second before the connection is "
+        "closed. A signature must arrive within this time.",
     )
     max_unauthenticated: int = setting(
         "WORKER_MAX_CONNECTIONS",
         1024,
-        "Connections to one port that have not shown a valid signature or token. One address may have half of them.",
+        "Connections to one port on which no valid signature or token was sent yet. One address may have half of them.",
     )

@@ -16,11 +16,11 @@ class FetchSettings:
     allow: str = setting(
         "WORKER_FETCH_ALLOW",
         "",
-        "Internal hosts that URLs may name: `minio:9000, *.corp.example, 10.0.0.0/8, [fd00::/8]:8080`.",
+        "Internal hosts whose URLs may be fetched: `minio:9000, *.corp.example, 10.0.0.0/8, [fd00::/8]:8080`.",
         flat="fetch_allow",
     )
     ports: str = setting(
-        "WORKER_FETCH_PORTS", "80, 443", "Ports of public hosts that URLs may name.", flat="fetch_ports"
+        "WORKER_FETCH_PORTS", "80, 443", "Ports of public hosts from which URLs may be fetched.", flat="fetch_ports"
     )
     auth: SecretStr = setting(
         "WORKER_FETCH_AUTH",
@@ -29,13 +29,13 @@ class FetchSettings:
         flat="fetch_auth",
     )
     max_size: int = setting(
-        "WORKER_FETCH_MAX_MIB", 1024, "Largest file in MiB behind the URL of an input.", flat="fetch_max"
+        "WORKER_FETCH_MAX_MIB", 1024, "Largest input file in MiB that is fetched from a URL.", flat="fetch_max"
     )
     timeout_s: float = setting(
-        "WORKER_FETCH_TIMEOUT", 600.0, "Seconds that the download of one file may take.", flat="fetch_timeout_s"
+        "WORKER_FETCH_TIMEOUT", 600.0, "Seconds within which the download of one file must end.", flat="fetch_timeout_s"
     )
     idle_s: float = setting(
-        "WORKER_FETCH_IDLE", 30.0, "Seconds that a download may go without receiving a byte.", flat="fetch_idle_s"
+        "WORKER_FETCH_IDLE", 30.0, "Seconds without a received byte after which a download fails.", flat="fetch_idle_s"
     )
     cache: int = setting(
         "WORKER_FETCH_CACHE_MIB",

@@ -14,16 +14,16 @@ class InputSettings:
     input_folders: str = setting(
         "WORKER_INPUT_FOLDERS",
         "",
-        "Folders of ComfyUI whose files workflows may name: `input, output/shared`. Empty means none.",
+        "Folders of ComfyUI from which workflows may use files: `input/shared, output`. Empty means none.",
     )
     allow_linked_paths: bool = setting(
         "WORKER_ALLOW_LINKED_PATHS",
         False,
-        "Whether an input that takes a path may be linked to a text that is computed by the workflow. Safe only "
-        "with one tenant.",
+        "Whether an input that takes a path may be linked to a text that the workflow computes. Safe only if "
+        "all callers trust each other.",
     )
     max_megapixels: float = setting(
         "WORKER_MAX_MEGAPIXELS",
         89.0,
-        "Largest input image in millions of pixels, all frames together.",
+        "Largest input image in millions of pixels, in all frames together.",
     )

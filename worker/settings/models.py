@@ -15,25 +15,25 @@ class ModelSettings:
     folder: Path | None = setting(
         "WORKER_MODELS_FOLDER",
         None,
-        "Folder for fetched models. Empty means `models` in the state folder. Models in ComfyUI's own folders are "
-        "used too.",
+        "Folder for downloaded models. Empty means `models` in the state folder. Models in ComfyUI's own "
+        "folders are used too.",
         flat="models_folder",
     )
     templates: str = setting(
         "WORKER_MODELS",
         "",
-        "Templates whose models are fetched before the worker is ready: `sdxl, flux-schnell`.",
+        "Templates whose models are downloaded before the worker is ready: `sdxl, flux-schnell`.",
         flat="models",
     )
     on_demand: bool = setting(
         "WORKER_MODELS_ON_DEMAND",
         False,
-        "Whether the missing models of a job are fetched, if a template has their URLs.",
+        "Whether the worker downloads the missing models of a job, if a template has their URLs.",
         flat="models_on_demand",
     )
     quota: float = setting(
         "WORKER_MODELS_QUOTA_GIB",
         0.0,
-        "Disk space in GiB for fetched models. Above it, the least recently used are deleted. 0 means no limit.",
+        "Disk space in GiB for downloaded models. Above it, the least recently used are deleted. 0 means no limit.",
         flat="models_quota",
     )

@@ -11,15 +11,18 @@ from worker.settings.setting import setting
 class OutputSettings:
     """Settings for outputs. Durations are in seconds, sizes in MiB."""
 
-    result_ttl_s: float = setting("WORKER_RESULT_TTL", 3600.0, "Seconds that results are kept after the end of a job.")
+    result_ttl_s: float = setting(
+        "WORKER_RESULT_TTL", 3600.0, "Seconds for which the result of a job is kept after the job has ended."
+    )
     inline_max: int = setting(
         "WORKER_INLINE_MAX_MIB",
         64,
-        "Size in MiB that all files of one response may have together when they are sent inside it.",
+        "Total size in MiB of the files that one response may contain.",
     )
     quota: int = setting(
         "WORKER_OUTPUTS_QUOTA_MIB",
         10240,
-        "Disk space in MiB for outputs of ended jobs. Above it, the oldest are deleted before WORKER_RESULT_TTL.",
+        "Disk space in MiB for outputs of ended jobs. Above it, the oldest are deleted before they expire "
+        "(WORKER_RESULT_TTL).",
         flat="outputs_quota",
     )

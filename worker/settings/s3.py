@@ -16,7 +16,7 @@ class S3Settings:
     bucket: str = setting(
         "WORKER_S3_BUCKET",
         "",
-        "Bucket for outputs that are requested by URL. Empty means that they stay on this worker.",
+        "Bucket for outputs that are requested by URL. Empty means that the worker itself serves them.",
         "S3_BUCKET_NAME",
         flat="s3_bucket",
     )
@@ -49,21 +49,23 @@ class S3Settings:
     key: str = setting(
         "WORKER_S3_KEY",
         "{prefix}/{date}/{id}/{job}/{filename}",
-        "Pattern of the keys in the bucket. {job} is unique to the job. {node} and {index} may be used as well.",
+        "Pattern of the keys in the bucket. {job} is different for each job. The pattern can also contain "
+        "{node} and {index}.",
         flat="s3_key",
     )
     url_life_s: int = setting(
-        "WORKER_S3_URL_LIFE", 86400, "Seconds that a presigned URL is valid, at most a week.", flat="s3_url_life_s"
+        "WORKER_S3_URL_LIFE", 86400, "Seconds for which a presigned URL is valid, at most a week.", flat="s3_url_life_s"
     )
     public_url: str = setting(
         "WORKER_S3_PUBLIC_URL",
         "",
-        "URL of a public bucket. If set, the URL of an output is this and the key, without a signature.",
+        "URL of a public bucket. If it is set, the URL of an output is this URL followed by the key, without "
+        "a signature.",
         flat="s3_public_url",
     )
     allowed_hosts: str = setting(
         "WORKER_S3_ALLOWED_HOSTS",
         "",
-        "Hosts that requests may name as the target of their outputs: `*.amazonaws.com, s3.example.com`.",
+        "Hosts to which requests may send their outputs: `*.amazonaws.com, s3.example.com`.",
         flat="s3_allowed_hosts",
     )

@@ -33,28 +33,28 @@ class SandboxSettings:
     mode: SandboxMode = setting(
         "WORKER_SANDBOX",
         SandboxMode.AUTO,
-        "Sandbox of a ComfyUI that the worker starts: auto (as far as the kernel supports it), required or off.",
+        "Sandbox of a ComfyUI that the worker starts: auto (everything that the kernel supports), required or off.",
         flat="sandbox",
     )
     read: str = setting(
-        "WORKER_SANDBOX_READ", "", "More folders that ComfyUI may read, separated by colons.", flat="sandbox_read"
+        "WORKER_SANDBOX_READ", "", "Additional folders that ComfyUI may read, separated by colons.", flat="sandbox_read"
     )
     write: str = setting(
         "WORKER_SANDBOX_WRITE",
         "",
-        "More folders that ComfyUI may read and write, separated by colons.",
+        "Additional folders that ComfyUI may read and write, separated by colons.",
         flat="sandbox_write",
     )
     network: EngineNetwork = setting(
         "WORKER_ENGINE_NETWORK",
         EngineNetwork.ALL,
-        "TCP connections that ComfyUI and its packs may open: all or none.",
+        "Whether ComfyUI and its packs may open TCP connections: all or none.",
         flat="engine_network",
     )
     environment: str = setting(
         "WORKER_ENGINE_ENV",
         "",
-        "Environment variables that look like credentials and are passed to ComfyUI all the same: `HF_TOKEN, "
+        "Environment variables that are passed to ComfyUI although they look like credentials: `HF_TOKEN, "
         "CIVITAI_API_KEY`.",
         flat="engine_env",
     )

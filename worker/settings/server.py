@@ -13,18 +13,21 @@ from worker.settings.setting import setting
 class ServerSettings:
     """Settings for the HTTP server. Sizes are in MiB."""
 
-    host: str = setting("WORKER_GATEWAY_HOST", "127.0.0.1", "Address that the gateway listens on.")
-    port: int = setting("WORKER_GATEWAY_PORT", 18288, "Port that the gateway listens on. 0 picks a free port.")
+    host: str = setting(
+        "WORKER_GATEWAY_HOST", "127.0.0.1", "Address on which the gateway, the worker's HTTP server, listens."
+    )
+    port: int = setting("WORKER_GATEWAY_PORT", 18288, "Port on which the gateway listens. 0 means any free port.")
     public_url: str = setting(
         "WORKER_PUBLIC_URL",
         "",
-        "URL at which clients reach the gateway, used in the URLs of outputs. Empty means the URL of the request.",
+        "URL at which clients reach the gateway. The URLs of outputs begin with it. Empty means the URL of "
+        "the request.",
     )
     tokens: SecretStr = setting(
         "WORKER_TOKENS",
         SecretStr(""),
-        "Tokens of the callers: `name=token`, separated by commas. Required to listen on an address beyond this "
-        "machine.",
+        "Tokens of the callers: `name=token`, separated by commas. Required to listen on an address that "
+        "other machines can reach.",
     )
     metrics_token: SecretStr = setting(
         "WORKER_METRICS_TOKEN",
@@ -34,7 +37,7 @@ class ServerSettings:
     rate_limit: int = setting(
         "WORKER_RATE_LIMIT",
         0,
-        "Requests a minute that one token may send to start jobs, validate, convert and deliver. 0 means no limit.",
+        "Requests per minute that each token may send to start jobs, validate, convert and deliver. 0 means no limit.",
     )
     max_body: int = setting(
         "WORKER_MAX_BODY_MIB", 100, "Largest request body in MiB. A larger one is rejected with 413."
@@ -47,11 +50,11 @@ class ServerSettings:
     trusted_proxies: str = setting(
         "WORKER_TRUSTED_PROXIES",
         "",
-        "Reverse proxies whose `X-Forwarded-*` headers are trusted: addresses and networks, `10.0.0.0/8, ::1`.",
+        "Reverse proxies whose `X-Forwarded-*` headers are trusted, as addresses and networks: `10.0.0.0/8, ::1`.",
     )
     allowed_hosts: str = setting(
         "WORKER_ALLOWED_HOSTS",
         "",
-        "Host names, besides localhost, at which clients reach the gateway: `api.example.com, *.corp.example, "
+        "Host names besides localhost at which clients reach the gateway: `api.example.com, *.corp.example, "
         "worker:18288`.",
     )

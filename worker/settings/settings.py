@@ -54,19 +54,19 @@ class Settings:
     platform: str = setting(
         "WORKER_PLATFORM",
         "none",
-        "Platform: none, vast, vast-local (Vast's router simulated on this machine), or auto (vast if its variables "
-        "are set).",
+        "Platform: none, vast, vast-local (a simulation of Vast's router on this machine), or auto (vast if "
+        "Vast's variables are set).",
     )
     templates: str = setting(
         "WORKER_TEMPLATES",
         "shipped",
-        "Folders of templates, separated by commas. A later folder takes precedence. `shipped` means the templates "
-        "of this package.",
+        "Folders of templates, separated by commas. `shipped` means the templates of this package. If two "
+        "templates have the same name, the later folder is used.",
     )
     restarts: int = setting(
         "WORKER_RESTARTS",
         0,
-        "Restarts in a row after a crash of the worker, made by a parent process. 0 means no parent process.",
+        "Maximum number of times in a row that a parent process restarts a crashed worker. 0 means no parent process.",
     )
     state: Path = setting("WORKER_STATE", Path(".state"), "Folder for all files that the worker writes.")
     log_level: str = setting(

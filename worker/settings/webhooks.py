@@ -16,22 +16,22 @@ class WebhookSettings:
     secret: SecretStr = setting(
         "WORKER_WEBHOOK_SECRET",
         SecretStr(""),
-        "Secret that signs the webhooks of requests without their own: `whsec_` and base64.",
+        "Secret that signs the webhooks of requests without their own secret: `whsec_` followed by base64.",
         flat="webhook_secret",
     )
     tries: int = setting(
-        "WORKER_WEBHOOK_TRIES", 5, "Attempts to send a webhook before the worker gives up.", flat="webhook_tries"
+        "WORKER_WEBHOOK_TRIES", 5, "Maximum number of attempts to send a webhook.", flat="webhook_tries"
     )
     pause_s: float = setting(
         "WORKER_WEBHOOK_PAUSE",
         5.0,
-        "Longest pause in seconds after the first failed attempt. The limit of each further pause is four times as "
-        "high.",
+        "Longest pause in seconds after the first failed attempt. Each further pause can be four times as "
+        "long as the one before.",
         flat="webhook_pause_s",
     )
     timeout_s: float = setting(
         "WORKER_WEBHOOK_TIMEOUT",
         15.0,
-        "Seconds that the receiver of a webhook may take to respond.",
+        "Seconds within which the receiver of a webhook must respond.",
         flat="webhook_timeout_s",
     )
