@@ -46,7 +46,7 @@ class PlacementCase:
         return job.work_s / SPEED[engine.name]
 
     def load_seconds(self, job: Arrival, engine: EngineLoad) -> float:
-        return 0.0 if engine.used[-1:] == job.models else self.load_s
+        return 0.0 if engine.used_models[-1:] == job.models else self.load_s
 
 
 @dataclass

@@ -74,9 +74,7 @@ class Engine:
         self.has_alternative: Callable[[], bool] = lambda: False
         """Returns whether the worker can go on without this engine."""
         self.needs_isolation: Callable[[Prompt, Catalog | None], bool] = lambda *_: False
-        """Returns whether a prompt must be isolated: no other prompt runs right before, with or right after it.
-
-        This is needed if only the time of a file shows which prompt wrote it."""
+        """Returns whether a prompt must run isolated, because only the times of its files identify them."""
         self.another_is_free: Callable[[], bool] = lambda: False
         """Returns whether another engine is free."""
         self.inputs: InputPlacement | None = None

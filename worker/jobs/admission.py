@@ -60,22 +60,22 @@ class Admission:
     limits: AdmissionLimits
     pace: Paces = field(default_factory=Paces)
     load: Load = field(default_factory=Load)
-    _under_way: dict[str, Job] = field(default_factory=dict)
+    _unfinished: dict[str, Job] = field(default_factory=dict)
 
     def begin(self, job: Job) -> None:
         """Count a job that was accepted."""
-        self._under_way[job.folder] = job
+        self._unfinished[job.folder] = job
         self.load = Load(self.load.jobs + 1, self.load.workload + job.workload)
 
     def end(self, job: Job) -> None:
-        """Remove a job that has ended, and learn from its run time."""
-        del self._under_way[job.folder]
+        """Remove a job that has ended. The run time of a completed one updates the measured speed of its engine."""
+        del self._unfinished[job.folder]
         self.load = Load(self.load.jobs - 1, self.load.workload - job.workload)
         if job.state is JobState.COMPLETED:
             self.pace.record(job.engine, job.workload, job.stages.get(JobState.GENERATING, 0.0))
 
     def admit(self, free: int) -> None:
-        """Raise WorkerBusy or DiskFull, with the seconds until a retry, when no job is accepted.
+        """Raise WorkerBusy or DiskFull, with the seconds until a retry, when another job would exceed a limit.
 
         `free` are the free bytes of the disk.
         """
@@ -96,17 +96,25 @@ class Admission:
             )
 
     def wait_s(self) -> float:
-        """Return the seconds until all current jobs have run, at the measured speed of the connected engines."""
-        pace = self.pace.units_per_s if self._under_way else 0.0
-        return sum(self._units_left(job) for job in self._under_way.values()) / pace if pace else 0.0
+        """Return the seconds until all current jobs have run, at the measured speed of the connected engines.
+
+        This is 0 before the first measurement.
+        """
+        units_per_s = self.pace.units_per_s if self._unfinished else 0.0
+        if not units_per_s:
+            return 0.0
+        return sum(self._units_left(job) for job in self._unfinished.values()) / units_per_s
 
     def _one_job_s(self) -> float:
-        """Return the seconds until about one of the current jobs has ended."""
-        pace = self.pace.units_per_s
-        return _bounded(self.load.workload / self.load.jobs / pace) if self.load.jobs and pace else SHORTEST_RETRY_S
+        """Return the seconds that a job of average workload takes, for Retry-After."""
+        units_per_s = self.pace.units_per_s
+        if not (self.load.jobs and units_per_s):
+            return SHORTEST_RETRY_S
+        mean_workload = self.load.workload / self.load.jobs
+        return _bounded(mean_workload / units_per_s)
 
     def _units_left(self, job: Job) -> float:
-        """Return the part of a job's workload that has not run."""
+        """Return the units of a job's workload that have not run yet, by the time that it has run."""
         if job.state is JobState.DELIVERING:
             return 0.0
         done_s = job.in_state_s if job.state is JobState.GENERATING else 0.0
@@ -114,5 +122,5 @@ class Admission:
 
 
 def _bounded(seconds: float) -> float:
-    """Return whole seconds for Retry-After, within the bounds."""
+    """Return the seconds rounded up to whole ones for Retry-After, within its bounds."""
     return float(math.ceil(min(max(seconds, SHORTEST_RETRY_S), LONGEST_RETRY_S)))

@@ -25,7 +25,7 @@ class Cancellation:
 
 
 async def cancel(manager: JobManager, engines: EnginePool, job: Job, node_stop_s: float) -> Cancellation:
-    """Cancel a job, wait until ComfyUI has stopped it, and return the result.
+    """Cancel a job and wait until ComfyUI has stopped it.
 
     The wait is at most 10 s, or `node_stop_s` if that is less.
     """

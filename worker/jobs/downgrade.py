@@ -17,7 +17,7 @@ from worker.jobs.state_lock import state_lock
 
 JOURNAL = "journal.sqlite"
 EARLY = {"version": 1, "engine": None, "more_request": None, "more_result": None}
-"""Values of columns that an older row lacks."""
+"""Values for columns that a row of an older file lacks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,10 @@ class DowngradeResult:
 
 
 def downgrade(state: Path) -> DowngradeResult:
-    """Write the new journal and keep the old one under another name. Raises StartupError and StateInUse."""
+    """Write a journal for older workers, and keep the present one under another name.
+
+    Raises StartupError when there is no journal or it cannot be rewritten, and StateInUse.
+    """
     path = state / JOURNAL
     if not path.is_file():
         raise StartupError(f"there is no journal at {path}")
@@ -66,12 +69,12 @@ def _read(path: Path, state: Path) -> tuple[list[tuple[object, ...]], list[str]]
 
 
 def _row(row: Mapping[str, object], store: InputStore) -> tuple[object, ...]:
-    """Return the row in the older form. Raises UnreadableRow and OSError."""
+    """Return the values of a row for the columns of the first release. Raises UnreadableRow and OSError."""
     stored = read_row(row, store.read_files)
     job = stored.job
     if any("/" in file.name for file in job.request.inputs):
         raise UnreadableRow("its input files are in folders")
-    result = pack_result(job)[0] if stored.ended_at is not None else None
+    result, _ = pack_result(job) if stored.ended_at is not None else (None, None)
     values = {**row, "request": pack_request(job.request), "result": result}
     return tuple(values[name] for name in COLUMNS)
 

@@ -23,9 +23,7 @@ class JobEntry:
     job: Job
     task: asyncio.Task[None] | None = None
     recorded: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set once the journal has the job, or the job needs no row, or its row could not be written.
-
-    In the last case the job has ended with that error."""
+    """Set once the journal has the job, or the job needs no row there, or has ended because none could be written."""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     hangup: asyncio.TimerHandle | None = None
     """Timer that cancels the job after its last client has disconnected."""
@@ -51,9 +49,9 @@ class JobIndex:
         return entry
 
     def remove(self, key: Key) -> Job:
-        """Remove a job and return it."""
+        """Remove the job with this key and return it. Raises KeyError."""
         job = self._by_key.pop(key).job
-        if self._by_token.get(job.token) is job:  # otherwise a newer job has this token
+        if self._by_token.get(job.token) is job:  # a newer job may have taken over the token
             del self._by_token[job.token]
         return job
 
@@ -72,13 +70,13 @@ class JobIndex:
         return sorted(jobs, key=lambda job: job.created_at, reverse=True)
 
     def unfinished(self) -> Iterator[Job]:
-        """Return the jobs that have not ended."""
+        """Yield the jobs that have not ended."""
         return (entry.job for entry in self if not entry.job.state.ended)
 
     def find_same(self, request: JobRequest, principal: str) -> JobEntry | None:
-        """Return the job that the same request started under its id, if any.
+        """Return the job that the same request has started under its own id, or None.
 
-        Raises InvalidField for an invalid id, and IdTaken when the job's request was a different one.
+        Raises InvalidField for an invalid id, and IdTaken when a different request has started the job with this id.
         """
         if request.job_id is None:
             return None
@@ -92,7 +90,7 @@ class JobIndex:
     def find(self, job_id: str, token: str) -> Job:
         """Return the job with this id and token.
 
-        Raises NotFound for a wrong token as for a job that does not exist.
+        Raises the same NotFound for a wrong token and for a job that does not exist.
         """
         job = self._by_token.get(token)  # 192 random bits, so the time of the lookup reveals nothing
         if job is None or job.id != job_id:
@@ -100,7 +98,7 @@ class JobIndex:
         return job
 
     def find_owned(self, job_id: str, principal: str) -> Job:
-        """Return a principal's job. Raises NotFound for another principal's job as for one that does not exist."""
+        """Return a principal's job. Raises the same NotFound for the job of another principal and for none."""
         entry = self._by_key.get((principal, job_id))
         if entry is None:
             raise NotFound(f"no job {job_id!r}")
@@ -108,9 +106,9 @@ class JobIndex:
 
 
 def may_run_again(entry: JobEntry) -> bool:
-    """Return whether the same request may run a job again.
+    """Return whether the job runs again when its request is repeated.
 
-    The job failed for a reason that may have passed, or it was cancelled because its client had disconnected.
+    This is so if it failed for a reason that may have passed, or was cancelled because its client had disconnected.
     """
     job = entry.job
     if job.error is None or job.state is JobState.DELIVERY_PENDING or not entry.ended.is_set():

@@ -33,7 +33,7 @@ from worker.jobs.journal_rows import (
 log = logging.getLogger(__name__)
 
 BUSY_S = 5.0
-"""Seconds that a job waits for another process's lock on the journal. Other requests are served meanwhile."""
+"""Seconds that a job waits while another process has locked the journal. Other requests are served meanwhile."""
 START_S = 30.0
 """Seconds that the start waits for the lock when it has to write: after an update, or to delete old rows."""
 RETRY_S = 0.05
@@ -67,15 +67,15 @@ class Journal:
         self._busy_s = busy_s
         self._inputs = InputStore(path.parent / "inputs")
         self._file = JournalFile(path, start_s)
-        self._written: dict[str, JournaledJob] = {}
-        """The jobs with a row by the name of their folder. Most jobs have none."""
+        self._journaled: dict[str, JournaledJob] = {}
+        """The jobs that have a row in the journal, by the name of their folder."""
         self._rows_set_aside = 0
         self._pending: list[Statement] = []
         """Changes that could not be written, in order, because the disk was full or the file locked."""
         self._has_pending = asyncio.Event()
 
     def __enter__(self) -> Self:
-        """Open the file. Blocks while another process has it locked, for a while. Raises StartupError."""
+        """Open the file. Blocks while another process has it locked, at most `start_s` seconds. Raises StartupError."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._file.open()
         return self
@@ -90,7 +90,10 @@ class Journal:
         return self._rows_set_aside + self._file.set_aside
 
     async def record_accepted(self, job: Job) -> None:
-        """Write a job's row. From then on it is run to its end, even after a restart. Raises JournalUnavailable."""
+        """Write a job's row. From then on the job is run to its end, even after a restart.
+
+        Raises JournalUnavailable when the row cannot be written, or when the file is locked for `busy_s` seconds.
+        """
         until = time.monotonic() + self._busy_s
         while True:
             try:
@@ -101,34 +104,35 @@ class Journal:
             await asyncio.sleep(RETRY_S)
 
     def record_submitted(self, job: Job) -> None:
-        """Record engine and prompt id.
+        """Record the engine and the prompt id of a job that has a row.
 
-        After a restart, the engine is asked for this prompt before the job is sent again.
+        After a restart, the worker looks for this prompt on the engine before it sends the job again.
         """
-        if job.folder in self._written:
+        if job.folder in self._journaled:
             values = (job.prompt_id, job.engine, VERSION, job.folder)
             self._write("UPDATE jobs SET prompt_id = ?, engine = ?, version = ? WHERE folder = ?", values)
 
     def record_ended(self, job: Job) -> None:
-        """Record the job's result. Call this before the end is announced."""
-        if job.folder not in self._written and job.state is JobState.DELIVERY_PENDING:
+        """Record the result of a job that has a row. Call this before the client is notified."""
+        if job.folder not in self._journaled and job.state is JobState.DELIVERY_PENDING:
             # The job had no row, because its result was to be sent inline. Now its client may request it.
-            self._written[job.folder] = JournaledJob(job)
+            self._journaled[job.folder] = JournaledJob(job)
             self._write(*_insert_job(job))
-        if (written := self._written.get(job.folder)) is not None and not job.handed_back:
-            # The row of a job that is handed back stays unfinished, so that the job runs after the restart.
-            written.ended_at = time.time()
-            self._write(*_update_result(written))
+        journaled = self._journaled.get(job.folder)
+        # The row of a job that is handed back stays unfinished, so that the job runs after the restart.
+        if journaled is not None and not job.handed_back:
+            journaled.ended_at = time.time()
+            self._write(*_update_result(journaled))
 
     def delete(self, *jobs: Job) -> None:
-        """Delete the rows of jobs."""
-        folders = [job.folder for job in jobs if self._written.pop(job.folder, None) is not None]
+        """Delete the rows of those jobs that have one."""
+        folders = [job.folder for job in jobs if self._journaled.pop(job.folder, None) is not None]
         if folders:
             self._write("DELETE FROM jobs WHERE folder IN (SELECT value FROM json_each(?))", (orjson.dumps(folders),))
 
     def has_row(self, job: Job) -> bool:
         """Return whether the job has a row."""
-        return job.folder in self._written
+        return job.folder in self._journaled
 
     async def retry_writes(self) -> None:
         """Write pending changes as soon as possible, until the task is cancelled."""
@@ -142,30 +146,31 @@ class Journal:
     def _accept(self, job: Job) -> None:
         """Write the job's row. Raises sqlite3.Error."""
         self._execute(*_insert_job(job))
-        self._written[job.folder] = JournaledJob(job)
+        self._journaled[job.folder] = JournaledJob(job)
 
     def _write(self, sql: str, values: tuple[object, ...]) -> None:
         """Write a change, or keep it until it can be written.
 
-        A kill -9 before that would make the job run again.
+        If the worker is killed before that, the job may run again.
         """
         self._pending.append((sql, values))
         self._write_pending()
 
     def _write_pending(self) -> None:
-        """Write the pending changes as far as that is possible now."""
+        """Write the pending changes in order, until one fails. The rest is retried by `retry_writes`."""
         try:
             while self._pending:
                 statement = self._pending[0]
                 self._execute(*statement)
-                if self._pending and self._pending[0] is statement:  # otherwise a new file contains it already
+                # If a new file was started, it contains the change already, and the list was cleared.
+                if self._pending and self._pending[0] is statement:
                     del self._pending[0]
         except sqlite3.Error as error:
             log.error("%d changes could not be written to the journal and are retried: %s", len(self._pending), error)
             self._has_pending.set()
 
     def _execute(self, sql: str, values: tuple[object, ...]) -> None:
-        """Execute a statement, in a new file if the current one is unusable. Raises sqlite3.Error."""
+        """Execute a statement, in a new file if the current one is missing or damaged. Raises sqlite3.Error."""
         if self._file.needs_replacement():
             self._replace_file("it was removed, or replaced by another file")
         try:
@@ -174,11 +179,12 @@ class Journal:
             if not self._file.needs_replacement(error):
                 raise
             self._replace_file(str(error))
-            if sql.startswith("INSERT"):  # the new file already has every other change
+            # Every other change is about a job in memory, so the new file has it already.
+            if sql.startswith("INSERT"):
                 self._file.execute(sql, values)
 
     def _replace_file(self, reason: str) -> None:
-        """Start a new file with the jobs in memory, which includes the pending changes. Raises sqlite3.Error."""
+        """Start a new file with the jobs in memory, and so with the pending changes. Raises sqlite3.Error."""
         try:
             self._file.replace(reason, self._all_rows())
         except StartupError as error:
@@ -187,32 +193,33 @@ class Journal:
 
     def _all_rows(self) -> Iterator[Statement]:
         """Yield the statements that write all jobs in memory."""
-        for written in self._written.values():
-            yield _insert_job(written.job)
-            if written.ended_at is not None:
-                yield _update_result(written)
+        for journaled in self._journaled.values():
+            yield _insert_job(journaled.job)
+            if journaled.ended_at is not None:
+                yield _update_result(journaled)
 
     def jobs(self) -> list[StoredJob]:
-        """Return the jobs of earlier processes, the ended ones first, in the order of their ends. Blocks.
+        """Return the jobs of earlier processes. Blocks. Raises StartupError.
 
-        Of the ended jobs the latest 10,000 are read, and the rows of the others are deleted. An unreadable row stays in
+        The ended ones come first, in the order of their ends, and then the others in the order of their creation. Of
+        the ended jobs the latest 10,000 are read, and the rows of the others are deleted. An unreadable row stays in
         the file for other versions of the worker. It is logged and counted in `set_aside`.
         """
-        stored = [job for row in self._readable_rows() if (job := self._read(row)) is not None]
-        self._written.update(
-            (stored_job.job.folder, JournaledJob(stored_job.job, stored_job.ended_at)) for stored_job in stored
-        )
-        return sorted(
-            stored,
-            key=lambda stored_job: (stored_job.ended_at is None, stored_job.ended_at or stored_job.job.created_at),
-        )
+        jobs_or_none = [self._read(row) for row in self._readable_rows()]
+        stored = [stored_job for stored_job in jobs_or_none if stored_job is not None]
+        for stored_job in stored:
+            self._journaled[stored_job.job.folder] = JournaledJob(stored_job.job, stored_job.ended_at)
+        return sorted(stored, key=lambda item: (item.ended_at is None, item.ended_at or item.job.created_at))
 
     def _readable_rows(self) -> list[sqlite3.Row]:
-        """Return all rows, or those before the first damaged page. Raises StartupError."""
+        """Return all rows. From a damaged file, return those before the damage, and start a new file with them.
+
+        Raises StartupError.
+        """
         rows: list[sqlite3.Row] = []
         try:
             with self._file.waiting_for_locks():
-                self._drop_old()
+                self._delete_oldest()
                 rows.extend(self._file.execute("SELECT * FROM jobs"))
         except sqlite3.Error as error:
             if not self._file.needs_replacement(error):
@@ -222,14 +229,14 @@ class Journal:
         return rows
 
     def _rows_before_damage(self) -> list[sqlite3.Row]:
-        """Return the rows that can be read from a damaged file."""
+        """Return the rows of a damaged file that can be read before the first error."""
         rows: list[sqlite3.Row] = []
         with suppress(sqlite3.Error):
             rows.extend(self._file.execute("SELECT * FROM jobs"))
         return rows
 
-    def _drop_old(self) -> None:
-        """Delete the rows of the oldest ended jobs. Raises sqlite3.Error."""
+    def _delete_oldest(self) -> None:
+        """Delete the rows of ended jobs except the latest MOST_ENDED. Raises sqlite3.Error if the file is damaged."""
         ended = f"typeof(ended_at) = 'real' AND version IN ({', '.join(map(str, sorted(READ)))})"
         older = f"SELECT folder FROM jobs WHERE {ended} ORDER BY ended_at DESC LIMIT -1 OFFSET {MOST_ENDED}"  # noqa: S608
         try:
@@ -253,7 +260,7 @@ class Journal:
 
 
 def needs_row(job: Job) -> bool:
-    """Return whether a client may request the job later. A client without an id that got its images inline cannot."""
+    """Return whether a job needs a row in the journal, because a client may request it or its files later."""
     return job.collectable or job.request.output_mode is OutputMode.URL
 
 
@@ -282,11 +289,12 @@ def _insert_row(row: sqlite3.Row) -> Statement:
 
 
 def _insert(names: Collection[str], values: Iterable[object]) -> Statement:
+    """Return the statement that writes a row with these columns, replacing an existing row of the same job."""
     marks = ", ".join("?" * len(names))
     return f"INSERT OR REPLACE INTO jobs ({', '.join(names)}) VALUES ({marks})", tuple(values)  # noqa: S608
 
 
-def _update_result(written: JournaledJob) -> Statement:
-    """Return the statement that writes a result."""
-    values = (written.ended_at, *pack_result(written.job), written.job.folder)
+def _update_result(journaled: JournaledJob) -> Statement:
+    """Return the statement that writes the result of a job that has ended into its row."""
+    values = (journaled.ended_at, *pack_result(journaled.job), journaled.job.folder)
     return "UPDATE jobs SET ended_at = ?, result = ?, more_result = ? WHERE folder = ?", values

@@ -34,7 +34,7 @@ ADDED = {"version": "INTEGER NOT NULL DEFAULT 1", "engine": "TEXT", "more_reques
 BESIDE = ("-wal", "-shm", "-journal")
 """Suffixes of SQLite's files beside a database."""
 LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
-PASSING = LOCKED | {
+NO_DAMAGE = LOCKED | {
     0,
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_IOERR,
@@ -67,9 +67,12 @@ class JournalFile:
         """Number of files that were moved aside."""
 
     def open(self) -> None:
-        """Open or create the file, after moving an unusable one aside. Blocks. Raises StartupError."""
-        for path in (self._path, *(self._path.with_name(self._path.name + end) for end in BESIDE)):
-            if path.is_dir():
+        """Open or create the file, after moving an unusable one aside. Blocks.
+
+        Raises StartupError when the file cannot be opened, moved or created.
+        """
+        for suffix in ("", *BESIDE):
+            if self._with_suffix(suffix).is_dir():
                 self.move_aside("a folder has its name")
                 break
         try:
@@ -102,7 +105,10 @@ class JournalFile:
 
     @contextmanager
     def waiting_for_locks(self) -> Iterator[None]:
-        """Wait for locks of other processes inside the context. Raises sqlite3.DatabaseError."""
+        """Wait for locks of other processes inside the context, at most `busy_s` seconds each time.
+
+        Raises sqlite3.DatabaseError.
+        """
         self.execute(f"PRAGMA busy_timeout={round(self._busy_s * 1000)}")
         try:
             yield
@@ -110,13 +116,14 @@ class JournalFile:
             self._stop_waiting()
 
     def _stop_waiting(self) -> None:
+        """Let statements fail at once when another process has locked the file."""
         with suppress(sqlite3.Error):
             self.execute("PRAGMA busy_timeout=0")
 
     def needs_replacement(self, error: sqlite3.Error | None = None) -> bool:
-        """Return whether the file is gone, or damaged according to an error."""
+        """Return whether `error` means a damaged file, or without an error, whether it was removed or replaced."""
         if error is not None:
-            return primary_code(error) not in PASSING
+            return primary_code(error) not in NO_DAMAGE
         try:
             return self._connection is None or self._path.stat().st_ino != self._inode
         except OSError:
@@ -137,33 +144,40 @@ class JournalFile:
             self.execute("COMMIT")
         except BaseException:
             self.close()
-            for end in ("", *BESIDE):
+            for suffix in ("", *BESIDE):
                 with suppress(OSError):
-                    self._path.with_name(self._path.name + end).unlink()
+                    self._with_suffix(suffix).unlink()
             raise
 
     def move_aside(self, reason: str, kind: str = "damaged") -> None:
-        """Rename the file and those beside it. Raises StartupError when that fails."""
+        """Close and rename the file and SQLite's files beside it. Raises StartupError when that fails.
+
+        `reason` is logged. `kind` is a word in the new name.
+        """
         self.close()
         target = set_aside(self._path, why=kind) if self._path.exists() or self._path.is_symlink() else None
         if target is None and self._path.exists():
             raise StartupError(f"the journal {self._path} is unusable ({reason}) and cannot be renamed")
-        for end in BESIDE:
-            other = self._path.with_name(self._path.name + end)
+        for suffix in BESIDE:
+            file_beside = self._with_suffix(suffix)
             with suppress(FileNotFoundError):
                 if target is not None:
-                    other.rename(f"{target}{end}")
+                    file_beside.rename(f"{target}{suffix}")
                 else:
-                    set_aside(other)
+                    set_aside(file_beside)
         self.set_aside += 1
         log.error("the journal is unusable (%s); it was renamed to %s, and a new one is created", reason, target)
+
+    def _with_suffix(self, suffix: str) -> Path:
+        """Return the path of one of SQLite's files beside the journal, or of the journal for an empty suffix."""
+        return self._path.with_name(self._path.name + suffix)
 
     def columns(self) -> list[str]:
         """Return the names of the table's columns."""
         return [row["name"] for row in self.execute("PRAGMA table_info(jobs)")]
 
     def _connect(self) -> None:
-        """Open a connection. Raises UnsupportedVersion and sqlite3.DatabaseError."""
+        """Open a connection and prepare the schema. Raises UnsupportedVersion and sqlite3.DatabaseError."""
         self._connection = sqlite3.connect(self._path, self._busy_s, isolation_level=None, check_same_thread=False)
         self._connection.row_factory = sqlite3.Row
         self._connection.text_factory = lambda data: data.decode(errors="surrogateescape")
@@ -176,7 +190,10 @@ class JournalFile:
             raise
 
     def _prepare_schema(self) -> None:
-        """Create the schema in an empty file, and add missing columns to an old one. Raises UnsupportedVersion."""
+        """Create the schema in an empty file, and add the columns that an older file lacks.
+
+        Raises UnsupportedVersion and sqlite3.DatabaseError.
+        """
         self.execute("PRAGMA journal_mode=WAL")
         self.execute("PRAGMA synchronous=NORMAL")
         [version] = self.execute("PRAGMA user_version").fetchone()
@@ -189,22 +206,21 @@ class JournalFile:
         elif version != SCHEMA_VERSION:
             raise UnsupportedVersion(f"it has version {version}, and this worker supports version {SCHEMA_VERSION}")
         columns_by_name = {row["name"]: row for row in self.execute("PRAGMA table_info(jobs)")}
-        if missing := COLUMNS.keys() - columns_by_name.keys():
+        missing = COLUMNS.keys() - columns_by_name.keys()
+        if missing:
             raise UnsupportedVersion(f"it has no column {min(missing)}")
-        if unknown := {
-            name
-            for name in columns_by_name.keys() - COLUMNS.keys() - ADDED.keys()
-            if _is_required(columns_by_name[name])
-        }:
-            raise UnsupportedVersion(f"each row needs a value for {min(unknown)}, which this worker does not know")
+        unknown = columns_by_name.keys() - COLUMNS.keys() - ADDED.keys()
+        required = [name for name in unknown if _is_required(columns_by_name[name])]
+        if required:
+            raise UnsupportedVersion(f"each row needs a value for {min(required)}, which this worker does not know")
         for name in ADDED.keys() - columns_by_name.keys():
             self.execute(f"ALTER TABLE jobs ADD COLUMN {name} {ADDED[name]}")
 
     def _is_damage(self, error: sqlite3.Error) -> bool:
-        """Return whether an error while opening means a damaged file. A full disk does not."""
+        """Return whether an error while opening means a file that is damaged, or that this process may not use."""
         if primary_code(error) in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}:
             return self._path.exists() and not os.access(self._path, os.R_OK | os.W_OK)
-        return primary_code(error) not in PASSING or getattr(error, "sqlite_errorcode", 0) in UNREADABLE
+        return primary_code(error) not in NO_DAMAGE or getattr(error, "sqlite_errorcode", 0) in UNREADABLE
 
 
 def primary_code(error: sqlite3.Error) -> int:

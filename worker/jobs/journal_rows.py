@@ -40,7 +40,7 @@ class UnreadableRow(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StoredJob:
-    """A job of an earlier process. `ended_at` is in epoch seconds, None for a job that has not ended."""
+    """A job of an earlier process. `ended_at` is in epoch seconds, or None for a job that has not ended."""
 
     job: Job
     ended_at: float | None
@@ -94,11 +94,12 @@ class StoredRequest(BaseModel):
         return prompt
 
     def request(self, inputs: tuple[InputFile, ...], later_fields: StoredMore | None) -> JobRequest:
-        """Return the request. `later_fields` are, None in a row of an older worker."""
+        """Return the request. `later_fields` are None in a row of v0.2.0 or older."""
         values = {name: getattr(self, name) for name in StoredRequest.model_fields}
         values["webhook"] = Webhook(**self.webhook.model_dump()) if self.webhook else None
         if later_fields is not None:
             values |= {name: getattr(later_fields, name) for name in StoredMore.model_fields}
+        # `fingerprint` follows the rules of v0.2.0. The present one is in the later fields.
         values["former_fingerprints"] = (self.fingerprint,) if self.fingerprint else ()
         values["fingerprint"] = later_fields.fingerprint if later_fields is not None else ""
         extra = ExtraData(values.pop("pnginfo"), own_api_key=values.pop("own_api_key"))
@@ -133,7 +134,7 @@ class StoredError(BaseModel):
     details: tuple[Detail | OutputProblem, ...]
 
     def error(self) -> WorkerError:
-        """Return the error."""
+        """Return the error of the class that has this code."""
         return error_class(self.code)(self.message, list(self.details))
 
 
@@ -202,7 +203,7 @@ def pack_more(request: JobRequest) -> bytes:
 
 
 def pack_result(job: Job) -> tuple[bytes, bytes]:
-    """Return the result of a job as JSON, and the fields that v0.2.0 does not know."""
+    """Return the result of a job as JSON, and as further JSON the fields that v0.2.0 does not know."""
     error = job.error.as_dict() if job.error else None
     if error is not None and job.error is not None:
         error["details"] = [_base_fields(detail) for detail in job.error.details]
@@ -220,14 +221,14 @@ def pack_result(job: Job) -> tuple[bytes, bytes]:
 
 
 def _base_fields(detail: Detail) -> dict[str, Any]:
-    """Return the fields that every kind of detail has."""
+    """Return the fields that every kind of detail has, by name."""
     return {name: value for name, value in asdict(detail).items() if name in DETAIL}
 
 
 def _stored_webhook(webhook: Webhook | None) -> dict[str, Any] | None:
-    """Return a webhook that the operator signs, or None for another one.
+    """Return the fields of a webhook that the operator signs, or None for another one.
 
-    A client's secret is not stored, so its webhook cannot be sent after a restart.
+    A client's secret is not stored, so a webhook that is signed with it cannot be sent after a restart.
     """
     if webhook is None or webhook.secret.get_secret_value():
         return None
@@ -282,18 +283,16 @@ class _Columns(BaseModel):
 
 
 def _restore_result(job: Job, row: Mapping[str, Any] | sqlite3.Row) -> None:
-    """Set a job's result from its row.
-
-    The later fields count only if they belong to the stored result, which another release may have replaced.
-    """
-    result, stored = StoredResult.model_validate_json(row["result"]), row["result"]
+    """Set a job's result from its row, with the later fields if they belong to this result."""
+    result = StoredResult.model_validate_json(row["result"])
     job.state, job.stages, job.outputs = result.state, result.stages, result.outputs
     job.problems, job.files = result.problems, result.files
     job.error = result.error.error() if result.error else None
     if row["more_result"] is None:
         return
     later_fields = StoredMoreResult.model_validate_json(row["more_result"])
-    if later_fields.crc32 == crc32(stored if isinstance(stored, bytes) else stored.encode()):
+    stored = row["result"] if isinstance(row["result"], bytes) else row["result"].encode()
+    if later_fields.crc32 == crc32(stored):  # otherwise an older release has replaced the result
         job.problems, job.files = later_fields.problems, later_fields.files
         if job.error is not None:
             job.error.details = later_fields.details

@@ -54,19 +54,18 @@ class JobManager:
         self.draining = False
 
     async def restore(self) -> None:
-        """Serve the results of earlier processes, and run jobs that a client waits for. Raises StartupError."""
+        """Keep the results of earlier processes, and run their unfinished jobs. Raises StartupError."""
         restored = await asyncio.to_thread(lambda: RestoredJobs.of(self._journal.jobs()))
-        if not self.set_aside:  # otherwise jobs that another version can read would lose their files
+        if not self.set_aside:  # with unreadable rows, another version may need the files of their jobs
             inputs, outputs = self._pipeline.inputs.store, self._pipeline.outputs
-            self._run_in_background(
-                remove_strays(inputs.stale_folders(restored.folders) + outputs.stale_folders(restored.folders))
-            )
+            folders = restored.folders
+            self._run_in_background(remove_strays(inputs.stale_folders(folders) + outputs.stale_folders(folders)))
         now = time.time()
         for job, ended_at in restored.ended:
             entry = self._job_index.add(job)
             entry.recorded.set()
             entry.ended.set()
-            self._keep(job, min(ended_at - now, 0.0) + self._outputs.result_ttl_s)
+            self._keep(job, self._outputs.result_ttl_s - max(now - ended_at, 0.0))  # the clock may have been set back
         for job in restored.unfinished:
             job.detached = True  # the client has disconnected, and may request the job again
             self._start(job)
@@ -135,7 +134,7 @@ class JobManager:
         return entry.job
 
     async def detach(self, job: Job) -> None:
-        """Store a job whose client is told to request the result later. Raises JournalUnavailable."""
+        """Let a job go on without its client, which will request the result later. Raises JournalUnavailable."""
         job.detached = job.collectable = True
         if not job.state.ended:
             await self._journal.record_accepted(job)
@@ -160,7 +159,7 @@ class JobManager:
     async def count_waiter(self, job: Job) -> AsyncIterator[None]:
         """Count a client that waits for the job inside the context.
 
-        When the last one has been gone for a while, the job is cancelled, unless a client may request it later.
+        The job is cancelled a while after the last client has disconnected, unless a client may request it later.
         """
         entry = self._job_index.entry_of(job)
         job.waiters += 1
@@ -175,7 +174,7 @@ class JobManager:
                 entry.hangup = loop.call_later(self._limits.hangup_grace_s, self._hang_up, entry)
 
     async def cancel(self, job: Job) -> bool:
-        """Cancel a job and wait for its end. Return false when it had ended. A node of it may still run."""
+        """Cancel a job and wait for its end. Return whether it was cancelled. A node of it may still run."""
         task = self._job_index.entry_of(job).task
         if task is None or job.state.ended:
             return False
@@ -184,7 +183,7 @@ class JobManager:
         return job.state is JobState.CANCELLED
 
     def deliver(self, job: Job, request: JobRequest | None = None) -> None:
-        """Deliver a stored result again, to the target of `request` if any. Raises NothingToDeliver, Draining."""
+        """Deliver a stored result again, to the target of `request` if any. Raises NothingToDeliver and Draining."""
         if job.state is not JobState.DELIVERY_PENDING:
             raise NothingToDeliver(f"job {job.id!r} has no result to deliver again: its state is {job.state}")
         if self.draining:
@@ -221,6 +220,7 @@ class JobManager:
         return entry.job.token
 
     def _start(self, job: Job) -> JobEntry:
+        """Count a job, notify observers, start its task and return its entry."""
         self.admission.begin(job)
         entry = self._job_index.add(job)
         self._pipeline.observers.notify(JobAccepted(job.ref, job.workload, job.request.dialect, job.request.template))
@@ -248,15 +248,14 @@ class JobManager:
     def _end(self, entry: JobEntry, task: asyncio.Task[None]) -> None:
         """Handle the end of a job's task, even of one that was cancelled before its first step."""
         job = entry.job
-        if not job.state.ended and entry.task is task:  # otherwise another task delivers it already
-            was_cancelled = entry.task is None or entry.task.cancelled()
-            self._pipeline.reject(job, None if was_cancelled else InternalError("an unexpected error in the worker"))
+        if not job.state.ended and entry.task is task:  # with another task, the result is delivered again
+            self._pipeline.reject(job, None if task.cancelled() else InternalError("an unexpected error in the worker"))
         self.admission.end(job)
         entry.recorded.set()
         self._settle(entry, task)
 
     def _settle(self, entry: JobEntry, task: asyncio.Task[None]) -> None:
-        """Finish a job whose task has ended, unless another task delivers it already."""
+        """Finish a job whose task has ended, unless another task delivers its result again."""
         if entry.task is not task:
             return
         if entry.hangup:
@@ -269,6 +268,7 @@ class JobManager:
             entry.ended.set()  # waiting clients get their response even if cleaning fails
 
     def _keep(self, job: Job, life_s: float) -> None:
+        """Keep the result of a job for `life_s` seconds, unless it uses too much disk."""
         self._retention.add((job.principal, job.id), life_s, self._pipeline.outputs.size(job))
 
     def _drop_request_data(self, job: Job) -> None:
@@ -282,6 +282,7 @@ class JobManager:
             self._run_in_background(self._pipeline.inputs.remove(job))
 
     def _hang_up(self, entry: JobEntry) -> None:
+        """Cancel a job if no client waits for it."""
         if entry.task and not entry.job.waiters:
             entry.task.cancel()
 

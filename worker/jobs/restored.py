@@ -22,9 +22,9 @@ class RestoredJobs:
 
     @classmethod
     def of(cls, stored: list[StoredJob]) -> RestoredJobs:
-        """Sort stored jobs, which come in the order of their ends.
+        """Divide the stored jobs, which are in the order of their ends, into the three groups.
 
-        A crash may leave two jobs with one id. The later one counts.
+        A crash may leave two jobs with one id. Then the last one is used.
         """
         by_key = {(entry.job.principal, entry.job.id): entry for entry in stored}
         latest = [entry for entry in stored if by_key[entry.job.principal, entry.job.id] is entry]

@@ -22,7 +22,7 @@ class RetainedResult:
 
 
 class Retention:
-    """Ended jobs in the order of their ends. `run` calls `forget` for each job that has to be removed.
+    """Ended jobs in the order of their ends. `run` calls `forget` with the key of each job that has to be removed.
 
     `most` limits their number and `max_bytes` their size on disk.
     """
@@ -37,19 +37,19 @@ class Retention:
         self._closed = False
 
     def add(self, key: Key, life_s: float, size: int) -> None:
-        """Keep a job's result for `life_s` seconds. `size` is in bytes."""
+        """Keep a job's result for `life_s` seconds. `size` is its number of bytes."""
         self._results[key] = RetainedResult(time.monotonic() + life_s, size)
         self._size += size
-        if len(self._results) == 1 or self._too_full():  # otherwise the next removal stays the same
+        if len(self._results) == 1 or self._is_too_full():  # otherwise the time of the next removal stays the same
             self._changed.set()
 
     def remove(self, key: Key) -> None:
-        """Stop keeping a job, because it is delivered again or was removed."""
+        """Forget the result of a job that is delivered again or was removed. Its files stay."""
         if (result := self._results.pop(key, None)) is not None:
             self._size -= result.size
 
     def close(self) -> None:
-        """Remove no more jobs."""
+        """Stop removing jobs, because the worker ends."""
         self._closed = True
 
     async def run(self) -> None:
@@ -61,16 +61,16 @@ class Retention:
                     await self._changed.wait()
 
     def _sweep(self) -> float | None:
-        """Remove the jobs that are due, and return the seconds until the next one is."""
+        """Remove the jobs that have expired or exceed a limit. Return the seconds until the next expires, or None."""
         now = time.monotonic()
         while self._results and not self._closed:
             key, oldest = next(iter(self._results.items()))
-            if oldest.until > now and not self._too_full():
+            if oldest.until > now and not self._is_too_full():
                 return oldest.until - now
             self.remove(key)
             self._forget(key)
         return None
 
-    def _too_full(self) -> bool:
-        """Return whether a limit is exceeded. The newest job stays at any size, because its client is being served."""
+    def _is_too_full(self) -> bool:
+        """Return whether a limit is exceeded. A single job may have any size, because its client is being served."""
         return len(self._results) > self._most or (self._size > self._max_bytes and len(self._results) > 1)

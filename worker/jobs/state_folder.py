@@ -28,16 +28,19 @@ INSIDE = (
 
 
 def repair_state(state: Path) -> list[str]:
-    """Move entries of the wrong kind aside and return their names. Blocks. The caller holds the state lock."""
+    """Move files in the place of folders, and the reverse, aside. Return their names. Blocks.
+
+    The caller holds the state lock.
+    """
     return [_move_aside(path, state) for path in _misplaced(state)]
 
 
 def _misplaced(state: Path) -> Iterator[Path]:
     """Yield files and broken links in the place of folders, and folders in the place of files."""
     for path in sorted(state.iterdir()) if state.is_dir() else ():
-        if (FOLDERS.fullmatch(path.name) and _is_not_folder(path)) or (
-            FILES.fullmatch(path.name) and not _is_file_or_free(path)
-        ):
+        in_place_of_folder = FOLDERS.fullmatch(path.name) and _is_not_folder(path)
+        in_place_of_file = FILES.fullmatch(path.name) and not _is_file_or_free(path)
+        if in_place_of_folder or in_place_of_file:
             yield path
     for name in INSIDE:
         if _is_not_folder(state / name):
@@ -49,7 +52,7 @@ def _misplaced(state: Path) -> Iterator[Path]:
 
 
 def _is_not_folder(path: Path) -> bool:
-    """Return whether something other than a folder exists there."""
+    """Return whether something other than a folder exists at the path."""
     try:
         return (path.exists() or path.is_symlink()) and not path.is_dir()
     except OSError:  # the parent is a file
@@ -57,12 +60,15 @@ def _is_not_folder(path: Path) -> bool:
 
 
 def _is_file_or_free(path: Path) -> bool:
-    """Return whether the path is free, a file, or a link to a file."""
+    """Return whether nothing exists at the path, or a file, or a link to a file."""
     return path.is_file() or not (path.exists() or path.is_symlink())
 
 
 def _move_aside(path: Path, state: Path) -> str:
-    """Move an entry aside and return its name. Where that fails, the part that needs it reports the error."""
+    """Rename an entry, log that, and return its old name in the state folder.
+
+    If it cannot be renamed, the part of the worker that needs the path reports the error later.
+    """
     name = str(path.relative_to(state))
     target = set_aside(path, state / name.replace("/", "-"))
     if target is not None:
@@ -75,9 +81,9 @@ def _move_aside(path: Path, state: Path) -> str:
 
 
 def set_aside(path: Path, like: Path | None = None, why: str = "damaged") -> Path | None:
-    """Rename a file or folder to STEM.WHY-TIME and return the new path, None when that fails.
+    """Rename a file or folder to STEM.WHY-TIME and return the new path, or None when that fails.
 
-    The stem is that of `like`, by default of the path.
+    STEM is the name of `like`, or by default of the path, without its suffix. TIME is in milliseconds.
     """
     target = (like or path).with_suffix(f".{why}-{time.time_ns() // 1_000_000}")
     try:

@@ -19,7 +19,7 @@ LOCK = "state.lock"
 
 @contextmanager
 def state_lock(state: Path) -> Iterator[None]:
-    """Hold the lock of a state folder. Raises StateInUse before anything in the folder is changed."""
+    """Hold the lock of a state folder inside the context. Raises StateInUse when another process holds it."""
     descriptor = _open_lock_file(state)
     if descriptor is None:
         yield
@@ -32,20 +32,24 @@ def state_lock(state: Path) -> Iterator[None]:
 
 
 def _open_lock_file(state: Path) -> int | None:
-    """Return a descriptor to lock, or None when nothing can be opened. The start fails later in that case."""
+    """Return a descriptor to lock: of the lock file, or in a read-only folder of that or of the folder itself.
+
+    Return None when nothing can be opened. Then the start of the worker fails later.
+    """
     try:
         state.mkdir(parents=True, exist_ok=True)
         return os.open(state / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError:
         try:
-            return os.open(state / LOCK if (state / LOCK).exists() else state, os.O_RDONLY | os.O_CLOEXEC)
+            path = state / LOCK if (state / LOCK).exists() else state
+            return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
             log.warning("the state folder %s cannot be locked: %s", state, error.strerror)
             return None
 
 
 def _lock(descriptor: int, state: Path) -> None:
-    """Lock the file. Raises StateInUse when another process holds the lock."""
+    """Lock the file. Raises StateInUse when another process holds the lock. A file system without locks is logged."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

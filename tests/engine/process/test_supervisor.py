@@ -75,7 +75,7 @@ async def test_a_long_node_is_left_alone(tmp_path: Path) -> None:
 
 
 async def test_an_engine_that_does_not_start_is_given_up(tmp_path: Path) -> None:
-    """`keep` raises WorkerFailed with the last log line after the set number of starts."""
+    """`keep_running` raises WorkerFailed with the last log line after the set number of starts."""
     logs = tmp_path / "engine.log"
     for code, said in (("print('no CUDA'); raise SystemExit(3)", "no CUDA"), ("import time; time.sleep(9)", "respond")):
         command = EngineCommand([sys.executable, "-c", code], "http://127.0.0.1:9", logs)
@@ -90,9 +90,9 @@ async def test_the_worker_ends_with_an_engine_that_does_not_come_back(tmp_path: 
     comfyui.mkdir()
     (comfyui / "main.py").write_text("raise SystemExit('no room')")
     process = await serve(tmp_path, "--comfyui", str(comfyui), WORKER_ENGINE_TRIES="2")
-    _, said = await asyncio.wait_for(process.communicate(), 10)
+    _, output = await asyncio.wait_for(process.communicate(), 10)
     assert process.returncode == 1
-    assert b"no room" in said.splitlines()[-2]  # the last line is the next step
+    assert b"no room" in output.splitlines()[-2]  # the last line is the next step
 
 
 async def test_comfyui_finds_its_own_modules_whatever_the_worker_was_given(tmp_path: Path) -> None:

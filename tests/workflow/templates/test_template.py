@@ -259,8 +259,14 @@ def test_schema_matches_the_parameters() -> None:
         ({"type": "integer", "sets": ["Sampler.steps"], "maximum": 10}, "its default is 20, more than 10"),
         ({"type": "number"}, "it sets no input"),
         ({"type": "choice", "sets": ["Prompt.text"]}, "a choice needs `choices`"),
-        ({"type": "string", "sets": ["Prompt.text"], "minimum": 1}, "`minimum` and `maximum` need a number"),
-        ({"type": "string", "sets": [{"to": "Prompt.text", "times": 2}]}, "`times` and `plus` need a number"),
+        (
+            {"type": "string", "sets": ["Prompt.text"], "minimum": 1},
+            "`minimum` and `maximum` are only valid for a number",
+        ),
+        (
+            {"type": "string", "sets": [{"to": "Prompt.text", "times": 2}]},
+            "`times` and `plus` are only valid for a number",
+        ),
         ({"type": "integer", "sets": ["Sampler.model"]}, "it needs a default, or `required = true`"),
         ({"type": "list"}, "a list needs `fields` and a `chain`"),
         ({"type": "text"}, "type: input should be"),

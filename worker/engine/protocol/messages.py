@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 PREVIEW_WITH_METADATA = 4
-"""Binary event code of a preview that names its prompt. The older code 1 names none, so it is ignored."""
+"""Binary event code of a preview with the id of its prompt. Previews of the older code 1 have none and are ignored."""
 
 IGNORED = '{"type": "progress_state"'
 """Start of a frame that is ignored. It is large and frequent, and `progress` and `executing` have the same content."""
@@ -30,7 +30,7 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class ExecutionStart:
-    """Start of a run. `at` is ComfyUI's clock in milliseconds since the epoch, as in each message that ends a run."""
+    """Start of a run. `at` is ComfyUI's time in milliseconds since the epoch, as in the messages that end a run."""
 
     prompt_id: str
     at: float | None = None
@@ -46,7 +46,7 @@ class ExecutionCached:
 
 @dataclass(frozen=True, slots=True)
 class Executing:
-    """Start of a node. With `node` None, the end of the run, after which its history is complete."""
+    """Start of a node. If `node` is None, this is the end of the run, after which its history is complete."""
 
     prompt_id: str
     node: str | None
@@ -134,9 +134,9 @@ class UnexpectedShape(Exception):
 
 
 def parse_text(text: str) -> Message | None:
-    """Return the message of a text frame, or None for a frame without one.
+    """Return the message in a text frame, or None for a frame that is ignored, of an unknown type or unreadable.
 
-    Newer versions and node packs send frames of types that are unknown here.
+    Newer versions and node packs send frames of other types.
     """
     if text.startswith(IGNORED):
         return None
@@ -149,7 +149,7 @@ def parse_text(text: str) -> Message | None:
 
 
 def may_be_run_message(frame: str | bytes) -> bool:
-    """Return whether an unreadable frame may have been a message of a run."""
+    """Return whether a frame that `parse_text` or `parse_binary` could not read may have been a message of a run."""
     if isinstance(frame, bytes):
         return len(frame) < 8 or struct.unpack_from(">I", frame)[0] == PREVIEW_WITH_METADATA
     if frame.startswith(IGNORED):
@@ -159,8 +159,9 @@ def may_be_run_message(frame: str | bytes) -> bool:
         kind, data = require_text(message, "type"), message.get("data")
     except (ValueError, RecursionError, UnexpectedShape):
         return True
-    is_resent = kind == "executing" and isinstance(data, dict) and "prompt_id" not in data
-    return kind in READERS and not is_resent
+    # After a reconnect, ComfyUI repeats `executing` without a prompt id.
+    is_repeated = kind == "executing" and isinstance(data, dict) and "prompt_id" not in data
+    return kind in READERS and not is_repeated
 
 
 def parse_json(text: str | bytes) -> Any:  # noqa: ANN401 - JSON
@@ -176,7 +177,7 @@ def parse_json(text: str | bytes) -> Any:  # noqa: ANN401 - JSON
 
 
 def parse_binary(data: bytes) -> Preview | None:
-    """Return the preview of a binary frame, or None for another one.
+    """Return the preview in a binary frame, or None for a frame of another kind or an unreadable one.
 
     The frame is a big-endian u32 event code, the u32 length of a JSON header, the header and the image.
     """
@@ -209,11 +210,13 @@ def require_text(data: Mapping[str, Any], key: str) -> str:
 
 
 def _node(data: Mapping[str, Any]) -> str | None:
+    """Return the id of a message's node, or None if it has none."""
     value = data.get("node")
     return value if value is None or isinstance(value, str) else str(value)
 
 
 def _number(data: Mapping[str, Any], key: str) -> float:
+    """Return the number under a key. Raises UnexpectedShape for anything else."""
     value = data.get(key)
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise UnexpectedShape(f"{key!r} is not a number")
@@ -222,13 +225,12 @@ def _number(data: Mapping[str, Any], key: str) -> float:
 
 def _status(data: Mapping[str, Any]) -> Status:
     info = require_object(require_object(data.get("status")).get("exec_info"))
-    return Status(
-        int(_number(info, "queue_remaining")), require_text(data, "sid") if data.get("sid") is not None else None
-    )
+    client_id = require_text(data, "sid") if data.get("sid") is not None else None
+    return Status(int(_number(info, "queue_remaining")), client_id)
 
 
 def _executing(data: Mapping[str, Any]) -> Executing | None:
-    """Return the message, or None without a prompt id: after a reconnect ComfyUI sends the running node without one."""
+    """Return the message, or None if it has no prompt id. ComfyUI sends such a message after a reconnect."""
     return Executing(require_text(data, "prompt_id"), _node(data)) if "prompt_id" in data else None
 
 

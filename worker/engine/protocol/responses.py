@@ -70,7 +70,7 @@ def read_queue(answer: object) -> tuple[list[QueueItem], list[QueueItem]]:
 
 
 def _queue_item(item: object) -> QueueItem:
-    """Read an item of the form `[number, prompt_id, prompt, extra_data, outputs, ...]`."""
+    """Read an item of the form `[number, prompt_id, prompt, extra_data, outputs, ...]`. Raises UnexpectedShape."""
     match item:
         case [_, str(prompt_id), dict(prompt), *more]:
             extra = more[0] if more and isinstance(more[0], dict) else {}
@@ -80,26 +80,30 @@ def _queue_item(item: object) -> QueueItem:
 
 
 def read_history(answer: object, prompt_id: str) -> HistoryEntry | None:
-    """Return the entry of `GET /history/{prompt_id}`, None for a prompt that has not ended. Raises UnexpectedShape."""
+    """Return the entry in a response of `GET /history/{prompt_id}`, or None for a prompt that has not ended.
+
+    Raises UnexpectedShape.
+    """
     entry = require_object(answer).get(prompt_id)
     if not entry:
         return None
     outputs = require_object(require_object(entry).get("outputs") or {})
     messages = _optional_list(require_object(require_object(entry).get("status") or {}).get("messages"))
-    ends = dict(map(_message, messages))
-    failed = ends.get("execution_error")
-    last = failed or ends.get("execution_interrupted") or ends.get("execution_success") or {}
+    data_by_type = dict(map(_message, messages))
+    error = data_by_type.get("execution_error")
+    end = error or data_by_type.get("execution_interrupted") or data_by_type.get("execution_success") or {}
     return HistoryEntry(
         {str(node): dict(require_object(output or {})) for node, output in outputs.items()},
-        execution_error(failed) if failed is not None else None,
-        "execution_interrupted" in ends,
-        tuple(map(str, _optional_list(ends.get("execution_cached", {}).get("nodes")))),
-        read_timestamp(ends.get("execution_start", {})),
-        read_timestamp(last),
+        error=execution_error(error) if error is not None else None,
+        interrupted="execution_interrupted" in data_by_type,
+        cached=tuple(map(str, _optional_list(data_by_type.get("execution_cached", {}).get("nodes")))),
+        started_at=read_timestamp(data_by_type.get("execution_start", {})),
+        ended_at=read_timestamp(end),
     )
 
 
 def _message(item: object) -> tuple[str, Mapping[str, Any]]:
+    """Return type and data of a message in a history entry. Raises UnexpectedShape."""
     match item:
         case [str(name), dict(data)]:
             return name, data
@@ -109,8 +113,8 @@ def _message(item: object) -> tuple[str, Mapping[str, Any]]:
 def read_submission(status: int, answer: object) -> Refusal | None:
     """Return the refusal in a response of `POST /prompt`, or None when the whole prompt was accepted.
 
-    ComfyUI accepts a prompt in part with status 200 and the outputs that it dropped. Raises UnexpectedShape for a
-    response that is neither.
+    With status 200 and `node_errors`, ComfyUI has accepted a part of the prompt and dropped the other outputs. This is
+    a refusal, too. Raises UnexpectedShape for other responses.
     """
     body = require_object(answer)
     problems = body.get("node_errors") or {}
@@ -118,7 +122,7 @@ def read_submission(status: int, answer: object) -> Refusal | None:
     if isinstance(error, str):
         error = {"message": error}
     if not isinstance(problems, dict) or not isinstance(error, dict):
-        raise UnexpectedShape("the answer to a prompt has another shape")
+        raise UnexpectedShape("`error` or `node_errors` is not an object")
     if status == 200 and not problems and not error:
         require_text(body, "prompt_id")
         return None
@@ -138,7 +142,7 @@ def read_stats(answer: object) -> EngineStats:
 
 
 def read_upload(answer: object) -> str:
-    """Return the name that nodes must use, from `POST /upload/image`. Raises UnexpectedShape."""
+    """Return the name under which nodes find the file of `POST /upload/image`. Raises UnexpectedShape."""
     stored = require_object(answer)
     return "/".join(part for part in (require_text(stored, "subfolder"), require_text(stored, "name")) if part)
 
@@ -151,6 +155,7 @@ def _optional_list(value: object) -> list[Any]:
 
 
 def _list(data: Mapping[str, Any], key: str) -> list[Any]:
+    """Return the list under a key. Raises UnexpectedShape for anything else."""
     value = data.get(key)
     if not isinstance(value, list):
         raise UnexpectedShape(f"{key!r} is not a list")

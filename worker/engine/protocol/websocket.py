@@ -72,8 +72,8 @@ class Subscription:
 class EngineSocket:
     """The long-lived WebSocket. Each connection has a new client id.
 
-    A reconnect with the old id would receive nothing if the server noticed the end of the old connection late (protocol
-    reference, section 9). The frames of running prompts are lost instead: their runs receive `SocketLost` and poll over
+    With the old id, a new connection would receive nothing if ComfyUI noticed the end of the old one late (protocol
+    reference, section 9). So the frames of running prompts are lost. Their runs receive `SocketLost` and poll over
     HTTP.
     """
 
@@ -89,13 +89,13 @@ class EngineSocket:
         self._subscriptions: dict[str, Subscription] = {}
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._client_id = ""
-        self._open = asyncio.Event()
-        self._closed = asyncio.Event()
+        self._opened_event = asyncio.Event()
+        self._closed_event = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._lost_at: float | None = None
-        """Time at which the last connection was lost, None before the first one."""
+        """Time on the monotonic clock at which the last connection was lost, or None before the first one."""
         self.refused_at = -1.0
-        """Time of the last refused connection. ComfyUI has lost all earlier prompts then."""
+        """Time on the monotonic clock of the last refused connection. ComfyUI had lost all earlier prompts then."""
         self.on_message: Callable[[RunMessage], None] = lambda _: None
         """Called with the frames of every prompt, subscribed or not."""
         self.changed: Callable[[], None] = lambda: None
@@ -119,13 +119,13 @@ class EngineSocket:
 
     @property
     def client_id(self) -> str:
-        """Client id of the current or last connection. The frames of prompts with another client id are lost."""
+        """Client id of the current or last connection. Frames of prompts with another client id do not arrive."""
         return self._client_id
 
     @property
     def connected(self) -> bool:
         """Whether a connection is open."""
-        return self._open.is_set()
+        return self._opened_event.is_set()
 
     @property
     def disconnected_s(self) -> float:
@@ -135,14 +135,14 @@ class EngineSocket:
         return math.inf if self._lost_at is None else time.monotonic() - self._lost_at
 
     async def wait_until_open(self, timeout_s: float) -> None:
-        """Wait for an open connection. Raises TimeoutError."""
+        """Wait for an open connection. Raises TimeoutError after `timeout_s` seconds."""
         async with asyncio.timeout(timeout_s):
-            await self._open.wait()
+            await self._opened_event.wait()
 
     async def wait_until_closed(self, timeout_s: float) -> None:
-        """Wait for the end of the current connection. Raises TimeoutError."""
+        """Wait for the end of the current connection. Raises TimeoutError after `timeout_s` seconds."""
         async with asyncio.timeout(timeout_s):
-            await self._closed.wait()
+            await self._closed_event.wait()
 
     @contextmanager
     def subscription(self, prompt_id: str) -> Iterator[Subscription]:
@@ -165,7 +165,7 @@ class EngineSocket:
             await self._socket.close()
 
     async def _keep_open(self) -> None:
-        """Open a connection whenever there is none."""
+        """Open a connection, and open another one each time it has ended."""
         failures = 0
         while True:
             try:
@@ -176,7 +176,7 @@ class EngineSocket:
                     self.refused_at = time.monotonic()
                 log.debug("no WebSocket to ComfyUI: %s", error)
             self._record_loss()
-            failures += 1
+            failures += 1  # also after a connection, so that there is a pause before the next one
             await asyncio.sleep(RECONNECT.pause(failures))
 
     async def _listen(self) -> None:
@@ -188,12 +188,12 @@ class EngineSocket:
             await socket.send_str(FLAGS)
             async for frame in socket:
                 self.last_frame_at = time.monotonic()
-                message = _read(frame)
-                if isinstance(message, Status) and message.sid:
+                message = _parse(frame)
+                if isinstance(message, Status) and message.sid:  # ComfyUI's first frame: it is ready
                     self._socket, self._client_id = socket, client_id
                     self.connections += 1
-                    self._open.set()
-                    self._closed.clear()
+                    self._opened_event.set()
+                    self._closed_event.clear()
                     self.changed()
                     self._notify(EngineConnected(self.name))
                 if message is not None:
@@ -204,12 +204,13 @@ class EngineSocket:
                     self._count_unreadable()
 
     def _count_unreadable(self) -> None:
+        """Count a frame that may have belonged to a run. Only the first one is logged."""
         if self.unreadable_frames == 0:
             log.warning("ComfyUI sent an unreadable frame; each affected run reads its history")
         self.unreadable_frames += 1
 
     def _deliver(self, message: Message) -> None:
-        """Pass a message to the run that it belongs to, or a `Status` to all runs."""
+        """Pass a message to the run of its prompt, or a `Status` to all runs."""
         if isinstance(message, Status):
             for subscription in self._subscriptions.values():
                 subscription.messages.put_nowait(message)
@@ -229,21 +230,22 @@ class EngineSocket:
             subscription.messages.put_nowait(notice)
 
     def _record_loss(self) -> None:
-        """Record that there is no connection, and notify the runs the first time."""
-        changed = self.connected
-        if changed:
+        """Record that there is no connection. The runs are notified once for each lost connection."""
+        was_connected = self.connected
+        if was_connected:
             log.info("lost the WebSocket to ComfyUI with %d prompts under way", len(self._subscriptions))
             self._lost_at = time.monotonic()
             self._notify(EngineLost(self.name, LossCause.DISCONNECTED))
-            self.notify_runs(SocketLost())  # only once, because each notice restarts the timeout of a run
-        self._open.clear()
-        self._closed.set()
+            self.notify_runs(SocketLost())  # not at each failed attempt, because a notice restarts a run's timeout
+        self._opened_event.clear()
+        self._closed_event.set()
         self._socket = None
-        if changed:
+        if was_connected:
             self.changed()
 
 
-def _read(frame: aiohttp.WSMessage) -> Message | None:
+def _parse(frame: aiohttp.WSMessage) -> Message | None:
+    """Return the message in a frame, or None for other frames."""
     if frame.type is aiohttp.WSMsgType.TEXT:
         return parse_text(frame.data)
     if frame.type is aiohttp.WSMsgType.BINARY:

@@ -50,7 +50,10 @@ class EngineFiles:
         self._folders = folders
 
     def exists(self, folder: str, name: str) -> bool:
-        """Return whether `name` exists in this folder. A name that ends in `/` or `/*` is the name of a folder."""
+        """Return whether `name` exists in this folder. A name that ends in `/` or `/*` is the name of a folder.
+
+        Unless the setting `strict_files` is on, every name of a model exists.
+        """
         if folder not in FOLDER_TYPES:
             return not self._settings.strict_files or name in self.models(folder)
         try:

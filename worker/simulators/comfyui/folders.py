@@ -117,10 +117,16 @@ class SaveSlots:
         self._file = file
         self._counter = counter
 
-    def next(self, extension: str, tail: str = "_", batch_number: int = 0, before: str = "_") -> tuple[Path, SavedFile]:
-        """Return the next free path and its `SavedFile`. `tail` follows the number. Only images have a `_` there."""
+    def next(
+        self, extension: str, tail: str = "_", batch_number: int = 0, separator: str = "_"
+    ) -> tuple[Path, SavedFile]:
+        """Return the next free path and its `SavedFile`, and advance the counter.
+
+        The name is the stem, `separator`, the number of five digits and `tail`. Only images have a `_` as tail.
+        `batch_number` replaces `%batch_num%` in the stem.
+        """
         stem = self._file.filename.replace("%batch_num%", str(batch_number))
-        filename = f"{stem}{before}{self._counter:05}{tail}.{extension}"
+        filename = f"{stem}{separator}{self._counter:05}{tail}.{extension}"
         self._counter += 1
         return self._folder / filename, replace(self._file, filename=filename)
 
@@ -150,20 +156,15 @@ def _expand(prefix: str, size: tuple[int, int]) -> str:
         return prefix
     now = time.localtime()
     values = {
-        "width": size[0],
-        "height": size[1],
-        "year": now.tm_year,
-        **{
-            name: f"{value:02}"
-            for name, value in (
-                ("month", now.tm_mon),
-                ("day", now.tm_mday),
-                ("hour", now.tm_hour),
-                ("minute", now.tm_min),
-                ("second", now.tm_sec),
-            )
-        },
+        "width": f"{size[0]}",
+        "height": f"{size[1]}",
+        "year": f"{now.tm_year}",
+        "month": f"{now.tm_mon:02}",
+        "day": f"{now.tm_mday:02}",
+        "hour": f"{now.tm_hour:02}",
+        "minute": f"{now.tm_min:02}",
+        "second": f"{now.tm_sec:02}",
     }
     for name, value in values.items():
-        prefix = prefix.replace(f"%{name}%", str(value))
+        prefix = prefix.replace(f"%{name}%", value)
     return prefix

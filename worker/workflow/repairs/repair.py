@@ -70,7 +70,7 @@ def _with_known_classes(prompt: Prompt, catalog: Catalog) -> tuple[Prompt, list[
 def _renaming(prompt: Prompt, node_id: str, class_type: str) -> Repair:
     """Return the repair that reports the new class of a node."""
     sent = prompt[node_id]["class_type"]
-    message = f"This ComfyUI has no class {sent!r}. Its current name is {class_type!r}."
+    message = f"This ComfyUI has no class {sent!r}. The node runs as {class_type!r}, its current name."
     return Repair(message, "class_renamed", node_id, title(prompt, node_id), None, sent, class_type)
 
 

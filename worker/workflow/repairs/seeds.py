@@ -44,7 +44,7 @@ def seed_change(spec: InputSpec, value: Json) -> ValueChange | None:
         return None
     # JavaScript rounds 2**64 - 1 to 2**64, which is outside of the range.
     if number.bit_length() <= LONGEST and float(number) == float(high):
-        message = f"{outside}. It is the maximum as JavaScript rounds it."
+        message = f"{outside}. JavaScript rounds the maximum to this number. The maximum runs: {high}."
         return ValueChange(spec.name, value, high, "seed_out_of_range", message)
     runs = low + (number - low) % (high - low + 1)
     message = f"{outside}. It runs as {runs}: seeds above the range start again at {low}."

@@ -180,5 +180,5 @@ def _file_name_change(spec: InputSpec, value: str, name: str) -> ValueChange:
     if unicodedata.normalize("NFC", value) != unicodedata.normalize("NFC", name):
         message = f"{value!r} runs as {name!r}: this server uses another folder separator."
         return ValueChange(spec.name, value, name, "path_separator", message)
-    message = f"{value!r} is listed on this server in another Unicode form of the same text."
+    message = f"{value!r} runs in the Unicode form in which this server lists this name."
     return ValueChange(spec.name, value, name, "unicode_form", message)

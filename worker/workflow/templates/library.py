@@ -30,7 +30,9 @@ def read_library(folders: str) -> Library:
     for entry in filter(None, map(str.strip, folders.split(","))):
         folder = SHIPPED_FOLDER if entry == SHIPPED else Path(entry)
         if not folder.is_dir():
-            raise StartupError(f"WORKER_TEMPLATES: the folder {folder} does not exist")
+            raise StartupError(
+                f"WORKER_TEMPLATES: the folder {folder} does not exist. Create it, or remove it from the setting."
+            )
         templates |= {path.stem: _read(path) for path in sorted(folder.glob("*.toml"))}
     return dict(sorted(templates.items()))
 

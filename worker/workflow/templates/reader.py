@@ -175,11 +175,11 @@ def _parameter_problems(parameter: Parameter) -> Iterator[str]:
     elif not parameter.sets and not parameter.without:
         yield "it sets no input; name inputs in `sets`"
     if parameter.type is ParameterKind.CHOICE and not parameter.choices:
-        yield "a choice needs `choices`"
+        yield "a choice needs `choices`, the list of its values"
     if any(target.computes for target in parameter.sets) and not parameter.type.is_number:
-        yield "`times` and `plus` need a number"
+        yield "`times` and `plus` are only valid for a number"
     if (parameter.minimum is not None or parameter.maximum is not None) and not parameter.type.is_number:
-        yield "`minimum` and `maximum` need a number"
+        yield "`minimum` and `maximum` are only valid for a number"
     if _needs_default(parameter) and parameter.default is None:
         yield "it needs a default, or `required = true`"
     problem = None if parameter.default is None else value_problem(parameter, parameter.default)

@@ -230,10 +230,12 @@ def _check_depth(prompt: Prompt) -> None:
             depths[node_id] = 1 + max((depths[source] for source in sources[node_id]), default=0)
     except CycleError as error:
         cycle = error.args[1]  # the ids of its nodes
-        raise PromptError("The workflow has a cycle.", str(cycle[0])) from None
+        raise PromptError("The workflow has a cycle: this node depends on itself.", str(cycle[0])) from None
     deepest = max(depths, key=depths.__getitem__)
     if depths[deepest] > DEEPEST:
-        raise PromptError(f"Node {deepest} depends on a chain of more than {DEEPEST} nodes.", deepest)
+        raise PromptError(
+            f"Node {deepest} depends on a chain of more than {DEEPEST} nodes. Shorten the chain.", deepest
+        )
 
 
 def _followed_links(prompt: Prompt) -> Iterator[tuple[str, str, str]]:

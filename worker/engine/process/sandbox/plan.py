@@ -48,27 +48,13 @@ def sandbox_policy(
     more_read, more_write = split(settings.sandbox.read), split(settings.sandbox.write)
     code = worker_interpreter_folders() + _comfyui_paths(settings, python, environ)
     models = [path for path in (folders.models, folders.baked) if path is not None]
-    _create_folders(
-        [
-            folders.input,
-            folders.output,
-            folders.root / "temp",
-            folders.root / "user",
-            folders.models,
-            *written_arguments,
-        ]
-    )
     root = folders.root
+    writable = [folders.input, folders.output, root / "temp", root / "user", folders.models, *written_arguments]
+    _create_folders(writable)
     links = _outside_state(link_targets(models), settings)
     read, names = exclude([*system_paths(), *code, *links, *read_arguments, *more_read], _hidden_folders(settings))
-    private = [
-        root / "user",
-        root / "home",
-        root / "tmp",
-        *_create_caches(environ),
-        SHARED_MEMORY,
-        _mps_folder(environ),
-    ]
+    homes = [root / "user", root / "home", root / "tmp"]
+    private = [*homes, *_create_caches(environ), SHARED_MEMORY, _mps_folder(environ)]
     return SandboxPolicy(
         read=_distinct([*read, *models, root / "models.yaml"]),
         inputs=(folders.input,),

@@ -91,18 +91,19 @@ def convert(kind: str, value: Value, trace: Trace) -> Value:
     """Convert a value to a type of the catalog such as `IMAGE`. The caller handles scalar types itself."""
     if kind == "SIGMAS":
         return Sigmas(trace.steps or steps(value), trace)
-    make = _MAKERS.get(kind)
-    return OpaqueValue(kind, trace) if make is None else make(value)
+    converter = _CONVERTERS.get(kind)
+    return OpaqueValue(kind, trace) if converter is None else converter(value)
 
 
 def _draw_placeholder(size: tuple[int, int], trace: Trace, count: int = 1) -> Images:
+    """Return `count` placeholder images of a size in pixels."""
     # Importing Pillow takes time, so it happens with the first image.
     from worker.simulators.comfyui.classes import placeholder
 
     return Images(placeholder.draw(size, trace, count), trace)
 
 
-_MAKERS: Mapping[str, Callable[[Value], Value]] = {
+_CONVERTERS: Mapping[str, Callable[[Value], Value]] = {
     "IMAGE": images,
     "MASK": masks,
     "LATENT": latent,

@@ -61,13 +61,14 @@ def _base(size: tuple[int, int], trace: Trace, note: str) -> Image.Image:
     dark, light = _colors(trace)
     image = ImageOps.colorize(Image.linear_gradient("L").resize(shape), dark, light)
     font_size = min(24, max(8, shape[0] // 32))
-    width = max(8, int(shape[0] / (font_size * 0.6)))
+    width = max(8, int(shape[0] / (font_size * 0.6)))  # in characters, which are about 0.6 of the font size wide
     text = "\n".join(line for part in _lines(trace, note) for line in textwrap.wrap(part, width))
     ImageDraw.Draw(image).multiline_text((8, 8), text, fill="white", font=ImageFont.load_default(font_size))
     return image
 
 
 def _lines(trace: Trace, note: str) -> list[str]:
+    """Return the lines of text on a placeholder. Unknown parts are empty."""
     seed = f"seed {trace.seed}" if trace.seed is not None else ""
     steps = f"{trace.steps} steps" if trace.steps else ""
     sampling = "  ".join(part for part in (seed, steps, trace.sampler) if part)

@@ -49,7 +49,8 @@ def simulated_output(call: NodeCall, slot: OutputSpec, latent: Latent) -> Value:
         return _scalar(call, slot, kind, latent)
     if kind == "SIGMAS":
         return Sigmas(_sigma_steps(call), latent.trace)
-    if kind == "*" or "MATCHTYPE" in kind or "," in kind:
+    accepts_several_types = kind == "*" or "MATCHTYPE" in kind or "," in kind
+    if accepts_several_types:
         return _first_input(call, latent.trace)
     if kind in _PASSED_THROUGH and not call.node_class.api_node:
         passed_through = first_of_type(call, _PASSED_THROUGH[kind])
@@ -59,13 +60,14 @@ def simulated_output(call: NodeCall, slot: OutputSpec, latent: Latent) -> Value:
 
 
 def _sigma_steps(call: NodeCall) -> int:
-    """Return the widget `steps`, or the number of steps of the sigmas among the inputs."""
+    """Return the widget `steps`, else the steps of the sigmas among the inputs, else `DEFAULT_STEPS`."""
     sigmas = first_of_type(call, Sigmas)
-    return positive_integer(call, "steps", coerce.DEFAULT_STEPS if sigmas is None else sigmas.steps)
+    default = coerce.DEFAULT_STEPS if sigmas is None else sigmas.steps
+    return positive_integer(call, "steps", default)
 
 
 def _choice(call: NodeCall, slot: OutputSpec) -> Value:
-    """Return the input with the slot's name, or the first option of the slot."""
+    """Return the input with the slot's name, else the first option of the slot, else an empty string."""
     value = call.inputs.get(slot.name)
     if isinstance(value, str | int | float):
         return value
@@ -74,7 +76,11 @@ def _choice(call: NodeCall, slot: OutputSpec) -> Value:
 
 
 def _scalar(call: NodeCall, slot: OutputSpec, kind: str, latent: Latent) -> Value:
-    """Return the input with the slot's name, the latent's size of that name, or the first widget of the slot's type."""
+    """Return the scalar value of an output slot.
+
+    It is the input with the slot's name, else the latent's size of that name, else the first input of the slot's
+    type, else the default of the type.
+    """
     types, default = _SCALARS[kind]
     sizes: dict[str, Value] = {"width": latent.width, "height": latent.height, "batch_size": latent.batch}
     same_name = call.inputs.get(slot.name.lower(), sizes.get(slot.name.lower()))

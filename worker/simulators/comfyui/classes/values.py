@@ -19,7 +19,7 @@ class Trace:
     sampler: str = ""
     model: str = ""
 
-    def over(self, other: Trace) -> Trace:
+    def filled_from(self, other: Trace) -> Trace:
         """Return this trace with its missing fields filled from the other one."""
         return replace(
             self,

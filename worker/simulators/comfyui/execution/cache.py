@@ -70,12 +70,16 @@ class OutputCache:
         self._signatures: Mapping[str, Signature] = {}
 
     def begin(self, signed: Mapping[str, Signature]) -> list[str]:
-        """Start a prompt, and return the ids of its nodes that are cached."""
+        """Make a prompt with these signatures by node id the current one. Return the ids of its cached nodes.
+
+        With the policy `LAST_PROMPT`, cached outputs that the prompt does not use are removed.
+        """
         self._signatures = signed
         if self._policy is CachePolicy.LAST_PROMPT:
             current = set(signed.values())
-            for signature in [signature for signature in self._stored if signature not in current]:
-                del self._stored[signature]
+            for signature in list(self._stored):
+                if signature not in current:
+                    del self._stored[signature]
         return [node_id for node_id in signed if node_id in self]
 
     def __contains__(self, node_id: object) -> bool:
@@ -83,19 +87,28 @@ class OutputCache:
         return isinstance(node_id, str) and self._signatures.get(node_id) in self._stored
 
     def __getitem__(self, node_id: str) -> NodeOutputs:
-        """Return the cached outputs of a node, and mark them as just used. Raises KeyError."""
+        """Return the cached outputs of a node of the current prompt, and mark them as just used.
+
+        Raises KeyError when they are not cached.
+        """
         signature = self._signatures[node_id]
         self._stored.move_to_end(signature)
         return self._stored[signature]
 
     def get(self, node_id: str) -> NodeOutputs | None:
-        """Return the cached outputs of a node of the current prompt, or None."""
+        """Return the cached outputs of a node of the current prompt, and mark them as just used.
+
+        Return None when they are not cached.
+        """
         if node_id not in self:
             return None
         return self[node_id]
 
     def store(self, node_id: str, outputs: NodeOutputs) -> None:
-        """Cache the outputs of a node of the current prompt."""
+        """Cache the outputs of a node of the current prompt.
+
+        Above `MAX_ENTRIES` cached nodes, the least recently used ones are evicted.
+        """
         self._stored[self._signatures[node_id]] = outputs
         while len(self._stored) > MAX_ENTRIES:
             self._stored.popitem(last=False)
@@ -112,7 +125,7 @@ class NodeInstances:
         self._suffixes: dict[tuple[str, str], str] = {}
 
     def begin(self, prompt: Prompt) -> None:
-        """Start a prompt: remove the objects of nodes that it does not have."""
+        """Remove the objects of nodes that the prompt, which starts now, does not have."""
         present = {(node_id, node["class_type"]) for node_id, node in prompt.items()}
         self._suffixes = {key: suffix for key, suffix in self._suffixes.items() if key in present}
 

@@ -12,6 +12,7 @@ from functools import cached_property
 from worker.simulators.comfyui.classes.registry import NodeRegistry
 from worker.simulators.comfyui.classes.values import Value
 from worker.simulators.comfyui.execution.cache import NodeInstances, NodeOutputs, OutputCache, UiOutput, signatures
+from worker.simulators.comfyui.execution.error_details import describe_cycle, describe_value, qualified_name
 from worker.simulators.comfyui.execution.history import PromptOutcome
 from worker.simulators.comfyui.execution.node_call import (
     Clock,
@@ -100,6 +101,7 @@ class Executor:
         return run.outcome
 
     def _context(self, item: QueuedPrompt) -> PromptContext:
+        """Return what all node calls of a prompt share. Nodes may read its secrets, which are not in the history."""
         progress = NodeProgress(self._hub, item.prompt_id, self.client_id)
         extra_data = item.extra_data | item.secrets
         return PromptContext(
@@ -121,7 +123,7 @@ class Executor:
             try:
                 node_id = schedule.next()
             except DependencyCycle as cycle:
-                self._record_failure(run, "execution_error", cycle.node_id, _describe_cycle(cycle, run))
+                self._record_failure(run, "execution_error", cycle.node_id, describe_cycle(cycle, run.item.prompt))
                 return
             try:
                 is_done = self._run_node(run, schedule, node_id)
@@ -131,13 +133,13 @@ class Executor:
             except Exception as error:  # noqa: BLE001 - whatever a node raises fails its prompt, never the engine
                 self._record_failure(run, "execution_error", node_id, self._describe_error(run, node_id, error))
                 return
-            if is_done:
+            if is_done:  # otherwise the node waits for a lazy input, and is scheduled again
                 schedule.mark_done(node_id)
         self._report_intermediate(run)
         self._record(run, "execution_success", {"prompt_id": run.prompt_id})
 
     def _report_intermediate(self, run: PromptRun) -> None:
-        """Report again the cached nodes whose class has an intermediate output, even those that no output needs."""
+        """Report the cached nodes whose class has an intermediate output and that did not run now, as ComfyUI does."""
         for node_id, node in run.item.prompt.items():
             cached = self._cache.get(node_id)
             if cached is None or node_id in run.executed:
@@ -155,7 +157,8 @@ class Executor:
         run.context.progress.start(node_id)
         inputs = self._gather_inputs(run, node_id)
         self._send(run, "executing", {"node": node_id, "display_node": node_id, "prompt_id": run.prompt_id})
-        self.current_node = node_id if self.client_id is not None else self.current_node
+        if self.client_id is not None:
+            self.current_node = node_id
         missing = self._missing_sources(run, node_id, inputs)
         for source in missing:
             schedule.require(node_id, source)
@@ -174,7 +177,7 @@ class Executor:
     def _call_node(self, run: PromptRun, node_id: str, inputs: Mapping[str, list[Value]]) -> None:
         """Call a node, then report and cache its outputs."""
         node_class = self._catalog[run.item.prompt[node_id]["class_type"]]
-        call = NodeCall(node_id, node_class, {}, run.context)
+        call = NodeCall(node_id, node_class, {}, run.context)  # `map_over_lists` adds the inputs
         slots, ui = map_over_lists(self.registry.node(node_class), call, inputs)
         outputs = NodeOutputs(slots, UiOutput(ui, _meta(node_id)) if ui else None)
         if outputs.ui is not None:
@@ -191,7 +194,7 @@ class Executor:
                 outputs = self._cache.get(str(value[0]))
                 if outputs is not None:
                     gathered[name] = outputs.slots[_slot(value[1])]
-            elif isinstance(value, dict) and "__value__" in value:
+            elif isinstance(value, dict) and "__value__" in value:  # wraps a list that is no link
                 gathered[name] = [_plain(value["__value__"])]
             else:
                 gathered[name] = [_plain(value)]
@@ -214,30 +217,33 @@ class Executor:
         self._record(run, event, {**data, **details})
 
     def _describe_error(self, run: PromptRun, node_id: str, error: Exception) -> dict[str, object]:
-        prompt = run.item.prompt
+        """Return the details of `execution_error`. As in ComfyUI, `current_outputs` lists every node of the prompt."""
         return {
             "exception_message": f"{error}\n",
-            "exception_type": error.type_name if isinstance(error, NodeError) else _qualified_name(error),
+            "exception_type": error.type_name if isinstance(error, NodeError) else qualified_name(error),
             "traceback": traceback.format_tb(error.__traceback__),
             "current_inputs": self._describe_inputs(run, node_id),
-            "current_outputs": list(prompt),
+            "current_outputs": list(run.item.prompt),
         }
 
     def _describe_inputs(self, run: PromptRun, node_id: str) -> dict[str, list[object]]:
         """Return the inputs of a node as `current_inputs` of `execution_error` shows them."""
         inputs = self._gather_inputs(run, node_id)
-        described = {name: [_describe(value) for value in values] for name, values in inputs.items()}
+        described = {name: [describe_value(value) for value in values] for name, values in inputs.items()}
         hidden = {
             "PROMPT": str(run.item.prompt),
-            "EXTRA_PNGINFO": _describe(_plain(run.context.extra_data.get("extra_pnginfo"))),
+            "EXTRA_PNGINFO": describe_value(_plain(run.context.extra_data.get("extra_pnginfo"))),
         }
         node_class = self._catalog[run.item.prompt[node_id]["class_type"]]
-        for spec in () if node_class.is_v3 else node_class.inputs:  # V3 nodes get no hidden inputs as arguments
+        if node_class.is_v3:  # V3 nodes get no hidden inputs as arguments
+            return described
+        for spec in node_class.inputs:
             if spec.presence is Presence.HIDDEN and spec.type in hidden:
                 described[spec.name] = [hidden[spec.type]]
         return described
 
     def _send(self, run: PromptRun, event: str, data: Mapping[str, object]) -> None:
+        """Send an event to the owner of the prompt, if it has one."""
         if run.context.client_id is not None:
             self._hub.send(event, data, run.context.client_id)
 
@@ -258,6 +264,7 @@ def _owner(item: QueuedPrompt) -> str | None:
 
 
 def _meta(node_id: str) -> dict[str, object]:
+    """Return the `meta` of a node in the history. The engine does not expand nodes, so all ids are the same."""
     return {"node_id": node_id, "display_node": node_id, "parent_node": None, "real_node_id": node_id}
 
 
@@ -274,27 +281,6 @@ def _plain(value: object) -> Value:
             raise TypeError(f"a prompt cannot contain {value!r}")
 
 
-def _describe(value: Value) -> object:
-    """Return a value as `current_inputs` shows it: scalars unchanged, other values as text."""
-    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
-
-
-def _qualified_name(error: Exception) -> str:
-    kind = type(error)
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-
-
 def _slot(value: Json) -> int:
     """Return a link's output slot. JSON's `true` counts as 1, because ComfyUI uses it as an index in Python."""
     return value if isinstance(value, int) else 0
-
-
-def _describe_cycle(cycle: DependencyCycle, run: PromptRun) -> dict[str, object]:
-    """Return the details of `execution_error` as a real ComfyUI 0.33.0 reports a cycle."""
-    return {
-        "exception_message": str(cycle),
-        "exception_type": "graph.DependencyCycleError",
-        "traceback": [],
-        "current_inputs": [],
-        "current_outputs": list(run.item.prompt),
-    }

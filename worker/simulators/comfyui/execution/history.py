@@ -54,7 +54,7 @@ class History:
         self._entries: dict[str, FinishedPrompt] = {}
 
     def store(self, item: QueuedPrompt, outcome: PromptOutcome) -> None:
-        """Add an entry. The oldest one is removed when there are too many."""
+        """Add an entry. The oldest one is removed when there are more than `MAX_ENTRIES`."""
         with self._lock:
             if len(self._entries) > MAX_ENTRIES:
                 self._entries.pop(next(iter(self._entries)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -11,6 +11,7 @@ from worker.simulators.comfyui.execution.queue import QueuedPrompt
 
 LONGEST_TEXT = 1024
 NOT_MEDIA = frozenset({"animated"})
+"""Keys of `ui` outputs that never contain files."""
 
 
 class JobStatus(StrEnum):
@@ -47,7 +48,10 @@ class EmbeddedJob:
             "execution_end_time": self.ended,
             "execution_error": self._event_data("execution_error"),
         }
-        fields |= {"outputs_count": 0, "previewable_outputs_count": 0} if self.outcome is None else _count(self.outcome)
+        if self.outcome is None:
+            fields |= {"outputs_count": 0, "previewable_outputs_count": 0}
+        else:
+            fields |= _output_fields(self.outcome)
         fields["workflow_id"] = self.workflow_id
         return {key: value for key, value in fields.items() if value is not None}
 
@@ -94,7 +98,7 @@ class EmbeddedJob:
         return next((data for name, data in messages if name == event), None)
 
 
-def finished(entry: FinishedPrompt) -> EmbeddedJob:
+def finished_job(entry: FinishedPrompt) -> EmbeddedJob:
     """Return the job of a history entry. An interrupted prompt counts as cancelled."""
     events = {event for event, _ in entry.outcome.messages}
     if entry.outcome.completed:
@@ -104,17 +108,19 @@ def finished(entry: FinishedPrompt) -> EmbeddedJob:
     return EmbeddedJob(entry.item, status, entry.outcome)
 
 
-def ordered(jobs: Iterable[EmbeddedJob], sort_by: str, *, descending: bool) -> list[EmbeddedJob]:
+def sorted_jobs(jobs: Iterable[EmbeddedJob], sort_by: str, *, descending: bool) -> list[EmbeddedJob]:
     """Return the jobs sorted by `created_at` or `execution_duration`. A job without a duration counts as 0."""
     key: Callable[[EmbeddedJob], float] = _created if sort_by == "created_at" else _duration
     return sorted(jobs, key=key, reverse=descending)
 
 
 def _created(job: EmbeddedJob) -> float:
+    """Return the creation time in milliseconds since 1970, or 0 when it is unknown."""
     return _number(job.item.extra_data.get("create_time"))
 
 
 def _duration(job: EmbeddedJob) -> float:
+    """Return the milliseconds from start to end, or 0 for a job that has not ended."""
     return max(0.0, _number(job.ended) - _number(job.started)) if job.ended is not None else 0.0
 
 
@@ -123,34 +129,37 @@ def _number(value: object) -> float:
     return value if isinstance(value, int | float) else 0.0
 
 
-def _count(outcome: PromptOutcome) -> dict[str, object]:
-    """Return the number of files in the outputs, and the output that represents the job.
+def _output_fields(outcome: PromptOutcome) -> dict[str, object]:
+    """Return the number of files in the outputs, and as `preview_output` the one that represents the job.
 
-    Saved media come first, then previews, then other saved files, then the first text.
+    The first saved image, video, audio or 3D file represents it. Without one it is the first preview, else another
+    saved file, else the first text.
     """
-    files = [
-        {**item, "nodeId": node_id, "mediaType": kind}
-        for node_id, output in outcome.outputs.items()
-        for kind, items in output.items()
-        if kind not in NOT_MEDIA and isinstance(items, Sequence)
-        for item in items
-        if isinstance(item, dict) and "filename" in item
-    ]
+    files = list(_output_files(outcome))
     saved = [file for file in files if file.get("type") == "output"]
-    media = (
-        [file for file in saved if file["mediaType"] != "files"]
-        or [file for file in files if file not in saved]
-        or saved
-    )
+    previews = [file for file in files if file not in saved]
+    saved_media = [file for file in saved if file["mediaType"] != "files"]
+    candidates = saved_media or previews or saved
     return {
         "outputs_count": len(files),
         "previewable_outputs_count": len(files),
-        "preview_output": media[0] if media else _first_text(outcome),
+        "preview_output": candidates[0] if candidates else _first_text(outcome),
     }
 
 
+def _output_files(outcome: PromptOutcome) -> Iterator[dict[str, object]]:
+    """Yield the files in the outputs, each with the id of its node and the output key that lists it."""
+    for node_id, output in outcome.outputs.items():
+        for kind, items in output.items():
+            if kind in NOT_MEDIA or not isinstance(items, Sequence):
+                continue
+            for item in items:
+                if isinstance(item, dict) and "filename" in item:
+                    yield {**item, "nodeId": node_id, "mediaType": kind}
+
+
 def _first_text(outcome: PromptOutcome) -> dict[str, object] | None:
-    """Return the first text output, cut to `LONGEST_TEXT` characters."""
+    """Return the first text output, cut to `LONGEST_TEXT` characters, or None without a text."""
     for node_id, output in outcome.outputs.items():
         texts = output.get("text")
         if isinstance(texts, list) and texts:

@@ -92,7 +92,7 @@ class NodeCall:
     context: PromptContext
 
     def step(self, value: int, total: int, preview: PreviewImage | None = None) -> None:
-        """Report step `value` of `total`. Raises `Interrupted` after an interrupt."""
+        """Report step `value` of `total` to the client, with an optional preview. Raises `Interrupted` if requested."""
         self.context.check_interrupt()
         self.context.progress.update(self.node_id, value, total, preview)
 
@@ -141,6 +141,7 @@ class NodeCall:
         return self.inputs.get(name, default)
 
     def _wrong_type(self, name: str, value: Value) -> NodeError:
+        """Return the error for an input whose value has another type than the node needs."""
         message = (
             f"{self.node_class.name}: the input {name!r} got a value of type {type(value).__name__}: {value!r:.80}"
         )
@@ -174,20 +175,20 @@ def map_over_lists(
 
 
 def _call_arguments(is_input_list: bool, inputs: Mapping[str, list[Value]]) -> list[dict[str, Value]]:
-    """Return the arguments of each call."""
+    """Return the arguments of each call: item `n` of every input list for call `n`."""
     if is_input_list:
         return [dict(inputs)]
     longest = max((len(values) for values in inputs.values()), default=0)
-    if inputs and longest == 0:
+    if inputs and longest == 0:  # all lists are empty, and ComfyUI does not call the node
         return []
     return [
         {name: values[min(index, len(values) - 1)] for name, values in inputs.items() if values}
-        for index in range(max(1, longest))
+        for index in range(max(1, longest))  # a node without inputs is called once
     ]
 
 
 def _collect_slots(node_class: NodeClass, results: Sequence[NodeResult]) -> tuple[list[Value], ...]:
-    """Return, for each output slot, the values of all calls."""
+    """Return, for each output slot, the values of all calls. The lists of a slot that returns lists are joined."""
     slots: tuple[list[Value], ...] = tuple([] for _ in node_class.outputs)
     for result in results:
         for slot, spec, value in zip(slots, node_class.outputs, result.values, strict=False):

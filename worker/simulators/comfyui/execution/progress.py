@@ -46,13 +46,13 @@ class NodeProgress:
         """
         self._set(node_id, value, total, "running")
         self._send_state()
-        with_metadata = self._hub.supports(self._client_id, METADATA_FLAG)
-        if preview is not None and with_metadata:
+        supports_metadata = self._hub.supports(self._client_id, METADATA_FLAG)
+        if preview is not None and supports_metadata:
             frame = frames.preview_with_metadata(preview.kind, preview.data, node_id, self._prompt_id)
             self._hub.send_binary(frame, self._client_id)
         step = {"value": value, "max": total, "prompt_id": self._prompt_id, "node": node_id}
         self._hub.send("progress", step, self._client_id)
-        if preview is not None and not with_metadata:
+        if preview is not None and not supports_metadata:
             self._hub.send_binary(frames.preview(preview.kind, preview.data), self._client_id)
 
     def finish(self, node_id: str) -> None:
@@ -75,4 +75,5 @@ class NodeProgress:
         }
 
     def _send_state(self) -> None:
+        """Send the state of all nodes that have started."""
         self._hub.send("progress_state", {"prompt_id": self._prompt_id, "nodes": self._nodes}, self._client_id)

@@ -44,6 +44,7 @@ class PromptWorker:
                 return
             if item is not None:
                 self._run(item)
+            # A request to unload models has no effect, because the engine loads none.
             if engine.queue.take_free_request().free_memory:
                 engine.executor.clear_results()
 
@@ -52,7 +53,8 @@ class PromptWorker:
         engine = self._engine
         started = time.perf_counter()
         outcome = engine.executor.run(item)
-        if delay_s := engine.fault_injector.take_history_delay_s():
+        delay_s = engine.fault_injector.take_history_delay_s()
+        if delay_s:  # the fault `late`: the prompt leaves the queue before it is in the history
             engine.queue.finish(lambda: None)
             threading.Timer(delay_s, engine.history.store, (item, outcome)).start()
         else:

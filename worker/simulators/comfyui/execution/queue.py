@@ -123,7 +123,10 @@ class PromptQueue:
             return is_running
 
     def request_free(self, *, unload_models: bool, free_memory: bool) -> None:
-        """Add to the pending `FreeRequest`."""
+        """Request that models are unloaded or memory is freed between two prompts, and wake `pop`.
+
+        A request that is still pending stays in effect.
+        """
         with self._lock:
             self._free.unload_models |= unload_models
             self._free.free_memory |= free_memory
@@ -147,7 +150,8 @@ class PromptQueue:
         return self._closed
 
     def _remove(self, index: int) -> None:
-        """Remove one pending prompt, and report the change as ComfyUI does."""
+        """Remove the pending prompt at an index of the heap, and call `on_change`."""
+        # ComfyUI clears the queue when one prompt is left, so `on_change` is called twice then.
         if len(self._pending) == 1:
             self.clear()
         else:

@@ -26,36 +26,37 @@ class Schedule:
         self._prompt = prompt
         self._cached = cached
         self._catalog = catalog
-        self._waiting: dict[str, int] = {}
-        """Node id -> number of its source nodes that have not run, in the order in which nodes were added."""
+        self._missing_count: dict[str, int] = {}
+        """Number of source nodes that have not run, by the id of each scheduled node, in the order of addition."""
         self._followers: dict[str, dict[str, None]] = {}
+        """The ids of the nodes that wait for a node, by its id. The inner dictionary is an ordered set."""
         for node_id in outputs:
             self._add(node_id)
 
     def __bool__(self) -> bool:
         """Return whether nodes remain to run."""
-        return bool(self._waiting)
+        return bool(self._missing_count)
 
     def next(self) -> str:
         """Return a node whose sources have run: first an output node, then a node at most two links before one.
 
-        This is ComfyUI's order, so that a client gets its first image as early as from ComfyUI. Raises DependencyCycle
-        when all remaining nodes wait for each other.
+        Otherwise return the ready node that was added first. This is ComfyUI's order, so that a client gets its first
+        image as early as from ComfyUI. Raises DependencyCycle when all remaining nodes wait for each other.
         """
-        ready = [node_id for node_id, missing in self._waiting.items() if missing == 0]
+        ready = [node_id for node_id, count in self._missing_count.items() if count == 0]
         for distance in range(3):
             for node_id in ready:
                 if self._leads_to_output(node_id, distance):
                     return node_id
         if not ready:
-            raise DependencyCycle(next(iter(self._waiting)))
+            raise DependencyCycle(next(iter(self._missing_count)))
         return ready[0]
 
     def mark_done(self, node_id: str) -> None:
         """Remove a node that has run."""
-        del self._waiting[node_id]
+        del self._missing_count[node_id]
         for follower in self._followers.pop(node_id):
-            self._waiting[follower] -= 1
+            self._missing_count[follower] -= 1
 
     def require(self, node_id: str, source: str) -> None:
         """Add a source that a node turned out to need, and let the node wait for it."""
@@ -68,14 +69,15 @@ class Schedule:
         edges: list[tuple[str, str]] = []
         while pending:
             node_id = pending.pop()
-            if node_id in self._waiting:
+            if node_id in self._missing_count:
                 continue
-            self._waiting[node_id] = 0
+            self._missing_count[node_id] = 0
             self._followers[node_id] = {}
             for name, source, _ in links(self._prompt[node_id]):
                 if source not in self._cached and not self._is_lazy(node_id, name):
                     pending.append(source)
                     edges.append((source, node_id))
+        # Both nodes of a link must be scheduled before one can wait for the other.
         for source, node_id in edges:
             self._follow(source, node_id)
 
@@ -83,7 +85,7 @@ class Schedule:
         """Let a node wait for a source."""
         if node_id not in self._followers[source]:
             self._followers[source][node_id] = None
-            self._waiting[node_id] += 1
+            self._missing_count[node_id] += 1
 
     def _is_lazy(self, node_id: str, input_name: str) -> bool:
         """Return whether an input is lazy, so that its source runs only when the node requests it."""

@@ -62,7 +62,10 @@ def simulate_node(call: NodeCall) -> NodeResult:
 
 
 def collect_trace(call: NodeCall) -> Trace:
-    """Return the trace of this call and its inputs. The text of the negative prompt is used only without any other."""
+    """Return the trace of this call: its own seed, text and model, and missing ones from its inputs.
+
+    Negative prompts are read last, so that their text is used only when there is no other.
+    """
     inputs = call.inputs
     trace = Trace(
         seed=next((value for name in SEEDS if isinstance(value := inputs.get(name), int)), None),
@@ -71,16 +74,20 @@ def collect_trace(call: NodeCall) -> Trace:
         model=next((value for name in MODELS if isinstance(value := inputs.get(name), str)), ""),
     )
     for _, value in sorted(each_input(call), key=lambda item: item[0].startswith("negative")):
-        trace = trace.over(trace_of(value))
+        trace = trace.filled_from(trace_of(value))
     return trace
 
 
 def working_size(call: NodeCall) -> Latent:
-    """Return the size and count that the call works on: those of its inputs, unless its widgets set others."""
+    """Return a latent with the size and count that the call works on.
+
+    They are those of the first latent, image, mask or video among the inputs, unless widgets of the node set others.
+    """
     base = first_of_type(call, Latent)
     if base is None:
         video = first_of_type(call, Video)
-        base = coerce.latent(first_of_type(call, Images) or first_of_type(call, Masks) or (video and video.images))
+        video_images = None if video is None else video.images
+        base = coerce.latent(first_of_type(call, Images) or first_of_type(call, Masks) or video_images)
     scale = positive_number(call, "scale_by", 1.0)
     return replace(
         base,
@@ -94,7 +101,11 @@ def working_size(call: NodeCall) -> Latent:
 
 
 def step_count(call: NodeCall) -> int:
-    """Return the number of steps of a sampler: that of its sigmas, or else of its widgets."""
+    """Return the number of steps that a sampler runs.
+
+    The total is that of its sigmas, or else of its widget `steps`. The widgets `start_at_step`, `end_at_step` and
+    `steps_to_run` may select fewer.
+    """
     sigmas = first_of_type(call, Sigmas)
     total = sigmas.steps if sigmas is not None else positive_integer(call, "steps", coerce.DEFAULT_STEPS)
     start = positive_integer(call, "start_at_step", 0)
@@ -104,7 +115,7 @@ def step_count(call: NodeCall) -> int:
 
 
 def _preview(call: NodeCall, latent: Latent, step: int, total: int) -> PreviewImage | None:
-    """Return the preview of a step, or None without a preview method or a client to receive it."""
+    """Return the preview of a step. Return None when previews are off, or when no client would receive it."""
     context = call.context
     if context.preview_method == PREVIEWS_OFF or not context.hub.has_listener(context.client_id):
         return None

@@ -68,6 +68,7 @@ class EngineFault:
         return self.where in {"", node_id, class_type}
 
     def __getitem__(self, name: str) -> float:
+        """Return a parameter of the fault, such as `times`."""
         return self.numbers[name]
 
 

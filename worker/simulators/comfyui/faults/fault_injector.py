@@ -43,12 +43,12 @@ class SlowClock:
 class FaultInjector:
     """Injects the faults of the engine's settings, of a prompt's header, and of the node `EmbeddedFault`."""
 
-    def __init__(self, faults: Sequence[EngineFault], counts: Path, hub: Hub) -> None:
+    def __init__(self, faults: Sequence[EngineFault], counts_file: Path, hub: Hub) -> None:
         self._faults = faults
-        self._counts = counts
+        self._counts_file = counts_file
         self._hub = hub
         self._lock = threading.Lock()
-        self._errors = 0
+        self._errors_due = 0
         self._history_delay_s = 0.0
         self.gpu_is_broken = False
         """True after the fault `cuda`."""
@@ -82,7 +82,7 @@ class FaultInjector:
         return NodeResult((call.images("image"),))
 
     def _inject(self, fault: EngineFault, clock: Clock) -> Clock:
-        """Inject a fault if it is due, and return the clock for the node."""
+        """Inject a fault if it is due. Return the clock for the node, which the fault `slow` replaces."""
         if not self._count_chance(fault):
             return clock
         match fault.kind:
@@ -107,14 +107,15 @@ class FaultInjector:
         return delay_s
 
     def take_error(self) -> bool:
-        """Return whether this request gets a 500 response, and count it."""
+        """Return whether this request must get a 500 response. If so, one fewer is due."""
         with self._lock:
-            is_error = self._errors > 0
-            self._errors -= is_error
-            return is_error
+            if self._errors_due == 0:
+                return False
+            self._errors_due -= 1
+            return True
 
     def _set_fault(self, fault: EngineFault) -> None:
-        """Apply a fault whose effect goes beyond the node."""
+        """Apply a fault whose effect goes beyond the node. Raises NodeError for a broken GPU."""
         match fault.kind:
             case FaultKind.CUDA:
                 self.gpu_is_broken = True
@@ -129,23 +130,27 @@ class FaultInjector:
                 self._history_delay_s = fault["seconds"]
             case FaultKind.ERRORS:
                 with self._lock:
-                    self._errors = int(fault["count"])
+                    self._errors_due = int(fault["count"])
 
     def _count_chance(self, fault: EngineFault) -> bool:
-        """Count one chance of a fault, and return whether the fault is due.
+        """Count one opportunity of a fault, and return whether the fault is due this time.
 
+        The first `after` opportunities pass without it. Then it is due `times` times, or always if `times` is 0.
         The count is written before the fault happens, because the fault may end the process. Faults with the same
         text share one count.
         """
-        counts = orjson.loads(self._counts.read_bytes()) if self._counts.exists() else {}
+        counts = orjson.loads(self._counts_file.read_bytes()) if self._counts_file.exists() else {}
         count = counts.get(fault.spec, 0)
-        self._counts.parent.mkdir(parents=True, exist_ok=True)
-        self._counts.write_bytes(orjson.dumps({**counts, fault.spec: count + 1}))
-        return fault["after"] <= count and (not fault["times"] or count < fault["after"] + fault["times"])
+        self._counts_file.parent.mkdir(parents=True, exist_ok=True)
+        self._counts_file.write_bytes(orjson.dumps({**counts, fault.spec: count + 1}))
+        if count < fault["after"]:
+            return False
+        is_unlimited = fault["times"] == 0
+        return is_unlimited or count < fault["after"] + fault["times"]
 
 
 def _prompt_faults(call: NodeCall) -> list[EngineFault]:
-    """Return the faults from the header of the request that submitted this prompt."""
+    """Return the faults of this prompt, which the route copied from the request's header into `extra_data`."""
     spec = call.context.extra_data.get(FAULT_KEY)
     return parse_faults(spec) if isinstance(spec, str) else []
 

@@ -21,9 +21,8 @@ def write_png16(image: Image, texts: Mapping[str, str]) -> bytes:
     """Return a 16-bit PNG file with the scaled values of an 8-bit image, and `texts` as text chunks."""
     width, height = image.size
     channels = len(image.getbands())
-    wide = array(
-        "H", (257 * value for value in image.tobytes())
-    ).tobytes()  # both bytes of a value are equal, so the byte order does not matter
+    # 257 scales 255 to 65535. Both bytes of each value are then equal, so the byte order does not matter.
+    wide = array("H", (257 * value for value in image.tobytes())).tobytes()
     row = width * channels * 2
     lines = b"".join(b"\0" + wide[start : start + row] for start in range(0, row * height, row))
     header = struct.pack(">2I5B", width, height, 16, _COLOR_TYPES[image.mode], 0, 0, 0)
@@ -33,12 +32,15 @@ def write_png16(image: Image, texts: Mapping[str, str]) -> bytes:
 
 
 def write_exr(image: Image, texts: Mapping[str, str]) -> bytes:
-    """Return an uncompressed OpenEXR file of 32-bit floats in scene-linear light, with `texts` as attributes."""
+    """Return an uncompressed OpenEXR file of 32-bit floats in scene-linear light, with `texts` as attributes.
+
+    The format is that of the page "OpenEXR File Layout" of openexr.com.
+    """
     width, height = image.size
     planes = dict(sorted((name, _floats(image, name)) for name in image.getbands()))
     header = _header(width, height, list(planes), texts)
-    size = 8 + 4 * width * len(planes)
-    first = len(header) + 8 * height
+    size = 8 + 4 * width * len(planes)  # row number, data size and data of one row
+    first = len(header) + 8 * height  # the table of offsets comes before the rows
     offsets = struct.pack(f"<{height}Q", *(first + size * row for row in range(height)))
     lines = [
         struct.pack("<2i", row, size - 8)

@@ -36,7 +36,7 @@ def _sample(index: int, tone_hz: float, sample_rate: int) -> int:
 
 
 def _frame(number: int, block: array[int], channels: int) -> bytes:
-    """Return one frame. All channels have the same samples."""
+    """Return one frame (RFC 9639, section 9). All channels have the same samples."""
     # The block size is fixed and stands in 16 bits at the end of the header. Rate and depth are those of the stream.
     head = struct.pack(">HBB", 0xFFF8, 0x70, (channels - 1) << 4) + _utf8(number) + struct.pack(">H", len(block) - 1)
     head += bytes([_crc(head, 8, 0x07)])
@@ -66,7 +66,7 @@ def _big_endian(block: array[int]) -> bytes:
 
 
 def _stream_info(total: int, sample_rate: int, channels: int, checksum: bytes) -> bytes:
-    """Return the body of the STREAMINFO block."""
+    """Return the body of the STREAMINFO block (RFC 9639, section 8.2). `total` is the number of samples."""
     packed = sample_rate << 44 | (channels - 1) << 41 | 15 << 36 | total
     return struct.pack(">2H", BLOCK, BLOCK) + bytes(6) + packed.to_bytes(8, "big") + checksum
 

@@ -60,7 +60,10 @@ def _by_pillow(frame: Image.Image) -> DecodedFrame:
 
 
 def _by_ffmpeg(frame: Image.Image, kind: str, is_lossless_webp: bool) -> DecodedFrame:
-    """Return a frame with FFmpeg's rounding and alpha for the format `kind`."""
+    """Return a frame with FFmpeg's rounding and alpha for the file format `kind`.
+
+    FFmpeg converts some formats by way of floats, and the result is one step darker.
+    """
     if frame.mode in _GREY16:
         return DecodedFrame(_scaled(frame).convert("RGB"), None)
     has_alpha = frame.mode in ("LA", "RGBA", "PA", "P", "CMYK") or "transparency" in frame.info
@@ -68,7 +71,7 @@ def _by_ffmpeg(frame: Image.Image, kind: str, is_lossless_webp: bool) -> Decoded
     through_floats = frame.mode in ("L", "LA", "CMYK") or kind == "GIF" or is_lossless_webp
     through_floats |= kind == "BMP" and frame.mode != "P"
     image = _without_info(frame.convert("RGB"))
-    return DecodedFrame(image.point(_STEP_DARKER * 3) if through_floats else image, alpha)
+    return DecodedFrame(image.point(_STEP_DARKER * 3) if through_floats else image, alpha)  # one table for each channel
 
 
 def _without_info(image: Image.Image) -> Image.Image:

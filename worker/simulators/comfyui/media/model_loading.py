@@ -14,16 +14,18 @@ def check_model_files(call: NodeCall) -> None:
     """Raise NodeError when a model file that the node names is damaged. A missing file is accepted."""
     for spec in call.node_class.inputs:
         name = call.inputs.get(spec.name)
-        if not spec.folders or UPLOADS in spec.folders or not isinstance(name, str):
+        names_a_model = bool(spec.folders) and UPLOADS not in spec.folders
+        if not names_a_model or not isinstance(name, str):
             continue
         for folder in spec.folders:
             path = call.context.folders.models / folder / name
-            if path.is_file() and (error := _error(path)) is not None:
+            error = _error(path) if path.is_file() else None
+            if error is not None:
                 raise error
 
 
 def _error(path: Path) -> NodeError | None:
-    """Return the error for a damaged safetensors or torch file, or None."""
+    """Return the error for a damaged safetensors or torch file. Return None for any other file."""
     suffix = path.suffix.lower()
     if suffix in SAFETENSORS:
         fault = safetensors_fault(path)

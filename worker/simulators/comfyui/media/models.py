@@ -23,7 +23,7 @@ def write_safetensors(shape: Sequence[int], metadata: Mapping[str, str]) -> byte
         },
         separators=(",", ":"),
     ).encode()
-    padded = header + b" " * (-len(header) % 8)
+    padded = header + b" " * (-len(header) % 8)  # to a multiple of 8 bytes
     return struct.pack("<Q", len(padded)) + padded + bytes(length)
 
 

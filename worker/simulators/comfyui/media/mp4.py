@@ -20,6 +20,7 @@ def write_mp4(frames: Sequence[bytes], size: tuple[int, int], fps: float, commen
     delta = max(1, round(TIMESCALE / fps))
     header = _box(b"ftyp", b"isom" + struct.pack(">I", 512) + b"isomiso2mp41")
     distinct = list(dict.fromkeys(frames))
+    # The images follow the 8 bytes of the header of the box `mdat`.
     starts = dict(zip(distinct, accumulate(map(len, distinct), initial=len(header) + 8), strict=False))
     movie = _movie(frames, size, delta, [starts[frame] for frame in frames], comment)
     return b"".join((header, _box(b"mdat", b"".join(distinct)), movie))
@@ -39,7 +40,7 @@ def _movie(frames: Sequence[bytes], size: tuple[int, int], delta: int, offsets: 
 
 
 def _media_information(frames: Sequence[bytes], size: tuple[int, int], delta: int, offsets: Sequence[int]) -> bytes:
-    """Return the `minf` box with the table of the frames."""
+    """Return the `minf` box with the table of the frames (ISO/IEC 14496-12). Each frame is a chunk of its own."""
     sample_sizes = struct.pack(f">2I{len(frames)}I", 0, len(frames), *map(len, frames))
     table = _box(
         b"stbl",
@@ -55,7 +56,7 @@ def _media_information(frames: Sequence[bytes], size: tuple[int, int], delta: in
 
 
 def _sample_entry(size: tuple[int, int]) -> bytes:
-    """Return the sample entry: `mp4v`, with a descriptor for JPEG."""
+    """Return the sample entry `mp4v`, with a descriptor for JPEG (ISO/IEC 14496-14)."""
     visual = bytes(6) + struct.pack(">H", 1) + bytes(16) + struct.pack(">2H", *size)
     visual += struct.pack(">3IH", 0x480000, 0x480000, 0, 1) + bytes(32) + struct.pack(">Hh", 24, -1)
     config = _descriptor(0x04, struct.pack(">BB3s2I", _JPEG_OBJECT, _VISUAL_STREAM, bytes(3), 0, 0))

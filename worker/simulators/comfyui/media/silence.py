@@ -33,7 +33,7 @@ def write_opus(seconds: float, comment: str) -> bytes:
     vendor, entry = b"comfy-worker embedded engine", f"COMMENT={comment}".encode()
     tags = b"OpusTags" + struct.pack("<I", len(vendor)) + vendor + struct.pack("<2I", 1, len(entry)) + entry
     pages = [_page([head], 0, 0, _FIRST_PAGE), _page([tags], 0, 1, 0)]
-    total = max(1, -(-round(seconds * _OPUS_RATE) // _OPUS_FRAME_SAMPLES))
+    total = max(1, -(-round(seconds * _OPUS_RATE) // _OPUS_FRAME_SAMPLES))  # number of packets, rounded up
     end = round(seconds * _OPUS_RATE) + _OPUS_PRE_SKIP
     for start in range(0, total, _PACKETS_PER_PAGE):
         count = min(_PACKETS_PER_PAGE, total - start)
@@ -44,7 +44,11 @@ def write_opus(seconds: float, comment: str) -> bytes:
 
 
 def _page(packets: list[bytes], position: int, number: int, kind: int) -> bytes:
-    """Return one Ogg page. The lacing values of a packet are 255 each, and the last one is smaller."""
+    """Return one Ogg page (RFC 3533). Raises ValueError when the packets are too long for one page.
+
+    `position` is the number of samples until the end of the page, and `kind` marks the first and the last page.
+    A packet's size is written as a sum of lacing values: 255 each, and a last one that is smaller.
+    """
     lacing = b"".join(b"\xff" * (len(packet) // 255) + bytes([len(packet) % 255]) for packet in packets)
     if len(lacing) > 255:
         raise ValueError("the comment is too long for one Ogg page")

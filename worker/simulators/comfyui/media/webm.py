@@ -33,7 +33,7 @@ def write_webm(frames: Sequence[bytes], size: tuple[int, int], fps: float, comme
 
 
 def _head() -> bytes:
-    """Return the EBML header of a WebM file."""
+    """Return the EBML header of a WebM file (RFC 8794)."""
     versions = _number(0x4286, 1) + _number(0x42F7, 1) + _number(0x42F2, 4) + _number(0x42F3, 8)
     return _element(0x1A45DFA3, versions + _element(0x4282, b"webm") + _number(0x4287, 2) + _number(0x4285, 2))
 

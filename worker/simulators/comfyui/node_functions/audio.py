@@ -14,27 +14,27 @@ from worker.simulators.comfyui.node_functions.saving import choice_value, file_c
 
 
 def load_audio(call: NodeCall) -> NodeResult:
-    """Return a placeholder of one second. The file is not decoded."""
+    """Return one second of silence in place of the file, which is not decoded."""
     return NodeResult((Audio(1.0, trace=Trace(text=call.text("audio"))),))
 
 
 def save_audio(call: NodeCall) -> NodeResult:
-    """Save as FLAC."""
+    """Save the input `audio` as FLAC."""
     return _save_audio(call, "flac")
 
 
 def save_audio_mp3(call: NodeCall) -> NodeResult:
-    """Save as MP3, silent."""
+    """Save silence of the input's duration as MP3."""
     return _save_audio(call, "mp3")
 
 
 def save_audio_opus(call: NodeCall) -> NodeResult:
-    """Save as Opus, silent."""
+    """Save silence of the input's duration as Opus."""
     return _save_audio(call, "opus")
 
 
 def save_audio_as(call: NodeCall) -> NodeResult:
-    """Save in the format of the widget `format`."""
+    """Save the input `audio` in the format of the widget `format`."""
     return _save_audio(call, choice_value(call, "format", tuple(WRITERS)))
 
 

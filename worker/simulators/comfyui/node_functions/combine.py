@@ -37,9 +37,9 @@ def repeat_batch(call: NodeCall) -> NodeResult:
 
 def rebatch(call: NodeCall) -> NodeResult:
     """Return a list of batches with `batch_size` images each. The inputs are lists."""
-    values, sizes = call.inputs.get("images"), call.inputs.get("batch_size")
-    groups = [value for value in (values if isinstance(values, list) else [values]) if isinstance(value, Images)]
-    size = next((value for value in (sizes if isinstance(sizes, list) else [sizes]) if isinstance(value, int)), 1)
+    groups = [value for value in _as_list(call.inputs.get("images")) if isinstance(value, Images)]
+    sizes = [value for value in _as_list(call.inputs.get("batch_size")) if isinstance(value, int)]
+    size = sizes[0] if sizes else 1
     frames = [frame for group in groups for frame in group.frames]
     batches: list[Value] = [Images(tuple(frames[at : at + size])) for at in range(0, len(frames), size)]
     return NodeResult((batches,))
@@ -50,13 +50,18 @@ def blend(call: NodeCall) -> NodeResult:
     first = call.images("image1")
     second = resized(call.images("image2"), first.size, "bicubic", "center")
     mode, factor = call.text("blend_mode"), call.number("blend_factor")
-    pairs = zip(first.frames, second.frames, strict=False)
-    frames = (Image.blend(below, _mixed(mode, below, _in_mode(above, below.mode)), factor) for below, above in pairs)
+    frames = []
+    for below, above in zip(first.frames, second.frames, strict=False):
+        mixed = _mixed(mode, below, _in_mode(above, below.mode))
+        frames.append(Image.blend(below, mixed, factor))
     return NodeResult((Images(tuple(frames), first.trace),))
 
 
 def composite_masked(call: NodeCall) -> NodeResult:
-    """Paste the source at x, y. A mask limits it to the white pixels of the mask."""
+    """Paste the input `source` onto each image of `destination`, at the position `x`, `y`.
+
+    With a mask, only the pixels are pasted where the mask is white.
+    """
     below, above = call.images("destination"), call.images("source")
     if call.flag("resize_source", default=False):
         above = resized(above, below.size, "bilinear")
@@ -77,6 +82,10 @@ def image_size(call: NodeCall) -> NodeResult:
     (width, height), count = images.size, len(images.frames)
     call.send_text(f"width: {width}, height: {height}\n batch size: {count}")
     return NodeResult((width, height, count))
+
+
+def _as_list(value: Value) -> list[Value]:
+    return value if isinstance(value, list) else [value]
 
 
 def _mixed(mode: str, below: Image.Image, above: Image.Image) -> Image.Image:

@@ -12,7 +12,7 @@ from worker.simulators.comfyui.node_functions.saving import output_slots
 
 
 def save_images(call: NodeCall) -> NodeResult:
-    """Save a list of images. An item that is a batch of several raises the exception that Pillow raises in ComfyUI."""
+    """Save a list of images. Raises NodeError for a batch of several images, as Pillow does in ComfyUI."""
     _write_images(call)
     return NodeResult()
 
@@ -26,7 +26,10 @@ def save_captioned_images(call: NodeCall) -> NodeResult:
 
 
 def _write_images(call: NodeCall) -> list[Path]:
-    """Write the images of the input list, and return their paths."""
+    """Write the images of the input list to the folder of the dataset, and return their paths.
+
+    Raises NodeError when an item is not a batch of one image.
+    """
     folder = _folder(call)
     prefix = _first(call, "filename_prefix", "image")
     overwrites = _first(call, "mode", "overwrite") == "overwrite"
@@ -35,7 +38,10 @@ def _write_images(call: NodeCall) -> list[Path]:
     for index, batch in enumerate(_list(call, "images")):
         if not isinstance(batch, Images) or len(batch.frames) != 1:
             raise _unsupported_data(batch)
-        stem = prefix if overwrites else output_slots(call, prefix_in_output).next("png", tail="")[0].stem
+        stem = prefix
+        if not overwrites:
+            free_path, _ = output_slots(call, prefix_in_output).next("png", tail="")
+            stem = free_path.stem
         paths.append(folder / f"{stem}_{index:05}.png")
         batch.frames[0].save(paths[-1], format="PNG")
     return paths

@@ -15,10 +15,14 @@ from worker.simulators.comfyui.node_functions.saving import output_slots
 
 
 def sleep(call: NodeCall) -> NodeResult:
-    """Wait real seconds, whatever the engine's speed. With `steps` the node can be interrupted between them."""
+    """Wait for the input `seconds` in real time, and return the image.
+
+    With `steps`, the wait has as many parts. Each is reported, and the node can be interrupted after each.
+    """
     steps = call.integer("steps", 0)
-    for step in range(max(1, steps)):
-        call.context.clock.sleep(call.number("seconds") / max(1, steps))
+    part_count = max(1, steps)
+    for step in range(part_count):
+        call.context.clock.sleep(call.number("seconds") / part_count)
         if steps:
             call.step(step + 1, steps)
     return NodeResult((call.images("image"),))
@@ -37,7 +41,10 @@ def read_editor_file(call: NodeCall) -> NodeResult:
 
 
 def report_hidden(call: NodeCall) -> NodeResult:
-    """Report the hidden inputs, which the server fills in, as text. A missing one is None."""
+    """Report the hidden inputs, which the server fills in, as text: the editor's data and the SHA-256 of the API key.
+
+    A missing one is None. With the input `raises`, raise RuntimeError with the key instead.
+    """
     extra, key = call.context.extra_data.get("extra_pnginfo"), call.context.extra_data.get("api_key_comfy_org")
     if call.flag("raises"):
         raise RuntimeError(f"Unauthorized: {key}")

@@ -18,7 +18,7 @@ def save_latent(call: NodeCall) -> NodeResult:
     latent = call.latent("samples")
     path, saved = output_slots(call, call.text("filename_prefix", "latents/ComfyUI")).next("latent")
     shape = [latent.batch, latent.channels, latent.height // LATENT_SCALE, latent.width // LATENT_SCALE]
-    if latent.length > 1:
+    if latent.length > 1:  # a video latent has one entry for its first frame, and one for every four others
         shape.insert(2, (latent.length - 1) // 4 + 1)
     path.write_bytes(write_safetensors(shape, {"prompt": json.dumps(call.context.prompt)}))
     return NodeResult((latent,), {"latents": [saved.as_json()]})
@@ -55,9 +55,9 @@ def save_extracted_lora(call: NodeCall) -> NodeResult:
 def save_trained_lora(call: NodeCall) -> NodeResult:
     """Save a placeholder LoRA without metadata. Its name contains the number of steps when that is known."""
     steps = call.inputs.get("steps")
-    tail = "_" if steps is None else f"_{steps}_steps_"
+    separator = "_" if steps is None else f"_{steps}_steps_"
     slots = output_slots(call, call.text("prefix", "loras/ComfyUI_trained_lora"))
-    path, _ = slots.next("safetensors", before=tail)
+    path, _ = slots.next("safetensors", separator=separator)
     path.write_bytes(write_weights({}))
     return NodeResult()
 

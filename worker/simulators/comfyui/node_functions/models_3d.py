@@ -25,6 +25,7 @@ def save_glb(call: NodeCall) -> NodeResult:
     """Save a 3D file unchanged, or one triangle as a placeholder for a mesh."""
     value = call.inputs.get("mesh")
     if value is None:
+        # The message of the exception that Python raises in ComfyUI.
         raise NodeError("'NoneType' object has no attribute 'vertices'", "AttributeError")
     model = _file_3d(value)
     path, saved = output_slots(call, call.text("filename_prefix", "3d/ComfyUI")).next(model.format)
@@ -93,7 +94,8 @@ def _file_3d(value: Value) -> File3D:
     """
     if isinstance(value, File3D):
         return value
-    trace, kind = trace_of(value), value.type.removeprefix("FILE_3D_").lower() if isinstance(value, OpaqueValue) else ""
+    trace = trace_of(value)
+    kind = value.type.removeprefix("FILE_3D_").lower() if isinstance(value, OpaqueValue) else ""
     return File3D(write_glb(file_comment(trace)), _ENDINGS.get(kind, "glb"), trace)
 
 

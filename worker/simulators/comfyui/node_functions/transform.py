@@ -41,7 +41,7 @@ def resized(images: Images, size: tuple[int, int], method: str = "lanczos", crop
 
 
 def scale(call: NodeCall) -> NodeResult:
-    """Scale to width and height. A 0 keeps the aspect ratio by the other one."""
+    """Scale to the inputs `width` and `height`. If one is 0, it follows from the other and the aspect ratio."""
     images = call.images("image")
     width, height = call.integer("width"), call.integer("height")
     if width == 0 and height == 0:
@@ -80,7 +80,7 @@ def scale_to_edge(call: NodeCall) -> NodeResult:
 
 
 def resize(call: NodeCall) -> NodeResult:
-    """Scale images or masks to the size that `resize_type` and its inputs describe."""
+    """Scale images or masks to the size that `resize_type` and its inputs describe. Masks stay masks."""
     value = call.inputs.get("input")
     images = coerce.images(value)
     method, crop = call.text("scale_method", "area"), call.text("resize_type.crop", "disabled")
@@ -111,6 +111,7 @@ def invert(call: NodeCall) -> NodeResult:
 
 def flip(call: NodeCall) -> NodeResult:
     """Mirror images along the axis of `flip_method`."""
+    # The values are "x-axis: vertically" and "y-axis: horizontally".
     is_vertical = call.text("flip_method").startswith("x")
     return NodeResult((map_images(call.images("image"), ImageOps.flip if is_vertical else ImageOps.mirror),))
 

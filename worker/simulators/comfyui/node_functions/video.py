@@ -10,7 +10,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from worker.simulators.comfyui.classes import coerce
-from worker.simulators.comfyui.classes.values import Audio, Images, OpaqueValue, Trace, Video
+from worker.simulators.comfyui.classes.values import Audio, Images, OpaqueValue, Trace, Value, Video
 from worker.simulators.comfyui.execution.node_call import NodeCall, NodeFunction, NodeResult, PromptContext
 from worker.simulators.comfyui.folders import SavedFile
 from worker.simulators.comfyui.media.mp4 import write_mp4
@@ -29,13 +29,13 @@ def create_video(call: NodeCall) -> NodeResult:
 
 
 def video_components(call: NodeCall) -> NodeResult:
-    """Return images, audio, frame rate, bit depth and the name of the bit depth."""
+    """Return a video's images, audio, frame rate, bit depth and the name of the bit depth."""
     video = coerce.video(call.inputs.get("video"))
     return NodeResult((video.images, video.audio or coerce.audio(video.images), video.fps, 8, "8-bit"))
 
 
 def load_video(call: NodeCall) -> NodeResult:
-    """Return a placeholder. The file is not decoded."""
+    """Return a video of one placeholder image. The file is not decoded."""
     trace = Trace(text=call.text("file"))
     return NodeResult((Video(coerce.images(OpaqueValue("VIDEO", trace)), coerce.DEFAULT_FPS),))
 
@@ -72,7 +72,8 @@ def combine_video(call: NodeCall) -> NodeResult:
         path, saved = slots.next("mp4", tail="")
         path.write_bytes(write_mp4(_encoded(images, _jpeg), images.size, fps, file_comment(images.trace)))
     reported = {**saved.as_json(), "format": kind, "frame_rate": fps, "fullpath": str(path)}
-    return NodeResult(([True, [str(path)]],), {"gifs": [reported]})
+    filenames: Value = [True, [str(path)]]  # VHS_FILENAMES: `save_output`, here always true, and the paths
+    return NodeResult((filenames,), {"gifs": [reported]})
 
 
 def save_animated_webp(call: NodeCall) -> NodeResult:

@@ -141,13 +141,14 @@ def _replacement(old_class: str, replacement: NodeReplacement) -> dict[str, obje
         # A combo comes before the inputs that depend on it (`resize_type` before `resize_type.multiplier`).
         dependent = [index for index, (name, _) in enumerate(replacement.carried) if name.startswith(f"{new}.")]
         mapping.insert(min(dependent, default=len(mapping)), {"new_id": new, "set_value": value})
-    slots = [{"new_idx": 0, "old_idx": 0}] if old_class == "ResizeImagesByLongerEdge" else None
+    # ComfyUI lists the output slots of this class only.
+    output_slots = [{"new_idx": 0, "old_idx": 0}] if old_class == "ResizeImagesByLongerEdge" else None
     return {
         "new_node_id": replacement.new_class,
         "old_node_id": old_class,
         "old_widget_ids": _OLD_WIDGETS.get(old_class),
         "input_mapping": mapping or None,
-        "output_mapping": slots,
+        "output_mapping": output_slots,
     }
 
 

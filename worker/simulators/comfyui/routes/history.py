@@ -38,7 +38,7 @@ async def edit_history(request: web.Request) -> web.Response:
     if body.get("clear"):
         history.clear()
     ids = body.get("delete")
-    if isinstance(ids, list | str):
+    if isinstance(ids, list | str):  # a string counts as a list of its characters, as in ComfyUI
         history.delete([str(item) for item in ids])
     return empty_response()
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from worker.simulators.comfyui.engine import ENGINE, EmbeddedEngine
-from worker.simulators.comfyui.execution.jobs import EmbeddedJob, JobStatus, NoWorkflowId, finished, ordered
+from worker.simulators.comfyui.execution.jobs import EmbeddedJob, JobStatus, NoWorkflowId, finished_job, sorted_jobs
 from worker.simulators.comfyui.server.responses import ServerFailure, fail_request, json_body, json_response
 
 
@@ -41,14 +41,14 @@ def routes() -> list[web.RouteDef]:
 async def list_jobs(request: web.Request) -> web.Response:
     """Return one page of the jobs that match the query."""
     try:
-        query = _read(request)
+        query = _read_query(request)
     except InvalidQuery as error:
         return json_response({"error": str(error)}, status=400)
-    jobs = [job for job in _jobs(request.app[ENGINE]) if job.status in query.statuses]
+    jobs = [job for job in _all_jobs(request.app[ENGINE]) if job.status in query.statuses]
     try:
         if query.workflow_id is not None:
             jobs = [job for job in jobs if job.workflow_id == query.workflow_id]
-        jobs = ordered(jobs, query.sort_by, descending=query.descending)
+        jobs = sorted_jobs(jobs, query.sort_by, descending=query.descending)
         stop = None if query.limit is None else query.offset + query.limit
         page = [job.summary() for job in jobs[query.offset : stop]]
     except NoWorkflowId:
@@ -65,7 +65,7 @@ async def get_job(request: web.Request) -> web.Response:
     job = next((job for job in _unfinished(engine) if job.item.prompt_id == job_id), None)
     entry = engine.history.get(job_id)
     if job is None and entry is not None:
-        job = finished(entry)
+        job = finished_job(entry)
     if job is None:
         return json_response({"error": "Job not found"}, status=404)
     try:
@@ -100,9 +100,9 @@ def _cancel(engine: EmbeddedEngine, job_id: str) -> bool:
     return engine.queue.if_running(job_id, engine.executor.interrupt.set) or engine.queue.delete(job_id)
 
 
-def _jobs(engine: EmbeddedEngine) -> list[EmbeddedJob]:
+def _all_jobs(engine: EmbeddedEngine) -> list[EmbeddedJob]:
     """Return all jobs: running, pending and finished."""
-    return [*_unfinished(engine), *(finished(entry) for entry in engine.history.window().values())]
+    return [*_unfinished(engine), *(finished_job(entry) for entry in engine.history.window().values())]
 
 
 def _unfinished(engine: EmbeddedEngine) -> list[EmbeddedJob]:
@@ -122,7 +122,7 @@ def _is_uuid(value: object) -> bool:
         return False
 
 
-def _read(request: web.Request) -> JobsQuery:
+def _read_query(request: web.Request) -> JobsQuery:
     """Read the query parameters. Raises `InvalidQuery`."""
     sort_by = request.query.get("sort_by", "created_at")
     if sort_by not in ("created_at", "execution_duration"):

@@ -35,7 +35,7 @@ async def edit_queue(request: web.Request) -> web.Response:
     body = await json_object(request)
     if body.get("clear"):
         queue.clear()
-    for prompt_id in _listed(body.get("delete")):
+    for prompt_id in _ids_to_delete(body.get("delete")):
         queue.delete(prompt_id)
     return empty_response()
 
@@ -67,6 +67,6 @@ async def free(request: web.Request) -> web.Response:
     return empty_response()
 
 
-def _listed(ids: object) -> list[str]:
+def _ids_to_delete(ids: object) -> list[str]:
     """Return the ids to delete. A string counts as a list of its characters, as in ComfyUI."""
     return [str(item) for item in ids] if isinstance(ids, list | str) else []

@@ -24,14 +24,14 @@ async def listen(request: web.Request) -> web.WebSocketResponse:
     client_id = request.query.get("clientId") or uuid.uuid4().hex
     engine.hub.connect(client_id, HubClient(socket, request.transport))
     try:
-        await _greet(engine, client_id)
-        await _read(engine, client_id, socket)
+        await _send_first_frames(engine, client_id)
+        await _read_messages(engine, client_id, socket)
     finally:
         engine.hub.disconnect(client_id)
     return socket
 
 
-async def _greet(engine: EmbeddedEngine, client_id: str) -> None:
+async def _send_first_frames(engine: EmbeddedEngine, client_id: str) -> None:
     """Send `status`, and `executing` when a prompt of this client runs."""
     info = {"exec_info": {"queue_remaining": engine.queue.remaining()}}
     await engine.hub.send_immediately("status", {"status": info, "sid": client_id}, client_id)
@@ -42,8 +42,11 @@ async def _greet(engine: EmbeddedEngine, client_id: str) -> None:
         await engine.hub.send_immediately("executing", {"node": node_id}, client_id)
 
 
-async def _read(engine: EmbeddedEngine, client_id: str, socket: web.WebSocketResponse) -> None:
-    """Read messages until the client disconnects. Only the first JSON object may announce feature flags."""
+async def _read_messages(engine: EmbeddedEngine, client_id: str, socket: web.WebSocketResponse) -> None:
+    """Read messages until the client disconnects.
+
+    The first JSON object may announce the client's feature flags. They are stored, and the server's are sent back.
+    """
     is_first_object = True
     async for message in socket:
         if not is_first_object or message.type is not WSMsgType.TEXT:

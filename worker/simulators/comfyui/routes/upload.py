@@ -47,12 +47,12 @@ async def upload_mask(request: web.Request) -> web.Response:
     """Store the image that `original_ref` names, with the alpha channel of the uploaded one."""
     folders = request.app[ENGINE].folders
     form = await request.post()
-    return _store(folders, form, lambda file, path: _merge(folders, form.get("original_ref"), file, path))
+    return _store(folders, form, lambda file, path: _merge_alpha(folders, form.get("original_ref"), file, path))
 
 
 def _store(folders: ComfyFolders, form: Form, save: Save) -> web.Response:
     """Write the uploaded file with `save`, and return its final name. An identical file is not written again."""
-    upload = _read(form)
+    upload = _read_form(form)
     if upload is None:
         return empty_response(400)
     try:
@@ -63,8 +63,10 @@ def _store(folders: ComfyFolders, form: Form, save: Save) -> web.Response:
         fail_request("the field 'type' is not input, output or temp")
     except OutsideFolder:
         return empty_response(400)
-    path, exists = (path, False) if upload.overwrite else _free_name(path, upload.file)
-    if not exists:
+    is_stored_already = False
+    if not upload.overwrite:
+        path, is_stored_already = _free_name(path, upload.file)
+    if not is_stored_already:
         try:
             save(upload.file, path)
         except OSError as error:
@@ -73,7 +75,7 @@ def _store(folders: ComfyFolders, form: Form, save: Save) -> web.Response:
     return json_response({"name": name, "subfolder": upload.subfolder, "type": upload.type})
 
 
-def _read(form: Form) -> Upload | None:
+def _read_form(form: Form) -> Upload | None:
     """Return the fields of the form, or None when it has no field `image`."""
     file = form.get("image")
     if file is None or file == "":
@@ -123,12 +125,16 @@ def _digest(file: IO[bytes]) -> bytes:
 
 
 def _copy(file: IO[bytes], path: Path) -> None:
+    """Write the uploaded file unchanged."""
     with path.open("wb") as target:
         shutil.copyfileobj(file, target)
 
 
-def _merge(folders: ComfyFolders, reference: object, file: IO[bytes], path: Path) -> None:
-    """Write the original's colours and text chunks with the upload's alpha. Without an original nothing is written."""
+def _merge_alpha(folders: ComfyFolders, reference: object, file: IO[bytes], path: Path) -> None:
+    """Write the colours and text chunks of the original with the alpha channel of the upload.
+
+    `reference` is JSON that names the original. Nothing is written when the original does not exist.
+    """
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
 

@@ -53,7 +53,7 @@ async def view(request: web.Request) -> web.StreamResponse:
         return await _encoded(path, lambda: _preview(path, request.query["preview"], channel))
     if channel in ("rgb", "a"):
         return await _encoded(path, lambda: _single_channel(path, channel))
-    return _plain(path, request.headers.get("Sec-Fetch-Dest"))
+    return _unchanged(path, request.headers.get("Sec-Fetch-Dest"))
 
 
 def resolve_file(folders: ComfyFolders, query: Mapping[str, str]) -> Path:
@@ -77,8 +77,12 @@ def resolve_file(folders: ComfyFolders, query: Mapping[str, str]) -> Path:
     return path
 
 
-def _plain(path: Path, fetched_for: str | None) -> web.FileResponse:
-    """Return the file unchanged. ETag, ranges and conditional requests are supported."""
+def _unchanged(path: Path, fetched_for: str | None) -> web.FileResponse:
+    """Return the file unchanged. ETag, ranges and conditional requests are supported.
+
+    A type that a browser could execute is sent as a download, except an SVG file that the browser loads as an image.
+    `fetched_for` is the header Sec-Fetch-Dest.
+    """
     mime = mime_of(path)
     disposition = f"filename={_quoted(path)}"
     headers = {"X-Content-Type-Options": "nosniff"}

@@ -70,7 +70,7 @@ class Hub:
         self._loop.call_soon_threadsafe(self._abort_all)
 
     def forget_all(self) -> None:
-        """Remove every client, while the WebSockets stay open."""
+        """Remove every client, so that none gets another frame. The WebSockets stay open."""
         self._loop.call_soon_threadsafe(self._listeners.clear)
 
     def set_flags(self, client_id: str, flags: Mapping[str, object]) -> None:
@@ -97,7 +97,7 @@ class Hub:
             self._post(Frame(payload, WSMsgType.BINARY, to))
 
     async def send_immediately(self, event: str, data: Mapping[str, object], to: str) -> None:
-        """Send a text frame ahead of the queue: replies to the client itself (first `status`, feature flags)."""
+        """Send a text frame to one client, before all queued frames: the first `status` or the feature flags."""
         payload = dumps({"type": event, "data": data})
         await self._deliver(Frame(payload, WSMsgType.TEXT, to))
 
@@ -107,13 +107,13 @@ class Hub:
             await self._deliver(await self._frames.get())
 
     def _abort_all(self) -> None:
+        """Close every WebSocket's connection, in the thread of the event loop."""
         for listener in list(self._listeners.values()):
             _abort(listener)
 
     def _post(self, frame: Frame) -> None:
-        # The loop may be closed already, and then no client is connected.
         """Queue a frame from any thread."""
-        with suppress(RuntimeError):
+        with suppress(RuntimeError):  # the loop is closed already, so no client is connected
             self._loop.call_soon_threadsafe(self._frames.put_nowait, frame)
 
     async def _deliver(self, frame: Frame) -> None:

@@ -26,7 +26,10 @@ async def add_server_header(request: web.Request, response: web.StreamResponse) 
 
 @web.middleware
 async def request_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Handle OPTIONS on any path, reject requests of other origins, and return a bare 500 for `ServerFailure`."""
+    """Handle OPTIONS on any path, reject requests of other origins, and return a bare 500 for `ServerFailure`.
+
+    The fault `errors` also makes requests fail with 500.
+    """
     if request.method == "OPTIONS":
         return empty_response()
     if _is_foreign(request):

@@ -92,6 +92,7 @@ def run(settings: EngineSettings) -> None:
 
 
 async def _run(settings: EngineSettings) -> None:
+    """Run an engine until SIGTERM or SIGINT, and print its address when it accepts requests."""
     stop_signal: asyncio.Future[signal.Signals] = asyncio.get_running_loop().create_future()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, _set_once, stop_signal, number)
@@ -104,6 +105,7 @@ async def _run(settings: EngineSettings) -> None:
 
 
 def _set_once(stop_signal: asyncio.Future[signal.Signals], number: signal.Signals) -> None:
+    """Store the first signal as the result of `stop_signal`, and ignore later ones."""
     if not stop_signal.done():
         stop_signal.set_result(number)
 
@@ -123,7 +125,10 @@ def _build(settings: EngineSettings, clock: Clock) -> EmbeddedEngine:
 
 
 def _registry() -> NodeRegistry:
-    # The node functions import Pillow. The prompt thread loads them while the server already accepts requests.
+    """Import and return the node functions.
+
+    They import Pillow, so the prompt thread loads them while the server already accepts requests.
+    """
     from worker.simulators.comfyui.node_functions import registry
 
     return registry()
@@ -135,6 +140,7 @@ def _queue_status(queue: PromptQueue) -> dict[str, object]:
 
 
 def _app(engine: EmbeddedEngine) -> web.Application:
+    """Return the application that serves the engine."""
     app = web.Application(middlewares=[request_middleware], client_max_size=MAX_UPLOAD_BYTES)
     app[ENGINE] = engine
     app.add_routes(all_routes())
@@ -143,13 +149,14 @@ def _app(engine: EmbeddedEngine) -> web.Application:
 
 
 def _port(runner: web.AppRunner) -> int:
+    """Return the port on which the server listens, which the system chose if the setting is 0."""
     return int(runner.addresses[0][1])
 
 
 async def _abort_connections(runner: web.AppRunner) -> None:
     """Close all connections at once. WebSocket clients see close code 1006 and no close frame."""
-    for context in list(runner.sites):
-        await context.stop()
+    for site in list(runner.sites):
+        await site.stop()
     if runner.server is not None:
         for connection in runner.server.connections:
             connection.force_close()
