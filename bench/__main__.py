@@ -101,7 +101,7 @@ def _name(info: EngineInfo) -> str:
 
 
 def _line(finding: Measurement) -> str:
-    """Return the line that is printed for a result."""
+    """Return the line that is printed for a measurement."""
     columns = (finding.name, finding.value, finding.reference, finding.measured.show(finding.unit), finding.target)
     return "  ".join((*columns, finding.verdict))
 

@@ -233,7 +233,10 @@ class Pipeline:
         return collected
 
     def _extra_data(self, job: Job, prompt: Prompt) -> dict[str, Any]:
-        """Return ComfyUI's `extra_data` for the prompt, with an editor's workflow if one of its nodes reads it."""
+        """Return ComfyUI's `extra_data` for the prompt.
+
+        If a node of the prompt reads the editor's workflow and the request has none, one is made from the prompt.
+        """
         extra, catalog = job.request.extra, self.engines.known_catalog
         if catalog is not None and not extra.has_workflow and reads_editor_workflow(prompt, catalog):
             extra = extra.with_workflow(to_editor_file(prompt, catalog))

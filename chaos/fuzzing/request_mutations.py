@@ -77,7 +77,8 @@ def _mutate(body: Body, random: Random, urls: tuple[str, ...]) -> None:
 
 def _replace(container: Any, key: Any, random: Random, _: tuple[str, ...]) -> None:  # noqa: ANN401 - JSON
     """Replace a value by junk."""
-    container[key] = deepcopy(random.choice(JUNK))  # or the next mutation might insert it into itself
+    # A copy, because a later mutation could otherwise insert the object of JUNK into itself.
+    container[key] = deepcopy(random.choice(JUNK))
 
 
 def _remove(container: Any, key: Any, *_: object) -> None:  # noqa: ANN401

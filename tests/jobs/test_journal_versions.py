@@ -18,7 +18,7 @@ from tests.engines import EngineHandle
 from worker.errors import Detail
 from worker.job import JobRequest, JobState
 from worker.jobs.journal import Journal
-from worker.jobs.journal_rows import StoredMore, StoredRequest, pack_more, pack_request
+from worker.jobs.journal_rows import LaterRequestFields, StoredRequest, pack_later_fields, pack_request
 from worker.prompt_changes import RandomInteger, Repair
 
 STATE = Path(__file__).parent.parent / "data" / "state-b2bf08c"
@@ -146,6 +146,6 @@ def test_what_was_changed_in_a_prompt_is_kept() -> None:
         warnings=(Detail("a stale link", "4"),),
         seeds=(RandomInteger("3", "seed", 7),),
     )
-    more = StoredMore.model_validate_json(pack_more(changed))
+    more = LaterRequestFields.model_validate_json(pack_later_fields(changed))
     assert StoredRequest.model_validate_json(pack_request(changed)).request((), more) == changed
     assert pack_request(plain) == pack_request(changed)

@@ -97,9 +97,10 @@ class LongString:
             file.close()
 
     def _decode(self) -> None:
-        """Decode the collected JSON with orjson, as a string of its own.
+        """Decode the JSON that was collected since the last call, as if it were a whole string.
 
-        So the parts are valid exactly if orjson would accept the whole string.
+        No part ends inside an escape or a character, so all parts are valid exactly if orjson would accept the whole
+        string.
         """
         json = bytes(self._json)
         self._json.clear()

@@ -163,6 +163,6 @@ def _insert_texts(root: list[Any], strings: dict[str, LongString]) -> Iterator[S
 
 
 def _spooled_text(string: LongString, location: JsonPath) -> SpooledText:
-    """Return the object that stands in the parsed body for a long string. Its file must be complete."""
+    """Return the object that replaces a long string in the parsed body. The string's file must be complete."""
     assert string.path is not None  # noqa: S101 - long strings are written before the JSON is parsed
     return SpooledText(string.path, string.size, string.sha256, location)

@@ -86,7 +86,7 @@ class CatalogCache:
     def __init__(self, api: ComfyApi, socket: EngineSocket, tasks: Tasks, from_file: Catalog | None = None) -> None:
         self.parse: ParseCatalog = read_object_info
         """Parser of the response. The engines of a pool share one, so that equal catalogs are one object."""
-        self.saved = SavedModelFolders(None)
+        self.saved_models = SavedModelFolders(None)
         """Model files that jobs have written. They are scanned at each read, because no catalog may list them."""
         self.input: Path | None = None
         """ComfyUI's input folder, or None if this process cannot reach it."""
@@ -136,10 +136,10 @@ class CatalogCache:
             self.invalidate()
             return await self.current()
         await self.current()
-        saved_before = await self.saved.scan()
+        saved_before = await self.saved_models.scan()
         new_classes = await asyncio.gather(*(self._api.node_class(name) for name in classes))
         catalog = (await self.current()).with_classes(dict(zip(classes, new_classes, strict=True)))
-        self._catalog = await self._without_saved_models(catalog, saved_before.merged_with(catalog.saved))
+        self._catalog = await self._without_saved_models(catalog, saved_before.merged_with(catalog.saved_models))
         return self._catalog
 
     def invalidate(self) -> None:
@@ -151,7 +151,7 @@ class CatalogCache:
 
         The request was checked before, but such a file may have been written since then.
         """
-        saved = await self.saved.scan()
+        saved = await self.saved_models.scan()
         if not saved.by_folder:
             return
         problems = saved_model_problems(prompt, self._catalog or bundled_catalog(), saved)
@@ -180,7 +180,7 @@ class CatalogCache:
         Meanwhile a marked folder is in the input folder. A choice with its name belongs to a list of input files.
         """
         connection = self._socket.connections
-        saved_before = await self.saved.scan()
+        saved_before = await self.saved_models.scan()
         async with marked_folder(self.input):
             catalog = await self._api.catalog(self.parse)
         catalog = await self._without_saved_models(catalog, saved_before)
@@ -193,4 +193,4 @@ class CatalogCache:
         `saved_before` are the files that existed before the request to ComfyUI. Its response may list them as well as
         those that exist now.
         """
-        return catalog.without_saved_models(await self.saved.scan(saved_before))
+        return catalog.without_saved_models(await self.saved_models.scan(saved_before))

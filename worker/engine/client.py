@@ -228,9 +228,10 @@ class ComfyClient:
         """Return the rejection without names of other jobs' files, which ComfyUI lists among the possible choices."""
         error = response_without_job_folders(rejection.error)
         node_errors = response_without_job_folders(rejection.node_errors)
-        saved = await self.catalogs.saved.scan()
-        if saved:
-            error, node_errors = saved.response_without_names(error), saved.response_without_names(node_errors)
+        saved_models = await self.catalogs.saved_models.scan()
+        if saved_models:
+            error = saved_models.response_without_names(error)
+            node_errors = saved_models.response_without_names(node_errors)
         return PromptRefusedError(error, node_errors)
 
     async def _cancel(self, prompt_id: str) -> None:

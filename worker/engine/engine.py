@@ -86,7 +86,7 @@ class Engine:
         self.supervisor = Supervisor(config.command, settings, notify) if config.command else None
         """None if the worker does not start ComfyUI."""
         self.client = ComfyClient(config.url, settings, tasks, managed=self.managed, name=self.name, notify=notify)
-        self.client.catalogs.saved = SavedModelFolders(config.output, config.models)
+        self.client.catalogs.saved_models = SavedModelFolders(config.output, config.models)
         self.client.catalogs.input = config.input
         self.client.stop = self._stop
         self._attempts: dict[str, Attempts] = {}

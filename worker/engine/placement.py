@@ -47,12 +47,12 @@ class EngineLoad:
     used_models: tuple[str, ...] = ()
 
 
-Seconds = Callable[[P, EngineLoad], float]
+DurationEstimate = Callable[[P, EngineLoad], float]
 """Function that returns the seconds that something takes for a job on an engine."""
 
 
 def next_jobs(
-    jobs: Sequence[P], engines: Sequence[EngineLoad], seconds: Seconds[P], load_seconds: Seconds[P]
+    jobs: Sequence[P], engines: Sequence[EngineLoad], seconds: DurationEstimate[P], load_seconds: DurationEstimate[P]
 ) -> list[tuple[P, str]]:
     """Return the jobs that start now, in order, each with the name of its engine.
 
@@ -82,7 +82,9 @@ def _accepts(load: EngineLoad, ahead_s: float) -> bool:
     return load.free_places > 0 and load.queued_s <= ahead_s
 
 
-def plan(jobs: Sequence[P], engines: Sequence[EngineLoad], seconds: Seconds[P], load_seconds: Seconds[P]) -> list[str]:
+def plan(
+    jobs: Sequence[P], engines: Sequence[EngineLoad], seconds: DurationEstimate[P], load_seconds: DurationEstimate[P]
+) -> list[str]:
     """Return the name of an engine for each job, so that every job ends soon, and the last one too.
 
     This is a beam search over the jobs in their order. A single job gets the engine that finishes it first.
@@ -132,17 +134,18 @@ def _extended(shorter: _Assignment, index: int, load: EngineLoad, job_count: int
 class _LoadCache(Generic[P]):
     """Cache of engine loads after a job was added, because most plans share them."""
 
-    def __init__(self, seconds: Seconds[P], load_seconds: Seconds[P]) -> None:
+    def __init__(self, seconds: DurationEstimate[P], load_seconds: DurationEstimate[P]) -> None:
         self._seconds = seconds
         self._load_seconds = load_seconds
-        self._loads: dict[tuple[int, EngineLoad], EngineLoad] = {}
+        self._loads_with_job: dict[tuple[int, EngineLoad], EngineLoad] = {}
+        """Load of an engine with the job, by the `id()` of the job and the load of the engine without it."""
 
     def with_job(self, job: P, load: EngineLoad) -> EngineLoad:
         """Return the load of an engine after a job was added."""
         key = id(job), load
-        if key not in self._loads:
-            self._loads[key] = _with_job(load, job, self._seconds(job, load) + self._load_seconds(job, load))
-        return self._loads[key]
+        if key not in self._loads_with_job:
+            self._loads_with_job[key] = _with_job(load, job, self._seconds(job, load) + self._load_seconds(job, load))
+        return self._loads_with_job[key]
 
 
 def _with_job(load: EngineLoad, job: Placeable, seconds: float) -> EngineLoad:

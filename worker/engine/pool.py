@@ -160,7 +160,7 @@ class EnginePool:
         """Return the model files that jobs wrote into the output folders of all engines."""
         saved = NO_SAVED_MODELS
         for engine in self.engines:
-            saved = saved.merged_with(await engine.client.catalogs.saved.scan())
+            saved = saved.merged_with(await engine.client.catalogs.saved_models.scan())
         return saved
 
     async def info(self, name: str | None = None) -> EngineInfo:

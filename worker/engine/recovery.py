@@ -66,7 +66,7 @@ class Recovery:
                 # The first end is kept, unless a later one names the node.
                 if end is not None and (end.node_id or attempts.end is None):
                     attempts.end = end
-                self._record_loss(attempts, lost.loss, self._deaths.name(engine.name, attempts.submitted_at))
+                self._record_loss(attempts, lost.loss, self._deaths.find_or_record(engine.name, attempts.submitted_at))
             else:
                 self._crash_history.clear(job.request)
                 return outputs
@@ -82,7 +82,7 @@ class Recovery:
         if job.prompt_id is not None and engine is not None:
             attempts.earlier_prompt_id = attempts.prompt_id = job.prompt_id
             if engine.managed:  # its process ended with the earlier worker
-                self._record_loss(attempts, PromptLoss.WAITING, self._deaths.earlier)
+                self._record_loss(attempts, PromptLoss.WAITING, self._deaths.earlier_id)
         return attempts
 
     def _check_not_blocked(self, request: JobRequest) -> bool:
@@ -94,7 +94,7 @@ class Recovery:
         return record is not None
 
     def _record_loss(self, attempts: Attempts, loss: PromptLoss, death: str) -> None:
-        """Record a lost prompt, and decide how the job runs again. `death` is the name of the engine's death.
+        """Record a lost prompt, and decide how the job runs again. `death` is the id of the engine's death.
 
         Raises JobCrashesEngine when the job is to blame.
         """

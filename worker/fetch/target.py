@@ -51,7 +51,7 @@ def read_target(text: str) -> FetchTarget:
         raise refused("the URL contains spaces or control characters", "percent-encode them")
     match = SHAPE.fullmatch(_in_ascii(text.partition("#")[0]))
     if match is None:
-        raise refused("the URL cannot be parsed", "write http(s)://host/path, without a user and a password")
+        raise refused("the URL cannot be parsed", "write http(s)://host/path, without a user name or password")
     scheme = match["scheme"].lower()
     if scheme not in PORTS:
         raise refused(f"{scheme} URLs are not supported", "use https")

@@ -19,7 +19,7 @@ from worker.inputs.file_inputs import FileInput, OpenFolders, file_inputs, texts
 from worker.inputs.folder_inputs import check_folder_paths, folder_inputs
 from worker.inputs.paths.known_links import with_known_paths
 from worker.inputs.paths.name_check import check_names
-from worker.inputs.paths.own_paths import paths_in_output_folder, paths_in_own_folder
+from worker.inputs.paths.own_paths import paths_in_job_folder, paths_in_output_folder
 from worker.inputs.placement import PlacedInputs
 from worker.inputs.sources import NO_SOURCES, Source, Sources, find_sources, with_earlier_outputs
 from worker.inputs.store import InputStore
@@ -203,22 +203,24 @@ class Inputs:
     def _replacements_by_input(
         self, job: Job, node_inputs: list[FileInput], sources: Sources, stored: dict[str, str]
     ) -> dict[Key, dict[str, str]]:
-        """Return the replacement of each text, for each file input.
+        """Return the texts to replace in each file input, with their replacements.
 
-        `stored` are the names that loaders accept, by the name of the source.
+        An input that accepts uploads gets the names of the job's files, or their absolute paths if it needs a path. An
+        input that accepts no files of the job gets paths in the output folder if it writes. Any other input is
+        omitted. `stored` are the names that loaders accept, by the name of the source.
         """
         names = {text: stored[source.name] for text, source in sources.by_text.items()}
         paths = {text: self._absolute_path(name) for text, name in names.items()}
         job_folder, output = Path(self._absolute_path(job.folder)), self._open_folders.output
-        own_paths = paths_in_own_folder(node_inputs, paths, job_folder) if self._input_folder else {}
-        written_paths = paths_in_output_folder(node_inputs, output) if output else {}
+        missing_paths = paths_in_job_folder(node_inputs, paths, job_folder) if self._input_folder else {}
+        output_paths = paths_in_output_folder(node_inputs, output) if output else {}
         replacements: dict[Key, dict[str, str]] = {}
         for node_input in node_inputs:
             key = node_input.key
             if not node_input.accepts_job_files:
-                replacements[key] = written_paths.get(key, {})
+                replacements[key] = output_paths.get(key, {})
             elif node_input.accepts_upload:
-                replacements[key] = {**paths, **own_paths.get(key, {})} if node_input.needs_path else names
+                replacements[key] = {**paths, **missing_paths.get(key, {})} if node_input.needs_path else names
         return replacements
 
     def _absolute_path(self, name: str) -> str:

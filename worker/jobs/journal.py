@@ -24,7 +24,7 @@ from worker.jobs.journal_rows import (
     VERSION,
     StoredJob,
     UnreadableRow,
-    pack_more,
+    pack_later_fields,
     pack_request,
     pack_result,
     read_row,
@@ -184,7 +184,7 @@ class Journal:
                 self._file.execute(sql, values)
 
     def _replace_file(self, reason: str) -> None:
-        """Start a new file with the jobs in memory, and so with the pending changes. Raises sqlite3.Error."""
+        """Start a new file with all jobs in memory. These include the pending changes. Raises sqlite3.Error."""
         try:
             self._file.replace(reason, self._all_rows())
         except StartupError as error:
@@ -278,7 +278,7 @@ def _insert_job(job: Job) -> Statement:
         "request": pack_request(job.request),
         "version": VERSION,
         "engine": job.engine,
-        "more_request": pack_more(job.request),
+        "more_request": pack_later_fields(job.request),
     }
     return _insert(row, row.values())
 

@@ -93,21 +93,24 @@ class StoredRequest(BaseModel):
                 raise ValueError("a node has to have inputs")
         return prompt
 
-    def request(self, inputs: tuple[InputFile, ...], later_fields: StoredMore | None) -> JobRequest:
-        """Return the request. `later_fields` are None in a row of v0.2.0 or older."""
+    def request(self, inputs: tuple[InputFile, ...], later_fields: LaterRequestFields | None) -> JobRequest:
+        """Return the request.
+
+        `later_fields` are the fields that releases after v0.2.0 added, or None in a row of v0.2.0 or older.
+        """
         values = {name: getattr(self, name) for name in StoredRequest.model_fields}
         values["webhook"] = Webhook(**self.webhook.model_dump()) if self.webhook else None
         if later_fields is not None:
-            values |= {name: getattr(later_fields, name) for name in StoredMore.model_fields}
-        # `fingerprint` follows the rules of v0.2.0. The present one is in the later fields.
+            values |= {name: getattr(later_fields, name) for name in LaterRequestFields.model_fields}
+        # `self.fingerprint` was computed by the rules of v0.2.0. The one by the current rules is in `later_fields`.
         values["former_fingerprints"] = (self.fingerprint,) if self.fingerprint else ()
         values["fingerprint"] = later_fields.fingerprint if later_fields is not None else ""
         extra = ExtraData(values.pop("pnginfo"), own_api_key=values.pop("own_api_key"))
         return JobRequest(**values, inputs=inputs, extra=extra)
 
 
-class StoredMore(BaseModel):
-    """The fields of `JobRequest` that v0.2.0 does not know. Fields of later releases are ignored."""
+class LaterRequestFields(BaseModel):
+    """The fields of `JobRequest` that releases after v0.2.0 added. Fields that are unknown here are ignored."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
@@ -151,8 +154,8 @@ class StoredResult(BaseModel):
     error: StoredError | None
 
 
-class StoredMoreResult(BaseModel):
-    """The fields of a result that v0.2.0 does not know. They belong to the result with this checksum."""
+class LaterResultFields(BaseModel):
+    """The fields of a result that releases after v0.2.0 added. They belong to the result with this checksum."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
@@ -187,8 +190,8 @@ def pack_request(request: JobRequest) -> bytes:
     )
 
 
-def pack_more(request: JobRequest) -> bytes:
-    """Return the later fields of a request as JSON, without its comfy.org key."""
+def pack_later_fields(request: JobRequest) -> bytes:
+    """Return the fields of a request that releases after v0.2.0 added, as JSON and without its comfy.org key."""
     later_fields = {
         "fingerprint": request.fingerprint,
         "deliver_models": request.deliver_models,
@@ -203,7 +206,7 @@ def pack_more(request: JobRequest) -> bytes:
 
 
 def pack_result(job: Job) -> tuple[bytes, bytes]:
-    """Return the result of a job as JSON, and as further JSON the fields that v0.2.0 does not know."""
+    """Return the result of a job as JSON, and as further JSON the fields that releases after v0.2.0 added."""
     error = job.error.as_dict() if job.error else None
     if error is not None and job.error is not None:
         error["details"] = [_base_fields(detail) for detail in job.error.details]
@@ -246,7 +249,9 @@ def read_row(row: Mapping[str, Any] | sqlite3.Row, read_inputs: Callable[[str], 
     try:
         columns = _Columns.model_validate({name: row[name] for name in _Columns.model_fields}).model_dump()
         ended_at = columns.pop("ended_at")
-        later_fields = StoredMore.model_validate_json(row["more_request"]) if row["more_request"] is not None else None
+        later_fields = (
+            LaterRequestFields.model_validate_json(row["more_request"]) if row["more_request"] is not None else None
+        )
         stored = StoredRequest.model_validate_json(row["request"])
         request = stored.request(() if ended_at is not None else read_inputs(columns["folder"]), later_fields)
         if row["version"] == 1 and request.former_fingerprints:
@@ -283,14 +288,17 @@ class _Columns(BaseModel):
 
 
 def _restore_result(job: Job, row: Mapping[str, Any] | sqlite3.Row) -> None:
-    """Set a job's result from its row, with the later fields if they belong to this result."""
+    """Set a job's result from its row, with the fields that releases after v0.2.0 added.
+
+    These are skipped if they belong to another result, which v0.2.0 has replaced.
+    """
     result = StoredResult.model_validate_json(row["result"])
     job.state, job.stages, job.outputs = result.state, result.stages, result.outputs
     job.problems, job.files = result.problems, result.files
     job.error = result.error.error() if result.error else None
     if row["more_result"] is None:
         return
-    later_fields = StoredMoreResult.model_validate_json(row["more_result"])
+    later_fields = LaterResultFields.model_validate_json(row["more_result"])
     stored = row["result"] if isinstance(row["result"], bytes) else row["result"].encode()
     if later_fields.crc32 == crc32(stored):  # otherwise an older release has replaced the result
         job.problems, job.files = later_fields.problems, later_fields.files

@@ -19,7 +19,8 @@ class StepCounts:
 
     def __init__(self, prompt: Prompt) -> None:
         self._prompt = prompt
-        self._sigma_steps: dict[str, float | None] = {}
+        self._steps_by_scheduler: dict[str, float | None] = {}
+        """Steps of each scheduler that was computed, by its node id. None if they are not known."""
 
     def steps_of(self, node: Node) -> float | None:
         """Return the steps that a sampler runs, or None if neither the node nor its sigmas define any.
@@ -58,8 +59,8 @@ class StepCounts:
 
         A node that changes or joins sigmas has the steps of its longest input.
         """
-        if node_id not in self._sigma_steps:
-            self._sigma_steps[node_id] = None  # the result inside a cycle
+        if node_id not in self._steps_by_scheduler:
+            self._steps_by_scheduler[node_id] = None  # the result inside a cycle
             node = self._prompt[node_id]
             sigmas = node["inputs"].get("sigmas")
             steps = number(self._prompt, node, *_STEPS)
@@ -69,5 +70,5 @@ class StepCounts:
                 inputs = node["inputs"].items()
                 counts = [self._steps_of_sigmas(value, depth - 1) for name, value in inputs if "sigmas" in name]
                 steps = max((count for count in counts if count is not None), default=None)
-            self._sigma_steps[node_id] = steps
-        return self._sigma_steps[node_id]
+            self._steps_by_scheduler[node_id] = steps
+        return self._steps_by_scheduler[node_id]

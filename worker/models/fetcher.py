@@ -84,12 +84,14 @@ class ModelFetcher:
         async with self._slots:
             for tries_left in reversed(range(TRIES)):
                 if self.folder.has(file):
-                    return
+                    return None
                 try:
                     await self._download(file, progress)
-                except ModelMismatch:
+                except ModelMismatch:  # the wrong bytes were deleted, so the next try starts from the beginning
                     if not tries_left:
-                        raise  # otherwise the next try begins without the wrong bytes
+                        raise
+                else:
+                    return
 
     async def _outcome(self, file: ModelFile, progress: Progress) -> FetchOutcome:
         """Download one file, and return its error in the outcome instead of raising it."""

@@ -228,7 +228,7 @@ def resolve(root: Path, item: FileRef) -> Path:
         if not source.is_relative_to(root):
             raise OutputNotAllowed(f"{item.filename!r} is not inside ComfyUI's {item.folder} folder")
         if not source.exists():
-            raise OutputMissing(f"ComfyUI reported {item.filename!r}, and the file does not exist")
+            raise OutputMissing(f"ComfyUI reported {item.filename!r}, but the file does not exist")
         if not source.is_file():
             raise OutputUnreadable(f"{item.filename!r} is not a file")
     except (OSError, ValueError, RuntimeError) as error:  # a name that is too long, a null byte, a cycle of links

@@ -222,10 +222,12 @@ class RunFiles:
         for file, file_owner in self.log.owners(new_files):
             if file_owner is None:
                 continue
-            if file_owner.certain or not self._may_be_late(file):
+            if file_owner.certain or not self._may_be_of_earlier_prompt(file):
                 outputs.append(NodeOutput(file_owner.node_id, file_owner.key, file.ref))
             else:
-                log.warning("%s is not delivered: it may be a late file of another job", file.path.name)
+                log.warning(
+                    "%s is not delivered: an earlier job may have written it after that job had ended", file.path.name
+                )
         return outputs
 
     def _unknown_paths(self, unreported: list[NodeOutput]) -> Iterator[UnknownPath]:
@@ -253,11 +255,11 @@ class RunFiles:
             return True
         return any(os.path.isfile(full_path) for full_path in inside)  # noqa: PTH113 - it returns False for an invalid name
 
-    def _may_be_late(self, file: FoundFile) -> bool:
+    def _may_be_of_earlier_prompt(self, file: FoundFile) -> bool:
         """Return True if an earlier prompt may have written a file after its end."""
         if self._tracker is None or self._window is None:
             return False
-        return self._tracker.may_be_late(self._window, file.changed_ms)
+        return self._tracker.may_be_of_earlier_prompt(self._window, file.changed_ms)
 
     def _record_reporting_classes(self, unreported: list[NodeOutput]) -> None:
         """Record which classes report the files that they write, and whether a file is still expected."""

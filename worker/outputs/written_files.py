@@ -70,7 +70,7 @@ class WrittenFiles:
         if current is not None:
             self._unclaimed[current.path] = current
 
-    def may_be_late(self, window: Window, changed_ms: float) -> bool:
+    def may_be_of_earlier_prompt(self, window: Window, changed_ms: float) -> bool:
         """Return True if a file may belong to another recent prompt that did not write an expected file."""
         others = (other for other in self._windows if other.file_expected and other is not window)
         end_times = [other.end for other in others if other.end is not None]

@@ -18,7 +18,7 @@ class ConnectionSettings:
         "WORKER_BODY_TIMEOUT",
         30.0,
         "Seconds for which a body may arrive at less than 512 bytes per second before the connection is "
-        "closed. A signature must arrive within this time.",
+        "closed. On Vast's port, the signature of a request must also arrive within this time.",
     )
     max_unauthenticated: int = setting(
         "WORKER_MAX_CONNECTIONS",

@@ -98,8 +98,8 @@ class ComfySettings:
     node_stop_s: float = setting(
         "WORKER_NODE_STOP",
         10.0,
-        "Seconds for which a node may ignore its interrupt before ComfyUI is restarted. Classes that are "
-        "known to be slow have up to 60.",
+        "Seconds for which a node may ignore its interrupt before ComfyUI is restarted. Node classes "
+        "that were silent for long in earlier runs get up to 60 seconds.",
     )
     fault: str = setting(
         "WORKER_FAULT",

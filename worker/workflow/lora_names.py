@@ -37,7 +37,7 @@ def find_by_part(name: str, listed: Sequence[str]) -> str | None:
     stem, base_name = posixpath.splitext(name)[0], posixpath.basename(name)
     # Each comparison: a text, and the function that returns the part of a listed path that must equal it.
     comparisons: tuple[tuple[str, Callable[[str], str]], ...] = (
-        (name, _path),
+        (name, _whole_path),
         (name, _path_stem),
         (stem, _path_stem),
         (name, posixpath.basename),
@@ -127,8 +127,8 @@ def _without_options(text: str) -> str:
     return "".join(kept)
 
 
-def _path(file: str) -> str:
-    """Return the whole path, for comparisons that take a function."""
+def _whole_path(file: str) -> str:
+    """Return the path unchanged: the function of a comparison of whole paths."""
     return file
 
 

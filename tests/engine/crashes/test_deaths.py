@@ -17,35 +17,37 @@ REQUEST = JobRequest({"1": {"class_type": "EmptyImage", "inputs": {}}})
 def test_one_death_takes_all_prompts_that_were_inside() -> None:
     """All prompts that an engine had before its death was noticed have the same death."""
     deaths = EngineDeaths()
-    first = deaths.name("engine", submitted_at=10.0, now=20.0)
-    assert [deaths.name("engine", submitted_at=at, now=now) for at, now in ((11.0, 20.1), (19.9, 300.0))] == [first] * 2
+    first = deaths.find_or_record("engine", submitted_at=10.0, now=20.0)
+    assert [deaths.find_or_record("engine", submitted_at=at, now=now) for at, now in ((11.0, 20.1), (19.9, 300.0))] == [
+        first
+    ] * 2
 
 
 def test_a_prompt_that_came_after_a_death_died_of_another() -> None:
     """A prompt that was submitted after a death has another one."""
     deaths = EngineDeaths()
-    first = deaths.name("engine", submitted_at=10.0, now=20.0)
-    second = deaths.name("engine", submitted_at=20.5, now=21.0)
+    first = deaths.find_or_record("engine", submitted_at=10.0, now=20.0)
+    second = deaths.find_or_record("engine", submitted_at=20.5, now=21.0)
     assert second != first
-    assert deaths.name("engine", submitted_at=20.6, now=21.2) == second
-    assert deaths.name("engine", submitted_at=15.0, now=21.3) == first
+    assert deaths.find_or_record("engine", submitted_at=20.6, now=21.2) == second
+    assert deaths.find_or_record("engine", submitted_at=15.0, now=21.3) == first
 
 
 @pytest.mark.parametrize(("later_s", "same"), [(1.0, True), (TOGETHER_S + 1, False)])
 def test_engines_that_die_together_die_once(later_s: float, same: bool) -> None:
     """Deaths of several engines within TOGETHER_S are one death, and later ones are another."""
     deaths = EngineDeaths()
-    first = deaths.name("engine", submitted_at=10.0, now=20.0)
-    assert (deaths.name("engine-1", submitted_at=11.0, now=20.0 + later_s) == first) is same
-    assert deaths.name("engine-2", submitted_at=20.2, now=20.5) != first
+    first = deaths.find_or_record("engine", submitted_at=10.0, now=20.0)
+    assert (deaths.find_or_record("engine-1", submitted_at=11.0, now=20.0 + later_s) == first) is same
+    assert deaths.find_or_record("engine-2", submitted_at=20.2, now=20.5) != first
 
 
 def test_deaths_have_other_names_in_each_life() -> None:
     """Two processes of the worker never use the same name for a death, and old deaths are dropped."""
     deaths, next_life = EngineDeaths(), EngineDeaths()
-    assert deaths.earlier == deaths.earlier != next_life.earlier
-    first = deaths.name("engine", submitted_at=10.0, now=20.0)
-    assert deaths.name("engine", submitted_at=10.0, now=21.0 + REMEMBERED_S) != first
+    assert deaths.earlier_id == deaths.earlier_id != next_life.earlier_id
+    first = deaths.find_or_record("engine", submitted_at=10.0, now=20.0)
+    assert deaths.find_or_record("engine", submitted_at=10.0, now=21.0 + REMEMBERED_S) != first
 
 
 def test_prompts_of_one_death_are_one_crash() -> None:

@@ -16,7 +16,7 @@ REMEMBERED_S = 3600.0
 class EngineDeath:
     """One death of one engine. `noticed_at` is on the monotonic clock."""
 
-    name: str
+    id: str
     engine: str
     noticed_at: float
 
@@ -30,19 +30,19 @@ class EngineDeath:
 class EngineDeaths:
     """The deaths that this process of the worker has noticed.
 
-    Their names are never used by another process of the worker, because they begin with the random `worker_id`.
+    Their ids are never used by another process of the worker, because they begin with the random `worker_id`.
     """
 
     worker_id: str = field(default_factory=lambda: secrets.token_hex(8))
     _noticed: list[EngineDeath] = field(default_factory=list)
 
     @property
-    def earlier(self) -> str:
-        """Name of the death that ended the previous process of the worker, together with its engines."""
+    def earlier_id(self) -> str:
+        """Id of the death that ended the previous process of the worker, together with its engines."""
         return f"{self.worker_id}-earlier"
 
-    def name(self, engine: str, submitted_at: float, now: float | None = None) -> str:
-        """Return the name of the death in which `engine` lost a prompt. Record a new death if no known one fits.
+    def find_or_record(self, engine: str, submitted_at: float, now: float | None = None) -> str:
+        """Return the id of the death in which `engine` lost a prompt. Record a new death if no known one fits.
 
         `submitted_at` and `now` are on the monotonic clock.
         """
@@ -52,4 +52,4 @@ class EngineDeaths:
         if match is None:
             match = EngineDeath(f"{self.worker_id}-{secrets.token_hex(4)}", engine, now)
             self._noticed.append(match)
-        return match.name
+        return match.id

@@ -212,7 +212,10 @@ class Supervisor:
             await asyncio.to_thread(rotate_log, self._command.logs)
 
     async def _report_failed_packs(self) -> None:
-        """Store and log the node packs that failed to import. ComfyUI imports all packs before it responds."""
+        """Store and log the node packs that failed to import.
+
+        Called once ComfyUI responds. It has then imported all packs, so its log names all that failed.
+        """
         self._failed_packs = await asyncio.to_thread(read_failed_packs, self._command.logs)
         for pack in self._failed_packs:
             log.error("%s: %s. %s", self._command.label, pack, pack.cure)

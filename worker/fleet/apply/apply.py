@@ -73,7 +73,7 @@ def apply(
     if fleet.endpoint.state != "active":
         return ApplyResult(len(plan.steps))
     updated_since = started_at if plan.has(Action.UPDATE_WORKERS) else None
-    if _update_late_workers(execution, account, plan, listener) and updated_since is None:
+    if _update_outdated_workers(execution, account, plan, listener) and updated_since is None:
         updated_since = math.inf  # an earlier apply has changed the groups, at an unknown time
     workers_start = plan.has(Action.CREATE_ENDPOINT, Action.CREATE_GROUP, Action.SET_STATE)
     check = _Check(smoke, updated_since, updated_since is not None or workers_start)
@@ -136,7 +136,7 @@ def _with_errors(progress: ReadinessProgress) -> str:
     return f"{progress}{errors}"
 
 
-def _update_late_workers(execution: Execution, account: Account, plan: Plan, listener: ApplyListener) -> bool:
+def _update_outdated_workers(execution: Execution, account: Account, plan: Plan, listener: ApplyListener) -> bool:
     """Update workers that an interrupted apply left at the previous version, and return whether there were any.
 
     Groups whose workers the plan itself has just updated are left out.

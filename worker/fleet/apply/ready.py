@@ -24,14 +24,14 @@ EPOCH = 1e9
 class ReadinessProgress:
     """One count of the workers: `ready` of `wanted`, how many have each status, and the ids of those in error.
 
-    `late` is the number of workers that still run another template version.
+    `outdated` is the number of workers that still run another template version.
     """
 
     ready: int
     wanted: int
     states: tuple[tuple[str, int], ...]
     errors: tuple[int, ...] = ()
-    late: int = 0
+    outdated: int = 0
     waited_s: float = 0.0
 
     @property
@@ -41,8 +41,8 @@ class ReadinessProgress:
 
     def __str__(self) -> str:
         states = ", ".join(f"{count} {status}" for status, count in self.states) or "no workers yet"
-        late = f", {self.late} of the previous version" if self.late else ""
-        return f"{self.ready} of {self.wanted} ready ({states}{late})"
+        outdated = f", {self.outdated} of the previous version" if self.outdated else ""
+        return f"{self.ready} of {self.wanted} ready ({states}{outdated})"
 
 
 @dataclass
@@ -58,17 +58,17 @@ class ReadinessTracker:
     """Whether a stopped worker counts even if it was never seen ready."""
     _ready: set[int] = field(default_factory=set)
 
-    def update(self, rows: Sequence[WorkerRow], late: frozenset[int], waited_s: float = 0.0) -> ReadinessProgress:
-        """Count these rows and return the progress. `late` are the ids of workers with another template version.
+    def update(self, rows: Sequence[WorkerRow], outdated: frozenset[int], waited_s: float = 0.0) -> ReadinessProgress:
+        """Count these rows and return the progress. `outdated` are the ids of workers with another template version.
 
-        `waited_s` is the time since the first count, for the progress.
+        `waited_s` is the time since the first count, which is only passed on to the progress.
         """
         errors = tuple(row.id for row in rows if row.error)
-        countable = {row.id for row in rows if not row.error} - late
+        countable = {row.id for row in rows if not row.error} - outdated
         self._ready &= countable
         self._ready |= {row.id for row in rows if row.id in countable and self.is_ready(row)}
         states = tuple(sorted(Counter(row.status for row in rows).items()))
-        return ReadinessProgress(len(self._ready), self.wanted, states, errors, len(late), waited_s)
+        return ReadinessProgress(len(self._ready), self.wanted, states, errors, len(outdated), waited_s)
 
     def is_ready(self, row: WorkerRow) -> bool:
         """Return whether the worker is ready now, or is stopped and stopped workers count."""
@@ -85,7 +85,7 @@ class TemplateVersion:
     hash: str
     since: float
 
-    def late_workers(self, account: Account, rows: Sequence[WorkerRow]) -> frozenset[int]:
+    def outdated_workers(self, account: Account, rows: Sequence[WorkerRow]) -> frozenset[int]:
         """Return the ids of the workers that still run another version. A worker has the id of its instance.
 
         It is unknown whether an update in place changes the hash in Vast's list of instances. So a worker that was
@@ -138,8 +138,8 @@ def _count(
     """
     rows = account.workers(endpoint)
     any_ready = any(tracker.is_ready(row) for row in rows)
-    late = version.late_workers(account, rows) if version and any_ready else frozenset[int]()
-    return tracker.update(rows, late, waited_s)
+    outdated = version.outdated_workers(account, rows) if version and any_ready else frozenset[int]()
+    return tracker.update(rows, outdated, waited_s)
 
 
 def _sleep(seconds: float) -> None:

@@ -24,7 +24,8 @@ UNSHOWN = frozenset({"docker_login_user", "docker_login_pass"})
 def dump(fleet: Fleet, actual: AccountState) -> dict[str, Any]:
     """Return the rows of the account that may belong to the fleet, as JSON values.
 
-    These are the templates with the fleet's mark, and those with its name that have no mark or that its endpoint uses.
+    A template is included if it has the fleet's mark. A template with the name of the fleet's template is included if
+    it has no mark, or if an included endpoint uses it. A group is included with its endpoint.
     """
     endpoints = _related_endpoints(fleet, actual)
     ids = {endpoint.id for endpoint in endpoints}
@@ -42,8 +43,11 @@ def dump(fleet: Fleet, actual: AccountState) -> dict[str, Any]:
         ],
         "groups": [
             {
-                **{"id": row.id, "endpoint_id": row.endpoint_id, "template_hash": row.template_hash},
-                **{"search": dict(row.search), "body": _without_secrets(row.body)},
+                "id": row.id,
+                "endpoint_id": row.endpoint_id,
+                "template_hash": row.template_hash,
+                "search": dict(row.search),
+                "body": _without_secrets(row.body),
             }
             for row in actual.groups
             if row.endpoint_id in ids

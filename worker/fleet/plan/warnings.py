@@ -129,7 +129,7 @@ def _workers(fleet: Fleet) -> Iterator[str]:
 
 
 def _vast_names(gpu: str) -> list[str]:
-    """Return Vast's names, quoted, of a GPU that is written in another way.
+    """Return the quoted names that Vast uses for a GPU, if `gpu` is another spelling of it.
 
     Return an empty list for one of Vast's names and for an unknown GPU.
     """

@@ -177,9 +177,12 @@ class Console:
                     raise
 
     def _remove(self, send: Callable[[], object], exists: Callable[[], bool]) -> None:
-        """Delete something by calling `send`. It is no error if it does not exist any more, as `exists` reports."""
+        """Delete something by calling `send`. It is no error if it is already gone.
+
+        `exists` returns whether it is still there.
+        """
         try:
-            # `find` returns a result, here True, when the deletion took effect.
+            # After a call without a response, `_retry` asks `find` whether the call took effect. None means no.
             self._retry(send, find=lambda: None if exists() else True)
         except VastRefused as error:
             if error.status != 404:

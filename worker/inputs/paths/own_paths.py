@@ -11,7 +11,7 @@ from worker.workflow.catalog.path_inputs import PathUse
 from worker.workflow.json_value import Json
 
 
-def paths_in_own_folder(
+def paths_in_job_folder(
     node_inputs: Iterable[FileInput], own_texts: Container[str], folder: Path
 ) -> dict[tuple[str, str], dict[str, str]]:
     """Return the replacement of each text in a path input that names none of the job's files, by input.

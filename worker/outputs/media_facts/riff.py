@@ -8,6 +8,8 @@ from worker.outputs.media_facts.source import Findings, MediaSource
 
 STREAMED = 0xFFFFFFFF
 """Length in a file that was written to a pipe, where the encoder could not correct it afterwards."""
+ANIMATION_FLAG = 2
+"""Bit of the flags of the chunk `VP8X` that marks an animation (WebP Container Specification)."""
 Chunk = tuple[bytes, int, int]
 """Name, start and end of the content of a chunk."""
 
@@ -63,7 +65,7 @@ def _webp(source: MediaSource, findings: Findings) -> None:
         if name == b"VP8X":
             flags, width, height = source.unpack("<B3x3s3s", start)
             findings.set_size(1 + int.from_bytes(width, "little"), 1 + int.from_bytes(height, "little"))
-            if not flags & 2:
+            if not flags & ANIMATION_FLAG:
                 return
         elif name == b"VP8 ":
             width, height = source.unpack("<6xHH", start)

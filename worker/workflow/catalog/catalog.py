@@ -55,13 +55,13 @@ class Catalog(Mapping[str, NodeClass]):
         self,
         definitions: Mapping[str, JsonObject | bytes],
         files: Mapping[str, Sequence[str]],
-        saved: SavedModels = NO_SAVED_MODELS,
+        saved_models: SavedModels = NO_SAVED_MODELS,
         *,
         hides_job_folders: bool = False,
     ) -> None:
         self.hides_job_folders = hides_job_folders
         """Whether choices omit folders of jobs. An input whose choices listed one counts as a file input."""
-        self.saved = saved
+        self.saved_models = saved_models
         """Model files that jobs wrote. The choices omit them."""
         self._definitions = dict(definitions)
         self._files = dict(files)
@@ -99,19 +99,19 @@ class Catalog(Mapping[str, NodeClass]):
 
     def with_files(self, files: Mapping[str, Sequence[str]]) -> Catalog:
         """Return a catalog whose file inputs list these files (names by folder) before their fixed options."""
-        return Catalog(self._definitions, files, self.saved, hides_job_folders=self.hides_job_folders)
+        return Catalog(self._definitions, files, self.saved_models, hides_job_folders=self.hides_job_folders)
 
-    def without_saved_models(self, saved: SavedModels) -> Catalog:
+    def without_saved_models(self, saved_models: SavedModels) -> Catalog:
         """Return a catalog whose choices omit these files, which jobs wrote."""
-        if saved == self.saved:
+        if saved_models == self.saved_models:
             return self
-        return Catalog(self._definitions, self._files, saved, hides_job_folders=self.hides_job_folders)
+        return Catalog(self._definitions, self._files, saved_models, hides_job_folders=self.hides_job_folders)
 
     def without_job_folders(self) -> Catalog:
         """Return a catalog whose choices omit folders of jobs. Clients only see such a catalog."""
         if self.hides_job_folders:
             return self
-        return Catalog(self._definitions, self._files, self.saved, hides_job_folders=True)
+        return Catalog(self._definitions, self._files, self.saved_models, hides_job_folders=True)
 
     def with_classes(self, changed: Mapping[str, JsonObject | None]) -> Catalog:
         """Return a catalog with these classes added or replaced, or removed if the value is None.
@@ -120,7 +120,7 @@ class Catalog(Mapping[str, NodeClass]):
         """
         definitions = {name: info for name, info in self._definitions.items() if name not in changed}
         definitions |= {name: info for name, info in changed.items() if info is not None}
-        other = Catalog(definitions, self._files, self.saved, hides_job_folders=self.hides_job_folders)
+        other = Catalog(definitions, self._files, self.saved_models, hides_job_folders=self.hides_job_folders)
         if self.hides_job_folders:  # the new version of a class may list no job folder at this moment, but did earlier
             other._job_folder_inputs = {
                 name: self._job_folder_inputs_of(name) for name in changed if name in self._definitions
@@ -129,7 +129,10 @@ class Catalog(Mapping[str, NodeClass]):
         return other
 
     def object_info(self, name: str) -> JsonObject:
-        """Return one class in the format of `GET /object_info/{name}`. Raises KeyError for an unknown class."""
+        """Return one class in the format of `GET /object_info/{name}`. Raises KeyError for an unknown class.
+
+        If `hides_job_folders` is set, choices inside folders of jobs are left out.
+        """
         info = self._info(name)
         if self.hides_job_folders:
             info, _ = class_without_job_folders(info)
@@ -148,7 +151,7 @@ class Catalog(Mapping[str, NodeClass]):
         if "input_order" not in info and isinstance(info.get("input"), dict):
             info["input_order"] = _input_order(info["input"])
         info = self._with_files_listed(name, info) if self._files else info
-        return self.saved.class_without_names(info, folders_by_input(name)) if self.saved else info
+        return self.saved_models.class_without_names(info, folders_by_input(name)) if self.saved_models else info
 
     def output_types(self) -> frozenset[str]:
         """Return the types of all outputs. An input of one of these types can be linked."""

@@ -84,34 +84,37 @@ class _TemplateBinder:
         self._problems: list[str] = []
 
     def bind(self, parsed: Template) -> Template:
-        """Return the template with node ids. Raises TemplateError if there are problems."""
-        bound = replace(
+        """Return the template with ids in place of node names, and with defaults.
+
+        Raises TemplateError if there are problems.
+        """
+        resolved = replace(
             parsed,
             prompt=self._prompt,
             outputs=tuple(self._node_id(node, "outputs") for node in parsed.outputs),
-            parameters=tuple(self._bound_parameter(parameter) for parameter in parsed.parameters),
+            parameters=tuple(self._resolved_parameter(parameter) for parameter in parsed.parameters),
         )
         if not parsed.outputs:
             self._problems.append("outputs: name the nodes whose files are the result")
         if self._problems:
             raise TemplateError(parsed.name, self._problems)
-        return bound
+        return resolved
 
-    def _bound_parameter(self, parsed: Parameter) -> Parameter:
-        """Return the parameter with node ids and with its default, and record its problems."""
+    def _resolved_parameter(self, parsed: Parameter) -> Parameter:
+        """Return the parameter with ids in place of node names, and with its default. Record its problems."""
         path = f"parameters.{parsed.name}"
         chain = parsed.chain
         if chain is not None:
-            chain = replace(chain, links=tuple(self._bound_link(link, path) for link in chain.links))
-        bound = replace(
+            chain = replace(chain, links=tuple(self._resolved_link(link, path) for link in chain.links))
+        resolved = replace(
             parsed,
-            sets=tuple(self._bound_target(target, path) for target in parsed.sets),
+            sets=tuple(self._resolved_target(target, path) for target in parsed.sets),
             without=tuple(self._node_id(node, path) for node in parsed.without),
             chain=chain,
         )
-        bound = self._with_default(bound)
-        self._problems += [f"{path}: {problem}" for problem in _parameter_problems(bound)]
-        return bound
+        resolved = self._with_default(resolved)
+        self._problems += [f"{path}: {problem}" for problem in _parameter_problems(resolved)]
+        return resolved
 
     def _with_default(self, parameter: Parameter) -> Parameter:
         """Return the parameter with a default from the workflow, if it needs one and the workflow has one.
@@ -131,7 +134,7 @@ class _TemplateBinder:
         value = self._prompt[first.node]["inputs"][first.input]
         return parameter if is_link(value) else replace(parameter, default=value)
 
-    def _bound_target(self, target: ParameterTarget, path: str) -> ParameterTarget:
+    def _resolved_target(self, target: ParameterTarget, path: str) -> ParameterTarget:
         """Return the target with its node id and input. If there is no such input, record a problem for `path`."""
         try:
             node, name = find_input(self._prompt, target.to)
@@ -140,7 +143,7 @@ class _TemplateBinder:
             return target
         return replace(target, node=node, input=name)
 
-    def _bound_link(self, link: ChainLink, path: str) -> ChainLink:
+    def _resolved_link(self, link: ChainLink, path: str) -> ChainLink:
         """Return the link with the id of its source. If there is no such node, record a problem for `path`."""
         return replace(link, source=self._node_id(link.source, path))
 

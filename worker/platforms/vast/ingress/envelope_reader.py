@@ -65,22 +65,22 @@ class EnvelopeReader:
             unsigned_limits = replace(unsigned_limits, total=MAX_UNSIGNED, total_message=TOO_LATE)
         self._unsigned_limits = unsigned_limits
 
-    async def read(self, request: web.Request, folder: SpoolFolder, *, signed: bool) -> ReceivedBody:
+    async def read(self, request: web.Request, folder: SpoolFolder, *, must_be_signed: bool) -> ReceivedBody:
         """Read and return the body. Long strings are written to files in `folder`.
 
-        With `signed`, a body without a valid signature is rejected with BadSignature as early as possible. Raises
-        BodyTooLarge, InvalidJson, ClientError, RequestTimeout and DiskFull, too.
+        With `must_be_signed`, a body without a valid signature is rejected with BadSignature as early as possible.
+        Raises BodyTooLarge, InvalidJson, ClientError, RequestTimeout and DiskFull, too.
         """
         self._limits.check_total(request.content_length or 0)
         reader = BodyReader(request.content.iter_any(), request.charset or "")
         try:
             async with asyncio.timeout(self._timeout_s), self._unsigned_bodies.count(_abort(request)) as memory:
                 auth_data, problem = await self._read_head(reader, memory)
-                if auth_data is None and signed and problem is not None:
+                if auth_data is None and must_be_signed and problem is not None:
                     raise problem
                 if auth_data is None:
                     received = await self._read_unsigned(request, reader, folder, memory)
-                    if signed and received.problem is not None:
+                    if must_be_signed and received.problem is not None:
                         raise received.problem
                     return received
             mark_authenticated(request)

@@ -62,9 +62,12 @@ class Ingress:
         self._reader = EnvelopeReader(signature_check, app.intake.limits, body_s)
         self._ledger = ledger
         self._report_lost_key = report_lost_key
-        self._requests_in_sdk = 0
-        self._following_tasks: set[asyncio.Task[None]] = set()
+        self._open_sdk_requests = 0
+        """Number of requests that the SDK is handling."""
+        self._tasks_until_job_end: set[asyncio.Task[None]] = set()
+        """Tasks that wait for the end of a job whose request already has its response."""
         self._idle = asyncio.Event()
+        """Set while the SDK handles no request."""
         self._idle.set()
 
     def routes(self, work: Sequence[web.RouteDef], others: Sequence[web.RouteDef]) -> list[web.RouteDef]:
@@ -86,11 +89,11 @@ class Ingress:
     async def read_payload(self, request: web.Request) -> Mapping[str, Any]:
         """Return the payload of a request that starts no job, such as `/result`.
 
-        A request that came through the router is reported to it as done. The body of any other request is its payload.
+        If the request came through Vast's router, it is reported as done. The body of any other request is its payload.
         Raises BodyTooLarge and InvalidJson.
         """
         async with SpoolFolder(self._app.intake.spool) as folder:
-            received = await self._reader.read(request, folder, signed=False)
+            received = await self._reader.read(request, folder, must_be_signed=False)
             if received.auth_data is not None:
                 self._ledger.record_done(received.auth_data)
             envelope = received.envelope
@@ -101,7 +104,7 @@ class Ingress:
     async def wait_until_idle(self) -> None:
         """Wait until every request has its response and no job is running any longer."""
         await self._idle.wait()
-        await asyncio.gather(*self._following_tasks)
+        await asyncio.gather(*self._tasks_until_job_end)
 
     def _checked(self, path: str, handler: Handler) -> Handler:
         """Return a handler for one of the SDK's routes that checks a request and then calls the SDK's `handler`."""
@@ -109,13 +112,13 @@ class Ingress:
         async def handle(request: web.Request) -> web.StreamResponse:
             async with SpoolFolder(self._app.intake.spool) as folder:
                 try:
-                    received = await self._reader.read(request, folder, signed=True)
+                    received = await self._reader.read(request, folder, must_be_signed=True)
                 except WorkerError as error:
                     self._notify_refusal(request, error)
                     # No report to the autoscaler, because the router did not send this request.
                     return refusal(error)
                 envelope, auth_data = received.envelope, received.auth_data
-                assert auth_data is not None  # noqa: S101 - because of `signed`
+                assert auth_data is not None  # noqa: S101 - because of `must_be_signed`
                 context = await self._context(request, GENERATE_ROUTES[path], auth_data, envelope.payload)
                 try:
                     self._admit(envelope, context.workload)
@@ -207,8 +210,8 @@ class Ingress:
         entry = self._ledger.hold(auth_data)
         if entry is not None:
             task = self._app.tasks.spawn(f"follower-{job.id}", self._follow(entry, job))
-            self._following_tasks.add(task)
-            task.add_done_callback(self._following_tasks.discard)
+            self._tasks_until_job_end.add(task)
+            task.add_done_callback(self._tasks_until_job_end.discard)
 
     async def _follow(self, entry: MetricsEntry, job: Job) -> None:
         """Wait for the end of the job, then report the request as done, with its work as served if it completed."""
@@ -220,13 +223,13 @@ class Ingress:
     @contextmanager
     def _counting(self) -> Iterator[None]:
         """Count a request as handled by the SDK while the context lasts."""
-        self._requests_in_sdk += 1
+        self._open_sdk_requests += 1
         self._idle.clear()
         try:
             yield
         finally:
-            self._requests_in_sdk -= 1
-            if not self._requests_in_sdk:
+            self._open_sdk_requests -= 1
+            if not self._open_sdk_requests:
                 self._idle.set()
 
     async def _reject_session(self, request: web.Request) -> web.StreamResponse:

@@ -51,11 +51,12 @@ def signatures(prompt: Prompt, catalog: Catalog, fingerprint: Callable[[str], st
         while stack:
             node_id = stack[-1]
             missing = [source for source in _sources(prompt, node_id) if source not in signed]
-            # A node in a cycle that no output needs is signed by its id alone.
             if missing and not set(missing) & set(stack):
                 stack += missing
                 continue
             if node_id not in signed:
+                # Sources are missing if they are in a cycle with the node. No output needs such a node, so that its id
+                # is signature enough.
                 signed[node_id] = node_id.encode() if missing else _sign(prompt, node_id, catalog, fingerprint, signed)
             stack.pop()
     return signed

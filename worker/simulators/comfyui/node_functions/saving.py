@@ -149,7 +149,7 @@ def _indented(text: str) -> str:
         return text
 
 
-def _always(inputs: Mapping[str, object], folders: ComfyFolders) -> str:
+def _new_fingerprint(inputs: Mapping[str, object], folders: ComfyFolders) -> str:
     """Return another fingerprint at each call, so that the node runs for every prompt."""
     return str(time.time_ns())
 
@@ -160,4 +160,4 @@ NODES: Mapping[str, NodeFunction] = {
     "SaveImageWebsocket": save_image_websocket,
     "SaveText": save_text,
 }
-FINGERPRINTS: Mapping[str, Fingerprint] = {"SaveImageWebsocket": _always}
+FINGERPRINTS: Mapping[str, Fingerprint] = {"SaveImageWebsocket": _new_fingerprint}

@@ -202,7 +202,7 @@ class FlatGraph:
         flat_node = FlatNode(f"{host.id}:{node.id}" if host else node.id, node, graph, host)
         self.nodes[flat_node.id] = flat_node
         if len(self.nodes) > MAX_NODES:
-            raise CannotConvert(f"the workflow's subgraphs unfold to more than {MAX_NODES} nodes")
+            raise CannotConvert(f"the workflow's subgraphs expand to more than {MAX_NODES} nodes")
         return flat_node
 
     def _expand(self, instance: FlatNode) -> None:

@@ -38,7 +38,7 @@ def expand_group_nodes(saved: SavedWorkflow, catalog: Catalog) -> None:
                 continue
             count += 1
             if count > MAX_GROUP_NODES:
-                raise CannotConvert(f"the workflow's group nodes unfold to more than {MAX_GROUP_NODES}")
+                raise CannotConvert(f"the workflow's group nodes expand to more than {MAX_GROUP_NODES} nodes")
             expanded = _GroupExpansion(node, definition, catalog, last_id).expand()
             last_id = int(expanded.instance.id)
             graph.nodes[index] = expanded.instance

@@ -13,6 +13,8 @@ from typing import cast
 from worker.workflow.json_value import Json
 from worker.workflow.validation.file_check import FileCheck
 
+MACHINE = ""
+"""What `FileCheck` gets in place of a folder if the path is one of the machine."""
 Arguments = Mapping[str, Json]
 NodeCheck = Callable[[Arguments, FileCheck], str | None]
 
@@ -90,7 +92,7 @@ def path_validator(argument: str) -> NodeCheck:
         if path is None:  # the input is linked
             return None
         is_url = path.split("://")[0] in ("http", "https")
-        if is_url or _is_file("", _stripped(path), files):
+        if is_url or _is_file(MACHINE, _stripped(path), files):
             return None
         return f"Invalid file path: {path}"
 
@@ -120,7 +122,7 @@ def check_folder_path(arguments: Arguments, files: FileCheck) -> str | None:
     path = cast(str | None, arguments["directory"])
     if path is None:  # the input is linked
         return None
-    return _folder_error("", _stripped(path), files)
+    return _folder_error(MACHINE, _stripped(path), files)
 
 
 def check_aspect_ratio(arguments: Arguments, files: FileCheck) -> str | None:

@@ -69,7 +69,7 @@ def _loader_validator(function: str, argument: str, text: str) -> NodeValidator:
 def _all_validators() -> Iterator[tuple[str, NodeValidator]]:
     """Yield (class, validator) for each class that has a validator."""
     yield from _core_validators()
-    yield from _disabling_validators()
+    yield from _validators_that_disable_checks()
     yield from _video_helper_validators()
     yield from _impact_validators()
 
@@ -109,7 +109,7 @@ def _text_file_validator() -> NodeValidator:
     )
 
 
-def _disabling_validators() -> Iterator[tuple[str, NodeValidator]]:
+def _validators_that_disable_checks() -> Iterator[tuple[str, NodeValidator]]:
     """Yield validators whose main purpose is to disable ComfyUI's own checks, by class."""
     for name in ("SelectModelDevice", "SelectCLIPDevice", "SelectVAEDevice"):
         yield name, NodeValidator(f"{name}Node.validate_inputs", (), ("device",))
