@@ -58,7 +58,10 @@ def help_text(command: CommandFunction) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Return the text so that Typer does not read it as markup. Rich's own function would import rich."""
+    """Escape the text, so that Typer does not read it as markup.
+
+    `rich.markup.escape` is not used, because importing rich is slow.
+    """
     return text.replace("[", "\\[")
 
 

@@ -84,7 +84,7 @@ class ModelFetcher:
         async with self._slots:
             for tries_left in reversed(range(TRIES)):
                 if self.folder.has(file):
-                    return None
+                    return
                 try:
                     await self._download(file, progress)
                 except ModelMismatch:  # the wrong bytes were deleted, so the next try starts from the beginning

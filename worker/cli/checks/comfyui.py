@@ -80,7 +80,7 @@ def version(installed: str, description: str) -> CheckFinding:
 
 
 def packs(classes: Collection[str]) -> list[CheckFinding]:
-    """Return a finding for each of PACKS, by the node classes that it registers.
+    """Return one finding for each pack in PACKS: whether ComfyUI has the node class that stands for the pack.
 
     The folder of a pack is no proof, as its import may fail.
     """
@@ -93,7 +93,10 @@ def packs(classes: Collection[str]) -> list[CheckFinding]:
 
 
 def _pack_folders(folder: Path) -> list[CheckFinding]:
-    """Return a finding for each of PACKS, by its folder: a ComfyUI that is not running has no list of classes."""
+    """Return one finding for each pack in PACKS: whether its folder exists.
+
+    A ComfyUI that is not running has no list of node classes.
+    """
     return [
         ok(pack, str(folder / pack)) if (folder / pack).is_dir() else _missing(pack, f"is not in {folder}")
         for pack in PACKS
@@ -104,7 +107,7 @@ def failed_packs(state: Path) -> list[CheckFinding]:
     """Return a warning for each pack that failed to import at the last start of ComfyUI with this state folder."""
     logs = sorted(state.glob("engine*.log"))
     failed = {pack.name: pack for path in logs for pack in read_failed_packs(path)}
-    return [warn(pack.name, f"at the last start of ComfyUI {pack}", _advice(pack, state)) for pack in failed.values()]
+    return [warn(pack.name, f"at the last start of ComfyUI, {pack}", _advice(pack, state)) for pack in failed.values()]
 
 
 def _advice(pack: FailedPack, state: Path) -> str:

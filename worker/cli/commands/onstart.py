@@ -82,7 +82,10 @@ def _print_started(pid: int | None, log_file: Path, *, as_json: bool) -> None:
 
 
 def _worker_user(name: str) -> WorkerUser:
-    """Return the user with this name or number. Raises StartupError when there is none."""
+    """Return the user with this name or number. A number needs no entry in the user database.
+
+    Raises StartupError for an unknown name.
+    """
     try:
         entry = pwd.getpwnam(name) if not name.isdigit() else pwd.getpwuid(int(name))
         return WorkerUser(entry.pw_name, entry.pw_uid, entry.pw_gid)
