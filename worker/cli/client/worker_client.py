@@ -58,7 +58,7 @@ class WorkerClient:
                 yield event.name, event.data
 
     async def _follow(self, body: Mapping[str, Any]) -> AsyncIterator[Event]:
-        """Start a job with this body and yield its events. Reconnect after a lost connection, RECONNECTS times in a row.
+        """Start a job with this body and yield its events. Reconnect after a lost connection.
 
         The first event is `accepted`. Its data has the id and the token with which the stream is opened again.
         """

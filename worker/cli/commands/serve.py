@@ -74,7 +74,8 @@ def failure_reported(name: str | None, environ: Mapping[str, str] | None = None)
     """Report an exception that ends this process to the platform with this name, or else to the detected one."""
     try:
         yield
-    except (typer.Exit, typer.BadParameter, StateInUse):  # the platform would mark the running worker as broken
+    except (typer.Exit, typer.BadParameter, StateInUse):
+        # Not reported. For StateInUse, the platform would mark the other, running worker as broken.
         raise
     except Exception as error:
         environ = environ or environment()
@@ -86,6 +87,7 @@ def failure_reported(name: str | None, environ: Mapping[str, str] | None = None)
 
 
 def _run(settings: Settings, platform: Platform) -> None:
+    """Serve in this process. Exit with RESTART_CODE when the worker wants to be started again."""
     import uvloop
 
     from worker.cli.hosting.allocator import keep_memory_flat

@@ -42,4 +42,4 @@ def command(
     else:
         typer.echo(f'{file}: id = "{fleet_id}"')
         if previous:
-            typer.echo(f"What has the id {previous} in the account no longer belongs to this file.")
+            typer.echo(f"Endpoints, groups and templates with the id {previous} no longer belong to this file.")
