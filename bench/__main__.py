@@ -27,6 +27,7 @@ STATE = Path(".state")
 
 
 def main() -> None:
+    """Measure with the options of the command line, and write the document. Exit with 1 if a target is missed."""
     options = _options().parse_args()
     STATE.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bench-", dir=STATE) as folder:
@@ -108,8 +109,8 @@ def _line(finding: Measurement) -> str:
 def _reported_options(options: argparse.Namespace) -> list[str]:
     """Return the options that matter to a reader, without addresses and folders."""
     flags = [("--quick", options.quick), ("--comfyui URL", options.comfyui), ("--rounds N", options.rounds)]
-    rivals = [f"--peer '{rival.name}={rival.dialect}=URL'" for rival in options.peer]
-    return [name for name, is_set in flags if is_set] + rivals
+    peers = [f"--peer '{peer.name}={peer.dialect}=URL'" for peer in options.peer]
+    return [name for name, is_set in flags if is_set] + peers
 
 
 if __name__ == "__main__":

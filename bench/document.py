@@ -69,8 +69,11 @@ def with_section(document: str, run: BenchRun) -> str:
 
 
 def _position(section: str) -> int:
-    """Return the position of a section. Sections of other programs come last."""
-    return ([place for place, words in enumerate(ORDER) if section.startswith(words)] or [len(ORDER)])[0]
+    """Return the position of a section in `ORDER`. Sections that are not listed there come last."""
+    for position, heading in enumerate(ORDER):
+        if section.startswith(heading):
+            return position
+    return len(ORDER)
 
 
 def _findings(findings: Iterable[Measurement]) -> Iterator[str]:

@@ -29,12 +29,12 @@ class Measurement:
         """Whether a target is missed."""
         too_high = self.at_most is not None and self.measured.median > self.at_most
         too_low = self.at_least is not None and self.measured.median < self.at_least
-        quartile = self.quartile_at_least is not None and self.measured.low < self.quartile_at_least
-        return too_high or too_low or quartile
+        quartile_too_low = self.quartile_at_least is not None and self.measured.low < self.quartile_at_least
+        return too_high or too_low or quartile_too_low
 
     @property
     def target(self) -> str:
-        """The target in words."""
+        """The target as text, or `-` without a target."""
         if self.at_most is not None:
             return f"<= {self.at_most:.2f} {self.unit}"
         if self.at_least is None:
@@ -44,7 +44,7 @@ class Measurement:
 
     @property
     def verdict(self) -> str:
-        """The last column of the table."""
+        """Whether the target is met, as the last column of the table shows it. Empty without a target."""
         if self.at_most is None and self.at_least is None:
             return ""
         return "**missed**" if self.missed else "yes"

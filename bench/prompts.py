@@ -53,6 +53,7 @@ def flat_picture_on_top() -> Prompt:
 
 
 def _flat(number: int, prefix: str) -> Prompt:
+    """Return a prompt for one image. `number` is its color, so that ComfyUI does not use a cached result."""
     inputs: JsonObject = {"width": 512, "height": 512, "batch_size": 1, "color": number % 0xFFFFFF}
     return {
         "1": {"class_type": "EmptyImage", "inputs": inputs},
@@ -107,6 +108,7 @@ async def upload_noise(url: str, side: int) -> str:
 
 
 def _save(prefix: str) -> Node:
+    """Return a node that saves the image of node 1."""
     return {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": prefix}}
 
 

@@ -32,7 +32,7 @@ async def _round(clients: Mapping[str, TimedClient], make: Make, jobs: int) -> d
     names = list(clients)
     times: dict[str, list[float]] = {name: [] for name in clients}
     for number in range(jobs):
-        first = number % len(names)
+        first = number % len(names)  # another client begins with each job
         for name in (*names[first:], *names[:first]):
             times[name].append(await clients[name](make()))
     return times

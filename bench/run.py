@@ -92,7 +92,7 @@ class Bench:
             worker(self.engine, self.folder / "worker") as running,
             served.open_session() as session,
         ):
-            servers = [_itself(running), *peers_to_measure]
+            servers = [_worker_as_peer(running), *peers_to_measure]
             return await peers(direct.fresh_client(self.engine.url), servers, session, workload, self.plan.rounds)
 
     @asynccontextmanager
@@ -103,13 +103,13 @@ class Bench:
             direct.DirectClient(self.engine.url) as client,
             served.open_session() as session,
         ):
-            itself = _itself(running)
+            peer = _worker_as_peer(running)
             clients = {
                 FRESH: direct.fresh_client(self.engine.url),
                 WARM: direct.warm_client(client),
-                NEW: served.new_client(itself),
-                KEPT: served.kept_client(itself, session),
-                RAW: served.new_client(replace(itself, dialect="raw")),
+                NEW: served.new_client(peer),
+                KEPT: served.kept_client(peer, session),
+                RAW: served.new_client(replace(peer, dialect="raw")),
             }
             yield clients, running.pid
 
@@ -124,22 +124,25 @@ class Bench:
     async def _burst(
         self, clients: Mapping[str, TimedClient], at_least: float | None = None, quartile_at_least: float | None = None
     ) -> Measurement:
-        """Measure the second of two clients relative to the first."""
+        """Measure the jobs per second of the second of two clients relative to the first."""
         plan = self.plan
         return await burst_ratio(clients, flat_picture, plan.burst, plan.close_rounds, at_least, quartile_at_least)
 
     async def _vast_burst(self, clients: Mapping[str, TimedClient]) -> Measurement:
+        """Measure the jobs per second through Vast. The target depends on the engine."""
         if self.info.embedded:
             return await self._burst(clients, targets.VAST_BURST_EMBEDDED)
         return await self._burst(clients, targets.VAST_BURST, targets.VAST_BURST_QUARTILE)
 
     async def _memory(self) -> Measurement:
+        """Measure the memory that one large output takes when the worker serves it."""
         mebibytes = self.plan.big_file_mib
         make = partial(big_file if self.info.embedded else big_latent, mebibytes)
         async with worker(self.engine, self.folder / "memory") as running:
             return await memory(running, make, mebibytes, self.plan.rounds, SERVED)
 
     async def _memory_to_s3(self) -> Measurement:
+        """Measure the memory that one large output takes when the worker uploads it to a bucket."""
         mebibytes = self.plan.bucket_file_mib
         make = partial(big_file if self.info.embedded else big_latent, mebibytes)
         async with (
@@ -149,14 +152,17 @@ class Bench:
             return await memory(running, make, mebibytes, self.plan.bucket_rounds, TO_S3)
 
     async def _gap(self) -> Measurement:
+        """Measure how long ComfyUI is idle between two jobs while outputs are delivered slowly."""
         async with worker(self.engine, self.folder / "slow", "bench.servers.slow_worker", ()) as slow:
             return await gap(self.engine, slow, self.plan.queued, self.plan.rounds)
 
     async def _engines(self) -> Measurement:
+        """Measure the jobs per second of a worker with several engines relative to one engine."""
         async with workers(self.folder / "engines", (1, self.plan.engines)) as clients:
             return await engines(clients, self.plan.engine_jobs, self.plan.rounds, targets.FOUR_ENGINES)
 
     async def _workloads(self) -> list[Workload]:
+        """Upload the images of the workloads, and return the workloads, smallest image first."""
         plan, url = self.plan, self.engine.url
         middle, large = await upload_noise(url, plan.noise_side), await upload_noise(url, plan.large_side)
         return [
@@ -166,6 +172,6 @@ class Bench:
         ]
 
 
-def _itself(running: BenchWorker) -> Peer:
+def _worker_as_peer(running: BenchWorker) -> Peer:
     """Return the worker as a peer."""
     return Peer("comfy-worker", "native", f"{running.url}/generate/sync")

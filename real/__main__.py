@@ -62,7 +62,10 @@ def _filtered(packs: list[PackJobs], only: str) -> list[PackJobs]:
 
 
 def _print_result(result: JobResult) -> None:
-    status = "skip" if result.skipped else "FAIL" if result.differences else "ok  "
+    """Print a result as one line."""
+    status = "FAIL" if result.differences else "ok  "
+    if result.skipped:
+        status = "skip"
     details = result.skipped or "; ".join(result.differences)
     print(f"{status} {result.seconds:6.2f} s  {result.mode:32} {result.job.title}  {details}", flush=True)
 

@@ -105,9 +105,11 @@ def _kind_differences(expected: Sequence[ExpectedOutput], outputs: Sequence[Deli
     """Compare the number of outputs by node and kind."""
     expected_counts = Counter((output.node, output.kind) for output in expected)
     delivered_counts = Counter((output.node, output.kind) for output in outputs)
-    if missing := expected_counts - delivered_counts:
+    missing = expected_counts - delivered_counts
+    if missing:
         yield f"not delivered: {_counts_text(missing)}"
-    if surplus := delivered_counts - expected_counts:
+    surplus = delivered_counts - expected_counts
+    if surplus:
         yield f"delivered but not expected: {_counts_text(surplus)}"
 
 
@@ -168,7 +170,8 @@ def _pixel_digest(output: DeliveredOutput) -> str:
 def _missing_files(job: RealJob, outputs: Sequence[DeliveredOutput], log: EngineLog) -> Iterator[str]:
     """Yield one line for each saved file that was not delivered."""
     delivered = {output.path for output in outputs}
-    for path in sorted({file.path for file in log.saved if _must_be_delivered(file, job)} - delivered):
+    required = {file.path for file in log.saved if _must_be_delivered(file, job)}
+    for path in sorted(required - delivered):
         yield f"saved but not delivered: {path}"
 
 

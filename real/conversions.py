@@ -16,7 +16,7 @@ def conversion_differences(job: RealJob, run: RecordedRun) -> Iterator[str]:
     """
     if not job.editor:
         return
-    for node_id in sorted({*job.editor} ^ {*run.prompt}):
+    for node_id in sorted({*job.editor} ^ {*run.prompt}):  # in one of the prompts only
         owner = "the prompt that ran" if node_id in run.prompt else "the editor's prompt"
         yield f"node {node_id} is only in {owner}"
     for node_id in sorted({*job.editor} & {*run.prompt}):
@@ -27,7 +27,7 @@ def conversion_differences(job: RealJob, run: RecordedRun) -> Iterator[str]:
 
 
 def _inputs(job: RealJob, node_id: str, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[str]:
-    """Compare the inputs of one node."""
+    """Yield one line for each input of a node that differs, without file names and random numbers."""
     for name, value in theirs.items():
         may_differ = name in job.drawn or (isinstance(value, str) and value in job.inputs)
         if not may_differ and (name not in ours or ours[name] != value):

@@ -67,7 +67,7 @@ class RecorderLog:
         """For each folder and path, the SHA-256 of every content that was ever written there."""
 
     def take(self) -> EngineLog:
-        """Return what was recorded since the last call."""
+        """Return what was recorded since the last call, and update `contents` and `port`."""
         lines = list(self._lines())
         files = [WrittenFile(row["folder"], row["path"], row["sha256"]) for line in lines for row in line["files"]]
         for file in files:
@@ -90,7 +90,7 @@ class RecorderLog:
 
 
 def _runs(lines: Sequence[dict[str, Any]]) -> Iterator[RecordedRun]:
-    """Group the lines by prompt."""
+    """Yield a run for each prompt that started. The lines that follow are added to it while the next one is read."""
     run: RecordedRun | None = None
     for line in lines:
         event, data = line["event"], line["data"]

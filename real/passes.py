@@ -56,13 +56,16 @@ class EngineInventory:
 
     def reason_to_skip(self, job: RealJob) -> str:
         """Return what the job needs and the engine does not have, or an empty string when nothing is missing."""
-        if missing := sorted(name for name in job.classes if name not in self._catalog):
-            return f"not installed: {', '.join(missing)}"
-        if missing := sorted(name for name in job.models if f'"{name}"' not in self._text):
-            return f"no such model: {', '.join(missing)}"
+        missing_classes = sorted(name for name in job.classes if name not in self._catalog)
+        if missing_classes:
+            return f"not installed: {', '.join(missing_classes)}"
+        missing_models = sorted(name for name in job.models if f'"{name}"' not in self._text)
+        if missing_models:
+            return f"no such model: {', '.join(missing_models)}"
         sources = (source.removeprefix(EARLIER) for source in job.inputs.values() if source.startswith(EARLIER))
-        if missing := sorted(source for source in sources if source not in self._delivered):
-            return f"these jobs delivered no input file for it: {', '.join(missing)}"
+        missing_sources = sorted(source for source in sources if source not in self._delivered)
+        if missing_sources:
+            return f"these jobs delivered no input file for it: {', '.join(missing_sources)}"
         return ""
 
     def input_files(self, job: RealJob) -> dict[str, str]:
@@ -102,9 +105,10 @@ class PassContext:
 async def send_job(job: RealJob, mode: RequestMode, context: PassContext) -> JobResult:
     """Send one job, and compare the response with what the engine recorded since the request."""
     inventory, log = context.inventory, context.worker.log
-    if reason := inventory.reason_to_skip(job):
+    reason = inventory.reason_to_skip(job)
+    if reason:
         return JobResult(job, mode, skipped=reason)
-    log.take()
+    log.take()  # what was recorded before this request is not part of it
     started = time.monotonic()
     body = job.body(inventory.input_files(job), context.worker.folders, by_url=mode is RequestMode.URL)
     answer = await context.sender(body)

@@ -60,6 +60,7 @@ class RecordingRelay:
             return web.Response(status=response.status, body=content, headers=forwarded)
 
     def _store_prompt(self, body: bytes) -> None:
+        """Store the prompt of a request by its id, until its start is recorded."""
         submission = orjson.loads(body)
         self._prompts[submission.get("prompt_id", "")] = submission["prompt"]
 
@@ -100,6 +101,7 @@ class RecordingRelay:
                 self._record_pixels(data[4 + length :])
 
     def _record_pixels(self, content: bytes) -> None:
+        """Record an image file by its pixels."""
         with Image.open(io.BytesIO(content)) as image:
             self._recorder.image(image.size, image.mode, image.tobytes())
 

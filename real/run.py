@@ -104,7 +104,7 @@ class Suite:
             self.result.verdicts = await self._compare_verdicts(worker, http)
 
     async def _compare_verdicts(self, worker: RunningWorker, http: aiohttp.ClientSession) -> VerdictComparison:
-        """Compare the verdicts on all prompts."""
+        """Compare the validation results of ComfyUI and of the worker for all prompts."""
         folders = {"input": worker.output.parent / "input", "output": worker.output, "temp": worker.temp}
         put_files(folders)
         url = f"http://127.0.0.1:{worker.log.port}"
@@ -114,7 +114,7 @@ class Suite:
         return await compare(verdict_cases(catalog, self._prompts), validators, http)
 
     async def _run_through_vast(self) -> None:
-        """Send all jobs through Vast's client and the simulated router."""
+        """Send all jobs through Vast's client and the simulated router, and count how many reached the worker."""
         async with workers.behind_vast(self._comfyui, self._folder) as (worker, endpoint, record), session() as http:
             context = PassContext(VastSender(endpoint), worker, await self._read_inventory(worker, http))
             routed_before = len(record.routed)
@@ -173,9 +173,9 @@ def parse_catalog(content: bytes) -> tuple[dict[str, dict[str, object]], str]:
 async def _remaining_files(worker: RunningWorker) -> list[str]:
     """Return the files that are still in ComfyUI's folders after the worker had time to remove them."""
     deadline = time.monotonic() + CLEANUP_S
-    while (files := worker.files()) and time.monotonic() < deadline:
+    while worker.files() and time.monotonic() < deadline:
         await asyncio.sleep(1.0)
-    return files
+    return worker.files()
 
 
 def session() -> aiohttp.ClientSession:

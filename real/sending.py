@@ -35,6 +35,7 @@ class DirectSender:
         return JobAnswer(status, data, outputs)
 
     async def _content(self, row: Mapping[str, Any]) -> bytes | None:
+        """Return the bytes of an output from the response or from its URL, or None for an output without a file."""
         if row.get("data") is not None or "url" not in row:
             return inline_content(row)
         async with self._session.get(row["url"]) as response:

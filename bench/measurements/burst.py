@@ -13,7 +13,10 @@ from bench.spread import Spread
 
 
 async def burst(clients: Mapping[str, TimedClient], make: Make, jobs: int, rounds: int) -> dict[str, list[float]]:
-    """Return the jobs per second of each round, by client. Each client runs `jobs` at once."""
+    """Return the jobs per second of each round, by client. Each client runs `jobs` at once.
+
+    The order of the clients is reversed in every second round.
+    """
     rates: dict[str, list[float]] = {name: [] for name in clients}
     for round_number in range(rounds + 1):
         for name in list(clients)[:: 1 if round_number % 2 else -1]:
@@ -32,9 +35,12 @@ async def burst_ratio(
     at_least: float | None,
     quartile_at_least: float | None = None,
 ) -> Measurement:
-    """Return the throughput of the second of two clients relative to the first."""
+    """Return the throughput of the second of two clients relative to the first.
+
+    `at_least` is the target for the median of the ratios, and `quartile_at_least` the one for their lower quartile.
+    """
     rates = await burst(clients, make, jobs, rounds)
-    theirs, ours = clients
+    theirs, ours = clients  # the names of the two clients
     return Measurement(
         name=f"burst of {jobs}, {ours}",
         value=f"{Spread.of(rates[ours]).median:.0f} jobs/s",

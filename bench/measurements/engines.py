@@ -29,11 +29,11 @@ COST_S = 0.4
 @asynccontextmanager
 async def workers(folder: Path, counts: tuple[int, ...]) -> AsyncIterator[dict[int, TimedClient]]:
     """Yield a client of a worker for each number of embedded engines, once all engines are ready."""
-    none = BenchEngine("embedded", None)
+    worker_starts_engine = BenchEngine("embedded", None)
     async with (
         served.open_session() as session,
-        worker(none, folder / "one", env={"WORKER_GPUS": str(counts[0])}) as first,
-        worker(none, folder / "several", env={"WORKER_GPUS": str(counts[1])}) as second,
+        worker(worker_starts_engine, folder / "one", env={"WORKER_GPUS": str(counts[0])}) as first,
+        worker(worker_starts_engine, folder / "several", env={"WORKER_GPUS": str(counts[1])}) as second,
     ):
         clients = {}
         for count, running in zip(counts, (first, second), strict=True):
@@ -45,7 +45,10 @@ async def workers(folder: Path, counts: tuple[int, ...]) -> AsyncIterator[dict[i
 
 
 async def engines(clients: Mapping[int, TimedClient], jobs: int, rounds: int, at_least: float | None) -> Measurement:
-    """Return the jobs per second with several engines relative to one. Each engine gets `jobs` at once."""
+    """Return the jobs per second with several engines relative to one. Each engine gets `jobs` at once.
+
+    The order of the workers is reversed in every second round.
+    """
     rates: dict[int, list[float]] = {count: [] for count in clients}
     for round_number in range(rounds + 1):
         for count in list(clients)[:: 1 if round_number % 2 else -1]:
@@ -53,7 +56,7 @@ async def engines(clients: Mapping[int, TimedClient], jobs: int, rounds: int, at
             await asyncio.gather(*(clients[count](sleeping(COST_S)) for _ in range(jobs * count)))
             if round_number:  # in the first round the worker measures the speed of its engines
                 rates[count].append(jobs * count / (time.perf_counter() - started_at))
-    single, several = clients
+    single, several = clients  # the numbers of engines
     return Measurement(
         name=f"jobs of {COST_S:g} s, {several} engines behind one worker",
         value=f"{Spread.of(rates[several]).median:.2f} jobs/s",

@@ -19,7 +19,9 @@ from bench.spread import Spread
 
 
 async def gap(engine: BenchEngine, slow: BenchWorker, jobs: int, rounds: int) -> Measurement:
-    """Return ComfyUI's idle time behind the worker, whose target depends on the idle time of prompts queued directly.
+    """Return the idle time of ComfyUI between two jobs of the worker.
+
+    The target depends on the idle time between prompts that are queued directly.
 
     `slow` is a worker that takes a second to deliver an output.
     """
@@ -58,9 +60,10 @@ async def _mean_gap(session: aiohttp.ClientSession, url: str, jobs: int) -> floa
     async with session.get(f"{url}/history", params={"max_items": jobs}) as answer:
         entries = orjson.loads(await answer.read()).values()
     times = sorted(_start_and_end(entry) for entry in entries)
-    return statistics.fmean(start - end for (_, end), (start, _) in pairwise(times))
+    return statistics.fmean(next_start - end for (_, end), (next_start, _) in pairwise(times))
 
 
 def _start_and_end(entry: Mapping[str, Any]) -> tuple[int, int]:
-    marks = {event: data["timestamp"] for event, data in entry["status"]["messages"]}
-    return marks["execution_start"], marks["execution_success"]
+    """Return when a prompt started and when it ended, in milliseconds since 1970."""
+    times = {event: data["timestamp"] for event, data in entry["status"]["messages"]}
+    return times["execution_start"], times["execution_success"]

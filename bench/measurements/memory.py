@@ -60,6 +60,7 @@ async def _fetch(url: str, make: Make) -> int:
 
 
 def _memory(pid: int, field: str) -> float:
-    """Return a field of /proc/PID/status in MiB."""
+    """Return a field of /proc/PID/status, which is written there in KiB, in MiB."""
     lines = Path(f"/proc/{pid}/status").read_text("utf-8").splitlines()
-    return int(next(line for line in lines if line.startswith(field)).split()[1]) / 1024
+    field_line = next(line for line in lines if line.startswith(field))
+    return int(field_line.split()[1]) / 1024

@@ -33,10 +33,10 @@ AT_LEAST = 0.90
 
 
 async def fetching(folder: Path, size_mib: int, files: int, rounds: int) -> Measurement:
-    """Fetch the same number of bytes by `curl` in one file and by `models fetch` in `files`, in turns."""
+    """Return the speed of `models fetch` for several files relative to `curl` for one file of the same total size."""
     curls, ours = [], []
     async with gigabit(folder) as port:
-        model_files = _make(folder, size_mib * MIB // files, files, port)
+        model_files = _write_models(folder, size_mib * MIB // files, files, port)
         single_file = folder / "whole"
         _write(single_file, size_mib * MIB)
         for round_number in range(rounds):
@@ -54,20 +54,21 @@ async def fetching(folder: Path, size_mib: int, files: int, rounds: int) -> Meas
 
 @asynccontextmanager
 async def gigabit(folder: Path) -> AsyncIterator[int]:
-    """Yield the port of a file server behind such a link."""
+    """Run a file server behind a simulated link of 1 Gbit/s, and yield its port."""
     server = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bench.servers.link", str(folder), str(GIGABIT)), stdout=asyncio.subprocess.PIPE
     )
     try:
-        if server.stdout is None or not (line := await server.stdout.readline()):
+        port_line = await server.stdout.readline() if server.stdout else b""
+        if not port_line:
             raise JobFailedError("the file server did not start")
-        yield int(line)
+        yield int(port_line)
     finally:
         server.terminate()
         await server.wait()
 
 
-def _make(folder: Path, size: int, files: int, port: int) -> list[ModelFile]:
+def _write_models(folder: Path, size: int, files: int, port: int) -> list[ModelFile]:
     """Write the model files and return them."""
     model_files = []
     for number in range(files):

@@ -20,7 +20,10 @@ TICK_S = 0.001
 
 
 async def pauses(engine: BenchEngine, folder: Path, rounds: int, at_most_s: float, mebibytes: int = 60) -> Measurement:
-    """Return the longest pause of each round. The worker runs in this process, and the client in its own."""
+    """Return the longest pause of the event loop in each round, while a job with a large input is submitted.
+
+    The worker runs in this process, and the client in a process of its own.
+    """
     folders = {} if engine.folder is None else {"comfyui_input": engine.folder / "input"}
     settings = Settings.of(comfyui=engine.url, port=0, state=folder, **folders)
     longest = []
@@ -56,6 +59,7 @@ async def measure_gaps() -> AsyncIterator[list[float]]:
     gaps: list[float] = []
 
     async def tick() -> None:
+        """Sleep again and again, and store how long each sleep took."""
         last = time.perf_counter()
         while True:
             await asyncio.sleep(TICK_S)

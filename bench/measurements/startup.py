@@ -50,7 +50,8 @@ async def _start(folder: Path) -> float:
     try:
         assert process.stderr is not None  # noqa: S101 - it was started with a pipe
         async for line in process.stderr:
-            if match := LISTENING.search(line):
+            match = LISTENING.search(line)
+            if match:
                 async with aiohttp.ClientSession() as session, session.get(f"{match[1].decode()}/health") as answer:
                     answer.raise_for_status()
                     return time.perf_counter() - started

@@ -53,7 +53,8 @@ class DirectClient:
     async def finish(self, prompt: Prompt) -> str:
         """Run a job and return its prompt id, without downloading its files."""
         prompt_id = str(uuid.uuid4())
-        end = self._ends[prompt_id] = asyncio.get_running_loop().create_future()
+        end = asyncio.get_running_loop().create_future()
+        self._ends[prompt_id] = end
         body = orjson.dumps({"prompt": prompt, "prompt_id": prompt_id, "client_id": self._client_id})
         async with self._session.post(f"{self._url}/prompt", data=body) as answer:
             await answer.read()
@@ -67,12 +68,13 @@ class DirectClient:
                 continue
             frame = orjson.loads(message.data)
             data = frame["data"]
-            if frame["type"] == "execution_error":  # followed by the same end as for any other run
+            if frame["type"] == "execution_error":  # the frame `executing` that follows finds no future any more
                 self._ends.pop(data["prompt_id"]).set_exception(JobFailedError(data["exception_message"]))
             elif frame["type"] == "executing" and data["node"] is None and data["prompt_id"] in self._ends:
                 self._ends.pop(data["prompt_id"]).set_result(None)
 
     async def _view(self, file: dict[str, str]) -> bytes:
+        """Download a file that an output names."""
         params = {key: file[key] for key in ("filename", "subfolder", "type")}
         async with self._session.get(f"{self._url}/view", params=params) as answer:
             return await answer.read()
@@ -106,6 +108,6 @@ def fresh_client(url: str) -> TimedClient:
 
 
 def _check(files: list[bytes]) -> None:
-    """Raise JobFailedError without files."""
+    """Raise JobFailedError when there is no file, or an empty one."""
     if not files or not all(files):
         raise JobFailedError("ComfyUI made no image")

@@ -32,8 +32,8 @@ class PeerDialect:
         """Value of the Accept header."""
         return "application/json" if self.images else "image/*"
 
-    def take(self, answer: bytes) -> None:
-        """Decode the image of a response. Raises JobFailedError."""
+    def check(self, answer: bytes) -> None:
+        """Decode the images of a response as a client would. Raises JobFailedError when there is none."""
         if self.images:
             self.decode(orjson.loads(answer))
         elif not answer:
@@ -42,7 +42,8 @@ class PeerDialect:
     def decode(self, answer: Any) -> None:  # noqa: ANN401 - JSON
         """Decode the base64 images of a JSON response. Raises JobFailedError."""
         try:
-            files = [base64.b64decode(text) for text in (self.images or list)(answer)]
+            texts = self.images(answer) if self.images else list(answer)
+            files = [base64.b64decode(text) for text in texts]
         except (KeyError, TypeError) as error:
             raise JobFailedError(str(answer)[:300]) from error
         if not files or not all(files):
@@ -98,7 +99,7 @@ class Peer:
             text = await answer.read()
             if answer.status != 200:
                 raise JobFailedError(f"{self.name} returned {answer.status}: {text[:300]!r}")
-            dialect.take(text)
+            dialect.check(text)
 
 
 def kept_client(peer: Peer, session: aiohttp.ClientSession) -> TimedClient:

@@ -121,8 +121,10 @@ def are_equivalent(one: Judgement, other: Judgement) -> bool:
     """Return whether two verdicts agree in everything that is not random in ComfyUI."""
     if one == other:
         return True
-    if (one.status, one.error_type) != (other.status, other.error_type) or not (_stopped(one) and _stopped(other)):
+    same_result = (one.status, one.error_type) == (other.status, other.error_type)
+    if not same_result or not _stopped(one) or not _stopped(other):
         return False
+    # Which nodes were checked before the stop is random.
     common_nodes = one.errors.keys() & other.errors.keys()
     return all(_comparable_errors(one, node_id) == _comparable_errors(other, node_id) for node_id in common_nodes)
 

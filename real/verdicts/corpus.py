@@ -107,9 +107,11 @@ def _without_missing(prompt: dict[str, Any], catalog: Catalog) -> dict[str, Any]
 
 
 def _class_cases(catalog: Catalog) -> Iterator[VerdictCase]:
+    """Yield a valid prompt for each class whose output a node can show."""
     builder = GraphBuilder(catalog)
     for name in sorted(catalog):
-        if prompt := builder.prompt(name):
+        prompt = builder.prompt(name)
+        if prompt:
             yield VerdictCase(name, "class", prompt)
 
 

@@ -25,6 +25,7 @@ class GraphBuilder:
     """For each type the class and output slot that make it with the fewest nodes."""
 
     def __post_init__(self) -> None:
+        """Find the cheapest provider of each type. Each round finds providers that need one more node in a row."""
         costs: dict[str, int] = {}
         for _ in range(ROUNDS):
             for name in sorted(self.catalog):

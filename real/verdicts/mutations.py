@@ -132,7 +132,8 @@ def _change_slot(nodes: Nodes, node_id: str, catalog: Catalog, rng: Random) -> N
     """Set the output slot of a link to one of `ODD_SLOTS`."""
     linked = [name for name, value in nodes[node_id]["inputs"].items() if is_link(value)]
     if linked:
-        link = nodes[node_id]["inputs"][name := rng.choice(linked)]
+        name = rng.choice(linked)
+        link = nodes[node_id]["inputs"][name]
         nodes[node_id]["inputs"][name] = [link[0], copy.deepcopy(rng.choice(ODD_SLOTS))]
 
 

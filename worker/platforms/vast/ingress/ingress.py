@@ -130,7 +130,7 @@ class Ingress:
     async def _context(
         self, request: web.Request, route: GenerateRoute, auth_data: AuthData, payload: ScannedBody | None
     ) -> RequestContext:
-        """Parse a request and return its context. That of an invalid request has the error and the least workload."""
+        """Parse a request and return its context. An invalid request has an error there, and the least workload."""
         if payload is None:
             return RequestContext(request, auth_data, route, InvalidJson("`payload` has to be a JSON object"), FLOOR)
         try:

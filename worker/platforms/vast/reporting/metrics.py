@@ -77,7 +77,7 @@ class ModelMetrics:
 
     @property
     def workload_processing(self) -> float:
-        """Workload of all requests that are in work.
+        """Workload that was received and not cancelled since the last report that was accepted.
 
         This is the first value that the SDK reads for a report, and it reads the others before it awaits anything. So
         the counters of the report are recorded here, to subtract them once the report is accepted.
