@@ -39,10 +39,11 @@ def command(  # noqa: PLR0913 - one parameter an option
     workers: Annotated[int, typer.Option(min=1, max=16, help="Number of workers.")] = 2,
     gpus: Annotated[int, typer.Option(min=1, max=16, help="Number of engines of each worker.")] = 1,
     kill_one: Annotated[
-        bool, typer.Option("--kill-one", help="Kill an engine while it runs a job. With several, no job is lost.")
+        bool,
+        typer.Option("--kill-one", help="Kill an engine while it runs a job. With several engines, no job is lost."),
     ] = False,
     workflows: Annotated[
-        Path | None, typer.Option(help="Folder of the workflows to send, instead of two shipped ones.")
+        Path | None, typer.Option(help="Folder of the workflows to send, instead of the two shipped ones.")
     ] = None,
     as_json: Json = False,
 ) -> None:

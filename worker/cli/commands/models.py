@@ -38,7 +38,7 @@ class ModelsAction(StrEnum):
 
 
 def command(
-    action: Annotated[ModelsAction, typer.Argument(help="plan: list the files. fetch: download the missing ones.")],
+    action: Annotated[ModelsAction, typer.Argument(help="`plan` lists the files. `fetch` downloads the missing ones.")],
     workflows: Annotated[
         list[str],
         typer.Argument(

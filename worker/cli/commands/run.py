@@ -128,7 +128,7 @@ class RunOptions:
 def _run(options: RunOptions, template: Template | None = None, params: Mapping[str, Any] | None = None) -> None:
     """Run the workflow, or the template with these parameters, and exit. Raises typer.BadParameter and Failure."""
     if options.url and options.vast_endpoint:
-        raise typer.BadParameter("--url and --vast-endpoint exclude each other")
+        raise typer.BadParameter("--url and --vast-endpoint cannot be combined: each names the worker to use")
     if options.vast_endpoint and not environment().get("VAST_API_KEY"):
         from worker.cli.output.failure import Failure
 

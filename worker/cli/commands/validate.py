@@ -38,7 +38,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Check the workflow without repairs.")] = False,
     url: Annotated[
-        str | None, typer.Option(help="URL of a running worker, whose ComfyUI, packs and models are used.")
+        str | None, typer.Option(help="URL of a running worker, which validates with its own nodes and models.")
     ] = None,
     token: Token = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the response of POST /validate.")] = False,

@@ -33,11 +33,13 @@ SIGNS = {
 
 def command(
     *,
-    comfyui: Annotated[str | None, typer.Option(metavar="FOLDER", help="Folder, instead of WORKER_COMFYUI.")] = None,
+    comfyui: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="ComfyUI's folder, instead of WORKER_COMFYUI.")
+    ] = None,
     pins: Annotated[Path, typer.Option(help="File with the pinned node packs.")] = FILE,
     object_info: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write the response of GET /object_info here. May end in .gz."),
+        typer.Option(metavar="FILE", help="Write ComfyUI's response to GET /object_info here. May end in .gz."),
     ] = None,
     as_json: Json = False,
 ) -> None:

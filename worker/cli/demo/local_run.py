@@ -152,7 +152,7 @@ async def _send(endpoint: VastEndpoint, record: ReportLog, request: DemoRequest,
     try:
         answer = await endpoint.generate(request.payload, request.workload, RESPONSE_TIMEOUT_S)
     except (RuntimeError, TimeoutError) as error:
-        raise Failure("unreachable", f"Vast's client: {error}") from error
+        raise Failure("unreachable", f"Vast's client failed: {error}") from error
     seconds = time.monotonic() - started
     if answer.status != 200:
         failure = Failure.read(answer.body)

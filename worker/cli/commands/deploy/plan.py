@@ -40,10 +40,14 @@ def command(  # noqa: PLR0913 - one parameter an option
     image: Image = None,
     rotate: Rotate = None,
     snapshot: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="File of `deploy snapshot`, to plan without a key.")
+        Path | None, typer.Option(metavar="FILE", help="Use this file of `deploy snapshot`, instead of an API key.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the plan, for `deploy apply --plan`.")] = None,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print it as Markdown, for a pull request.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the plan to this file, for `deploy apply --plan`.")
+    ] = None,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the plan as Markdown, for a pull request.")
+    ] = False,
     as_json: Json = False,
     server_url: Server = None,
 ) -> None:

@@ -22,7 +22,8 @@ EXAMPLES = ("comfy-worker nodes", "comfy-worker nodes --json", "comfy-worker nod
 File = Annotated[Path, typer.Option(help="File with the pinned node packs.")]
 Locks = Annotated[Path, typer.Option(help="Folder of the locks and of constraints.txt.")]
 Sources = Annotated[
-    Path | None, typer.Option(metavar="FOLDER", help="Folder with sources of ComfyUI and packs, to use before git.")
+    Path | None,
+    typer.Option(metavar="FOLDER", help="Folder with sources of ComfyUI and packs. The others come from git."),
 ]
 
 
