@@ -74,7 +74,7 @@ class WorkerClient:
             tries += 1
             try:
                 async for event in events:
-                    last_number, tries = event.number, 0
+                    last_number, tries = event.number, 0  # only reconnects without an event in between are counted
                     accepted = accepted or event
                     yield event
                     if event.name == "result":

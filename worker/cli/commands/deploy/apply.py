@@ -109,7 +109,10 @@ def _print_result(applied: ApplyResult, plan: Plan, calls: int, *, as_json: bool
 
         print_json(
             {
-                **{"ok": applied.ok, "steps": applied.steps, "calls": calls, "problem": applied.problem or None},
+                "ok": applied.ok,
+                "steps": applied.steps,
+                "calls": calls,
+                "problem": applied.problem or None,
                 "ready": applied.progress.ready if applied.progress else None,
                 "smoke_s": round(applied.smoke.seconds, 2) if applied.smoke else None,
                 "rolled_back": list(applied.rolled_back),

@@ -54,8 +54,12 @@ def command(context: typer.Context, *, file: File = FILE, as_json: Json = False)
 def as_dict(pack: PinnedPack) -> dict[str, object]:
     """Return a pack for `--json`."""
     return {
-        **{"url": pack.url, "commit": pack.commit, "group": pack.group},
-        **{"needs": list(pack.needs), "gpu_import": pack.gpu_import, "writes": list(pack.writes)},
+        "url": pack.url,
+        "commit": pack.commit,
+        "group": pack.group,
+        "needs": list(pack.needs),
+        "gpu_import": pack.gpu_import,
+        "writes": list(pack.writes),
     }
 
 
