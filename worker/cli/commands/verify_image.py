@@ -141,6 +141,7 @@ def _print_findings(findings: list[ImageFinding], *, as_json: bool) -> None:
 
 
 def _table(findings: list[ImageFinding]) -> Table:
+    """Return the table of findings: their state, kind, name and message."""
     from rich.table import Table
     from rich.text import Text
 

@@ -86,11 +86,11 @@ def _apply(
 
 
 def _smoke_job(fleet: Fleet, server: str | None) -> Callable[[], SmokeResult] | None:
-    """Return the function that runs the smoke job, or None if the file has none.
+    """Return the function that runs the smoke job, or None if the fleet file has no smoke job.
 
-    Raises DeployError when its workflow cannot be read.
+    Raises DeployError when the workflow of the job cannot be read.
 
-    It is made before anything is changed, so that a wrong job does not cause a rollback.
+    The job is made before anything is changed, so that a wrong job does not cause a rollback.
     """
     from worker.fleet.apply.smoke import run_smoke, smoke_job
     from worker.settings import Settings

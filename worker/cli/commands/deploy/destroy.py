@@ -29,8 +29,8 @@ def command(
 ) -> None:
     """Delete the fleet from Vast.
 
-    Deletes its endpoint, groups, workers and template, with all data on the disks of its instances. What other fleets
-    of the account use stays.
+    Deletes its endpoint, groups, workers and template, with all data on the disks of its instances. Keeps everything
+    that other fleets of the account use.
     """
     from worker.errors import NotThisFleet
     from worker.fleet.apply.destroy import check_unchanged, destroy, plan_destroy
@@ -103,14 +103,18 @@ def _group_titles(plan: DestroyPlan, fleet: Fleet) -> dict[int, str]:
 
 
 def _places(plan: DestroyPlan, fleet: Fleet) -> dict[int, str]:
-    """Return a text for each instance, by its id: its group if that is known, or else its endpoint."""
+    """Return a text for each instance, by its id: its group if that is known, or else its endpoint.
+
+    `own_workers` are instances of the fleet's endpoint with their groups, as far as Vast names a group. An instance that
+    belongs to no endpoint is only recognized by its template.
+    """
     places = {}
     for instance in plan.instances:
         if instance.id not in plan.claims.own_workers and instance.id not in plan.claims.ungrouped_workers:
             places[instance.id] = "of no endpoint, started with the fleet's template"
             continue
         group_id = plan.claims.own_workers.get(instance.id)
-        if group_id is None and len(plan.groups) == 1:
+        if group_id is None and len(plan.groups) == 1:  # the endpoint has no other group
             group_id = plan.groups[0].id
         endpoint = f"of endpoint {fleet.endpoint.name}"
         places[instance.id] = endpoint if group_id is None else f"of group {group_id}"
