@@ -105,7 +105,7 @@ def _group_titles(plan: DestroyPlan, fleet: Fleet) -> dict[int, str]:
 def _places(plan: DestroyPlan, fleet: Fleet) -> dict[int, str]:
     """Return a text for each instance, by its id: its group if that is known, or else its endpoint.
 
-    `own_workers` are instances of the fleet's endpoint with their groups, as far as Vast names a group. An instance that
+    `own_workers` are instances of the fleet's endpoint with their groups, if Vast names a group. An instance that
     belongs to no endpoint is only recognized by its template.
     """
     places = {}
