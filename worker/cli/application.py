@@ -71,16 +71,21 @@ def command_path(arguments: Sequence[str]) -> str:
 
 
 def _add_command(app: typer.Typer, name: str, arguments: Sequence[str]) -> None:
-    """Import a command and add it. Raises StartupError."""
+    """Import the command with this name and add it. Raises StartupError if a file for its options cannot be read.
+
+    `name` has two words for a command of a group. `arguments` are those after the first word.
+    """
     first, _, second = name.partition(" ")
+    has_subcommands = any(other.startswith(f"{first} ") for other in COMMANDS)
     module = import_module(COMMANDS[name].module)
     command = module.command_for(arguments) if hasattr(module, "command_for") else module.command
+    # `command_for` makes a command for one template, with examples of its own.
     about, end = help_text(command), epilog(getattr(command, "examples", module.EXAMPLES))
     if second:
         [group] = [info.typer_instance for info in app.registered_groups if info.name == first]
         assert group is not None  # noqa: S101 - the table lists a group before its commands
         group.command(second, help=about, epilog=end)(command)
-    elif any(other.startswith(f"{first} ") for other in COMMANDS):
+    elif has_subcommands:
         group = typer.Typer(invoke_without_command=True)
         group.callback(help=about, epilog=end)(command)
         app.add_typer(group, name=first)
@@ -89,11 +94,12 @@ def _add_command(app: typer.Typer, name: str, arguments: Sequence[str]) -> None:
 
 
 def _not_imported() -> None:
-    """Stand for a command in the list of commands."""
+    """Take the place of a command in the list that the help prints. It is never called."""
     raise AssertionError("the arguments do not begin with a command")
 
 
 def _print_version(requested: bool) -> None:
+    """Print the version and exit, if `--version` was given."""
     if requested:
         typer.echo(f"comfy-worker {__version__}")
         raise typer.Exit
@@ -104,4 +110,4 @@ def _root(
         bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Accept the options that stand before a command."""
+    """Accept `--version` before a command. Its callback prints the version."""

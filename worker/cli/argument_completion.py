@@ -31,6 +31,7 @@ def node_pack_names(incomplete: str) -> list[str]:
 
 
 def _pinned(file: Path) -> Iterator[str]:
+    """Yield the name of each pack that the file pins: the first word of a line. Yield nothing if there is no file."""
     if file.is_file():
         for line in file.read_text("utf-8", "replace").splitlines():
             if line and not line.startswith("#"):

@@ -40,10 +40,10 @@ def report_error(error: Exception, arguments: Sequence[str]) -> int | None:
     if isinstance(error, typer.Abort):
         typer.echo("Cancelled. Nothing was changed.", err=True)
         return 1
-    failure = _failure(error)
+    failure = _failure_of(error)
     if failure is None:
         return None
-    step = _with_file(failure.step or next_step(failure, command_path(arguments)), arguments)
+    step = _with_workflow_file(failure.step or next_step(failure, command_path(arguments)), arguments)
     if "--json" in arguments:
         print_json(failure.as_dict(step))
     elif isinstance(error, Failure):
@@ -56,6 +56,7 @@ def report_error(error: Exception, arguments: Sequence[str]) -> int | None:
 
 
 def _print_sentence(message: str, step: str) -> None:
+    """Print the message and the next step to standard error."""
     from worker.cli.output.rows import print_step
     from worker.cli.output.screen import screen
 
@@ -64,18 +65,16 @@ def _print_sentence(message: str, step: str) -> None:
     print_step(console, step)
 
 
-def _with_file(step: str, arguments: Sequence[str]) -> str:
-    """Return the step with the workflow file of the command line in place of FILE."""
+def _with_workflow_file(step: str, arguments: Sequence[str]) -> str:
+    """Return the step with the first file of the command line in place of FILE, or unchanged if it names no file."""
     files = [word for word in arguments[1:] if not word.startswith("-") and Path(word).is_file()]
-    return (
-        re.sub(r"(?<=validate )FILE|(?<=convert )FILE|(?<=fetch )FILE", lambda _: shlex.quote(files[0]), step)
-        if files
-        else step
-    )
+    if not files:
+        return step
+    return re.sub(r"(?<=validate )FILE|(?<=convert )FILE|(?<=fetch )FILE", lambda _: shlex.quote(files[0]), step)
 
 
-def _failure(error: Exception) -> Failure | None:
-    """Return the failure that an exception stands for; None for a bug."""
+def _failure_of(error: Exception) -> Failure | None:
+    """Return the exception as a failure to print. Return None for an exception that is a bug of the worker."""
     if isinstance(error, Failure):
         return error
     if isinstance(error, USAGE_ERROR):
@@ -92,7 +91,7 @@ def _failure(error: Exception) -> Failure | None:
 
 
 def _usage_message(error: Exception) -> str:
-    """Return Typer's message, or the command's own one where the error names no option."""
+    """Return Typer's message, which names the option. Without an option, return the message that the command raised."""
     if isinstance(error, typer.BadParameter) and error.param is None and error.param_hint is None:
         return error.message
     return str(error.format_message())  # type: ignore[attr-defined]

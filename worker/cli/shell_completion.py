@@ -43,14 +43,18 @@ SCRIPTS = {"bash": BASH, "zsh": ZSH, "fish": FISH}
 
 
 def completed_arguments(environ: Mapping[str, str]) -> list[str] | None:
-    """Return the complete words after `comfy-worker` of the line to complete; None where no shell completes one."""
+    """Return the words between `comfy-worker` and the word that the shell completes.
+
+    Return None if no completion script started this process: it then runs a command.
+    """
     if VARIABLE not in environ:
         return None
     if "COMP_CWORD" in environ:
-        words, count = environ.get("COMP_WORDS", "").split("\n"), int(environ["COMP_CWORD"])
-        return words[1:count]
+        words, completed_index = environ.get("COMP_WORDS", "").split("\n"), int(environ["COMP_CWORD"])
+        return words[1:completed_index]
     line = environ.get("_TYPER_COMPLETE_ARGS", "")
     words = line.split()[1:]
+    # After a space the shell completes a new word, and otherwise the last one.
     return words if line.endswith(" ") else words[:-1]
 
 

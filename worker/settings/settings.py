@@ -70,7 +70,7 @@ class Settings:
     )
     state: Path = setting("WORKER_STATE", Path(".state"), "Folder for all files that the worker writes.")
     log_level: str = setting(
-        "WORKER_LOG_LEVEL", "info", "Least severe level that is logged: debug, info, warning or error."
+        "WORKER_LOG_LEVEL", "info", "Lowest level of the messages in the log: debug, info, warning or error."
     )
 
     def __post_init__(self) -> None:

@@ -11,7 +11,7 @@ from tests.engines import EngineHandle
 from tests.workflows import failing, slow
 from worker.errors import StartupError
 from worker.events import JobAccepted, NodeStarted, OutputReady, PreviewReady, StateChanged, StepDone
-from worker.platforms.vast.client import MARKS, VastEndpoint, event_name
+from worker.platforms.vast.client import EVENT_FIELDS, VastEndpoint, event_name
 from worker.simulators.vast_router.local_fleet import start_fleet
 
 
@@ -45,10 +45,10 @@ async def test_a_worker_that_ends_early_is_quoted(tmp_path: Path) -> None:
             await found.wait_until_ready(20)
 
 
-def test_every_event_has_a_mark_of_its_own() -> None:
+def test_each_event_has_a_field_of_its_own() -> None:
     """Every event is identified by a field of its data."""
     named = {JobAccepted: "accepted", StateChanged: "state", NodeStarted: "node", StepDone: "step"}
     named |= {PreviewReady: "preview", OutputReady: "output"}
-    assert set(named.values()) == set(MARKS)
+    assert set(named.values()) == set(EVENT_FIELDS)
     assert event_name({"status": "success", "id": "1", "outputs": [], "metadata": {}}) == "result"
     assert event_name({"status": "error", "id": "1", "error": {}}) == "result"

@@ -30,11 +30,14 @@ async def engine(settings: Settings) -> list[CheckFinding]:
     if settings.engine.comfyui.startswith(("http://", "https://")):
         return await _running_comfyui(settings.engine.comfyui)
     failed = failed_packs(settings.state)
-    names = {finding.name for finding in failed}
-    return [*(row for row in _comfyui_folder(Path(settings.engine.comfyui)) if row.name not in names), *failed]
+    failed_names = {finding.name for finding in failed}
+    findings = _comfyui_folder(Path(settings.engine.comfyui))
+    # The folder of a pack exists even if its import failed: the failure replaces that finding.
+    return [*(finding for finding in findings if finding.name not in failed_names), *failed]
 
 
 async def _running_comfyui(url: str) -> list[CheckFinding]:
+    """Return the findings about the ComfyUI that responds at this URL: its version and its node packs."""
     async with aiohttp.ClientSession() as session:
         api = ComfyApi(session, url)
         try:
@@ -44,11 +47,12 @@ async def _running_comfyui(url: str) -> list[CheckFinding]:
             reason = str(error) if isinstance(error, EngineUnavailable) else "the server there is not ComfyUI"
             return [fail("comfyui", f"{url}: {reason}", "start ComfyUI there, or set WORKER_COMFYUI")]
     description = f"{url}: ComfyUI {info.version}, {info.device}, {len(classes)} node classes"
-    note = ok("node packs", "see the log of this ComfyUI for packs that failed to import: no worker starts it")
+    note = ok("node packs", "a worker does not start this ComfyUI: see its log for packs that failed to import")
     return [version(info.version, description), *packs(classes), note]
 
 
 def _comfyui_folder(folder: Path) -> list[CheckFinding]:
+    """Return the findings about a ComfyUI that is installed in this folder, without starting it."""
     try:
         python, *_ = comfyui_command(folder, port=0)
     except StartupError as error:
@@ -65,7 +69,7 @@ def _comfyui_folder(folder: Path) -> list[CheckFinding]:
 
 
 def version(installed: str, description: str) -> CheckFinding:
-    """Return a warning for a version older than TESTED_VERSION.
+    """Return a finding with this description: a warning for a version older than TESTED_VERSION.
 
     An older ComfyUI imports RES4LYF and then rejects all of its samplers, so that the start alone proves nothing.
     """
@@ -104,13 +108,15 @@ def failed_packs(state: Path) -> list[CheckFinding]:
 
 
 def _advice(pack: FailedPack, state: Path) -> str:
+    """Return the remedy that is known for the failure, or else the folder with the traceback."""
     return pack.cure if pack.cure != REPAIR else f"repair the pack; the traceback is in {state}"
 
 
 def _missing(pack: str, problem: str) -> CheckFinding:
+    """Return the warning about a pack that is not installed, or not imported."""
     return warn(pack, problem, "install it in custom_nodes; if it is installed, ComfyUI's log has the import error")
 
 
 def _numbers(text: str) -> tuple[int, ...]:
-    """Return the first three numbers of a version."""
+    """Return the first three numbers of a version, for a comparison."""
     return tuple(int(part) for part in re.findall(r"\d+", text)[:3])

@@ -20,7 +20,7 @@ FAIL_BELOW, WARN_BELOW = GIB, 10 * GIB
 
 
 def state_folder(settings: Settings) -> CheckFinding:
-    """Check that the folder can be written, by writing a file to it or to the folder above it that exists."""
+    """Check that the folder can be written, by writing a file to it or to its nearest parent folder that exists."""
     folder, existing = settings.state.absolute(), existing_folder(settings.state)
     try:
         with tempfile.NamedTemporaryFile(dir=existing):
@@ -41,7 +41,7 @@ def disk(settings: Settings) -> CheckFinding:
 
 
 def hard_links(settings: Settings) -> CheckFinding:
-    """Check whether outputs can be taken by hard link. Otherwise they are copied, or fetched over HTTP."""
+    """Check whether outputs can be hard-linked into the state folder. If not, they are copied, or fetched over HTTP."""
     output = output_folder(settings)
     if output is None:
         return warn(
@@ -64,7 +64,7 @@ def hard_links(settings: Settings) -> CheckFinding:
 
 
 def bucket_keys(settings: Settings) -> list[CheckFinding]:
-    """Return a warning for a pattern of object keys that gives the files of two jobs the same key."""
+    """Return a warning if the pattern of object keys can give the files of two jobs the same key, or else no finding."""
     if not settings.s3.bucket or KeyTemplate(settings.s3.key).unique:
         return []
     problem = f"WORKER_S3_KEY={settings.s3.key}: jobs of two callers with the same id overwrite each other's files"
@@ -78,10 +78,10 @@ def output_folder(settings: Settings) -> Path | None:
 
 
 def port(settings: Settings) -> CheckFinding:
-    """Check that the port can be used."""
+    """Check that the worker can listen on its port, by listening on it for a moment."""
     address = f"{settings.server.host}:{settings.server.port}"
     if settings.server.port == 0:
-        return ok("port", f"a free one on {settings.server.host}")
+        return ok("port", f"a free port on {settings.server.host}")
     try:
         with socket.create_server((settings.server.host, settings.server.port)):
             return ok("port", f"{address} is free")
@@ -91,6 +91,6 @@ def port(settings: Settings) -> CheckFinding:
 
 
 def existing_folder(folder: Path) -> Path:
-    """Return the folder, or the nearest folder above it that exists."""
+    """Return the folder if it exists, or else its nearest parent folder that exists."""
     path = folder.absolute()
     return next(candidate for candidate in (path, *path.parents) if candidate.exists())

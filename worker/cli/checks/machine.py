@@ -64,8 +64,8 @@ async def _check_sdk(sdk: Sdk, *, required: bool) -> CheckFinding:
     if code == 0:
         return ok(name, f"{sdk.distribution} {version}")
     reason = output.strip().splitlines()[-1] if output.strip() else f"no result after {COMMAND_TIMEOUT_S:g} s"
-    finding = fail if required else warn
-    return finding(name, f"{sdk.distribution} {version}, but {sdk.module} cannot be imported: {reason}", advice)
+    make_finding = fail if required else warn
+    return make_finding(name, f"{sdk.distribution} {version}, but {sdk.module} cannot be imported: {reason}", advice)
 
 
 async def gpus(settings: Settings) -> list[CheckFinding]:
@@ -78,16 +78,17 @@ async def gpus(settings: Settings) -> list[CheckFinding]:
     rows = [row.strip() for row in output.splitlines() if row.strip()]
     if code or not rows:
         return [_no_gpu(settings, f"nvidia-smi fails: {rows[0] if rows else 'it prints nothing'}")]
-    return list(_cards(rows))
+    return list(_gpu_findings(rows))
 
 
-def _cards(rows: list[str]) -> Iterator[CheckFinding]:
+def _gpu_findings(rows: list[str]) -> Iterator[CheckFinding]:
+    """Yield a finding for each row of nvidia-smi. The GPUs have numbers if there are several."""
     for number, row in enumerate(rows):
         yield ok("gpu" if len(rows) == 1 else f"gpu {number}", row)
 
 
 def _no_gpu(settings: Settings, problem: str) -> CheckFinding:
-    """Return a warning if the configured ComfyUI needs a GPU."""
+    """Return the finding about a missing GPU: a warning if the configured ComfyUI needs one."""
     if settings.engine.comfyui == EMBEDDED or settings.engine.comfyui.startswith("http"):
         return ok("gpu", f"{problem}; none is needed here")
     if CPU in settings.engine.args.split():
@@ -96,7 +97,7 @@ def _no_gpu(settings: Settings, problem: str) -> CheckFinding:
 
 
 async def _run(*command: str) -> tuple[int, str]:
-    """Run a program and return its exit code and its output. The code is -1 after a timeout."""
+    """Run a program and return its exit code and its output. After COMMAND_TIMEOUT_S it is killed, and the code is -1."""
     process = await asyncio.create_subprocess_exec(
         *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )

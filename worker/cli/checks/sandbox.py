@@ -32,7 +32,10 @@ def sandbox(settings: Settings) -> list[CheckFinding]:
 
 
 def _inaccessible(settings: Settings) -> list[CheckFinding]:
-    """Return a warning for each folder of another user that root can only read or write with its capabilities."""
+    """Return a warning for each folder that ComfyUI needs and cannot access as root without capabilities.
+
+    Such a folder belongs to another user, and its permissions keep other users out.
+    """
     folders = engine_folders(settings)
     read = [*split(settings.sandbox.read), *((folders.models, folders.baked) if folders else ())]
     write = [*split(settings.sandbox.write), *((folders.input, folders.output) if folders else ())]
@@ -49,5 +52,8 @@ def _inaccessible(settings: Settings) -> list[CheckFinding]:
 
 
 def needs_capabilities(status: os.stat_result, bit: int, user: int) -> bool:
-    """Return whether this user can only access a file with root's capabilities. `bit` is a permission of others."""
+    """Return whether this user can access a file only with root's capabilities.
+
+    `bit` is the permission bit for other users that the access needs, such as stat.S_IROTH.
+    """
     return user == 0 and status.st_uid != 0 and status.st_gid != 0 and not status.st_mode & bit

@@ -83,6 +83,7 @@ async def _temporary_worker() -> AsyncIterator[str]:
 
     with tempfile.TemporaryDirectory(prefix="comfy-worker-") as folder:
         settings = Settings.from_env(host="127.0.0.1", port=0, platform="none", state=Path(folder), public_url="")
+        # Nobody else uses this worker: the command fails soon if the engine does not start.
         limits = [limit for start, limit in START_LIMITS_S.items() if settings.engine.comfyui.startswith(start)]
         settings = settings.replaced(engine_start_s=min([settings.engine.start_s, *limits]))
         async with build(settings) as app:
@@ -91,17 +92,17 @@ async def _temporary_worker() -> AsyncIterator[str]:
 
 
 class VastClient:
-    """A job through a Vast endpoint. Outputs come inline, as no URL of such a worker can be opened from outside."""
+    """The client of a worker behind a Vast endpoint. Outputs come inline, as no URL of such a worker can be opened from outside."""
 
     def __init__(self, endpoint: VastEndpoint) -> None:
         self._endpoint = endpoint
 
     async def follow(self, request: Mapping[str, Any]) -> AsyncIterator[tuple[str, dict[str, Any]]]:
-        """Yield the name and the data of each event."""
+        """Yield the name and the data of each event. Raises Failure when Vast does not deliver the request."""
         try:
             cost = workload(prompt_in(request["workflow"]))
         except (PromptError, CannotConvert):
-            cost = FLOOR
+            cost = FLOOR  # the worker reports the problem
         try:
             async for event in self._endpoint.stream({**request, "output_format": "base64"}, cost):
                 yield event
@@ -109,12 +110,12 @@ class VastClient:
             raise Failure("unreachable", f"Vast did not deliver the request: {error}", retryable=True) from error
 
     async def cancel(self, job: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Cancel the job at its worker."""
+        """Cancel the job at its worker and return the worker's response. Raises Failure when it does not respond."""
         try:
             return await self._endpoint.cancel(job)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Failure("unreachable", f"the worker did not respond: {error}") from error
 
     async def download(self, url: str, target: Path) -> None:
-        """Raise Failure: an output by URL cannot be fetched."""
+        """Raise Failure, as the URL of an output cannot be opened from outside. `follow` requests inline outputs."""
         raise Failure("bad_answer", f"the worker sent the URL {url} instead of an output")

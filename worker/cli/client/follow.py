@@ -29,7 +29,7 @@ OK, INTERRUPTED = 0, 130
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """The body of a native request without `output_format`, and the folder for its outputs."""
+    """The body of a native request without `output_format`, and how to show and save its result."""
 
     body: Mapping[str, Any]
     title: str
@@ -44,7 +44,7 @@ async def run_job(request: RunRequest, target: RunTarget) -> int:
 
     The summary goes to standard output, progress to standard error.
     """
-    if task := asyncio.current_task():  # as Ctrl-C: a worker that this command started must not outlive it
+    if task := asyncio.current_task():  # SIGTERM acts as Ctrl-C: a worker that this command started ends with it
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     try:
         await _run_job(request, target, screen(stderr=True))
@@ -54,6 +54,7 @@ async def run_job(request: RunRequest, target: RunTarget) -> int:
 
 
 async def _run_job(request: RunRequest, target: RunTarget, notes: Console) -> None:
+    """Run the job, save its outputs, and print the summary. `notes` is the console for progress."""
     async with AsyncExitStack() as stack:
         with waiting("starting a worker and its engine" if target.starts_worker else "connecting", notes):
             try:
@@ -73,7 +74,7 @@ async def _run_job(request: RunRequest, target: RunTarget, notes: Console) -> No
 
 
 async def follow_job(client: RunClient, request: RunRequest, notes: Console) -> tuple[dict[str, Any], Timeline]:
-    """Show the job's progress; return its native result and the times of its nodes.
+    """Send the request and show the job's progress. Return its native result and the times of its nodes.
 
     Raises Failure when the job fails. Cancels the job when this task is cancelled.
     """
@@ -97,6 +98,7 @@ async def follow_job(client: RunClient, request: RunRequest, notes: Console) -> 
 
 
 async def _cancel(client: RunClient, job: Mapping[str, Any], notes: Console) -> None:
+    """Cancel the job at its worker and print whether that succeeded. `job` is the data of its `accepted` event."""
     try:
         answer = await client.cancel(job)
     except Failure as failure:

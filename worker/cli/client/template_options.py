@@ -44,12 +44,14 @@ def with_options(command: Command, template: Template, run: RunFunction) -> Comm
     reads the signature and the docstring of the returned function.
     """
     own = list(inspect.signature(command, eval_str=True).parameters.values())
+    # These flags of the command have other names than its parameters.
     names = _option_names(template, {parameter.name for parameter in own} | {"set", "input", "json", "help"})
     added = [_option(parameter, names[parameter.name]) for parameter in template.parameters]
 
     def run_template(**values: Any) -> None:  # noqa: ANN401 - Typer's values
         params = {name: values.pop(option) for name, option in names.items()}
-        run({name: value for name, value in params.items() if value not in (None, [])}, values)
+        provided = {name: value for name, value in params.items() if value not in (None, [])}
+        run(provided, values)
 
     run_template.__signature__ = inspect.Signature([*own, *added])  # type: ignore[attr-defined]
     run_template.__annotations__ = {parameter.name: parameter.annotation for parameter in (*own, *added)}
@@ -73,6 +75,7 @@ def example(template: Template, names: Mapping[str, str]) -> str:
 
 
 def _example_value(parameter: Parameter) -> str:
+    """Return a value of the parameter as it is typed on a command line."""
     if parameter.type in EXAMPLE_FILES:
         return EXAMPLE_FILES[parameter.type]
     if parameter.type is ParameterKind.LIST:
@@ -83,11 +86,13 @@ def _example_value(parameter: Parameter) -> str:
 
 
 def _option_names(template: Template, reserved: set[str]) -> dict[str, str]:
+    """Return the name of the option for each parameter. It differs from the parameter's name if that is reserved."""
     return {name: f"{PREFIX}{name}" if name in reserved else name for name in template.by_name}
 
 
 def _option(parameter: Parameter, name: str) -> inspect.Parameter:
-    # Typer prints help as markup, and no default but the signature's, which is None here.
+    """Return the option for a template's parameter, as Typer reads it from the signature of a command."""
+    # Typer reads help as markup. It would print only the default of the signature, which is None here.
     help_text = escape(f"{parameter.description} {_default_text(parameter)}".rstrip())
     option = typer.Option(_flag(parameter, name), help=help_text, rich_help_panel=PANEL, **_value_format(parameter))
     annotation = Annotated[_type(parameter) | None, option]  # type: ignore[valid-type]
@@ -95,11 +100,13 @@ def _option(parameter: Parameter, name: str) -> inspect.Parameter:
 
 
 def _flag(parameter: Parameter, name: str) -> str:
+    """Return the option as it is typed: `--name`, or `--name/--no-name` for a boolean."""
     flag = name.replace("_", "-")
     return f"--{flag}/--no-{flag}" if parameter.type is ParameterKind.BOOLEAN else f"--{flag}"
 
 
 def _type(parameter: Parameter) -> Any:  # noqa: ANN401 - a type, for Typer
+    """Return the Python type by which Typer converts the option's value."""
     if parameter.type is ParameterKind.CHOICE:
         return Literal[parameter.choices]
     return TYPES.get(parameter.type, str)
@@ -118,6 +125,7 @@ def _value_format(parameter: Parameter) -> dict[str, Any]:
 
 
 def _default_text(parameter: Parameter) -> str:
+    """Return the end of an option's help text: its default, `[required]`, or an empty text."""
     if parameter.required:
         return "[required]"
     if parameter.type is ParameterKind.SEED or parameter.default is None or parameter.default in ([], ""):
@@ -127,7 +135,7 @@ def _default_text(parameter: Parameter) -> str:
 
 
 def read_values(template: Template, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values for `fill`: the content of files, and the fields of the items of lists.
+    """Return the options' values as `fill` accepts them, with base64 in place of file names, and with parsed lists.
 
     Raises typer.BadParameter.
     """
@@ -135,12 +143,14 @@ def read_values(template: Template, options: Mapping[str, Any]) -> dict[str, Any
 
 
 def _value(parameter: Parameter, value: Any) -> Any:  # noqa: ANN401 - JSON
+    """Return the value for the parameter from the value of its option. Raises typer.BadParameter."""
     if parameter.type is ParameterKind.LIST:
         return [_item(parameter, text) for text in value]
     return _file(parameter, value) if parameter.type.is_file else value
 
 
 def _file(parameter: Parameter, value: str) -> str:
+    """Return a URL unchanged, and the content of a file as base64. Raises typer.BadParameter."""
     if SOURCE.match(value):
         return value
     try:
@@ -150,7 +160,7 @@ def _file(parameter: Parameter, value: str) -> str:
 
 
 def _item(parameter: Parameter, text: str) -> dict[str, Any]:
-    """Return the fields of an item that is written as `NAME[:STRENGTH]`."""
+    """Return the fields of a list item from a text such as `NAME[:STRENGTH]`. Raises typer.BadParameter."""
     parts = text.split(":")
     fields = parameter.fields
     if len(parts) > len(fields):
@@ -159,6 +169,7 @@ def _item(parameter: Parameter, text: str) -> dict[str, Any]:
 
 
 def _typed(parameter: Parameter, field: Parameter, text: str) -> str | float:
+    """Return the text of one field of a list item, as a number if the field is one. Raises typer.BadParameter."""
     if not field.type.is_number:
         return text
     try:
@@ -168,10 +179,12 @@ def _typed(parameter: Parameter, field: Parameter, text: str) -> str | float:
 
 
 def named_template(arguments: Sequence[str], names: Collection[str]) -> str | None:
-    """Return the first argument that is one of these names and not the value of an option."""
+    """Return the first argument that is one of these names and not the value of an option, or None."""
     previous = ""
     for argument in arguments:
-        if argument in names and not (previous.startswith("--") and "=" not in previous and previous != "--json"):
+        # Of the flags without a value, only --json may stand before the template's name.
+        is_option_value = previous.startswith("--") and "=" not in previous and previous != "--json"
+        if argument in names and not is_option_value:
             return argument
         previous = argument
     return None

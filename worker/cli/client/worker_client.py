@@ -58,6 +58,10 @@ class WorkerClient:
                 yield event.name, event.data
 
     async def _follow(self, body: Mapping[str, Any]) -> AsyncIterator[Event]:
+        """Start a job with this body and yield its events. Reconnect after a lost connection, RECONNECTS times in a row.
+
+        The first event is `accepted`. Its data has the id and the token with which the stream is opened again.
+        """
         accepted: Event | None = None
         last_number = tries = 0
         while tries < RECONNECTS:
@@ -96,6 +100,7 @@ class WorkerClient:
     async def _events(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None
     ) -> AsyncIterator[Event]:
+        """Send one request and yield the events of its response, until the connection ends."""
         parser = EventParser()
         async with self._session.request(method, self.url + path, headers=headers, data=body) as response:
             await _check(response)
@@ -107,6 +112,7 @@ class WorkerClient:
     async def _response(
         self, method: str, url: str, headers: Mapping[str, str] | None = None
     ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Send a request and yield its response. Raises Failure for an error response, or without a response."""
         try:
             async with self._session.request(method, url, headers=headers) as response:
                 await _check(response)
@@ -139,11 +145,12 @@ def _with_scheme(url: str) -> str:
 
 
 def _bearer(job: Mapping[str, Any]) -> dict[str, str]:
+    """Return the header that authorizes requests about a job. `job` is the data of its `accepted` event."""
     return {"Authorization": f"Bearer {job['token']}"}
 
 
 async def _check(response: aiohttp.ClientResponse) -> None:
-    """Raise Failure for an error response."""
+    """Raise Failure for an error response: the worker's error, or `bad_answer` if the body is not JSON."""
     if response.ok:
         return
     try:

@@ -44,7 +44,10 @@ def read_request(
 
 
 def template_request(template: Template, params: Mapping[str, Any]) -> tuple[Prompt, Mapping[str, Json]]:
-    """Return the prompt of a template with these parameters, and all values in it. Raises typer.BadParameter."""
+    """Return the prompt of a template with these parameters, and the values of all its parameters.
+
+    Raises typer.BadParameter when a value is not valid.
+    """
     from worker.cli.client.template_options import read_values
     from worker.workflow.templates.fill import fill
 
@@ -122,6 +125,7 @@ def read_workflow(path: Path) -> Any:  # noqa: ANN401 - JSON
 
 
 def _workflow_in(data: bytes, path: Path) -> Any:  # noqa: ANN401 - JSON
+    """Return the workflow in a file's content. Raises typer.BadParameter, which names the file."""
     try:
         return extract_workflow(data)
     except CannotConvert as error:
@@ -129,9 +133,10 @@ def _workflow_in(data: bytes, path: Path) -> Any:  # noqa: ANN401 - JSON
 
 
 def _assign(workflow: object, assignments: Sequence[str], *, keep_seeds: bool) -> dict[str, Any]:
-    """Return the prompt with its assignments, and with new seeds unless they are kept.
+    """Return the prompt of a workflow with its assignments, and with new seeds unless `keep_seeds`.
 
-    The worker gets this prompt instead of the editor's file, so that it cannot draw the seeds itself.
+    Prints the new seeds. The worker gets a prompt without the editor's marks, so that it cannot draw the seeds itself.
+    Raises typer.BadParameter.
     """
     try:
         unwrapped = unwrap(workflow)
@@ -149,13 +154,17 @@ def _assign(workflow: object, assignments: Sequence[str], *, keep_seeds: bool) -
         hint = f" {error.suggestion}" if error.suggestion else ""
         raise typer.BadParameter(f"--set: {error.message}{hint}") from error
     for seed in seeds:
+        # An assignment may have replaced the seed.
         if prompt[seed.node_id]["inputs"].get(seed.input) == seed.value:
             typer.echo(f"seed: node {seed.node_id}, {seed.input} = {seed.value}", err=True)
     return dict(prompt)
 
 
 def _input_files(text: str) -> Iterator[tuple[str, str]]:
-    """Yield the name and the base64 content of an `--input`'s file, or of every file in its folder."""
+    """Yield the name and the base64 content of an `--input`'s file, or of every file in its folder.
+
+    Hidden files are skipped. Raises typer.BadParameter.
+    """
     name, equals, path = text.partition("=")
     if not equals or not name:
         raise typer.BadParameter(f"--input {text}: write it as NAME=FILE, with the name that the workflow uses")
@@ -165,8 +174,9 @@ def _input_files(text: str) -> Iterator[tuple[str, str]]:
             yield name, base64.b64encode(root.read_bytes()).decode()
             return
         for file in sorted(root.rglob("*")):
-            inside = file.relative_to(root)
-            if file.is_file() and not any(part.startswith(".") for part in inside.parts):
-                yield f"{name}/{inside.as_posix()}", base64.b64encode(file.read_bytes()).decode()
+            relative = file.relative_to(root)
+            is_hidden = any(part.startswith(".") for part in relative.parts)
+            if file.is_file() and not is_hidden:
+                yield f"{name}/{relative.as_posix()}", base64.b64encode(file.read_bytes()).decode()
     except OSError as error:
         raise typer.BadParameter(f"--input {text}: {(error.strerror or str(error)).lower()}") from error

@@ -27,7 +27,7 @@ class Steps:
         self._started = self._last = time.monotonic()
 
     def done(self, text: str) -> None:
-        """Print the line of a step that has just ended."""
+        """Print a line for the step that has just ended, with its duration."""
         now = time.monotonic()
         self.console.print(Text.assemble(("✓ ", "bold green"), (f"{now - self._last:5.1f} s  ", "cyan"), text))
         self._last = now

@@ -61,17 +61,20 @@ async def inspect_engine(url: str) -> EngineFacts:
         except (EngineUnavailable, KeyError, TypeError) as error:
             raise Failure("engine_unavailable", f"no ComfyUI responds at {url}: {error}") from error
     specs = catalog[LOADER].inputs if LOADER in catalog else ()
-    options = [option for spec in specs if spec.name == CHECKPOINT for option in spec.options or ()]
+    options = next((spec.options or () for spec in specs if spec.name == CHECKPOINT), ())
     checkpoints = [option for option in options if isinstance(option, str)]
     if not checkpoints:
         raise Failure("no_checkpoint", f"the ComfyUI at {url} has no checkpoint in models/checkpoints")
     return EngineFacts(f"ComfyUI {info.version} at {url} ({info.device})", checkpoints, slow=info.device == "cpu")
 
 
-def read_workflows(own_folder: Path | None) -> dict[str, Prompt]:
-    """Return all workflows of a folder by name, or those of SHIPPED without one. Raises Failure."""
-    folder = own_folder or SHIPPED_FOLDER
-    paths = [path for path in sorted(folder.glob("*.json")) if own_folder or path.stem in SHIPPED]
+def read_workflows(custom_folder: Path | None) -> dict[str, Prompt]:
+    """Return the workflows of a folder, by the names of their files. Without a folder, return those of SHIPPED.
+
+    Raises Failure when a file is not a workflow, and when there is none.
+    """
+    folder = custom_folder or SHIPPED_FOLDER
+    paths = [path for path in sorted(folder.glob("*.json")) if custom_folder or path.stem in SHIPPED]
     try:
         prompts = {path.stem: prompt_in(extract_workflow(path.read_bytes())) for path in paths}
     except (OSError, CannotConvert, PromptError) as error:
@@ -82,7 +85,7 @@ def read_workflows(own_folder: Path | None) -> dict[str, Prompt]:
 
 
 def requests(workflows: Mapping[str, Prompt], times: int = 1) -> Iterator[DemoRequest]:
-    """Yield each workflow in the native shape and in that of Vast's stock template, `times` times."""
+    """Yield two requests for each workflow, in the native and in the stock shape, and all of them `times` times."""
     for name, prompt in [*workflows.items()] * times:
         cost = workload(prompt)
         yield DemoRequest(name, "native", {"workflow": with_new_seeds(prompt)}, cost)
@@ -96,17 +99,21 @@ def fit_to_engine(prompt: Prompt, engine: EngineFacts) -> Prompt:
 
 
 def with_new_seeds(prompt: Prompt) -> Prompt:
-    """Return the prompt with seeds for the worker to draw and a random colour, so that no result is cached."""
+    """Return the prompt with a placeholder for each seed and with random colours, so that no result is cached.
+
+    The worker draws a seed in place of RANDOM_INTEGER.
+    """
     random_values: dict[str, Json] = {"seed": RANDOM_INTEGER, "color": secrets.randbelow(1 << 24)}
     changed = {}
     for node_id, node in prompt.items():
+        # Only values are replaced: an input that is a link to another node is not an integer.
         inputs = {name: value for name, value in random_values.items() if isinstance(node["inputs"].get(name), int)}
         changed[node_id] = _with_inputs(node, inputs)
     return changed
 
 
 def _engine_inputs(node: Node, engine: EngineFacts) -> dict[str, Json]:
-    """Return the inputs of a node that have to change for this engine."""
+    """Return new values for the inputs of a node that do not fit this engine, by input name."""
     inputs = node["inputs"]
     changed: dict[str, Json] = {}
     if node["class_type"] == LOADER and engine.checkpoints and inputs.get(CHECKPOINT) not in engine.checkpoints:
@@ -119,6 +126,7 @@ def _engine_inputs(node: Node, engine: EngineFacts) -> dict[str, Json]:
 
 
 def _with_inputs(node: Node, changed: Mapping[str, Json]) -> Node:
+    """Return a copy of the node in which these inputs have these values."""
     copy = node.copy()
     copy["inputs"] = {**node["inputs"], **changed}
     return copy

@@ -30,7 +30,7 @@ class EngineInProc:
 
 
 async def kill_one(state: Path) -> str:
-    """Kill the first engine that runs a job, of those with folders below `state`; return the name of its folder.
+    """Wait until an engine with a folder below `state` runs a job, kill it, and return the name of its folder.
 
     Raises Failure when no engine has run a job for TIMEOUT_S seconds.
     """
@@ -48,8 +48,9 @@ async def kill_one(state: Path) -> str:
 
 def engines(state: Path) -> Iterator[EngineInProc]:
     """Yield the embedded engines with folders below `state`, the last started first."""
+    # Linux counts process ids up, so that the highest id is the newest process.
     for path in sorted(PROC.glob("[0-9]*/cmdline"), key=lambda path: -int(path.parent.name)):
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError):  # the process has ended, or it is not an engine
             words = path.read_text(errors="replace").split("\0")
             folder, port = Path(words[words.index("--base") + 1]), words[words.index("--port") + 1]
             if folder.is_relative_to(state):
@@ -57,6 +58,7 @@ def engines(state: Path) -> Iterator[EngineInProc]:
 
 
 async def _runs_job(api: ComfyApi) -> bool:
+    """Return whether the engine responds in time and runs a job."""
     try:
         queue = await api.poll_queue(POLL_S * 10)
     except EngineUnavailable:

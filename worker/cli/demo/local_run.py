@@ -112,18 +112,19 @@ async def send_requests(
 
     `halfway` is set when half of the responses have arrived. Raises the first Failure.
     """
-    vast, responses = local_fleet.vast, itertools.count(1)
+    vast, response_numbers = local_fleet.vast, itertools.count(1)
 
     async def counted(pending: Awaitable[DemoResult]) -> DemoResult:
+        """Wait for the result and return it. Set `halfway` if half of the responses have arrived."""
         result = await pending
-        if halfway is not None and next(responses) >= len(requests) / 2:
+        if halfway is not None and next(response_numbers) >= len(requests) / 2:
             halfway.set()
         return result
 
     async with vast.client() as client:
         endpoint = VastEndpoint(client, await client.get_endpoint(vast.endpoint))
         pending = (counted(_send(endpoint, vast.record, request, out)) for request in requests)
-        results = await asyncio.gather(*pending, return_exceptions=True)
+        results = await asyncio.gather(*pending, return_exceptions=True)  # so that no request is left running
     for result in results:
         if isinstance(result, BaseException):
             raise result
@@ -134,6 +135,7 @@ async def wait_for_reports(record: ReportLog, count: int) -> None:
     """Wait until the workers have reported the end of `count` requests, and no load. Raises Failure after a timeout."""
 
     def settled(record: ReportLog) -> bool:
+        """Return whether the workers have reported the end of all requests, and no load."""
         loads = {status.id: status.cur_load for status in record.statuses}
         return len(record.deletions) >= count and not any(loads.values())
 
@@ -145,6 +147,7 @@ async def wait_for_reports(record: ReportLog, count: int) -> None:
 
 
 async def _send(endpoint: VastEndpoint, record: ReportLog, request: DemoRequest, out: Path) -> DemoResult:
+    """Send one request, save its outputs in `out`, and return its result. Raises Failure for an error response."""
     started = time.monotonic()
     try:
         answer = await endpoint.generate(request.payload, request.workload, RESPONSE_TIMEOUT_S)
@@ -161,14 +164,17 @@ async def _send(endpoint: VastEndpoint, record: ReportLog, request: DemoRequest,
 
 
 def outputs(body: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the outputs of a response in the native shape. Those of the stock shape have no kind and no type."""
+    """Return the outputs of a response in the native shape.
+
+    Those of a stock response have no kind and no type: both are derived from the file's name.
+    """
     if "outputs" in body:
         return list(body["outputs"])
     return [{**row, "kind": kind_of(row["filename"]), "mime": mime_of(row["filename"])} for row in body["output"]]
 
 
 def stage_times(body: Mapping[str, Any]) -> dict[str, float]:
-    """Return the seconds before, in and after ComfyUI, from a response in either shape."""
+    """Return the seconds before, in and after ComfyUI, by the names in STAGES, from a response in either shape."""
     if "metadata" in body:
         timings = body["metadata"]["timings"]
         before = sum(timings[f"{state}_ms"] for state in ("queued", "preparing", "waiting"))
@@ -186,7 +192,7 @@ def with_size_of_file(file: SavedOutput) -> SavedOutput:
 
 
 def _worker(record: ReportLog, answer: EndpointResponse) -> int:
-    """Return the id of the worker that responded, found by its port.
+    """Return the id of the worker that responded, found by its port, or 0 if no worker has that port.
 
     The rest of the address differs: the local router shows it with https, and the worker reports it without.
     """
@@ -195,4 +201,5 @@ def _worker(record: ReportLog, answer: EndpointResponse) -> int:
 
 
 async def _no_url(url: str, target: Path) -> None:
+    """Raise Failure. `save` calls this for an output by URL, which the demo's workers must not send."""
     raise Failure("bad_answer", f"an output came as the URL {url}, which cannot be opened from outside")

@@ -12,20 +12,20 @@ SAVED, FIRST = Path("/etc/environment"), Path("/proc/1/environ")
 
 
 def merged_environment(
-    own: Mapping[str, str], first: Mapping[str, str], saved: Mapping[str, str], owned: tuple[str, ...]
+    own: Mapping[str, str], process_one: Mapping[str, str], saved: Mapping[str, str], platform_prefixes: tuple[str, ...]
 ) -> dict[str, str]:
-    """Return the variables of this process (`own`), of process 1 (`first`) and of /etc/environment (`saved`).
+    """Return the variables of this process (`own`), of process 1, and of /etc/environment (`saved`).
 
-    `own` takes precedence over `first`, and `first` over `saved`. Process 1 takes precedence for variables whose names
-    begin with one of `owned`, because platforms set these again at each start. /etc/environment is written at the first
-    boot only, so that its address and ports may be outdated, as may those of a login shell.
+    `own` takes precedence over `process_one`, and `process_one` over `saved`. Process 1 takes precedence over all for
+    names that begin with one of `platform_prefixes`, because platforms set these again at each start. /etc/environment
+    is written at the first boot only, so that its address and ports may be outdated, as may those of a login shell.
     """
-    current = {name: value for name, value in first.items() if name.startswith(owned)}
-    return {**saved, **first, **own, **current}
+    platform_variables = {name: value for name, value in process_one.items() if name.startswith(platform_prefixes)}
+    return {**saved, **process_one, **own, **platform_variables}
 
 
 def read_saved(path: Path = SAVED) -> dict[str, str]:
-    """Return the variables of a file with lines `NAME=value` or `export NAME="value"`; {} without the file."""
+    """Return the variables of a file with lines `NAME=value` or `export NAME="value"`, or {} if there is no such file."""
     try:
         return dict(_pairs(path.read_text("utf-8", "replace").splitlines()))
     except OSError:
@@ -33,7 +33,7 @@ def read_saved(path: Path = SAVED) -> dict[str, str]:
 
 
 def read_process_one(path: Path = FIRST) -> dict[str, str]:
-    """Return the variables of process 1; {} if this user may not read them."""
+    """Return the variables of process 1, or {} if this user may not read them."""
     try:
         text = path.read_bytes().decode("utf-8", "replace")
     except OSError:
@@ -42,6 +42,7 @@ def read_process_one(path: Path = FIRST) -> dict[str, str]:
 
 
 def _pairs(lines: Iterable[str]) -> Iterable[tuple[str, str]]:
+    """Yield the name and the value, without its quotes, of each line that sets a variable. Skip other lines."""
     for line in lines:
         name, sign, value = line.strip().removeprefix("export ").partition("=")
         if sign and name.isidentifier():

@@ -16,12 +16,12 @@ CHUNK = 65536
 
 
 def main(path: str, limit: int, program: list[str]) -> int:
-    """Run the program and return its exit code."""
+    """Run the program, write its output to the log, and return its exit code."""
     for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)  # the program's parent process ignores them, too
     reader, writer = os.pipe()
-    here = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120
-    die_with_parent = os.path.join(here, "..", "..", "engine", "process", "die_with_parent.py")  # noqa: PTH118
+    this_folder = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120
+    die_with_parent = os.path.join(this_folder, "..", "..", "engine", "process", "die_with_parent.py")  # noqa: PTH118
     command = [sys.executable, "-I", "-S", die_with_parent, str(os.getpid()), *program]
     child = os.fork()
     if child == 0:
@@ -37,7 +37,7 @@ def main(path: str, limit: int, program: list[str]) -> int:
 
 
 def copy(reader: int, path: str, limit: int) -> None:
-    """Copy the pipe to the file and to standard output until the program has closed it.
+    """Copy the pipe to the file and to standard output until the program has closed the pipe.
 
     Output is lost where a write fails, on a full disk for example. The program is not stopped.
     """

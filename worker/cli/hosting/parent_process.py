@@ -27,7 +27,10 @@ STEADY_S = 60.0
 
 
 class Parent:
-    """The parent process. It holds almost no memory, so that it is not killed for it. The worker ends with it."""
+    """The parent process of a worker. The worker ends with it.
+
+    It uses so little memory that Linux kills the worker first when memory runs out.
+    """
 
     def __init__(self, arguments: Sequence[str], max_restarts: int) -> None:
         self._command = worker_command("serve", *arguments)
@@ -36,7 +39,10 @@ class Parent:
         self.stop_requested = False
 
     def run(self) -> int:
-        """Run the worker until it ends for good, and return its last exit code."""
+        """Run the worker until it must not be started again, and return its last exit code.
+
+        That is after a stop, after another worker was found to use the state folder, and after too many deaths.
+        """
         ignore_from_the_start()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._forward)
@@ -48,7 +54,8 @@ class Parent:
                 return code
             if code == RESTART_CODE or time.monotonic() - started > STEADY_S:
                 deaths = 0
-            deaths += code != RESTART_CODE
+            if code != RESTART_CODE:
+                deaths += 1
             if deaths > self._max_restarts:
                 log.critical("the worker died %d times in a row, the last time %s", deaths, _end_text(code))
                 return code
@@ -59,9 +66,9 @@ class Parent:
     def _run_once(self) -> int:
         """Run the worker once and return its exit code. A negative code is the number of a signal."""
         bound_to_parent = [sys.executable, "-I", "-S", die_with_parent.__file__, str(os.getpid())]
-        env = {**environment(), "WORKER_RESTARTS": "0"}
+        env = {**environment(), "WORKER_RESTARTS": "0"}  # or the worker would start a parent process of its own
         self._pid = os.posix_spawn(sys.executable, [*bound_to_parent, *self._command], env)
-        if self.stop_requested:
+        if self.stop_requested:  # by a signal that came before the process id was stored
             os.kill(self._pid, signal.SIGTERM)
         _, status = os.waitpid(self._pid, 0)
         self._pid = 0
@@ -81,7 +88,7 @@ class Parent:
 
 
 def run_with_restarts(arguments: Sequence[str], settings: Settings) -> int:
-    """Run `serve` with these arguments until it ends for good, and return its exit code.
+    """Run `serve` with these arguments, restart it when it dies, and return its last exit code.
 
     Raises StartupError when the worker was killed, as it could not report the reason itself.
     """
@@ -93,4 +100,5 @@ def run_with_restarts(arguments: Sequence[str], settings: Settings) -> int:
 
 
 def _end_text(code: int) -> str:
+    """Return how a process ended, from the exit code of `Parent._run_once`."""
     return f"by signal {-code}" if code < 0 else f"with code {code}"

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 LISTS = ("repairs", "warnings")
-"""Keys of a response."""
+"""Keys of a response whose values are lists of changes, each with a message and a place."""
 
 
 def show_changes(console: Console, body: Mapping[str, Any]) -> None:
@@ -23,6 +23,7 @@ def lines(body: Mapping[str, Any]) -> Iterator[str]:
     for name in LISTS:
         for row in body.get(name) or ():
             yield f"{name.removesuffix('s')}: {_place(row)}{row['message']}"
+    # A result has the seeds that the job used. A report of a validation has the inputs that get a seed later.
     for seed in body.get("metadata", {}).get("seeds") or ():
         yield f"seed: node {seed['node_id']}, {seed['input']} = {seed['value']}"
     for field in body.get("seeds") or ():

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 class Failure(Exception):
     """An error of a worker (`WorkerError.as_dict`), or of the command itself.
 
-    `step` is the sentence that says what to do next. Empty means the one of the code. A command that raises this ends
-    with `exit_code`.
+    `step` is the sentence that says what to do next. If it is empty, the step for the code is printed (`next_steps`). A
+    command that raises this ends with `exit_code`.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Failure(Exception):
 
     @classmethod
     def read(cls, body: object) -> Self:
-        """Return the failure in the body of a response. Its code is `bad_answer` where the body is not a worker's."""
+        """Return the failure in the body of a response. The code is `bad_answer` if it has no worker's error."""
         match body:
             case {"error": {"code": str(code), "message": str(message), "details": list(details), **others}}:
                 return cls(code, message, [detail_of(row) for row in details], bool(others.get("retryable")))
@@ -93,7 +93,7 @@ def detail_of(row: Mapping[str, Any]) -> Detail:
 
 
 def rows(detail: Detail) -> Iterator[RenderableType]:
-    """Yield the place, the message, the expected value and the suggestion. Each may need several lines."""
+    """Yield the lines of a detail: its place, message, expected value and suggestion, as far as they are known."""
     from rich.padding import Padding
     from rich.text import Text
 

@@ -57,7 +57,7 @@ def times(timings: Mapping[str, float], timeline: Timeline) -> Table:
         table.add_row(stage, duration(seconds), _bar(seconds, total))
         if stage == "generate":
             for run in timeline.runs:
-                seconds_of_node = run.seconds(run.started)
+                seconds_of_node = run.seconds(run.started)  # 0 if the end of the node was not reported
                 steps = f", {run.steps:g} steps" if run.steps else ""
                 name = Text.assemble("  ", run.title, (f" ({run.node_id}{steps})", "dim"))
                 table.add_row(name, duration(seconds_of_node), _bar(seconds_of_node, total, "dim cyan"))
@@ -91,4 +91,5 @@ def as_dict(
 
 
 def _bar(part: float, whole: float, style: str = "cyan") -> Text:
+    """Return a bar whose length is the share of `part` in `whole`. `whole` itself has BAR characters."""
     return Text("█" * round(BAR * part / whole) if whole else "", style)

@@ -69,13 +69,16 @@ OTHERWISE = "Run `comfy-worker doctor` to check this machine and its settings."
 
 
 def next_step(failure: Failure, command: str) -> str:
-    """Return the sentence for a failure of this command (`comfy-worker run`, for example)."""
+    """Return the sentence that says what to do after a failure.
+
+    `command` is the command that failed, such as `comfy-worker run`.
+    """
     otherwise = RETRY if failure.retryable else OTHERWISE
     return detail_step(failure) or NEXT_STEPS.get(failure.code, otherwise).format(command=command)
 
 
 def detail_step(failure: Failure) -> str:
-    """Return the sentence for the details of a rejected workflow; empty where its code says more."""
+    """Return the step for the details of a rejected workflow, or an empty text if they have none of their own."""
     for applies, step in BY_DETAIL:
         if any(applies(detail) for detail in failure.details):
             return step
@@ -83,11 +86,12 @@ def detail_step(failure: Failure) -> str:
 
 
 def _is_missing_class(detail: Detail) -> bool:
-    """Return whether no known class has the name or a similar one."""
+    """Return whether the node's class is missing, and no known class has a similar name."""
     return detail.comfyui_type == "missing_node_type" and not (detail.suggestion or "").startswith("Did you mean")
 
 
 def _is_missing_model(detail: Detail) -> bool:
+    """Return whether the input names a model file that the worker does not have."""
     return (detail.expected or "").startswith("a file in models/")
 
 

@@ -55,6 +55,7 @@ class LiveDisplay:
 
 
 def _row(run: NodeRun, now: float) -> tuple[RenderableType, ...]:
+    """Return the cells for a node: sign, title, steps, bar and time. An ended node has no bar."""
     done = run.ended is not None
     bar = ProgressBar(total=run.steps, completed=run.step, width=24) if run.steps and not done else ""
     style = "dim" if done else "bold"
@@ -83,8 +84,10 @@ class PlainDisplay:
         run = self.timeline.running
         if name == "node" and run:
             self._line(run.title, now)
-        elif name == "step" and run and run.steps and (run.step == run.steps or now - self._last_line > LINE_EVERY_S):
-            self._line(f"{run.title} {run.progress}", now)
+        elif name == "step" and run and run.steps:
+            is_last_step = run.step == run.steps
+            if is_last_step or now - self._last_line > LINE_EVERY_S:
+                self._line(f"{run.title} {run.progress}", now)
         elif name == "state" and not run:
             self._line(self.timeline.state, now)
 
@@ -102,6 +105,6 @@ def display(console: Console, title: str) -> Iterator[Display]:
     if not console.is_terminal:
         yield PlainDisplay(console)
         return
-    shown = LiveDisplay(title)
-    with Live(shown, console=console, refresh_per_second=10, transient=True):
-        yield shown
+    live_display = LiveDisplay(title)
+    with Live(live_display, console=console, refresh_per_second=10, transient=True):
+        yield live_display

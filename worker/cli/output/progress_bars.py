@@ -64,10 +64,13 @@ class ProgressLines:
         self._printed_at: dict[ModelFile, float] = {}
 
     def handle(self, file: ModelFile, count: int) -> None:
-        """Print a line if it is time for one, or if the file is complete."""
+        """Print a line if the file is complete, or if its last line is older than LINE_EVERY_S.
+
+        `count` is the number of bytes that have arrived. The first call for a file only starts its clock.
+        """
         now = time.monotonic()
-        due = now - self._printed_at.setdefault(file, now) >= LINE_EVERY_S
-        if due or count == file.size:
+        is_due = now - self._printed_at.setdefault(file, now) >= LINE_EVERY_S
+        if is_due or count == file.size:
             self._printed_at[file] = now
             total = f" of {size(file.size)}" if file.size else ""
             path = f"{file.folder}/{file.file}"

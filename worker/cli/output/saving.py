@@ -33,7 +33,7 @@ class SavedOutput:
 
     @property
     def pixels(self) -> str:
-        """`768x512`. Empty for an output that is not an image."""
+        """Width and height, such as `768x512`. Empty for an output that is not an image."""
         return f"{self.width}x{self.height}" if self.width else ""
 
     def as_dict(self) -> dict[str, Any]:
@@ -56,6 +56,10 @@ async def save(outputs: Sequence[Mapping[str, Any]], folder: Path, fetch: Fetch)
 
 
 async def _save(output: Mapping[str, Any], folder: Path, fetch: Fetch) -> SavedOutput:
+    """Write one output to a new file: its text, its base64 data, or what `fetch` downloads from its URL.
+
+    The file is removed if it cannot be written completely.
+    """
     path = create_file(folder, output["filename"] or f"text-{output['node_id']}.txt")
     try:
         if output.get("text") is not None:

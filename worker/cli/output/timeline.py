@@ -35,13 +35,13 @@ class NodeRun:
 
     @property
     def progress(self) -> str:
-        """`3/20`. Empty for a node that has no steps."""
+        """The current step and the number of steps, such as `3/20`. Empty for a node that has no steps."""
         return f"{self.step:g}/{self.steps:g}" if self.steps else ""
 
 
 @dataclass(slots=True)
 class Timeline:
-    """A job as its client sees it."""
+    """The state of a job and its nodes in the order of their start. `started` is in seconds of the caller's clock."""
 
     started: float
     state: str = JobState.QUEUED.value
@@ -49,11 +49,11 @@ class Timeline:
 
     @property
     def running(self) -> NodeRun | None:
-        """The node that runs."""
+        """The node that runs now, or None between nodes."""
         return self.runs[-1] if self.runs and self.runs[-1].ended is None else None
 
     def handle(self, name: str, data: Mapping[str, Any], now: float) -> None:
-        """Update the state and the nodes from an event. Events without a time are ignored."""
+        """Update the state and the nodes from an event, at `now` of the caller's clock. Other events are ignored."""
         if name == "state":
             self.state = str(data["state"])
             if self.state != JobState.GENERATING:
@@ -70,11 +70,12 @@ class Timeline:
             yield stage, timings.get(f"{state.value}_ms", 0.0) / 1000
 
     def _step(self, node_id: str, value: float, maximum: float) -> None:
-        """Record a step. ComfyUI reports the end of a node without steps as step 1 of 1, which is ignored."""
+        """Record a step. Step 1 of 1 is ignored: ComfyUI reports the end of a node without steps in this form."""
         run = self.running
         if run is not None and run.node_id == node_id and maximum > 1:
             run.step, run.steps = value, maximum
 
     def _end(self, now: float) -> None:
+        """Record the end of the node that runs, if there is one."""
         if run := self.running:
             run.ended = now

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 def duration(seconds: float) -> str:
     """Return a duration as text: `0.4 ms`, `12 ms`, `3.21 s`, `4 min 05 s`."""
+    # Each limit is where rounding would give the next longer form, such as `10.0 ms` or `1000 ms`.
     if seconds < 0.00995:
         return f"{seconds * 1000:.1f} ms"
     if seconds < 0.9995:

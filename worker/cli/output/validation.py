@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def show(body: Mapping[str, Any], workflow: Path | None) -> None:
-    """Print the body of a response to `POST /validate`: for people with the file's name, or as JSON without a file."""
+    """Print the body of a response to `POST /validate`. Without a file, print JSON. With one, print text for people."""
     if workflow is None:
         print_json(body)
     else:
@@ -31,7 +31,8 @@ def _show(body: Mapping[str, Any], workflow: Path) -> None:
 
     console = screen()
     count = len(body["problems"])
-    verdict = ("✓ valid", "bold green") if body["valid"] else (f"✗ {count} problem{'s'[: count > 1]}", "bold red")
+    problems = "1 problem" if count == 1 else f"{count} problems"
+    verdict = ("✓ valid", "bold green") if body["valid"] else (f"✗ {problems}", "bold red")
     nodes = f"{body['nodes']} nodes, " if "nodes" in body else ""  # older workers do not count them
     facts = f"  {workflow.name}: {nodes}workload {body['workload']:g}"
     console.print(Text.assemble(verdict, (facts, "dim")))
@@ -47,7 +48,7 @@ def _show(body: Mapping[str, Any], workflow: Path) -> None:
 
 
 def _model_row(model: Mapping[str, Any]) -> tuple[Text, Text]:
-    """Return the path of a model, and its URL where it is missing."""
+    """Return the cells of a model: its path with a sign, and its URL if the file is missing."""
     from rich.text import Text
 
     sign = ("✓", "green") if model["here"] else ("✗", "red")
@@ -56,7 +57,7 @@ def _model_row(model: Mapping[str, Any]) -> tuple[Text, Text]:
 
 
 def _next_step(body: Mapping[str, Any], workflow: Path) -> str:
-    """Return the step that a rejected workflow needs first."""
+    """Return the sentence that says what to do first about a rejected workflow."""
     from worker.cli.output.next_steps import detail_step
 
     failure = Failure("invalid_workflow", "", [detail_of(problem) for problem in body["problems"]])

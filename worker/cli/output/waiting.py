@@ -30,16 +30,18 @@ class Waiting(Protocol):
 
 @contextmanager
 def waiting(text: str, console: Console | None = None) -> Iterator[Waiting]:
-    """Show the text while the block runs. The block prints nothing to the terminal itself."""
+    """Show the text while the block runs. The block must not print to the terminal."""
     from worker.cli.output.screen import screen
 
     console = console or screen(stderr=True)
-    with _spinner(text, console) if console.is_terminal else _lines(text, console) as shown:
+    display = _spinner(text, console) if console.is_terminal else _lines(text, console)
+    with display as shown:
         yield shown
 
 
 @contextmanager
 def _spinner(text: str, console: Console) -> Iterator[Waiting]:
+    """Show a spinner while the block runs, and remove it at the end."""
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
@@ -62,6 +64,7 @@ class Spinner:
 
 @contextmanager
 def _lines(text: str, console: Console) -> Iterator[Waiting]:
+    """Print the lines of PlainLines from a thread while the block runs."""
     lines = PlainLines(text, console)
     thread = threading.Thread(target=lines.run, name="waiting", daemon=True)
     thread.start()
@@ -93,7 +96,7 @@ class PlainLines:
         self._changed.set()
 
     def run(self) -> None:
-        """Print lines until `stop` is called."""
+        """Print lines until `stop` is called. Another step starts the delay of its first line again."""
         pause_s = PLAIN_DELAY_S
         while not self._stopped:
             if self._changed.wait(pause_s):
