@@ -34,7 +34,10 @@ def command(  # noqa: PLR0913 - one parameter an option
     *,
     catalog: CatalogFiles = None,
     assume_files: Annotated[
-        bool, typer.Option("--assume-files", help="Do not check that models and input files exist.")
+        bool,
+        typer.Option(
+            "--assume-files", help="Do not check that models exist. Input files are checked only with --catalog."
+        ),
     ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Check the workflow without repairs.")] = False,
     url: Annotated[
