@@ -18,10 +18,11 @@ class ConnectionSettings:
         "WORKER_BODY_TIMEOUT",
         30.0,
         "Seconds for which a body may arrive at less than 512 bytes per second before the connection is "
-        "closed. A signature must arrive within this time.",
+        "closed. On Vast's port, the signature of a request must also arrive within this time.",
     )
     max_unauthenticated: int = setting(
         "WORKER_MAX_CONNECTIONS",
         1024,
-        "Connections to one port on which no valid signature or token was sent yet. One address may have half of them.",
+        "Maximum number of unauthenticated connections for each port. A connection is unauthenticated until a valid "
+        "signature or token arrives on it. One address may have half of them.",
     )

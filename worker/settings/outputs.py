@@ -22,7 +22,7 @@ class OutputSettings:
     quota: int = setting(
         "WORKER_OUTPUTS_QUOTA_MIB",
         10240,
-        "Disk space in MiB for outputs of ended jobs. Above it, the oldest are deleted before they expire "
+        "Disk space in MiB for outputs of ended jobs. When they need more, the oldest are deleted before they expire "
         "(WORKER_RESULT_TTL).",
         flat="outputs_quota",
     )

@@ -43,7 +43,9 @@ def read_gpus(text: str, visible: str, listed: int) -> tuple[str, ...]:
         return _first_gpus(int(text), visible_gpus)
     gpus = _split(text)
     if not gpus or len(set(gpus)) < len(gpus) or not all(GPU.fullmatch(gpu) for gpu in gpus):
-        raise StartupError(f"WORKER_GPUS={text!r} is not a number, a list of different GPUs like 0,2, or auto")
+        raise StartupError(
+            f"WORKER_GPUS={text!r}: use a number of GPUs, a list of GPUs without repeats ('0,2'), or 'auto'"
+        )
     return tuple(gpus)
 
 
