@@ -36,10 +36,10 @@ def command(
     as_json: Json = False,
     server_url: Server = None,
 ) -> None:
-    """Take over a fleet that has no id, or another.
+    """Take over a fleet that has no id or another id.
 
-    For fleets of older releases, and after a change of names in the file. Writes the file's id and names into the
-    account. Groups and workers do not change until the next apply.
+    Use it for fleets of older releases, and after a change of names in the file. It writes the file's id and names
+    into the account. Groups and workers do not change until the next apply.
     """
     from worker.fleet.apply.adopt import adopt, check_login, check_unchanged, plan_adoption
     from worker.settings import environment

@@ -32,7 +32,7 @@ def command(
     image: Image = None,
     plan: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Plan of `deploy plan --out`, unless it is outdated."),
+        typer.Option(metavar="FILE", help="Apply this plan of `deploy plan --out`. An outdated plan is rejected."),
     ] = None,
     rotate: Rotate = None,
     as_json: Json = False,

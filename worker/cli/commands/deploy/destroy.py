@@ -29,8 +29,8 @@ def command(
 ) -> None:
     """Delete the fleet from Vast.
 
-    Deletes its endpoint, groups, workers and template, with all data on the disks of its instances. What other fleets
-    of the account use stays.
+    Deletes its endpoint, groups, workers and template, with all data on the disks of its instances. Anything
+    that other fleets of the account use is kept.
     """
     from worker.errors import NotThisFleet
     from worker.fleet.apply.destroy import check_unchanged, destroy, plan_destroy

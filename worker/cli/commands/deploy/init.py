@@ -14,7 +14,7 @@ EXAMPLES = ("comfy-worker deploy init", "comfy-worker deploy init --new --file o
 
 def command(
     *,
-    new: Annotated[bool, typer.Option("--new", help="Replace the id of a file that is a copy.")] = False,
+    new: Annotated[bool, typer.Option("--new", help="Replace the id, for example in a copy of another file.")] = False,
     file: File = FILE,
     as_json: Json = False,
 ) -> None:
