@@ -70,7 +70,10 @@ def request_of(
     """Return the body of a native request for this workflow. Raises typer.BadParameter."""
     if assignments:
         workflow = _assign(workflow, assignments, keep_seeds=keep_seeds)
-    return {"workflow": workflow, "inputs": dict(file for text in inputs for file in _input_files(text))}
+    files: dict[str, str] = {}
+    for text in inputs:
+        files.update(_input_files(text))
+    return {"workflow": workflow, "inputs": files}
 
 
 def read_bytes(path: Path) -> bytes:

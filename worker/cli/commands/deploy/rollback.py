@@ -40,4 +40,4 @@ def command(
     if as_json:
         print_json({"template": target, "groups": list(groups), "moved": moved})
     else:
-        typer.echo(f"{moved} of {len(groups)} groups moved\n→ comfy-worker deploy status")
+        typer.echo(f"{moved} of {len(groups)} groups were put back\n→ comfy-worker deploy status")
