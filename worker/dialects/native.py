@@ -101,7 +101,9 @@ class NativeRequest(ComfyFields, DeliveryOptions):
     template: str | None = Field(None, description="Name of a template of GET /templates, instead of `workflow`.")
     params: dict[str, Any] = Field(default_factory=dict, description="Values for the template's parameters.")
     inputs: dict[str, InputContent] = Field(
-        default_factory=dict, description="Input files by the name that the workflow uses, as base64, data URI or URL."
+        default_factory=dict,
+        description="Input files. A key is the file name that the workflow uses. Its value is base64, a data URI or a "
+        "URL.",
     )
     output: ImageFields | None = None
     webhook: WebhookFields | None = None

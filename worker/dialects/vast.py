@@ -45,16 +45,23 @@ class VastInput(BaseModel):
     modifications: dict[str, Any] = Field(default_factory=dict)
     s3: StockS3 | None = None
     webhook: StockWebhook | None = None
-    output: ImageFields | None = Field(None, description="Not in the stock template.")
+    output: ImageFields | None = Field(
+        None, description="Format of the delivered images. The stock template does not have this field."
+    )
     return_outputs_as_base64: bool = False
     deliver_models: bool = Field(
-        False, description="Whether models that nodes save are delivered too. Not in the stock template."
+        False,
+        description="Whether models that nodes save are delivered too. The stock template does not have this field.",
     )
-    strict: bool = Field(False, description="Whether the workflow is run exactly as sent. Not in the stock template.")
+    strict: bool = Field(
+        False, description="Whether the workflow is run exactly as sent. The stock template does not have this field."
+    )
     keep_seeds: bool = Field(
-        False, description="Whether seeds marked as `randomize` are kept. Not in the stock template."
+        False, description="Whether seeds marked as `randomize` are kept. The stock template does not have this field."
     )
-    extra_data: ExtraDataFields | None = Field(None, description="Not in the stock template.")
+    extra_data: ExtraDataFields | None = Field(
+        None, description="Data that is sent to ComfyUI with the prompt. The stock template does not have this field."
+    )
 
     def workflow_source(self) -> object:
         """Return the workflow in the request, or None if a modifier stands for a template."""

@@ -44,7 +44,7 @@ def command(  # noqa: PLR0913 - one parameter an option
 ) -> None:
     """Start the embedded engine: ComfyUI's API without a GPU.
 
-    Nodes that change images do so. Sampling and everything else is simulated, and its outputs are marked as such.
+    Nodes that change images really run. Sampling and all other nodes are simulated, and simulated outputs are marked.
     """
     from worker.errors import InvalidFault, StartupError
     from worker.simulators.comfyui.faults.fault import parse_faults

@@ -56,8 +56,8 @@ def command(
 
     An interrupted download is resumed by the next `fetch`. Files are verified before they are put into place.
 
-    Exit code 1: a file is missing after the command. Of `plan` also: a node may need a model that the workflow does not
-    name.
+    Exit code 1: a file is missing after the command. With `plan`, also: a node may need a model that the workflow does
+    not name.
     """
     from worker.cli.client.workflow_file import catalog_of
     from worker.models.plan import plan

@@ -42,7 +42,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     ] = None,
     inputs: Annotated[
         list[str] | None,
-        typer.Option("--input", metavar="NAME=FILE", help="Send a file that the workflow names. Repeatable."),
+        typer.Option("--input", metavar="NAME=FILE", help="Send a file. NAME is its name in the workflow. Repeatable."),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the outputs.")] = Path("out"),
     url: Annotated[

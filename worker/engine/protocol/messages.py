@@ -205,7 +205,7 @@ def require_text(data: Mapping[str, Any], key: str) -> str:
     """Return the string under a key. Raises UnexpectedShape for anything else."""
     value = data.get(key)
     if not isinstance(value, str):
-        raise UnexpectedShape(f"{key!r} is not a string")
+        raise UnexpectedShape(f"the value of {key!r} is not a string")
     return value
 
 

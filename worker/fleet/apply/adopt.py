@@ -187,7 +187,7 @@ def _check_other_marks(fleet: Fleet, actual: AccountState, endpoint: EndpointRow
             raise NotThisFleet(
                 f"{describe_row('endpoint', endpoint)} belongs to the fleet {display_name(mark)},"
                 f" whose mark is in {describe_row('template', template)}."
-                f' If that fleet is this one, write its id into the file: id = "{display_name(mark)}"'
+                f' If this is the fleet of your vast.toml, write this line into the file: id = "{display_name(mark)}"'
             )
 
 
