@@ -39,13 +39,13 @@ once more and must receive the same end. The columns are:
 - *Run again*: runs beyond a job's first one, as far as the engine's history shows them.
 - *Wasted*: jobs that the engine finished twice, by its own history.
 
-Silence counts after {SILENCE_S:g} s here (30 s by default), and a node's silence likewise (15 min by default). Rows
-with an asterisk only simulate what a GPU would do."""
+For these runs `WORKER_ENGINE_SILENCE` and `WORKER_NODE_SILENCE` are {SILENCE_S:g} s (by default they are 30 s and
+15 min). Rows with an asterisk only simulate what a GPU would do."""
 REAL_TEXT = """\
 These are the rows of the table above that work with a real ComfyUI (`python -m chaos matrix --comfyui FOLDER
 --workflow FILE`): version 0.33.0 with RES4LYF and ControlAltAI on a CPU, started by the worker. The fault occurs
-while ComfyUI samples with random weights. Two jobs of each request method are in flight, and silence counts after 15
-s."""
+while ComfyUI samples with random weights. Two jobs of each request method are in flight, and
+`WORKER_ENGINE_SILENCE` is 15 s."""
 SERVING_S, START_S = 15.0, 5.0
 MIN_IN_FLIGHT = 5
 HEADER = ("fault", "in flight", "noticed, s", "serving, s", "ends", "run again", "wasted")

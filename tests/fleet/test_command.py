@@ -141,7 +141,7 @@ def test_a_bad_version_goes_back(applied: DeployUser) -> None:
     applied.local.configure(AccountFaultConfig(lifecycles={NEXT: WorkerLifecycle(final_status="error")}))
     applied.deploy("apply", image=NEXT, code=1)
     assert "rolled back to the previous version: fast, cheap" in applied.said
-    assert "0 of 2 groups moved" in applied.deploy("rollback")
+    assert "0 of 2 groups were put back" in applied.deploy("rollback")
 
 
 def test_a_rollback_by_hand(applied: DeployUser) -> None:
@@ -150,7 +150,7 @@ def test_a_rollback_by_hand(applied: DeployUser) -> None:
     assert "the template names no previous version; give one with --to HASH" in applied.said
     (first,) = {row["template_hash"] for row in applied.local.holdings.groups.values()}
     applied.has(NEXT)
-    assert "2 of 2 groups moved" in applied.deploy("rollback")
+    assert "2 of 2 groups were put back" in applied.deploy("rollback")
     assert {row["template_hash"] for row in applied.local.holdings.groups.values()} == {first}
     assert {member.template_hash for member in applied.local.workers.members.values()} == {first}
 

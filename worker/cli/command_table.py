@@ -41,7 +41,9 @@ COMMANDS = {
     "deploy init": CommandEntry("worker.cli.commands.deploy.init", "Write an id into vast.toml."),
     "deploy plan": CommandEntry("worker.cli.commands.deploy.plan", "Show what an apply would change."),
     "deploy apply": CommandEntry("worker.cli.commands.deploy.apply", "Change the fleet at Vast to match vast.toml."),
-    "deploy adopt": CommandEntry("worker.cli.commands.deploy.adopt", "Take over a fleet that has no id, or another."),
+    "deploy adopt": CommandEntry(
+        "worker.cli.commands.deploy.adopt", "Take over a fleet that has no id, or another id."
+    ),
     "deploy status": CommandEntry(
         "worker.cli.commands.deploy.status", "Show the endpoint, its workers and their cost."
     ),

@@ -9,7 +9,9 @@ import typer
 
 CatalogFiles = Annotated[
     list[Path] | None,
-    typer.Option("--catalog", metavar="FILE", help="Response of GET /object_info of your ComfyUI. Several are merged."),
+    typer.Option(
+        "--catalog", metavar="FILE", help="Your ComfyUI's response to GET /object_info. Several files are merged."
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Token = Annotated[

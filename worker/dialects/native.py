@@ -102,8 +102,8 @@ class NativeRequest(ComfyFields, DeliveryOptions):
     params: dict[str, Any] = Field(default_factory=dict, description="Values for the template's parameters.")
     inputs: dict[str, InputContent] = Field(
         default_factory=dict,
-        description="Input files. Each key is the file name that the workflow uses, and its value is base64, a data "
-        "URI or a URL.",
+        description="Input files. A key is the file name that the workflow uses. Its value is base64, a data URI or a "
+        "URL.",
     )
     output: ImageFields | None = None
     webhook: WebhookFields | None = None

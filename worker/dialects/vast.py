@@ -46,7 +46,7 @@ class VastInput(BaseModel):
     s3: StockS3 | None = None
     webhook: StockWebhook | None = None
     output: ImageFields | None = Field(
-        None, description="The requested form of output images. The stock template does not have this field."
+        None, description="Format of the delivered images. The stock template does not have this field."
     )
     return_outputs_as_base64: bool = False
     deliver_models: bool = Field(
@@ -57,11 +57,10 @@ class VastInput(BaseModel):
         False, description="Whether the workflow is run exactly as sent. The stock template does not have this field."
     )
     keep_seeds: bool = Field(
-        False,
-        description="Whether seeds marked as `randomize` are kept. The stock template does not have this field.",
+        False, description="Whether seeds marked as `randomize` are kept. The stock template does not have this field."
     )
     extra_data: ExtraDataFields | None = Field(
-        None, description="ComfyUI's `extra_data`. The stock template does not have this field."
+        None, description="Data that is sent to ComfyUI with the prompt. The stock template does not have this field."
     )
 
     def workflow_source(self) -> object:

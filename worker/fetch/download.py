@@ -136,7 +136,7 @@ class Download:
         except TimeoutError:
             raise _RetryableError(f"it sent no data for {self._limits.idle_s:g} s") from None
         except (aiohttp.ClientConnectorDNSError, UnicodeError):
-            raise _RetryableError("its host name cannot be resolved") from None
+            raise _RetryableError("the host name cannot be resolved") from None
         except aiohttp.ClientSSLError:
             raise self._failed("its certificate is not trusted") from None
         except aiohttp.ClientConnectorError:

@@ -20,10 +20,24 @@ KINDS = {
 MIME = {
     ".webp": "image/webp",
     ".avif": "image/avif",
+    ".exr": "image/aces",
+    ".apng": "image/apng",
+    ".m4v": "video/mp4",
+    ".mkv": "video/x-matroska",
     ".flac": "audio/flac",
     ".opus": "audio/opus",
+    ".ogg": "audio/ogg",
+    ".m4a": "audio/mp4",
     ".glb": "model/gltf-binary",
+    ".gltf": "model/gltf+json",
+    ".obj": "model/obj",
+    ".stl": "model/stl",
+    ".usdz": "model/vnd.usdz+zip",
+    ".md": "text/markdown",
 }
+"""Types that Python itself does not know, or knows differently in different versions."""
+_PYTHON_TYPES = mimetypes.MimeTypes()
+"""Python's own table. The module's functions also read /etc/mime.types, which differs between machines."""
 
 
 def kind_of(filename: str) -> str:
@@ -42,4 +56,4 @@ def is_model(folder: str, filename: str) -> bool:
 def mime_of(filename: str) -> str:
     """Return the MIME type of a file by its extension."""
     suffix = PurePosixPath(filename).suffix.lower()
-    return MIME.get(suffix) or mimetypes.guess_type(filename)[0] or "application/octet-stream"
+    return MIME.get(suffix) or _PYTHON_TYPES.guess_type(filename)[0] or "application/octet-stream"

@@ -23,5 +23,6 @@ class ConnectionSettings:
     max_unauthenticated: int = setting(
         "WORKER_MAX_CONNECTIONS",
         1024,
-        "Connections to one port on which no valid signature or token was sent yet. One address may have half of them.",
+        "Maximum number of unauthenticated connections for each port. A connection is unauthenticated until a valid "
+        "signature or token arrives on it. One address may have half of them.",
     )

@@ -83,13 +83,13 @@ class ComfySettings:
     silence_s: float = setting(
         "WORKER_ENGINE_SILENCE",
         30.0,
-        "Seconds without any HTTP response after which ComfyUI is restarted.",
+        "If ComfyUI sends no HTTP response for this many seconds, the worker restarts it.",
         flat="engine_silence_s",
     )
     tries: int = setting(
         "WORKER_ENGINE_TRIES",
         5,
-        "Starts of ComfyUI in a row that may fail before the worker exits.",
+        "Number of failed starts of ComfyUI in a row after which the worker exits.",
         flat="engine_tries",
     )
     node_silence_s: float = setting(
@@ -98,8 +98,8 @@ class ComfySettings:
     node_stop_s: float = setting(
         "WORKER_NODE_STOP",
         10.0,
-        "Seconds for which a node may ignore its interrupt before ComfyUI is restarted. Node classes "
-        "that were silent for long in earlier runs get up to 60 seconds.",
+        "Seconds for which a node may ignore its interrupt before ComfyUI is restarted. If a node class had long "
+        "intervals without progress before, its nodes get up to 60 seconds.",
     )
     fault: str = setting(
         "WORKER_FAULT",
@@ -124,6 +124,6 @@ class ComfySettings:
     event_silence_s: float = setting(
         "WORKER_SILENCE",
         5.0,
-        "Seconds without an event of a job after which the worker requests its state from ComfyUI over HTTP.",
+        "If ComfyUI sends no event of a job for this many seconds, the worker requests the job's state over HTTP.",
         flat="silence_s",
     )

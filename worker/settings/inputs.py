@@ -25,5 +25,5 @@ class InputSettings:
     max_megapixels: float = setting(
         "WORKER_MAX_MEGAPIXELS",
         89.0,
-        "Largest input image in millions of pixels, in all frames together.",
+        "Maximum number of pixels of an input image, in millions. The frames of an animated image count together.",
     )

@@ -15,16 +15,18 @@ class LimitSettings:
         "WORKER_QUEUE_AHEAD", 2, "Prepared jobs that wait in ComfyUI's own queue behind the running job."
     )
     max_queue: int = setting(
-        "WORKER_MAX_QUEUE", 100, "Number of jobs that may wait or run. Above it, a request gets 429."
+        "WORKER_MAX_QUEUE", 100, "Maximum number of jobs that wait or run. Further requests get 429."
     )
     max_wait_s: float = setting(
         "WORKER_MAX_WAIT",
         600.0,
-        "Seconds that the queued jobs may take, as estimated from earlier jobs. Above it, a request gets 429."
+        "Seconds that the queued jobs may take, as estimated from earlier jobs. Further requests get 429."
         " 0 means no limit.",
     )
     min_free: int = setting(
-        "WORKER_MIN_FREE_MIB", 256, "Free space in MiB on the disk of the state folder below which requests get 503."
+        "WORKER_MIN_FREE_MIB",
+        256,
+        "If the disk of the state folder has less free space than this, in MiB, requests get 503.",
     )
     job_timeout_s: float = setting(
         "WORKER_JOB_TIMEOUT", 3600.0, "Seconds after which a job without its own `timeout_s` ends with an error."
@@ -32,7 +34,7 @@ class LimitSettings:
     hangup_grace_s: float = setting(
         "WORKER_HANGUP_GRACE",
         5.0,
-        "Seconds after which a job is cancelled when no client waits for it any more.",
+        "A job is cancelled if no client has waited for it for this many seconds.",
     )
     drain_s: float = setting("WORKER_DRAIN", 30.0, "Seconds within which running jobs can finish after SIGTERM.")
     sync_limit_s: float = setting(

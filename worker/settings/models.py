@@ -34,6 +34,7 @@ class ModelSettings:
     quota: float = setting(
         "WORKER_MODELS_QUOTA_GIB",
         0.0,
-        "Disk space in GiB for downloaded models. Above it, the least recently used are deleted. 0 means no limit.",
+        "Disk space in GiB for downloaded models. When they need more, the least recently used are deleted. "
+        "0 means no limit.",
         flat="models_quota",
     )

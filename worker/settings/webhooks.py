@@ -25,8 +25,8 @@ class WebhookSettings:
     pause_s: float = setting(
         "WORKER_WEBHOOK_PAUSE",
         5.0,
-        "Longest pause in seconds after the first failed attempt. Each further pause can be four times as "
-        "long as the one before.",
+        "Maximum pause in seconds after the first failed attempt. The maximum grows fourfold with each attempt. "
+        "The actual pause is random, at least half of the maximum.",
         flat="webhook_pause_s",
     )
     timeout_s: float = setting(

@@ -132,4 +132,4 @@ def test_packs_that_failed_to_import_are_listed(engine: EngineHandle, tmp_path: 
     assert (found["Odd"]["level"], found["RES4LYF"]["level"]) == ("warn", "warn")
     assert found["Odd"]["says"] == "at the last start of ComfyUI, the node pack Odd failed to import: no licence"
     _, found = findings(cwd=tmp_path, WORKER_COMFYUI=engine.url)
-    assert "see the log of this ComfyUI" in found["node packs"]["says"]
+    assert "see its log for packs" in found["node packs"]["says"]

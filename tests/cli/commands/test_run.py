@@ -137,7 +137,7 @@ def test_a_node_that_raises_is_named(engine: EngineHandle, tmp_path: Path) -> No
         ([WORKFLOWS / "smoke-resize.json", "--set", "Scale.widht=3"], "Did you mean 'width'?"),
         ([WORKFLOWS / "smoke-resize.json", "--set", "Scale"], "NODE.INPUT=VALUE"),
         ([WORKFLOWS / "smoke-resize.json", "--input", "photo.png"], "NAME=FILE"),
-        ([WORKFLOWS / "smoke-resize.json", "--url", "http://x", "--vast-endpoint", "y"], "exclude each other"),
+        ([WORKFLOWS / "smoke-resize.json", "--url", "http://x", "--vast-endpoint", "y"], "cannot be combined"),
     ],
 )
 def test_wrong_arguments_exit_with_2(tmp_path: Path, arguments: list[object], reason: str) -> None:

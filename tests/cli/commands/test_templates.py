@@ -84,7 +84,7 @@ def test_lists_files_and_booleans_are_options(engine: EngineHandle, tmp_path: Pa
         (["sd15", "--colour", "red"], 2, "No such option"),
         (["resize"], 2, "--image is missing. Use a URL"),
         (["resize", "--image", "none.png"], 2, "--image none.png: no such file"),
-        (["flux-dev-lora", "--loras", "a:b:c"], 2, "write it as name:strength"),
+        (["flux-dev-lora", "--loras", "a:b:c"], 2, "write the value as name:strength"),
         (["flux-dev-lora", "--loras", "a:much"], 2, "strength has to be a number, not 'much'"),
         (["flux-schnel"], 2, "neither a file nor a template. Did you mean 'flux-schnell'?"),
     ],

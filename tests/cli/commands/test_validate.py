@@ -189,3 +189,14 @@ async def test_no_report_of_a_worker_exits_with_2(engine: EngineHandle, tmp_path
         options = ["--url", url, "--token", "0123456789abcdef"]
         done = await asyncio.to_thread(cli, "validate", "w.json", *options, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
+
+
+def test_a_saved_request_that_names_a_template_is_validated(tmp_path: Path) -> None:
+    """validate fills the template of a request, and names a parameter that does not fit with its limits."""
+    (tmp_path / "request.json").write_text('{"template": "smoke-resize", "params": {"width": 64}}')
+    (tmp_path / "wrong.json").write_text('{"template": "smoke-resize", "params": {"width": -1}}')
+    assert cli("validate", "request.json", cwd=tmp_path).returncode == 0
+    wrong = cli("validate", "wrong.json", cwd=tmp_path)
+    assert wrong.returncode == 2
+    assert "parameter 'width' is -1" in wrong.stderr
+    assert "comfy-worker templates show smoke-resize" in wrong.stderr

@@ -60,9 +60,9 @@ templat = "x"
     )
     for line in (
         "enviroment: unknown key. Did you mean 'environment'?",
-        "[endpoint] max_workers: missing; workers of all groups together, at most",
+        "[endpoint] max_workers: missing; largest number of workers in all groups together",
         "[endpoint] max_worker: unknown key. Did you mean 'max_workers'?",
-        "[groups.big] max_price: missing; dollars per hour for one worker, at most",
+        "[groups.big] max_price: missing; highest allowed price of one worker in dollars per hour",
         "[smoke] templat: unknown key. Did you mean 'template'?",
     ):
         assert line in said

@@ -64,7 +64,7 @@ def hard_links(settings: Settings) -> CheckFinding:
 
 
 def bucket_keys(settings: Settings) -> list[CheckFinding]:
-    """Return a warning if the pattern of object keys can give the files of two jobs the same key, or else no finding."""
+    """Return a warning if the pattern of object keys can give the files of two jobs the same key, or else []."""
     if not settings.s3.bucket or KeyTemplate(settings.s3.key).unique:
         return []
     problem = f"WORKER_S3_KEY={settings.s3.key}: jobs of two callers with the same id overwrite each other's files"

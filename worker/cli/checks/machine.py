@@ -97,7 +97,7 @@ def _no_gpu(settings: Settings, problem: str) -> CheckFinding:
 
 
 async def _run(*command: str) -> tuple[int, str]:
-    """Run a program and return its exit code and its output. After COMMAND_TIMEOUT_S it is killed, and the code is -1."""
+    """Run a program and return its exit code and output. After COMMAND_TIMEOUT_S it is killed, and the code is -1."""
     process = await asyncio.create_subprocess_exec(
         *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )

@@ -92,7 +92,10 @@ async def _temporary_worker() -> AsyncIterator[str]:
 
 
 class VastClient:
-    """The client of a worker behind a Vast endpoint. Outputs come inline, as no URL of such a worker can be opened from outside."""
+    """The client of a worker behind a Vast endpoint.
+
+    Outputs come inline, because a URL of such a worker cannot be opened from outside.
+    """
 
     def __init__(self, endpoint: VastEndpoint) -> None:
         self._endpoint = endpoint

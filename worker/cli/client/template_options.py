@@ -164,7 +164,9 @@ def _item(parameter: Parameter, text: str) -> dict[str, Any]:
     parts = text.split(":")
     fields = parameter.fields
     if len(parts) > len(fields):
-        raise typer.BadParameter(f"--{parameter.name} {text}: write it as {':'.join(field.name for field in fields)}")
+        raise typer.BadParameter(
+            f"--{parameter.name} {text}: write the value as {':'.join(field.name for field in fields)}"
+        )
     return {field.name: _typed(parameter, field, part) for field, part in zip(fields, parts, strict=False)}
 
 

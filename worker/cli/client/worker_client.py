@@ -58,7 +58,7 @@ class WorkerClient:
                 yield event.name, event.data
 
     async def _follow(self, body: Mapping[str, Any]) -> AsyncIterator[Event]:
-        """Start a job with this body and yield its events. Reconnect after a lost connection, RECONNECTS times in a row.
+        """Start a job with this body and yield its events. Reconnect after a lost connection.
 
         The first event is `accepted`. Its data has the id and the token with which the stream is opened again.
         """
@@ -74,7 +74,7 @@ class WorkerClient:
             tries += 1
             try:
                 async for event in events:
-                    last_number, tries = event.number, 0
+                    last_number, tries = event.number, 0  # only reconnects without an event in between are counted
                     accepted = accepted or event
                     yield event
                     if event.name == "result":

@@ -12,7 +12,7 @@ import typer
 
 from worker.cli.usage import UsageFailure
 from worker.engine.catalogs import read_catalog
-from worker.errors import CannotConvert, ParamsError, PromptError, StartupError
+from worker.errors import CannotConvert, ParamsError, PromptError, StartupError, WorkerError
 from worker.settings import Settings
 from worker.workflow.assign import set_input
 from worker.workflow.catalog.catalog import Catalog, bundled_catalog
@@ -70,7 +70,10 @@ def request_of(
     """Return the body of a native request for this workflow. Raises typer.BadParameter."""
     if assignments:
         workflow = _assign(workflow, assignments, keep_seeds=keep_seeds)
-    return {"workflow": workflow, "inputs": dict(file for text in inputs for file in _input_files(text))}
+    files: dict[str, str] = {}
+    for text in inputs:
+        files.update(_input_files(text))
+    return {"workflow": workflow, "inputs": files}
 
 
 def read_bytes(path: Path) -> bytes:
@@ -125,11 +128,30 @@ def read_workflow(path: Path) -> Any:  # noqa: ANN401 - JSON
 
 
 def _workflow_in(data: bytes, path: Path) -> Any:  # noqa: ANN401 - JSON
-    """Return the workflow in a file's content. Raises typer.BadParameter, which names the file."""
+    """Return the workflow in a file's content. Raises typer.BadParameter, which names the file.
+
+    For a saved request that names a template, this is the template's prompt with the parameters of the request.
+    """
     try:
+        content = read_workflow_file(data)
+        if isinstance(content, dict) and isinstance(content.get("template"), str):
+            return _template_prompt(content, path)
         return extract_workflow(data)
     except CannotConvert as error:
         raise typer.BadParameter(f"{path}: {error.message}") from error
+
+
+def _template_prompt(request: Mapping[str, Any], path: Path) -> Prompt:
+    """Return the prompt of a request's template. Raises UsageFailure."""
+    from worker.dialects.base import fill_template
+    from worker.workflow.templates.library import read_library
+
+    name, params, files = request["template"], request.get("params") or {}, request.get("inputs") or {}
+    try:
+        return fill_template(read_library(Settings.from_env().templates), name, params, files).prompt
+    except WorkerError as error:
+        step = f"Run `comfy-worker templates show {name}` to see the parameters of the template."
+        raise UsageFailure(f"{path}: {error.message}", step) from error
 
 
 def _assign(workflow: object, assignments: Sequence[str], *, keep_seeds: bool) -> dict[str, Any]:

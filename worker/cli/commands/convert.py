@@ -53,7 +53,10 @@ def command(
 
 
 def _convert(file: Path, classes: Catalog) -> tuple[Conversion, str]:
-    """Return the conversion of a file, and its prompt as JSON. Raises Failure."""
+    """Return the conversion of a file, and its prompt as JSON text. Raises Failure when the file has no workflow.
+
+    A file that has an API prompt already is not converted.
+    """
     from worker.cli.client.workflow_file import read_bytes
     from worker.cli.output.failure import Failure
     from worker.dialects.base import prompt_of
@@ -71,5 +74,5 @@ def _convert(file: Path, classes: Catalog) -> tuple[Conversion, str]:
 
 
 def _rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the rows without empty fields."""
+    """Return the warnings or repairs without the fields that are None."""
     return [{name: value for name, value in row.items() if value is not None} for row in rows]

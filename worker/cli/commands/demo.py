@@ -39,10 +39,11 @@ def command(  # noqa: PLR0913 - one parameter an option
     workers: Annotated[int, typer.Option(min=1, max=16, help="Number of workers.")] = 2,
     gpus: Annotated[int, typer.Option(min=1, max=16, help="Number of engines of each worker.")] = 1,
     kill_one: Annotated[
-        bool, typer.Option("--kill-one", help="Kill an engine while it runs a job. With several, no job is lost.")
+        bool,
+        typer.Option("--kill-one", help="Kill an engine while it runs a job. With several engines, no job is lost."),
     ] = False,
     workflows: Annotated[
-        Path | None, typer.Option(help="Folder of the workflows to send, instead of two shipped ones.")
+        Path | None, typer.Option(help="Folder of the workflows to send, instead of the two shipped ones.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -83,7 +84,7 @@ class DemoOptions:
 
 @dataclass(frozen=True, slots=True)
 class DemoFolders:
-    """`state` is for the workers, `out` for the outputs."""
+    """`state` is the folder of the workers' states and logs, `out` is the folder for the outputs."""
 
     state: Path
     out: Path
@@ -111,6 +112,7 @@ async def _demo(options: DemoOptions, folders: DemoFolders, *, as_json: bool) ->
 
 
 async def _setup(options: DemoOptions) -> DemoSetup:
+    """Return the workers to start and the prompts to send, which fit the engine. Raises Failure."""
     from worker.cli.demo import demo_workflows
     from worker.cli.demo.local_run import DemoSetup
 
@@ -144,11 +146,12 @@ async def _run(steps: Steps, setup: DemoSetup, folders: DemoFolders) -> tuple[li
 async def _send(
     steps: Steps, setup: DemoSetup, fleet: LocalFleet, requests: list[DemoRequest], folders: DemoFolders
 ) -> list[DemoResult]:
-    """Send the requests and return their results. With `kill_one`, kill an engine after half of them."""
+    """Send the requests and return their results. With `kill_one`, kill an engine after half of the responses."""
     from worker.cli.demo import local_run
     from worker.cli.demo.engine_kill import kill_one
 
     async def kill_after_half() -> None:
+        """Kill an engine after half of the responses, and print its name."""
         await halfway.wait()
         engine = await kill_one(folders.state)
         steps.done(f"{engine} was killed while it ran a job, after half of the responses")

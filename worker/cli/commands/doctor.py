@@ -27,7 +27,7 @@ STYLES = {"ok": ("✓", "green"), "warn": ("!", "bold yellow"), "fail": ("✗", 
 def command(
     *,
     comfyui: Annotated[str | None, typer.Option(help="ComfyUI to check, instead of WORKER_COMFYUI.")] = None,
-    platform: Annotated[str | None, typer.Option(help="none, vast, vast-local or auto.")] = None,
+    platform: Annotated[str | None, typer.Option(help="Platform: none, vast, vast-local or auto.")] = None,
     settings: Annotated[
         bool, typer.Option("--settings", help="Print every setting with its default, and check nothing.")
     ] = False,
@@ -56,7 +56,7 @@ def command(
 
 
 async def run_checks(settings: Settings, platform: Platform) -> list[CheckFinding]:
-    """Return the findings of all checks. Each stands after those that it depends on."""
+    """Run all checks and return their findings, in the order in which they are printed."""
     from worker.cli.checks import comfyui, host, machine
     from worker.cli.checks.sandbox import sandbox
 
@@ -78,6 +78,7 @@ async def run_checks(settings: Settings, platform: Platform) -> list[CheckFindin
 
 
 def _print_findings(findings: list[CheckFinding], as_json: bool) -> None:
+    """Print a row for each finding: its level, its name, its message, and the remedy."""
     if as_json:
         from worker.cli.output.json_output import print_json
 
@@ -102,10 +103,12 @@ def _print_findings(findings: list[CheckFinding], as_json: bool) -> None:
 
 
 def _row(finding: CheckFinding) -> dict[str, str]:
+    """Return a finding for `--json`."""
     return {"name": finding.name, "level": finding.level, "says": finding.says, "cure": finding.cure}
 
 
 def _print_settings(as_json: bool) -> None:
+    """Print the variable, the default and the meaning of each setting."""
     rows = list(_settings())
     if as_json:
         from worker.cli.output.json_output import print_json
@@ -126,11 +129,12 @@ def _print_settings(as_json: bool) -> None:
 
 
 def _settings() -> Iterator[tuple[str, str, str]]:
-    """Yield variable, default and meaning: the worker's own settings, then those of each platform, each once."""
+    """Yield (variable, default, meaning) of the worker's settings, then of each platform's. No variable is repeated."""
     from worker.platforms.registry import PLATFORMS
 
     listed: set[str] = set()
-    for row in (*Settings.table(), *(row for platform in PLATFORMS for row in platform.variables())):
-        if row[0] not in listed:
-            yield row
-        listed.add(row[0])
+    platform_rows = [row for platform in PLATFORMS for row in platform.variables()]
+    for variable, default, meaning in (*Settings.table(), *platform_rows):
+        if variable not in listed:
+            yield variable, default, meaning
+        listed.add(variable)

@@ -23,17 +23,19 @@ EXAMPLES = (
 
 def command(  # noqa: PLR0913 - one parameter an option
     *,
-    port: Annotated[int, typer.Option(help="Port to listen on. 0 means a free one.")] = 8188,
+    port: Annotated[int, typer.Option(help="Port to listen on. 0 means a free port.")] = 8188,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     base: Annotated[Path, typer.Option(help="Folder with the folders input, output and temp.")] = Path(".state/engine"),
-    input_directory: Annotated[Path | None, typer.Option(help="Input folder, if not in --base.")] = None,
-    output_directory: Annotated[Path | None, typer.Option(help="Output folder, if not in --base.")] = None,
-    models_directory: Annotated[Path | None, typer.Option(help="Models folder, if not in --base.")] = None,
+    input_directory: Annotated[Path | None, typer.Option(help="Input folder, instead of the one in --base.")] = None,
+    output_directory: Annotated[Path | None, typer.Option(help="Output folder, instead of the one in --base.")] = None,
+    models_directory: Annotated[Path | None, typer.Option(help="Models folder, instead of the one in --base.")] = None,
     fault: Annotated[str, typer.Option(help="Fault to inject, for tests.")] = "",
-    speed: Annotated[float, typer.Option(help="0 does not wait. 1 takes about the time of a mid-range GPU.")] = 0.0,
+    speed: Annotated[
+        float, typer.Option(help="Speed of sampling. 0 takes no time. 1 is about that of a mid-range GPU.")
+    ] = 0.0,
     catalog: Annotated[
         Path | None,
-        typer.Option(help="Nodes of another ComfyUI: its response to GET /object_info."),
+        typer.Option(help="Another ComfyUI's response to GET /object_info, to have its nodes."),
     ] = None,
     preview_method: Annotated[
         Previews, typer.Option(help="Preview images of samplers, unless the prompt sets a method.")
@@ -42,7 +44,7 @@ def command(  # noqa: PLR0913 - one parameter an option
 ) -> None:
     """Start the embedded engine: ComfyUI's API without a GPU.
 
-    Nodes that change images do so. Sampling and everything else is simulated, and its outputs are marked as such.
+    Nodes that change images really run. Sampling and all other nodes are simulated, and simulated outputs are marked.
     """
     from worker.errors import InvalidFault, StartupError
     from worker.simulators.comfyui.faults.fault import parse_faults

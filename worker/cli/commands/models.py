@@ -38,7 +38,7 @@ class ModelsAction(StrEnum):
 
 
 def command(
-    action: Annotated[ModelsAction, typer.Argument(help="plan: list the files. fetch: download the missing ones.")],
+    action: Annotated[ModelsAction, typer.Argument(help="`plan` lists the files. `fetch` downloads the missing ones.")],
     workflows: Annotated[
         list[str],
         typer.Argument(
@@ -56,8 +56,8 @@ def command(
 
     An interrupted download is resumed by the next `fetch`. Files are verified before they are put into place.
 
-    Exit code 1: a file is missing after the command. Of `plan` also: a node may need a model that the workflow does not
-    name.
+    Exit code 1: a file is missing after the command. With `plan`, also: a node may need a model that the workflow does
+    not name.
     """
     from worker.cli.client.workflow_file import catalog_of
     from worker.models.plan import plan
@@ -110,6 +110,7 @@ def _needed_files(
 
 
 def _read_workflow(path: Path, library: Library) -> dict[str, object]:
+    """Return the workflow in a file. Raises UsageFailure without the file, with the most similar template name."""
     from worker.cli.client.workflow_file import read_workflow
     from worker.workflow.nearest import did_you_mean
     from worker.workflow.prompt import unwrap
@@ -123,7 +124,7 @@ def _read_workflow(path: Path, library: Library) -> dict[str, object]:
 
 
 async def _fetch(settings: Settings, models: ModelsFolder, before: ModelPlan, *, quiet: bool) -> Sequence[FetchOutcome]:
-    """Download the missing files. The budget in the settings is a worker's and does not apply here."""
+    """Download the missing files and return an outcome for each. The size limit for workers does not apply here."""
     from worker.cli.output.progress_bars import bars
     from worker.models.fetcher import ModelFetcher
 
@@ -140,6 +141,7 @@ def _print_result(
     *,
     as_json: bool,
 ) -> None:
+    """Print the state of each file after the command, and the nodes that may need other models."""
     errors = {outcome.file: outcome.error for outcome in outcomes if outcome.error}
     if as_json:
         from worker.cli.output.json_output import print_json
@@ -197,6 +199,7 @@ def _print_unseen(needed: NeededFiles) -> None:
 
 
 def _print_next_step(action: ModelsAction, workflows: Sequence[str]) -> None:
+    """Print the command that downloads the missing files."""
     from worker.cli.output.rows import print_step
     from worker.cli.output.screen import screen
 
@@ -207,7 +210,7 @@ def _print_next_step(action: ModelsAction, workflows: Sequence[str]) -> None:
 
 
 def _note(file: ModelFile, state: str) -> str:
-    """Return the source of a file, or the reason why it cannot be downloaded."""
+    """Return the URL of a missing file, or the reason why it cannot be downloaded. Empty for a file that is present."""
     if state == "other":
         return f"the folder has another file of this name; the right one has {file.size} bytes"
     if state == "unknown":

@@ -59,8 +59,8 @@ def command(
     from worker.platforms.registry import PLATFORMS, choose_platform
 
     logging.basicConfig(level=logging.INFO, format="%(name)s %(message)s")
-    owned = tuple(beginning for platform in PLATFORMS for beginning in platform.owned_variables)
-    env = merged_environment(environment(), read_process_one(), read_saved(), owned)
+    platform_prefixes = tuple(prefix for platform in PLATFORMS for prefix in platform.owned_variables)
+    env = merged_environment(environment(), read_process_one(), read_saved(), platform_prefixes)
     with failure_reported(None, env):
         worker_user = _worker_user(user) if os.geteuid() == ROOT else None
         settings = Settings.from_env(env)
@@ -71,7 +71,7 @@ def command(
 
 
 def _print_started(pid: int | None, log_file: Path, *, as_json: bool) -> None:
-    """Print the process id of the new worker; None stands for a worker that runs already."""
+    """Print the process id of the new worker, or that a worker runs already if `pid` is None."""
     if as_json:
         from worker.cli.output.json_output import print_json
 
@@ -82,9 +82,9 @@ def _print_started(pid: int | None, log_file: Path, *, as_json: bool) -> None:
 
 
 def _worker_user(name: str) -> WorkerUser:
-    """Return the user with this name or number. A number needs no entry in the user database.
+    """Return the user with this name or number. A number needs no entry in the list of users.
 
-    Raises StartupError for an unknown name.
+    Raises StartupError when there is no user with this name.
     """
     try:
         entry = pwd.getpwnam(name) if not name.isdigit() else pwd.getpwuid(int(name))
@@ -96,7 +96,7 @@ def _worker_user(name: str) -> WorkerUser:
 
 
 def _prepare_state(state: Path, user: WorkerUser | None, links: Mapping[Path, Path]) -> int | None:
-    """Create the state folder and the links, give them to the user, and return the descriptor of the held lock.
+    """Lock the state folder, make it and its links the user's, and return the file descriptor of the lock.
 
     Return None when another worker holds the lock. The kernel releases the lock when its holder ends, so that a
     restarted container finds it free. Raises StartupError.
@@ -114,13 +114,13 @@ def _prepare_state(state: Path, user: WorkerUser | None, links: Mapping[Path, Pa
             for path, target in links.items():
                 if not path.exists() and not path.is_symlink():
                     path.symlink_to(target)
-            _give(state, user)
+            _change_owner(state, user)
     except OSError as error:
         raise StartupError(f"the state folder {state} cannot be prepared: {error}") from error
     return lock
 
 
-def _give(folder: Path, user: WorkerUser) -> None:
+def _change_owner(folder: Path, user: WorkerUser) -> None:
     """Make the user the owner of a folder and of everything in it. Links are changed, and not their targets."""
     for root, _, files in os.walk(folder):
         for path in (root, *(os.path.join(root, name) for name in files)):  # noqa: PTH118 - there may be many
@@ -129,7 +129,10 @@ def _give(folder: Path, user: WorkerUser) -> None:
 
 
 def _start(env: dict[str, str], state: Path, user: WorkerUser | None, lock: int) -> int:
-    """Start the worker in a session of its own, hand it the lock, and return its process id."""
+    """Start the worker in a session of its own and return its process id.
+
+    The worker inherits the lock. This process closes its own descriptor of it.
+    """
     env.setdefault("WORKER_RESTARTS", RESTARTS)
     log_command = [sys.executable, "-I", "-S", log_writer.__file__, str(state / "worker.log"), str(LOG_LIMIT)]
     container_log = _open_container_log()

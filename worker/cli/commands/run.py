@@ -42,7 +42,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     ] = None,
     inputs: Annotated[
         list[str] | None,
-        typer.Option("--input", metavar="NAME=FILE", help="Send a file that the workflow names. Repeatable."),
+        typer.Option("--input", metavar="NAME=FILE", help="Send a file. NAME is its name in the workflow. Repeatable."),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the outputs.")] = Path("out"),
     url: Annotated[
@@ -75,7 +75,7 @@ def command_for(arguments: Sequence[str]) -> Callable[..., None]:
     """
     first = next((argument for argument in arguments if not argument.startswith("-")), "")
     if first and Path(first).is_file():
-        return command  # without reading the library
+        return command  # the library of templates is not needed, and takes time to read
     from worker.cli.client.template_options import named_template, with_options
     from worker.settings import Settings
     from worker.workflow.templates.library import read_library
@@ -90,7 +90,10 @@ def command_for(arguments: Sequence[str]) -> Callable[..., None]:
 
 
 def _check_name(arguments: Sequence[str], library: Library) -> None:
-    """Raise UsageFailure if the first argument is not a file and resembles the name of a template."""
+    """Raise UsageFailure if the first argument is not a file and resembles the name of a template.
+
+    Any other argument is left to the command, which reports a file that does not exist.
+    """
     from worker.workflow.nearest import did_you_mean
 
     first = next(iter(arguments), "-")
@@ -117,14 +120,15 @@ class RunOptions:
 
     @property
     def fields(self) -> dict[str, bool]:
-        """The request's fields for these options. Those that are false are left out, as older workers reject them."""
+        """The fields of a request for the options that are set. An older worker rejects these fields, even if false."""
         fields = {"strict": self.strict, "keep_seeds": self.keep_seeds}
         return {name: True for name, is_set in fields.items() if is_set}
 
 
 def _run(options: RunOptions, template: Template | None = None, params: Mapping[str, Any] | None = None) -> None:
+    """Run the workflow, or the template with these parameters, and exit. Raises typer.BadParameter and Failure."""
     if options.url and options.vast_endpoint:
-        raise typer.BadParameter("--url and --vast-endpoint exclude each other")
+        raise typer.BadParameter("--url and --vast-endpoint cannot be combined: each names the worker to use")
     if options.vast_endpoint and not environment().get("VAST_API_KEY"):
         from worker.cli.output.failure import Failure
 

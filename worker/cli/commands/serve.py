@@ -33,11 +33,13 @@ log = logging.getLogger("worker")
 def command(  # noqa: PLR0913 - one parameter an option
     *,
     comfyui: Annotated[str | None, typer.Option(help="`embedded`, a URL, or a ComfyUI folder to start.")] = None,
-    platform: Annotated[str | None, typer.Option(help="none, vast, vast-local or auto.")] = None,
+    platform: Annotated[str | None, typer.Option(help="Platform: none, vast, vast-local or auto.")] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on. 0 means a free one.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on. 0 means a free port.")] = None,
     state: Annotated[Path | None, typer.Option(help="Folder for everything that the worker writes.")] = None,
-    restarts: Annotated[int | None, typer.Option(help="Restarts in a row after the worker dies. 0 means none.")] = None,
+    restarts: Annotated[
+        int | None, typer.Option(help="Limit of restarts in a row when the worker dies. 0 means none.")
+    ] = None,
     fault: Annotated[str | None, typer.Option(help="Fault that the embedded engine injects, for tests.")] = None,
 ) -> None:
     """Start a worker that accepts workflows over HTTP.
@@ -74,7 +76,8 @@ def failure_reported(name: str | None, environ: Mapping[str, str] | None = None)
     """Report an exception that ends this process to the platform with this name, or else to the detected one."""
     try:
         yield
-    except (typer.Exit, typer.BadParameter, StateInUse):  # the platform would mark the running worker as broken
+    except (typer.Exit, typer.BadParameter, StateInUse):
+        # Not reported. For StateInUse, the platform would mark the other, running worker as broken.
         raise
     except Exception as error:
         environ = environ or environment()
@@ -86,6 +89,7 @@ def failure_reported(name: str | None, environ: Mapping[str, str] | None = None)
 
 
 def _run(settings: Settings, platform: Platform) -> None:
+    """Serve in this process. Exit with RESTART_CODE when the worker wants to be started again."""
     import uvloop
 
     from worker.cli.hosting.allocator import keep_memory_flat

@@ -34,11 +34,14 @@ def command(  # noqa: PLR0913 - one parameter an option
     *,
     catalog: CatalogFiles = None,
     assume_files: Annotated[
-        bool, typer.Option("--assume-files", help="Do not check that models and input files exist.")
+        bool,
+        typer.Option(
+            "--assume-files", help="Do not check that models exist. Input files are checked only with --catalog."
+        ),
     ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Check the workflow without repairs.")] = False,
     url: Annotated[
-        str | None, typer.Option(help="URL of a running worker, whose ComfyUI, packs and models are used.")
+        str | None, typer.Option(help="URL of a running worker, which validates with its own nodes and models.")
     ] = None,
     token: Token = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the response of POST /validate.")] = False,
@@ -103,8 +106,9 @@ def validate_workflow(
         check,
         needed_models(check.prompt, catalog, downloads_by_file([*saved_downloads(workflow), *template_models])),
         workload(check.prompt, catalog),
-        lambda need: need.listed or any(files.exists(folder, need.file) for folder in need.folders),
-        lambda problem: not strict or problem.kind != SKIPPED,
+        is_present=lambda need: need.listed or any(files.exists(folder, need.file) for folder in need.folders),
+        # ComfyUI skips such a model and reports success, which `--strict` accepts.
+        is_certain=lambda problem: not strict or problem.kind != SKIPPED,
     )
     return replace(result, warnings=warnings, repairs=ready.repairs, seeds=ready.fields)
 
@@ -112,7 +116,10 @@ def validate_workflow(
 def _check(
     workflow: object, catalog: Catalog, files: FileCheck, *, strict: bool
 ) -> tuple[CheckResult, tuple[Detail, ...], PreparedPrompt]:
-    """Return the check of the prompt, the warnings of its conversion, and the prompt as a job would run it."""
+    """Return the check of the prompt, the warnings of its conversion, and the prompt as a job would run it.
+
+    The last two are empty if the workflow cannot be read.
+    """
     from random import SystemRandom
 
     from worker.errors import CannotConvert, PromptError
@@ -122,13 +129,13 @@ def _check(
     from worker.workflow.repairs import PreparedPrompt, prepare_prompt
     from worker.workflow.validation.check import check, conversion_failure
 
-    unwrapped, rng, nothing = unwrap(workflow), SystemRandom(), PreparedPrompt({}, (), (), ())
+    unwrapped, rng, unprepared = unwrap(workflow), SystemRandom(), PreparedPrompt({}, (), (), ())
     try:
         conversion = convert(unwrapped, catalog) if is_ui(unwrapped) else Conversion(parse_prompt(unwrapped))
     except CannotConvert as error:
-        return conversion_failure(error), (), nothing
+        return conversion_failure(error), (), unprepared
     except PromptError:
-        return check(unwrapped, catalog, files, workflow), (), nothing
+        return check(unwrapped, catalog, files, workflow), (), unprepared
     prompt = dict(draw_random_integers(conversion.prompt, rng))
     request = JobRequest(prompt, seed_fields=conversion.seeds, strict=strict)
     ready = prepare_prompt(request, catalog, (), rng)
@@ -136,7 +143,9 @@ def _check(
 
 
 def _file_check(catalog: Catalog, *, listed: bool, assume: bool) -> FileCheck:
-    """Return the check of files: against the given catalog's lists, or else against the models folder.
+    """Return how the existence of models is checked.
+
+    `assume` skips the check. `listed` checks the lists of the catalog, and otherwise the models folder is checked.
 
     Input files count as present, as a request brings them.
     """
@@ -153,7 +162,10 @@ def _file_check(catalog: Catalog, *, listed: bool, assume: bool) -> FileCheck:
 
 
 def _with_loras(catalog: Catalog, files: FileCheck) -> Catalog:
-    """Return the catalog with the LoRAs of the models folder, which nodes may name by a part of the file's name."""
+    """Return the catalog with the LoRAs of the models folder, or unchanged if that folder is not checked.
+
+    A workflow may name a LoRA by a part of its file's name.
+    """
     from worker.models.folder import ModelFiles
     from worker.workflow.loras import LORAS
 

@@ -33,11 +33,13 @@ SIGNS = {
 
 def command(
     *,
-    comfyui: Annotated[str | None, typer.Option(metavar="FOLDER", help="Folder, instead of WORKER_COMFYUI.")] = None,
+    comfyui: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="ComfyUI's folder, instead of WORKER_COMFYUI.")
+    ] = None,
     pins: Annotated[Path, typer.Option(help="File with the pinned node packs.")] = FILE,
     object_info: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write the response of GET /object_info here. May end in .gz."),
+        typer.Option(metavar="FILE", help="Write ComfyUI's response to GET /object_info here. May end in .gz."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -83,7 +85,10 @@ def _folder(settings: Settings) -> Path:
 
 
 def _installed(folder: Path) -> list[str]:
-    """Return the names in the record of installed packs. It is empty where ComfyUI was installed in another way."""
+    """Return the names of the packs that the build of an image installed, from the record in ComfyUI's folder.
+
+    The list is empty if ComfyUI was installed in another way.
+    """
     import json
 
     from worker.node_packs.sources import RECORD
@@ -101,11 +106,12 @@ def _write_catalog(file: Path, trial: Trial, models: list[ModelFile]) -> None:
 
     assert trial.catalog is not None  # noqa: S101 - a trial without a catalog has failed
     text = orjson.dumps(without_standins(trial.catalog, models), option=orjson.OPT_SORT_KEYS)
-    # Without the time, so that the same catalog is the same file.
+    # Without the time in the gzip header, the same catalog always gives the same bytes.
     file.write_bytes(gzip.compress(text, mtime=0) if file.suffix == ".gz" else text)
 
 
 def _print_findings(findings: list[ImageFinding], *, as_json: bool) -> None:
+    """Print a row for each finding, the details of the findings that have any, and the result."""
     count = sum(finding.state == "failed" for finding in findings)
     if as_json:
         import dataclasses
@@ -135,6 +141,7 @@ def _print_findings(findings: list[ImageFinding], *, as_json: bool) -> None:
 
 
 def _table(findings: list[ImageFinding]) -> Table:
+    """Return the table of findings: their state, kind, name and message."""
     from rich.table import Table
     from rich.text import Text
 

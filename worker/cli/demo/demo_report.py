@@ -77,8 +77,9 @@ def reports(rows: Sequence[WorkerSummary]) -> Table:
     """Return the table of the reports. Loads are in workload units: a 512x512 image of 20 steps is 100."""
     table = _table("reports", ">max_perf", ">cur_load peak", ">served", ">rejected", ">deleted", "error")
     for row in rows:
-        numbers = (f"{row.max_perf:.1f}/s", *(f"{load:.0f}" for load in (max(row.loads), row.served, row.rejected)))
-        table.add_row(f"worker {row.worker_id}", *numbers, str(row.deleted), row.error_msg)
+        loads = (f"{max(row.loads):.0f}", f"{row.served:.0f}", f"{row.rejected:.0f}")
+        cells = (f"worker {row.worker_id}", f"{row.max_perf:.1f}/s", *loads, str(row.deleted), row.error_msg)
+        table.add_row(*cells)
     return table
 
 

@@ -43,7 +43,9 @@ async def kill_one(state: Path) -> str:
                             os.kill(engine.pid, signal.SIGKILL)
                             return engine.folder.name
                     await asyncio.sleep(POLL_S)
-    raise Failure("no_engine", f"no engine below {state} runs a job, as far as {PROC} shows")
+    raise Failure(
+        "no_engine", f"no engine with a folder below {state} ran a job within {TIMEOUT_S:g} s, so that none was killed"
+    )
 
 
 def engines(state: Path) -> Iterator[EngineInProc]:

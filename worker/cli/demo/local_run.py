@@ -60,12 +60,15 @@ class DemoSetup:
 
     @property
     def benchmark(self) -> Prompt | None:
-        """The heaviest workflow. None stands for the packaged benchmark, where that workflow would take minutes."""
+        """The benchmark of the workers: the heaviest workflow, or None for the packaged benchmark.
+
+        The packaged one is for a slow engine, on which the heaviest workflow would take minutes.
+        """
         return None if self.engine.slow else max(self.prompts.values(), key=workload)
 
     @property
     def description(self) -> str:
-        """`2 workers with 4 engines each`."""
+        """The numbers of workers and engines, such as `2 workers with 4 engines each`."""
         workers = "1 worker" if self.workers == 1 else f"{self.workers} workers"
         return workers if self.gpus == 1 else f"{workers} with {self.gpus} engines each"
 
@@ -124,23 +127,25 @@ async def send_requests(
     async with vast.client() as client:
         endpoint = VastEndpoint(client, await client.get_endpoint(vast.endpoint))
         pending = (counted(_send(endpoint, vast.record, request, out)) for request in requests)
-        results = await asyncio.gather(*pending, return_exceptions=True)  # so that no request is left running
-    for result in results:
+        ended = await asyncio.gather(*pending, return_exceptions=True)  # so that no request is left running
+    results = []
+    for result in ended:
         if isinstance(result, BaseException):
             raise result
-    return [result for result in results if isinstance(result, DemoResult)]
+        results.append(result)
+    return results
 
 
 async def wait_for_reports(record: ReportLog, count: int) -> None:
     """Wait until the workers have reported the end of `count` requests, and no load. Raises Failure after a timeout."""
 
-    def settled(record: ReportLog) -> bool:
+    def all_reported(record: ReportLog) -> bool:
         """Return whether the workers have reported the end of all requests, and no load."""
         loads = {status.id: status.cur_load for status in record.statuses}
         return len(record.deletions) >= count and not any(loads.values())
 
     try:
-        await record.until(settled, REPORT_TIMEOUT_S)
+        await record.until(all_reported, REPORT_TIMEOUT_S)
     except TimeoutError:
         message = f"the workers reported the end of only {len(record.deletions)} of {count} requests to the autoscaler"
         raise Failure("not_reported", message) from None
@@ -152,13 +157,13 @@ async def _send(endpoint: VastEndpoint, record: ReportLog, request: DemoRequest,
     try:
         answer = await endpoint.generate(request.payload, request.workload, RESPONSE_TIMEOUT_S)
     except (RuntimeError, TimeoutError) as error:
-        raise Failure("unreachable", f"Vast's client: {error}") from error
+        raise Failure("unreachable", f"Vast's client failed: {error}") from error
     seconds = time.monotonic() - started
     if answer.status != 200:
         failure = Failure.read(answer.body)
         message = f"{request.workflow}, in the {request.shape} shape: {failure.message}"
         raise Failure(failure.code, message, failure.details)
-    saved = await save(outputs(answer.body), out, _no_url)
+    saved = await save(outputs(answer.body), out, _reject_url)
     files = [with_size_of_file(file) for file in saved]
     return DemoResult(request, _worker(record, answer), seconds, stage_times(answer.body), files)
 
@@ -186,7 +191,7 @@ def stage_times(body: Mapping[str, Any]) -> dict[str, float]:
 
 
 def with_size_of_file(file: SavedOutput) -> SavedOutput:
-    """Return the output with the width and height that the file itself has."""
+    """Return the output with the width and height that its file has, as a stock response does not have them."""
     facts = media_facts(file.path, file.path.read_bytes())
     return replace(file, width=facts.width, height=facts.height)
 
@@ -200,6 +205,6 @@ def _worker(record: ReportLog, answer: EndpointResponse) -> int:
     return next((status.id for status in record.statuses if urlsplit(status.url).port == port), 0)
 
 
-async def _no_url(url: str, target: Path) -> None:
+async def _reject_url(url: str, target: Path) -> None:
     """Raise Failure. `save` calls this for an output by URL, which the demo's workers must not send."""
     raise Failure("bad_answer", f"an output came as the URL {url}, which cannot be opened from outside")

@@ -25,7 +25,7 @@ def merged_environment(
 
 
 def read_saved(path: Path = SAVED) -> dict[str, str]:
-    """Return the variables of a file with lines `NAME=value` or `export NAME="value"`, or {} if there is no such file."""
+    """Return the variables of a file with lines `NAME=value` or `export NAME="value"`, or {} if there is no file."""
     try:
         return dict(_pairs(path.read_text("utf-8", "replace").splitlines()))
     except OSError:

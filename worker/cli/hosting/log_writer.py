@@ -24,7 +24,7 @@ def main(path: str, limit: int, program: list[str]) -> int:
     die_with_parent = os.path.join(this_folder, "..", "..", "engine", "process", "die_with_parent.py")  # noqa: PTH118
     command = [sys.executable, "-I", "-S", die_with_parent, str(os.getpid()), *program]
     child = os.fork()
-    if child == 0:
+    if child == 0:  # the new process writes its standard output and error to the pipe
         os.dup2(writer, 1)
         os.dup2(writer, 2)
         os.execv(command[0], command)  # noqa: S606 - the command is the operator's

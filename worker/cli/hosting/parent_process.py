@@ -75,13 +75,13 @@ class Parent:
         return os.waitstatus_to_exitcode(status)
 
     def _wait(self, seconds: float) -> None:
-        """Wait for the next start, or until a stop is requested."""
+        """Wait for this many seconds, or until a stop is requested."""
         deadline = time.monotonic() + seconds
         while not self.stop_requested and (remaining_s := deadline - time.monotonic()) > 0:
             time.sleep(min(remaining_s, 0.1))
 
     def _forward(self, number: int, _: FrameType | None) -> None:
-        """Forward a signal to the worker. A second one makes it stop without finishing its jobs."""
+        """Forward a signal to the worker. It stops after its running jobs, and at once after a second signal."""
         self.stop_requested = True
         if self._pid:
             os.kill(self._pid, number)

@@ -12,12 +12,12 @@ MEANINGLESS = (signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
 
 def ignore_meaningless() -> None:
-    """Ignore the signals in this process, and not in the programs that it starts: `exec` removes handlers."""
+    """Ignore the signals in MEANINGLESS in this process, not in programs that it starts: `exec` removes handlers."""
     for number in MEANINGLESS:
         signal.signal(number, lambda *_: None)
 
 
 def ignore_from_the_start() -> None:
-    """Ignore the signals in this process, and in the programs that it starts until they install handlers."""
+    """Ignore the signals in MEANINGLESS in this process, and in programs that it starts until they install handlers."""
     for number in MEANINGLESS:
         signal.signal(number, signal.SIG_IGN)

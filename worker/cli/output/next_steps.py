@@ -37,7 +37,7 @@ NEXT_STEPS = {
     "bad_signature": "Send the workflow through Vast with --vast-endpoint NAME.",
     "invalid_workflow": VALIDATE,
     "cannot_convert": "Give the nodes of your ComfyUI with `comfy-worker convert FILE --catalog object_info.json`.",
-    "invalid_input_file": "Send the file with --input NAME=FILE, with the name that the workflow has.",
+    "invalid_input_file": "Send the file with --input NAME=FILE. NAME is the file name that the workflow uses.",
     "input_too_large": "Send a smaller file with --input NAME=FILE.",
     "models_missing": "Run `comfy-worker models fetch FILE` on the machine of the worker.",
     "node_failed": "Change the node's inputs with --set NODE.INPUT=VALUE.",

@@ -45,6 +45,7 @@ class LiveDisplay:
         self.timeline.handle(name, data, time.monotonic())
 
     def __rich__(self) -> RenderableType:
+        """Return a line for the job, and below it a row for each of its last MAX_ROWS nodes."""
         now = time.monotonic()
         elapsed = duration(now - self.timeline.started)
         self._spinner.update(text=Text.assemble((self._title, "bold"), f"  {self.timeline.state}  ", (elapsed, "cyan")))

@@ -96,7 +96,9 @@ def create_file(folder: Path, name: str) -> Path:
 
 
 def safe_name(name: str) -> str:
-    """Return a file name without folders, control characters and leading dots. `name` is the server's."""
+    """Return the name that a server sent as a file name without folders, control characters and leading dots."""
     base = UNSAFE.sub("_", name.replace("\\", "/").rpartition("/")[2]).lstrip(". ")
     stem, dot, suffix = base.rpartition(".")
-    return f"{stem[:MAX_STEM]}{dot}{suffix[:MAX_SUFFIX]}" if stem else base[:MAX_STEM] or "output"
+    if not stem:
+        return base[:MAX_STEM] or "output"
+    return f"{stem[:MAX_STEM]}{dot}{suffix[:MAX_SUFFIX]}"

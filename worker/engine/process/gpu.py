@@ -44,7 +44,7 @@ def read_gpus(text: str, visible: str, listed: int) -> tuple[str, ...]:
     gpus = _split(text)
     if not gpus or len(set(gpus)) < len(gpus) or not all(GPU.fullmatch(gpu) for gpu in gpus):
         raise StartupError(
-            f"WORKER_GPUS={text!r} is invalid: use a number of GPUs, a list of GPUs without repeats ('0,2'), or 'auto'"
+            f"WORKER_GPUS={text!r}: use a number of GPUs, a list of GPUs without repeats ('0,2'), or 'auto'"
         )
     return tuple(gpus)
 

@@ -39,41 +39,45 @@ class Search(Table):
 
     gpus: list[str] = key('names of GPUs as Vast writes them: `["RTX 4090", "L40S"]`', [])
     gpus_per_worker: PositiveCount | None = key("number of GPUs in one machine", None)
-    min_vram_gb: Amount | None = key("GB of memory of one GPU, at least", None)
-    min_compute_capability: Amount | None = key("compute capability of the GPU, at least: `8.9` for Ada", None)
-    min_cuda: Annotated[float, Field(ge=CUDA)] | None = key(
-        "newest CUDA version that the host's driver supports, at least", None
+    min_vram_gb: Amount | None = key("smallest allowed memory of one GPU in GB", None)
+    min_compute_capability: Amount | None = key(
+        "lowest allowed compute capability of the GPU, such as `8.9` for Ada", None
     )
-    min_reliability: Annotated[float, Field(ge=0, le=1)] | None = key("reliability of the host, 0 to 1, at least", None)
-    max_price: Dollars | None = key("dollars per hour for one worker, at most", None)
-    max_traffic_price: Amount | None = key("dollars per GB of incoming and of outgoing traffic, at most", None)
+    min_cuda: Annotated[float, Field(ge=CUDA)] | None = key("CUDA version that the host's driver must support", None)
+    min_reliability: Annotated[float, Field(ge=0, le=1)] | None = key(
+        "lowest allowed reliability of the host, from 0 to 1", None
+    )
+    max_price: Dollars | None = key("highest allowed price of one worker in dollars per hour", None)
+    max_traffic_price: Amount | None = key(
+        "highest allowed price of traffic in dollars per GB, for each direction", None
+    )
     verified: bool | None = key("`true` allows only hosts that Vast has verified; `false` allows any", None)
     datacenter: bool | None = key("`true` allows only hosts in data centers", None)
     regions: list[str] = key('allowed countries: `["US", "DE"]`', [])
     not_regions: list[str] = key("excluded countries", [])
-    min_disk_gb: Amount | None = key("GB of free disk on the host, at least", None)
-    min_disk_mbps: Amount | None = key("MB/s that the host's disk can read, at least", None)
+    min_disk_gb: Amount | None = key("smallest allowed free disk of the host in GB", None)
+    min_disk_mbps: Amount | None = key("lowest allowed read rate of the host's disk in MB/s", None)
     min_download_mbps: Amount | None = key(
-        "Mbit/s from the internet, at least; the image and the models are downloaded", None
+        "lowest allowed download rate in Mbit/s; each new worker downloads the image and models", None
     )
-    min_upload_mbps: Amount | None = key("Mbit/s to the internet, at least", None)
-    min_ram_gb: Amount | None = key("GB of memory of the machine, at least", None)
-    min_cpu_cores: Amount | None = key("CPU cores for the worker alone, at least", None)
+    min_upload_mbps: Amount | None = key("lowest allowed upload rate in Mbit/s", None)
+    min_ram_gb: Amount | None = key("smallest allowed memory of the machine in GB", None)
+    min_cpu_cores: Amount | None = key("smallest allowed number of CPU cores for the worker alone", None)
 
 
 class GroupSpec(Search):
     """One group of workers, rented by one search."""
 
-    max_workers: PositiveCount = key("workers of this group, at most")
-    max_price: Dollars = key("dollars per hour for one worker, at most")
+    max_workers: PositiveCount = key("largest number of workers in this group")
+    max_price: Dollars = key("highest allowed price of one worker in dollars per hour")
     gpus_per_worker: PositiveCount | None = key("number of GPUs in one machine", 1)
-    min_cuda: Annotated[float, Field(ge=CUDA)] | None = key(
-        "newest CUDA version that the host's driver supports, at least", CUDA
+    min_cuda: Annotated[float, Field(ge=CUDA)] | None = key("CUDA version that the host's driver must support", CUDA)
+    min_reliability: Annotated[float, Field(ge=0, le=1)] | None = key(
+        "lowest allowed reliability of the host, from 0 to 1", 0.98
     )
-    min_reliability: Annotated[float, Field(ge=0, le=1)] | None = key("reliability of the host, 0 to 1, at least", 0.98)
     verified: bool | None = key("`true` allows only hosts that Vast has verified; `false` allows any", True)
     min_disk_gb: Amount | None = key(
-        "GB of free disk on the host, at least; the default is the template's `disk_gb`", None
+        "smallest allowed free disk of the host in GB; the default is the template's `disk_gb`", None
     )
 
 
@@ -86,12 +90,12 @@ class RegistryLogin(Table):
 
 
 class TemplateSpec(Table):
-    """The template: what a worker's container is started with."""
+    """The template: the settings with which a worker's container is started."""
 
     name: Name = key("name of the template in the account")
     image: str = key("`REPO@sha256:...` or `REPO:TAG`; `--image` overrides it", "")
     mode: Literal["args", "ssh"] = key(
-        "`args` runs the image's own entry point; `ssh` runs Vast's, which then runs `onstart`", "args"
+        "`args` runs the image's own entry point; `ssh` runs Vast's entry point, which then runs `onstart`", "args"
     )
     args: str = key("arguments that replace the image's command, in mode `args`", "")
     onstart: Annotated[str, Field(max_length=4048)] = key(f"command that mode `ssh` runs; empty means `{ONSTART}`", "")
@@ -99,7 +103,7 @@ class TemplateSpec(Table):
         "ports that can be reached from outside; the worker's own port has to be one of them", [3000]
     )
     disk_gb: Annotated[float, Field(ge=8)] = key(
-        "GB of disk for the container (image, models, outputs); cannot change after its creation"
+        "disk of a container in GB, for image, models and outputs; it cannot change later"
     )
     env: dict[Variable, str] = key("environment variables of the container; secrets are rejected", {})
     filters: Search = key("a table with the same bounds as a group, stored in the template itself", Search())
@@ -114,18 +118,18 @@ class EndpointSpec(Table):
     state: Literal["active", "suspended", "stopped"] = key(
         "`stopped` makes all workers inactive, so that only disk is billed", "active"
     )
-    max_workers: PositiveCount = key("workers of all groups together, at most")
-    cold_workers: Count = key("workers that are kept without load, stopped or running", 1)
-    min_load: Amount = key("capacity that is always active; above 0, at least one worker keeps running", 0.0)
-    min_cold_load: Amount = key("capacity that is always kept, stopped workers included", 0.0)
+    max_workers: PositiveCount = key("largest number of workers in all groups together")
+    cold_workers: Count = key("number of workers, stopped or running, that are kept while there is no load", 1)
+    min_load: Amount = key("capacity of running workers that is always kept; above 0, at least one worker runs", 0.0)
+    min_cold_load: Amount = key("capacity of running and stopped workers together that is always kept", 0.0)
     target_util: Annotated[float, Field(gt=0, le=1)] = key(
-        "the active capacity is the expected load divided by this", 0.9
+        "expected load divided by the capacity of running workers", 0.9
     )
-    cold_mult: Amount = key("the whole capacity, stopped workers included, as a multiple of the active capacity", 2.5)
+    cold_mult: Amount = key("capacity of running and stopped workers, divided by that of running workers", 2.5)
     max_queue_time: Seconds = key(
-        "seconds of work that may wait at one worker; beyond this, the router holds requests back", 30.0
+        "seconds of work that may wait at one worker; further requests wait in the router", 30.0
     )
-    target_queue_time: Seconds = key("seconds of waiting work above which workers are added quickly", 10.0)
+    target_queue_time: Seconds = key("seconds of waiting work; if more waits, Vast adds workers quickly", 10.0)
     inactivity_timeout: float = key("idle seconds after which the last worker may stop; below 0 means never", 600.0)
 
 
@@ -150,7 +154,7 @@ class Fleet(Table):
     id: FleetId = key(
         f"random text that marks what this fleet owns, stored in the template's `{MARK}`; `deploy init` writes it"
     )
-    template: TemplateSpec = key("a table: what a worker's container is started with")
+    template: TemplateSpec = key("a table: the settings with which a worker's container is started")
     endpoint: EndpointSpec = key("a table: the endpoint that clients call")
     groups: Annotated[dict[Name, GroupSpec], Field(min_length=1)] = key(
         "one table for each group of workers: `[groups.NAME]`"

@@ -160,9 +160,8 @@ def _foreign_endpoint(actual: AccountState, endpoint: EndpointRow) -> str:
     marks = {mark_of(template.body) for template in actual.templates if template.hash in hashes} - {""}
     if marks:
         return (
-            f"{reason} Give this fleet's endpoint another name. If it belongs to the fleet of your vast.toml,"
-            " write this line into the file:"
-            f' id = "{display_name(min(marks))}"'
+            f"{reason} Give this fleet's endpoint another name. If the endpoint belongs to the fleet of your vast.toml,"
+            f' write this line into the file: id = "{display_name(min(marks))}"'
         )
     return (
         f"{reason} If an older release created it, or if its template was changed in Vast's console,"

@@ -36,7 +36,7 @@ def command(
     as_json: Json = False,
     server_url: Server = None,
 ) -> None:
-    """Take over a fleet that has no id, or another.
+    """Take over a fleet that has no id, or another id.
 
     For fleets of older releases, and after a change of names in the file. Writes the file's id and names into the
     account. Groups and workers do not change until the next apply.
@@ -63,6 +63,7 @@ def command(
 
 
 def _print_result(adoption: Adoption, *, as_json: bool) -> None:
+    """Print the changes that were made as JSON. For people, print the next command, or that nothing had to change."""
     endpoint = adoption.endpoint
     if as_json:
         from worker.cli.output.json_output import print_json
@@ -75,7 +76,7 @@ def _print_result(adoption: Adoption, *, as_json: bool) -> None:
 
 
 def _lines(adoption: Adoption) -> Iterator[str]:
-    """Yield the list of what the user confirms."""
+    """Yield the lines that the user confirms: the endpoint, its groups and instances, and the changes."""
     from worker.fleet.plan.ownership import describe_row
 
     yield f"{describe_row('endpoint', adoption.endpoint)} will belong to this fleet, with"

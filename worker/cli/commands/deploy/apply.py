@@ -32,7 +32,7 @@ def command(
     image: Image = None,
     plan: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Plan of `deploy plan --out`, unless it is outdated."),
+        typer.Option(metavar="FILE", help="Apply this plan of `deploy plan --out`. An outdated plan is rejected."),
     ] = None,
     rotate: Rotate = None,
     as_json: Json = False,
@@ -52,15 +52,18 @@ def command(
         fleet = fleet_in(file, image or (planned.image if planned else None))
         rotated = list(planned.rotated) if planned else rotate or []
         with account(server_url) as vast:
-            applied, done = _apply(vast, fleet, planned, rotated, server_url)
-            _print_result(applied, done, vast.calls, as_json=as_json)
+            applied, applied_plan = _apply(vast, fleet, planned, rotated, server_url)
+            _print_result(applied, applied_plan, vast.calls, as_json=as_json)
     raise typer.Exit(not applied.ok)
 
 
 def _apply(
     vast: Account, fleet: Fleet, planned: Plan | None, rotated: list[str], server: str | None
 ) -> tuple[ApplyResult, Plan]:
-    """Apply the file, or the plan if nothing has changed since; return the result and the plan. Raises DeployError."""
+    """Apply the fleet file, and return the result and the plan that was carried out.
+
+    Raises DeployError when `planned`, a saved plan, no longer matches the account, and when the apply cannot start.
+    """
     from worker.cli.commands.deploy.display import display
     from worker.cli.output.screen import screen
     from worker.cli.output.waiting import waiting
@@ -83,9 +86,11 @@ def _apply(
 
 
 def _smoke_job(fleet: Fleet, server: str | None) -> Callable[[], SmokeResult] | None:
-    """Return the function that runs the smoke job. Raises DeployError when its workflow cannot be read.
+    """Return the function that runs the smoke job, or None if the fleet file has no smoke job.
 
-    It is made before anything is changed, so that a wrong job does not cause a rollback.
+    Raises DeployError when the workflow of the job cannot be read.
+
+    The job is made before anything is changed, so that a wrong job does not cause a rollback.
     """
     from worker.fleet.apply.smoke import run_smoke, smoke_job
     from worker.settings import Settings
@@ -98,12 +103,16 @@ def _smoke_job(fleet: Fleet, server: str | None) -> Callable[[], SmokeResult] | 
 
 
 def _print_result(applied: ApplyResult, plan: Plan, calls: int, *, as_json: bool) -> None:
+    """Print the result of the apply. `calls` is the number of requests to Vast's API."""
     if as_json:
         from worker.cli.output.json_output import print_json
 
         print_json(
             {
-                **{"ok": applied.ok, "steps": applied.steps, "calls": calls, "problem": applied.problem or None},
+                "ok": applied.ok,
+                "steps": applied.steps,
+                "calls": calls,
+                "problem": applied.problem or None,
                 "ready": applied.progress.ready if applied.progress else None,
                 "smoke_s": round(applied.smoke.seconds, 2) if applied.smoke else None,
                 "rolled_back": list(applied.rolled_back),

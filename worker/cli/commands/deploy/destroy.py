@@ -29,8 +29,8 @@ def command(
 ) -> None:
     """Delete the fleet from Vast.
 
-    Deletes its endpoint, groups, workers and template, with all data on the disks of its instances. What other fleets
-    of the account use stays.
+    Deletes its endpoint, groups, workers and template, with all data on the disks of its instances. Keeps everything
+    that other fleets of the account use.
     """
     from worker.errors import NotThisFleet
     from worker.fleet.apply.destroy import check_unchanged, destroy, plan_destroy
@@ -55,6 +55,7 @@ def command(
 
 
 def _print_json(plan: DestroyPlan) -> None:
+    """Print the ids of what was deleted, and what stays in the account."""
     from worker.cli.output.json_output import print_json
 
     print_json(
@@ -70,7 +71,7 @@ def _print_json(plan: DestroyPlan) -> None:
 
 
 def _lines(plan: DestroyPlan, fleet: Fleet) -> Iterator[str]:
-    """Yield the list of what the user confirms."""
+    """Yield the lines that the user confirms: what will be deleted, with its price, and what will be kept."""
     from worker.fleet.plan.ownership import display_name
 
     if not plan.empty:
@@ -89,27 +90,32 @@ def _lines(plan: DestroyPlan, fleet: Fleet) -> Iterator[str]:
 
 
 def _group_titles(plan: DestroyPlan, fleet: Fleet) -> dict[int, str]:
-    """Return for each group, by id, its name in the file and the highest price of one of its workers."""
+    """Return a text for each group, by its id: its name in the file, and the highest price of one of its workers."""
     from worker.fleet.plan.plan import match_to_file
 
     names = {group.id: name for name, group in match_to_file(fleet, plan.groups).by_name.items()}
     titles = {}
     for group in plan.groups:
-        bound = group.search.get("dph_total", {}).get("lte")
-        price = f", up to ${bound:.2f}/h for a worker" if isinstance(bound, float) else ""
+        max_price = group.search.get("dph_total", {}).get("lte")
+        price = f", up to ${max_price:.2f}/h for a worker" if isinstance(max_price, float) else ""
         titles[group.id] = f"{names.get(group.id, 'not in the file')} ({group.id}){price}"
     return titles
 
 
 def _places(plan: DestroyPlan, fleet: Fleet) -> dict[int, str]:
-    """Return for each instance, by id, its group as far as it is known, or else its endpoint."""
+    """Return a text for each instance, by its id: its group if that is known, or else its endpoint.
+
+    `own_workers` are instances of the fleet's endpoint with their groups, if Vast names a group. An instance that
+    belongs to no endpoint is only recognized by its template.
+    """
     places = {}
     for instance in plan.instances:
         if instance.id not in plan.claims.own_workers and instance.id not in plan.claims.ungrouped_workers:
             places[instance.id] = "of no endpoint, started with the fleet's template"
             continue
-        number = plan.claims.own_workers.get(instance.id)
-        number = plan.groups[0].id if number is None and len(plan.groups) == 1 else number
+        group_id = plan.claims.own_workers.get(instance.id)
+        if group_id is None and len(plan.groups) == 1:  # the endpoint has no other group
+            group_id = plan.groups[0].id
         endpoint = f"of endpoint {fleet.endpoint.name}"
-        places[instance.id] = endpoint if number is None else f"of group {number}"
+        places[instance.id] = endpoint if group_id is None else f"of group {group_id}"
     return places

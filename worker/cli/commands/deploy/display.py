@@ -24,12 +24,15 @@ class ApplyDisplay(ApplyListener):
         self._last = ""
 
     def step_done(self, step: Step) -> None:
+        """Print the step that was carried out."""
         self._console.print(Text.assemble(("✓ ", "bold green"), f"{step.action} {step.name}"))
 
     def message(self, text: str) -> None:
+        """Print a sentence about the apply."""
         self._console.print(Text(f"  {text}"))
 
     def waiting(self, progress: ReadinessProgress) -> None:
+        """Show how many workers are ready, and which have an error. A log gets no line if nothing has changed."""
         text = str(progress)
         if progress.errors:
             text += f"; in error: {', '.join(map(str, progress.errors))}"

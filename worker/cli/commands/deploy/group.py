@@ -24,7 +24,9 @@ EXAMPLES = (
 File = Annotated[Path, typer.Option(help="File that describes the fleet.")]
 Image = Annotated[str | None, typer.Option(metavar="REPO@DIGEST", help="Image of the workers, instead of the file's.")]
 Server = Annotated[str | None, typer.Option(metavar="URL", help="URL of a local copy of Vast's API, for tests.")]
-Rotate = Annotated[list[str] | None, typer.Option(metavar="NAME", help="Write this variable again. Repeatable.")]
+Rotate = Annotated[
+    list[str] | None, typer.Option(metavar="NAME", help="Write this variable of the account again. Repeatable.")
+]
 
 UNNAMED = "ghcr.io/unnamed:0"
 """The image for commands that use none, in place of the file's."""

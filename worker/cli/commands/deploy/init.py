@@ -14,7 +14,9 @@ EXAMPLES = ("comfy-worker deploy init", "comfy-worker deploy init --new --file o
 
 def command(
     *,
-    new: Annotated[bool, typer.Option("--new", help="Replace the id of a file that is a copy.")] = False,
+    new: Annotated[
+        bool, typer.Option("--new", help="Replace the id, in a file that is a copy of another fleet's.")
+    ] = False,
     file: File = FILE,
     as_json: Json = False,
 ) -> None:
@@ -38,8 +40,8 @@ def command(
 
         print_json({"file": str(file), "id": fleet_id, "previous": previous or None})
     elif fleet_id == previous:
-        typer.echo(f"{file} has an id: {previous}")
+        typer.echo(f"{file} has the id {previous}, which was not replaced")
     else:
-        typer.echo(f'{file}: id = "{fleet_id}"')
+        typer.echo(f"{file} has the new id {fleet_id}")
         if previous:
-            typer.echo(f"What has the id {previous} in the account no longer belongs to this file.")
+            typer.echo(f"Endpoints, groups and templates with the id {previous} no longer belong to this file.")

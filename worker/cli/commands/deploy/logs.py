@@ -15,8 +15,8 @@ EXAMPLES = ("comfy-worker deploy logs", "comfy-worker deploy logs --group small 
 def command(
     *,
     group: Annotated[str | None, typer.Option(help="Only this group, by its name in the file.")] = None,
-    tail: Annotated[int, typer.Option(min=1, help="Lines of each log.")] = 100,
-    level: Annotated[int, typer.Option(min=0, max=3, help="Detail, from 0 (least) to 3 (most).")] = 1,
+    tail: Annotated[int, typer.Option(min=1, help="Number of lines of each log.")] = 100,
+    level: Annotated[int, typer.Option(min=0, max=3, help="Level of detail, from 0 (least) to 3 (most).")] = 1,
     file: File = FILE,
     as_json: Json = False,
     server_url: Server = None,

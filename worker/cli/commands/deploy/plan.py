@@ -40,10 +40,14 @@ def command(  # noqa: PLR0913 - one parameter an option
     image: Image = None,
     rotate: Rotate = None,
     snapshot: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="File of `deploy snapshot`, to plan without a key.")
+        Path | None, typer.Option(metavar="FILE", help="Use this file of `deploy snapshot`, instead of an API key.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the plan, for `deploy apply --plan`.")] = None,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print it as Markdown, for a pull request.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the plan to this file, for `deploy apply --plan`.")
+    ] = None,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the plan as Markdown, for a pull request.")
+    ] = False,
     as_json: Json = False,
     server_url: Server = None,
 ) -> None:
@@ -61,11 +65,13 @@ def command(  # noqa: PLR0913 - one parameter an option
         if out:
             _write(plan, out)
     _show(plan, str(file), warnings_of(fleet), markdown=markdown, as_json=as_json)
-    raise typer.Exit(1 if plan.blocked else 0 if plan.empty else 2)
+    if plan.blocked:
+        raise typer.Exit(1)
+    raise typer.Exit(0 if plan.empty else 2)
 
 
 def _plan(fleet: Fleet, rotate: list[str], snapshot: Path | None, server: str | None) -> Plan:
-    """Return the plan for the snapshot, or else for the account. Raises DeployError."""
+    """Return the changes from the snapshot, or without one from the account, to the fleet file. Raises DeployError."""
     from worker.cli.output.waiting import waiting
     from worker.fleet.plan.plan import make_plan
     from worker.fleet.plan.snapshot import load
@@ -79,7 +85,7 @@ def _plan(fleet: Fleet, rotate: list[str], snapshot: Path | None, server: str | 
 
 
 def warnings_of(fleet: Fleet) -> list[str]:
-    """Return sentences about what cannot work in a fleet, given the models of the templates on this machine."""
+    """Return sentences about what cannot work in a fleet. The sizes of its models are those of the templates here."""
     from worker.fleet.plan.warnings import warnings
     from worker.settings import Settings
     from worker.workflow.templates.library import read_library
@@ -88,6 +94,7 @@ def warnings_of(fleet: Fleet) -> list[str]:
 
 
 def _show(plan: Plan, file: str, warnings: Sequence[str], *, markdown: bool, as_json: bool) -> None:
+    """Print the plan and the warnings as JSON, as Markdown, or for people."""
     from worker.cli.output.json_output import print_json
     from worker.fleet.plan.diff import markdown as as_markdown
     from worker.fleet.plan.plan_file import as_dict
@@ -103,7 +110,7 @@ def _show(plan: Plan, file: str, warnings: Sequence[str], *, markdown: bool, as_
 
 
 def show(plan: Plan, warnings: Sequence[str] = ()) -> None:
-    """Print a plan for people."""
+    """Print a plan and its warnings for people."""
     from rich.text import Text
 
     from worker.cli.output.screen import screen
@@ -117,6 +124,7 @@ def show(plan: Plan, warnings: Sequence[str] = ()) -> None:
 
 
 def _write(plan: Plan, file: Path) -> None:
+    """Write the plan to a file for `deploy apply --plan`."""
     import orjson
 
     from worker.fleet.plan.plan_file import as_dict

@@ -23,7 +23,8 @@ def command(
 ) -> None:
     """Put all groups back to the previous template.
 
-    The template's description has the hash of the previous one. The workers of a group change one after the other.
+    The hash of the previous template is in the description of the current one. The workers of a group change one
+    after the other.
     """
     from worker.cli.output.json_output import print_json
     from worker.fleet.apply.rollback import roll_back, rollback_target
@@ -39,4 +40,4 @@ def command(
     if as_json:
         print_json({"template": target, "groups": list(groups), "moved": moved})
     else:
-        typer.echo(f"{moved} of {len(groups)} groups moved\n→ comfy-worker deploy status")
+        typer.echo(f"{moved} of {len(groups)} groups were put back\n→ comfy-worker deploy status")

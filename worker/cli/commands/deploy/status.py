@@ -34,6 +34,7 @@ def command(*, file: File = FILE, as_json: Json = False, server_url: Server = No
 
 
 def _print_status(status: FleetStatus) -> None:
+    """Print the endpoint, a row for each group and each worker, and the cost."""
     from rich.table import Table
     from rich.text import Text
 
@@ -50,7 +51,8 @@ def _print_status(status: FleetStatus) -> None:
     console.print(groups)
     workers = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for row in status.workers:
-        sign = ("✓", "green") if row.ready else ("✗", "bold red") if row.error else ("·", "dim")
+        not_ready = ("✗", "bold red") if row.error else ("·", "dim")
+        sign = ("✓", "green") if row.ready else not_ready
         perf = f"{row.measured_perf:.1f}/s" if row.ready else ""
         price = f"${status.prices[row.id]:.3f}/h" if row.id in status.prices else ""
         workers.add_row(Text(*sign), f"worker {row.id}", row.status, perf, price)

@@ -30,7 +30,5 @@ def command(
         return
     for sentence in result.left_out:
         typer.echo(f"left out: {sentence}", err=True)
-    typer.echo(
-        f"The journal now has the format of workers older than v0.2.0 and contains {result.jobs} jobs."
-        f" The original is kept as {result.kept_as}."
-    )
+    typer.echo(f"The journal has {result.jobs} jobs for a worker older than v0.2.0.")
+    typer.echo(f"The old journal is kept as {result.kept_as}.")

@@ -24,7 +24,7 @@ def command(
     ],
     *,
     group: Annotated[str, typer.Option(help="Group of packs. `base` is in every image.")] = "base",
-    name: Annotated[str | None, typer.Option(help="Name of its folder, instead of the URL's last part.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the pack's folder, instead of the URL's last part.")] = None,
     file: File = FILE,
     as_json: Json = False,
 ) -> None:

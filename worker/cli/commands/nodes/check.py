@@ -41,7 +41,7 @@ def command(*, file: File = FILE, locks: Locks = LOCKS, as_json: Json = False) -
 
 
 def _print_rows(rows: list[tuple[str, str | None, str]]) -> None:
-    """Print (name, problem, text without a problem) of each pack and of the locks."""
+    """Print the name and the problem of each row. A row has a third text, which is printed without a problem."""
     from rich.table import Table
     from rich.text import Text
 
@@ -57,6 +57,7 @@ def _print_rows(rows: list[tuple[str, str | None, str]]) -> None:
 
 
 def _print_next_step(*, missing: bool, outdated: bool) -> None:
+    """Print what to do about missing commits, or else about outdated locks."""
     from worker.cli.output.rows import print_step
     from worker.cli.output.screen import screen
 

@@ -22,7 +22,8 @@ EXAMPLES = ("comfy-worker nodes", "comfy-worker nodes --json", "comfy-worker nod
 File = Annotated[Path, typer.Option(help="File with the pinned node packs.")]
 Locks = Annotated[Path, typer.Option(help="Folder of the locks and of constraints.txt.")]
 Sources = Annotated[
-    Path | None, typer.Option(metavar="FOLDER", help="Folder with sources of ComfyUI and packs, to use before git.")
+    Path | None,
+    typer.Option(metavar="FOLDER", help="Folder with sources of ComfyUI and packs. The others come from git."),
 ]
 
 
@@ -53,8 +54,12 @@ def command(context: typer.Context, *, file: File = FILE, as_json: Json = False)
 def as_dict(pack: PinnedPack) -> dict[str, object]:
     """Return a pack for `--json`."""
     return {
-        **{"url": pack.url, "commit": pack.commit, "group": pack.group},
-        **{"needs": list(pack.needs), "gpu_import": pack.gpu_import, "writes": list(pack.writes)},
+        "url": pack.url,
+        "commit": pack.commit,
+        "group": pack.group,
+        "needs": list(pack.needs),
+        "gpu_import": pack.gpu_import,
+        "writes": list(pack.writes),
     }
 
 

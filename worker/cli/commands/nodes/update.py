@@ -57,7 +57,10 @@ def command(
 
 
 def _named_packs(pins: Pins, names: list[str] | tuple[()]) -> list[tuple[PinnedPack, str | None]]:
-    """Return the packs with their REFs, all packs without names. Raises UsageFailure."""
+    """Return each named pack with its REF, or with None if it has no REF. Raises UsageFailure for an unknown name.
+
+    Without names, return all packs, but not ComfyUI.
+    """
     from worker.workflow.nearest import did_you_mean
 
     packs = {pack.name: pack for pack in (pins.comfyui, *pins.packs)}
@@ -72,13 +75,14 @@ def _named_packs(pins: Pins, names: list[str] | tuple[()]) -> list[tuple[PinnedP
 
 
 def _print_changes(changes: list[tuple[PinnedPack, str]], *, as_json: bool) -> None:
+    """Print each pack, as it was, with its new commit. Print the next command if a commit has changed."""
     if as_json:
         from worker.cli.output.json_output import print_json
 
         print_json({pack.name: {"old": pack.commit, "new": commit} for pack, commit in changes})
         return
     for pack, commit in changes:
-        change = f"{pack.commit[:12]} -> {commit[:12]}" if commit != pack.commit else f"{commit[:12]} already"
+        change = f"{pack.commit[:12]} -> {commit[:12]}" if commit != pack.commit else f"{commit[:12]} (no change)"
         typer.echo(f"{pack.name}  {change}")
     if any(commit != pack.commit for pack, commit in changes):
         typer.echo("→ comfy-worker nodes lock")

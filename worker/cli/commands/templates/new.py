@@ -16,7 +16,8 @@ def command(
     workflow: Annotated[Path, typer.Argument(help="A workflow file of any format.")],
     *,
     write: Annotated[
-        bool, typer.Option("--write", help="Write it beside the workflow as NAME.toml, instead of printing it.")
+        bool,
+        typer.Option("--write", help="Write the template beside the workflow as NAME.toml, instead of printing it."),
     ] = False,
     as_json: Json = False,
 ) -> None:

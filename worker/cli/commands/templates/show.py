@@ -42,6 +42,7 @@ def command(
 
 
 def _print_template(template: Template) -> None:
+    """Print the title, the parameters, the models and the node packs of a template."""
     console = screen()
     console.print(Text(template.title, "bold"))
     console.print(template.about)
@@ -60,9 +61,10 @@ def _print_template(template: Template) -> None:
 
 
 def _parameter(parameter: Parameter) -> tuple[str, str, str]:
-    """Return name, default and description."""
-    default = "required" if parameter.required else "" if parameter.default is None else repr(parameter.default)
-    return parameter.name, default if len(default) <= 30 else f"{default[:27]}...", _description(parameter)
+    """Return the cells of a parameter: its name, its default or `required`, and its description."""
+    default = "" if parameter.default is None else repr(parameter.default)
+    shortened = default if len(default) <= 30 else f"{default[:27]}..."
+    return parameter.name, "required" if parameter.required else shortened, _description(parameter)
 
 
 def _description(parameter: Parameter) -> str:
@@ -72,5 +74,5 @@ def _description(parameter: Parameter) -> str:
 
 
 def _model(model: ModelFile) -> tuple[Text, Text, Text]:
-    """Return path, size and URL."""
+    """Return the cells of a model: its path, its size and its URL. The last two are empty if unknown."""
     return Text(f"{model.folder}/{model.file}"), Text(size(model.size) if model.size else ""), Text(model.url or "")
