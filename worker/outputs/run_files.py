@@ -225,7 +225,9 @@ class RunFiles:
             if file_owner.certain or not self._may_be_of_earlier_prompt(file):
                 outputs.append(NodeOutput(file_owner.node_id, file_owner.key, file.ref))
             else:
-                log.warning("%s is not delivered: perhaps another job wrote it after its end", file.path.name)
+                log.warning(
+                    "%s is not delivered: perhaps an earlier job wrote it after that job had ended", file.path.name
+                )
         return outputs
 
     def _unknown_paths(self, unreported: list[NodeOutput]) -> Iterator[UnknownPath]:

@@ -116,6 +116,7 @@ def _without_options(text: str) -> str:
 
     Nested options are removed too. A brace without a counterpart stays.
     """
+    # The parts that are not removed so far, and the places of the open braces among them.
     kept, brace_positions = list[str](), list[int]()
     for part in BRACES.split(text):
         if part == "}" and brace_positions:  # removes everything since the matching brace, which is in `kept` too

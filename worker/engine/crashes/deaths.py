@@ -14,7 +14,7 @@ REMEMBERED_S = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class EngineDeath:
-    """One death of one engine. `noticed_at` is on the monotonic clock."""
+    """One death of one engine. `engine` is its name, and `noticed_at` is on the monotonic clock."""
 
     id: str
     engine: str
