@@ -81,7 +81,7 @@ def put_files(folders: dict[str, Path]) -> None:
 
 
 def _shared_cases(folder: Path, catalog: Catalog) -> Iterator[VerdictCase]:
-    """Yield each shared prompt, unchanged and without its nodes of missing classes."""
+    """Yield up to two cases for each shared prompt: the prompt itself, and it without the nodes of missing classes."""
     for path in sorted(folder.rglob("truth/*.json")):
         prompt = orjson.loads(path.read_bytes()).get("output")
         if not isinstance(prompt, dict) or not prompt:

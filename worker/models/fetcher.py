@@ -147,10 +147,10 @@ class ModelFetcher:
         most_bytes = file.size or partial.size + self.folder.free
         limits = DownloadLimits(most_bytes, LONGEST_S, self._idle_s, FAILURES, self._backoff)
         download = Download(self._guard, self._credentials, target, partial, limits)
-        download.version = version
-        partial.version = lambda: download.version
+        download.version = version  # the server continues the partial file only if it still has this version
+        partial.version = lambda: download.version  # the partial file stores the version of the latest response
         try:
-            await download.run(FileVersion())  # without a current version, so that the server sends the file
+            await download.run(FileVersion())  # no complete copy is present, so the server must send the file
         except InputTooLarge as error:
             raise _mismatch(file, target, f"it is larger than {limits.size} bytes") from error
 

@@ -56,13 +56,14 @@ def restore_order(
 
 
 def _order_by_slots(inner: Sequence[InputSpec], slot_names: Sequence[str]) -> list[InputSpec] | None:
-    """Return the inputs in the order of the file's slots, or None if a field has no slot.
+    """Return the inputs in the order of their slots in the saved file, or None if the file does not give the order.
 
-    Older editors saved no slot for a field without a link. Sockets without a slot come last.
+    A slot is the saved connection point of an input. Older editors saved none for an input that is edited as a field
+    and has no link, so the order is unknown. Inputs that only take links and have no slot come last.
     """
     positions: dict[str, int] = {}
     for spec in inner:
-        prefix = f"{spec.name}."  # of the slots of an input that has several
+        prefix = f"{spec.name}."  # the slots of an input with several slots begin like this
         matching = (index for index, slot in enumerate(slot_names) if slot == spec.name or slot.startswith(prefix))
         position = next(matching, None)
         if position is None and is_field(spec):
