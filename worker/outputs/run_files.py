@@ -226,23 +226,26 @@ class RunFiles:
                 outputs.append(NodeOutput(file_owner.node_id, file_owner.key, file.ref))
             else:
                 log.warning(
-                    "%s is not delivered: perhaps an earlier job wrote it after that job had ended", file.path.name
+                    "%s is not delivered: perhaps a node of an earlier job wrote it after the end of its own job",
+                    file.path.name,
                 )
         return outputs
 
-    def _unknown_paths(self, unreported: list[NodeOutput]) -> Iterator[UnknownPath]:
-        """Yield the paths that nodes without other files reported, and that are not files of this run.
+    def _unknown_paths(self, found_files: list[NodeOutput]) -> Iterator[UnknownPath]:
+        """Yield the paths in reports that are not files of this run, for nodes from which no file is known.
 
-        `unreported` are the outputs that were found without a report. Texts that the workflow contains are skipped.
+        `found_files` are the files that were found in the folders although no node reported them. A text that is an
+        input of the workflow is not a path that a node made.
         """
-        nodes_with_output = {report.node_id for report in unreported} | self.log.nodes_with_files
+        nodes_with_output = {file.node_id for file in found_files} | self.log.nodes_with_files
         inputs = {text for node in self._prompt.values() for text in node["inputs"].values() if isinstance(text, str)}
         for node, output in self.log.reports.items():
             if node in nodes_with_output | self.log.cached_nodes:
                 continue
             for key, text in named_paths(output):
                 if names_a_result(key, text) and text not in inputs:
-                    yield UnknownPath(node, text, not self._exists(plain_path(text)))
+                    is_missing = not self._exists(plain_path(text))
+                    yield UnknownPath(node, text, is_missing)
 
     def _exists(self, path: str) -> bool:
         """Return True if a file exists in the folders. A path outside of them is not checked and counts as existing."""

@@ -122,8 +122,8 @@ def _prepare_state(state: Path, user: WorkerUser | None, links: Mapping[Path, Pa
 
 def _change_owner(folder: Path, user: WorkerUser) -> None:
     """Make the user the owner of a folder and of everything in it. Links are changed, and not their targets."""
-    for root, _, files in os.walk(folder):
-        for path in (root, *(os.path.join(root, name) for name in files)):  # noqa: PTH118 - there may be many
+    for root, folders, files in os.walk(folder):
+        for path in (root, *(os.path.join(root, name) for name in (*folders, *files))):  # noqa: PTH118 - there may be many
             if os.lstat(path).st_uid != user.uid:
                 os.chown(path, user.uid, user.gid, follow_symlinks=False)
 

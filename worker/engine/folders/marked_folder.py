@@ -41,4 +41,7 @@ def _create(folder: Path) -> None:
         for kind in KINDS:
             (folder / f"listed.{kind}").touch()
     except OSError as error:
-        log.info("inputs of unknown node packs that list ComfyUI's input folder cannot be recognized: %s", error)
+        log.info(
+            "it is unknown which inputs of unknown node packs offer the files of ComfyUI's input folder: %s",
+            error,
+        )

@@ -48,7 +48,10 @@ class Execution:
         self._values = values
 
     def run(self, step: Step) -> None:
-        """Run one step, and update the rows. Raises DeployError. The step may have taken effect even then."""
+        """Run one step, and store the template, endpoint or group that it made or changed.
+
+        Raises DeployError. The step may have taken effect even then.
+        """
         methods: Mapping[Action, Callable[[Step], None]] = {
             Action.SET_VARIABLE: self._set_variable,
             Action.CREATE_TEMPLATE: self._save_template,

@@ -57,11 +57,14 @@ def _without_reroutes(prompt: Prompt, editor_ids: list[str]) -> Prompt:
 
 
 def _forwarded_value(node: Node) -> Json:
-    """Return what an editor node passes on: the link of a reroute, or the value of a primitive, else None."""
+    """Return what an editor node passes on: the link of a reroute, or the value of a primitive.
+
+    Return None for other nodes, and for a node whose value is only known in the browser.
+    """
     values, browser_node = list(node["inputs"].values()), BROWSER_NODES[node["class_type"]]
-    # Such a node gets its value without a link, from another node (`gets_from`) or from the browser (`refused`).
-    needs_browser = bool(browser_node.gets_from or browser_node.refused)
-    if len(values) != 1 or needs_browser:
+    by_name = bool(browser_node.gets_from)  # it reads a value that another node of the editor set under a name
+    only_in_browser = bool(browser_node.refused)
+    if len(values) != 1 or by_name or only_in_browser:
         return None
     if node["class_type"] == PRIMITIVE:
         return values[0] if isinstance(values[0], str | int | float) else None
