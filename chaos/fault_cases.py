@@ -86,7 +86,7 @@ CASES = (
     FaultCase(
         "ComfyUI stopped (SIGSTOP)",
         signal_engine(signal.SIGSTOP),
-        log_message="does not answer",
+        log_message="does not respond",
         within_s=SILENCE_S + 2,
     ),
     FaultCase("out of memory once", trigger="oom", log_message="ran out of memory", within_s=5.0, simulated=True),

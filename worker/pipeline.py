@@ -12,14 +12,7 @@ from pydantic import SecretStr
 
 from worker.engine.pool import EnginePool
 from worker.engine.protocol.api import SubmitOptions
-from worker.engine.protocol.messages import (
-    Executing,
-    ExecutionCached,
-    ExecutionStart,
-    Preview,
-    Progress,
-    RunMessage,
-)
+from worker.engine.protocol.messages import Executing, ExecutionCached, ExecutionStart, Preview, Progress, RunMessage
 from worker.engine.recovery import Recovery
 from worker.errors import (
     ClientError,

@@ -24,11 +24,8 @@ from worker.prompt_changes import RandomInteger, Repair
 VERSION = 2
 """Version of the rows that this worker writes. v0.2.0 reads it as well."""
 READ = frozenset({1, VERSION, 3})
-"""Versions of rows that this worker reads.
-
-Rows of version 1 name no engine, because there was only one. Rows of version 3 have the later fields in `request` and
-`result`. No release wrote them."""
-
+"""Versions of rows that this worker reads. Rows of version 1 name no engine, because there was only one. Rows of
+version 3 have the later fields in `request` and `result`, and no release wrote them."""
 
 DETAIL = frozenset(field.name for field in fields(Detail))
 """Fields of every kind of detail."""
@@ -94,10 +91,7 @@ class StoredRequest(BaseModel):
         return prompt
 
     def request(self, inputs: tuple[InputFile, ...], later_fields: LaterRequestFields | None) -> JobRequest:
-        """Return the request.
-
-        `later_fields` are the fields that releases after v0.2.0 added, or None in a row of v0.2.0 or older.
-        """
+        """Return the request. `later_fields` is None for a row that v0.2.0 or an older release wrote."""
         values = {name: getattr(self, name) for name in StoredRequest.model_fields}
         values["webhook"] = Webhook(**self.webhook.model_dump()) if self.webhook else None
         if later_fields is not None:

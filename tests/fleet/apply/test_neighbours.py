@@ -105,7 +105,7 @@ def test_a_fleet_of_another_id_is_named_by_it(account: Account) -> None:
     """The reason names the id of the other fleet, and does not suggest an adoption."""
     carry_out(account, fleet())
     (reason,) = make_plan(fleet_of("my-new-id", "comfy"), account.read()).blocked
-    assert 'write its id into the file: id = "0123456789abcdef"' in reason
+    assert 'write this line into the file: id = "0123456789abcdef"' in reason
     assert "adopt" not in reason
 
 

@@ -33,10 +33,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     speed: Annotated[
         float, typer.Option(help="Speed of sampling. 0 takes no time. 1 is about that of a mid-range GPU.")
     ] = 0.0,
-    catalog: Annotated[
-        Path | None,
-        typer.Option(help="Another ComfyUI's response to GET /object_info, to have its nodes."),
-    ] = None,
+    catalog: Annotated[Path | None, typer.Option(help="GET /object_info of the ComfyUI whose nodes to have.")] = None,
     preview_method: Annotated[
         Previews, typer.Option(help="Preview images of samplers, unless the prompt sets a method.")
     ] = "none",

@@ -37,10 +37,7 @@ def command(
         str | None, typer.Option(metavar="FOLDER", help="ComfyUI's folder, instead of WORKER_COMFYUI.")
     ] = None,
     pins: Annotated[Path, typer.Option(help="File with the pinned node packs.")] = FILE,
-    object_info: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Write ComfyUI's response to GET /object_info here. May end in .gz."),
-    ] = None,
+    object_info: Annotated[Path | None, typer.Option(metavar="FILE", help="Write GET /object_info here.")] = None,
     as_json: Json = False,
 ) -> None:
     """Check that an image's node packs and templates work.
