@@ -466,7 +466,8 @@ async def test_a_shared_file_is_kept(engine: EngineHandle, tmp_path: Path) -> No
         async with asyncio.timeout(5):
             while list(engine.output.glob("ours*")):
                 await asyncio.sleep(0.02)
-        assert (await client.get(f"/jobs/{theirs['id']}", theirs["token"]))[0] == 404
+            while (await client.get(f"/jobs/{theirs['id']}", theirs["token"]))[0] != 404:
+                await asyncio.sleep(0.02)
         assert len(list(engine.output.glob("shared*"))) == 1
 
 
