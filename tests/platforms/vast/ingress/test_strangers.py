@@ -69,7 +69,7 @@ async def port(engine: EngineHandle, tmp_path_factory: pytest.TempPathFactory) -
         local = await stack.enter_async_context(vast_router.serve())
         spawn = await stack.enter_async_context(processes(folder))
         await start_worker(spawn, local, engine, 1, folder / "state", **SETTINGS)
-        await local.record.until(loaded(1), 25)  # a busy machine takes its time to start a worker
+        await local.record.until(loaded(1))
         yield Port(local, local.record.statuses[-1].url)
 
 
