@@ -16,8 +16,8 @@ OUTGOING = Path("/proc/sys/net/ipv4/ip_local_port_range")
 OUTGOING_FROM = 32_768
 """Linux's default start of that range. On macOS it starts at 49152."""
 ATTEMPTS = 1000
-STRIDE = 37
-"""Distance between the first ports of two processes, so that concurrent searches find different ports."""
+STRIDE = 2_377
+"""Distance between the first ports of two successive processes, larger than the number of ports that one searches."""
 
 _attempts = counting()
 
