@@ -14,7 +14,7 @@ ERROR = '<?xml version="1.0" encoding="UTF-8"?><Error><Code>{}</Code><Message>{}
 
 
 class BucketFault(StrEnum):
-    """What is wrong with the bucket."""
+    """Faults of the bucket."""
 
     NONE = "none"
     SLOW = "slow"

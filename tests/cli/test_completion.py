@@ -38,7 +38,7 @@ TYPED = [
     ("comfy-worker nodes update RES4", "RES4LYF"),
     ("comfy-worker convert my-draw", "my-drawing.json"),
 ]
-"""What is typed before TAB, and a word that is on the screen afterwards."""
+"""Pairs of the text typed before TAB and a word on the screen afterwards."""
 
 
 class Shell:

@@ -1,6 +1,6 @@
 """The values that a shell offers for an argument.
 
-A shell completes files by itself where nothing is returned.
+If nothing is returned, the shell completes file names.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ from worker.workflow.json_value import Json
 
 SHORTEST_PAUSE_S = 0.15
 LONGEST_PAUSE_S = 0.5
-"""Maximum for a recorded pause. It is long enough for actions that a server starts by itself."""
+"""Maximum for a recorded pause. It is long enough for actions that a server starts without a request."""
 BUSY_PAUSE_S = 0.03
 """Pause while a prompt runs. An announced node starts within it, and a fast engine does not get beyond that node."""
 POLL_S = 0.02

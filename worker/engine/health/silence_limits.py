@@ -20,7 +20,8 @@ MOST_LEARNED_CLASSES = 256
 class SilenceLimits:
     """Seconds that a node of each class may be silent.
 
-    This is the declared number, or else the default, or more if a longer silence of the class has ended by itself.
+    This is the declared number, or else the default, or more if a node of the class was silent for longer and then
+    continued.
     """
 
     default_s: float
