@@ -5,25 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from worker.load.forecast import Forecast
 from worker.load.node_progress import NodeProgress
 from worker.load.node_work import NodeKind, NodeWork
 from worker.load.prediction import NOTHING, Prediction
 from worker.workflow.prompt import Prompt, links
-
-
-@dataclass(frozen=True, slots=True)
-class Forecast:
-    """What is predicted for the run of a job on an engine, before it starts.
-
-    `whole` includes loading models, which is expected to take `load_s` seconds. `nodes` are the predictions for the
-    nodes that will run, with their models loaded. Nodes in `cached` are expected not to run.
-    """
-
-    engine: str
-    whole: Prediction
-    nodes: Mapping[str, Prediction]
-    load_s: float = 0.0
-    cached: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +108,9 @@ class JobRun:
     def remaining(self, now: float) -> Prediction:
         """Return the seconds until the run ends."""
         predictions, whole = self.forecast.nodes, self.forecast.whole
-        left_s = sum(
-            prediction.p50_s
-            for node_id, prediction in predictions.items()
-            if node_id not in self._seconds and node_id not in self.cached
-        )
-        left_s += self._load_left_s(now)
+        nodes = [node_id for node_id in predictions if node_id not in self._seconds and node_id not in self.cached]
+        left_s = sum(predictions[node_id].p50_s for node_id in nodes)
+        left_s += self._load_left_s(nodes, now)
         # The nodes to come are as uncertain as the whole run was.
         left = Prediction(left_s, left_s * (whole.p90_s / whole.p50_s if whole.p50_s else 1.0))
         return left + (self._progress.remaining(now) if self._progress is not None else NOTHING)
@@ -136,19 +119,21 @@ class JobRun:
         """Return the seconds until the running node ends, which may not stop when the job is cancelled."""
         return self._progress.remaining(now) if self._progress is not None else NOTHING
 
-    def _load_left_s(self, now: float) -> float:
-        """Return the seconds of loading models that have not been spent.
+    def _load_left_s(self, nodes: Collection[str], now: float) -> float:
+        """Return the seconds of loading models that have not been spent. `nodes` have not started.
 
         What a node has taken longer than it takes with its models loaded counts as loading.
         """
         if not self.forecast.load_s:
             return 0.0
-        predictions = self.forecast.nodes
-        spent_s = sum(
-            max(0.0, seconds + (now - self._since if node_id == self._running else 0.0) - predictions[node_id].p50_s)
-            for node_id, seconds in self._seconds.items()
-            if node_id in predictions and (self.work[node_id].reads or self.work[node_id].models)
-        )
+        running = () if self._running is None else (self._running,)
+        if not any(self.work[node_id].reads or self.work[node_id].models for node_id in (*nodes, *running)):
+            return 0.0
+        spent_s = 0.0
+        for node_id, seconds in self._seconds.items():
+            if self.work[node_id].reads or self.work[node_id].models:
+                elapsed_s = seconds + (now - self._since if node_id == self._running else 0.0)
+                spent_s += max(0.0, elapsed_s - self.forecast.nodes[node_id].p50_s)
         return max(0.0, self.forecast.load_s - spent_s)
 
     def _owner(self, node_id: str) -> str | None:
