@@ -30,7 +30,10 @@ LADDER = (
         "prompt_changes",
         "job",
     ),
-    ("model_file", "events", "bodies", "workflow", "load", "engine.protocol.messages", "storage.base", "connections"),
+    (
+        *("model_file", "events", "bodies", "workflow", "load", "media_facts", "engine.protocol.messages"),
+        *("storage.base", "connections"),
+    ),
     (
         "workflow.templates.library",
         "jobs.job_index",
