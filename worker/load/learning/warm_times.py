@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from worker.load.gpu_classes import UNKNOWN, GpuClass
-from worker.load.learning.drift import Drift, DriftWatch
 from worker.load.learning.effect_tree import EffectTree, key_of, runs_on_gpu
 from worker.load.learning.effects import TRUSTED_RUNS, Belief
 from worker.load.node_work import NodeWork
@@ -18,8 +17,6 @@ SHORTEST_S, LONGEST_S = 0.001, 7200.0
 LONGEST_PRIOR_S = 1e6
 MACHINE_SPREAD, MACHINE_DRIFT = 0.1, 2e-5
 """Variance of the machines of one GPU class, and variance that each run adds."""
-DRIFT_VARIANCE = 0.1
-"""Variance that a detected change adds to the effect of a machine, so that it follows at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +29,8 @@ class WarmTime:
     shared: float
     """The part of `variance` that all nodes on this GPU have in common."""
     noise: float
+    is_known: bool
+    """Whether enough nodes of this shape ran to tell a change of the machine from a wrong prior."""
 
 
 class WarmTimes:
@@ -41,7 +40,6 @@ class WarmTimes:
         self._gpus = gpus
         self.tree = EffectTree()
         self.machines: dict[str, Belief] = {}
-        self._watches: dict[str, DriftWatch] = {}
 
     def predict(self, engine: str, node: NodeWork) -> WarmTime:
         """Return the seconds of a node on an engine."""
@@ -56,10 +54,10 @@ class WarmTimes:
             variance += machine.variance
             shared = machine.variance + root.spread / (1.0 + root.precision * root.spread)
         seconds = _limited(_prior(node, gpu) * math.exp(mean))
-        return WarmTime(seconds, variance, min(shared, variance), shape.noise)
+        return WarmTime(seconds, variance, min(shared, variance), shape.noise, shape.runs >= TRUSTED_RUNS)
 
-    def learn(self, engine: str, node: NodeWork, seconds: float, extra: float = 0.0) -> Drift | None:
-        """Learn from a node that ran. Return a lasting change of the machine, or None.
+    def learn(self, engine: str, node: NodeWork, seconds: float, extra: float = 0.0) -> None:
+        """Learn from a node that ran.
 
         `extra` is the variance of the seconds' logarithm that does not come from the node, such as that of a load.
         """
@@ -69,16 +67,12 @@ class WarmTimes:
         mean, variance = shape.moments()
         machine = self.machine(engine) if runs_on_gpu(node) else Belief(0.0, 0.0, 0.0)
         residual = math.log(seconds / _prior(node, gpu)) - mean - machine.mean
-        drift = None
-        if machine.variance and not extra and shape.runs >= TRUSTED_RUNS:
-            drift = self._watch(engine, residual, variance + machine.variance + shape.noise)
-        total = variance + machine.variance + shape.noise + extra  # after a change, the machine's is larger
+        total = variance + machine.variance + shape.noise + extra
         clipped = shape.clipped(residual, math.sqrt(total))
         shape.learn(mean + clipped, shape.noise + extra + machine.variance)
         machine.learn(clipped, total)
         if not extra:
             self.tree.learn_noise(key, shape, clipped, total - shape.noise)
-        return drift
 
     def learn_at_least(self, engine: str, node: NodeWork, seconds: float) -> None:
         """Learn from a node that was cancelled or failed. If it took less than expected, learn nothing."""
@@ -93,15 +87,6 @@ class WarmTimes:
         if machine is None:
             machine = self.machines[engine] = Belief(0.0, MACHINE_SPREAD, MACHINE_DRIFT)
         return machine
-
-    def _watch(self, engine: str, residual: float, variance: float) -> Drift | None:
-        """Watch the residual of a run for a lasting change of the machine. If it is one, let the machine follow."""
-        watch = self._watches.setdefault(engine, DriftWatch())
-        change = watch.add(residual, math.sqrt(variance))
-        if change is None:
-            return None
-        self.machine(engine).variance += DRIFT_VARIANCE
-        return Drift(engine, math.exp(change))
 
     def _gpu(self, engine: str) -> GpuClass:
         """Return the GPU class of an engine."""
