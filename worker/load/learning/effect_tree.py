@@ -113,5 +113,6 @@ class EffectTree:
         spreads = spreads_of(key)
         parent: Effect | None = None
         for depth, spread in enumerate((spreads.root, spreads.kind, spreads.family, spreads.precision), start=1):
-            parent = self._branches.get(key[:depth]) or branches.setdefault(key[:depth], Effect(spread, parent))
+            if key[depth - 1]:  # nodes without a model have no family
+                parent = self._branches.get(key[:depth]) or branches.setdefault(key[:depth], Effect(spread, parent))
         return Shape.below(parent, spreads.shape, self._noise.get(key[:2], spreads.noise))

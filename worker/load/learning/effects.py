@@ -107,8 +107,7 @@ class Shape(Effect):
         for effect, child in pairwise(self.branch):
             # What the branch says without this child, whose own information comes in further down.
             shrink = 1.0 + child.precision * child.spread
-            others = max(effect.precision - child.precision / shrink, 0.0)
-            precision = 1.0 / variance + others
+            precision = 1.0 / variance + effect.precision - child.precision / shrink
             mean = (mean / variance + effect.pull - child.pull / shrink) / precision
             variance = 1.0 / precision + child.spread
         precision = 1.0 / variance + self.precision

@@ -151,7 +151,7 @@ class Estimator:
         if load is None or run.seconds < RESIDENT_FACTOR * warm.seconds:
             if load is not None and load.seconds > warm.seconds:
                 self._found_resident(engine, run.node)
-            self._warm.learn(engine, run.node, run.seconds)
+            self._warm.learn(engine, warm, run.seconds)
         else:
             self._learn_cold(engine, run, warm, load)
 
@@ -180,7 +180,7 @@ class Estimator:
         rest_s = run.seconds - load.seconds
         if rest_s > NOTICEABLE * run.seconds:
             uncertainty = COLD_NOISE + load.variance * (load.seconds / rest_s) ** 2
-            self._warm.learn(engine, run.node, rest_s, uncertainty)
+            self._warm.learn(engine, warm, rest_s, uncertainty)
 
     def _unexpected_load(self, engine: str, run: NodeRun, warm: WarmTime) -> LoadTime | None:
         """Return the load of a node that took as long as if its models had been evicted, or None."""
