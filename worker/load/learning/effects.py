@@ -26,7 +26,7 @@ TRUSTED_RUNS = 3
 """Runs of a shape after which a residual may be clipped. Before, the effect itself may be wrong by far."""
 EARLY_RUNS = 5
 """First runs of a shape whose median counts, because one of them may be an outlier."""
-STREAK = 3
+STREAK = 6
 """Number of clipped residuals of one sign in a row that show that the shape has changed."""
 NOISE_RUNS, NOISE_MEMORY = 4.0, 50.0
 """Runs that the noise of a new shape counts as, and runs that the noise of a shape remembers."""

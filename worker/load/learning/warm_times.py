@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 from worker.load.gpu_classes import UNKNOWN, GpuClass
 from worker.load.learning.effect_tree import HOST, REMOTE, EffectTree, Key, key_of
-from worker.load.learning.effects import TRUSTED_RUNS, Belief
+from worker.load.learning.effects import EARLY_RUNS, Belief
 from worker.load.node_work import NodeWork
 from worker.load.prior import prior_seconds
 
 SHORTEST_S, LONGEST_S = 0.001, 7200.0
 """Seconds that a node may take. Other values are errors of the clock or of the engine, and teach nothing."""
 LONGEST_PRIOR_S = 1e6
-MACHINE_SPREAD, MACHINE_DRIFT = 0.1, 2e-5
+MACHINE_SPREAD, MACHINE_DRIFT = 0.1, 5e-6
 """Variance of the machines of one GPU class, and variance that each run adds."""
 
 
@@ -60,7 +60,7 @@ class WarmTimes:
         # A prior is never 0, because an effect is a factor, and 0 has none.
         prior = min(max(SHORTEST_S, prior_seconds(node, gpu)), LONGEST_PRIOR_S)
         seconds = min(max(prior * math.exp(mean), SHORTEST_S), LONGEST_S)
-        return WarmTime(key, seconds, effect, variance, shared, shape.noise, shape.runs >= TRUSTED_RUNS)
+        return WarmTime(key, seconds, effect, variance, shared, shape.noise, shape.runs >= EARLY_RUNS)
 
     def learn(self, engine: str, expected: WarmTime, seconds: float, extra: float = 0.0) -> None:
         """Learn from a node that ran, and for which `predict` returned `expected`.
