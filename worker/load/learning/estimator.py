@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from worker.load.gpu_classes import GpuClass
 from worker.load.learning.drift import Drift, DriftWatch
+from worker.load.learning.effects import CLIP
 from worker.load.learning.learned_state import LearnedState, restore, saved
-from worker.load.learning.residency import LoadedFiles, LoadTime, LoadTimes, ResidentFiles, Tier
+from worker.load.learning.residency import LoadedFiles, LoadTime, LoadTimes, ResidentFiles
 from worker.load.learning.totals import JobOutcome, Quantile, Total
 from worker.load.learning.warm_times import WarmTime, WarmTimes, usable
 from worker.load.node_work import JobWork, NodeWork
@@ -17,10 +18,10 @@ from worker.load.prediction import Prediction
 
 GPU_BYTES, MACHINE_BYTES = 20e9, 32e9
 """Bytes of model files that fit into the memory of a GPU and of a machine, until it is known better."""
-RESIDENT_FACTOR = 1.3
-"""A node that takes less than this factor of its warm seconds had its models loaded."""
+PLAUSIBLE = 2.0
+"""Standard deviations that seconds may be off from a prediction that is taken as the true one."""
 NOTICEABLE = 0.1
-"""Seconds of a load, relative to the warm seconds, below which it cannot be told from noise."""
+"""Part of a node's seconds below which a load, or the rest, cannot be told from noise."""
 COLD_NOISE = 0.1
 """Variance of the warm part of a node that also loaded files: allocations and compilations come with a load."""
 DRIFT_VARIANCE = 0.1
@@ -146,11 +147,8 @@ class Estimator:
         """Learn from a node that ran to its end. `load` are the files that it was expected to load."""
         warm = self._warm.predict(engine, run.node)
         self._outcomes.setdefault(engine, JobOutcome()).add(warm, load, run.seconds)
+        load = self._likeliest(engine, run, warm, load)
         if load is None:
-            load = self._unexpected_load(engine, run, warm)
-        if load is None or run.seconds < RESIDENT_FACTOR * warm.seconds:
-            if load is not None and load.seconds > warm.seconds:
-                self._found_resident(engine, run.node)
             self._warm.learn(engine, warm, run.seconds)
         else:
             self._learn_cold(engine, run, warm, load)
@@ -170,37 +168,33 @@ class Estimator:
     def _learn_cold(self, engine: str, run: NodeRun, warm: WarmTime, load: LoadTime) -> None:
         """Learn from a node that loaded files: the speed of the tier, and a little about its warm seconds.
 
-        Each of the two parts is as uncertain as the other. A node that is cold in every job, because another model
-        evicts its own each time, would otherwise never be learned.
+        The residual is divided between the two by their parts of the seconds, each as uncertain as the other makes it.
+        A node whose models another one evicts before every job would otherwise never be learned.
         """
-        load_s = run.seconds - warm.seconds
-        if load.seconds > NOTICEABLE * warm.seconds:
-            uncertainty = (warm.variance + warm.noise) * (warm.seconds / load_s) ** 2
-            self._loads.learn(load.tier, math.log(load_s / load.seconds), uncertainty)
-        rest_s = run.seconds - load.seconds
-        if rest_s > NOTICEABLE * run.seconds:
-            uncertainty = COLD_NOISE + load.variance * (load.seconds / rest_s) ** 2
-            self._warm.learn(engine, warm, rest_s, uncertainty)
+        part = warm.seconds / (warm.seconds + load.seconds)
+        warm_variance, load_variance, deviation = warm.variance + warm.noise, load.variance, _deviation(warm, load)
+        residual = math.log(run.seconds / (warm.seconds + load.seconds))
+        residual = min(max(residual, -CLIP * deviation), CLIP * deviation)
+        if part < 1.0 - NOTICEABLE:
+            self._loads.learn(load.tier, residual / (1.0 - part), warm_variance * (part / (1.0 - part)) ** 2)
+        if part > NOTICEABLE:
+            uncertainty = COLD_NOISE + load_variance * ((1.0 - part) / part) ** 2
+            self._warm.learn(engine, warm, warm.seconds * math.exp(residual / part), uncertainty)
 
-    def _unexpected_load(self, engine: str, run: NodeRun, warm: WarmTime) -> LoadTime | None:
-        """Return the load of a node that took as long as if its models had been evicted, or None."""
-        excess = math.log(run.seconds / warm.seconds)
-        if not run.node.models or excess < 2.5 * math.sqrt(warm.variance + warm.noise):
-            return None
-        load = self._loads.predict({Tier.RAM: sum(self._sizes.get(file, 0.0) for file in run.node.models)})
-        if load is None or abs(math.log(run.seconds / (warm.seconds + load.seconds))) > excess / 2:
-            return None
-        for file in run.node.models:
-            self._files(engine).gpu.was_evicted(file)
-        return load
+    def _likeliest(self, engine: str, run: NodeRun, warm: WarmTime, believed: LoadTime | None) -> LoadTime | None:
+        """Return the load that a node had by its seconds, or None if its files were loaded.
 
-    def _found_resident(self, engine: str, node: NodeWork) -> None:
-        """Record that the files of a node were loaded although they were not expected to be."""
-        loaded = self._files(engine)
-        for file in node.models:
-            loaded.gpu.was_resident(file)
-        for file in node.reads:
-            loaded.machine.was_resident(file)
+        This is the believed one, unless the seconds contradict it and agree with the opposite. Then correct the belief.
+        """
+        if not run.node.reads and not run.node.models:
+            return None
+        loaded, seconds = self._files(engine), run.seconds
+        evicted, bytes_by_tier = loaded.opposite(run.node.reads, run.node.models, self._sizes)
+        opposite = self._loads.predict(bytes_by_tier)
+        if abs(_deviations(seconds, warm, believed)) < CLIP or abs(_deviations(seconds, warm, opposite)) > PLAUSIBLE:
+            return believed
+        loaded.correct(run.node.reads, run.node.models, evicted)
+        return opposite
 
     def _load(self, engine: str, nodes: Iterable[NodeWork]) -> LoadTime | None:
         """Return the loads of nodes that run one after the other."""
@@ -218,3 +212,16 @@ class Estimator:
     def _remember_sizes(self, work: JobWork) -> None:
         """Remember the sizes of the files of a job, which its runs do not tell."""
         self._sizes.update(work.model_bytes)
+
+
+def _deviation(warm: WarmTime, load: LoadTime | None) -> float:
+    """Return the standard deviation of the logarithm of a node's seconds together with those of a load."""
+    part = warm.seconds / (warm.seconds + load.seconds) if load else 1.0
+    load_variance = load.variance if load else 0.0
+    return math.sqrt(part**2 * (warm.variance + warm.noise) + (1.0 - part) ** 2 * load_variance)
+
+
+def _deviations(seconds: float, warm: WarmTime, load: LoadTime | None) -> float:
+    """Return how many standard deviations the seconds of a node are above the predicted ones."""
+    predicted = warm.seconds + (load.seconds if load else 0.0)
+    return math.log(seconds / predicted) / _deviation(warm, load)
