@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from worker.events import Handlers, Notify, ignore_event
 from worker.job import Job
 from worker.load.engine_lines import EngineLines, Line
+from worker.load.forecast import FileLoad
 from worker.load.gpu_classes import GpuClass
 from worker.load.job_estimate import JobEstimate
 from worker.load.learning.estimator import Estimator
@@ -106,6 +107,19 @@ class JobEstimates:
             return 0.0
         forecast = self._lines.forecast(estimate, Line(engine), time.monotonic())
         return forecast.whole.p50_s - forecast.load_s
+
+    def files_of(self, job: Job) -> dict[str, FileLoad]:
+        """Return the model files that a job loads, by name. Nothing for an unknown job."""
+        estimate = self._jobs.get(job.folder)
+        return {file: self.estimator.file_load(file) for file in sorted(estimate.files)} if estimate else {}
+
+    def gpu_bytes(self, engine: str) -> float:
+        """Return the bytes of model files that fit into the memory of an engine's GPU."""
+        return self.estimator.gpu_bytes(engine)
+
+    def placed_s(self, engine: str) -> float:
+        """Return the seconds until an engine has run the jobs that have a place in it."""
+        return self._placed_line(engine).p50_s
 
     def remaining(self, job: Job) -> Prediction:
         """Return the seconds that an engine will still spend on a job: nothing once it delivers its outputs."""
