@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from worker.load.ancestry import ancestry
+from worker.load.features.ancestry import ancestry
 from worker.load.features.content_size import ContentSizes, Size
 from worker.load.features.model_files import ModelFiles
+from worker.load.features.other_nodes import OtherNodes
 from worker.load.features.prompt_graph import PromptGraph
 from worker.load.features.samplers import Samplers
 from worker.load.gpu_classes import REFERENCE
 from worker.load.node_work import JobWork, NodeKind, NodeWork
-from worker.load.other_nodes import OtherNodes
 from worker.load.prior import prior_seconds
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.prompt import Prompt

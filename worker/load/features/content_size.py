@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
-from worker.load.features.frame_counts import with_counts
 from worker.load.features.prompt_graph import PromptGraph
-from worker.load.features.resizing import joined, resized
-from worker.load.features.size import AUDIO_SECOND, UPLOADED_IMAGE, UPLOADED_VIDEO, Size
+from worker.load.features.sizes.frame_counts import with_counts
+from worker.load.features.sizes.resizing import joined, resized
+from worker.load.features.sizes.size import AUDIO_SECOND, UPLOADED_IMAGE, UPLOADED_VIDEO, Size
 from worker.workflow.numbers import number
 from worker.workflow.prompt import Node
 

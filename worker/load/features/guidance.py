@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from worker.load.features.content_size import UPLOADED_IMAGE, ContentSizes
 from worker.load.features.prompt_graph import PromptGraph
-from worker.load.features.resizing import MEGAPIXEL
+from worker.load.features.sizes.resizing import MEGAPIXEL
 from worker.workflow.numbers import number
 
 _CONDITIONING = re.compile(r"positive|conditioning|^cond|guider")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from worker.load.features.architectures import UNKNOWN, Family
 from worker.load.features.content_size import UPLOADED_IMAGE, ContentSizes, Size
-from worker.load.features.families import family_named, family_of_encoder, family_of_file, family_of_latent
 from worker.load.features.guidance import Guidance, guidance_of
 from worker.load.features.model_files import ModelFiles, NamedFile, Role, precision_of
+from worker.load.features.models.architectures import UNKNOWN, Family
+from worker.load.features.models.families import family_named, family_of_encoder, family_of_file, family_of_latent
 from worker.load.features.prompt_graph import PromptGraph
 from worker.load.features.sampler_stages import evaluations, stages
 from worker.load.features.step_count import STEPS, StepCounts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from worker.load.features.autoencoders import CONVOLUTION
+from worker.load.features.models.autoencoders import CONVOLUTION
 
 ESRGAN = 36.7
 """10^12 operations of the largest common upscale models (ESRGAN, 16.7 million parameters) for a megapixel of input."""

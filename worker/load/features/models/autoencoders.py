@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from worker.load.features.size import Size
+from worker.load.features.sizes.size import Size
 
 CONVOLUTION = 1.7
 """Time that an operation of a convolution takes, relative to one of a matrix product.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from worker.load.features.architectures import FAMILIES, SD1, SDXL, UNKNOWN, Family, Transformer
+from worker.load.features.models.architectures import FAMILIES, SD1, SDXL, UNKNOWN, Family, Transformer
 
 _NAMED: tuple[tuple[str, str], ...] = (
     (r"flux.?2.*klein.*4b|klein.?4b", "flux2-klein-4b"),

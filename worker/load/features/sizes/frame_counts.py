@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from functools import lru_cache
 
-from worker.load.features.size import UPLOADED_VIDEO, Size
+from worker.load.features.sizes.size import UPLOADED_VIDEO, Size
 from worker.workflow.numbers import number
 from worker.workflow.prompt import Node, Prompt
 

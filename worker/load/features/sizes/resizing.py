@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from worker.load.features.size import UPLOADED_IMAGE, Size
+from worker.load.features.sizes.size import UPLOADED_IMAGE, Size
 from worker.workflow.json_value import Json
 from worker.workflow.numbers import number
 from worker.workflow.prompt import Node, Prompt

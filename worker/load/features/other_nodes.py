@@ -7,16 +7,16 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
-from worker.load.features.architectures import FAMILIES
-from worker.load.features.autoencoders import SEEDVR2, Autoencoder, autoencoder_named
 from worker.load.features.content_size import UPLOADED_IMAGE, ContentSizes, Size
-from worker.load.features.families import family_named
-from worker.load.features.frame_counts import interpolates
 from worker.load.features.model_files import ModelFiles, Role
+from worker.load.features.models.architectures import FAMILIES
+from worker.load.features.models.autoencoders import SEEDVR2, Autoencoder, autoencoder_named
+from worker.load.features.models.families import family_named
+from worker.load.features.models.text_encoders import text_encoder_tflop
+from worker.load.features.models.upscalers import INTERPOLATION, upscale_tflop
 from worker.load.features.prompt_graph import PromptGraph
-from worker.load.features.resizing import MEGAPIXEL
-from worker.load.features.text_encoders import text_encoder_tflop
-from worker.load.features.upscalers import INTERPOLATION, upscale_tflop
+from worker.load.features.sizes.frame_counts import interpolates
+from worker.load.features.sizes.resizing import MEGAPIXEL
 from worker.load.node_work import NodeKind, NodeWork
 from worker.workflow.numbers import number
 

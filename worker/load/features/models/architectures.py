@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from worker.load.features.size import Size
+from worker.load.features.sizes.size import Size
 
 TERA = 1e12
 
