@@ -30,7 +30,7 @@ from worker.load.node_work import JobWork
 from worker.load.prediction import NOTHING, Prediction
 
 
-class RunWatch:
+class RunObserver:
     """An observer of runs. `jobs` are those that have not ended, by their folders.
 
     `learned` is called when predictions may have changed.
@@ -156,13 +156,13 @@ class RunWatch:
         for measured in [] if estimate.events_lost else list(run.measured(now, succeeded=succeeded)):
             is_cold = self._is_cold(engine, estimate.work, measured)
             cold_nodes += is_cold
-            drift = self._estimator.learn(engine, NodeRun(measured.node, measured.seconds, measured.completed))
+            self._estimator.learn(engine, NodeRun(measured.node, measured.seconds, measured.completed))
             self._notify(_node_ran(ref, run, measured, is_cold=is_cold))
-            if drift is not None and drift.factor > 1:
-                self._notify(MachineSlowed(engine, drift.factor))
         finished = {*run.cached, *run.started_nodes} - ({run.stopped_node} if run.stopped_node else set())
-        self._estimator.job_ended(engine, estimate.work, None if succeeded else finished)
+        drift = self._estimator.job_ended(engine, estimate.work, None if succeeded else finished)
         self._learned()
+        if drift is not None and drift.factor > 1:
+            self._notify(MachineSlowed(engine, drift.factor))
         if succeeded and not estimate.events_lost:
             self._notify(_job_predicted(estimate, run, now - run.started_at, is_cold=cold_nodes > 0))
 
