@@ -40,7 +40,7 @@ class Estimator:
         self._state = state or LearnedState()
         self._warm = WarmTimes(self._gpus)
         self._loading = Loading()
-        self._quantile = Quantile()
+        self._quantile = Quantile(self._state.quantile)
         self._outcomes: dict[str, JobOutcome] = {}
         self._watches: dict[str, DriftWatch] = {}
         self._last_ancestry: dict[str, frozenset[bytes]] = {}
@@ -125,7 +125,7 @@ class Estimator:
         outcome = self._outcomes.pop(engine, None)
         if outcome is None:
             return None
-        self._quantile.learn(outcome.expected, outcome.seconds)
+        self._quantile.learn(outcome)
         return self._drift(engine, outcome)
 
     def engine_restarted(self, engine: str) -> None:
@@ -158,7 +158,7 @@ class Estimator:
 
     def saved(self) -> LearnedState:
         """Return everything that was learned."""
-        return saved(self._state, self._warm, self._loading.times)
+        return saved(self._state, self._warm, self._loading.times, self._quantile.deviations)
 
     def _prediction(self, time: WarmTime) -> Prediction:
         """Return the prediction of a single node."""
