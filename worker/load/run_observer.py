@@ -26,11 +26,13 @@ from worker.job import JobRef, JobState
 from worker.load.job_estimate import JobEstimate
 from worker.load.job_run import JobRun, MeasuredNode
 from worker.load.learning.estimator import Estimator, NodeRun
-from worker.load.node_work import JobWork
 from worker.load.prediction import NOTHING, Prediction
 
+LEAST_S = 0.002
+"""Least seconds of a node that the estimator learns. Less cannot be measured over a WebSocket."""
 
-class RunWatch:
+
+class RunObserver:
     """An observer of runs. `jobs` are those that have not ended, by their folders.
 
     `learned` is called when predictions may have changed.
@@ -154,24 +156,17 @@ class RunWatch:
         now, engine, ref = time.monotonic(), run.forecast.engine, estimate.job.ref
         cold_nodes = 0
         for measured in [] if estimate.events_lost else list(run.measured(now, succeeded=succeeded)):
-            is_cold = self._is_cold(engine, estimate.work, measured)
+            seconds = max(measured.seconds, LEAST_S)
+            is_cold = self._estimator.learn(engine, NodeRun(measured.node, seconds, measured.completed))
             cold_nodes += is_cold
-            drift = self._estimator.learn(engine, NodeRun(measured.node, measured.seconds, measured.completed))
             self._notify(_node_ran(ref, run, measured, is_cold=is_cold))
-            if drift is not None and drift.factor > 1:
-                self._notify(MachineSlowed(engine, drift.factor))
         finished = {*run.cached, *run.started_nodes} - ({run.stopped_node} if run.stopped_node else set())
-        self._estimator.job_ended(engine, estimate.work, None if succeeded else finished)
+        drift = self._estimator.job_ended(engine, estimate.work, None if succeeded else finished)
         self._learned()
+        if drift is not None and drift.factor > 1:
+            self._notify(MachineSlowed(engine, drift.factor))
         if succeeded and not estimate.events_lost:
             self._notify(_job_predicted(estimate, run, now - run.started_at, is_cold=cold_nodes > 0))
-
-    def _is_cold(self, engine: str, work: JobWork, measured: MeasuredNode) -> bool:
-        """Return whether a node had to load files, as far as it is known."""
-        node = measured.node
-        if not (node.reads or node.models):
-            return False
-        return self._estimator.load_seconds(engine, JobWork((node,), 0.0, {}, work.model_bytes)) > 0
 
 
 def _node_ran(job: JobRef, run: JobRun, measured: MeasuredNode, *, is_cold: bool) -> NodeRan:
