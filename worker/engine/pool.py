@@ -116,12 +116,6 @@ class EnginePool:
         reasons = [engine.leftovers.block_reason for engine in self.engines if engine.connected]
         return reasons[0] if reasons and all(reasons) else None
 
-    @property
-    def leftover_workload(self) -> float:
-        """Sum of the workloads, in units, of the jobs that have ended and whose nodes still run."""
-        leftovers = [engine.leftovers.running for engine in self.engines]
-        return sum(leftover.workload for leftover in leftovers if leftover is not None)
-
     async def wait_until_free_of(self, job: JobRef) -> None:
         """Wait until no engine runs a node of this job, which has ended."""
         for engine in self.engines:

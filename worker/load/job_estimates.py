@@ -6,7 +6,7 @@ import time
 from collections.abc import Collection, Sequence
 
 from worker.events import Handlers, Notify, ignore_event
-from worker.job import Job
+from worker.job import Job, JobRef
 from worker.load.engine_lines import EngineLines, Line
 from worker.load.forecast import FileLoad
 from worker.load.gpu_classes import GpuClass
@@ -159,6 +159,19 @@ class JobEstimates:
         while they still run.
         """
         return {engine: line.p50_s for engine, line in self._all_lines().items()}
+
+    def running_by_engine(self) -> dict[str, float]:
+        """Return the seconds that each engine still runs its present job. They are part of `remaining_by_engine`."""
+        now = time.monotonic()
+        return {
+            engine: sum(estimate.run.remaining(now).p50_s for estimate in placed if estimate.run is not None)
+            for engine, placed in self._placed.items()
+        }
+
+    def work(self, job: JobRef) -> JobWork | None:
+        """Return the work of a job, or None for a job that has ended."""
+        estimate = self._jobs.get(job.folder)
+        return estimate.work if estimate is not None else None
 
     @property
     def share(self) -> float:
