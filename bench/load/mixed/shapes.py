@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from worker.workflow.json_value import JsonObject
+from worker.workflow.json_value import Json, JsonObject
 from worker.workflow.prompt import Node, Prompt
 
 SD15, SDXL, FLUX = "v1-5-pruned-emaonly.safetensors", "sd_xl_base_1.0.safetensors", "flux1-schnell-fp8.safetensors"
@@ -100,7 +100,7 @@ def _control(number: int) -> Prompt:
     }
 
 
-def _node(class_type: str, **inputs: object) -> Node:
+def _node(class_type: str, **inputs: Json) -> Node:
     """Return a node of a prompt."""
     return Node(class_type=class_type, inputs=inputs)
 

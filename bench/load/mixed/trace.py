@@ -79,7 +79,7 @@ class TraceWorld:
         _write_models(self.folder / "models")
         return {
             "WORKER_GPUS": str(self.gpus),
-            "WORKER_COMFYUI_ARGS": f"--timings {timings}",
+            "WORKER_COMFYUI_ARGS": f"--timings {timings} --cache every-prompt",
             "WORKER_MODELS_FOLDER": str(self.folder / "models"),
             "WORKER_SANDBOX_READ": str(self.folder),
         }
@@ -88,7 +88,7 @@ class TraceWorld:
 def _write_models(folder: Path) -> None:
     """Write sparse model files with a valid header."""
     sizes = {f"checkpoints/{name}": world.FAMILIES[world.family_of(name)].gib for name in MODELS}
-    for name, gib in {**sizes, f"controlnet/{CONTROLNET}": 0.7}.items():
+    for name, gib in {**sizes, f"controlnet/{CONTROLNET}": world.CONTROLNET_GIB}.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         size = int(gib * GIB)

@@ -63,8 +63,8 @@ TWICE = ("heun", "dpm_2", "dpmpp_sde", "dpmpp_2s_ancestral", "seeds_2")
 """Samplers that evaluate the model twice in a step."""
 
 MEGAPIXEL = 1024 * 1024
-CONTROLLED = 1.42
-"""Cost of a step with a ControlNet, relative to one without."""
+CONTROLLED, CONTROLNET_GIB = 1.42, 0.7
+"""Cost of a step with a ControlNet, relative to one without, and the size of its file."""
 NOISE, OUTLIERS, OUTLIER_FACTOR = 0.05, 0.02, 3.0
 THROTTLED_FACTOR = 1.45
 """How much longer everything takes on the throttled engine."""
@@ -86,6 +86,7 @@ class Machine:
         self.factor = math.exp(machine.uniform(math.log(0.5), math.log(2.0)))
         self._interaction = {name: math.exp(machine.gauss(0, 0.15)) for name in FAMILIES}
         self._disk = 1.5 * machine.uniform(0.7, 1.4)
+        self._bus = 12.0 * machine.uniform(0.7, 1.4)
         self._speed = GPUS[gpu] / self.factor
         self._throttle = throttle
         self._throttled = False
@@ -108,11 +109,14 @@ class Machine:
         return math.exp(self._noise.gauss(0, NOISE)) * outlier
 
     def _loading(self, node: RunningNode) -> float:
-        """Return the seconds for reading the model, which its first sampler on this machine does."""
+        """Return the seconds of what a node loads: a loader reads its file, and a model's first sampler moves it."""
+        name = node.inputs.get("ckpt_name") or node.inputs.get("control_net_name")
+        if isinstance(name, str):
+            return _gib(name) / self._disk
         if not node.steps or node.model in self._resident:
             return 0.0
         self._resident.add(node.model)
-        return FAMILIES[family_of(node.model)].gib / self._disk
+        return _gib(node.model) / self._bus
 
     def _warm(self, node: RunningNode) -> float:
         """Return the usual seconds of a node whose model is in memory."""
@@ -126,7 +130,8 @@ class Machine:
             "SaveImage": lambda: 0.03 + self._save * megapixels,
             "SaveAnimatedWEBP": lambda: 0.05 + self._save * megapixels,
         }
-        return costs.get(node.class_type, lambda: 0.002)()
+        cost = costs.get(node.class_type)
+        return cost() if cost else 0.002
 
     def _sampler(self, node: RunningNode) -> float:
         """Return the seconds of all steps of a sampler."""
@@ -135,7 +140,7 @@ class Machine:
         latent_frames = (node.frames - 1) // nominal.stride + 1
         size = node.width * node.height * latent_frames / MEGAPIXEL
         evaluation = (nominal.linear * size + nominal.quadratic * size**2) * self._families[name]
-        evaluation *= node.batch ** self._batch[name] * self._interaction[name]
+        evaluation *= math.pow(node.batch, self._batch[name]) * self._interaction[name]
         evaluation *= CONTROLLED if has_control(node) else 1.0
         evaluations = (1 if node.inputs.get("cfg") == 1 else 2) * (2 if node.inputs.get("sampler_name") in TWICE else 1)
         return node.steps * evaluations * (nominal.launch + evaluation / self._speed)
@@ -144,6 +149,11 @@ class Machine:
 def family_of(model: str) -> str:
     """Return the family of a model file. Raises StopIteration for a file that no job of the mix names."""
     return next(name for name in FAMILIES if name in model)
+
+
+def _gib(file: str) -> float:
+    """Return the size of a model file in GiB."""
+    return next((family.gib for name, family in FAMILIES.items() if name in file), CONTROLNET_GIB)
 
 
 def has_control(node: RunningNode) -> bool:

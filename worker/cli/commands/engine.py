@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 R = TypeVar("R")
+Caches = Literal["last-prompt", "every-prompt"]
 Previews = Literal["none", "auto", "latent2rgb", "taesd"]
 """The choices of ComfyUI's own option."""
 
@@ -48,6 +49,9 @@ def command(  # noqa: PLR0913 - one parameter an option
         Path | None, typer.Option(help="Python file with a function that returns the seconds of a node.")
     ] = None,
     catalog: Annotated[Path | None, typer.Option(help="GET /object_info of the ComfyUI whose nodes to have.")] = None,
+    cache: Annotated[
+        Caches, typer.Option(help="Results of nodes to keep: those of the last prompt, or of all prompts.")
+    ] = "last-prompt",
     preview_method: Annotated[
         Previews, typer.Option(help="Preview images of samplers, unless the prompt sets a method.")
     ] = "none",
@@ -59,7 +63,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     """
     from worker.simulators.comfyui.faults.fault import parse_faults
     from worker.simulators.comfyui.server.serve import run
-    from worker.simulators.comfyui.settings import EngineSettings
+    from worker.simulators.comfyui.settings import CachePolicy, EngineSettings
     from worker.simulators.comfyui.timings import Timings
 
     faults = _read("--fault", parse_faults, fault) or []
@@ -69,7 +73,8 @@ def command(  # noqa: PLR0913 - one parameter an option
     folders = {name: path for name, path in options.items() if path is not None}
     speed = speed if speed is not None else float(node_seconds is not None)
     settings = EngineSettings(base=base, host=host, port=port, speed=speed, faults=faults, strict_files=strict)
-    run(replace(settings, folders=folders, catalog=classes, timings=node_seconds, preview_method=preview_method))
+    settings = replace(settings, folders=folders, catalog=classes, timings=node_seconds)
+    run(replace(settings, cache=CachePolicy(cache), preview_method=preview_method))
 
 
 def _read(option: str, parse: Callable[[T], R], value: T | None) -> R | None:
