@@ -7,12 +7,13 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
 from worker.load.gpu_classes import GpuClass
-from worker.load.learning.drift import Drift
+from worker.load.learning.drift import Drift, DriftWatch
 from worker.load.learning.learned_state import LearnedState, restore, saved
 from worker.load.learning.residency import LoadedFiles, LoadTime, LoadTimes, ResidentFiles, Tier
+from worker.load.learning.totals import JobOutcome, Quantile, Total
 from worker.load.learning.warm_times import WarmTime, WarmTimes, usable
 from worker.load.node_work import JobWork, NodeWork
-from worker.load.prediction import NOTHING, Z90, Prediction
+from worker.load.prediction import Prediction
 
 GPU_BYTES, MACHINE_BYTES = 20e9, 32e9
 """Bytes of model files that fit into the memory of a GPU and of a machine, until it is known better."""
@@ -22,8 +23,8 @@ NOTICEABLE = 0.1
 """Seconds of a load, relative to the warm seconds, below which it cannot be told from noise."""
 COLD_NOISE = 0.1
 """Variance of the warm part of a node that also loaded files: allocations and compilations come with a load."""
-LARGEST_VARIANCE = 4.0
-"""Largest variance of a job's logarithm: beyond it, p90 would be 13 times p50."""
+DRIFT_VARIANCE = 0.1
+"""Variance that a lasting change adds to the effect of a machine, so that it follows at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +51,28 @@ class Estimator:
         self._loaded: dict[str, LoadedFiles] = {}
         self._sizes: dict[str, float] = {}
         self._last_ancestry: dict[str, frozenset[bytes]] = {}
+        self._quantile = Quantile()
+        self._outcomes: dict[str, JobOutcome] = {}
+        self._watches: dict[str, DriftWatch] = {}
         restore(self._state, self._warm, self._loads)
 
     def node(self, engine: str, node: NodeWork) -> Prediction:
         """Return the seconds of a node whose models are loaded."""
-        warm = self._warm.predict(engine, node)
-        return _lognormal(warm.seconds, warm.variance + warm.noise)
+        total = Total()
+        total.add(self._warm.predict(engine, node))
+        return self._quantile.p90(total)
 
     def job(self, engine: str, work: JobWork, cached: Container[str] = ()) -> Prediction:
         """Return the seconds of a job: its nodes without those that are cached, and the files that it has to load."""
         self._remember_sizes(work)
         nodes = [node for node in work.nodes if node.node_id not in cached]
-        warm = [self._warm.predict(engine, node) for node in nodes]
-        return _sum(warm, self._load(engine, nodes))
+        total = Total()
+        for node in nodes:
+            total.add(self._warm.predict(engine, node))
+        load = self._load(engine, nodes)
+        if load is not None:
+            total.add_load(load)
+        return self._quantile.p90(total)
 
     def load_seconds(self, engine: str, work: JobWork) -> float:
         """Return the seconds of loading the files that a job needs and that are not loaded on an engine."""
@@ -78,30 +88,36 @@ class Estimator:
             return frozenset()
         return frozenset(node_id for node_id, ancestry in work.ancestry.items() if ancestry in last)
 
-    def learn(self, engine: str, run: NodeRun) -> Drift | None:
-        """Learn from a node that ran on an engine. Return a lasting change of the machine's speed, or None.
+    def learn(self, engine: str, run: NodeRun) -> None:
+        """Learn from a node that ran on an engine.
 
-        Call this for each node in the order in which they ran, and never for nodes that were cached.
+        Call this for each node in the order in which they ran, and never for nodes that were cached. Call `job_ended`
+        after the last one.
         """
         loaded = self._files(engine)
         load = self._loads.predict(loaded.missing(run.node.reads, run.node.models, self._sizes))
-        drift = None
-        if usable(run.seconds):
-            drift = self._learn_completed(engine, run, load) if run.completed else None
-            if not run.completed and load is None:
+        if not run.completed:
+            if usable(run.seconds) and load is None:
                 self._warm.learn_at_least(engine, run.node, run.seconds)
-        if run.completed:
-            loaded.use(run.node.reads, run.node.models, self._sizes)
-        return drift
+            return
+        if usable(run.seconds):
+            self._learn_completed(engine, run, load)
+        loaded.use(run.node.reads, run.node.models, self._sizes)
 
-    def job_ended(self, engine: str, work: JobWork, completed: Container[str] | None = None) -> None:
+    def job_ended(self, engine: str, work: JobWork, completed: Container[str] | None = None) -> Drift | None:
         """Record that a job ended on an engine, which keeps its results until the next job.
 
-        `completed` are the ids of the nodes that ran or were cached; None stands for all.
+        `completed` are the ids of the nodes that ran or were cached; None stands for all. Return a lasting change of
+        the machine's speed if this job shows one, else None.
         """
         self._remember_sizes(work)
         kept = (ancestry for node, ancestry in work.ancestry.items() if completed is None or node in completed)
         self._last_ancestry[engine] = frozenset(kept)
+        outcome = self._outcomes.pop(engine, None)
+        if outcome is None:
+            return None
+        self._quantile.learn(outcome.expected, outcome.seconds)
+        return self._drift(engine, outcome)
 
     def engine_restarted(self, engine: str) -> None:
         """Forget which files are loaded on an engine, and what it has cached."""
@@ -126,17 +142,30 @@ class Estimator:
         """Return everything that was learned."""
         return saved(self._state, self._warm, self._loads)
 
-    def _learn_completed(self, engine: str, run: NodeRun, load: LoadTime | None) -> Drift | None:
+    def _learn_completed(self, engine: str, run: NodeRun, load: LoadTime | None) -> None:
         """Learn from a node that ran to its end. `load` are the files that it was expected to load."""
         warm = self._warm.predict(engine, run.node)
+        self._outcomes.setdefault(engine, JobOutcome()).add(warm, load, run.seconds)
         if load is None:
             load = self._unexpected_load(engine, run, warm)
         if load is None or run.seconds < RESIDENT_FACTOR * warm.seconds:
             if load is not None and load.seconds > warm.seconds:
                 self._found_resident(engine, run.node)
-            return self._warm.learn(engine, run.node, run.seconds)
-        self._learn_cold(engine, run, warm, load)
-        return None
+            self._warm.learn(engine, warm, run.seconds)
+        else:
+            self._learn_cold(engine, run, warm, load)
+
+    def _drift(self, engine: str, outcome: JobOutcome) -> Drift | None:
+        """Return the lasting change of a machine's speed that a job shows, and let the machine's effect follow."""
+        deviation = outcome.expected_gpu.deviation * max(self._quantile.scale, 1.0)
+        if not deviation:
+            return None
+        residual = math.log(outcome.gpu_seconds / outcome.expected_gpu.seconds)
+        change = self._watches.setdefault(engine, DriftWatch()).add(residual, deviation)
+        if change is None:
+            return None
+        self._warm.machine(engine).variance += DRIFT_VARIANCE
+        return Drift(engine, math.exp(change))
 
     def _learn_cold(self, engine: str, run: NodeRun, warm: WarmTime, load: LoadTime) -> None:
         """Learn from a node that loaded files: the speed of the tier, and a little about its warm seconds.
@@ -151,7 +180,7 @@ class Estimator:
         rest_s = run.seconds - load.seconds
         if rest_s > NOTICEABLE * run.seconds:
             uncertainty = COLD_NOISE + load.variance * (load.seconds / rest_s) ** 2
-            self._warm.learn(engine, run.node, rest_s, uncertainty)
+            self._warm.learn(engine, warm, rest_s, uncertainty)
 
     def _unexpected_load(self, engine: str, run: NodeRun, warm: WarmTime) -> LoadTime | None:
         """Return the load of a node that took as long as if its models had been evicted, or None."""
@@ -189,23 +218,3 @@ class Estimator:
     def _remember_sizes(self, work: JobWork) -> None:
         """Remember the sizes of the files of a job, which its runs do not tell."""
         self._sizes.update(work.model_bytes)
-
-
-def _sum(warm: list[WarmTime], load: LoadTime | None) -> Prediction:
-    """Return the prediction of nodes that run one after the other, after a load.
-
-    The effects that all nodes of the GPU share are wrong for all of them together; the others are independent.
-    """
-    seconds = sum(time.seconds for time in warm)
-    together = sum(time.seconds * math.sqrt(time.shared) for time in warm)
-    variance = together**2
-    variance += sum(time.seconds**2 * (time.variance - time.shared + time.noise) for time in warm)
-    if load is not None:
-        seconds += load.seconds
-        variance += load.seconds**2 * load.variance
-    return _lognormal(seconds, variance / seconds**2) if seconds else NOTHING
-
-
-def _lognormal(median_s: float, variance: float) -> Prediction:
-    """Return the prediction for seconds whose logarithm has this variance."""
-    return Prediction(median_s, median_s * math.exp(Z90 * math.sqrt(min(variance, LARGEST_VARIANCE))))
