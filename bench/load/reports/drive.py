@@ -64,8 +64,9 @@ async def drive(setup: Setup, seed: int, folder: Path) -> ReportedRun:
             answer = await endpoint.request("/generate/sync", {"workflow": prompt}, cost=cost)
             if not answer["ok"]:
                 raise JobFailedError(str(answer)[:300])
-            gpu = answer["response"]["metadata"]["gpu_used"]
-            run.jobs.append(SentJob(gpu.removesuffix(" (embedded engine)"), sent_at, time.time()))
+            metadata = answer["response"]["metadata"]
+            gpu = metadata["gpu_used"].removesuffix(" (embedded engine)")
+            run.jobs.append(SentJob(gpu, sent_at, time.time(), cost, metadata["generation_time"]))
 
         for _ in range(2):  # each engine gets to know the shapes
             await asyncio.gather(*(send(shape) for shape in (*PICTURES, LONG_VIDEO) for _ in range(setup.gpus)))

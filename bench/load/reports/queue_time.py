@@ -14,11 +14,16 @@ SHORTEST_S = 3.0
 
 @dataclass(frozen=True, slots=True)
 class SentJob:
-    """A job that the client sent: the GPU that ran it, and when it was sent and answered, in seconds since 1970."""
+    """A job that the client sent: the GPU that ran it, and when it was sent and answered, in seconds since 1970.
+
+    `units` are its cost, and `seconds` the time that the GPU needed.
+    """
 
     gpu: str
     sent_at: float
     ended_at: float
+    units: float
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,28 +40,32 @@ class QueueTime:
         return abs(self.reported_s - self.true_s) / self.true_s
 
 
-def queue_times(
-    reports: Sequence[StatusReport], jobs: Sequence[SentJob], speeds: Mapping[str, float]
-) -> list[QueueTime]:
+def queue_times(reports: Sequence[StatusReport], jobs: Sequence[SentJob]) -> list[QueueTime]:
     """Return the queue time of each report with enough work.
 
-    `speeds` are the units a second of each GPU. The true load is the sum over the GPUs of the seconds until each has
-    done its jobs, multiplied by its speed. With one GPU, the speed cancels out.
+    The true load is the sum over the GPUs of the seconds until each has done its jobs, multiplied by its measured
+    speed. With one GPU, the speed cancels out.
     """
-    return [row for row in _queue_times(reports, jobs, speeds) if row.true_s >= SHORTEST_S]
+    return [row for row in _queue_times(reports, jobs, speeds(jobs)) if row.true_s >= SHORTEST_S]
+
+
+def speeds(jobs: Sequence[SentJob]) -> dict[str, float]:
+    """Return the units a second that each GPU did."""
+    totals = {gpu: [job for job in jobs if job.gpu == gpu] for gpu in {job.gpu for job in jobs}}
+    return {gpu: sum(job.units for job in ran) / sum(job.seconds for job in ran) for gpu, ran in totals.items()}
 
 
 def _queue_times(
-    reports: Sequence[StatusReport], jobs: Sequence[SentJob], speeds: Mapping[str, float]
+    reports: Sequence[StatusReport], jobs: Sequence[SentJob], speed_by_gpu: Mapping[str, float]
 ) -> Iterator[QueueTime]:
     """Yield the queue time of each report."""
-    total = sum(speeds.values())
+    total = sum(speed_by_gpu.values())
     for report in reports:
         remaining = {
             gpu: max((job.ended_at for job in jobs if job.gpu == gpu and job.sent_at <= report.at), default=report.at)
-            for gpu in speeds
+            for gpu in speed_by_gpu
         }
-        true_load = sum(max(0.0, ended_at - report.at) * speeds[gpu] for gpu, ended_at in remaining.items())
+        true_load = sum(max(0.0, ended_at - report.at) * speed_by_gpu[gpu] for gpu, ended_at in remaining.items())
         yield QueueTime(report.at, report.cur_load / report.max_perf, true_load / total)
 
 
