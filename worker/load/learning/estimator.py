@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass
 
+from worker.load.forecast import Forecast
 from worker.load.gpu_classes import GpuClass
 from worker.load.learning.drift import Drift, DriftWatch
 from worker.load.learning.learned_state import LearnedState, restore, saved
-from worker.load.learning.residency import LoadedFiles, LoadTime, LoadTimes, ResidentFiles, Tier
+from worker.load.learning.loading import Loading
 from worker.load.learning.totals import JobOutcome, Quantile, Total
 from worker.load.learning.warm_times import WarmTime, WarmTimes, usable
 from worker.load.node_work import JobWork, NodeWork
 from worker.load.prediction import Prediction
 
-GPU_BYTES, MACHINE_BYTES = 20e9, 32e9
-"""Bytes of model files that fit into the memory of a GPU and of a machine, until it is known better."""
-RESIDENT_FACTOR = 1.3
-"""A node that takes less than this factor of its warm seconds had its models loaded."""
-NOTICEABLE = 0.1
-"""Seconds of a load, relative to the warm seconds, below which it cannot be told from noise."""
-COLD_NOISE = 0.1
-"""Variance of the warm part of a node that also loaded files: allocations and compilations come with a load."""
 DRIFT_VARIANCE = 0.1
 """Variance that a lasting change adds to the effect of a machine, so that it follows at once."""
 
@@ -46,40 +39,50 @@ class Estimator:
         self._gpus = dict(gpus)
         self._state = state or LearnedState()
         self._warm = WarmTimes(self._gpus)
-        self._loads = LoadTimes()
-        self._machine_files = ResidentFiles(MACHINE_BYTES)
-        self._loaded: dict[str, LoadedFiles] = {}
-        self._sizes: dict[str, float] = {}
-        self._last_ancestry: dict[str, frozenset[bytes]] = {}
+        self._loading = Loading()
         self._quantile = Quantile()
         self._outcomes: dict[str, JobOutcome] = {}
         self._watches: dict[str, DriftWatch] = {}
-        restore(self._state, self._warm, self._loads)
+        self._last_ancestry: dict[str, frozenset[bytes]] = {}
+        restore(self._state, self._warm, self._loading.times)
 
     def node(self, engine: str, node: NodeWork) -> Prediction:
         """Return the seconds of a node whose models are loaded."""
-        total = Total()
-        total.add(self._warm.predict(engine, node))
-        return self._quantile.p90(total)
+        return self._prediction(self._warm.predict(engine, node))
 
-    def job(self, engine: str, work: JobWork, cached: Container[str] = ()) -> Prediction:
+    def job(self, engine: str, work: JobWork, cached: Collection[str] = ()) -> Prediction:
         """Return the seconds of a job: its nodes without those that are cached, and the files that it has to load."""
-        self._remember_sizes(work)
+        return self.forecast(engine, work, cached).whole
+
+    def forecast(
+        self, engine: str, work: JobWork, cached: Collection[str] = (), loaded: Container[str] = ()
+    ) -> Forecast:
+        """Return the seconds of a job and of its nodes.
+
+        `loaded` are files that will have been loaded when it runs, by jobs that run before it.
+        """
+        self._loading.remember_sizes(work.model_bytes)
+        times = {node.node_id: self._warm.predict(engine, node) for node in work.nodes}
         nodes = [node for node in work.nodes if node.node_id not in cached]
+        load = self._loading.load(engine, nodes, loaded)
         total = Total()
         for node in nodes:
-            total.add(self._warm.predict(engine, node))
-        load = self._load(engine, nodes)
+            total.add(times[node.node_id])
         if load is not None:
             total.add_load(load)
-        return self._quantile.p90(total)
+        predictions = {node_id: self._prediction(time) for node_id, time in times.items()}
+        return Forecast(engine, self._quantile.p90(total), predictions, load.seconds if load else 0.0, cached)
 
     def load_seconds(self, engine: str, work: JobWork) -> float:
         """Return the seconds of loading the files that a job needs and that are not loaded on an engine."""
-        self._remember_sizes(work)
+        self._loading.remember_sizes(work.model_bytes)
         cached = self.expect_cached(engine, work)
-        load = self._load(engine, [node for node in work.nodes if node.node_id not in cached])
+        load = self._loading.load(engine, [node for node in work.nodes if node.node_id not in cached])
         return load.seconds if load else 0.0
+
+    def file_seconds(self, file: str) -> float:
+        """Return the seconds to load a model file on an engine that has not loaded it."""
+        return self._loading.file_seconds(file)
 
     def expect_cached(self, engine: str, work: JobWork) -> frozenset[str]:
         """Return the ids of the nodes whose results ComfyUI still has from the last job of an engine."""
@@ -88,21 +91,28 @@ class Estimator:
             return frozenset()
         return frozenset(node_id for node_id, ancestry in work.ancestry.items() if ancestry in last)
 
-    def learn(self, engine: str, run: NodeRun) -> None:
-        """Learn from a node that ran on an engine.
+    def learn(self, engine: str, run: NodeRun) -> bool:
+        """Learn from a node that ran on an engine. Return whether it loaded files.
 
         Call this for each node in the order in which they ran, and never for nodes that were cached. Call `job_ended`
         after the last one.
         """
-        loaded = self._files(engine)
-        load = self._loads.predict(loaded.missing(run.node.reads, run.node.models, self._sizes))
-        if not run.completed:
-            if usable(run.seconds) and load is None:
-                self._warm.learn_at_least(engine, run.node, run.seconds)
-            return
-        if usable(run.seconds):
-            self._learn_completed(engine, run, load)
-        loaded.use(run.node.reads, run.node.models, self._sizes)
+        node, is_cold = run.node, False
+        load = self._loading.load(engine, (node,)) if node.reads or node.models else None
+        if usable(run.seconds) and run.completed:
+            warm = self._warm.predict(engine, node)
+            self._outcomes.setdefault(engine, JobOutcome()).add(warm, load, run.seconds)
+            load = self._loading.likeliest(engine, node, run.seconds, warm, load)
+            is_cold = load is not None
+            if load is None:
+                self._warm.learn(engine, warm, run.seconds)
+            else:
+                self._loading.learn(engine, run.seconds, warm, load, self._warm)
+        elif usable(run.seconds) and load is None:
+            self._warm.learn_at_least(engine, node, run.seconds)
+        if run.completed:
+            self._loading.use(engine, node)
+        return is_cold
 
     def job_ended(self, engine: str, work: JobWork, completed: Container[str] | None = None) -> Drift | None:
         """Record that a job ended on an engine, which keeps its results until the next job.
@@ -110,7 +120,6 @@ class Estimator:
         `completed` are the ids of the nodes that ran or were cached; None stands for all. Return a lasting change of
         the machine's speed if this job shows one, else None.
         """
-        self._remember_sizes(work)
         kept = (ancestry for node, ancestry in work.ancestry.items() if completed is None or node in completed)
         self._last_ancestry[engine] = frozenset(kept)
         outcome = self._outcomes.pop(engine, None)
@@ -121,13 +130,22 @@ class Estimator:
 
     def engine_restarted(self, engine: str) -> None:
         """Forget which files are loaded on an engine, and what it has cached."""
-        self._files(engine).gpu.clear()
+        self._loading.files(engine).gpu.clear()
         self._last_ancestry.pop(engine, None)
+        self._outcomes.pop(engine, None)
+
+    def set_gpu(self, engine: str, gpu: GpuClass) -> None:
+        """Set the GPU class of an engine, which is known once ComfyUI has started."""
+        self._gpus[engine] = gpu
 
     def set_memory(self, engine: str, gpu_bytes: float, machine_bytes: float) -> None:
         """Set the memory of an engine's GPU and of the machine, as far as it can hold model files."""
-        self._files(engine).gpu.capacity = gpu_bytes
-        self._machine_files.capacity = machine_bytes
+        self._loading.files(engine).gpu.capacity = gpu_bytes
+        self._loading.machine_files.capacity = machine_bytes
+
+    def gpu_bytes(self, engine: str) -> float:
+        """Return the bytes of model files that fit into the memory of an engine's GPU."""
+        return self._loading.files(engine).gpu.capacity
 
     def slowdown(self, engine: str) -> float:
         """Return how much longer nodes take on this engine than its GPU class was learned to take: 1 means equal."""
@@ -140,20 +158,13 @@ class Estimator:
 
     def saved(self) -> LearnedState:
         """Return everything that was learned."""
-        return saved(self._state, self._warm, self._loads)
+        return saved(self._state, self._warm, self._loading.times)
 
-    def _learn_completed(self, engine: str, run: NodeRun, load: LoadTime | None) -> None:
-        """Learn from a node that ran to its end. `load` are the files that it was expected to load."""
-        warm = self._warm.predict(engine, run.node)
-        self._outcomes.setdefault(engine, JobOutcome()).add(warm, load, run.seconds)
-        if load is None:
-            load = self._unexpected_load(engine, run, warm)
-        if load is None or run.seconds < RESIDENT_FACTOR * warm.seconds:
-            if load is not None and load.seconds > warm.seconds:
-                self._found_resident(engine, run.node)
-            self._warm.learn(engine, warm, run.seconds)
-        else:
-            self._learn_cold(engine, run, warm, load)
+    def _prediction(self, time: WarmTime) -> Prediction:
+        """Return the prediction of a single node."""
+        total = Total()
+        total.add(time)
+        return self._quantile.p90(total)
 
     def _drift(self, engine: str, outcome: JobOutcome) -> Drift | None:
         """Return the lasting change of a machine's speed that a job shows, and let the machine's effect follow."""
@@ -166,55 +177,3 @@ class Estimator:
             return None
         self._warm.machine(engine).variance += DRIFT_VARIANCE
         return Drift(engine, math.exp(change))
-
-    def _learn_cold(self, engine: str, run: NodeRun, warm: WarmTime, load: LoadTime) -> None:
-        """Learn from a node that loaded files: the speed of the tier, and a little about its warm seconds.
-
-        Each of the two parts is as uncertain as the other. A node that is cold in every job, because another model
-        evicts its own each time, would otherwise never be learned.
-        """
-        load_s = run.seconds - warm.seconds
-        if load.seconds > NOTICEABLE * warm.seconds:
-            uncertainty = (warm.variance + warm.noise) * (warm.seconds / load_s) ** 2
-            self._loads.learn(load.tier, math.log(load_s / load.seconds), uncertainty)
-        rest_s = run.seconds - load.seconds
-        if rest_s > NOTICEABLE * run.seconds:
-            uncertainty = COLD_NOISE + load.variance * (load.seconds / rest_s) ** 2
-            self._warm.learn(engine, warm, rest_s, uncertainty)
-
-    def _unexpected_load(self, engine: str, run: NodeRun, warm: WarmTime) -> LoadTime | None:
-        """Return the load of a node that took as long as if its models had been evicted, or None."""
-        excess = math.log(run.seconds / warm.seconds)
-        if not run.node.models or excess < 2.5 * math.sqrt(warm.variance + warm.noise):
-            return None
-        load = self._loads.predict({Tier.RAM: sum(self._sizes.get(file, 0.0) for file in run.node.models)})
-        if load is None or abs(math.log(run.seconds / (warm.seconds + load.seconds))) > excess / 2:
-            return None
-        for file in run.node.models:
-            self._files(engine).gpu.was_evicted(file)
-        return load
-
-    def _found_resident(self, engine: str, node: NodeWork) -> None:
-        """Record that the files of a node were loaded although they were not expected to be."""
-        loaded = self._files(engine)
-        for file in node.models:
-            loaded.gpu.was_resident(file)
-        for file in node.reads:
-            loaded.machine.was_resident(file)
-
-    def _load(self, engine: str, nodes: Iterable[NodeWork]) -> LoadTime | None:
-        """Return the loads of nodes that run one after the other."""
-        reads = [file for node in nodes for file in node.reads]
-        models = [file for node in nodes for file in node.models]
-        return self._loads.predict(self._files(engine).missing(reads, models, self._sizes))
-
-    def _files(self, engine: str) -> LoadedFiles:
-        """Return the files that are loaded on an engine."""
-        loaded = self._loaded.get(engine)
-        if loaded is None:
-            loaded = self._loaded[engine] = LoadedFiles(self._machine_files, GPU_BYTES)
-        return loaded
-
-    def _remember_sizes(self, work: JobWork) -> None:
-        """Remember the sizes of the files of a job, which its runs do not tell."""
-        self._sizes.update(work.model_bytes)
