@@ -67,7 +67,7 @@ CONTROLLED, CONTROLNET_GIB = 1.42, 0.7
 """Cost of a step with a ControlNet, relative to one without, and the size of its file."""
 NOISE, OUTLIERS, OUTLIER_FACTOR = 0.05, 0.02, 3.0
 THROTTLED_FACTOR = 1.45
-"""How much longer everything takes on the throttled engine."""
+"""How much longer the nodes on the GPU take on the throttled engine."""
 
 
 class Machine:
@@ -95,13 +95,13 @@ class Machine:
 
     def seconds(self, node: RunningNode) -> float:
         """Return the seconds that one run of a node takes."""
-        return (self._warm(node) * self._slowness() + self._loading(node)) * self._luck()
+        return (self._warm(node) * self._slowness(node) + self._loading(node)) * self._luck()
 
-    def _slowness(self) -> float:
-        """Return how much longer everything takes than on a machine that is not throttled."""
+    def _slowness(self, node: RunningNode) -> float:
+        """Return how much longer a node takes than on a GPU that is not throttled. Savers use the CPU."""
         if not self._throttled and self._throttle is not None:
             self._throttled = self._throttle.exists()
-        return THROTTLED_FACTOR if self._throttled else 1.0
+        return THROTTLED_FACTOR if self._throttled and not node.class_type.startswith("Save") else 1.0
 
     def _luck(self) -> float:
         """Return a random factor: noise always, and now and then an outlier."""
