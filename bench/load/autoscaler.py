@@ -36,8 +36,8 @@ async def measure(seed: int, folder: Path, *, short: bool) -> PartResult:
     """Measure a worker with one engine, one with several, other settings, and the former release."""
     one = await _check(Setup(1, WHOLE), seed, folder / "one")
     several = await _check(Setup(SEVERAL, WHOLE), seed, folder / "several")
-    code = check_out_former(folder / "former")
-    former = await _check(Setup(1, code=code), seed, folder / "before") if code else None
+    env = check_out_former(folder / "former")
+    former = await _check(Setup(1, env), seed, folder / "before") if env else None
     rows = [
         _row(f"{WHAT}one engine", one, str(former) if former else f"{NOT_RUN}: the clone has no {FORMER}"),
         _row(f"{WHAT}{SEVERAL} engines", several),

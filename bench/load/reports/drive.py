@@ -35,11 +35,10 @@ LONG_VIDEO = replace(next(shape for shape in SHAPES if shape.model == WAN), name
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """A worker to measure: the number of its GPUs, its settings, and the folder of another release's code."""
+    """A worker to measure: the number of its GPUs and its environment."""
 
     gpus: int = 1
-    settings: Mapping[str, str] = field(default_factory=dict)
-    code: Path | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -92,8 +91,7 @@ async def _vast_worker(setup: Setup, seed: int, folder: Path) -> AsyncIterator[t
     async with serve() as vast, _engine(setup, settings, folder) as engine:
         port = free_port()
         env = worker_env(engine, folder / "worker", port) | await vast.worker_env(WORKER_ID)
-        env |= dict(setup.settings) | ({} if engine.folder else settings)
-        env |= {"PYTHONPATH": str(setup.code)} if setup.code else {}
+        env |= ({} if engine.folder else settings) | dict(setup.env)
         command = [sys.executable, "-P", "-m", "worker", "serve", "--platform", "vast"]
         async with running(command, folder / "worker.log", env) as started:
             await wait_until_ready(f"http://127.0.0.1:{port}/ready", started)

@@ -13,10 +13,10 @@ FORMER = "1219f7fa"
 ROOT = Path(__file__).parents[3]
 
 
-def check_out_former(folder: Path) -> Path | None:
-    """Write the former worker to a folder and return it, or None if the clone does not have its commit.
+def check_out_former(folder: Path) -> dict[str, str] | None:
+    """Write the former worker to a folder, and return the environment of a process that runs it.
 
-    A process with this folder as PYTHONPATH runs that worker, with the libraries of this environment.
+    It uses the libraries of this environment. Return None if the clone does not have the commit.
     """
     if shutil.which("git") is None:
         return None
@@ -27,4 +27,4 @@ def check_out_former(folder: Path) -> Path | None:
         return None
     with tarfile.open(fileobj=BytesIO(archive.stdout)) as files:
         files.extractall(folder, filter="data")
-    return folder
+    return {"PYTHONPATH": str(folder), "PYTHONSAFEPATH": "1"}  # the current folder has another worker
