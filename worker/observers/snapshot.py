@@ -15,7 +15,7 @@ from worker.observers.metric_specs import MetricSpec
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Numbers that were read in one step on the event loop. `queue_work_s` is 0 until the pace is known."""
+    """Numbers that were read in one step on the event loop."""
 
     running: int
     waiting: int

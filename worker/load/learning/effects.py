@@ -161,6 +161,11 @@ class Belief:
     """Variance that each observation adds."""
     runs: float = 0.0
 
+    @property
+    def moments(self) -> Moments:
+        """Mean and variance."""
+        return Moments(self.mean, self.variance)
+
     def learn(self, residual: float, total: float) -> None:
         """Move toward a residual. `total` is the variance of the whole prediction, with this effect and the noise."""
         gain = self.variance / total

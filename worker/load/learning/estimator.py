@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass
 
-from worker.load.forecast import Forecast
+from worker.load.forecast import FileLoad, Forecast
 from worker.load.gpu_classes import GpuClass
 from worker.load.learning.drift import Drift, DriftWatch
 from worker.load.learning.learned_state import LearnedState, restore, saved
@@ -40,7 +40,7 @@ class Estimator:
         self._state = state or LearnedState()
         self._warm = WarmTimes(self._gpus)
         self._loading = Loading()
-        self._quantile = Quantile()
+        self._quantile = Quantile(self._state.quantile)
         self._outcomes: dict[str, JobOutcome] = {}
         self._watches: dict[str, DriftWatch] = {}
         self._last_ancestry: dict[str, frozenset[bytes]] = {}
@@ -80,9 +80,9 @@ class Estimator:
         load = self._loading.load(engine, [node for node in work.nodes if node.node_id not in cached])
         return load.seconds if load else 0.0
 
-    def file_seconds(self, file: str) -> float:
-        """Return the seconds to load a model file on an engine that has not loaded it."""
-        return self._loading.file_seconds(file)
+    def file_load(self, file: str) -> FileLoad:
+        """Return the size of a model file, and the seconds to load it on an engine that has not loaded it."""
+        return self._loading.file_load(file)
 
     def expect_cached(self, engine: str, work: JobWork) -> frozenset[str]:
         """Return the ids of the nodes whose results ComfyUI still has from the last job of an engine."""
@@ -125,7 +125,7 @@ class Estimator:
         outcome = self._outcomes.pop(engine, None)
         if outcome is None:
             return None
-        self._quantile.learn(outcome.expected, outcome.seconds)
+        self._quantile.learn(outcome)
         return self._drift(engine, outcome)
 
     def engine_restarted(self, engine: str) -> None:
@@ -158,7 +158,7 @@ class Estimator:
 
     def saved(self) -> LearnedState:
         """Return everything that was learned."""
-        return saved(self._state, self._warm, self._loading.times)
+        return saved(self._state, self._warm, self._loading.times, self._quantile.deviations)
 
     def _prediction(self, time: WarmTime) -> Prediction:
         """Return the prediction of a single node."""

@@ -8,15 +8,18 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, NamedTuple, Self
 
-from worker.load.learning.effect_tree import MAX_SHAPES, Key, spreads_of
+from worker.load.learning.effect_tree import MAX_SHAPES, Key
 from worker.load.learning.effects import Belief
 from worker.load.learning.residency import LOAD_DRIFT, LOAD_SPREAD, LoadTimes, Tier
-from worker.load.learning.warm_times import MACHINE_DRIFT, MACHINE_SPREAD, WarmTimes
+from worker.load.learning.warm_times import MACHINE_DRIFT, WarmTimes
+from worker.load.prediction import Z90
 
 VERSION = 1
 """Version of the closed form, which all effects are relative to, and of the format. Effects of another version are
 of no use."""
 MAX_BYTES = 200_000
+CHANGED_VARIANCE = 0.05
+"""Least variance of a shape's effect after the image, the driver or PyTorch has changed."""
 
 
 class LearnedStateError(ValueError):
@@ -38,12 +41,20 @@ class Learned(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StateHeader:
-    """What the effects depend on. If it changes, they are less certain."""
+    """What the effects depend on. If it changes, they are less certain. `gpu` identifies the single GPUs."""
 
     image: str = ""
     driver: str = ""
     gpu: str = ""
     torch: str = ""
+
+    def changes(self, other: StateHeader) -> set[str]:
+        """Return the names of the fields that differ, without those that one of the two lacks."""
+        pairs = {name: {getattr(self, name), getattr(other, name)} - {""} for name in HEADER_FIELDS}
+        return {name for name, texts in pairs.items() if len(texts) > 1}
+
+
+HEADER_FIELDS = tuple(header_field.name for header_field in fields(StateHeader))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,28 +69,24 @@ class LearnedState:
     """Effects of nodes, compared with the closed form and without the machine's. The one that ran last at the end."""
     imported: Mapping[str, float] = field(default_factory=dict)
     """Runs behind the imported priors, by the name of the GPU class."""
+    quantile: float = Z90
+    """Standard deviations from p50 to p90."""
 
     def under(self, header: StateHeader) -> LearnedState:
-        """Return what this state is worth under a header: the same effects, less certain if the header differs."""
-        if header == self.header:
-            return self
-        return replace(
-            self,
-            header=header,
-            machines={name: effect.at_least(MACHINE_SPREAD / 2) for name, effect in self.machines.items()},
-            tiers={name: effect.at_least(LOAD_SPREAD / 2) for name, effect in self.tiers.items()},
-            shapes={key: effect.at_least(spreads_of(key).shape / 2) for key, effect in self.shapes.items()},
-        )
+        """Return what this state is worth under another header. Fields that one of the two lacks do not count.
 
-    def over(self, priors: LearnedState) -> LearnedState:
-        """Return this state, completed with what only the priors have."""
-        shapes = {key: effect for key, effect in priors.shapes.items() if key not in self.shapes}
-        return replace(
-            self,
-            tiers={**priors.tiers, **self.tiers},
-            shapes={**shapes, **self.shapes},
-            imported={**self.imported, **priors.imported},
-        )
+        Another GPU makes the effects of the machine void. Another image, driver or PyTorch makes all others less
+        certain.
+        """
+        changed = self.header.changes(header)
+        state = replace(self, header=header)
+        if "gpu" in changed:
+            state = replace(state, machines={})
+        if changed - {"gpu"}:
+            tiers = {name: effect.at_least(LOAD_SPREAD / 2) for name, effect in self.tiers.items()}
+            shapes = {key: effect.at_least(CHANGED_VARIANCE) for key, effect in self.shapes.items()}
+            state = replace(state, tiers=tiers, shapes=shapes)
+        return state
 
     def to_json(self) -> dict[str, Any]:
         """Return the state as JSON data of at most `MAX_BYTES`. The shapes that ran longest ago are left out first."""
@@ -97,23 +104,23 @@ class LearnedState:
             "machines": {name: list(effect) for name, effect in self.machines.items()},
             "tiers": {name: list(effect) for name, effect in self.tiers.items()},
             "imported": dict(self.imported),
+            "quantile": self.quantile,
             "shapes": rows[::-1],
         }
 
     @classmethod
     def from_json(cls, value: object) -> Self:
-        """Return the state of JSON data; an empty one if it has another version.
+        """Return the state of JSON data.
 
         Raises:
-            LearnedStateError: The data is no learned state.
+            LearnedStateError: The data is no learned state, or belongs to another closed form.
         """
         if not isinstance(value, dict) or not isinstance(value.get("version"), int):
             raise LearnedStateError("it is no JSON object with a version")
         if value["version"] != VERSION:
-            return cls()
+            raise LearnedStateError(f"it has the version {value['version']}, and this release uses {VERSION}")
         try:
-            names = {header_field.name for header_field in fields(StateHeader)}
-            header = {name: str(text) for name, text in value["header"].items() if name in names}
+            header = {name: str(value["header"].get(name, "")) for name in HEADER_FIELDS}
             rows = value["shapes"][-MAX_SHAPES:]
             return cls(
                 StateHeader(**header),
@@ -121,6 +128,7 @@ class LearnedState:
                 {str(name): _learned(effect) for name, effect in value["tiers"].items()},
                 {Key(*(str(part) for part in row[:6])): _learned(row[6:]) for row in rows},
                 {str(name): _finite(runs) for name, runs in value["imported"].items()},
+                _finite(value["quantile"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise LearnedStateError(f"a part of it is missing or wrong: {error}") from error
@@ -138,14 +146,16 @@ def restore(state: LearnedState, warm: WarmTimes, loads: LoadTimes) -> None:
         warm.tree.restore(key, precision, precision * effect.mean, effect.runs, effect.noise)
 
 
-def saved(state: LearnedState, warm: WarmTimes, loads: LoadTimes) -> LearnedState:
+def saved(state: LearnedState, warm: WarmTimes, loads: LoadTimes, quantile: float) -> LearnedState:
     """Return what an estimator's parts have learned, with the header of the state that they started with."""
-    shapes = {key: _rounded(*shape.own, shape.runs, shape.noise) for key, shape in warm.tree if shape.precision > 0}
     return replace(
         state,
-        machines={name: _rounded(belief.mean, belief.variance, belief.runs) for name, belief in warm.machines.items()},
-        tiers={str(tier): _rounded(b.mean, b.variance, b.runs) for tier, b in loads.tiers.items() if b.runs},
-        shapes=shapes,
+        machines={name: _rounded(*belief.moments, belief.runs) for name, belief in warm.machines.items()},
+        tiers={
+            str(tier): _rounded(*belief.moments, belief.runs) for tier, belief in loads.tiers.items() if belief.runs
+        },
+        shapes={key: _rounded(*shape.own, shape.runs, shape.noise) for key, shape in warm.tree if shape.precision > 0},
+        quantile=round(quantile, 3),
     )
 
 

@@ -50,6 +50,13 @@ class JobOutcome:
     expected_gpu: Total = field(default_factory=Total)
     """Of the nodes that show the speed of the GPU: they loaded nothing, and their shapes are known."""
     gpu_seconds: float = 0.0
+    _known: float = 0.0
+    """The expected seconds of nodes that loaded nothing and whose shapes are known."""
+
+    @property
+    def is_typical(self) -> bool:
+        """Whether nearly all of the seconds were predicted from runs of the same shapes, without loads."""
+        return self._known > 0.9 * self.expected.seconds
 
     def add(self, expected: WarmTime, load: LoadTime | None, seconds: float) -> None:
         """Add a node that ran to its end."""
@@ -57,16 +64,19 @@ class JobOutcome:
         self.seconds += seconds
         if load is not None:
             self.expected.add_load(load)
-        elif expected.shared and expected.is_known:
-            self.expected_gpu.add(expected)
-            self.gpu_seconds += seconds
+        elif expected.is_known:
+            self._known += expected.seconds
+            if expected.shared:
+                self.expected_gpu.add(expected)
+                self.gpu_seconds += seconds
 
 
 class Quantile:
     """How many standard deviations p90 is above p50, so that nine of ten jobs keep to it.
 
     The normal distribution's 1.28 neglects outliers, and that the nodes of a job may be slow together. Each job that
-    took longer than its p90 raises the number, and each other job lowers it a little.
+    took longer than its p90 raises the number, and each other job lowers it a little. Jobs of new shapes do not count:
+    they are much less certain, for other reasons.
     """
 
     STEP, KEPT = 0.05, 0.91
@@ -74,11 +84,13 @@ class Quantile:
     SMALLEST, LARGEST = 0.8, 3.0
 
     def __init__(self, deviations: float = Z90) -> None:
-        self.deviations = deviations
+        self.deviations = min(max(deviations, self.SMALLEST), self.LARGEST)
 
-    def learn(self, expected: Total, seconds: float) -> None:
+    def learn(self, outcome: JobOutcome) -> None:
         """Learn from a job that ran."""
-        exceeded = seconds > self.p90(expected).p90_s
+        if not outcome.is_typical:
+            return
+        exceeded = outcome.seconds > self.p90(outcome.expected).p90_s
         self.deviations += self.STEP * (self.KEPT if exceeded else self.KEPT - 1.0)
         self.deviations = min(max(self.deviations, self.SMALLEST), self.LARGEST)
 

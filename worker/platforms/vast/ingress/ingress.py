@@ -145,7 +145,7 @@ class Ingress:
             return RequestContext(request, auth_data, route, InvalidJson("`payload` has to be a JSON object"), FLOOR)
         try:
             submission = await self._parse(request, route, auth_data, payload)
-            workload = self._app.intake.workload(submission.request)
+            workload = self._app.intake.workload(submission)
             return RequestContext(request, auth_data, route, submission, workload)
         except WorkerError as error:
             return RequestContext(request, auth_data, route, error, FLOOR)

@@ -28,8 +28,11 @@ from worker.load.job_run import JobRun, MeasuredNode
 from worker.load.learning.estimator import Estimator, NodeRun
 from worker.load.prediction import NOTHING, Prediction
 
+LEAST_S = 0.002
+"""Least seconds of a node that the estimator learns. Less cannot be measured over a WebSocket."""
 
-class RunWatch:
+
+class RunObserver:
     """An observer of runs. `jobs` are those that have not ended, by their folders.
 
     `learned` is called when predictions may have changed.
@@ -153,14 +156,15 @@ class RunWatch:
         now, engine, ref = time.monotonic(), run.forecast.engine, estimate.job.ref
         cold_nodes = 0
         for measured in [] if estimate.events_lost else list(run.measured(now, succeeded=succeeded)):
-            is_cold = self._estimator.learn(engine, NodeRun(measured.node, measured.seconds, measured.completed))
+            seconds = max(measured.seconds, LEAST_S)
+            is_cold = self._estimator.learn(engine, NodeRun(measured.node, seconds, measured.completed))
             cold_nodes += is_cold
             self._notify(_node_ran(ref, run, measured, is_cold=is_cold))
         finished = {*run.cached, *run.started_nodes} - ({run.stopped_node} if run.stopped_node else set())
         drift = self._estimator.job_ended(engine, estimate.work, None if succeeded else finished)
+        self._learned()
         if drift is not None and drift.factor > 1:
             self._notify(MachineSlowed(engine, drift.factor))
-        self._learned()
         if succeeded and not estimate.events_lost:
             self._notify(_job_predicted(estimate, run, now - run.started_at, is_cold=cold_nodes > 0))
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from worker.errors import InvalidInputFile
+from worker.inputs.content.image_types import FORMATS, not_an_image_message
 from worker.inputs.file_inputs import FileKind
-from worker.inputs.image_types import FORMATS, not_an_image_message
 
 UNSTREAMED = frozenset({"WEBP", "AVIF"})
 """Formats that Pillow reads into memory whole. Large files of these formats are not checked."""
