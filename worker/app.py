@@ -210,7 +210,7 @@ async def _assemble(settings: Settings, options: BuildOptions, tasks: Tasks, sta
     pipeline = replace(pipeline, explain_failure=DamageCheck(models, folder).explain)
     outputs, delivery, store = pipeline.outputs, pipeline.delivery, pipeline.inputs.store
     manager = JobManager(pipeline, jobs, limits, settings.outputs, settings.state, tasks)
-    responses = JobResponses(traits, outputs, engines, delivery)
+    responses = JobResponses(traits, outputs, engines, delivery, settings.usd_hour)
     preflight = Preflight(engines, models, work, limits.sync_limit_s or traits.sync_limit_s)
     spool, body_limits = settings.state / SPOOL, BodyLimits(settings.server.max_body * MIB)
     intake = Intake(spool, body_limits, traits, manager, engines, delivery, library, preflight, store, responses)
