@@ -59,13 +59,13 @@ async def drive(setup: Setup, seed: int, folder: Path) -> ReportedRun:
         async def send(shape: Shape) -> None:
             prompt = shape.prompt(next(numbers))
             sent_at = time.time()
-            cost = max(1, round(workload(prompt)))
-            answer = await endpoint.request("/generate/sync", {"workflow": prompt}, cost=cost)
+            units = workload(prompt)
+            answer = await endpoint.request("/generate/sync", {"workflow": prompt}, cost=max(1, round(units)))
             if not answer["ok"]:
                 raise JobFailedError(str(answer)[:300])
             metadata = answer["response"]["metadata"]
             gpu = metadata["gpu_used"].removesuffix(" (embedded engine)")
-            run.jobs.append(SentJob(gpu, sent_at, time.time(), cost, metadata["generation_time"]))
+            run.jobs.append(SentJob(gpu, sent_at, time.time(), units, metadata["generation_time"]))
 
         for _ in range(2):  # each engine gets to know the shapes
             await asyncio.gather(*(send(shape) for shape in (*PICTURES, LONG_VIDEO) for _ in range(setup.gpus)))
