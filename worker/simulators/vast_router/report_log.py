@@ -16,7 +16,7 @@ KEPT = 10_000
 class StatusReport:
     """One `POST /worker_status/`, with the SDK's fields.
 
-    Loads are units, and `max_perf` is units a second. `cur_perf` are the units that were served since the report before.
+    Loads are units, and `max_perf` is units a second. `cur_perf` is the work that was served since the report before.
     """
 
     id: int
