@@ -30,7 +30,17 @@ LADDER = (
         "prompt_changes",
         "job",
     ),
-    ("model_file", "events", "bodies", "workflow", "load", "engine.protocol.messages", "storage.base", "connections"),
+    (
+        "model_file",
+        "events",
+        "bodies",
+        "workflow",
+        "load",
+        "engine.protocol.messages",
+        "storage.base",
+        "connections",
+        "gpus",
+    ),
     (
         "workflow.templates.library",
         "jobs.job_index",
