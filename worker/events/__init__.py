@@ -4,6 +4,7 @@ An event is frozen and contains plain data only. An observer that needs more of 
 """
 
 from worker.events.job import (
+    CostDiffered,
     DeliveryEnded,
     DeliveryMethod,
     JobAccepted,
@@ -53,6 +54,7 @@ from worker.events.worker import (
 __all__ = [
     "CacheHit",
     "CacheKind",
+    "CostDiffered",
     "DeliveryEnded",
     "DeliveryMethod",
     "EngineBlocked",

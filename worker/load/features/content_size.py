@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from worker.load.features.prompt_graph import PromptGraph
 from worker.workflow.numbers import number
-from worker.workflow.prompt import Node, Prompt, links
+from worker.workflow.prompt import Node
 
 DEEPEST = 100  # maximum number of links to follow; after a longer chain the size is unknown
 AUDIO_SECOND = 128 * 128  # one second of audio counts as this number of pixels
@@ -15,6 +17,7 @@ AUDIO_SECOND = 128 * 128  # one second of audio counts as this number of pixels
 _FRAMES = ("length", "num_frames", "video_frames", "frame_count", "frames", "frame_load_cap")
 _SCALES = ("scale_by", "upscale_by", "resize_type.multiplier")
 _IMAGE_INPUT = re.compile(r"image|pixel|video|frames", re.IGNORECASE)
+_FILE_INPUTS = ("image", "video", "file")
 _NO_CONTENT = {"model", "clip", "vae", "positive", "negative", "conditioning", "sigmas", "noise", "guider", "sampler"}
 
 
@@ -39,10 +42,15 @@ UPLOADED_VIDEO = Size(832, 480, 81)
 
 
 class ContentSizes:
-    """The sizes of content in one prompt. Each node is computed once."""
+    """The sizes of content in one prompt. Each node is computed once.
 
-    def __init__(self, prompt: Prompt) -> None:
-        self._prompt = prompt
+    `files` maps the text of a file input to the true size of the file, where it is known.
+    """
+
+    def __init__(self, graph: PromptGraph, files: Mapping[str, Size] | None = None) -> None:
+        self._graph = graph
+        self._prompt = graph.prompt
+        self._files = files or {}
         self._sizes: dict[str, Size | None] = {}
 
     def size_at(self, node_id: str) -> Size | None:
@@ -55,15 +63,15 @@ class ContentSizes:
             return self._sizes.get(node_id)
         self._sizes[node_id] = None  # the result inside a cycle
         node = self._prompt[node_id]
-        self._sizes[node_id] = self._size_after(node, self._received_size(node, depth), depth)
+        self._sizes[node_id] = self._size_after(node, self._received_size(node_id, depth), depth)
         return self._sizes[node_id]
 
-    def _received_size(self, node: Node, depth: int) -> Size | None:
+    def _received_size(self, node_id: str, depth: int) -> Size | None:
         """Return the size of the content that a node receives, or None if it is not known.
 
         Latents come before images, and images before other links. Of several sources of one kind, the largest counts.
         """
-        for sources in _content_links(node):
+        for sources in _content_links(self._graph, node_id):
             source_sizes = [self._size(source, depth - 1) for source in sources]
             sizes = [size for size in source_sizes if size is not None]
             if sizes:
@@ -76,7 +84,7 @@ class ContentSizes:
         `size` is the size that it receives. The node may set width, height, frames and batch itself.
         """
         if size is None:  # the node may load a file or create audio
-            size = _assumed_file_size(node) or self._audio_size(node)
+            size = self._file_size(node) or self._audio_size(node)
         width, height = self._side(node, "width", depth), self._side(node, "height", depth)
         if "width" in node["inputs"] or width or height:  # a width that is not known keeps the received or assumed one
             received = size or UPLOADED_IMAGE
@@ -121,6 +129,18 @@ class ContentSizes:
         seconds = self._number(node, "seconds", "duration")
         return Size(AUDIO_SECOND, 1, frames=seconds) if seconds else None
 
+    def _file_size(self, node: Node) -> Size | None:
+        """Return the size of the file that a loader names, the assumed one if it is not known. None for other nodes."""
+        for name in _FILE_INPUTS:
+            file = node["inputs"].get(name)
+            if isinstance(file, str) and file in self._files:
+                return self._files[file]
+        if isinstance(node["inputs"].get("image"), str):
+            return UPLOADED_IMAGE
+        if isinstance(node["inputs"].get("video"), str) or node["class_type"] == "LoadVideo":
+            return UPLOADED_VIDEO
+        return None
+
     def _model_factor(self, node: Node) -> float:
         """Return the factor of the upscale model that is linked to a node, or 1 without one.
 
@@ -138,13 +158,13 @@ class ContentSizes:
         return number(self._prompt, node, *names)
 
 
-def _content_links(node: Node) -> tuple[list[str], list[str], list[str]]:
+def _content_links(graph: PromptGraph, node_id: str) -> tuple[list[str], list[str], list[str]]:
     """Return the ids of the nodes from which a node receives content: (latents, images, others).
 
     Others are inputs of switches and reroutes, and audio. Links to models, conditionings and the like are omitted.
     """
     latents, images, others = [], [], []
-    for name, source, _ in links(node):
+    for name, source, _ in graph.sources[node_id]:
         if "audio" not in name and ("latent" in name or "sample" in name):
             latents.append(source)
         elif _IMAGE_INPUT.search(name):
@@ -152,12 +172,3 @@ def _content_links(node: Node) -> tuple[list[str], list[str], list[str]]:
         elif name not in _NO_CONTENT:
             others.append(source)
     return latents, images, others
-
-
-def _assumed_file_size(node: Node) -> Size | None:
-    """Return the assumed size of the file that a loader names, or None for another node."""
-    if isinstance(node["inputs"].get("image"), str):
-        return UPLOADED_IMAGE
-    if isinstance(node["inputs"].get("video"), str) or node["class_type"] == "LoadVideo":
-        return UPLOADED_VIDEO
-    return None
