@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from dataclasses import dataclass
 
+from worker.load.forecast import Forecast
 from worker.load.gpu_classes import GpuClass
 from worker.load.learning.drift import Drift
 from worker.load.learning.learned_state import LearnedState, restore, saved
-from worker.load.learning.residency import LoadedFiles, LoadTime, LoadTimes, ResidentFiles, Tier
+from worker.load.learning.residency import UNKNOWN_BYTES, LoadedFiles, LoadTime, LoadTimes, ResidentFiles, Tier
 from worker.load.learning.warm_times import WarmTime, WarmTimes, usable
 from worker.load.node_work import JobWork, NodeWork
 from worker.load.prediction import NOTHING, Z90, Prediction
@@ -57,12 +58,39 @@ class Estimator:
         warm = self._warm.predict(engine, node)
         return _lognormal(warm.seconds, warm.variance + warm.noise)
 
-    def job(self, engine: str, work: JobWork, cached: Container[str] = ()) -> Prediction:
+    def job(self, engine: str, work: JobWork, cached: Collection[str] = ()) -> Prediction:
         """Return the seconds of a job: its nodes without those that are cached, and the files that it has to load."""
+        return self.forecast(engine, work, cached).whole
+
+    def forecast(
+        self, engine: str, work: JobWork, cached: Collection[str] = (), loaded: Container[str] = ()
+    ) -> Forecast:
+        """Return the seconds of a job and of its nodes.
+
+        `loaded` are files that will have been loaded when it runs, by jobs that run before it.
+        """
         self._remember_sizes(work)
+        times = {node.node_id: self._warm.predict(engine, node) for node in work.nodes}
         nodes = [node for node in work.nodes if node.node_id not in cached]
-        warm = [self._warm.predict(engine, node) for node in nodes]
-        return _sum(warm, self._load(engine, nodes))
+        load = self._load(engine, nodes, loaded)
+        predictions = {node_id: _lognormal(time.seconds, time.variance + time.noise) for node_id, time in times.items()}
+        whole = _sum([times[node.node_id] for node in nodes], load)
+        return Forecast(engine, whole, predictions, load.seconds if load else 0.0, cached)
+
+    def file_seconds(self, file: str) -> float:
+        """Return the seconds to load a model file on an engine that has not loaded it."""
+        size = self._sizes.get(file, UNKNOWN_BYTES)
+        tier = Tier.PAGE_CACHE if file in self._machine_files else Tier.DISK
+        load = self._loads.predict({tier: size, Tier.RAM: size})
+        return load.seconds if load else 0.0
+
+    def gpu_bytes(self, engine: str) -> float:
+        """Return the bytes of model files that fit into the memory of an engine's GPU."""
+        return self._files(engine).gpu.capacity
+
+    def set_gpu(self, engine: str, gpu: GpuClass) -> None:
+        """Set the GPU class of an engine, which is known once ComfyUI has started."""
+        self._gpus[engine] = gpu
 
     def load_seconds(self, engine: str, work: JobWork) -> float:
         """Return the seconds of loading the files that a job needs and that are not loaded on an engine."""
@@ -173,11 +201,11 @@ class Estimator:
         for file in node.reads:
             loaded.machine.was_resident(file)
 
-    def _load(self, engine: str, nodes: Iterable[NodeWork]) -> LoadTime | None:
+    def _load(self, engine: str, nodes: Iterable[NodeWork], loaded: Container[str] = ()) -> LoadTime | None:
         """Return the loads of nodes that run one after the other."""
         reads = [file for node in nodes for file in node.reads]
         models = [file for node in nodes for file in node.models]
-        return self._loads.predict(self._files(engine).missing(reads, models, self._sizes))
+        return self._loads.predict(self._files(engine).missing(reads, models, self._sizes, loaded))
 
     def _files(self, engine: str) -> LoadedFiles:
         """Return the files that are loaded on an engine."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -151,14 +151,24 @@ class LoadedFiles:
             self.machine.use(file, size)
             self.gpu.use(file, size)
 
-    def missing(self, reads: Iterable[str], models: Iterable[str], sizes: Mapping[str, float]) -> dict[Tier, float]:
-        """Return the bytes that have to be loaded from each tier if nodes read files and use models on the GPU."""
+    def missing(
+        self,
+        reads: Iterable[str],
+        models: Iterable[str],
+        sizes: Mapping[str, float],
+        loaded: Container[str] = (),
+    ) -> dict[Tier, float]:
+        """Return the bytes that have to be loaded from each tier if nodes read files and use models on the GPU.
+
+        Files in `loaded` count as loaded.
+        """
         loads: dict[Tier, float] = {}
         read = dict.fromkeys(reads)
         for file in read:
-            _add(loads, Tier.PAGE_CACHE if file in self.machine else Tier.DISK, sizes.get(file, UNKNOWN_BYTES))
+            in_memory = file in self.machine or file in loaded
+            _add(loads, Tier.PAGE_CACHE if in_memory else Tier.DISK, sizes.get(file, UNKNOWN_BYTES))
         for file in dict.fromkeys(models):
-            if file in read or file not in self.gpu:
+            if file in read or not (file in self.gpu or file in loaded):
                 in_memory = file in read or file in self.machine
                 _add(loads, Tier.RAM if in_memory else Tier.DISK, sizes.get(file, UNKNOWN_BYTES))
         return loads
