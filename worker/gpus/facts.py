@@ -65,6 +65,20 @@ class GpuState:
     reading: GpuReading | None = None
     throttled_s: Mapping[ThrottleReason, float] = field(default_factory=dict)
 
+    def __str__(self) -> str:
+        """The state as part of a log line: what may explain that the GPU is slow."""
+        name = f"GPU {self.gpu.index} ({self.gpu.name})"
+        if self.reading is None:
+            return f"{name} does not respond to its driver"
+        facts = []
+        if self.reading.temperature_celsius is not None:
+            facts.append(f"{self.reading.temperature_celsius:.0f} °C")
+        if self.reading.clock_hertz is not None:
+            facts.append(f"{self.reading.clock_hertz / 1e6:.0f} MHz")
+        if self.reading.throttled:
+            facts.append(f"throttled by {', '.join(sorted(self.reading.throttled))}")
+        return f"{name}: {', '.join(facts)}" if facts else name
+
     def as_dict(self) -> dict[str, object]:
         """Return the state for `GET /capabilities`."""
         reading = self.reading or GpuReading()
