@@ -1,4 +1,4 @@
-"""The monitor notices slow engines by the nodes that ran, and ends the worker once on a machine that is given up."""
+"""The monitor notices slow engines by the nodes that ran, and ends the worker once on a machine that is retired."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from worker.events import Event, MachineSlowed, NodeRan, Observers
 from worker.gpus.facts import Gpu, GpuReading, GpuReport, GpuState, ThrottleReason
 from worker.gpus.machine_monitor import RECORD, MachineMonitor
 from worker.job import JobRef
-from worker.load.machine_health import EngineSpeed, HealthLimits, give_up_delay
+from worker.load.machine_health import EngineSpeed, HealthLimits, retirement_delay
 from worker.load.node_work import NodeKind
 
-GIVEN_UP = next(f"GPU-{number}" for number in range(100) if give_up_delay([f"GPU-{number}"], 1.0) is not None)
-KEPT = next(f"GPU-{number}" for number in range(100) if give_up_delay([f"GPU-{number}"], 1.0) is None)
+RETIRED = next(f"GPU-{number}" for number in range(100) if retirement_delay([f"GPU-{number}"], 1.0) is not None)
+KEPT = next(f"GPU-{number}" for number in range(100) if retirement_delay([f"GPU-{number}"], 1.0) is None)
 HOT = GpuReading(temperature_celsius=91.0, clock_hertz=1.2e9, throttled=frozenset({ThrottleReason.THERMAL}))
 LIMITS = HealthLimits(slow_after_s=0.0, min_perf=0.5)
 SLOW = EngineSpeed(3.0, 100.0)
@@ -36,7 +36,7 @@ class Machine:
     """A monitor whose engine has a given speed, and what it does."""
 
     state: Path
-    uuid: str = GIVEN_UP
+    uuid: str = RETIRED
     limits: HealthLimits = LIMITS
     speed: EngineSpeed = SLOW
     events: list[Event] = field(default_factory=list)
@@ -60,7 +60,7 @@ class Machine:
         """Return why the worker ends, or None if it goes on."""
         try:
             async with asyncio.timeout(within_s):
-                await self.monitor.end_worker_when_given_up(self.drain)
+                await self.monitor.end_worker_when_retired(self.drain)
         except WorkerFailed as error:
             return str(error)
         except TimeoutError:
@@ -95,7 +95,7 @@ def test_only_nodes_that_show_the_speed_count(tmp_path: Path) -> None:
     assert machine.events == []
 
 
-async def test_a_machine_is_given_up_once_in_the_life_of_its_state_folder(tmp_path: Path) -> None:
+async def test_a_machine_is_retired_once_in_the_life_of_its_state_folder(tmp_path: Path) -> None:
     """The worker drains and ends with a sentence. A worker that is started again with the same folder goes on."""
     machine = Machine(tmp_path)
     machine.run(30)
@@ -118,14 +118,14 @@ async def test_two_workers_cannot_both_record_it(tmp_path: Path) -> None:
 
 
 async def test_a_machine_that_was_not_chosen_goes_on(tmp_path: Path) -> None:
-    """Half of all machines are never given up."""
+    """Half of all machines are never retired."""
     machine = Machine(tmp_path, uuid=KEPT)
     machine.run(300)
     assert await machine.ends() is None
 
 
 async def test_without_a_record_the_worker_goes_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """If the state folder cannot be written, a restart could end the worker again, so it is not given up."""
+    """If the state folder cannot be written, a restart could end the worker again, so it is not retired."""
     machine = Machine(tmp_path / "missing")
     machine.run(30)
     assert await machine.ends() is None

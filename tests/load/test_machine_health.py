@@ -1,4 +1,4 @@
-"""A machine is found to be slow after minutes, and given up only with much more evidence."""
+"""A machine is found to be slow after minutes, and retired only with much more evidence."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from worker.load.machine_health import (
     HealthLimits,
     MachineHealth,
     SpeedChange,
-    give_up_delay,
+    retirement_delay,
 )
 
 NODE_S = 10.0
@@ -39,8 +39,8 @@ def run(
         change = health.add(engine, EngineSpeed(slowdown, runs), now)
         if change is not None:
             found.append((now, change))
-        if health.is_given_up(now):
-            found.append((now, "given up"))
+        if health.is_retired(now):
+            found.append((now, "retired"))
         now += NODE_S
     return found
 
@@ -84,13 +84,13 @@ def test_each_engine_is_judged_alone() -> None:
     assert health.slow_engines == {"engine-1": 2.0}
 
 
-def test_a_machine_is_given_up_once() -> None:
-    """A machine at 40 % of its class is given up after the given time, and not again."""
+def test_a_machine_is_retired_once() -> None:
+    """A machine at 40 % of its class is retired after the given time, and not again."""
     health = MachineHealth(LIMITS, ["engine-0"], lambda: 400.0)
     judged_at = (JUDGED_NODES - 1) * NODE_S
-    found = [at for at, what in run(health, 2.5, 5000) if what == "given up"]
+    found = [at for at, what in run(health, 2.5, 5000) if what == "retired"]
     assert found == [judged_at + 400.0]
-    assert "given up" not in [what for _, what in run(health, 2.5, 5000, start=5000)]
+    assert "retired" not in [what for _, what in run(health, 2.5, 5000, start=5000)]
 
 
 @pytest.mark.parametrize(
@@ -104,18 +104,18 @@ def test_a_machine_is_given_up_once() -> None:
     ],
     ids=["off", "fast enough", "too few imported runs", "nothing imported", "not chosen"],
 )
-def test_a_machine_is_not_given_up(limits: HealthLimits, slowdown: float, runs: float, delay_s: float | None) -> None:
+def test_a_machine_is_not_retired(limits: HealthLimits, slowdown: float, runs: float, delay_s: float | None) -> None:
     """Without the setting, the evidence or the choice, a machine goes on, however slow it is."""
     health = MachineHealth(limits, ["engine-0"], lambda: delay_s)
-    assert "given up" not in [what for _, what in run(health, slowdown, 20_000, runs=runs)]
+    assert "retired" not in [what for _, what in run(health, slowdown, 20_000, runs=runs)]
 
 
-def test_a_few_nodes_do_not_give_a_machine_up() -> None:
+def test_a_few_nodes_do_not_retire_a_machine() -> None:
     """Fewer than 20 nodes are no evidence, however long they take."""
     health = MachineHealth(LIMITS, ["engine-0"], lambda: 300.0)
     for number in range(JUDGED_NODES - 1):
         health.add("engine-0", EngineSpeed(9.0, 1000.0), number * 600.0)
-        assert not health.is_given_up(number * 600.0)
+        assert not health.is_retired(number * 600.0)
 
 
 def test_a_short_recovery_starts_the_time_again() -> None:
@@ -123,26 +123,26 @@ def test_a_short_recovery_starts_the_time_again() -> None:
     health = MachineHealth(LIMITS, ["engine-0"], lambda: 400.0)
     start = 0.0
     for _ in range(20):
-        assert "given up" not in [what for _, what in run(health, 2.5, 390, start=start)]
-        assert "given up" not in [what for _, what in run(health, 1.0, 10, start=start + 390)]
+        assert "retired" not in [what for _, what in run(health, 2.5, 390, start=start)]
+        assert "retired" not in [what for _, what in run(health, 1.0, 10, start=start + 390)]
         start += 400
 
 
-def test_one_slow_gpu_of_eight_does_not_give_the_machine_up() -> None:
+def test_one_slow_gpu_of_eight_does_not_retire_the_machine() -> None:
     """The mean of all engines decides."""
     engines = [f"engine-{number}" for number in range(8)]
     health = MachineHealth(LIMITS, engines, lambda: 300.0)
-    assert "given up" not in [what for _, what in run(health, 20.0, 5000)]
+    assert "retired" not in [what for _, what in run(health, 20.0, 5000)]
     assert health.perf == pytest.approx((7 + 1 / 20) / 8)
     for number, engine in enumerate(engines[1:], start=1):
         found = [what for _, what in run(health, 20.0, 5000, start=number * 5000, engine=engine)]
-        assert ("given up" in found) == (number == 4), "5 of 8 GPUs at 5 % are 41 % of the machine"
+        assert ("retired" in found) == (number == 4), "5 of 8 GPUs at 5 % are 41 % of the machine"
 
 
 def test_wrong_priors_never_end_a_fleet() -> None:
-    """If all machines look too slow, half of them are never given up, and few of the others end at the same time."""
+    """If all machines look too slow, half of them are never retired, and few of the others end at the same time."""
     rng = random.Random(7)
-    delays = [give_up_delay([f"GPU-{rng.getrandbits(128):032x}"], 300.0) for _ in range(2000)]
+    delays = [retirement_delay([f"GPU-{rng.getrandbits(128):032x}"], 300.0) for _ in range(2000)]
     ends = sorted(delay for delay in delays if delay is not None)
     assert 0.45 < len(ends) / len(delays) < 0.55
     assert 300.0 <= ends[0] < 310.0
@@ -152,19 +152,19 @@ def test_wrong_priors_never_end_a_fleet() -> None:
 
 
 def test_replacements_do_not_go_on_without_end() -> None:
-    """Each machine that is given up is replaced by another one. With wrong priors, a fleet is replaced once at most."""
+    """Each machine that is retired is replaced by another one. With wrong priors, a fleet is replaced once at most."""
     rng = random.Random(8)
     rented = 0
     for _ in range(1000):
-        while give_up_delay([f"GPU-{rng.getrandbits(128):032x}"], 300.0) is not None:
+        while retirement_delay([f"GPU-{rng.getrandbits(128):032x}"], 300.0) is not None:
             rented += 1
     assert rented / 1000 == pytest.approx(REPORTING_SHARE / (1 - REPORTING_SHARE), abs=0.15)
 
 
 def test_the_choice_belongs_to_the_machine() -> None:
-    """The same GPUs give the same choice, in any order. A machine without a known GPU is never given up."""
-    assert give_up_delay(["GPU-a", "GPU-b"], 300.0) == give_up_delay(["GPU-b", "GPU-a"], 300.0)
-    assert give_up_delay([], 300.0) is None
+    """The same GPUs give the same choice, in any order. A machine without a known GPU is never retired."""
+    assert retirement_delay(["GPU-a", "GPU-b"], 300.0) == retirement_delay(["GPU-b", "GPU-a"], 300.0)
+    assert retirement_delay([], 300.0) is None
 
 
 @pytest.mark.parametrize(

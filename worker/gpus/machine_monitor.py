@@ -1,4 +1,4 @@
-"""Follows how fast this machine's engines are, and ends the worker on a machine that is given up."""
+"""Follows how fast this machine's engines are, and ends the worker on a machine that is retired."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from worker.errors import WorkerFailed
 from worker.events import Handlers, MachineSlowed, NodeRan, Notify
 from worker.gpus.facts import GpuReport
 from worker.load.learning.effect_tree import GPU_KINDS
-from worker.load.machine_health import EngineSpeed, HealthLimits, MachineHealth, SpeedChange, give_up_delay
+from worker.load.machine_health import EngineSpeed, HealthLimits, MachineHealth, SpeedChange, retirement_delay
 
 log = logging.getLogger(__name__)
 
 RECORD = "machine.json"
-"""File in the state folder of a machine that was given up. While it exists, the machine is not given up again."""
+"""File in the state folder of a machine that was retired. While it exists, the machine is not retired again."""
 
 
 class MachineMonitor:
@@ -42,8 +42,8 @@ class MachineMonitor:
         self._gpus = gpus
         self._notify = notify
         self._record = state / RECORD
-        self._health = MachineHealth(limits, engines, self._give_up_delay)
-        self._given_up = asyncio.Event()
+        self._health = MachineHealth(limits, engines, self._retirement_delay)
+        self._retired = asyncio.Event()
 
     @property
     def handlers(self) -> Handlers:
@@ -60,13 +60,13 @@ class MachineMonitor:
         """The slowdown of each engine that has been slow for minutes."""
         return self._health.slow_engines
 
-    async def end_worker_when_given_up(self, drain: Callable[[], Awaitable[None]]) -> None:
-        """Wait until the machine is given up, then drain and raise WorkerFailed with a sentence for the platform.
+    async def end_worker_when_retired(self, drain: Callable[[], Awaitable[None]]) -> None:
+        """Wait until the machine is retired, then drain and raise WorkerFailed with a sentence for the platform.
 
-        The state folder records that the machine was given up. If it already does, or if that is impossible, this
-        returns and the worker goes on: it is never given up twice, so that it cannot end again after each start.
+        The state folder records that the machine was retired. If it already does, or if that is impossible, this
+        returns and the worker goes on: it is never retired twice, so that it cannot end again after each start.
         """
-        await self._given_up.wait()
+        await self._retired.wait()
         reason = (
             f"this machine has {self._health.perf:.0%} of the speed that is known for its GPU model, and"
             f" WORKER_MIN_PERF is {self._limits.min_perf:g}"
@@ -85,8 +85,8 @@ class MachineMonitor:
         change = self._health.add(event.engine, self._speed_of(event.engine), now)
         if change is not None:
             self._report(change)
-        if self._health.is_given_up(now):
-            self._given_up.set()
+        if self._health.is_retired(now):
+            self._retired.set()
 
     def _report(self, change: SpeedChange) -> None:
         """Log that an engine is slow, or not any more, and notify the observers of a slow one."""
@@ -106,15 +106,15 @@ class MachineMonitor:
         states = [state for state in self._gpus().gpus if not engine or state.engine in {"", engine}]
         return "".join(f"; {state}" for state in states)
 
-    def _give_up_delay(self) -> float | None:
-        """Return the seconds for which this machine must be too slow until it is given up, or None for never."""
+    def _retirement_delay(self) -> float | None:
+        """Return the seconds for which this machine must be too slow until it is retired, or None for never."""
         if self._record.exists():
             return None
-        return give_up_delay((state.gpu.uuid for state in self._gpus().gpus), self._limits.slow_after_s)
+        return retirement_delay((state.gpu.uuid for state in self._gpus().gpus), self._limits.slow_after_s)
 
     def _record_once(self, reason: str) -> bool:
-        """Record in the state folder that the machine is given up. Return False if that was done before, or fails."""
-        record = {"given_up_at": datetime.now(UTC).isoformat(timespec="seconds"), "reason": reason}
+        """Record in the state folder that the machine is retired. Return False if that was done before, or fails."""
+        record = {"retired_at": datetime.now(UTC).isoformat(timespec="seconds"), "reason": reason}
         try:
             with self._record.open("x", encoding="utf-8") as file:
                 json.dump(record, file)

@@ -1,6 +1,6 @@
-"""Decides whether a machine is slower than others with the same GPU, and whether the worker gives it up for that.
+"""Decides whether a machine is slower than others with the same GPU, and whether the worker retires it for that.
 
-The speed of an engine is compared with what was learned about its GPU class. Giving a machine up needs much more
+The speed of an engine is compared with what was learned about its GPU class. Retiring a machine needs much more
 evidence than noticing that it is slow, because what was learned may be wrong, and then all machines of a fleet look
 slow at the same time.
 """
@@ -14,24 +14,24 @@ from dataclasses import dataclass
 from worker.errors import StartupError
 
 TRUSTED_RUNS = 30
-"""Runs behind the imported priors of a GPU class from which a machine can be given up."""
+"""Runs behind the imported priors of a GPU class from which a machine can be retired."""
 JUDGED_NODES = 20
-"""Nodes that an engine must have run with loaded models before its machine can be given up."""
+"""Nodes that an engine must have run with loaded models before its machine can be retired."""
 NOTICED_NODES = 5
 """Nodes in a row that must be slow, or fast again, until that is noticed."""
 LARGEST_MIN_PERF = 0.8
 """Machines of one GPU class differ by more than the rest without any fault."""
 REPORTING_SHARE = 0.5
-"""Share of all machines that may be given up, chosen by the UUID of their GPUs."""
+"""Share of all machines that may be retired, chosen by the UUID of their GPUs."""
 SPREAD = 5.0
-"""The machines are given up after 1 to 1 + SPREAD times the shortest time, so that not all end at once."""
+"""The machines are retired after 1 to 1 + SPREAD times the shortest time, so that not all end at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class HealthLimits:
     """When an engine counts as slow: if it needs `slow_factor` times as long as expected for `slow_after_s` seconds.
 
-    `min_perf` is the speed, relative to the GPU class, below which the machine is given up. 0 means never. Raises
+    `min_perf` is the speed, relative to the GPU class, below which the machine is retired. 0 means never. Raises
     StartupError for limits with which healthy machines would count as slow.
     """
 
@@ -104,21 +104,21 @@ class _EngineHealth:
 class MachineHealth:
     """The health of a machine's engines. Add the speed of an engine after each node that it ran with loaded models.
 
-    `give_up_delay` returns the seconds for which the machine must be too slow until it is given up, None for never. A
-    machine is given up at most once.
+    `retirement_delay` returns the seconds for which the machine must be too slow until it is retired, None for never. A
+    machine is retired at most once.
     """
 
     def __init__(
         self,
         limits: HealthLimits,
         engines: Iterable[str],
-        give_up_delay: Callable[[], float | None] = lambda: None,
+        retirement_delay: Callable[[], float | None] = lambda: None,
     ) -> None:
         self._limits = limits
         self._engines = {engine: _EngineHealth() for engine in engines}
-        self._give_up_delay = give_up_delay
+        self._retirement_delay = retirement_delay
         self._too_slow_since: float | None = None
-        self._given_up = False
+        self._retired = False
 
     @property
     def slow_engines(self) -> Mapping[str, float]:
@@ -145,20 +145,20 @@ class MachineHealth:
             self._too_slow_since = now
         return SpeedChange(name, engine.slow, speed.slowdown) if changed else None
 
-    def is_given_up(self, now: float) -> bool:
+    def is_retired(self, now: float) -> bool:
         """Return whether the machine has been too slow for long enough. Later calls return False."""
-        if self._given_up or self._too_slow_since is None:
+        if self._retired or self._too_slow_since is None:
             return False
-        delay_s = self._give_up_delay()
-        self._given_up = delay_s is not None and now - self._too_slow_since >= delay_s
-        return self._given_up
+        delay_s = self._retirement_delay()
+        self._retired = delay_s is not None and now - self._too_slow_since >= delay_s
+        return self._retired
 
 
-def give_up_delay(uuids: Iterable[str], shortest_s: float) -> float | None:
-    """Return the seconds for which a machine with these GPUs must be too slow until it is given up, or None for never.
+def retirement_delay(uuids: Iterable[str], shortest_s: float) -> float | None:
+    """Return the seconds for which a machine with these GPUs must be too slow until it is retired, or None for never.
 
-    Half of all machines are never given up, and the others at different times. So if the priors of a fleet are wrong,
-    most of it goes on working, and the machines that are rented instead are not given up without end.
+    Half of all machines are never retired, and the others at different times. So if the priors of a fleet are wrong,
+    most of it goes on working, and the machines that are rented instead are not retired without end.
     """
     names = sorted(uuids)
     if not names:  # a machine that cannot be told from others
