@@ -52,7 +52,7 @@ LADDER = (
         "jobs.admission",
         "observers",
     ),
-    ("pipeline", "jobs", "preflight"),
+    ("run_events", "pipeline", "jobs", "preflight"),
     ("dialects", "intake", "api"),
     ("app",),
     ("simulators.vast_router", "platforms", "node_packs", "fleet", "simulators"),

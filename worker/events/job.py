@@ -77,10 +77,25 @@ class PreviewReady:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeStopped:
+    """The running node of the job has failed, or was interrupted."""
+
+    job: JobRef
+
+
+@dataclass(frozen=True, slots=True)
+class EventsLost:
+    """Events of the job's run were lost, so that it is not known when each of its nodes started."""
+
+    job: JobRef
+
+
+@dataclass(frozen=True, slots=True)
 class RunEnded:
     """The run of the job's prompt inside ComfyUI has ended, successfully or not, or was cancelled."""
 
     job: JobRef
+    succeeded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +255,6 @@ class CostDiffered:
 
 StreamedEvent = JobAccepted | StateChanged | NodeStarted | StepDone | PreviewReady | OutputReady | JobFinished
 """Events of a job that are streamed to clients."""
-RunEvent = JobSubmitted | NodesCached | RunEnded | NodeRan | JobPredicted
+RunEvent = JobSubmitted | NodesCached | NodeStopped | EventsLost | RunEnded | NodeRan | JobPredicted
 """Events of the run of a job's prompt."""
 JobEvent = StreamedEvent | RunEvent | DeliveryEnded | WebhookAttempted | CostDiffered | JobRemoved

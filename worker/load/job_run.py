@@ -25,8 +25,8 @@ class MeasuredNode:
 class JobRun:
     """A run that has started. Times are seconds of any one clock.
 
-    ComfyUI reports the start of each node, and runs one node at a time: a node ends when the next one starts. Nodes that
-    a node adds during the run have ids that begin with its own, and their time counts as its time. Nodes that wait for
+    ComfyUI reports the start of each node, and runs one node at a time: a node ends when the next one starts. A node
+    may add nodes during the run. Their ids begin with its own, and their time counts as its time. Nodes that wait for
     another machine run beside others. Then it is not known which of them took the time, and none of them is measured.
     """
 
@@ -35,8 +35,6 @@ class JobRun:
     """The nodes of the prompt that were expected to run, by id."""
     forecast: Forecast
     started_at: float
-    events_lost: bool = False
-    """Whether events of the run are missing, so that the times of its nodes are not known."""
     _seconds: dict[str, float] = field(default_factory=dict)
     """Seconds of each node that has started."""
     _progress: NodeProgress | None = None
@@ -87,18 +85,23 @@ class JobRun:
         """Record that the running node was interrupted or has failed, or that no more of its events can arrive."""
         if self._stopped is None:
             self._stopped = self._running
+        progress = self._progress
         self._pause(now)
+        self._progress = progress  # the node may go on although its job has ended
 
     def measured(self, now: float, *, succeeded: bool) -> Iterator[MeasuredNode]:
         """Yield the nodes whose seconds are known, at the end of the run."""
         if not succeeded:
             self.stop(now)
         self._pause(now)
-        if self.events_lost:
-            return
         for node_id, seconds in self._seconds.items():
             if node_id not in self._unclear:
                 yield MeasuredNode(self.work[node_id], seconds, node_id != self._stopped)
+
+    @property
+    def stopped_node(self) -> str | None:
+        """Id of the node that was interrupted or has failed, or None."""
+        return self._stopped
 
     @property
     def started_nodes(self) -> Collection[str]:

@@ -52,7 +52,11 @@ class NodeProgress:
         predicted = self.predicted.after(now - self.started_at)
         if len(self._step_s) < UNEVEN_STEPS or self._bars > 1:
             return predicted
-        steps_left = max(self._maximum - self._value, 0.0)
         done_s = now - self._last_at  # of the current step
-        typical_s, slowest_s = median(self._step_s), max(self._step_s)
-        return Prediction(max(steps_left * typical_s - done_s, 0.0), max(steps_left * slowest_s - done_s, 0.0))
+
+        def left_s(step_s: float) -> float:
+            """Return the seconds that the other steps take, if each takes `step_s`."""
+            further_steps = self._maximum - self._value - 1
+            return further_steps * step_s + max(step_s - done_s, 0.0) if further_steps >= 0 else 0.0
+
+        return Prediction(left_s(median(self._step_s)), left_s(max(self._step_s)))

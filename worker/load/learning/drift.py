@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 SLACK = 0.75
-"""Standard deviations that a run may be off without counting as a sign of a change."""
-LIMIT = 12.0
+"""Standard deviations that a job may be off without counting as a sign of a change."""
+LIMIT = 8.0
 """Sum of deviations beyond the slack at which the change counts as real."""
 OUTLIER = 2.5
 """Largest deviation that counts, so that a few outliers are no change."""
@@ -26,16 +26,16 @@ class _Sum:
 
     total: float = 0.0
     residuals: float = 0.0
-    runs: int = 0
+    jobs: int = 0
 
     def add(self, deviations: float, residual: float) -> bool:
-        """Add a run, and return whether the change counts as real."""
+        """Add a job, and return whether the change counts as real."""
         self.total += min(deviations, OUTLIER) - SLACK
         if self.total <= 0:
-            self.total, self.residuals, self.runs = 0.0, 0.0, 0
+            self.total, self.residuals, self.jobs = 0.0, 0.0, 0
             return False
         self.residuals += residual
-        self.runs += 1
+        self.jobs += 1
         return self.total > LIMIT
 
 
@@ -46,7 +46,7 @@ class DriftWatch:
         self._slower, self._faster = _Sum(), _Sum()
 
     def add(self, residual: float, deviation: float) -> float | None:
-        """Add the residual of a run, and its standard deviation.
+        """Add the residual of a job: the logarithm of its seconds, minus that of the predicted ones.
 
         Return the mean residual since the change if it is a lasting one, else None.
         """
@@ -55,6 +55,6 @@ class DriftWatch:
         if not slower and not faster:
             return None
         change = self._slower if slower else self._faster
-        mean = change.residuals / change.runs
+        mean = change.residuals / change.jobs
         self._slower, self._faster = _Sum(), _Sum()
         return mean

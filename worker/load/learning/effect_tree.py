@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from worker.load.learning.effects import Effect, Shape
+from worker.load.learning.effects import EARLY_RUNS, Effect, Shape
 from worker.load.node_work import NodeKind, NodeWork
 
 MAX_SHAPES = 2000
@@ -43,8 +43,8 @@ class Spreads:
     noise: float
 
 
-GPU_SPREADS = Spreads(root=0.25, kind=0.1, family=0.25, precision=0.05, shape=0.1, noise=0.02)
-HOST_SPREADS = Spreads(root=0.05, kind=0.5, family=0.1, precision=0.01, shape=0.15, noise=0.06)
+GPU_SPREADS = Spreads(root=0.25, kind=0.1, family=0.25, precision=0.05, shape=0.3, noise=0.02)
+HOST_SPREADS = Spreads(root=0.05, kind=0.5, family=0.1, precision=0.01, shape=0.3, noise=0.06)
 UNKNOWN_SPREADS = Spreads(root=0.05, kind=4.0, family=0.1, precision=0.01, shape=0.3, noise=0.06)
 """For kinds without a closed form: their prior is a guess."""
 
@@ -105,6 +105,7 @@ class EffectTree:
         shape = self.use(key)
         shape.absorb(precision - shape.precision, pull - shape.pull)
         shape.runs, shape.noise = runs, noise
+        shape.early = [pull / precision] * min(round(runs), EARLY_RUNS)
         self._noise.setdefault(key[:2], noise)
 
     def _shape(self, key: Key, branches: dict[tuple[str, ...], Effect]) -> Shape:
@@ -112,5 +113,6 @@ class EffectTree:
         spreads = spreads_of(key)
         parent: Effect | None = None
         for depth, spread in enumerate((spreads.root, spreads.kind, spreads.family, spreads.precision), start=1):
-            parent = self._branches.get(key[:depth]) or branches.setdefault(key[:depth], Effect(spread, parent))
+            if key[depth - 1]:  # nodes without a model have no family
+                parent = self._branches.get(key[:depth]) or branches.setdefault(key[:depth], Effect(spread, parent))
         return Shape.below(parent, spreads.shape, self._noise.get(key[:2], spreads.noise))

@@ -15,15 +15,18 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from itertools import pairwise
+from statistics import median
 from typing import NamedTuple, Self
 
-MEMORY = 60.0
+MEMORY = 20.0
 """Runs of a shape that it remembers: older ones fade, so that slow changes are followed."""
 CLIP = 2.5
 """Standard deviations beyond which a residual counts no more: it may be an outlier."""
 TRUSTED_RUNS = 3
 """Runs of a shape after which a residual may be clipped. Before, the effect itself may be wrong by far."""
-STREAK = 3
+EARLY_RUNS = 5
+"""First runs of a shape whose median counts, because one of them may be an outlier."""
+STREAK = 6
 """Number of clipped residuals of one sign in a row that show that the shape has changed."""
 NOISE_RUNS, NOISE_MEMORY = 4.0, 50.0
 """Runs that the noise of a new shape counts as, and runs that the noise of a shape remembers."""
@@ -81,6 +84,8 @@ class Shape(Effect):
     """Variance of the logarithm of one run."""
     streak: int = 0
     """Clipped residuals of one sign in a row, negative if the runs were faster."""
+    early: list[float] = field(default_factory=list)
+    """The effects that the first runs showed."""
     branch: tuple[Effect, ...] = field(default=(), repr=False)
     """The effects from the root to this one."""
 
@@ -102,8 +107,7 @@ class Shape(Effect):
         for effect, child in pairwise(self.branch):
             # What the branch says without this child, whose own information comes in further down.
             shrink = 1.0 + child.precision * child.spread
-            others = max(effect.precision - child.precision / shrink, 0.0)
-            precision = 1.0 / variance + others
+            precision = 1.0 / variance + effect.precision - child.precision / shrink
             mean = (mean / variance + effect.pull - child.pull / shrink) / precision
             variance = 1.0 / precision + child.spread
         precision = 1.0 / variance + self.precision
@@ -122,15 +126,20 @@ class Shape(Effect):
         self.streak = self.streak + sign if self.streak * sign >= 0 else sign
         if abs(self.streak) < STREAK:
             return sign * limit
-        self.streak, self.runs = 0, 0.0
+        self.streak, self.runs, self.early = 0, 0.0, []
         self.absorb(-self.precision, -self.pull)
         return residual
 
     def learn(self, effect: float, variance: float) -> None:
         """Learn the effect that one run shows, with the variance of that observation."""
-        faded = 1.0 / MEMORY
         precision = 1.0 / variance
-        self.absorb(precision - faded * self.precision, precision * effect - faded * self.pull)
+        if self.runs < EARLY_RUNS:
+            self.early.append(effect)
+            after = self.precision + precision
+            self.absorb(precision, after * median(self.early) - self.pull)
+        else:
+            faded = 1.0 / MEMORY
+            self.absorb(precision - faded * self.precision, precision * effect - faded * self.pull)
         self.runs += 1.0
 
     def learn_noise(self, residual: float, variance: float) -> None:

@@ -6,25 +6,27 @@ import math
 from collections.abc import Collection, Container, Iterable, Mapping
 from dataclasses import dataclass
 
-from worker.load.forecast import Forecast
+from worker.load.forecast import FileLoad, Forecast
 from worker.load.gpu_classes import GpuClass
-from worker.load.learning.drift import Drift
+from worker.load.learning.drift import Drift, DriftWatch
+from worker.load.learning.effects import CLIP
 from worker.load.learning.learned_state import LearnedState, restore, saved
 from worker.load.learning.residency import UNKNOWN_BYTES, LoadedFiles, LoadTime, LoadTimes, ResidentFiles, Tier
+from worker.load.learning.totals import JobOutcome, Quantile, Total
 from worker.load.learning.warm_times import WarmTime, WarmTimes, usable
 from worker.load.node_work import JobWork, NodeWork
-from worker.load.prediction import NOTHING, Z90, Prediction
+from worker.load.prediction import Prediction
 
 GPU_BYTES, MACHINE_BYTES = 20e9, 32e9
 """Bytes of model files that fit into the memory of a GPU and of a machine, until it is known better."""
-RESIDENT_FACTOR = 1.3
-"""A node that takes less than this factor of its warm seconds had its models loaded."""
+PLAUSIBLE = 2.0
+"""Standard deviations that seconds may be off from a prediction that is taken as the true one."""
 NOTICEABLE = 0.1
-"""Seconds of a load, relative to the warm seconds, below which it cannot be told from noise."""
+"""Part of a node's seconds below which a load, or the rest, cannot be told from noise."""
 COLD_NOISE = 0.1
 """Variance of the warm part of a node that also loaded files: allocations and compilations come with a load."""
-LARGEST_VARIANCE = 4.0
-"""Largest variance of a job's logarithm: beyond it, p90 would be 13 times p50."""
+DRIFT_VARIANCE = 0.1
+"""Variance that a lasting change adds to the effect of a machine, so that it follows at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +53,14 @@ class Estimator:
         self._loaded: dict[str, LoadedFiles] = {}
         self._sizes: dict[str, float] = {}
         self._last_ancestry: dict[str, frozenset[bytes]] = {}
+        self._quantile = Quantile()
+        self._outcomes: dict[str, JobOutcome] = {}
+        self._watches: dict[str, DriftWatch] = {}
         restore(self._state, self._warm, self._loads)
 
     def node(self, engine: str, node: NodeWork) -> Prediction:
         """Return the seconds of a node whose models are loaded."""
-        warm = self._warm.predict(engine, node)
-        return _lognormal(warm.seconds, warm.variance + warm.noise)
+        return self._alone(self._warm.predict(engine, node))
 
     def job(self, engine: str, work: JobWork, cached: Collection[str] = ()) -> Prediction:
         """Return the seconds of a job: its nodes without those that are cached, and the files that it has to load."""
@@ -72,17 +76,21 @@ class Estimator:
         self._remember_sizes(work)
         times = {node.node_id: self._warm.predict(engine, node) for node in work.nodes}
         nodes = [node for node in work.nodes if node.node_id not in cached]
+        total = Total()
+        for node in nodes:
+            total.add(times[node.node_id])
         load = self._load(engine, nodes, loaded)
-        predictions = {node_id: _lognormal(time.seconds, time.variance + time.noise) for node_id, time in times.items()}
-        whole = _sum([times[node.node_id] for node in nodes], load)
-        return Forecast(engine, whole, predictions, load.seconds if load else 0.0, cached)
+        if load is not None:
+            total.add_load(load)
+        predictions = {node_id: self._alone(warm) for node_id, warm in times.items()}
+        return Forecast(engine, self._quantile.p90(total), predictions, load.seconds if load else 0.0, cached)
 
-    def file_seconds(self, file: str) -> float:
-        """Return the seconds to load a model file on an engine that has not loaded it."""
+    def file_load(self, file: str) -> FileLoad:
+        """Return the size of a model file, and the seconds to load it on an engine that has not loaded it."""
         size = self._sizes.get(file, UNKNOWN_BYTES)
         tier = Tier.PAGE_CACHE if file in self._machine_files else Tier.DISK
         load = self._loads.predict({tier: size, Tier.RAM: size})
-        return load.seconds if load else 0.0
+        return FileLoad(size, load.seconds if load else 0.0)
 
     def gpu_bytes(self, engine: str) -> float:
         """Return the bytes of model files that fit into the memory of an engine's GPU."""
@@ -106,30 +114,36 @@ class Estimator:
             return frozenset()
         return frozenset(node_id for node_id, ancestry in work.ancestry.items() if ancestry in last)
 
-    def learn(self, engine: str, run: NodeRun) -> Drift | None:
-        """Learn from a node that ran on an engine. Return a lasting change of the machine's speed, or None.
+    def learn(self, engine: str, run: NodeRun) -> None:
+        """Learn from a node that ran on an engine.
 
-        Call this for each node in the order in which they ran, and never for nodes that were cached.
+        Call this for each node in the order in which they ran, and never for nodes that were cached. Call `job_ended`
+        after the last one.
         """
         loaded = self._files(engine)
         load = self._loads.predict(loaded.missing(run.node.reads, run.node.models, self._sizes))
-        drift = None
-        if usable(run.seconds):
-            drift = self._learn_completed(engine, run, load) if run.completed else None
-            if not run.completed and load is None:
+        if not run.completed:
+            if usable(run.seconds) and load is None:
                 self._warm.learn_at_least(engine, run.node, run.seconds)
-        if run.completed:
-            loaded.use(run.node.reads, run.node.models, self._sizes)
-        return drift
+            return
+        if usable(run.seconds):
+            self._learn_completed(engine, run, load)
+        loaded.use(run.node.reads, run.node.models, self._sizes)
 
-    def job_ended(self, engine: str, work: JobWork, completed: Container[str] | None = None) -> None:
+    def job_ended(self, engine: str, work: JobWork, completed: Container[str] | None = None) -> Drift | None:
         """Record that a job ended on an engine, which keeps its results until the next job.
 
-        `completed` are the ids of the nodes that ran or were cached; None stands for all.
+        `completed` are the ids of the nodes that ran or were cached; None stands for all. Return a lasting change of
+        the machine's speed if this job shows one, else None.
         """
         self._remember_sizes(work)
         kept = (ancestry for node, ancestry in work.ancestry.items() if completed is None or node in completed)
         self._last_ancestry[engine] = frozenset(kept)
+        outcome = self._outcomes.pop(engine, None)
+        if outcome is None:
+            return None
+        self._quantile.learn(outcome.expected, outcome.seconds)
+        return self._drift(engine, outcome)
 
     def engine_restarted(self, engine: str) -> None:
         """Forget which files are loaded on an engine, and what it has cached."""
@@ -154,52 +168,64 @@ class Estimator:
         """Return everything that was learned."""
         return saved(self._state, self._warm, self._loads)
 
-    def _learn_completed(self, engine: str, run: NodeRun, load: LoadTime | None) -> Drift | None:
+    def _alone(self, warm: WarmTime) -> Prediction:
+        """Return the prediction of a single node."""
+        total = Total()
+        total.add(warm)
+        return self._quantile.p90(total)
+
+    def _learn_completed(self, engine: str, run: NodeRun, load: LoadTime | None) -> None:
         """Learn from a node that ran to its end. `load` are the files that it was expected to load."""
         warm = self._warm.predict(engine, run.node)
+        self._outcomes.setdefault(engine, JobOutcome()).add(warm, load, run.seconds)
+        load = self._likeliest(engine, run, warm, load)
         if load is None:
-            load = self._unexpected_load(engine, run, warm)
-        if load is None or run.seconds < RESIDENT_FACTOR * warm.seconds:
-            if load is not None and load.seconds > warm.seconds:
-                self._found_resident(engine, run.node)
-            return self._warm.learn(engine, run.node, run.seconds)
-        self._learn_cold(engine, run, warm, load)
-        return None
+            self._warm.learn(engine, warm, run.seconds)
+        else:
+            self._learn_cold(engine, run, warm, load)
+
+    def _drift(self, engine: str, outcome: JobOutcome) -> Drift | None:
+        """Return the lasting change of a machine's speed that a job shows, and let the machine's effect follow."""
+        deviation = outcome.expected_gpu.deviation * max(self._quantile.scale, 1.0)
+        if not deviation:
+            return None
+        residual = math.log(outcome.gpu_seconds / outcome.expected_gpu.seconds)
+        change = self._watches.setdefault(engine, DriftWatch()).add(residual, deviation)
+        if change is None:
+            return None
+        self._warm.machine(engine).variance += DRIFT_VARIANCE
+        return Drift(engine, math.exp(change))
 
     def _learn_cold(self, engine: str, run: NodeRun, warm: WarmTime, load: LoadTime) -> None:
         """Learn from a node that loaded files: the speed of the tier, and a little about its warm seconds.
 
-        Each of the two parts is as uncertain as the other. A node that is cold in every job, because another model
-        evicts its own each time, would otherwise never be learned.
+        The residual is divided between the two by their parts of the seconds, each as uncertain as the other makes it.
+        A node whose models another one evicts before every job would otherwise never be learned.
         """
-        load_s = run.seconds - warm.seconds
-        if load.seconds > NOTICEABLE * warm.seconds:
-            uncertainty = (warm.variance + warm.noise) * (warm.seconds / load_s) ** 2
-            self._loads.learn(load.tier, math.log(load_s / load.seconds), uncertainty)
-        rest_s = run.seconds - load.seconds
-        if rest_s > NOTICEABLE * run.seconds:
-            uncertainty = COLD_NOISE + load.variance * (load.seconds / rest_s) ** 2
-            self._warm.learn(engine, run.node, rest_s, uncertainty)
+        part = warm.seconds / (warm.seconds + load.seconds)
+        warm_variance, load_variance, deviation = warm.variance + warm.noise, load.variance, _deviation(warm, load)
+        residual = math.log(run.seconds / (warm.seconds + load.seconds))
+        residual = min(max(residual, -CLIP * deviation), CLIP * deviation)
+        if part < 1.0 - NOTICEABLE:
+            self._loads.learn(load.tier, residual / (1.0 - part), warm_variance * (part / (1.0 - part)) ** 2)
+        if part > NOTICEABLE:
+            uncertainty = COLD_NOISE + load_variance * ((1.0 - part) / part) ** 2
+            self._warm.learn(engine, warm, warm.seconds * math.exp(residual / part), uncertainty)
 
-    def _unexpected_load(self, engine: str, run: NodeRun, warm: WarmTime) -> LoadTime | None:
-        """Return the load of a node that took as long as if its models had been evicted, or None."""
-        excess = math.log(run.seconds / warm.seconds)
-        if not run.node.models or excess < 2.5 * math.sqrt(warm.variance + warm.noise):
-            return None
-        load = self._loads.predict({Tier.RAM: sum(self._sizes.get(file, 0.0) for file in run.node.models)})
-        if load is None or abs(math.log(run.seconds / (warm.seconds + load.seconds))) > excess / 2:
-            return None
-        for file in run.node.models:
-            self._files(engine).gpu.was_evicted(file)
-        return load
+    def _likeliest(self, engine: str, run: NodeRun, warm: WarmTime, believed: LoadTime | None) -> LoadTime | None:
+        """Return the load that a node had by its seconds, or None if its files were loaded.
 
-    def _found_resident(self, engine: str, node: NodeWork) -> None:
-        """Record that the files of a node were loaded although they were not expected to be."""
-        loaded = self._files(engine)
-        for file in node.models:
-            loaded.gpu.was_resident(file)
-        for file in node.reads:
-            loaded.machine.was_resident(file)
+        This is the believed one, unless the seconds contradict it and agree with the opposite. Then correct the belief.
+        """
+        if not run.node.reads and not run.node.models:
+            return None
+        loaded, seconds = self._files(engine), run.seconds
+        evicted, bytes_by_tier = loaded.opposite(run.node.reads, run.node.models, self._sizes)
+        opposite = self._loads.predict(bytes_by_tier)
+        if abs(_deviations(seconds, warm, believed)) < CLIP or abs(_deviations(seconds, warm, opposite)) > PLAUSIBLE:
+            return believed
+        loaded.correct(run.node.reads, run.node.models, evicted)
+        return opposite
 
     def _load(self, engine: str, nodes: Iterable[NodeWork], loaded: Container[str] = ()) -> LoadTime | None:
         """Return the loads of nodes that run one after the other."""
@@ -219,21 +245,14 @@ class Estimator:
         self._sizes.update(work.model_bytes)
 
 
-def _sum(warm: list[WarmTime], load: LoadTime | None) -> Prediction:
-    """Return the prediction of nodes that run one after the other, after a load.
-
-    The effects that all nodes of the GPU share are wrong for all of them together; the others are independent.
-    """
-    seconds = sum(time.seconds for time in warm)
-    together = sum(time.seconds * math.sqrt(time.shared) for time in warm)
-    variance = together**2
-    variance += sum(time.seconds**2 * (time.variance - time.shared + time.noise) for time in warm)
-    if load is not None:
-        seconds += load.seconds
-        variance += load.seconds**2 * load.variance
-    return _lognormal(seconds, variance / seconds**2) if seconds else NOTHING
+def _deviation(warm: WarmTime, load: LoadTime | None) -> float:
+    """Return the standard deviation of the logarithm of a node's seconds together with those of a load."""
+    part = warm.seconds / (warm.seconds + load.seconds) if load else 1.0
+    load_variance = load.variance if load else 0.0
+    return math.sqrt(part**2 * (warm.variance + warm.noise) + (1.0 - part) ** 2 * load_variance)
 
 
-def _lognormal(median_s: float, variance: float) -> Prediction:
-    """Return the prediction for seconds whose logarithm has this variance."""
-    return Prediction(median_s, median_s * math.exp(Z90 * math.sqrt(min(variance, LARGEST_VARIANCE))))
+def _deviations(seconds: float, warm: WarmTime, load: LoadTime | None) -> float:
+    """Return how many standard deviations the seconds of a node are above the predicted ones."""
+    predicted = warm.seconds + (load.seconds if load else 0.0)
+    return math.log(seconds / predicted) / _deviation(warm, load)

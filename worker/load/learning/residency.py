@@ -59,14 +59,18 @@ class ResidentFiles:
         if self._sizes.pop(file, None) is not None:
             self._resident = None
 
-    def was_resident(self, file: str) -> None:
-        """Record that a file was in the memory although it was not expected to be."""
-        self.capacity = max(self.capacity, self._depth(file))
+    def were_resident(self, files: Iterable[str]) -> None:
+        """Record that all of these files were in the memory although that was not expected."""
+        self.capacity = max(self.capacity, *(self._depth(file) for file in files), 0.0)
         self._resident = None
 
-    def was_evicted(self, file: str) -> None:
-        """Record that a file was not in the memory although it was expected to be."""
-        self.capacity = min(self.capacity, self._depth(file) * 0.999)
+    def were_evicted(self, files: Iterable[str]) -> None:
+        """Record that these files were not all in the memory although that was expected.
+
+        The one that was used first must have been evicted.
+        """
+        depth = max((self._depth(file) for file in files), default=math.inf)
+        self.capacity = min(self.capacity, depth * 0.999)
         self._resident = None
 
     def clear(self) -> None:
@@ -172,6 +176,28 @@ class LoadedFiles:
                 in_memory = file in read or file in self.machine
                 _add(loads, Tier.RAM if in_memory else Tier.DISK, sizes.get(file, UNKNOWN_BYTES))
         return loads
+
+    def opposite(
+        self, reads: Iterable[str], models: Iterable[str], sizes: Mapping[str, float]
+    ) -> tuple[bool, dict[Tier, float]]:
+        """Return whether files of a node were evicted, if not all of them are where they are expected to be.
+
+        Return the bytes to load in that case, too.
+        """
+        evicted = all(file in self.machine for file in reads) and all(file in self.gpu for file in models)
+        read_tier = Tier.DISK if evicted else Tier.PAGE_CACHE
+        loads = {read_tier: sum(sizes.get(file, UNKNOWN_BYTES) for file in reads)}
+        if evicted:
+            loads[Tier.RAM] = sum(sizes.get(file, UNKNOWN_BYTES) for file in models)
+        return evicted, loads
+
+    def correct(self, reads: Iterable[str], models: Iterable[str], evicted: bool) -> None:
+        """Correct the capacities: files of a node were evicted, or not, contrary to what was expected."""
+        for memory, files in ((self.machine, reads), (self.gpu, models)):
+            if evicted:
+                memory.were_evicted(files)
+            else:
+                memory.were_resident(files)
 
 
 def _add(loads: dict[Tier, float], tier: Tier, size: float) -> None:
