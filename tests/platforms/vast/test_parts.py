@@ -11,7 +11,8 @@ from worker.errors import StartupError
 from worker.load.throughput import DoneWork, Throughput
 from worker.platforms.registry import choose
 from worker.platforms.vast.benchmark.benchmark import Benchmark
-from worker.platforms.vast.benchmark.workflow import PACKAGED, read_workflow
+from worker.platforms.vast.benchmark.choice import PACKAGED
+from worker.platforms.vast.benchmark.workflow import read_workflow
 from worker.platforms.vast.reporting.failure_report import report_body
 from worker.platforms.vast.reporting.speed_file import SPEEDS, SpeedFile
 from worker.platforms.vast.sdk_logging import preserve_root_logger

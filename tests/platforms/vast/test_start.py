@@ -145,7 +145,8 @@ async def test_a_benchmark_that_fails_ends_the_process(
     benchmark.write_text(json.dumps(workflows.failing()))
     process = await start_worker(spawn, vast, engine, 1, tmp_path / "state", WORKER_BENCHMARK=str(benchmark))
     last = await last_output(process, tmp_path)
-    assert "the benchmark workflow failed (422): node 3 (EmbeddedFail) raised" in last
+    assert f"the benchmark workflow ({benchmark}) failed (422): node 3 (EmbeddedFail) raised" in last
+    assert "set WORKER_MODELS" in last
     await vast.record.until(reported_error("EmbeddedFail"))
 
 

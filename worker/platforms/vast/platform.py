@@ -85,14 +85,15 @@ class Vast(Platform):
 
 def _benchmark(benchmark: str, environ: Mapping[str, str]) -> CheckFinding:
     """Return the finding about the job that measures the speed, by WORKER_BENCHMARK and WORKER_MODELS."""
-    from worker.platforms.vast.benchmark.workflow import CURE, PACKAGED, chosen_name, read_workflow
+    from worker.platforms.vast.benchmark.choice import CURE, MISSING, PACKAGED, chosen_name
+    from worker.platforms.vast.benchmark.workflow import read_workflow
     from worker.workflow.templates.library import read_library
 
     try:
         settings = Settings.from_env(environ)
         name = chosen_name(benchmark, settings.models.templates)
         if not name:
-            return fail("benchmark", "no job measures the speed of this worker, by which Vast scales", CURE)
+            return fail("benchmark", MISSING, CURE)
         workflow = read_workflow(name, read_library(settings.templates))
     except StartupError as error:
         return fail("benchmark", str(error), CURE)

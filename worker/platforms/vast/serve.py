@@ -18,7 +18,8 @@ from worker.errors import RestartRequested, StartupError, WorkerFailed
 from worker.events import LoadReported
 from worker.load.throughput import Throughput
 from worker.platforms.vast.benchmark.benchmark import Benchmark
-from worker.platforms.vast.benchmark.workflow import PACKAGED, chosen_name, read_workflow
+from worker.platforms.vast.benchmark.choice import CURE, MISSING, PACKAGED, chosen_name
+from worker.platforms.vast.benchmark.workflow import read_workflow
 from worker.platforms.vast.certificate import SDK_PATHS, Certificate
 from worker.platforms.vast.ingress.ingress import Ingress
 from worker.platforms.vast.ingress.job_routes import JobRoutes
@@ -89,7 +90,7 @@ def read_benchmark(settings: VastSettings, app: App) -> Benchmark:
     """
     name = chosen_name(settings.benchmark, app.settings.models.templates)
     if not name:
-        log.warning("neither WORKER_MODELS nor WORKER_BENCHMARK is set: the speed of a workflow without models is used")
+        log.warning("%s: the packaged workflow is used, which says little about a GPU; %s", MISSING, CURE)
     workflow = read_workflow(name or PACKAGED, app.intake.library)
     return Benchmark(workflow, max(1, settings.benchmark_runs), settings.benchmark_timeout_s)
 

@@ -11,7 +11,8 @@ import aiohttp
 import orjson
 
 from worker.errors import StartupError
-from worker.platforms.vast.benchmark.workflow import CURE, BenchmarkWorkflow
+from worker.platforms.vast.benchmark.choice import CURE
+from worker.platforms.vast.benchmark.workflow import BenchmarkWorkflow
 
 log = logging.getLogger(__name__)
 

@@ -13,6 +13,7 @@ import orjson
 
 from worker.errors import CannotConvert, StartupError
 from worker.load.workload import workload
+from worker.platforms.vast.benchmark.choice import CURE, PACKAGED
 from worker.platforms.vast.benchmark.samples import sample_uri
 from worker.platforms.vast.benchmark.template_values import benchmark_values
 from worker.workflow.embedded_metadata import extract_workflow
@@ -21,16 +22,10 @@ from worker.workflow.prompt import RANDOM_INTEGER
 from worker.workflow.templates.fill import RANDOM_SEED, fill
 from worker.workflow.templates.template import Library, ParameterKind, Template
 
-PACKAGED = "packaged"
-"""Value of WORKER_BENCHMARK for the packaged workflow, which needs no model and says little about a GPU."""
 MOST_UNITS = 90.0
 """Largest size of a template's job. It takes this many seconds on the reference GPU."""
 SEEDS = ("seed", "noise_seed")
 """Inputs that are drawn for each run of a workflow from a file."""
-CURE = (
-    "set WORKER_MODELS to the templates of this worker, or WORKER_BENCHMARK to a template or to the file of a workflow "
-    "that clients send (`packaged` measures a workflow without models, which says little about a GPU)"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +39,6 @@ class BenchmarkWorkflow:
     name: str
     identity: bytes
     payload: Callable[[], dict[str, Any]]
-
-
-def chosen_name(benchmark: str, models: str) -> str:
-    """Return what the settings WORKER_BENCHMARK and WORKER_MODELS choose: a template, a path or `packaged`.
-
-    Without WORKER_BENCHMARK it is the first template of WORKER_MODELS. Return an empty string without either.
-    """
-    return benchmark or next(filter(None, map(str.strip, models.split(","))), "")
 
 
 def read_workflow(name: str, library: Library) -> BenchmarkWorkflow:

@@ -16,7 +16,7 @@ from worker.job import JobRef
 from worker.load.node_work import JobWork
 from worker.load.throughput import DoneWork, Throughput
 from worker.platforms.vast.benchmark.benchmark import Benchmark
-from worker.platforms.vast.benchmark.workflow import CURE
+from worker.platforms.vast.benchmark.choice import CURE
 from worker.platforms.vast.reporting.done_work import DoneWorkObserver
 from worker.platforms.vast.reporting.speed_file import SpeedFile
 

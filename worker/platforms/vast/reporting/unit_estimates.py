@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from worker.app import App
 from worker.job import Job, JobRef, JobState
 from worker.load.node_work import JobWork
+from worker.load.prediction import Prediction
 from worker.load.throughput import Throughput
 from worker.load.work import job_work
 
@@ -49,4 +50,5 @@ class UnitEstimates:
         if job.state is JobState.DELIVERING or not speed:
             return 0.0
         seconds = job.workload / speed
-        return max(seconds - job.in_state_s, 0.0) if job.state is JobState.GENERATING else seconds
+        elapsed_s = job.in_state_s if job.state is JobState.GENERATING else 0.0
+        return Prediction(seconds, 2 * seconds).after(elapsed_s).p50_s
