@@ -13,8 +13,8 @@ from pathlib import Path
 from worker.errors import WorkerFailed
 from worker.events import Handlers, MachineSlowed, NodeRan, Notify
 from worker.gpus.facts import GpuReport
+from worker.gpus.machine_health import EngineSpeed, HealthLimits, MachineHealth, SpeedChange, retirement_delay
 from worker.load.learning.effect_tree import GPU_KINDS
-from worker.load.machine_health import EngineSpeed, HealthLimits, MachineHealth, SpeedChange, retirement_delay
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from worker.errors import StartupError
-from worker.load.machine_health import (
+from worker.gpus.machine_health import (
     JUDGED_NODES,
     REPORTING_SHARE,
     SPREAD,
