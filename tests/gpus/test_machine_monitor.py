@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from worker.errors import WorkerFailed
-from worker.events import Event, MachineSlowed, NodeRan, Observers
+from worker.events import NodeRan, Observers
 from worker.gpus.facts import Gpu, GpuReading, GpuReport, GpuState, ThrottleReason
 from worker.gpus.machine_health import EngineSpeed, HealthLimits, retirement_delay
 from worker.gpus.machine_monitor import RECORD, MachineMonitor
@@ -39,14 +39,11 @@ class Machine:
     uuid: str = RETIRED
     limits: HealthLimits = LIMITS
     speed: EngineSpeed = SLOW
-    events: list[Event] = field(default_factory=list)
     drained: int = 0
 
     def __post_init__(self) -> None:
         report = GpuReport("550.54", (GpuState(Gpu(0, self.uuid, "NVIDIA L4"), "engine-0", HOT),))
-        self.monitor = MachineMonitor(
-            *(self.limits, ["engine-0"], lambda _: self.speed, lambda: report, self.state, self.events.append)
-        )
+        self.monitor = MachineMonitor(self.limits, ["engine-0"], lambda _: self.speed, lambda: report, self.state)
         self.observers = Observers([self.monitor])
 
     def run(self, nodes: int, **node: object) -> None:
@@ -69,11 +66,10 @@ class Machine:
 
 
 def test_a_slow_engine_is_logged_with_what_may_explain_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A slow engine is logged once with the state of its GPU, reported as an event, and logged when it recovers."""
+    """A slow engine is logged once with the state of its GPU, and logged when it recovers."""
     caplog.set_level(logging.INFO, "worker")
     machine = Machine(tmp_path, limits=HealthLimits(slow_after_s=0.0))
     machine.run(30)
-    assert machine.events == [MachineSlowed("engine-0", 3.0)]
     assert machine.monitor.slow_engines == machine.monitor.slowdowns == {"engine-0": 3.0}
     machine.speed = EngineSpeed(1.0, 100.0)
     machine.run(30)
@@ -92,7 +88,6 @@ def test_only_nodes_that_show_the_speed_count(tmp_path: Path) -> None:
     for kind in (NodeKind.LOAD, NodeKind.SAVE, NodeKind.API, NodeKind.OTHER):
         machine.run(100, kind=kind)
     assert machine.monitor.slowdowns == {}
-    assert machine.events == []
 
 
 async def test_a_machine_is_retired_once_in_the_life_of_its_state_folder(tmp_path: Path) -> None:

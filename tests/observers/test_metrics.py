@@ -14,6 +14,7 @@ from worker.events import (
     JobPredicted,
     JobSubmitted,
     LoadReported,
+    MachineSlowed,
     NodeStarted,
     Observers,
     RequestRefused,
@@ -245,6 +246,11 @@ def test_the_cost_of_a_client_is_compared() -> None:
     text = page([CostDiffered(ref("a"), 100.0, 25.0), CostDiffered(ref("b"), 100.0, 0.0)])
     assert "comfy_worker_client_cost_ratio_sum 4.0" in text
     assert "comfy_worker_client_cost_ratio_count 1.0" in text
+
+
+def test_an_engine_that_has_slowed_down_is_counted() -> None:
+    """Each lasting slowdown counts for its engine."""
+    assert 'comfy_worker_machine_slowed_total{engine="engine-1"} 1.0' in page([MachineSlowed("engine-1", 1.7)])
 
 
 def test_the_use_of_an_engine_is_a_counter() -> None:

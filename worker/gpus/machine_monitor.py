@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from worker.errors import WorkerFailed
-from worker.events import Handlers, MachineSlowed, NodeRan, Notify
+from worker.events import Handlers, NodeRan
 from worker.gpus.facts import GpuReport
 from worker.gpus.machine_health import EngineSpeed, HealthLimits, MachineHealth, SpeedChange, retirement_delay
 from worker.load.learning.effect_tree import GPU_KINDS
@@ -35,12 +35,10 @@ class MachineMonitor:
         speed_of: Callable[[str], EngineSpeed],
         gpus: Callable[[], GpuReport],
         state: Path,
-        notify: Notify,
     ) -> None:
         self._limits = limits
         self._speed_of = speed_of
         self._gpus = gpus
-        self._notify = notify
         self._record = state / RECORD
         self._health = MachineHealth(limits, engines, self._retirement_delay)
         self._retired = asyncio.Event()
@@ -84,12 +82,12 @@ class MachineMonitor:
         now = time.monotonic()
         change = self._health.add(event.engine, self._speed_of(event.engine), now)
         if change is not None:
-            self._report(change)
+            self._log(change)
         if self._health.is_retired(now):
             self._retired.set()
 
-    def _report(self, change: SpeedChange) -> None:
-        """Log that an engine is slow, or not any more, and notify the observers of a slow one."""
+    def _log(self, change: SpeedChange) -> None:
+        """Log that an engine is slow, or not any more."""
         if not change.slow:
             log.info("%s is as fast again as its GPU model should be", change.engine)
             return
@@ -99,7 +97,6 @@ class MachineMonitor:
             change.slowdown,
             self._gpu_facts(change.engine),
         )
-        self._notify(MachineSlowed(change.engine, change.slowdown))
 
     def _gpu_facts(self, engine: str = "") -> str:
         """Return what may explain that an engine is slow, or any engine by default, as the end of a log line."""

@@ -97,6 +97,9 @@ ENGINE_START = _histogram(
 ENGINE_LOSSES = _counter(
     "engine_losses_total", "Crashes and restarts of ComfyUI, and lost connections to it.", "engine", "cause"
 )
+SLOWED = _counter(
+    "machine_slowed_total", "Times that an engine has become slower for good, as its jobs show.", "engine"
+)
 REPORTS = _counter("autoscaler_reports_total", "Load reports that were sent to the platform's autoscaler.", "result")
 TASK_FAILURES = _counter("task_failures_total", "Failures of background tasks.", "task")
 LOOP_LAG = _histogram("event_loop_lag_seconds", "Delay with which the event loop runs a timer.", buckets=LAG_BUCKETS)
@@ -153,7 +156,7 @@ RECORDED = (
     *(JOBS, JOB_DURATION, JOB_STAGE, JOB_QUEUE, NODE, GPU_GAP, PREDICTED, PREDICTION_RATIO, PREDICTIONS),
     *(REFUSED, CACHE_HITS),
     *(INPUT_FETCHES, INPUT_BYTES, INPUT_FETCH, MODEL_FETCHES, MODEL_BYTES, MODEL_FETCH),
-    *(DELIVERIES, DELIVERED_BYTES, DELIVERY, WEBHOOKS, ENGINE_STARTS, ENGINE_START, ENGINE_LOSSES),
+    *(DELIVERIES, DELIVERED_BYTES, DELIVERY, WEBHOOKS, ENGINE_STARTS, ENGINE_START, ENGINE_LOSSES, SLOWED),
     *(REPORTS, CLIENT_COST, TASK_FAILURES, LOOP_LAG),
 )
 """Metrics that are updated by events and the clock."""
