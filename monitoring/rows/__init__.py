@@ -1,0 +1,18 @@
+"""The rows of the dashboard, from the question that comes first to the details."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from monitoring.panels import Panel
+from monitoring.rows import engines, load, models, overview, traffic, waits
+
+ROWS: dict[str, Callable[[], Sequence[Panel]]] = {
+    "Overview": overview.panels,
+    "Traffic and outcomes": traffic.panels,
+    "Waits and stages": waits.panels,
+    "Load and autoscaler": load.panels,
+    "Models, files and caches": models.panels,
+    "Engines and machine": engines.panels,
+}
+"""Functions that return the panels of a row, by its title."""
