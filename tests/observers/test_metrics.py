@@ -149,7 +149,7 @@ def test_names_and_buckets_follow_the_conventions() -> None:
         assert spec.name.endswith("_total") == (spec.type is MetricType.COUNTER)
         assert bool(spec.buckets) == (spec.type is MetricType.HISTOGRAM)
         if spec.type is MetricType.HISTOGRAM:
-            assert spec.name.endswith("_seconds")
+            assert spec.name.endswith(("_seconds", "_ratio"))
     assert JOB_BUCKETS == (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 
 
@@ -210,4 +210,4 @@ def test_a_gap_is_observed() -> None:
     """The start of a run adds the gap before it to the histogram."""
     started = [StateChanged(ref(name), JobState.GENERATING, JobState.WAITING, 1.0) for name in "ab"]
     text = page([submitted("a"), submitted("b"), started[0], RunEnded(ref("a")), started[1]])
-    assert "comfy_worker_gpu_gap_seconds_count 1.0" in text
+    assert 'comfy_worker_gpu_gap_seconds_count{engine="engine-0"} 1.0' in text

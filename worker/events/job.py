@@ -84,6 +84,48 @@ class RunEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeRan:
+    """A node of the job has run for `seconds` on an engine.
+
+    `predicted_s` and `predicted_p90_s` are the median and the 90 % quantile of what was predicted for the node before
+    it ran. `kind` is a value of `NodeKind`, and `family` is the family of its model, or empty.
+    """
+
+    job: JobRef
+    engine: str
+    node_id: str
+    class_type: str
+    kind: str
+    family: str
+    seconds: float
+    predicted_s: float
+    predicted_p90_s: float
+    cold: bool = False
+    """Whether the node loaded models, as far as that is known."""
+    completed: bool = True
+    """Whether the node ran to its end. It did not if the job was cancelled or has failed, or if the engine was lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobPredicted:
+    """The job's prompt has run to its end on an engine for `seconds`.
+
+    `predicted_s` and `predicted_p90_s` are the median and the 90 % quantile of what was predicted for the run just
+    before it started. `family` is the family of the model of its most expensive node, or empty.
+    """
+
+    job: JobRef
+    engine: str
+    template: str | None
+    family: str
+    seconds: float
+    predicted_s: float
+    predicted_p90_s: float
+    cold: bool = False
+    """Whether the run was expected to load models."""
+
+
+@dataclass(frozen=True, slots=True)
 class OutputReady:
     """A node has saved an output. It can be fetched while the job still runs."""
 
@@ -184,6 +226,20 @@ class WebhookAttempted:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class CostDiffered:
+    """A client told the platform's router another cost than the units with which the worker counts its request.
+
+    Both are in units. A client that sends no cost of its own sends the default of the platform's client.
+    """
+
+    job: JobRef
+    cost: float
+    units: float
+
+
 StreamedEvent = JobAccepted | StateChanged | NodeStarted | StepDone | PreviewReady | OutputReady | JobFinished
 """Events of a job that are streamed to clients."""
-JobEvent = StreamedEvent | JobSubmitted | NodesCached | RunEnded | DeliveryEnded | WebhookAttempted | JobRemoved
+RunEvent = JobSubmitted | NodesCached | RunEnded | NodeRan | JobPredicted
+"""Events of the run of a job's prompt."""
+JobEvent = StreamedEvent | RunEvent | DeliveryEnded | WebhookAttempted | CostDiffered | JobRemoved

@@ -40,6 +40,11 @@ def number(prompt: Prompt, node: Node, *names: str) -> float | None:
     return None
 
 
+def boolean(prompt: Prompt, node: Node, name: str) -> bool | None:
+    """Return the boolean that an input has, directly or through links, or None if it is not known."""
+    return _linked_boolean(prompt, node["inputs"].get(name), FARTHEST)
+
+
 def _linked_number(prompt: Prompt, value: Json, name: str, hops: int) -> float | None:
     """Return the number that an input has directly, or through at most `hops` links. Return None if there is none.
 

@@ -1,0 +1,1 @@
+"""Facts about the GPUs of this machine, as NVIDIA's driver reports them."""

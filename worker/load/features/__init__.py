@@ -1,0 +1,1 @@
+"""Features of the nodes of a prompt, from which their work is computed."""
