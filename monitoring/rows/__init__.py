@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from monitoring.panels import Panel
-from monitoring.rows import engines, load, models, overview, traffic, waits
+from monitoring.rows import engines, gpu, load, models, overview, predictions, traffic, waits
 
 ROWS: dict[str, Callable[[], Sequence[Panel]]] = {
     "Overview": overview.panels,
     "Traffic and outcomes": traffic.panels,
     "Waits and stages": waits.panels,
     "Load and autoscaler": load.panels,
+    "Predictions": predictions.panels,
+    "GPU": gpu.panels,
     "Models, files and caches": models.panels,
     "Engines and machine": engines.panels,
 }

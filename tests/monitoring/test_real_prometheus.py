@@ -13,7 +13,7 @@ import pytest_asyncio
 from tests.monitoring.committed import RULES, PanelQuery, alerts, dashboard, queries, series_of
 from tests.monitoring.played_run import played_run
 from tests.monitoring.prometheus_server import TOKEN, PrometheusServer, prometheus, run
-from tests.monitoring.rendered_page import rendered_page
+from tests.monitoring.rendered_page import RENDERED, rendered_page
 
 pytestmark = [
     pytest.mark.tools("prometheus", "promtool"),
@@ -21,8 +21,6 @@ pytestmark = [
     pytest.mark.timeout(120),  # of which the first test needs most, to start everything
 ]
 
-NOT_PLAYED = {"Failures of background tasks, since the start of the worker"}
-"""Panels of what no request causes on this machine. The renderer of the worker makes their series from events."""
 QUERIES = queries()
 
 
@@ -61,8 +59,8 @@ async def scraped(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scr
 @pytest.mark.parametrize("query", QUERIES, ids=str)
 async def test_a_panel_has_data(scraped: Scraped, query: PanelQuery) -> None:
     """The query of a panel returns numbers for the worker that was played, or for the rendered page."""
-    instance = ".*" if query.panel in NOT_PLAYED else scraped.worker
-    result = await scraped.prometheus.query(scraped.substituted(query.expression, instance))
+    rendered = any(spec in RENDERED for _, spec, _ in series_of(query.expression))
+    result = await scraped.prometheus.query(scraped.substituted(query.expression, ".*" if rendered else scraped.worker))
     assert [one for one in result if one["value"][1] not in ("NaN", "+Inf")], (query.expression, result)
 
 

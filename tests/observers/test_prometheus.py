@@ -7,14 +7,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 from pydantic import SecretStr
 
 from tests.conftest import Client, bearer, worker
 from tests.engines import EngineHandle
-from tests.monitoring.prometheus_server import NEEDS_PROMETHEUS, PAGE, TOKEN, prometheus, run
+from tests.monitoring.prometheus_server import PAGE, TOKEN, prometheus, run
 from tests.workflows import failing, picture
 
-pytestmark = NEEDS_PROMETHEUS
+pytestmark = pytest.mark.tools("prometheus", "promtool")
 
 
 @asynccontextmanager
