@@ -52,7 +52,7 @@ LADDER = (
         "jobs.admission",
         "observers",
     ),
-    ("pipeline", "jobs", "preflight", "machine_monitor"),
+    ("pipeline", "jobs", "preflight"),
     ("dialects", "intake", "api"),
     ("app",),
     ("simulators.vast_router", "platforms", "node_packs", "fleet", "simulators"),

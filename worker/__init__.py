@@ -14,7 +14,7 @@ The ladder: a module imports from lower rungs or, within a rung, from names to i
        gpus
     2  workflow.templates.library  jobs.job_index  simulators.comfyui  engine  fetch  storage  inputs  models  outputs
        jobs.state_lock  jobs.state_folder  jobs.journal_rows  jobs.journal_file  jobs.journal  jobs.admission  observers
-    3  pipeline  jobs  preflight  machine_monitor
+    3  pipeline  jobs  preflight
     4  dialects  intake  api
     5  app
     6  simulators.vast_router  platforms  node_packs  fleet  simulators

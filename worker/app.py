@@ -68,6 +68,7 @@ class App:
     settings: Settings
     url: str
     manager: JobManager
+    jobs: JobIndex
     engines: EnginePool
     models: Models
     intake: Intake
@@ -230,7 +231,7 @@ async def _assemble(settings: Settings, options: BuildOptions, tasks: Tasks, sta
     tasks.start("journal", pipeline.journal.retry_writes)
     url = await enter(listen(parts, tasks))
     timing.mark("gateway")
-    return App(settings, url, manager, engines, models, intake, parts, timing, observers, traits, tasks)
+    return App(settings, url, manager, jobs, engines, models, intake, parts, timing, observers, traits, tasks)
 
 
 async def _pipeline(

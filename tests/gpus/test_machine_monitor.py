@@ -13,10 +13,10 @@ import pytest
 from worker.errors import WorkerFailed
 from worker.events import Event, MachineSlowed, NodeRan, Observers
 from worker.gpus.facts import Gpu, GpuReading, GpuReport, GpuState, ThrottleReason
+from worker.gpus.machine_monitor import RECORD, MachineMonitor
 from worker.job import JobRef
 from worker.load.machine_health import EngineSpeed, HealthLimits, give_up_delay
 from worker.load.node_work import NodeKind
-from worker.machine_monitor import RECORD, MachineMonitor
 
 GIVEN_UP = next(f"GPU-{number}" for number in range(100) if give_up_delay([f"GPU-{number}"], 1.0) is not None)
 KEPT = next(f"GPU-{number}" for number in range(100) if give_up_delay([f"GPU-{number}"], 1.0) is None)

@@ -85,7 +85,8 @@ def test_the_speeds_survive_a_restart() -> None:
     throughput.record("engine-0", DoneWork(9.0, 2.0), 0.0)
     throughput.start("engine-1", [DoneWork(3.0, 4.0)], 0.0)
     stored = json.loads(json.dumps(throughput.saved(MINUTE)))
-    restored = Throughput.restored(stored, 5000.0)
+    restored = Throughput()
+    restored.restore(stored, 5000.0)
     for later in (0.0, MINUTE, 20 * MINUTE):
         for engine in ("engine-0", "engine-1"):
             expected = throughput.units_per_s(engine, MINUTE + later)
@@ -107,4 +108,4 @@ def test_the_speeds_survive_a_restart() -> None:
 def test_what_is_not_stored_speeds_is_refused(saved: object) -> None:
     """A damaged file is an error, and no speed."""
     with pytest.raises(ValueError, match="not a"):
-        Throughput.restored(saved, 0.0)
+        Throughput().restore(saved, 0.0)

@@ -1,1 +1,1 @@
-"""Facts about the GPUs of this machine, as NVIDIA's driver reports them."""
+"""The GPUs of this machine: what NVIDIA's driver reports about them, and whether the machine is as fast as it should be."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 RUNS = 50
@@ -80,8 +80,8 @@ class Throughput:
     `now` is a monotonic clock in seconds.
     """
 
-    def __init__(self, engines: Mapping[str, EngineThroughput] | None = None) -> None:
-        self._engines = dict(engines or {})
+    def __init__(self) -> None:
+        self._engines: dict[str, EngineThroughput] = {}
 
     def start(self, engine: str, runs: Iterable[DoneWork], now: float) -> None:
         """Set the speed of an engine to that of these runs, and forget all others."""
@@ -104,18 +104,17 @@ class Throughput:
         return sum(self.units_per_s(engine, now) for engine in engines)
 
     def saved(self, now: float) -> dict[str, object]:
-        """Return the speeds and the runs of all engines as JSON. `restored` reads it."""
+        """Return the speeds and the runs of all engines as JSON, for `restore`."""
         return {
             name: {"speed": engine.units_per_s(now), "runs": [[run.units, run.seconds] for run in engine.runs]}
             for name, engine in self._engines.items()
         }
 
-    @classmethod
-    def restored(cls, saved: object, now: float) -> Throughput:
-        """Return the speeds that `saved` returned. Raises ValueError if that is not what they are."""
+    def restore(self, saved: object, now: float) -> None:
+        """Replace all speeds by those that `saved` returned. Raises ValueError, without a change, for anything else."""
         if not isinstance(saved, dict):
             raise ValueError("not an object of speeds")
-        return cls({str(name): _restored_engine(entry, now) for name, entry in saved.items()})
+        self._engines = {str(name): _restored_engine(entry, now) for name, entry in saved.items()}
 
 
 def _restored_engine(entry: object, now: float) -> EngineThroughput:

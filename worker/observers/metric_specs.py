@@ -11,7 +11,7 @@ JOB_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 60
 GAP_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 LAG_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 RATIO_BUCKETS = (0.5, 0.67, 0.8, 0.9, 1.1, 1.25, 1.5, 2.0, 4.0)
-"""Bounds of a real time divided by the predicted one. 1 means that both are equal."""
+"""Bounds of a real value divided by the predicted one, or the reverse. 1 means that both are equal."""
 
 
 class MetricType(StrEnum):
@@ -120,6 +120,11 @@ SET_ASIDE = _gauge("journal_set_aside_jobs", "Jobs of earlier processes that the
 READY = _gauge("ready", "1 if the worker can run a new job, else 0.")
 SANDBOXED = _gauge("engine_sandbox", "State of ComfyUI's sandbox. The current state has the value 1.", "state")
 INFO = _gauge("info", "Always 1. The version is a label.", "version")
+CLIENT_COST = _histogram(
+    "client_cost_ratio",
+    "Cost that a client told the platform's router, divided by the workload of its job, if they differ.",
+    buckets=RATIO_BUCKETS,
+)
 REPORTED_LOAD = _gauge("reported_load_units", "Workload in the last report to the platform's autoscaler.")
 MAX_PERF = _gauge(
     "max_perf_units", "Speed in the last report to the platform's autoscaler, in units of workload per second."
@@ -149,7 +154,7 @@ RECORDED = (
     *(REFUSED, CACHE_HITS),
     *(INPUT_FETCHES, INPUT_BYTES, INPUT_FETCH, MODEL_FETCHES, MODEL_BYTES, MODEL_FETCH),
     *(DELIVERIES, DELIVERED_BYTES, DELIVERY, WEBHOOKS, ENGINE_STARTS, ENGINE_START, ENGINE_LOSSES),
-    *(REPORTS, TASK_FAILURES, LOOP_LAG),
+    *(REPORTS, CLIENT_COST, TASK_FAILURES, LOOP_LAG),
 )
 """Metrics that are updated by events and the clock."""
 LIVE = (

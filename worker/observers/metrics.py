@@ -12,6 +12,7 @@ from prometheus_client.exposition import choose_encoder
 
 from worker.events import (
     CacheHit,
+    CostDiffered,
     DeliveryEnded,
     EngineLost,
     EngineStarted,
@@ -75,6 +76,7 @@ class Metrics:
             InputFetched: self._input_fetched,
             ModelFetched: self._model_fetched,
             LoadReported: self._load_reported,
+            CostDiffered: self._cost_differed,
             TaskFailed: lambda event: self._count(specs.TASK_FAILURES, self.bounded_label("task", event.task)),
         }
 
@@ -156,6 +158,11 @@ class Metrics:
     def _template(self, name: str | None) -> str:
         """Return the name of a template of the library as a label, and `other` for any other name."""
         return name if name is not None and name in self._templates else OTHER
+
+    def _cost_differed(self, event: CostDiffered) -> None:
+        """Observe a client's idea of the cost of its job."""
+        if event.units > 0:
+            self.observe(specs.CLIENT_COST, event.cost / event.units)
 
     def bounded_label(self, label: str, value: str) -> str:
         """Return the value, or `other` if it is empty, or if it is new and the label has MOST_VALUES values already."""
