@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from monitoring.panels import Panel
-from monitoring.rows import engines, gpu, load, models, overview, predictions, traffic, waits
+from monitoring.rows import cost, engines, gpu, load, models, overview, predictions, traffic, waits
 
 ROWS: dict[str, Callable[[], Sequence[Panel]]] = {
     "Overview": overview.panels,
@@ -16,5 +16,6 @@ ROWS: dict[str, Callable[[], Sequence[Panel]]] = {
     "GPU": gpu.panels,
     "Models, files and caches": models.panels,
     "Engines and machine": engines.panels,
+    "Cost": cost.panels,
 }
 """Functions that return the panels of a row, by its title."""

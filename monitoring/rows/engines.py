@@ -72,7 +72,8 @@ def _machine() -> Sequence[Panel]:
         ),
         graph(
             "Jobs that the journal could not read",
-            "Jobs of an earlier process that the worker moved aside at its start. They were not run again.",
+            "Jobs of an earlier process, which do not continue. The log has the reason: a damaged disk, or another "
+            "version of the worker.",
             units.Short,
             query(highest(specs.SET_ASIDE, "instance"), "{{instance}}"),
             limits=above(1, 1),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from grafana_foundation_sdk.models import units
 
 from monitoring.panels import Panel, above, graph, query
-from monitoring.promql import added, highest, per_minute, selector
+from monitoring.promql import added, highest, per_minute, quantile, selector
 from monitoring.rows.traffic import LACKS_CAPACITY
 from worker.observers import metric_specs as specs
 
@@ -73,5 +73,14 @@ def _worker() -> Sequence[Panel]:
             units.CountsPerMinute,
             query(per_minute(specs.REFUSED, "instance", where=LACKS_CAPACITY), "{{instance}}"),
             limits=above(1, 10),
+        ),
+        graph(
+            "Cost that clients tell the router, divided by the workload",
+            "Only of requests whose cost differs. Far from 1, the router sends them to the wrong workers. Clients "
+            "should compute it, or take the workload of POST /validate.",
+            units.NoUnit,
+            query(quantile(0.1, specs.CLIENT_COST), "p10"),
+            query(quantile(0.5, specs.CLIENT_COST), "median"),
+            query(quantile(0.9, specs.CLIENT_COST), "p90"),
         ),
     ]

@@ -24,7 +24,7 @@ from worker.engine.process.free_port import free_port
 from worker.simulators import vast_router
 from worker.simulators.vast_router import LocalVast
 
-PLACES = 4
+PLACES = 2
 """Jobs that the worker accepts at a time."""
 
 
@@ -48,7 +48,7 @@ class PlayedRun:
         assert await self._send({"workflow": workflows.failing()}) == 422
         assert await self._send({"workflow": {}}) == 422
         assert await self._send({"workflow": workflows.picture(), "webhook": self.hooks.url}, "/generate") == 202
-        many = [{"workflow": workflows.slow(0.2, steps=2)} for _ in range(PLACES + 4)]
+        many = [{"workflow": workflows.slow(seconds, steps=2)} for seconds in (1.0, *[0.1] * (PLACES + 3))]
         answers = await asyncio.gather(*map(self._send, many))
         assert 429 in answers
         # ComfyUI ends, and is started again. The fault happens only once, so the second time the job completes.
