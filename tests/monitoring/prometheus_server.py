@@ -60,9 +60,11 @@ class PrometheusServer:
                 await asyncio.sleep(0.1)
         return result
 
-    async def scraped(self, instance: str) -> None:
-        """Wait until a worker was scraped after this call."""
-        await self.until(f'timestamp(comfy_worker_info{{instance="{instance}"}}) > {time.time()}')
+    async def scraped(self, *instances: str) -> None:
+        """Wait until each of these workers was scraped after this call."""
+        now = time.time()
+        for instance in instances:
+            await self.until(f'timestamp(comfy_worker_info{{instance="{instance}"}}) > {now}')
 
 
 @asynccontextmanager

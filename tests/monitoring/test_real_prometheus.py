@@ -47,7 +47,7 @@ async def scraped(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scr
     ):
         for number in (1, 2):
             await played.play(number)
-            await server.scraped(played.instance)
+            await server.scraped(played.instance, page)
         headers = {"Authorization": f"Bearer {TOKEN}"}
         async with played.http.get(f"http://{played.instance}/metrics", headers=headers) as answer:
             yield Scraped(server, played.instance, await answer.read())
