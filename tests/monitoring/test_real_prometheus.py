@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -55,14 +56,21 @@ async def scraped(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scr
 
 async def test_every_panel_has_data(scraped: Scraped) -> None:
     """Every query of a panel returns numbers for the worker, or for the rendered page if only that has its series."""
-    without = []
+    without, names = [], Counter[tuple[str, str]]()
     for query in queries():
         rendered = any(spec in RENDERED for _, spec, _ in series_of(query.expression))
         expression = scraped.substituted(query.expression, ".*" if rendered else scraped.worker)
         result = await scraped.prometheus.query(expression)
         if not any(one["value"][1] not in ("NaN", "+Inf") for one in result):
             without.append((str(query), expression, result))
+        names.update((query.panel, named(query.legend, one["metric"])) for one in result)
     assert without == []
+    assert [name for name, times in names.items() if times > 1] == [], "two series of a panel have one name"
+
+
+def named(legend: str, labels: dict[str, str]) -> str:
+    """Return the name of a series in the legend, as Grafana makes it."""
+    return re.sub(r"{{(\w+)}}", lambda match: labels.get(match[1], ""), legend)
 
 
 async def test_every_variable_has_values(scraped: Scraped) -> None:
