@@ -30,7 +30,10 @@ LADDER = (
         "prompt_changes",
         "job",
     ),
-    ("model_file", "events", "bodies", "workflow", "load", "engine.protocol.messages", "storage.base", "connections"),
+    (
+        *("model_file", "events", "bodies", "workflow", "load", "media_facts", "engine.protocol.messages"),
+        *("storage.base", "connections"),
+    ),
     (
         "workflow.templates.library",
         "jobs.job_index",
@@ -49,7 +52,7 @@ LADDER = (
         "jobs.admission",
         "observers",
     ),
-    ("pipeline", "jobs", "preflight"),
+    ("run_events", "pipeline", "jobs", "preflight"),
     ("dialects", "intake", "api"),
     ("app",),
     ("simulators.vast_router", "platforms", "node_packs", "fleet", "simulators"),

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from worker.engine.pool import EnginePool
 from worker.engine.protocol.api import SubmitOptions
-from worker.engine.protocol.messages import Executing, ExecutionCached, ExecutionStart, Preview, Progress, RunMessage
+from worker.engine.protocol.messages import ExecutionStart, Preview, RunMessage
 from worker.engine.recovery import Recovery
 from worker.errors import (
     ClientError,
@@ -28,31 +28,20 @@ from worker.errors import (
     WorkerError,
     shortage_error,
 )
-from worker.events import (
-    DeliveryEnded,
-    JobFinished,
-    JobSubmitted,
-    NodesCached,
-    NodeStarted,
-    Observers,
-    OutputReady,
-    PreviewReady,
-    RunEnded,
-    StateChanged,
-    StepDone,
-)
+from worker.events import DeliveryEnded, JobFinished, JobSubmitted, Observers, OutputReady, RunEnded, StateChanged
 from worker.inputs import Inputs
-from worker.job import Job, JobProgress, JobState, Output
+from worker.job import Job, JobState, Output
 from worker.jobs.journal import Journal
 from worker.outputs.delivery import Delivery
 from worker.outputs.files import Outputs
 from worker.outputs.output_collector import CollectedOutputs, OutputCollector, PartialRun, without_previews
 from worker.outputs.problems import missing_files, no_outputs, node_problem
 from worker.outputs.run_files import SENDS_IMAGE
+from worker.run_events import class_of, event_of, progress_of
 from worker.settings import PreviewMethod
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.editor.editor_file import reads_editor_workflow, to_editor_file
-from worker.workflow.prompt import Prompt, title
+from worker.workflow.prompt import Prompt
 from worker.workflow.rerun import rerun_nodes
 
 log = logging.getLogger(__name__)
@@ -209,6 +198,7 @@ class Pipeline:
                 self.journal.record_submitted(job)
 
         try:
+            succeeded = False
             try:
                 reported = await self.recovery.run(
                     job,
@@ -217,8 +207,9 @@ class Pipeline:
                     on_submission,
                     SubmitOptions(extra_data, targets, first=targets is not None),
                 )
+                succeeded = True
             finally:
-                self.observers.notify(RunEnded(job.ref))
+                self.observers.notify(RunEnded(job.ref, succeeded))
             collected = await collector.finish(reported)
         finally:
             await collector.abandon()
@@ -251,22 +242,16 @@ class Pipeline:
     def _handle_message(self, job: Job, prompt: Prompt, collector: OutputCollector, message: RunMessage) -> None:
         """Collect the outputs in a message of ComfyUI about the run, update the job's progress, and announce it."""
         collector.handle_message(message)
-        match message:
-            case ExecutionStart() if job.state is JobState.WAITING:
-                self._enter(job, JobState.GENERATING)
-                self.outputs.make_folder(job)
-            case ExecutionCached(nodes=nodes) if nodes:
-                self.observers.notify(NodesCached(job.ref, nodes))
-            case Executing(node=str(node)):
-                job.progress = JobProgress(node, _class_of(prompt, node), title(prompt, node))
-                self.observers.notify(NodeStarted(job.ref, node, job.progress.class_type, job.progress.title))
-            case Progress(node=str(node), value=value, maximum=maximum):
-                job.progress = JobProgress(node, _class_of(prompt, node), title(prompt, node), value, maximum)
-                self.observers.notify(StepDone(job.ref, node, value, maximum))
-            case Preview() if _class_of(prompt, message.node) == SENDS_IMAGE:
-                collector.add_image(message)
-            case Preview(node=node, mime=mime, data=data):
-                self.observers.notify(PreviewReady(job.ref, node, mime, data))
+        if isinstance(message, ExecutionStart) and job.state is JobState.WAITING:
+            self._enter(job, JobState.GENERATING)
+            self.outputs.make_folder(job)
+        if isinstance(message, Preview) and class_of(prompt, message.node) == SENDS_IMAGE:
+            collector.add_image(message)
+            return
+        job.progress = progress_of(prompt, message) or job.progress
+        event = event_of(job.ref, prompt, message)
+        if event is not None:
+            self.observers.notify(event)
 
     def _enter(self, job: Job, state: JobState) -> None:
         """Change the state of a job and announce it, and also the end of a delivery."""
@@ -289,8 +274,3 @@ def _state_after_failure(state: JobState, error: WorkerError) -> JobState:
     if isinstance(error, JobCancelled):
         return JobState.CANCELLED
     return JobState.DELIVERY_PENDING if state is JobState.DELIVERING else JobState.FAILED
-
-
-def _class_of(prompt: Prompt, node_id: str) -> str:
-    """Return the class of a node, or an empty string for a node that ComfyUI added during the run."""
-    return prompt[node_id]["class_type"] if node_id in prompt else ""

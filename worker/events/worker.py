@@ -63,6 +63,14 @@ class EngineBlocked:
     blocked: bool
 
 
+@dataclass(frozen=True, slots=True)
+class MachineSlowed:
+    """An engine has run for minutes by `factor` slower than its GPU model is known to run. 2 means twice the time."""
+
+    engine: str
+    factor: float
+
+
 class CacheKind(StrEnum):
     """Files that did not have to be downloaded: input files or model files."""
 
@@ -114,5 +122,5 @@ class TaskFailed:
     task: str
 
 
-EngineEvent = EngineStarted | EngineConnected | EngineLost | EngineBlocked
+EngineEvent = EngineStarted | EngineConnected | EngineLost | EngineBlocked | MachineSlowed
 WorkerEvent = EngineEvent | RequestRefused | CacheHit | InputFetched | ModelFetched | LoadReported | TaskFailed

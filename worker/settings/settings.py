@@ -69,6 +69,12 @@ class Settings:
         "Maximum number of times in a row that a parent process restarts a crashed worker. 0 means no parent process.",
     )
     state: Path = setting("WORKER_STATE", Path(".state"), "Folder for all files that the worker writes.")
+    load_priors: Path | None = setting(
+        "WORKER_LOAD_PRIORS",
+        None,
+        "File of `comfy-worker load export`, such as one in the image: what other machines with this GPU have learned "
+        "about the seconds of jobs.",
+    )
     log_level: str = setting(
         "WORKER_LOG_LEVEL", "info", "Lowest level of the messages in the log: debug, info, warning or error."
     )

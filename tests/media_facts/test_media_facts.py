@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.outputs.media_facts.samples import MOVING, SAMPLES, SIZE, box, mp4
-from worker.outputs.media_facts import MediaFacts, media_facts
-from worker.outputs.media_facts.read import BY_EXTENSION, SIGNATURES, Parser
-from worker.outputs.media_facts.source import BYTES_A_READ, FEWEST_READS, MOST_BYTES, Findings, MediaSource, Unreadable
+from tests.media_facts.samples import MOVING, SAMPLES, SIZE, box, mp4
+from worker.media_facts import MediaFacts, media_facts
+from worker.media_facts.read import BY_EXTENSION, SIGNATURES, Parser
+from worker.media_facts.source import BYTES_A_READ, FEWEST_READS, MOST_BYTES, Findings, MediaSource, Unreadable
 
 HEAD = 256 * 1024
 

@@ -16,12 +16,26 @@ BYTES_A_READ = 64
 WINDOW = 4096
 """Bytes that are read from the disk at a time. Data between two headers is skipped."""
 LONGEST_S = 366 * 86400.0
+MOST_FRAMES = 1 << 24
 MOST_PIXELS = 1 << 24
 """Most pixels of one side. A larger number comes from a damaged file."""
 
 
 class Unreadable(Exception):
     """The file is truncated, has another format than expected, or needs more reads than allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFacts:
+    """Width and height in pixels, and duration in seconds. None means not applicable or not known.
+
+    `frames` is the number of frames of a video or an animation.
+    """
+
+    width: int | None = None
+    height: int | None = None
+    duration_s: float | None = None
+    frames: int | None = None
 
 
 @dataclass(slots=True)
@@ -31,6 +45,11 @@ class Findings:
     width: int | None = None
     height: int | None = None
     duration_s: float | None = None
+    frames: int | None = None
+
+    def facts(self) -> MediaFacts:
+        """Return what was found."""
+        return MediaFacts(self.width, self.height, self.duration_s, self.frames)
 
     def set_size(self, width: int, height: int) -> None:
         """Set the size in pixels. An impossible size is ignored."""
@@ -41,6 +60,11 @@ class Findings:
         """Set the duration to `units` at `rate` units per second. An impossible duration is ignored."""
         if rate > 0 and math.isfinite(units) and 0 < units / rate <= LONGEST_S:
             self.duration_s = round(units / rate, 3)
+
+    def set_frames(self, frames: float) -> None:
+        """Set the number of frames. An impossible number is ignored."""
+        if math.isfinite(frames) and 1 <= frames <= MOST_FRAMES:
+            self.frames = round(frames)
 
 
 class MediaSource:

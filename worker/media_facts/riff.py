@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from worker.outputs.media_facts.source import Findings, MediaSource
+from worker.media_facts.source import Findings, MediaSource
 
 STREAMED = 0xFFFFFFFF
 """Length in a file that was written to a pipe, where the encoder could not correct it afterwards."""
@@ -55,12 +55,13 @@ def _avi(source: MediaSource, findings: Findings) -> None:
             frame_us, frames, width, height = source.unpack("<I12xI12xII", start + 12)
             findings.set_size(width, height)
             findings.set_duration(frame_us * frames, 1_000_000)
+            findings.set_frames(frames)
             return
 
 
 def _webp(source: MediaSource, findings: Findings) -> None:
     """Read the size of the canvas, and add the durations of the frames of an animation."""
-    milliseconds = 0
+    milliseconds, frames = 0, 0
     for name, start, _ in chunks(source, 12, source.size):
         if name == b"VP8X":
             flags, width, height = source.unpack("<B3x3s3s", start)
@@ -77,4 +78,6 @@ def _webp(source: MediaSource, findings: Findings) -> None:
             return
         elif name == b"ANMF":
             milliseconds += int.from_bytes(source.read(start + 12, 3), "little")
+            frames += 1
     findings.set_duration(milliseconds, 1000)
+    findings.set_frames(frames)

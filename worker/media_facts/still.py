@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from worker.outputs.media_facts.source import Findings, MediaSource
+from worker.media_facts.source import Findings, MediaSource
 
 FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """Types of JPEG segments that begin a frame."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from worker.outputs.media_facts.source import Findings, MediaSource
+from worker.media_facts.source import Findings, MediaSource
 
 
 def png(source: MediaSource, findings: Findings) -> None:
     """Read the size from `IHDR`, and the total delay of the frames if an `acTL` chunk marks the image as animated."""
     findings.set_size(*source.unpack(">16xII", 0))
-    offset, animated, seconds = 8, False, 0.0
+    offset, animated, frames, seconds = 8, False, 0, 0.0
     while offset + 8 <= source.size:
         length, kind = source.unpack(">I4s", offset)
         if kind == b"IEND" or (kind == b"IDAT" and not animated):
@@ -17,8 +17,10 @@ def png(source: MediaSource, findings: Findings) -> None:
         if kind == b"fcTL":
             delay, unit = source.unpack(">20xHH", offset + 8)
             seconds += delay / (unit or 100)
+            frames += 1
         offset += 12 + length
     findings.set_duration(seconds, 1)
+    findings.set_frames(frames)
 
 
 def gif(source: MediaSource, findings: Findings) -> None:
@@ -39,6 +41,7 @@ def gif(source: MediaSource, findings: Findings) -> None:
             break
     if frames > 1:
         findings.set_duration(hundredths, 100)
+        findings.set_frames(frames)
 
 
 def _palette_bytes(flags: int) -> int:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
-from worker.outputs.media_facts import audio, ogg, still
-from worker.outputs.media_facts.animated import gif, png
-from worker.outputs.media_facts.iso import iso
-from worker.outputs.media_facts.matroska import matroska
-from worker.outputs.media_facts.riff import riff
-from worker.outputs.media_facts.source import Findings, MediaSource, Unreadable
+from worker.media_facts import audio, ogg, still
+from worker.media_facts.animated import gif, png
+from worker.media_facts.iso import iso
+from worker.media_facts.matroska import matroska
+from worker.media_facts.riff import riff
+from worker.media_facts.source import Findings, MediaFacts, MediaSource, Unreadable
 
 Parser = Callable[[MediaSource, Findings], None]
 SIGNATURES: tuple[tuple[int, bytes, Parser], ...] = (
@@ -44,31 +45,34 @@ PARSER_ERRORS = (Unreadable, OSError, ValueError, ArithmeticError, LookupError, 
 """Exceptions that parsers raise for damaged files, such as an index beyond the end of a list."""
 
 
-@dataclass(frozen=True, slots=True)
-class MediaFacts:
-    """Width and height in pixels, and duration in seconds. None means not applicable or not known."""
-
-    width: int | None = None
-    height: int | None = None
-    duration_s: float | None = None
-
-
 def media_facts(path: Path, head: bytes) -> MediaFacts:
     """Return the facts in the headers of a file. `head` is the beginning of the file.
 
     It never raises, and reads a limited part of the file. A still image has no duration. Of a damaged file, the facts
     before the damage are returned.
     """
-    findings = Findings()
-    parsers = list(_parsers(path, head))
+    findings, parsers = Findings(), list(_parsers(path, head))
     if parsers:
         with suppress(*PARSER_ERRORS), path.open("rb", buffering=0) as file:
-            source = MediaSource(file, head, os.fstat(file.fileno()).st_size)
-            for parser in parsers:
-                parser(source, findings)
-                if findings != Findings():
-                    break
-    return MediaFacts(findings.width, findings.height, findings.duration_s)
+            _parse(file, head, os.fstat(file.fileno()).st_size, parsers, findings)
+    return findings.facts()
+
+
+def media_facts_of_bytes(name: str, data: bytes) -> MediaFacts:
+    """Return the facts in the headers of a file in memory. It never raises."""
+    findings = Findings()
+    with suppress(*PARSER_ERRORS):
+        _parse(BytesIO(data), data, len(data), list(_parsers(Path(name), data)), findings)
+    return findings.facts()
+
+
+def _parse(file: BinaryIO, head: bytes, size: int, parsers: Sequence[Parser], findings: Findings) -> None:
+    """Set the facts of a file by the first parser that finds any. Raises one of PARSER_ERRORS."""
+    source = MediaSource(file, head, size)
+    for parser in parsers:
+        parser(source, findings)
+        if findings != Findings():
+            break
 
 
 def _parsers(path: Path, head: bytes) -> Iterator[Parser]:

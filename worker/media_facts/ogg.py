@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from worker.outputs.media_facts.source import Findings, MediaSource, Unreadable
+from worker.media_facts.source import Findings, MediaSource, Unreadable
 
 TAIL = 64 * 1024
 """Bytes at the end of the file in which the last page begins. A page is at most this long."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from worker.outputs.media_facts.source import Findings, MediaSource
+from worker.media_facts.source import Findings, MediaSource
 
 UNKNOWN = frozenset({0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF})
 Box = tuple[bytes, int, int]
@@ -72,7 +72,10 @@ def _movie_header(source: MediaSource, offset: int) -> tuple[int, int]:
 
 
 def _track(source: MediaSource, start: int, end: int, findings: Findings) -> None:
-    """Set the displayed size of a video track. A rotation by 90 degrees, as phones write it, swaps the sides."""
+    """Set the displayed size and the frames of a video track.
+
+    A rotation by 90 degrees, as phones write it, swaps the sides.
+    """
     size = (0, 0)
     for kind, first, last in boxes(source, start, end):
         if kind == b"tkhd":
@@ -84,6 +87,8 @@ def _track(source: MediaSource, start: int, end: int, findings: Findings) -> Non
             source.read(offset + 8, 4) == b"vide" for offset, _ in boxes_at(source, first, last, b"hdlr")
         ):
             findings.set_size(*size)
+            for offset, _ in boxes_at(source, first, last, b"minf", b"stbl", b"stsz"):
+                findings.set_frames(*source.unpack(">8xI", offset))
 
 
 def _image(source: MediaSource, start: int, end: int, findings: Findings) -> None:

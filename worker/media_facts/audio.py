@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 
-from worker.outputs.media_facts.source import Findings, MediaSource, Unreadable
+from worker.media_facts.source import Findings, MediaSource, Unreadable
 
 SEARCHED = 16 * 1024
 """Bytes after the tags in which the first frame of an MP3 has to begin."""

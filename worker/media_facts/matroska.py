@@ -5,11 +5,12 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from worker.outputs.media_facts.source import Findings, MediaSource, Unreadable
+from worker.media_facts.source import Findings, MediaSource, Unreadable
 
 SEGMENT, CLUSTER = 0x18538067, 0x1F43B675
 INFO, SCALE, DURATION = 0x1549A966, 0x2AD7B1, 0x4489
 TRACKS, ENTRY, VIDEO, WIDTH, HEIGHT = 0x1654AE6B, 0xAE, 0xE0, 0xB0, 0xBA
+FRAME_NS = 0x23E383
 NANOSECONDS = 1_000_000_000
 Element = tuple[int, int, int]
 """Id, start and end of the content of an element."""
@@ -17,14 +18,16 @@ Element = tuple[int, int, int]
 
 def matroska(source: MediaSource, findings: Findings) -> None:
     """Read `Info` and `Tracks`, which encoders write before the first cluster."""
+    frame_ns = 0
     for element, start, end in elements(source, 0, source.size):
         if element == SEGMENT:
             for inner, first, last in elements(source, start, end):
                 if inner == INFO:
                     _info(source, first, last, findings)
                 elif inner == TRACKS:
-                    _tracks(source, first, last, findings)
+                    frame_ns = _tracks(source, first, last, findings)
                 if findings.width and findings.duration_s:
+                    findings.set_frames(findings.duration_s * NANOSECONDS / frame_ns if frame_ns else 0)
                     return
 
 
@@ -68,18 +71,21 @@ def _info(source: MediaSource, start: int, end: int, findings: Findings) -> None
     findings.set_duration(duration * scale, NANOSECONDS)
 
 
-def _tracks(source: MediaSource, start: int, end: int, findings: Findings) -> None:
-    """Set the size of the first video track."""
+def _tracks(source: MediaSource, start: int, end: int, findings: Findings) -> int:
+    """Set the size of the first video track, and return the nanoseconds of one of its frames, 0 if not known."""
     for element, first, last in elements(source, start, end):
-        if element == ENTRY and findings.width is None:
-            for inner, inner_start, inner_end in elements(source, first, last):
-                if inner == VIDEO:
-                    sides = {
-                        name: _integer(source, *content)
-                        for name, *content in elements(source, inner_start, inner_end)
-                        if name in (WIDTH, HEIGHT)
-                    }
-                    findings.set_size(sides.get(WIDTH, 0), sides.get(HEIGHT, 0))
+        if element != ENTRY:
+            continue
+        content = {inner: (inner_start, inner_end) for inner, inner_start, inner_end in elements(source, first, last)}
+        if VIDEO in content:
+            sides = {
+                name: _integer(source, *value)
+                for name, *value in elements(source, *content[VIDEO])
+                if name in (WIDTH, HEIGHT)
+            }
+            findings.set_size(sides.get(WIDTH, 0), sides.get(HEIGHT, 0))
+            return _integer(source, *content[FRAME_NS]) if FRAME_NS in content else 0
+    return 0
 
 
 def _integer(source: MediaSource, start: int, end: int) -> int:

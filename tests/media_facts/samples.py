@@ -125,20 +125,20 @@ def svg(attributes: str) -> Callable[[], bytes]:
     return text.encode
 
 
-Facts = tuple[int | None, int | None, float | None]
-STILL: Facts = (*SIZE, None)
-MOVING: Facts = (*SIZE, SECONDS)
-SOUND: Facts = (None, None, SECONDS)
+Facts = tuple[int | None, int | None, float | None, int | None]
+STILL: Facts = (*SIZE, None, None)
+MOVING: Facts = (*SIZE, SECONDS, FRAMES)
+SOUND: Facts = (None, None, SECONDS, None)
 SAMPLES: dict[str, tuple[Callable[[], bytes], Facts]] = {
     "a.mp4": (mp4, MOVING),
     "a.m4v": (mp4, MOVING),
-    "a.mov": (long_mp4, (*SIZE, 90.5)),
+    "a.mov": (long_mp4, (*SIZE, 90.5, None)),
     "mehd.mp4": (fragmented_mp4, SOUND),
     "a.webm": (webm, MOVING),
     "a.mkv": (webm, MOVING),
     "live.webm": (live_webm, STILL),
     "a.avi": (avi, MOVING),
-    "a.gif": (lambda: animation("GIF"), (*SIZE, 1.2)),  # GIF counts in hundredths
+    "a.gif": (lambda: animation("GIF"), (*SIZE, 1.2, FRAMES)),  # GIF counts in hundredths
     "animated.webp": (lambda: animation("WEBP"), MOVING),
     "animated.png": (lambda: animation("PNG"), MOVING),
     "a.apng": (lambda: animation("PNG"), MOVING),
@@ -155,15 +155,15 @@ SAMPLES: dict[str, tuple[Callable[[], bytes], Facts]] = {
     "a.exr": (exr, STILL),
     "a.svg": (svg('width="48" height="32px"'), STILL),
     "box.svg": (svg('width="100%" height="5cm" viewBox="-5 0 48 32"'), STILL),
-    "none.svg": (svg('width="100%"'), (None, None, None)),
+    "none.svg": (svg('width="100%"'), (None, None, None, None)),
     "wrong-extension.jpg": (lambda: picture("PNG"), STILL),
     "a.flac": (lambda: write_flac(SECONDS, 8000, 1, 440.0, "x"), SOUND),
-    "a.mp3": (lambda: write_mp3(SECONDS, "x"), (None, None, 1.254)),
-    "counted.mp3": (counted_mp3, (None, None, round((40 * 1152 - 1576) / 44_100, 3))),
+    "a.mp3": (lambda: write_mp3(SECONDS, "x"), (None, None, 1.254, None)),
+    "counted.mp3": (counted_mp3, (None, None, round((40 * 1152 - 1576) / 44_100, 3), None)),
     "a.opus": (lambda: write_opus(SECONDS, "x"), SOUND),
     "a.wav": (wav, SOUND),
     "streamed.wav": (streamed_wav, SOUND),
-    "a.aac": (aac, (None, None, 12.8)),
-    "a.txt": (lambda: b"GIF is not what this is", (None, None, None)),
+    "a.aac": (aac, (None, None, 12.8, None)),
+    "a.txt": (lambda: b"GIF is not what this is", (None, None, None, None)),
 }
 """By name: what makes the file, and what it has to be found to be."""
