@@ -14,7 +14,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from worker.cli.output.timeline import TimelineNode, Timeline
+from worker.cli.output.timeline import Timeline, TimelineNode
 from worker.cli.output.units import about, duration
 
 MAX_ROWS = 8
