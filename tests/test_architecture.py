@@ -32,7 +32,7 @@ LADDER = (
     ),
     (
         *("model_file", "events", "bodies", "workflow", "load", "media_facts", "engine.protocol.messages"),
-        *("storage.base", "connections"),
+        *("storage.base", "connections", "gpus"),
     ),
     (
         "workflow.templates.library",

@@ -15,7 +15,7 @@ from worker.api.auth import Auth
 from worker.api.server import listen
 from worker.api.services import Services
 from worker.bodies import BodyLimits, remove_leftovers
-from worker.engine.config import engine_configs
+from worker.engine.config import engine_configs, visible_gpus_of
 from worker.engine.crashes.history import CrashHistory
 from worker.engine.pool import EnginePool
 from worker.engine.process.required_packs import missing_class_messages, needed_classes
@@ -23,6 +23,8 @@ from worker.engine.recovery import Recovery
 from worker.errors import EngineUnavailable, StartupError
 from worker.events import Observer, Observers, TaskFailed
 from worker.fetch.fetcher import Fetcher
+from worker.gpus.monitor import GpuMonitor
+from worker.gpus.nvml import Nvml
 from worker.inputs import InputEngine, Inputs, InputStore, PlacedInputs
 from worker.intake import SPOOL, Intake, JobResponses
 from worker.job import Job
@@ -70,6 +72,7 @@ class App:
     settings: Settings
     url: str
     manager: JobManager
+    jobs: JobIndex
     engines: EnginePool
     models: Models
     intake: Intake
@@ -199,9 +202,10 @@ async def _assemble(settings: Settings, options: BuildOptions, tasks: Tasks, sta
     jobs, replay, limits = JobIndex(), Replay(), settings.limits
     access, library = Auth.from_settings(settings.server, traits), read_library(settings.templates)
     metrics, notify, enter = Metrics(library), observers.notify, stack.enter_async_context
-    observers.add(replay, metrics, RunMetrics(metrics))
+    observers.add(replay, metrics, RunMetrics(metrics), metrics.engine_uses)
     tasks.start("event-loop-lag", metrics.measure_loop_delay)
     folder, engines = worker_models(settings), await _engines(settings, observers, tasks, stack)
+    gpus = stack.enter_context(GpuMonitor(Nvml(), visible_gpus_of(engines.configs)).running())
     fetcher = ModelFetcher(settings.fetch, folder) if folder else None
     templates = TemplateModels.of(settings.models, library)
     models = await enter(Models(templates, fetcher, jobs, engines.catalogs.invalidate, tasks, notify))
@@ -216,7 +220,7 @@ async def _assemble(settings: Settings, options: BuildOptions, tasks: Tasks, sta
     intake = Intake(spool, body_limits, traits, manager, engines, delivery, library, preflight, store, responses)
     parts = Services(
         *(settings, traits, manager, engines, outputs, replay, access, delivery),
-        *(library, intake, preflight, models, timing, observers, metrics),
+        *(library, intake, preflight, models, timing, observers, metrics, gpus),
         permanent_failure=lambda: tasks.problem or engines.restart_needed,
         state_damage=options.state_damage,
     )
@@ -231,7 +235,7 @@ async def _assemble(settings: Settings, options: BuildOptions, tasks: Tasks, sta
     tasks.start("journal", pipeline.journal.retry_writes)
     url = await enter(listen(parts, tasks))
     timing.mark("gateway")
-    return App(settings, url, manager, engines, models, intake, parts, timing, observers, traits, tasks)
+    return App(settings, url, manager, jobs, engines, models, intake, parts, timing, observers, traits, tasks)
 
 
 async def _engines(settings: Settings, observers: Observers, tasks: Tasks, stack: AsyncExitStack) -> EnginePool:

@@ -17,7 +17,7 @@ def duration(seconds: float) -> str:
 
 
 def about(seconds: float) -> str:
-    """Return predicted seconds as text, as precise as a prediction is: `about 8 s`, `about 40 s`, `about 3 min`."""
+    """Return predicted seconds as text, no more precise than a prediction: `about 8 s`, `about 40 s`, `about 3 min`."""
     if seconds < 10:
         return f"about {seconds:.0f} s"
     if seconds < 90:

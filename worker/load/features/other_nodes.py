@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 
 from worker.load.features.content_size import UPLOADED_IMAGE, ContentSizes, Size
@@ -21,7 +22,9 @@ from worker.load.node_work import NodeKind, NodeWork
 from worker.workflow.numbers import number
 
 OTHER_S, OTHER_MEGAPIXEL_S = 0.001, 0.01
-"""Seconds of a node that computes on the CPU, and for each megapixel of pictures that it receives."""
+"""Seconds of a node that computes on the CPU, and for each megapixel of pictures that it outputs."""
+COPY_MEGAPIXEL_S = 0.003
+"""Seconds to copy a megapixel of pictures from the GPU."""
 MODEL_S = 0.03
 """Seconds that the start of any model takes, for its small operations."""
 PNG_MEGAPIXEL_S, FRAME_MEGAPIXEL_S = 0.15, 0.02
@@ -58,12 +61,12 @@ class OtherNodes:
         pixels = self._pixels_of(node_id)
         if pixels and ("upscale_model" in sources or interpolates(class_type)):
             return self._enlarging(node_id, class_type, pixels)
+        if pixels and class_type.startswith("SeedVR2") and "resolution" in node["inputs"]:
+            return self._seedvr2(node_id, class_type, pixels)
         if any(name in sources for name in _ENCODERS) and (_encodes_text(class_type) or "max_length" in node["inputs"]):
             return self._text_encoding(node_id, class_type)
         if "vae" in sources:
             return self._coding(node_id, class_type) or self._plain(node_id, class_type, pixels)
-        if pixels and class_type.startswith("SeedVR2") and "resolution" in node["inputs"]:
-            return self._seedvr2(node_id, class_type, pixels)
         return self._plain(node_id, class_type, pixels)
 
     def coding_tflop(self, node_id: str) -> float:
@@ -97,7 +100,7 @@ class OtherNodes:
             family=file,
             shape=_area(megapixels),
             tflop=tflop,
-            fixed_s=MODEL_S + OTHER_MEGAPIXEL_S * (output or size).pixels / 1e6,
+            fixed_s=MODEL_S + COPY_MEGAPIXEL_S * (output or size).pixels / 1e6,
             models=models,
         )
 
@@ -149,7 +152,8 @@ class OtherNodes:
         """Return the work of the node of the SeedVR2 pack, which encodes, samples one step, and decodes."""
         node, received = self._graph.prompt[node_id], self._sizes.size_at(source) or UPLOADED_IMAGE
         side = number(self._graph.prompt, node, "resolution", "new_resolution") or min(received.width, received.height)
-        size = received.times(side / max(min(received.width, received.height), 1.0))
+        scaled = received.times(side / max(min(received.width, received.height), 1.0))
+        size = replace(scaled, frames=scaled.frames * scaled.batch, batch=1.0)  # a batch of pictures is a video
         models = (*self._files.names(node_id, Role.MODEL), *self._files.names(node_id, Role.VAE))
         family = next(filter(None, map(family_named, models)), FAMILIES["seedvr2-3b"])
         coding = SEEDVR2.encode_tflop(size) + SEEDVR2.decode_tflop(size)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from worker.load.learning.effects import EARLY_RUNS, Effect, Shape
+from worker.load.learning.effects import EARLY_RUNS, NOISE_FLOOR, Effect, Shape
 from worker.load.node_work import NodeKind, NodeWork
 
 MAX_SHAPES = 2000
@@ -100,13 +100,13 @@ class EffectTree:
         noise = self._noise.setdefault(kind, spreads_of(key).noise)
         self._noise[kind] = noise + 0.05 * (shape.noise - noise)
 
-    def restore(self, key: Key, precision: float, pull: float, runs: float, noise: float) -> None:
-        """Add what is known about a shape from before."""
+    def restore(self, key: Key, mean: float, variance: float, runs: float, noise: float, together: float) -> None:
+        """Set what is known about a shape from before."""
         shape = self.use(key)
-        shape.absorb(precision - shape.precision, pull - shape.pull)
-        shape.runs, shape.noise = runs, noise
-        shape.early = [pull / precision] * min(round(runs), EARLY_RUNS)
-        self._noise.setdefault(key[:2], noise)
+        shape.absorb(1.0 / variance - shape.precision, mean / variance - shape.pull)
+        shape.runs, shape.noise, shape.together = runs, max(noise, NOISE_FLOOR), together
+        shape.early = [mean] * min(round(runs), EARLY_RUNS)
+        self._noise.setdefault(key[:2], shape.noise)
 
     def _shape(self, key: Key, branches: dict[tuple[str, ...], Effect]) -> Shape:
         """Return a shape of which no run is known. Branches that do not exist yet are added to `branches`."""

@@ -34,6 +34,8 @@ NOISE_FLOOR = 0.0004
 """Smallest variance of the noise: 2 % of the seconds."""
 NOISE_CLIP = 9.0
 """Largest squared residual that teaches the noise, as a multiple of its variance."""
+LEAST_TOGETHER = 0.25
+"""Smallest variance of jobs, divided by that of independent nodes."""
 
 
 class Moments(NamedTuple):
@@ -82,6 +84,8 @@ class Shape(Effect):
     runs: float = 0.0
     noise: float = 0.03
     """Variance of the logarithm of one run."""
+    together: float = 1.0
+    """Variance of the jobs in which this is the largest node, divided by that of independent nodes."""
     streak: int = 0
     """Clipped residuals of one sign in a row, negative if the runs were faster."""
     early: list[float] = field(default_factory=list)
@@ -149,6 +153,12 @@ class Shape(Effect):
         step = 1.0 / min(NOISE_RUNS + self.runs, NOISE_MEMORY)
         self.noise += step * (min(expected, NOISE_CLIP * self.noise) - self.noise)
         self.noise = max(self.noise, NOISE_FLOOR)
+
+    def learn_together(self, variance: float) -> None:
+        """Learn from a job how slow its nodes are together. `variance` is 1 on average if they are independent."""
+        step = 1.0 / min(NOISE_RUNS + self.runs, NOISE_MEMORY)
+        self.together += step * (min(variance, NOISE_CLIP * self.together) - self.together)
+        self.together = max(self.together, LEAST_TOGETHER)
 
 
 @dataclass(slots=True)

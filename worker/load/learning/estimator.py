@@ -11,7 +11,7 @@ from worker.load.gpu_classes import GpuClass
 from worker.load.learning.drift import Drift, DriftWatch
 from worker.load.learning.learned_state import LearnedState, restore, saved
 from worker.load.learning.loading import Loading
-from worker.load.learning.totals import JobOutcome, Quantile, Total
+from worker.load.learning.totals import JobOutcome, Quantiles, Total
 from worker.load.learning.warm_times import WarmTime, WarmTimes, usable
 from worker.load.node_work import JobWork, NodeWork
 from worker.load.prediction import Prediction
@@ -40,7 +40,7 @@ class Estimator:
         self._state = state or LearnedState()
         self._warm = WarmTimes(self._gpus)
         self._loading = Loading()
-        self._quantile = Quantile(self._state.quantile)
+        self._quantiles = Quantiles(*self._state.quantiles)
         self._outcomes: dict[str, JobOutcome] = {}
         self._watches: dict[str, DriftWatch] = {}
         self._last_ancestry: dict[str, frozenset[bytes]] = {}
@@ -71,7 +71,7 @@ class Estimator:
         if load is not None:
             total.add_load(load)
         predictions = {node_id: self._prediction(time) for node_id, time in times.items()}
-        return Forecast(engine, self._quantile.p90(total), predictions, load.seconds if load else 0.0, cached)
+        return Forecast(engine, self._quantiles.p90(total), predictions, load.seconds if load else 0.0, cached)
 
     def load_seconds(self, engine: str, work: JobWork) -> float:
         """Return the seconds of loading the files that a job needs and that are not loaded on an engine."""
@@ -125,7 +125,12 @@ class Estimator:
         outcome = self._outcomes.pop(engine, None)
         if outcome is None:
             return None
-        self._quantile.learn(outcome)
+        expected = outcome.expected
+        if outcome.is_typical:
+            self._quantiles.learn(expected, outcome.seconds)
+        if outcome.is_typical and not expected.loads and expected.largest is not None:
+            squared = (expected.residual(outcome.seconds) / expected.deviation) ** 2
+            self._warm.learn_together(expected.largest, squared * expected.together)
         return self._drift(engine, outcome)
 
     def engine_restarted(self, engine: str) -> None:
@@ -158,20 +163,20 @@ class Estimator:
 
     def saved(self) -> LearnedState:
         """Return everything that was learned."""
-        return saved(self._state, self._warm, self._loading.times, self._quantile.deviations)
+        return saved(self._state, self._warm, self._loading.times, self._quantiles.saved)
 
     def _prediction(self, time: WarmTime) -> Prediction:
         """Return the prediction of a single node."""
         total = Total()
         total.add(time)
-        return self._quantile.p90(total)
+        return self._quantiles.p90(total)
 
     def _drift(self, engine: str, outcome: JobOutcome) -> Drift | None:
         """Return the lasting change of a machine's speed that a job shows, and let the machine's effect follow."""
-        deviation = outcome.expected_gpu.deviation * max(self._quantile.scale, 1.0)
+        deviation = outcome.expected_gpu.deviation * max(self._quantiles.scale, 1.0)
         if not deviation:
             return None
-        residual = math.log(outcome.gpu_seconds / outcome.expected_gpu.seconds)
+        residual = outcome.expected_gpu.residual(outcome.gpu_seconds)
         change = self._watches.setdefault(engine, DriftWatch()).add(residual, deviation)
         if change is None:
             return None

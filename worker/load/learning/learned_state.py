@@ -27,12 +27,13 @@ class LearnedStateError(ValueError):
 
 
 class Learned(NamedTuple):
-    """Mean and variance of an effect, the runs behind it, and the variance of the noise of one run."""
+    """Mean and variance of an effect, and the runs behind it. A shape has its noise and `together` as well."""
 
     mean: float
     variance: float
     runs: float
     noise: float = 0.0
+    together: float = 1.0
 
     def at_least(self, variance: float) -> Learned:
         """Return the same effect, less certain."""
@@ -69,8 +70,8 @@ class LearnedState:
     """Effects of nodes, compared with the closed form and without the machine's. The one that ran last at the end."""
     imported: Mapping[str, float] = field(default_factory=dict)
     """Runs behind the imported priors, by the name of the GPU class."""
-    quantile: float = Z90
-    """Standard deviations from p50 to p90."""
+    quantiles: tuple[float, float] = (Z90, Z90)
+    """Standard deviations from p50 to p90, of jobs that load nothing and of those that do."""
 
     def under(self, header: StateHeader) -> LearnedState:
         """Return what this state is worth under another header. Fields that one of the two lacks do not count.
@@ -101,10 +102,10 @@ class LearnedState:
         return {
             "version": VERSION,
             "header": asdict(self.header),
-            "machines": {name: list(effect) for name, effect in self.machines.items()},
-            "tiers": {name: list(effect) for name, effect in self.tiers.items()},
+            "machines": {name: effect[:3] for name, effect in self.machines.items()},
+            "tiers": {name: effect[:3] for name, effect in self.tiers.items()},
             "imported": dict(self.imported),
-            "quantile": self.quantile,
+            "quantiles": list(self.quantiles),
             "shapes": rows[::-1],
         }
 
@@ -128,7 +129,7 @@ class LearnedState:
                 {str(name): _learned(effect) for name, effect in value["tiers"].items()},
                 {Key(*(str(part) for part in row[:6])): _learned(row[6:]) for row in rows},
                 {str(name): _finite(runs) for name, runs in value["imported"].items()},
-                _finite(value["quantile"]),
+                (_finite(value["quantiles"][0]), _finite(value["quantiles"][1])),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise LearnedStateError(f"a part of it is missing or wrong: {error}") from error
@@ -142,36 +143,38 @@ def restore(state: LearnedState, warm: WarmTimes, loads: LoadTimes) -> None:
         if name in set(Tier):
             loads.tiers[Tier(name)] = Belief(effect.mean, effect.variance, LOAD_DRIFT, effect.runs)
     for key, effect in state.shapes.items():
-        precision = 1.0 / effect.variance
-        warm.tree.restore(key, precision, precision * effect.mean, effect.runs, effect.noise)
+        warm.tree.restore(key, *effect)
 
 
-def saved(state: LearnedState, warm: WarmTimes, loads: LoadTimes, quantile: float) -> LearnedState:
+def saved(state: LearnedState, warm: WarmTimes, loads: LoadTimes, quantiles: tuple[float, float]) -> LearnedState:
     """Return what an estimator's parts have learned, with the header of the state that they started with."""
     return replace(
         state,
-        machines={name: _rounded(*belief.moments, belief.runs) for name, belief in warm.machines.items()},
-        tiers={
-            str(tier): _rounded(*belief.moments, belief.runs) for tier, belief in loads.tiers.items() if belief.runs
+        machines={name: rounded(*belief.moments, belief.runs) for name, belief in warm.machines.items()},
+        tiers={str(tier): rounded(*belief.moments, belief.runs) for tier, belief in loads.tiers.items() if belief.runs},
+        shapes={
+            key: rounded(*shape.own, shape.runs, shape.noise, shape.together)
+            for key, shape in warm.tree
+            if shape.precision > 0
         },
-        shapes={key: _rounded(*shape.own, shape.runs, shape.noise) for key, shape in warm.tree if shape.precision > 0},
-        quantile=round(quantile, 3),
+        quantiles=quantiles,
     )
 
 
-def _rounded(mean: float, variance: float, runs: float, noise: float = 0.0) -> Learned:
+def rounded(mean: float, variance: float, runs: float, noise: float = 0.0, together: float = 1.0) -> Learned:
     """Return an effect with as many digits as are worth keeping."""
-    return Learned(round(mean, 4), float(f"{variance:.3g}"), round(runs), float(f"{noise:.3g}"))
+    digits = (float(f"{number:.3g}") for number in (noise, together))
+    return Learned(round(mean, 4), float(f"{variance:.3g}"), round(runs), *digits)
 
 
 def _learned(values: list[object]) -> Learned:
-    """Return the effect of a list of four numbers.
+    """Return the effect of a list of numbers.
 
     Raises:
         ValueError, TypeError: A number is missing or impossible.
     """
     effect = Learned(*(_finite(value) for value in values))
-    if effect.variance <= 0 or effect.runs < 0 or effect.noise < 0 or abs(effect.mean) > 50:
+    if effect.variance <= 0 or effect.runs < 0 or effect.noise < 0 or effect.together <= 0 or abs(effect.mean) > 50:
         raise ValueError(f"impossible numbers {values}")
     return effect
 

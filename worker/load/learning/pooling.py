@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 
 from worker.load.learning.effect_tree import HOST, REMOTE, Key
-from worker.load.learning.learned_state import Learned, LearnedState, StateHeader
+from worker.load.learning.learned_state import Learned, LearnedState, StateHeader, rounded
 from worker.load.learning.warm_times import MACHINE_SPREAD
 
 INTERACTION = 0.005
@@ -127,10 +127,17 @@ def _merged(effects: Sequence[Learned], spread: float) -> Learned:
     """Return the mean of effects, weighted by their precision. `spread` is added to its variance."""
     weights = [1.0 / (effect.variance + INTERACTION) for effect in effects]
     total = sum(weights)
-    mean = sum(weight * effect.mean for weight, effect in zip(weights, effects, strict=True)) / total
-    noise = sum(weight * effect.noise for weight, effect in zip(weights, effects, strict=True)) / total
-    runs = sum(effect.runs for effect in effects)
-    return Learned(round(mean, 4), float(f"{1.0 / total + spread:.3g}"), runs, float(f"{noise:.3g}"))
+
+    def mean(values: Iterable[float]) -> float:
+        return sum(weight * value for weight, value in zip(weights, values, strict=True)) / total
+
+    return rounded(
+        mean(effect.mean for effect in effects),
+        1.0 / total + spread,
+        sum(effect.runs for effect in effects),
+        mean(effect.noise for effect in effects),
+        mean(effect.together for effect in effects),
+    )
 
 
 def _merged_tiers(states: Iterable[LearnedState]) -> dict[str, Learned]:

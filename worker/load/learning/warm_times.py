@@ -32,6 +32,8 @@ class WarmTime:
     shared: float
     """The part of `variance` that all nodes on this GPU have in common. 0 for nodes that run elsewhere."""
     noise: float
+    together: float
+    """Variance of the jobs in which this is the largest node, divided by that of independent nodes."""
     is_known: bool
     """Whether enough nodes of this shape ran to tell a change of the machine from a wrong prior."""
 
@@ -60,7 +62,8 @@ class WarmTimes:
         # A prior is never 0, because an effect is a factor, and 0 has none.
         prior = min(max(SHORTEST_S, prior_seconds(node, gpu)), LONGEST_PRIOR_S)
         seconds = min(max(prior * math.exp(mean), SHORTEST_S), LONGEST_S)
-        return WarmTime(key, seconds, effect, variance, shared, shape.noise, shape.runs >= EARLY_RUNS)
+        is_known = shape.runs >= EARLY_RUNS
+        return WarmTime(key, seconds, effect, variance, shared, shape.noise, shape.together, is_known)
 
     def learn(self, engine: str, expected: WarmTime, seconds: float, extra: float = 0.0) -> None:
         """Learn from a node that ran, and for which `predict` returned `expected`.
@@ -85,6 +88,10 @@ class WarmTimes:
         if seconds > expected.seconds:
             # The rest that it would have needed is not known: this is a vague observation.
             self.learn(engine, expected, seconds, extra=expected.noise)
+
+    def learn_together(self, largest: WarmTime, variance: float) -> None:
+        """Learn from the squared residual of a job, divided by the variance of independent nodes."""
+        self.tree.find(largest.key).learn_together(variance)
 
     def machine(self, engine: str) -> Belief:
         """Return the effect of an engine's machine, compared with its GPU class."""
