@@ -209,6 +209,8 @@ class EnginePool:
         with suppress(EngineUnavailable):  # then ComfyUI has just ended, and will be connected again
             info = await engine.client.info()
             self.estimates.set_gpu(engine.name, gpu_class(info.device))
+            if info.gpu_bytes and info.machine_bytes and not info.embedded:
+                self.estimates.set_memory(engine.name, info.gpu_bytes, info.machine_bytes)
 
     async def _wait_for_change(self) -> None:
         self._changed.clear()
