@@ -30,7 +30,10 @@ LADDER = (
         "prompt_changes",
         "job",
     ),
-    ("model_file", "events", "bodies", "workflow", "load", "engine.protocol.messages", "storage.base", "connections"),
+    (
+        *("model_file", "events", "bodies", "workflow", "load", "media_facts", "engine.protocol.messages"),
+        *("storage.base", "connections", "gpus"),
+    ),
     (
         "workflow.templates.library",
         "jobs.job_index",
@@ -41,6 +44,7 @@ LADDER = (
         "inputs",
         "models",
         "outputs",
+        "jobs.prompt_work",
         "jobs.state_lock",
         "jobs.state_folder",
         "jobs.journal_rows",

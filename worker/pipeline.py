@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,8 +12,9 @@ from pydantic import SecretStr
 
 from worker.engine.pool import EnginePool
 from worker.engine.protocol.api import SubmitOptions
-from worker.engine.protocol.messages import Executing, ExecutionCached, ExecutionStart, Preview, Progress, RunMessage
+from worker.engine.protocol.messages import ExecutionStart, Preview, RunMessage
 from worker.engine.recovery import Recovery
+from worker.engine.run_events import class_of, event_of, progress_of
 from worker.errors import (
     ClientError,
     DeliveryFailed,
@@ -28,22 +29,12 @@ from worker.errors import (
     WorkerError,
     shortage_error,
 )
-from worker.events import (
-    DeliveryEnded,
-    JobFinished,
-    JobSubmitted,
-    NodesCached,
-    NodeStarted,
-    Observers,
-    OutputReady,
-    PreviewReady,
-    RunEnded,
-    StateChanged,
-    StepDone,
-)
+from worker.events import DeliveryEnded, JobFinished, JobSubmitted, Observers, OutputReady, RunEnded, StateChanged
 from worker.inputs import Inputs
-from worker.job import Job, JobProgress, JobState, Output
+from worker.job import Job, JobState, Output
 from worker.jobs.journal import Journal
+from worker.jobs.prompt_work import PromptWork
+from worker.load.features.content_size import Size
 from worker.outputs.delivery import Delivery
 from worker.outputs.files import Outputs
 from worker.outputs.output_collector import CollectedOutputs, OutputCollector, PartialRun, without_previews
@@ -52,7 +43,7 @@ from worker.outputs.run_files import SENDS_IMAGE
 from worker.settings import PreviewMethod
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.editor.editor_file import reads_editor_workflow, to_editor_file
-from worker.workflow.prompt import Prompt, title
+from worker.workflow.prompt import Prompt
 from worker.workflow.rerun import rerun_nodes
 
 log = logging.getLogger(__name__)
@@ -76,6 +67,7 @@ class Pipeline:
 
     engines: EnginePool
     recovery: Recovery
+    work: PromptWork
     inputs: Inputs
     outputs: Outputs
     delivery: Delivery
@@ -150,9 +142,17 @@ class Pipeline:
     async def _prepare(self, job: Job) -> Prompt:
         """Prepare the job's inputs and return the prompt that uses them."""
         self._enter(job, JobState.PREPARING)
-        prompt = await self.inputs.prepare(job, job.request.prompt)
+        prepared = await self.inputs.prepare(job, job.request.prompt)
+        if prepared.sizes:
+            await self._refine(job, prepared.sizes)
         self._enter(job, JobState.WAITING)
-        return prompt
+        return prepared.prompt
+
+    async def _refine(self, job: Job, sizes: Mapping[str, Size]) -> None:
+        """Correct the workload and the predictions of a job, because the sizes of its input files are known now."""
+        work = await self.work.of(job.request.prompt, sizes)
+        job.workload = work.units
+        self.engines.estimates.refine(job, work)
 
     async def _generate(self, job: Job, prompt: Prompt) -> tuple[Output, ...]:
         """Run the prompt, store problems of its outputs in the job, and return the outputs. Raises OutputMissing."""
@@ -209,6 +209,7 @@ class Pipeline:
                 self.journal.record_submitted(job)
 
         try:
+            succeeded = False
             try:
                 reported = await self.recovery.run(
                     job,
@@ -217,8 +218,9 @@ class Pipeline:
                     on_submission,
                     SubmitOptions(extra_data, targets, first=targets is not None),
                 )
+                succeeded = True
             finally:
-                self.observers.notify(RunEnded(job.ref))
+                self.observers.notify(RunEnded(job.ref, succeeded))
             collected = await collector.finish(reported)
         finally:
             await collector.abandon()
@@ -251,22 +253,16 @@ class Pipeline:
     def _handle_message(self, job: Job, prompt: Prompt, collector: OutputCollector, message: RunMessage) -> None:
         """Collect the outputs in a message of ComfyUI about the run, update the job's progress, and announce it."""
         collector.handle_message(message)
-        match message:
-            case ExecutionStart() if job.state is JobState.WAITING:
-                self._enter(job, JobState.GENERATING)
-                self.outputs.make_folder(job)
-            case ExecutionCached(nodes=nodes) if nodes:
-                self.observers.notify(NodesCached(job.ref, nodes))
-            case Executing(node=str(node)):
-                job.progress = JobProgress(node, _class_of(prompt, node), title(prompt, node))
-                self.observers.notify(NodeStarted(job.ref, node, job.progress.class_type, job.progress.title))
-            case Progress(node=str(node), value=value, maximum=maximum):
-                job.progress = JobProgress(node, _class_of(prompt, node), title(prompt, node), value, maximum)
-                self.observers.notify(StepDone(job.ref, node, value, maximum))
-            case Preview() if _class_of(prompt, message.node) == SENDS_IMAGE:
-                collector.add_image(message)
-            case Preview(node=node, mime=mime, data=data):
-                self.observers.notify(PreviewReady(job.ref, node, mime, data))
+        if isinstance(message, ExecutionStart) and job.state is JobState.WAITING:
+            self._enter(job, JobState.GENERATING)
+            self.outputs.make_folder(job)
+        if isinstance(message, Preview) and class_of(prompt, message.node) == SENDS_IMAGE:
+            collector.add_image(message)
+            return
+        job.progress = progress_of(prompt, message) or job.progress
+        event = event_of(job.ref, prompt, message)
+        if event is not None:
+            self.observers.notify(event)
 
     def _enter(self, job: Job, state: JobState) -> None:
         """Change the state of a job and announce it, and also the end of a delivery."""
@@ -289,8 +285,3 @@ def _state_after_failure(state: JobState, error: WorkerError) -> JobState:
     if isinstance(error, JobCancelled):
         return JobState.CANCELLED
     return JobState.DELIVERY_PENDING if state is JobState.DELIVERING else JobState.FAILED
-
-
-def _class_of(prompt: Prompt, node_id: str) -> str:
-    """Return the class of a node, or an empty string for a node that ComfyUI added during the run."""
-    return prompt[node_id]["class_type"] if node_id in prompt else ""

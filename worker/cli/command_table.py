@@ -59,6 +59,9 @@ COMMANDS = {
     "journal downgrade": CommandEntry(
         "worker.cli.commands.journal.downgrade", "Rewrite the journal for a worker older than v0.2.0."
     ),
+    "load": CommandEntry("worker.cli.commands.load.group", "Show what was learned about the seconds of jobs."),
+    "load export": CommandEntry("worker.cli.commands.load.export", "Write what machines with one GPU have learned."),
+    "load import": CommandEntry("worker.cli.commands.load.import_priors", "Give a worker what others have learned."),
     "engine": CommandEntry("worker.cli.commands.engine", "Start the embedded engine: ComfyUI's API without a GPU."),
     "demo": CommandEntry("worker.cli.commands.demo", "Run workflows through a local copy of Vast's router."),
     "completion": CommandEntry("worker.cli.commands.completion", "Print a completion script for your shell."),

@@ -77,10 +77,67 @@ class PreviewReady:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeStopped:
+    """The running node of the job has failed, or was interrupted."""
+
+    job: JobRef
+
+
+@dataclass(frozen=True, slots=True)
+class EventsLost:
+    """Events of the job's run were lost, so that it is not known when each of its nodes started."""
+
+    job: JobRef
+
+
+@dataclass(frozen=True, slots=True)
 class RunEnded:
     """The run of the job's prompt inside ComfyUI has ended, successfully or not, or was cancelled."""
 
     job: JobRef
+    succeeded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRan:
+    """A node of the job has run for `seconds` on an engine.
+
+    `predicted_s` and `predicted_p90_s` are the median and the 90 % quantile of what was predicted for the node before
+    it ran. `kind` is a value of `NodeKind`, and `family` is the family of its model, or empty.
+    """
+
+    job: JobRef
+    engine: str
+    node_id: str
+    class_type: str
+    kind: str
+    family: str
+    seconds: float
+    predicted_s: float
+    predicted_p90_s: float
+    cold: bool = False
+    """Whether the node loaded models, as far as that is known."""
+    completed: bool = True
+    """Whether the node ran to its end. It did not if the job was cancelled or has failed, or if the engine was lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobPredicted:
+    """The job's prompt has run to its end on an engine for `seconds`.
+
+    `predicted_s` and `predicted_p90_s` are the median and the 90 % quantile of what was predicted for the run just
+    before it started. `family` is the family of the model of its most expensive node, or empty.
+    """
+
+    job: JobRef
+    engine: str
+    template: str | None
+    family: str
+    seconds: float
+    predicted_s: float
+    predicted_p90_s: float
+    cold: bool = False
+    """Whether the run was expected to load models."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +241,20 @@ class WebhookAttempted:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class CostDiffered:
+    """A client told the platform's router another cost than the units with which the worker counts its request.
+
+    Both are in units. A client that sends no cost of its own sends the default of the platform's client.
+    """
+
+    job: JobRef
+    cost: float
+    units: float
+
+
 StreamedEvent = JobAccepted | StateChanged | NodeStarted | StepDone | PreviewReady | OutputReady | JobFinished
 """Events of a job that are streamed to clients."""
-JobEvent = StreamedEvent | JobSubmitted | NodesCached | RunEnded | DeliveryEnded | WebhookAttempted | JobRemoved
+RunEvent = JobSubmitted | NodesCached | NodeStopped | EventsLost | RunEnded | NodeRan | JobPredicted
+"""Events of the run of a job's prompt."""
+JobEvent = StreamedEvent | RunEvent | DeliveryEnded | WebhookAttempted | CostDiffered | JobRemoved

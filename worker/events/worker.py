@@ -63,6 +63,14 @@ class EngineBlocked:
     blocked: bool
 
 
+@dataclass(frozen=True, slots=True)
+class MachineSlowed:
+    """An engine has become slower for good: its nodes take `factor` times as long as before."""
+
+    engine: str
+    factor: float
+
+
 class CacheKind(StrEnum):
     """Files that did not have to be downloaded: input files or model files."""
 
@@ -114,5 +122,5 @@ class TaskFailed:
     task: str
 
 
-EngineEvent = EngineStarted | EngineConnected | EngineLost | EngineBlocked
+EngineEvent = EngineStarted | EngineConnected | EngineLost | EngineBlocked | MachineSlowed
 WorkerEvent = EngineEvent | RequestRefused | CacheHit | InputFetched | ModelFetched | LoadReported | TaskFailed

@@ -9,16 +9,17 @@ import mimetypes
 import os
 import shutil
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from worker.engine.protocol.api import ComfyApi, FileRef
 from worker.engine.protocol.messages import Preview
 from worker.errors import NotFound, OutputMissing, OutputNotAllowed, OutputUnreadable
 from worker.inputs.store import stale_folders
 from worker.job import Job, Output
+from worker.media_facts import MediaFacts, media_facts
 from worker.outputs.kinds import kind_of, mime_of
-from worker.outputs.media_facts import media_facts
 from worker.outputs.overwriting import may_be_overwritten
 from worker.outputs.reports import NodeOutput, ReportedText, ReportedValue
 from worker.outputs.run_files import is_output_class
@@ -267,11 +268,16 @@ def with_facts_and_hash(path: Path, output: Output) -> Output:
         while piece := file.read(HASHED_AT_ONCE):
             digest.update(piece)
             size += len(piece)
-    return replace(output, size=size, sha256=digest.hexdigest(), **asdict(media_facts(path, head)))
+    return replace(output, size=size, sha256=digest.hexdigest(), **_output_facts(media_facts(path, head)))
 
 
 def with_media_facts(path: Path, output: Output) -> Output:
     """Return the output with size, width, height and duration. Only headers are read, so there is no hash."""
     with path.open("rb") as file:
         head = file.read(HEAD)
-        return replace(output, size=os.fstat(file.fileno()).st_size, **asdict(media_facts(path, head)))
+        return replace(output, size=os.fstat(file.fileno()).st_size, **_output_facts(media_facts(path, head)))
+
+
+def _output_facts(facts: MediaFacts) -> dict[str, Any]:
+    """Return the facts that an output has, by name."""
+    return {"width": facts.width, "height": facts.height, "duration_s": facts.duration_s}

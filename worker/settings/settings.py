@@ -69,6 +69,18 @@ class Settings:
         "Maximum number of times in a row that a parent process restarts a crashed worker. 0 means no parent process.",
     )
     state: Path = setting("WORKER_STATE", Path(".state"), "Folder for all files that the worker writes.")
+    load_priors: Path | None = setting(
+        "WORKER_LOAD_PRIORS",
+        None,
+        "File of `comfy-worker load export`, such as one in the image: what other machines with this GPU have learned "
+        "about the seconds of jobs.",
+    )
+    usd_hour: float = setting(
+        "WORKER_USD_HOUR",
+        0.0,
+        "Price of one GPU of this machine in US dollars an hour. If it is set, the metadata of a result have the price "
+        "of the GPU's time as `gpu_usd`. It is not what the platform bills.",
+    )
     log_level: str = setting(
         "WORKER_LOG_LEVEL", "info", "Lowest level of the messages in the log: debug, info, warning or error."
     )

@@ -20,8 +20,8 @@ from worker.cli.output.failure import Failure
 from worker.cli.output.saving import SavedOutput, save
 from worker.errors import StartupError
 from worker.load.workload import workload
+from worker.media_facts import media_facts
 from worker.outputs.kinds import kind_of, mime_of
-from worker.outputs.media_facts import media_facts
 from worker.platforms.vast.client import EndpointResponse, VastEndpoint
 from worker.settings import environment
 from worker.simulators.vast_router import ReportLog

@@ -58,6 +58,10 @@ NEXT_STEPS = {
     "no_former_version": "Name the template's hash with `comfy-worker deploy rollback --to HASH`.",
     "smoke_failed": "Run `comfy-worker deploy logs` to see what the workers logged.",
     "deploy_failed": "Run `comfy-worker deploy status` to see the state of the fleet.",
+    # Learned load
+    "nothing_learned": "Run jobs on a worker first, or name its state folder with --state.",
+    "load_invalid": "Run `comfy-worker load export FILE` with this release to write the file again.",
+    "mixed_gpu_classes": "Run `{command} --help`: name one class with --gpu.",
     # Node packs
     "pins_invalid": "Correct the file, then run `comfy-worker nodes` to check it.",
     "source_unavailable": "Run `comfy-worker nodes check` to see which commits can be fetched.",

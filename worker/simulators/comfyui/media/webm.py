@@ -27,6 +27,7 @@ def write_webm(frames: Sequence[bytes], size: tuple[int, int], fps: float, comme
     info = _element(0x1549A966, _number(0x2AD7B1, 1_000_000) + _element(0x4489, duration) + _writing_app())
     video = _element(0xE0, _number(0xB0, size[0]) + _number(0xBA, size[1]))
     entry = _number(0xD7, 1) + _number(0x73C5, 1) + _number(0x83, 1) + _element(0x86, b"V_VP8") + video
+    entry += _number(0x23E383, round(1e9 / fps))  # nanoseconds of a frame, as ffmpeg writes them
     tracks = _element(0x1654AE6B, _element(0xAE, entry))
     tags = _element(0x1254C367, _element(0x7373, _element(0x63C0, b"") + _tag("COMMENT", comment)))
     return _head() + _element(0x18538067, info + tracks + tags + _clusters(frames, times))

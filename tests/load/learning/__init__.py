@@ -1,0 +1,1 @@
+"""Tests of what a worker learns about the seconds of jobs."""

@@ -1,0 +1,62 @@
+"""`comfy-worker load export`: what machines of one GPU class have learned, as priors for others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from worker.cli.commands.load.group import folder_of, learned_in, written
+from worker.cli.options import Json
+
+EXAMPLES = (
+    "comfy-worker load export rtx-4090.json",
+    "comfy-worker load export rtx-4090.json --state worker-1/.state --state worker-2/.state",
+    "comfy-worker load export rtx-4090.json --state worker-1/.state --gpu 'RTX 4090' --json",
+)
+
+
+def command(
+    file: Annotated[Path, typer.Argument(help="File to write.")],
+    *,
+    states: Annotated[
+        list[Path] | None,
+        typer.Option("--state", help="State folder, instead of WORKER_STATE. Several folders are merged."),
+    ] = None,
+    gpu: Annotated[
+        str | None, typer.Option(help="GPU class to export, if the state folders have several: RTX 4090.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write what machines with one class of GPUs have learned.
+
+    A worker with WORKER_LOAD_PRIORS=FILE, or after `comfy-worker load import FILE`, starts with it. The speed of each
+    single machine is not part of it.
+
+    Exit code 1: nothing was learned, or by GPUs of several classes.
+    """
+    from worker.cli.output.failure import Failure
+    from worker.jobs.learned_load import write_state
+    from worker.load.learning.pooling import MixedClassesError, of_class, pool
+
+    folders: list[Path | None] = [*states] if states else [None]
+    learned = [learned_in(folder_of(folder)) for folder in folders]
+    if gpu is not None:
+        learned = [of_class(state, gpu) for state in learned]
+    try:
+        priors = pool(learned)
+    except MixedClassesError as error:
+        raise Failure("mixed_gpu_classes", str(error)) from error
+    with written(file):
+        write_state(file, priors)
+    ((name, runs),) = priors.imported.items()
+    if as_json:
+        from worker.cli.output.json_output import print_json
+
+        print_json(
+            {"file": str(file), "gpu": name, "machines": len(learned), "shapes": len(priors.shapes), "runs": runs}
+        )
+        return
+    typer.echo(f"{file} has {len(priors.shapes)} shapes of nodes, from {runs:.0f} runs on {name}.")
+    typer.echo(f"Set WORKER_LOAD_PRIORS={file} for workers with this GPU.")

@@ -1,0 +1,101 @@
+"""The jobs that each engine has and is expected to get, in the order in which they run."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from worker.load.forecast import Forecast
+from worker.load.job_estimate import JobEstimate, KeptForecast
+from worker.load.learning.estimator import Estimator
+from worker.load.prediction import NOTHING, Prediction
+
+FORECASTS_PER_S = 10.0
+"""Number of outdated forecasts that are made again in a second. A long queue would otherwise cost too much."""
+
+
+@dataclass(slots=True)
+class Line:
+    """The jobs of one engine in the order in which they run, and the seconds until all of them have run."""
+
+    engine: str
+    p50_s: float = 0.0
+    p90_s: float = 0.0
+    jobs: list[JobEstimate] = field(default_factory=list)
+    ends: list[Prediction] = field(default_factory=list)
+    """Seconds until each of the jobs has run."""
+    files: frozenset[str] = frozenset()
+    """The model files that the jobs load."""
+
+    @property
+    def total(self) -> Prediction:
+        """Seconds until the engine has run all of its jobs."""
+        return Prediction(self.p50_s, self.p90_s)
+
+    def add(self, estimate: JobEstimate, seconds: Prediction) -> None:
+        """Add a job at the end."""
+        self.p50_s += seconds.p50_s
+        self.p90_s += seconds.p90_s
+        self.jobs.append(estimate)
+        self.ends.append(self.total)
+        self.files |= estimate.files
+
+
+class EngineLines:
+    """Makes the lines of engines, and keeps the forecasts of their jobs."""
+
+    def __init__(self, estimator: Estimator) -> None:
+        self.estimator = estimator
+        self._epoch = 0
+        """Number of times that the estimator has learned something."""
+        self._kept_s = 0.0
+        """Seconds for which an outdated forecast is kept."""
+
+    def outdate(self) -> None:
+        """Record that the estimator has learned something, so that forecasts have to be made again."""
+        self._epoch += 1
+
+    def forecast(self, estimate: JobEstimate, line: Line, now: float) -> Forecast:
+        """Return the forecast of a job that runs after the jobs of a line."""
+        previous = line.jobs[-1].job.folder if line.jobs else ""
+        kept = estimate.forecasts.get(line.engine)
+        if kept is not None and kept.previous == previous:
+            is_valid = kept.epoch == self._epoch or now - kept.made_at < self._kept_s
+            if is_valid:
+                return kept.forecast
+        forecast = self._forecast(estimate, line)
+        estimate.forecasts[line.engine] = KeptForecast(forecast, previous, self._epoch, now)
+        return forecast
+
+    def remaining(self, estimate: JobEstimate, line: Line, now: float) -> Prediction:
+        """Return the seconds that a job still has to run, after the jobs of a line."""
+        if not estimate.needs_engine:
+            return NOTHING
+        if estimate.run is not None:
+            return estimate.run.remaining(now)
+        return self.forecast(estimate, line, now).whole
+
+    def of_engine(self, engine: str, placed: Iterable[JobEstimate], blocked: Prediction, now: float) -> Line:
+        """Return the line of the jobs that have a place in an engine.
+
+        `blocked` are the seconds for which nodes of jobs that have ended still run there.
+        """
+        line = Line(engine, blocked.p50_s, blocked.p90_s)
+        for estimate in placed:
+            line.add(estimate, self.remaining(estimate, line, now))
+        return line
+
+    def add_waiting(self, lines: Mapping[str, Line], waiting: Collection[JobEstimate], now: float) -> None:
+        """Add the jobs that wait, in order, each to the line in which it is expected to end first."""
+        self._kept_s = len(waiting) * len(lines) / FORECASTS_PER_S
+        for estimate in waiting:
+            ends = [(line, self.forecast(estimate, line, now).whole) for line in lines.values()]
+            line, seconds = min(ends, key=lambda end: end[0].p50_s + end[1].p50_s)
+            line.add(estimate, seconds)
+
+    def _forecast(self, estimate: JobEstimate, line: Line) -> Forecast:
+        """Make the forecast of a job that runs after the jobs of a line."""
+        if not line.jobs:
+            cached = self.estimator.expect_cached(line.engine, estimate.work)
+            return self.estimator.forecast(line.engine, estimate.work, cached)
+        return self.estimator.forecast(line.engine, estimate.work, estimate.cached_after(line.jobs), line.files)

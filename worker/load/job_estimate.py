@@ -1,0 +1,76 @@
+"""What is known about the time of one job that has not ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from worker.job import Job, JobState
+from worker.load.forecast import Forecast
+from worker.load.job_run import JobRun
+from worker.load.node_work import JobWork, NodeWork
+
+HAS_RUN = frozenset({JobState.DELIVERING, JobState.DELIVERY_PENDING})
+"""States of a job that needs no engine any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptForecast:
+    """A forecast, and what it depends on.
+
+    `previous` is the folder of the job that runs before it. `epoch` counts what the estimator had learned by then.
+    `made_at` is a time in seconds.
+    """
+
+    forecast: Forecast
+    previous: str
+    epoch: int
+    made_at: float
+
+
+@dataclass(slots=True, eq=False)
+class JobEstimate:
+    """The work of a job, its place in an engine, and its run."""
+
+    job: Job
+    work: JobWork
+    engine: str | None = None
+    """The engine that has the job, None while it waits for one."""
+    run: JobRun | None = None
+    """The present run, None before and after it."""
+    has_run: bool = False
+    """Whether the run has ended."""
+    events_lost: bool = False
+    """Whether events of the present run were lost."""
+    forecasts: dict[str, KeptForecast] = field(default_factory=dict)
+    """The last forecast for each engine."""
+    files: frozenset[str] = field(init=False)
+    """Names of the model files that the job loads."""
+
+    def __post_init__(self) -> None:
+        self.files = _files(self.work)
+
+    @property
+    def needs_engine(self) -> bool:
+        """Whether the job still has to run or runs."""
+        return not (self.has_run or self.job.state.ended or self.job.state in HAS_RUN)
+
+    @property
+    def nodes(self) -> dict[str, NodeWork]:
+        """The nodes that are expected to run, by id."""
+        return {node.node_id: node for node in self.work.nodes}
+
+    def cached_after(self, others: Sequence[JobEstimate]) -> frozenset[str]:
+        """Return the ids of the nodes whose results ComfyUI has when this job runs right after the last of others."""
+        results = set(others[-1].work.ancestry.values())
+        return frozenset(node_id for node_id, ancestry in self.work.ancestry.items() if ancestry in results)
+
+    def refine(self, work: JobWork) -> None:
+        """Replace the work of the job, because more is known about it."""
+        self.work, self.files = work, _files(work)
+        self.forecasts.clear()
+
+
+def _files(work: JobWork) -> frozenset[str]:
+    """Return the names of the model files that a job loads."""
+    return frozenset(file for node in work.nodes for file in (*node.reads, *node.models))

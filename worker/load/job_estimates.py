@@ -1,0 +1,189 @@
+"""Predicted seconds of the jobs of a worker that have not ended, and of its engines."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Sequence
+
+from worker.events import Handlers, Notify, ignore_event
+from worker.job import Job
+from worker.load.engine_lines import EngineLines, Line
+from worker.load.forecast import FileLoad
+from worker.load.gpu_classes import GpuClass
+from worker.load.job_estimate import JobEstimate
+from worker.load.learning.estimator import Estimator
+from worker.load.node_work import JobWork
+from worker.load.prediction import NOTHING, Prediction
+from worker.load.run_observer import RunObserver
+
+ONLY = "engine-0"
+"""Name of the engine if there is only one."""
+
+
+class JobEstimates:
+    """Predicts the jobs that were accepted, and observes their runs, from which the estimator learns.
+
+    `engines` are the names of all engines. All methods are cheap and never raise for an unknown job.
+    """
+
+    def __init__(self, estimator: Estimator, engines: Sequence[str] = (ONLY,), notify: Notify = ignore_event) -> None:
+        self.estimator = estimator
+        self.engines = tuple(engines)
+        self.alive: Collection[str] = self.engines
+        """Names of the engines that run jobs."""
+        self._gpus: dict[str, GpuClass] = {}
+        self._jobs: dict[str, JobEstimate] = {}
+        """The jobs that have not ended by their folders, in the order in which they were accepted."""
+        self._placed: dict[str, list[JobEstimate]] = {engine: [] for engine in engines}
+        """The jobs that have a place in an engine, in the order in which it runs them."""
+        self._lines = EngineLines(estimator)
+        self._observer = RunObserver(estimator, self._jobs, self._lines.outdate, notify)
+
+    @property
+    def handlers(self) -> Handlers:
+        """Handlers of the events of runs and engines."""
+        return self._observer.handlers
+
+    def begin(self, job: Job, work: JobWork) -> None:
+        """Add a job that was accepted, and the work that its prompt is."""
+        self._jobs[job.folder] = JobEstimate(job, work)
+
+    def refine(self, job: Job, work: JobWork) -> None:
+        """Replace the work of a job that has not started, because more is known about it."""
+        estimate = self._jobs.get(job.folder)
+        if estimate is not None:
+            estimate.refine(work)
+
+    def end(self, job: Job) -> None:
+        """Remove a job that has ended. A node of it that still runs on an engine counts on."""
+        self.remove_place(job)
+        self._jobs.pop(job.folder, None)
+
+    def set_place(self, job: Job, engine: str) -> None:
+        """Record that a job has a place in an engine, behind those that have one already."""
+        estimate = self._jobs.get(job.folder)
+        if estimate is not None:
+            estimate.engine = engine
+            self._placed[engine].append(estimate)
+
+    def remove_place(self, job: Job) -> None:
+        """Record that a job has no place in an engine any more."""
+        estimate = self._jobs.get(job.folder)
+        if estimate is not None and estimate.engine is not None:
+            self._placed[estimate.engine].remove(estimate)
+            estimate.engine = None
+
+    def set_gpu(self, engine: str, gpu: GpuClass) -> None:
+        """Set the GPU class of an engine, which is known once it has started."""
+        self._gpus[engine] = gpu
+        self.estimator.set_gpu(engine, gpu)
+        self._lines.outdate()
+
+    def predicted(self, job: Job) -> Prediction | None:
+        """Return the seconds of a job's whole run, or None for a job that has run.
+
+        The engine is the one that has the job, or else the one that is expected to end it first.
+        """
+        estimate = self._jobs.get(job.folder)
+        if estimate is None:
+            return None
+        if estimate.run is not None:
+            return estimate.run.forecast.whole
+        if not estimate.needs_engine:
+            return None
+        return estimate.forecasts[self._line_with(estimate).engine].forecast.whole
+
+    def expected(self, work: JobWork) -> Prediction:
+        """Return the seconds of a job that nobody has sent, if an engine ran it now."""
+        predictions = [
+            self.estimator.job(engine, work, self.estimator.expect_cached(engine, work)) for engine in self.alive
+        ]
+        return min(predictions, key=lambda prediction: prediction.p50_s, default=NOTHING)
+
+    def seconds_on(self, job: Job, engine: str) -> float:
+        """Return the seconds that a job would run on an engine if its models are loaded. 0 for an unknown job."""
+        estimate = self._jobs.get(job.folder)
+        if estimate is None:
+            return 0.0
+        forecast = self._lines.forecast(estimate, Line(engine), time.monotonic())
+        return forecast.whole.p50_s - forecast.load_s
+
+    def files_of(self, job: Job) -> dict[str, FileLoad]:
+        """Return the model files that a job loads, by name. Nothing for an unknown job."""
+        estimate = self._jobs.get(job.folder)
+        return {file: self.estimator.file_load(file) for file in sorted(estimate.files)} if estimate else {}
+
+    def gpu_bytes(self, engine: str) -> float:
+        """Return the bytes of model files that fit into the memory of an engine's GPU."""
+        return self.estimator.gpu_bytes(engine)
+
+    def placed_s(self, engine: str) -> float:
+        """Return the seconds until an engine has run the jobs that have a place in it."""
+        return self._placed_line(engine).p50_s
+
+    def remaining(self, job: Job) -> Prediction:
+        """Return the seconds that an engine will still spend on a job: nothing once it delivers its outputs."""
+        estimate = self._jobs.get(job.folder)
+        if estimate is None or not estimate.needs_engine:
+            return NOTHING
+        if estimate.run is not None:
+            return estimate.run.remaining(time.monotonic())
+        return self.predicted(job) or NOTHING
+
+    def finish(self, job: Job) -> Prediction:
+        """Return the seconds until the run of a job ends, with the jobs before it. Nothing if it has ended."""
+        estimate = self._jobs.get(job.folder)
+        if estimate is None or not estimate.needs_engine:
+            return NOTHING
+        line = self._line_with(estimate)
+        return line.ends[line.jobs.index(estimate)]
+
+    def wait(self) -> Prediction:
+        """Return the seconds until an engine has run all of its jobs, which is what a new job would wait."""
+        totals = [line.total for line in self._all_lines().values()]
+        return min(totals, key=lambda total: total.p50_s, default=NOTHING)
+
+    def next_end(self) -> Prediction:
+        """Return the seconds until the first of the current jobs has run."""
+        ends = [line.ends[0] for line in self._all_lines().values() if line.ends]
+        return min(ends, key=lambda end: end.p50_s, default=NOTHING)
+
+    def queue_s(self) -> float:
+        """Return the seconds until all current jobs have run."""
+        return max(self.remaining_by_engine().values(), default=0.0)
+
+    def remaining_by_engine(self) -> dict[str, float]:
+        """Return the seconds that each alive engine will still run.
+
+        Jobs that wait count for the engine on which they are expected to end first. Nodes of jobs that have ended count
+        while they still run.
+        """
+        return {engine: line.p50_s for engine, line in self._all_lines().items()}
+
+    @property
+    def share(self) -> float:
+        """Speed of the engines that are alive, divided by the speed of all engines: from 0 to 1."""
+        known = {engine: gpu.tflops / self.estimator.slowdown(engine) for engine, gpu in self._gpus.items()}
+        # An engine that has never started counts as if it were as fast as the others.
+        assumed = sum(known.values()) / len(known) if known else 1.0
+        speeds = {engine: known.get(engine, assumed) for engine in self.engines}
+        return sum(speeds[engine] for engine in self.alive) / sum(speeds.values())
+
+    def _line_with(self, estimate: JobEstimate) -> Line:
+        """Return the line that a job is in."""
+        if estimate.engine is not None:
+            return self._placed_line(estimate.engine)
+        return next(line for line in self._all_lines().values() if estimate in line.jobs)
+
+    def _placed_line(self, engine: str) -> Line:
+        """Return the line of the jobs that have a place in an engine."""
+        now = time.monotonic()
+        return self._lines.of_engine(engine, self._placed[engine], self._observer.blocked(engine, now), now)
+
+    def _all_lines(self) -> dict[str, Line]:
+        """Return the lines of the alive engines, with the jobs that wait for one."""
+        lines = {engine: self._placed_line(engine) for engine in self.alive}
+        waiting = [estimate for estimate in self._jobs.values() if estimate.engine is None and estimate.needs_engine]
+        if waiting:
+            self._lines.add_waiting(lines, waiting, time.monotonic())
+        return lines

@@ -1,0 +1,60 @@
+"""Notices that a machine has become slower or faster for good: throttling, a neighbour, a changed clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SLACK = 0.75
+"""Standard deviations that a job may be off without counting as a sign of a change."""
+LIMIT = 8.0
+"""Sum of deviations beyond the slack at which the change counts as real."""
+OUTLIER = 2.5
+"""Largest deviation that counts, so that a few outliers are no change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """An engine has become slower (`factor` above 1) or faster (below 1) than it was."""
+
+    engine: str
+    factor: float
+
+
+@dataclass(slots=True)
+class _Sum:
+    """The sum of deviations in one direction (CUSUM) since it was last zero, and the residuals behind it."""
+
+    total: float = 0.0
+    residuals: float = 0.0
+    jobs: int = 0
+
+    def add(self, deviations: float, residual: float) -> bool:
+        """Add a job, and return whether the change counts as real."""
+        self.total += min(deviations, OUTLIER) - SLACK
+        if self.total <= 0:
+            self.total, self.residuals, self.jobs = 0.0, 0.0, 0
+            return False
+        self.residuals += residual
+        self.jobs += 1
+        return self.total > LIMIT
+
+
+class DriftWatch:
+    """Watches the residuals of one engine."""
+
+    def __init__(self) -> None:
+        self._slower, self._faster = _Sum(), _Sum()
+
+    def add(self, residual: float, deviation: float) -> float | None:
+        """Add the residual of a job: the logarithm of its seconds, minus that of the predicted ones.
+
+        Return the mean residual since the change if it is a lasting one, else None.
+        """
+        slower = self._slower.add(residual / deviation, residual)
+        faster = self._faster.add(-residual / deviation, residual)
+        if not slower and not faster:
+            return None
+        change = self._slower if slower else self._faster
+        mean = change.residuals / change.jobs
+        self._slower, self._faster = _Sum(), _Sum()
+        return mean
