@@ -6,13 +6,13 @@ import math
 from collections.abc import Mapping
 
 from worker.load.features.content_size import UPLOADED_IMAGE, ContentSizes, Size
+from worker.load.features.evaluations import evaluations, evaluations_in_step
 from worker.load.features.guidance import Guidance, guidance_of
-from worker.load.features.model_files import ModelFiles, NamedFile, Role, precision_of
 from worker.load.features.models.architectures import UNKNOWN, Family
 from worker.load.features.models.families import family_named, family_of_encoder, family_of_file, family_of_latent
 from worker.load.features.prompt_graph import PromptGraph
-from worker.load.features.sampler_stages import evaluations, stages
 from worker.load.features.step_count import STEPS, StepCounts
+from worker.load.features.used_files import NamedFile, Role, UsedFiles, precision_of
 from worker.load.node_work import NodeKind, NodeWork
 from worker.workflow.numbers import number
 
@@ -30,7 +30,7 @@ class Samplers:
     """The samplers of one prompt."""
 
     def __init__(
-        self, graph: PromptGraph, files: ModelFiles, sizes: ContentSizes, model_bytes: Mapping[str, int]
+        self, graph: PromptGraph, files: UsedFiles, sizes: ContentSizes, model_bytes: Mapping[str, int]
     ) -> None:
         self._graph = graph
         self._files = files
@@ -65,8 +65,8 @@ class Samplers:
         files = self._files.used(loader, Role.MODEL)
         family, precision = self._family(files)
         guidance = guidance_of(self._graph, self._sizes, loader, is_distilled=family.is_distilled)
-        size = self._size(node_id)
-        calls = stages(self._sampler_name(node_id)) * self._repeats(node_id)
+        size = self.size_of(node_id)
+        calls = evaluations_in_step(self._sampler_name(node_id)) * self._repeats(node_id)
         runs = evaluations(steps, calls)
         network = family.network
         passes = guidance.passes * (1.0 + network.control * guidance.controls) * guidance.share
@@ -92,7 +92,7 @@ class Samplers:
                 return current
         return node_id
 
-    def _size(self, node_id: str) -> Size:
+    def size_of(self, node_id: str) -> Size:
         """Return the size of the content that a sampler works on. A detailer works on squares cut from the picture."""
         node = self._graph.prompt[node_id]
         side = number(self._graph.prompt, node, "guide_size")

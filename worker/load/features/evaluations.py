@@ -29,7 +29,7 @@ _SINGLE_STEP = re.compile(r"_(?:\d+h)?(\d{1,2})s(?:_|$)")
 
 
 @lru_cache(maxsize=512)
-def stages(sampler_name: str) -> float:
+def evaluations_in_step(sampler_name: str) -> float:
     """Return the number of evaluations of the model in one step of a sampler. Unknown samplers make one."""
     name = sampler_name.casefold().rpartition("/")[2]
     if name in _TWO:
@@ -40,6 +40,6 @@ def stages(sampler_name: str) -> float:
     return max(float(found[1]), 1.0) if found else 1.0
 
 
-def evaluations(steps: float, stages_in_step: float) -> float:
+def evaluations(steps: float, in_step: float) -> float:
     """Return the number of evaluations in all steps. The last step, down to a noise of 0, has a single stage."""
-    return stages_in_step * max(steps - 1.0, 0.0) + min(steps, 1.0)
+    return in_step * max(steps - 1.0, 0.0) + min(steps, 1.0)
