@@ -32,7 +32,7 @@ LADDER = (
     ),
     (
         *("model_file", "events", "bodies", "workflow", "load", "media_facts", "engine.protocol.messages"),
-        *("storage.base", "connections"),
+        *("storage.base", "connections", "gpus"),
     ),
     (
         "workflow.templates.library",
@@ -44,6 +44,7 @@ LADDER = (
         "inputs",
         "models",
         "outputs",
+        "jobs.prompt_work",
         "jobs.state_lock",
         "jobs.state_folder",
         "jobs.journal_rows",
@@ -52,7 +53,7 @@ LADDER = (
         "jobs.admission",
         "observers",
     ),
-    ("run_events", "pipeline", "jobs", "preflight"),
+    ("pipeline", "jobs", "preflight"),
     ("dialects", "intake", "api"),
     ("app",),
     ("simulators.vast_router", "platforms", "node_packs", "fleet", "simulators"),

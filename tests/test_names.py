@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-SOURCES = ("worker", "bench", "chaos", "real", "ci", "image")
+SOURCES = ("worker", "bench", "chaos", "real", "ci", "image", "monitoring")
 
 REPLACED = {
     "shelf": "retention",

@@ -15,7 +15,7 @@ from worker.api.auth import Auth
 from worker.api.server import listen
 from worker.api.services import Services
 from worker.bodies import BodyLimits, remove_leftovers
-from worker.engine.config import engine_configs
+from worker.engine.config import engine_configs, visible_gpus_of
 from worker.engine.crashes.history import CrashHistory
 from worker.engine.pool import EnginePool
 from worker.engine.process.required_packs import missing_class_messages, needed_classes
@@ -23,6 +23,8 @@ from worker.engine.recovery import Recovery
 from worker.errors import EngineUnavailable, StartupError
 from worker.events import Observer, Observers, TaskFailed
 from worker.fetch.fetcher import Fetcher
+from worker.gpus.monitor import GpuMonitor
+from worker.gpus.nvml import Nvml
 from worker.inputs import InputEngine, Inputs, InputStore, PlacedInputs
 from worker.intake import SPOOL, Intake, JobResponses
 from worker.job import Job
@@ -30,8 +32,11 @@ from worker.jobs.cancellation import Cancellation, cancel
 from worker.jobs.job_index import JobIndex
 from worker.jobs.journal import Journal
 from worker.jobs.manager import JobManager
+from worker.jobs.prompt_work import PromptWork
 from worker.jobs.state_folder import repair_state
 from worker.jobs.state_lock import state_lock
+from worker.load.job_estimates import JobEstimates
+from worker.load.learning.estimator import Estimator
 from worker.models.damaged import DamageCheck
 from worker.models.fetcher import ModelFetcher
 from worker.models.folder import worker_models
@@ -66,6 +71,7 @@ class App:
     settings: Settings
     url: str
     manager: JobManager
+    jobs: JobIndex
     engines: EnginePool
     models: Models
     intake: Intake
@@ -195,24 +201,25 @@ async def _assemble(settings: Settings, options: BuildOptions, tasks: Tasks, sta
     jobs, replay, limits = JobIndex(), Replay(), settings.limits
     access, library = Auth.from_settings(settings.server, traits), read_library(settings.templates)
     metrics, notify, enter = Metrics(library), observers.notify, stack.enter_async_context
-    observers.add(replay, metrics, RunMetrics(metrics))
+    observers.add(replay, metrics, RunMetrics(metrics), metrics.engine_uses)
     tasks.start("event-loop-lag", metrics.measure_loop_delay)
-    folder, configs = worker_models(settings), await engine_configs(settings)
-    engines = await enter(EnginePool(configs, settings.engine, limits, tasks, notify, ModelSizes(folder).of))
+    folder, engines = worker_models(settings), await _engines(settings, observers, tasks, stack)
+    gpus = stack.enter_context(GpuMonitor(Nvml(), visible_gpus_of(engines.configs)).running())
     fetcher = ModelFetcher(settings.fetch, folder) if folder else None
     templates = TemplateModels.of(settings.models, library)
     models = await enter(Models(templates, fetcher, jobs, engines.catalogs.invalidate, tasks, notify))
-    pipeline = await _pipeline(settings, options, engines, jobs, tasks, stack)
+    work = PromptWork(engines, ModelSizes(folder))
+    pipeline = await _pipeline(settings, options, work, jobs, tasks, stack)
     pipeline = replace(pipeline, explain_failure=DamageCheck(models, folder).explain)
     outputs, delivery, store = pipeline.outputs, pipeline.delivery, pipeline.inputs.store
     manager = JobManager(pipeline, jobs, limits, settings.outputs, settings.state, tasks)
-    responses = JobResponses(traits, outputs, engines, delivery)
-    preflight = Preflight(engines, models, limits.sync_limit_s or traits.sync_limit_s)
+    responses = JobResponses(traits, outputs, engines, delivery, settings.usd_hour)
+    preflight = Preflight(engines, models, work, limits.sync_limit_s or traits.sync_limit_s)
     spool, body_limits = settings.state / SPOOL, BodyLimits(settings.server.max_body * MIB)
     intake = Intake(spool, body_limits, traits, manager, engines, delivery, library, preflight, store, responses)
     parts = Services(
         *(settings, traits, manager, engines, outputs, replay, access, delivery),
-        *(library, intake, preflight, models, timing, observers, metrics),
+        *(library, intake, preflight, models, timing, observers, metrics, gpus),
         permanent_failure=lambda: tasks.problem or engines.restart_needed,
         state_damage=options.state_damage,
     )
@@ -227,13 +234,24 @@ async def _assemble(settings: Settings, options: BuildOptions, tasks: Tasks, sta
     tasks.start("journal", pipeline.journal.retry_writes)
     url = await enter(listen(parts, tasks))
     timing.mark("gateway")
-    return App(settings, url, manager, engines, models, intake, parts, timing, observers, traits, tasks)
+    return App(settings, url, manager, jobs, engines, models, intake, parts, timing, observers, traits, tasks)
+
+
+async def _engines(settings: Settings, observers: Observers, tasks: Tasks, stack: AsyncExitStack) -> EnginePool:
+    """Start the engines, with the estimates of their jobs."""
+    configs = await engine_configs(settings)
+    estimates = JobEstimates(Estimator({}), [config.name for config in configs], observers.notify)
+    observers.add(estimates)
+    return await stack.enter_async_context(
+        EnginePool(configs, settings.engine, settings.limits, tasks, observers.notify, estimates)
+    )
 
 
 async def _pipeline(
-    settings: Settings, options: BuildOptions, engines: EnginePool, jobs: JobIndex, tasks: Tasks, stack: AsyncExitStack
+    settings: Settings, options: BuildOptions, work: PromptWork, jobs: JobIndex, tasks: Tasks, stack: AsyncExitStack
 ) -> Pipeline:
     """Open the parts that a job passes after the engines, and return them as a pipeline."""
+    engines = work.engines
     state, observers, enter = settings.state, options.observers, stack.enter_async_context
     configs = [engine.config for engine in engines.engines]
     sources = {
@@ -253,6 +271,7 @@ async def _pipeline(
     return Pipeline(
         engines=engines,
         recovery=Recovery(engines, CrashHistory(state / "suspects.json", settings.engine.crash_memory_s)),
+        work=work,
         inputs=Inputs(input_engine, fetcher, InputStore(state / "inputs"), settings.inputs, earlier),
         outputs=outputs,
         delivery=await enter(delivery(settings, outputs, options.storage, options.traits)),

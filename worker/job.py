@@ -254,10 +254,8 @@ class Job:
     """Id of the job's prompt in ComfyUI, once it was submitted."""
     engine: str | None = None
     """Name of the job's current or last engine, None for a job that was never submitted."""
-    progress: JobProgress | None = None
-    """Progress of the run, None before its first node and after its end."""
-    predicted_s: float | None = None
-    """Median of the seconds that were predicted for the run just before it started, None before."""
+    progress: JobProgress | None = None  # None before its first node and after its end
+    predicted_s: float | None = None  # just before the run, its median
     ref: JobRef = field(init=False)
     """The job's identity in events."""
     _state_entered_at: float = field(default_factory=time.monotonic)

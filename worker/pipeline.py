@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from worker.engine.pool import EnginePool
 from worker.engine.protocol.api import SubmitOptions
 from worker.engine.protocol.messages import ExecutionStart, Preview, RunMessage
 from worker.engine.recovery import Recovery
+from worker.engine.run_events import class_of, event_of, progress_of
 from worker.errors import (
     ClientError,
     DeliveryFailed,
@@ -32,12 +33,13 @@ from worker.events import DeliveryEnded, JobFinished, JobSubmitted, Observers, O
 from worker.inputs import Inputs
 from worker.job import Job, JobState, Output
 from worker.jobs.journal import Journal
+from worker.jobs.prompt_work import PromptWork
+from worker.load.features.content_size import Size
 from worker.outputs.delivery import Delivery
 from worker.outputs.files import Outputs
 from worker.outputs.output_collector import CollectedOutputs, OutputCollector, PartialRun, without_previews
 from worker.outputs.problems import missing_files, no_outputs, node_problem
 from worker.outputs.run_files import SENDS_IMAGE
-from worker.run_events import class_of, event_of, progress_of
 from worker.settings import PreviewMethod
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.editor.editor_file import reads_editor_workflow, to_editor_file
@@ -65,6 +67,7 @@ class Pipeline:
 
     engines: EnginePool
     recovery: Recovery
+    work: PromptWork
     inputs: Inputs
     outputs: Outputs
     delivery: Delivery
@@ -139,9 +142,17 @@ class Pipeline:
     async def _prepare(self, job: Job) -> Prompt:
         """Prepare the job's inputs and return the prompt that uses them."""
         self._enter(job, JobState.PREPARING)
-        prompt = await self.inputs.prepare(job, job.request.prompt)
+        prepared = await self.inputs.prepare(job, job.request.prompt)
+        if prepared.sizes:
+            await self._refine(job, prepared.sizes)
         self._enter(job, JobState.WAITING)
-        return prompt
+        return prepared.prompt
+
+    async def _refine(self, job: Job, sizes: Mapping[str, Size]) -> None:
+        """Correct the workload and the predictions of a job, because the sizes of its input files are known now."""
+        work = await self.work.of(job.request.prompt, sizes)
+        job.workload = work.units
+        self.engines.estimates.refine(job, work)
 
     async def _generate(self, job: Job, prompt: Prompt) -> tuple[Output, ...]:
         """Run the prompt, store problems of its outputs in the job, and return the outputs. Raises OutputMissing."""

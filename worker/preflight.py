@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +23,9 @@ from worker.errors import (
     ModelsDownloading,
     ModelsMissing,
 )
-from worker.load.workload import workload
+from worker.jobs.prompt_work import NO_SIZES, PromptWork
+from worker.load.features.content_size import Size
+from worker.load.node_work import JobWork
 from worker.models.service import RETRY_AFTER_S, Models
 from worker.workflow.catalog.catalog import Catalog, bundled_catalog
 from worker.workflow.missing_class import MISSING
@@ -44,65 +46,86 @@ CATALOG_WAIT_S = 10.0
 """Seconds that a request waits for the engine's catalog. After that only ComfyUI checks the workflow."""
 
 
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """The result of the check of a workflow, and its work."""
+
+    report: ValidationReport
+    work: JobWork
+
+
 class Preflight:
     """Rejects a workflow that ComfyUI would certainly reject. Without a catalog, ComfyUI decides.
 
     A request waits at most `models_wait_s` seconds for its models. None means without a limit.
     """
 
-    def __init__(self, engines: EnginePool, models: Models, models_wait_s: float | None = None) -> None:
+    def __init__(
+        self, engines: EnginePool, models: Models, work: PromptWork, models_wait_s: float | None = None
+    ) -> None:
         self._engines = engines
         self._models = models
+        self._work = work
         self._models_wait_s = models_wait_s
         self._info: EngineInfo | None = None
         """Facts of the engine from the last check."""
 
     @asynccontextmanager
-    async def admit(self, prompt: Prompt, saved: object = None, *, strict: bool = False) -> AsyncIterator[float]:
-        """Check a prompt and yield its workload in units. While the context lasts, its models are present and kept.
+    async def admit(
+        self,
+        prompt: Prompt,
+        saved: object = None,
+        sizes: Mapping[str, Size] = NO_SIZES,
+        *,
+        strict: bool = False,
+    ) -> AsyncIterator[JobWork]:
+        """Check a prompt and yield its work. While the context lasts, its models are present and kept.
 
         Missing models are fetched if that is allowed. `saved` is the editor's workflow, which names the packs of its
-        nodes. With `strict`, only what ComfyUI would reject is rejected. Raises InvalidWorkflow and ModelsMissing with
-        all problems, and ModelsDownloading.
+        nodes. `sizes` are those of input files. With `strict`, only what ComfyUI would reject is rejected. Raises
+        InvalidWorkflow and ModelsMissing with all problems, and ModelsDownloading.
         """
-        report = await self.report(prompt, saved=saved, strict=strict)
-        if report is None:  # without the engine's catalog, only these checks are certain
+        assessment = await self.assess(prompt, saved=saved, sizes=sizes, strict=strict)
+        if assessment is None:  # without the engine's catalog, only these checks are certain
             model_problems = saved_model_problems(prompt, bundled_catalog(), await self._engines.saved_models())
             _reject((*graph_problems(prompt), *model_problems))
             _reject([] if strict else self._unlisted_models(prompt), ModelsMissing)
-            yield workload(prompt)
+            yield await self._work.of(prompt, sizes)
             return
+        report = assessment.report
         if not report.models:
             _reject(report.problems)
-            yield report.workload
+            yield assessment.work
             return
         with self._models.protect(report.models):
             present_before = len(report.present_models)
             if report.valid or report.only_models_missing:
-                report = await self._fetch_models(prompt, report, strict=strict)
+                assessment = await self._fetch_models(prompt, assessment, sizes, strict=strict)
+                report = assessment.report
             _reject(report.problems, ModelsMissing if report.only_models_missing else InvalidWorkflow)
             self._models.notify_present(present_before)
-            yield report.workload
+            yield assessment.work
 
-    async def report(
+    async def assess(
         self,
         workflow: object,
         known: Downloads | None = None,
         saved: object = None,
         uploaded_names: Collection[str] | None = None,
+        sizes: Mapping[str, Size] = NO_SIZES,
         *,
         strict: bool = False,
-    ) -> ValidationReport | None:
-        """Return all problems and models of a workflow, or None while the engine's catalog cannot be read.
+    ) -> Assessment | None:
+        """Return all problems, the models and the work of a workflow, or None while the catalog cannot be read.
 
         `known` are further sources of models. `saved` is the editor's workflow. Input files count as present. With
-        `uploaded_names`, only these files and the ones in ComfyUI's folders do. With `strict`, only what ComfyUI would
-        reject is a problem.
+        `uploaded_names`, only these files and the ones in ComfyUI's folders do. `sizes` are those of input files. With
+        `strict`, only what ComfyUI would reject is a problem.
         """
         try:
             async with asyncio.timeout(CATALOG_WAIT_S):
-                return await self._report(
-                    workflow, {**(known or {}), **self._models.downloads}, saved, uploaded_names, strict=strict
+                return await self._assess(
+                    workflow, {**(known or {}), **self._models.downloads}, saved, uploaded_names, sizes, strict=strict
                 )
         except (EngineUnavailable, TimeoutError):
             log.info("the engine's catalog cannot be read, so only ComfyUI checks the workflow")
@@ -122,16 +145,17 @@ class Preflight:
         message = error.message.replace(error.details[0].message, details[0].message)  # it quotes the first detail
         return CannotConvert(message, details)
 
-    async def _report(
+    async def _assess(
         self,
         workflow: object,
         known: Downloads,
         editor_file: object,
         uploaded_names: Collection[str] | None,
+        sizes: Mapping[str, Size],
         *,
         strict: bool,
-    ) -> ValidationReport:
-        """Return the report as `report` does. Raises EngineUnavailable while the catalog cannot be read."""
+    ) -> Assessment:
+        """Return the result as `assess` does. Raises EngineUnavailable while the catalog cannot be read."""
         if not self._engines.connected:
             raise EngineUnavailable("ComfyUI is not connected")
         info = self._info = await self._engines.info()
@@ -148,16 +172,15 @@ class Preflight:
         is_certain_problem = partial(
             _is_certain, prompt=result.prompt, catalog=catalog, version=info.version, strict=strict
         )
-        models, units = await run_off_loop_if_large(
-            result.prompt, lambda: (needed_models(result.prompt, catalog, known), workload(result.prompt, catalog))
-        )
-        return build_report(
+        models, work = await self._work.with_models(result.prompt, catalog, sizes, known)
+        report = build_report(
             replace(result, problems=problems),
             models,
-            units,
+            work.units,
             self._models.is_present,
             lambda problem: _input_of(problem) in saved_model_inputs or is_certain_problem(problem),
         )
+        return Assessment(report, work)
 
     async def _check_current(
         self, workflow: object, files: FileCheck, editor_file: object
@@ -196,20 +219,23 @@ class Preflight:
         problems = skipped_model_problems(prompt, catalog, AssumeUploads())
         return [problem for problem in problems if problem.file not in present_files]
 
-    async def _fetch_models(self, prompt: Prompt, report: ValidationReport, *, strict: bool) -> ValidationReport:
-        """Fetch the missing models, if that is allowed and each has a source. Return a new report, or else the old one.
+    async def _fetch_models(
+        self, prompt: Prompt, assessment: Assessment, sizes: Mapping[str, Size], *, strict: bool
+    ) -> Assessment:
+        """Fetch the missing models, if that is allowed and each has a source. Return a new result, or else the old one.
 
         Raises ModelsDownloading when they are not there in time, and ModelsMissing when one cannot be fetched.
         """
+        report = assessment.report
         missing = report.missing
         fetchable = [need for need in report.models if need not in report.present_models and need.source]
         if missing and report.problems and self._models.is_fetching(missing):
             message = "models of this workflow are being downloaded to this worker"
             raise ModelsDownloading(message, retry_after_s=RETRY_AFTER_S)
         if not fetchable or not self._models.on_demand or any(need.source is None for need in missing):
-            return report
+            return assessment
         await self._models.fetch(fetchable, self._models_wait_s)
-        return await self.report(prompt, strict=strict) or report
+        return await self.assess(prompt, sizes=sizes, strict=strict) or assessment
 
 
 def _reject(problems: Sequence[Problem], kind: type[ClientError] = InvalidWorkflow) -> None:

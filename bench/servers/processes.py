@@ -54,11 +54,11 @@ class BenchWorker:
 
 
 @asynccontextmanager
-async def embedded_engine(folder: Path) -> AsyncIterator[BenchEngine]:
-    """Run the embedded engine, with its folders inside `folder`."""
+async def embedded_engine(folder: Path, *options: str) -> AsyncIterator[BenchEngine]:
+    """Run the embedded engine with these options, and with its folders inside `folder`."""
     port = free_port()
     base = folder / "engine"
-    async with running(embedded_command(base, port), folder / "engine.log") as started:
+    async with running([*embedded_command(base, port), *options], folder / "engine.log") as started:
         url = f"http://127.0.0.1:{port}"
         await wait_until_ready(f"{url}/prompt", started)
         yield BenchEngine(url, base)

@@ -169,3 +169,28 @@ def test_a_wrong_key_is_not_repeated(person: DeployUser) -> None:
     person.deploy("plan", code=1, VAST_API_KEY="wrong-key")
     assert "invalid user key" in person.said
     assert "wrong-key" not in person.said
+
+
+def test_a_fleet_that_vast_cannot_scale_is_refused(person: DeployUser) -> None:
+    """`plan` and `apply` refuse a fleet whose workers measure no job, and name the cure. Nothing is changed."""
+    (person.home / "vast.toml").write_text(FLEET.replace('WORKER_MODELS = "sdxl"', ""), "utf-8")
+    for name in ("plan", "apply"):
+        person.deploy(name, code=1)
+        assert "[template.env] WORKER_BENCHMARK: no job measures the speed of the workers" in person.said
+        assert "set WORKER_MODELS to the templates of the workers, or WORKER_BENCHMARK" in person.said
+    assert person.local.holdings.endpoints == {}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('WORKER_MODELS = "sdxl"', 'WORKER_BENCHMARK = "packaged"'),
+        ('WORKER_MODELS = "sdxl"', 'WORKER_BENCHMARK = "/opt/benchmark.json"'),
+        ('environment = ["HF_TOKEN"]\n', 'environment = ["HF_TOKEN", "WORKER_BENCHMARK"]\n'),
+    ],
+)
+def test_any_choice_of_a_benchmark_is_enough(person: DeployUser, old: str, new: str) -> None:
+    """A fleet may also name its benchmark in the template or in an account variable."""
+    text = FLEET if "WORKER_MODELS" in old else FLEET.replace('WORKER_MODELS = "sdxl"', "")
+    (person.home / "vast.toml").write_text(text.replace(old, new), "utf-8")
+    person.deploy("plan", code=2)

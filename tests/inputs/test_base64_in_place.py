@@ -12,7 +12,7 @@ from PIL import Image
 from tests.conftest import Client, shared_client
 from tests.inputs.files import loading, noise, png
 from tests.workflows import Workflow, picture
-from worker.inputs.signatures import base64_media_type, looks_like_base64, media_type
+from worker.inputs.content.signatures import base64_media_type, looks_like_base64, media_type
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 client = shared_client

@@ -13,9 +13,9 @@ from PIL import Image
 
 from tests.inputs.files import BOMBS, png
 from worker.errors import InvalidInputFile
-from worker.inputs.content import check_content, image_pixels
+from worker.inputs.content.check import check_content, image_pixels
+from worker.inputs.content.image_types import FORMATS
 from worker.inputs.file_inputs import FileKind
-from worker.inputs.image_types import FORMATS
 
 
 @pytest.mark.parametrize(

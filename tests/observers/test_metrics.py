@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 
 from worker.events import (
+    CostDiffered,
+    EngineConnected,
     Event,
     JobFinished,
+    JobPredicted,
     JobSubmitted,
     LoadReported,
+    MachineSlowed,
     NodeStarted,
     Observers,
     RequestRefused,
@@ -149,7 +154,7 @@ def test_names_and_buckets_follow_the_conventions() -> None:
         assert spec.name.endswith("_total") == (spec.type is MetricType.COUNTER)
         assert bool(spec.buckets) == (spec.type is MetricType.HISTOGRAM)
         if spec.type is MetricType.HISTOGRAM:
-            assert spec.name.endswith("_seconds")
+            assert spec.name.endswith(("_seconds", "_ratio"))
     assert JOB_BUCKETS == (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 
 
@@ -210,4 +215,50 @@ def test_a_gap_is_observed() -> None:
     """The start of a run adds the gap before it to the histogram."""
     started = [StateChanged(ref(name), JobState.GENERATING, JobState.WAITING, 1.0) for name in "ab"]
     text = page([submitted("a"), submitted("b"), started[0], RunEnded(ref("a")), started[1]])
-    assert "comfy_worker_gpu_gap_seconds_count 1.0" in text
+    assert 'comfy_worker_gpu_gap_seconds_count{engine="engine-0"} 1.0' in text
+
+
+def predicted(seconds: float, template: str = "flux-schnell", *, cold: bool = False) -> JobPredicted:
+    """Return the event of a run that was predicted to take 10 s, and at most 14 s in nine of ten cases."""
+    return JobPredicted(ref("a"), "engine-0", template, "flux", seconds, 10.0, 14.0, cold=cold)
+
+
+def test_predictions_are_compared_with_what_happened() -> None:
+    """The predicted time, the ratio and the share within the 90 % quantile are observed, loads apart from the rest."""
+    text = page([predicted(12.0), predicted(15.0), predicted(30.0, "private", cold=True)])
+    warm = 'cold="false",template="flux-schnell"'
+    assert f"comfy_worker_predicted_seconds_sum{{{warm}}} 20.0" in text
+    assert f"comfy_worker_prediction_ratio_sum{{{warm}}} 2.7" in text
+    assert 'comfy_worker_prediction_ratio_count{cold="true",template="other"} 1.0' in text
+    assert 'comfy_worker_predictions_total{within_p90="true"} 1.0' in text
+    assert 'comfy_worker_predictions_total{within_p90="false"} 2.0' in text
+
+
+def test_a_run_of_cached_nodes_has_no_ratio() -> None:
+    """A run that was predicted to take no time cannot be divided by its prediction."""
+    text = page([JobPredicted(ref("a"), "engine-0", None, "", 0.1, 0.0, 0.0)])
+    assert "comfy_worker_prediction_ratio_count" not in text
+    assert 'comfy_worker_predicted_seconds_count{cold="false",template="other"} 1.0' in text
+
+
+def test_the_cost_of_a_client_is_compared() -> None:
+    """A client that tells the router another cost than the worker's is counted with the ratio."""
+    text = page([CostDiffered(ref("a"), 100.0, 25.0), CostDiffered(ref("b"), 100.0, 0.0)])
+    assert "comfy_worker_client_cost_ratio_sum 4.0" in text
+    assert "comfy_worker_client_cost_ratio_count 1.0" in text
+
+
+def test_an_engine_that_has_slowed_down_is_counted() -> None:
+    """Each lasting slowdown counts for its engine."""
+    assert 'comfy_worker_machine_slowed_total{engine="engine-1"} 1.0' in page([MachineSlowed("engine-1", 1.7)])
+
+
+def test_the_use_of_an_engine_is_a_counter() -> None:
+    """Busy and idle seconds are counters with the engine as label."""
+    metrics = Metrics([])
+    Observers([metrics.engine_uses]).notify(EngineConnected("engine-0"))
+    snapshot = replace(NOW, engine_uses=metrics.engine_uses.times(), slowdowns={"engine-0": 1.25})
+    text = metrics.render(snapshot, "")[0].decode()
+    assert 'comfy_worker_gpu_busy_seconds_total{engine="engine-0"} 0.0' in text
+    assert "# TYPE comfy_worker_gpu_idle_seconds_total counter" in text
+    assert 'comfy_worker_machine_slowdown_ratio{engine="engine-0"} 1.25' in text

@@ -19,7 +19,7 @@ from tests.cli.terminal import environment
 ROOT = Path(__file__).parent.parent.parent
 UV = Path(sysconfig.get_path("scripts"), "uv")
 BUILT_FROM = ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "worker", "workflows")
-NEIGHBOURS = ("bench", "ci", "image", "locks", "tests")
+NEIGHBOURS = ("bench", "ci", "image", "locks", "monitoring", "tests")
 """Folders of the checkout that must not get into a distribution."""
 
 OF_EXTRAS = ("boto3", "botocore", "cryptography", "requests", "urllib3", "uv", "vastai")

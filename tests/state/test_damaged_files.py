@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from worker.platforms.vast.reporting.benchmark import ScoreFile
 
 from tests.conftest import worker
 from tests.engines import EngineHandle
@@ -18,7 +19,6 @@ from tests.workflows import picture
 from worker.engine.recovery import CrashHistory
 from worker.job import JobRequest
 from worker.jobs.journal import MOST_ENDED, Journal
-from worker.platforms.vast.reporting.benchmark import ScoreFile
 
 KNOWN = {"workflow": picture(color=77), "id": "known", "output_format": "url"}
 FOLDERS = ("inputs", "outputs", "fetched", "fetched/partial", "fetched/contents", "bodies")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from worker.platforms.vast.reporting.benchmark import ScoreFile
 
 from tests.conftest import Client, worker
 from tests.engines import EngineHandle
@@ -19,7 +20,6 @@ from worker.errors import JournalUnavailable, StartupError, StateInUse
 from worker.job import JobRequest
 from worker.jobs.journal import Journal
 from worker.jobs.state_lock import state_lock
-from worker.platforms.vast.reporting.benchmark import ScoreFile
 from worker.platforms.vast.reporting.readiness import Readiness
 
 SIZE = 8 * 1024 * 1024

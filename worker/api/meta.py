@@ -53,12 +53,14 @@ async def capabilities(request: web.Request) -> web.Response:
     services = services_of(request)
     services.access.authenticate(request.headers.get(hdrs.AUTHORIZATION, ""))
     info, catalog = await services.engines.info(), await services.engines.catalog()
-    settings, failed = services.settings, services.engines.failed_packs
+    settings, failed, gpus = services.settings, services.engines.failed_packs, services.gpus.report()
     return json_response(
         {
             "version": __version__,
             "engine": {"version": info.version, "device": info.device, "embedded": info.embedded},
             "engines": [_engine(services.engines, engine) for engine in services.engines.engines],
+            "gpus": [state.as_dict() for state in gpus.gpus],
+            "gpu_driver": gpus.driver or None,
             "start_s": dict(services.timing.seconds),
             "node_classes": len(catalog),
             "failed_packs": None if failed is None else [pack.as_dict() for pack in failed],

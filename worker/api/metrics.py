@@ -51,13 +51,15 @@ def snapshot(services: Services) -> Snapshot:
         waiting=states[JobState.QUEUED] + states[JobState.PREPARING] + states[JobState.WAITING],
         delivering=states[JobState.DELIVERING],
         load_units=admission.load.workload,
-        queue_work_s=admission.wait_s(),
+        queue_work_s=admission.estimates.queue_s(),
         engines_connected=connected,
         engines_away=len(engines) - connected,
         disk_free=_disk_free(services),
         set_aside=services.manager.set_aside,
         ready=connected > 0 and _admits(services),
         sandbox=_sandbox(services),
+        engine_uses=services.metrics.engine_uses.times(),
+        gpus=services.gpus.report(),
     )
 
 

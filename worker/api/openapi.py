@@ -65,6 +65,8 @@ PENDING = {
             "description": "Finished steps of this node, and their total.",
             "properties": {name: {"type": "number"} for name in ("value", "max")},
         },
+        "eta_s": {"type": "number", "description": "Predicted seconds until ComfyUI has run the job, the median."},
+        "eta_p90_s": {"type": "number", "description": "The same, which nine of ten jobs keep to."},
     },
 }
 OBJECTS = {"type": "array", "items": {"type": "object"}}
@@ -79,7 +81,8 @@ REPORT = {
         "doubtful": {"type": "array", "items": PROBLEM, "description": "Problems that only ComfyUI can decide."},
         "models": {"type": "array", "items": {"type": "object"}, "description": "Model files that the workflow needs."},
         "nodes": {"type": "integer", "description": "Number of nodes in the prompt that would run."},
-        "workload": {"type": "number", "description": "Workload units. The benchmark workflow has 100."},
+        "workload": {"type": "number", "description": "Units: seconds on an RTX 4090."},
+        "predicted_s": {"type": ["number", "null"], "description": "Seconds that the job would run now."},
         "comfyui": {"type": "object", "description": "HTTP status and error types that ComfyUI itself would return."},
         "repairs": REPAIRS,
         "warnings": DETAILS,

@@ -64,16 +64,17 @@ class EventSerializer:
     job: Job
     base_url: str
 
-    async def describe(self, event: StreamedEvent) -> tuple[str, ResponseBody]:
+    async def describe(self, event: StreamedEvent, *, newest: bool = False) -> tuple[str, ResponseBody]:
         """Return name and data of an event. Raises NotFound if an output no longer exists.
 
-        The data of `result` is the response of the synchronous route.
+        The data of `result` is the response of the synchronous route. The `newest` event of a job tells when it ends.
         """
         responses, job = self.services.intake.responses, self.job
         match event:
             case JobAccepted():
                 url = responses.job_url(job, self.base_url)
-                return "accepted", ResponseBody({"id": job.id, "token": job.token, "url": url})
+                eta = responses.eta(job) if newest else {}
+                return "accepted", ResponseBody({"id": job.id, "token": job.token, "url": url, **eta})
             case OutputReady(output=output):
                 output = await self.services.outputs.hashed(job, output)
                 response, large_files = await responses.response_data(job, self.base_url, (output,))
@@ -84,7 +85,8 @@ class EventSerializer:
                 return "result", await self._result()
             case _:
                 name, data = progress(event)
-                return name, ResponseBody(data)
+                has_eta = newest and not isinstance(event, PreviewReady)
+                return name, ResponseBody(data | responses.eta(job) if has_eta else data)
 
     async def _result(self) -> ResponseBody:
         """Return the response body of the synchronous route, or the error if an output no longer exists."""
@@ -103,7 +105,8 @@ async def _write_events(serializer: EventSerializer, response: web.StreamRespons
         try:
             async for number, event in services.replay.follow(job, after):
                 try:
-                    name, body = await serializer.describe(event)
+                    is_newest = services.replay.is_newest(job, number)
+                    name, body = await serializer.describe(event, newest=is_newest)
                 except NotFound:
                     continue  # the run was lost and is repeated, so the output will be reported again
                 await response.write(b"id: %d\nevent: %b\ndata: " % (number, name.encode()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from random import SystemRandom
 from typing import Any
@@ -23,6 +23,7 @@ from worker.intake import Caller
 from worker.intake.output_references import prompt_with_output_references
 from worker.intake.workflow_files import replace_data_uris
 from worker.job import JobRequest
+from worker.load.features.content_size import Size
 from worker.load.workload import FLOOR
 from worker.workflow.editor import is_ui
 from worker.workflow.model_needs import downloads_by_file, saved_downloads
@@ -42,6 +43,7 @@ class _CheckedWorkflow:
     - `files` are files of a form. Their names depend on the prompt.
     - `editor_file` is the file of the editor, or None.
     - `workflow_sent` is the workflow as it was sent.
+    - `sizes` are those of the files, by the texts in the prompt that name them.
     """
 
     workflow: object
@@ -50,6 +52,7 @@ class _CheckedWorkflow:
     files: Sequence[SentFile]
     editor_file: object
     workflow_sent: object
+    sizes: Mapping[str, Size] = field(default_factory=dict)
 
 
 async def validate(request: web.Request) -> web.Response:
@@ -87,7 +90,13 @@ async def _read_workflow(
         )
     submission = await services.intake.read(body, caller, form_files)
     return _CheckedWorkflow(
-        submission.request.prompt, submission.request, submission.file_names, (), editor_file, workflow_sent
+        submission.request.prompt,
+        submission.request,
+        submission.file_names,
+        (),
+        editor_file,
+        workflow_sent,
+        submission.sizes,
     )
 
 
@@ -103,11 +112,12 @@ async def _check(services: Services, checked: _CheckedWorkflow) -> ValidationRep
     prompt = prepared.prompt if prepared else workflow
     known_downloads = downloads_by_file(saved_downloads(checked.workflow_sent))
     sent_names = file_names if job.strict else None  # with None, every input file counts as present
-    report = await services.preflight.report(
-        prompt, known_downloads, checked.editor_file, sent_names, strict=job.strict
+    assessment = await services.preflight.assess(
+        prompt, known_downloads, checked.editor_file, sent_names, checked.sizes, strict=job.strict
     )
-    if report is None:
+    if assessment is None:
         raise EngineUnavailable("ComfyUI does not report its node classes now")
+    report = replace(assessment.report, predicted_s=services.engines.estimates.expected(assessment.work).p50_s)
     if prepared is None:
         return report
     unused = unused_files(file_names, prepared.prompt, await services.intake.catalog()) if file_names else ()

@@ -53,7 +53,8 @@ class JobResponse:
     """A job with everything that a response body needs.
 
     `data` has the base64 of the files, and `local_paths` their paths on this machine, both by output index. `base_url`
-    is the URL at which the client reaches the gateway. `engine` is None if ComfyUI cannot be reached.
+    is the URL at which the client reaches the gateway. `engine` is None if ComfyUI cannot be reached. `usd_hour` is
+    the price of a GPU in US dollars an hour, 0 if it is not known.
     """
 
     job: Job
@@ -61,6 +62,13 @@ class JobResponse:
     base_url: str
     engine: EngineInfo | None
     local_paths: Mapping[int, str]
+    usd_hour: float = 0.0
+
+    @property
+    def gpu_usd(self) -> float | None:
+        """Price of the seconds that the GPU spent on the job, None if the price of the GPU is not known."""
+        seconds = self.job.stages.get(JobState.GENERATING, 0.0)
+        return round(seconds * self.usd_hour / 3600, 8) if self.usd_hour else None
 
     def url(self, output: Output) -> str | None:
         """Return the absolute URL of an output for this client, or None if it has no URL."""

@@ -233,6 +233,8 @@ def _metadata(response: JobResponse) -> NativeMetadata:
         gpu_used=engine.device if engine else "unknown",
         engine="embedded" if engine and engine.embedded else f"comfyui {version}",
         workload=response.job.workload,
+        predicted_s=_rounded(response.job.predicted_s),
+        gpu_usd=response.gpu_usd,
         timings={**timings, "total_ms": round(response.job.elapsed_s * 1000, 2)},
         template=request.template,
         params=dict(request.params) if request.template else None,
@@ -241,8 +243,13 @@ def _metadata(response: JobResponse) -> NativeMetadata:
     )
 
 
+def _rounded(seconds: float | None) -> float | None:
+    """Return seconds with the precision of milliseconds."""
+    return None if seconds is None else round(seconds, 3)
+
+
 def pending(job: Job, url: str, progress: Body) -> Body:
-    """Return the body of a 202 response. `progress` has the state, the position, the running node and its step."""
+    """Return the body of a 202 response. `progress` has state, position, running node, step, and seconds to the end."""
     return {"status": "pending", **progress, "id": job.id, "token": job.token, "url": url}
 
 

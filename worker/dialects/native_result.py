@@ -44,6 +44,11 @@ class NativeMetadata(BaseModel):
     gpu_used: str
     engine: str
     workload: float
+    """Units: seconds on an RTX 4090, as computed from the workflow."""
+    predicted_s: float | None = None
+    """Seconds that were predicted for the run just before it started. `generation_time` is what it took."""
+    gpu_usd: float | None = None
+    """Price of the GPU's time by `WORKER_USD_HOUR`, if that is set. It is not what the platform bills."""
     timings: dict[str, float]
     template: str | None = None
     params: dict[str, Any] | None = None

@@ -134,7 +134,7 @@ def _image(response: JobResponse, output: Output) -> Body:
 
 
 def pending(job: Job, url: str, progress: Body) -> Body:
-    """Return the body of a 202 response. `progress` has the state, the position, the running node and its step."""
+    """Return the body of a 202 response. `progress` has state, position, running node, step, and seconds to the end."""
     return {"status": "pending", **progress, "id": job.id, "token": job.token, "url": url}
 
 

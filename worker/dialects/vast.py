@@ -187,7 +187,7 @@ def _timings(response: JobResponse) -> Body:
 
 
 def pending(job: Job, url: str, progress: Body) -> Body:
-    """Return the body of a 202 response. `progress` has the state, the position, the running node and its step."""
+    """Return the body of a 202 response. `progress` has state, position, running node, step, and seconds to the end."""
     body = _envelope(job.id, "pending", "Request accepted", [])
     return {**body, **progress, "token": job.token, "url": url}
 

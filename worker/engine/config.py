@@ -64,6 +64,12 @@ async def engine_configs(settings: Settings) -> list[EngineConfig]:
     return [managed_config(settings, engine_name(number), gpu) for number, gpu in enumerate(gpus)]
 
 
+def visible_gpus_of(configs: Sequence[EngineConfig]) -> dict[str, str | None]:
+    """Return CUDA_VISIBLE_DEVICES of each engine that this worker starts, or None where the variable is not set."""
+    inherited = engine_environment().get("CUDA_VISIBLE_DEVICES")
+    return {config.name: config.gpu or inherited for config in configs if config.command is not None}
+
+
 def log_sandbox_gaps(settings: Settings) -> None:
     """Log what the sandbox of the engines cannot protect. Raises StartupError when the sandbox is required."""
     status = engines_sandbox(settings)

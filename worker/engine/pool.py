@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from types import TracebackType
 from typing import Self
@@ -12,19 +12,21 @@ from worker.engine.catalogs import SharedCatalogs
 from worker.engine.common_catalog import CommonCatalogCache
 from worker.engine.config import EngineConfig
 from worker.engine.engine import Engine
-from worker.engine.estimates import Estimates
+from worker.engine.estimates import PlacementEstimates
 from worker.engine.leftovers import KillBudget
 from worker.engine.process.failed_packs import FailedPack
 from worker.engine.protocol.api import EngineInfo
 from worker.engine.queue import JobQueue
+from worker.errors import EngineUnavailable
 from worker.events import Notify, ignore_event
 from worker.job import Job, JobRef
-from worker.load.pace import Pace, Paces
+from worker.load.gpu_classes import gpu_class
+from worker.load.job_estimates import JobEstimates
+from worker.load.learning.estimator import Estimator
 from worker.settings import ComfySettings, LimitSettings
 from worker.supervision import Tasks
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.catalog.saved_models import NO_SAVED_MODELS, SavedModels
-from worker.workflow.prompt import Prompt
 
 SETTLE_S = 60.0
 """Seconds that the other engines may take to connect after the first one, where all of them are needed."""
@@ -34,7 +36,6 @@ class EnginePool:
     """All engines of a worker. Entering the context starts them and does not wait until they are ready.
 
     A job gets the engine that is expected to finish it first. The worker goes on as long as one engine is left.
-    `sizes_of` returns the models of a prompt by name, with their sizes in bytes.
     """
 
     def __init__(
@@ -44,19 +45,22 @@ class EnginePool:
         limits: LimitSettings,
         tasks: Tasks,
         notify: Notify = ignore_event,
-        sizes_of: Callable[[Prompt, Catalog], Mapping[str, int | None]] = lambda *_: {},
+        estimates: JobEstimates | None = None,
     ) -> None:
+        """`estimates` are those of the worker. Without them, all jobs count as equally long."""
         shared, self.kills = SharedCatalogs(), KillBudget()
         self.engines = tuple(Engine(config, settings, limits, tasks, notify, self.kills) for config in configs)
         for engine in self.engines:
             engine.client.catalogs.parse = shared
-        self.paces = Paces({engine.name: Pace() for engine in self.engines})
+        names = [engine.name for engine in self.engines]
+        self.estimates = estimates or JobEstimates(Estimator({}), names, notify)
         is_single = len(self.engines) == 1
         self.catalogs = self.first.client.catalogs if is_single else CommonCatalogCache(self.engines)
         managed = any(engine.managed for engine in self.engines)
         lost_s = max(settings.lost_s, settings.start_s if managed else 0.0)
-        self._sizes_of = sizes_of
-        self._queue = JobQueue(self.engines, Estimates(self.paces, self._sizes), 1 + limits.queue_ahead, lost_s)
+        self._tasks = tasks
+        places = 1 + limits.queue_ahead
+        self._queue = JobQueue(self.engines, PlacementEstimates(self.estimates), places, lost_s)
         self._stack = AsyncExitStack()
         self._changed = asyncio.Event()
 
@@ -96,7 +100,7 @@ class EnginePool:
     @property
     def share(self) -> float:
         """Share of the speed of all engines that the alive ones have, from 0 to 1."""
-        return self.paces.share
+        return self.estimates.share
 
     @property
     def connected(self) -> bool:
@@ -206,10 +210,11 @@ class EnginePool:
                 while not all(engine.connected or engine.final_error for engine in self.engines):
                     await self._wait_for_change()
 
-    def _sizes(self, job: Job) -> Mapping[str, int | None]:
-        """Return the sizes of a job's models in bytes by name, or nothing before a catalog is known."""
-        catalog = self.known_catalog
-        return self._sizes_of(job.request.prompt, catalog) if catalog is not None else {}
+    async def _read_device(self, engine: Engine) -> None:
+        """Set the GPU class of an engine that was connected."""
+        with suppress(EngineUnavailable):  # then ComfyUI has just ended, and will be connected again
+            info = await engine.client.info()
+            self.estimates.set_gpu(engine.name, gpu_class(info.device))
 
     async def _wait_for_change(self) -> None:
         self._changed.clear()
@@ -219,9 +224,11 @@ class EnginePool:
         """Return the callback for changes of an engine's state."""
 
         def handle_change() -> None:
-            if not engine.connected:
+            if engine.connected:
+                self._tasks.spawn(f"device-{engine.name}", self._read_device(engine))
+            else:
                 self._queue.forget_models(engine)
-            self.paces.alive = [alive_engine.name for alive_engine in self.alive]
+            self.estimates.alive = [alive_engine.name for alive_engine in self.alive]
             self._queue.assign_engines()
             self._changed.set()
 

@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from worker.engine.engine import Engine
-from worker.engine.estimates import Estimates
+from worker.engine.estimates import PlacementEstimates
 from worker.engine.placement import AHEAD_S, EngineLoad, next_jobs
 from worker.errors import EngineUnavailable
-from worker.job import Job, JobState
+from worker.job import Job
 
 AGAIN_S = 0.05
 """Shortest pause before jobs are assigned again because time has passed."""
@@ -30,14 +30,6 @@ class QueuedJob:
     models: tuple[str, ...]
     only: Engine | None
     engine: asyncio.Future[Engine]
-    expected_s: float = 0.0
-    """Seconds that the job is expected to take on its engine, with loading its models."""
-
-    @property
-    def remaining_s(self) -> float:
-        """Seconds that the job is expected to run from now on."""
-        done_s = self.job.in_state_s if self.job.state is JobState.GENERATING else 0.0
-        return max(0.0, self.expected_s - done_s)
 
 
 @dataclass(slots=True)
@@ -48,11 +40,6 @@ class EngineJobs:
     placed: list[QueuedJob] = field(default_factory=list)
     used_models: tuple[str, ...] = ()
 
-    def load(self, places: int) -> EngineLoad:
-        """Return the engine's load, where it has this number of places in all."""
-        remaining_s = sum(queued.remaining_s for queued in self.placed)
-        return EngineLoad(self.engine.name, remaining_s, places - len(self.placed), self.used_models)
-
 
 class JobQueue:
     """Gives each job a place in an engine, in the order in which the jobs were accepted.
@@ -61,7 +48,7 @@ class JobQueue:
     connected for `lost_s` seconds, the waiting jobs end with EngineUnavailable.
     """
 
-    def __init__(self, engines: Sequence[Engine], estimates: Estimates, places: int, lost_s: float) -> None:
+    def __init__(self, engines: Sequence[Engine], estimates: PlacementEstimates, places: int, lost_s: float) -> None:
         self._engines = {engine.name: EngineJobs(engine) for engine in engines}
         self._estimates = estimates
         self._places = places
@@ -125,10 +112,16 @@ class JobQueue:
             if queued.only is not None and queued.only.connected:
                 self._assign(queued, self._engines[queued.only.name])
         unbound = [queued for queued in self._waiting if queued.only is None]
-        loads = [jobs.load(self._places) for jobs in engines]
+        loads = [self._load(jobs) for jobs in engines]
         for queued, name in self._next_jobs(unbound, loads):
             self._assign(queued, self._engines[name])
-        self._set_timers([jobs.load(self._places) for jobs in engines])
+        self._set_timers([self._load(jobs) for jobs in engines])
+
+    def _load(self, jobs: EngineJobs) -> EngineLoad:
+        """Return the load of an engine. A single engine needs no estimates."""
+        name = jobs.engine.name
+        queued_s = self._estimates.queued_seconds(name) if len(self._engines) > 1 else 0.0
+        return EngineLoad(name, queued_s, self._places - len(jobs.placed), jobs.used_models)
 
     def _next_jobs(self, jobs: Sequence[QueuedJob], loads: Sequence[EngineLoad]) -> Sequence[tuple[QueuedJob, str]]:
         """Return the jobs that start now, with the names of their engines. A single engine needs no estimates."""
@@ -146,11 +139,9 @@ class JobQueue:
 
     def _assign(self, queued: QueuedJob, jobs: EngineJobs) -> None:
         """Give a job its place in an engine."""
-        if len(self._engines) > 1:
-            load = jobs.load(self._places)
-            queued.expected_s = self._seconds(queued, load) + self._load_seconds(queued, load)
         self._waiting.remove(queued)
         jobs.placed.append(queued)
+        self._estimates.set_place(queued.job, jobs.engine.name)
         jobs.used_models = (*(name for name in jobs.used_models if name not in queued.models), *queued.models)
         if not queued.engine.done():
             queued.engine.set_result(jobs.engine)
@@ -162,6 +153,7 @@ class JobQueue:
         for jobs in self._engines.values():
             if queued in jobs.placed:
                 jobs.placed.remove(queued)
+                self._estimates.remove_place(queued.job)
 
     def _set_timers(self, loads: Sequence[EngineLoad]) -> None:
         """Schedule the next assignment, or the end of all waiting jobs while no engine is connected."""

@@ -4,6 +4,7 @@ An event is frozen and contains plain data only. An observer that needs more of 
 """
 
 from worker.events.job import (
+    CostDiffered,
     DeliveryEnded,
     DeliveryMethod,
     EventsLost,
@@ -55,6 +56,7 @@ from worker.events.worker import (
 __all__ = [
     "CacheHit",
     "CacheKind",
+    "CostDiffered",
     "DeliveryEnded",
     "DeliveryMethod",
     "EngineBlocked",

@@ -241,8 +241,20 @@ class WebhookAttempted:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class CostDiffered:
+    """A client told the platform's router another cost than the units with which the worker counts its request.
+
+    Both are in units. A client that sends no cost of its own sends the default of the platform's client.
+    """
+
+    job: JobRef
+    cost: float
+    units: float
+
+
 StreamedEvent = JobAccepted | StateChanged | NodeStarted | StepDone | PreviewReady | OutputReady | JobFinished
 """Events of a job that are streamed to clients."""
 RunEvent = JobSubmitted | NodesCached | NodeStopped | EventsLost | RunEnded | NodeRan | JobPredicted
 """Events of the run of a job's prompt."""
-JobEvent = StreamedEvent | RunEvent | DeliveryEnded | WebhookAttempted | JobRemoved
+JobEvent = StreamedEvent | RunEvent | DeliveryEnded | WebhookAttempted | CostDiffered | JobRemoved

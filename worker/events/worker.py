@@ -65,7 +65,7 @@ class EngineBlocked:
 
 @dataclass(frozen=True, slots=True)
 class MachineSlowed:
-    """An engine has run for minutes by `factor` slower than its GPU model is known to run. 2 means twice the time."""
+    """An engine has become slower for good: its nodes take `factor` times as long as before."""
 
     engine: str
     factor: float

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 
 from worker.bodies import DATA_URI
+from worker.inputs.content.signatures import base64_media_type
 from worker.inputs.decode import EXTENSIONS, uri_type
-from worker.inputs.signatures import base64_media_type
 
 PLACEHOLDER = re.compile(r"data:([\w.+-]+/[\w.+-]+)?;sha256=([0-9a-f]{64});base64,", re.ASCII)
 BARE = re.compile(r"[A-Za-z0-9+/_\r\n-]{16,}", re.ASCII)

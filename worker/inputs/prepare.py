@@ -14,7 +14,8 @@ from worker.engine.protocol.api import ComfyApi
 from worker.errors import Detail, EngineUnavailable, WorkerError
 from worker.fetch.fetcher import Fetcher
 from worker.fetch.store import FileHold
-from worker.inputs.content import check_content
+from worker.inputs.content.check import check_content
+from worker.inputs.content.sizes import size_of, sizes_in_folders
 from worker.inputs.file_inputs import FileInput, OpenFolders, file_inputs, texts
 from worker.inputs.folder_inputs import check_folder_paths, folder_inputs
 from worker.inputs.paths.known_links import with_known_paths
@@ -24,6 +25,7 @@ from worker.inputs.placement import PlacedInputs
 from worker.inputs.sources import NO_SOURCES, Source, Sources, find_sources, with_earlier_outputs
 from worker.inputs.store import InputStore
 from worker.job import InputFile, Job
+from worker.load.features.content_size import Size
 from worker.settings import InputSettings
 from worker.workflow.catalog.catalog import Catalog, bundled_catalog
 from worker.workflow.json_value import Json
@@ -54,6 +56,22 @@ class InputEngine:
     def folder(self) -> Path | None:
         """ComfyUI's input folder, or None if this process cannot access it."""
         return self.placed.shared if self.placed else None
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedInputs:
+    """The prompt with the paths of the placed files, and the sizes of files by the texts in the job's own prompt."""
+
+    prompt: Prompt
+    sizes: Mapping[str, Size]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredInput:
+    """A stored file: its name as a loader accepts it, and its size if it is a picture or video."""
+
+    name: str
+    size: Size | None
 
 
 class Inputs:
@@ -87,7 +105,7 @@ class Inputs:
         self._holds: dict[str, list[FileHold]] = {}
         """Fetched files that a job uses, by the job's folder."""
 
-    async def prepare(self, job: Job, prompt: Prompt) -> Prompt:
+    async def prepare(self, job: Job, prompt: Prompt) -> PreparedInputs:
         """Return the prompt with each name, URL and data URI of a file replaced with the path of the placed file.
 
         Raises FileNotAllowed, InvalidInputFile, UrlRefused, FetchFailed, InputTooLarge, CacheFull, EngineUnavailable.
@@ -111,15 +129,16 @@ class Inputs:
             find_output = partial(self._find_earlier, job.principal)
             sources = await asyncio.to_thread(with_earlier_outputs, sources, files, find_output)
         stored = await self._store_all(job, sources.all) if sources.all else {}
+        sizes = await self._sizes(files, sources, stored)
         by_input = self._replacements_by_input(job, files, sources, stored)
         if not stored and not any(by_input.values()):
-            return prompt
+            return PreparedInputs(prompt, sizes)
         for node_input in folders:
             name = f"{job.folder}/{sources.folders[node_input.key]}"
             replacement = self._absolute_path(name) if node_input.needs_path else name
             by_input[node_input.key] = dict.fromkeys(texts(node_input.value), replacement)
-        by_name = {text: stored[source.name] for text, source in sources.named.items()}
-        return _with_replacements(prompt, by_input, by_name)
+        by_name = {text: stored[source.name].name for text, source in sources.named.items()}
+        return PreparedInputs(_with_replacements(prompt, by_input, by_name), sizes)
 
     def has_files(self, job: Job) -> bool:
         """Return True if `remove` has anything to do for a job."""
@@ -141,8 +160,22 @@ class Inputs:
         except EngineUnavailable:
             return bundled_catalog()
 
-    async def _store_all(self, job: Job, sources: list[Source]) -> dict[str, str]:
-        """Store all files, a few at a time. Return the name that a loader accepts for each, by the name of its source.
+    async def _sizes(
+        self, node_inputs: list[FileInput], sources: Sources, stored: Mapping[str, StoredInput]
+    ) -> dict[str, Size]:
+        """Return the sizes of the files that the prompt names, those in ComfyUI's own folders included, by text."""
+        if not node_inputs:
+            return {}
+        folders = {"input": self._input_folder, "output": self._open_folders.output}
+        sizes = await asyncio.to_thread(sizes_in_folders, node_inputs, sources.by_text, folders)
+        for text, source in sources.by_text.items():
+            size = stored[source.name].size
+            if size is not None:
+                sizes[text] = size
+        return sizes
+
+    async def _store_all(self, job: Job, sources: list[Source]) -> dict[str, StoredInput]:
+        """Store all files, a few at a time, and return them by the names of their sources.
 
         After the first failure the other files are cancelled, and its error is raised.
         """
@@ -154,8 +187,8 @@ class Inputs:
             raise errors.exceptions[0] from None
         return {name: task.result() for name, task in tasks.items()}
 
-    async def _store(self, job: Job, source: Source, slots: asyncio.Semaphore) -> str:
-        """Check and stage or upload one file. Return its name as a loader accepts it."""
+    async def _store(self, job: Job, source: Source, slots: asyncio.Semaphore) -> StoredInput:
+        """Check and stage or upload one file."""
         try:
             async with slots:
                 match source.content:
@@ -172,28 +205,30 @@ class Inputs:
         except WorkerError as error:
             raise _with_label(error, source) from error
 
-    async def _store_data(self, job: Job, source: Source, data: bytes) -> str:
-        """Check and stage or upload the bytes of a file. Return its name as a loader accepts it."""
-        await asyncio.to_thread(check_content, BytesIO(data), source.kinds, self._max_megapixels)
+    async def _store_data(self, job: Job, source: Source, data: bytes) -> StoredInput:
+        """Check and stage or upload the bytes of a file."""
+        size = await asyncio.to_thread(self._check, source, BytesIO(data))
         if self._placed_inputs is None:
-            return await self._upload(job, source, data)
+            return StoredInput(await self._upload(job, source, data), size)
         await self._placed_inputs.stage_data(job.folder, source.name, data)
-        return f"{job.folder}/{source.name}"
+        return StoredInput(f"{job.folder}/{source.name}", size)
 
-    async def _store_file(self, job: Job, source: Source, path: Path, *, copy: bool = False) -> str:
-        """Check and stage or upload a file. Return its name as a loader accepts it.
+    def _check(self, source: Source, file: Path | BytesIO) -> Size | None:
+        """Check the content of a file, and return its size if it is a picture or video. Blocks."""
+        check_content(file, source.kinds, self._max_megapixels)
+        return size_of(file, source.name)
 
-        `copy` is for a file that may change before the job has ended.
-        """
-        await asyncio.to_thread(check_content, path, source.kinds, self._max_megapixels)
+    async def _store_file(self, job: Job, source: Source, path: Path, *, copy: bool = False) -> StoredInput:
+        """Check and stage or upload a file. `copy` is for a file that may change before the job has ended."""
+        size = await asyncio.to_thread(self._check, source, path)
         if self._placed_inputs is None:
             with path.open("rb") as file:
-                return await self._upload(job, source, file)
+                return StoredInput(await self._upload(job, source, file), size)
         if copy:
             await self._placed_inputs.stage_copy(job.folder, source.name, path)
         else:
             self._placed_inputs.stage(job.folder, source.name, path)
-        return f"{job.folder}/{source.name}"
+        return StoredInput(f"{job.folder}/{source.name}", size)
 
     async def _upload(self, job: Job, source: Source, data: bytes | BinaryIO) -> str:
         """Upload a file to ComfyUI and return the name that ComfyUI gave it."""
@@ -201,15 +236,15 @@ class Inputs:
         return await self._api.upload(str(path.parent), path.name, data)
 
     def _replacements_by_input(
-        self, job: Job, node_inputs: list[FileInput], sources: Sources, stored: dict[str, str]
+        self, job: Job, node_inputs: list[FileInput], sources: Sources, stored: Mapping[str, StoredInput]
     ) -> dict[Key, dict[str, str]]:
         """Return the texts to replace in each file input, with their replacements.
 
         An input that accepts uploads gets the names of the job's files, or their absolute paths if it needs a path. An
         input that accepts no files of the job gets paths in the output folder if it writes. Any other input is
-        omitted. `stored` are the names that loaders accept, by the name of the source.
+        omitted. `stored` are the stored files by the names of their sources.
         """
-        names = {text: stored[source.name] for text, source in sources.by_text.items()}
+        names = {text: stored[source.name].name for text, source in sources.by_text.items()}
         paths = {text: self._absolute_path(name) for text, name in names.items()}
         job_folder, output = Path(self._absolute_path(job.folder)), self._open_folders.output
         missing_paths = paths_in_job_folder(node_inputs, paths, job_folder) if self._input_folder else {}

@@ -10,11 +10,11 @@ from pathlib import Path, PurePosixPath
 
 from worker.bodies import DATA_URI
 from worker.errors import Detail, FileNotAllowed, InvalidInputFile
+from worker.inputs.content.signatures import base64_media_type
 from worker.inputs.decode import EXTENSIONS, URL, decode, uri_type
 from worker.inputs.file_inputs import ANNOTATED, FileInput, FileKind, texts
 from worker.inputs.names import NameIndex, check_collisions, folders_of_name, spellings, stored_path
 from worker.inputs.placeholders import placeholder_file_name
-from worker.inputs.signatures import base64_media_type
 from worker.job import InputFile, JobRequest
 
 SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")

@@ -10,8 +10,9 @@ How a platform or a route uses it:
 """
 
 from worker.intake.body_forms import normalize_body
-from worker.intake.intake import SPOOL, Caller, Intake, Submission
+from worker.intake.intake import SPOOL, Intake
 from worker.intake.job_responses import JobResponses, status_of
 from worker.intake.response_body import ResponseBody
+from worker.intake.submission import Caller, Submission
 
 __all__ = ["SPOOL", "Caller", "Intake", "JobResponses", "ResponseBody", "Submission", "normalize_body", "status_of"]

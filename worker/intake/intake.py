@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import SystemRandom
 from typing import Any
@@ -19,6 +19,7 @@ from worker.engine.pool import EnginePool
 from worker.errors import CannotConvert, EngineUnavailable, InvalidJson, UrlNeedsStorage, WorkerError
 from worker.extra_data import ExtraData
 from worker.inputs import InputStore, ReceivedFiles, SentFile
+from worker.inputs.content.sizes import has_data, sizes_in_request
 from worker.inputs.form_files import with_filenames
 from worker.inputs.unused import unused_files
 from worker.intake.body_forms import normalize_body
@@ -26,9 +27,12 @@ from worker.intake.fingerprints import Fingerprints, fingerprints
 from worker.intake.job_responses import JobResponses
 from worker.intake.output_references import OutputResolver, may_reference_outputs, with_output_references
 from worker.intake.response_body import ResponseBody
+from worker.intake.submission import Caller, Submission
 from worker.intake.workflow_files import replace_data_uris, with_files
 from worker.job import Job, JobRequest, OutputMode
 from worker.jobs.manager import JobManager
+from worker.load.features.content_size import Size
+from worker.load.node_work import NO_WORK, JobWork
 from worker.load.workload import FLOOR, workload
 from worker.outputs.delivery import Delivery
 from worker.platforms.base import Traits
@@ -42,45 +46,6 @@ from worker.workflow.walk import run_off_loop_if_large
 
 SPOOL = "bodies"
 """Folder in the state folder for the long strings of bodies that are being read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """The caller of a request, and options from outside the body.
-
-    - `principal` owns the jobs of the request.
-    - `base_url` is the URL at which the caller reaches this worker.
-    - `idempotency_key` is the caller's name for the request. `repeat_key` is that of the platform, which the caller
-      does not know.
-    - `collectable` means that the caller gets id and token of the job.
-    - `api_key` is a comfy.org key from the headers.
-    - `raw` means that the caller accepts a file as response, `follows` that it gets the events of the job.
-    - `strict` means that the workflow runs exactly as sent or is rejected.
-    """
-
-    principal: str
-    base_url: str = ""
-    idempotency_key: str | None = None
-    repeat_key: str | None = None
-    collectable: bool = False
-    api_key: SecretStr | None = field(default=None, repr=False)
-    raw: bool = False
-    follows: bool = False
-    strict: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """A request that was read and checked as far as possible without ComfyUI, and the files in and beside its body."""
-
-    request: JobRequest
-    files: tuple[SentFile, ...]
-    caller: Caller
-
-    @property
-    def file_names(self) -> frozenset[str]:
-        """Names of the input files of the request: those with a URL, and those that were sent."""
-        return frozenset(self.request.urls) | {file.name for file in self.files}
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +114,8 @@ class Intake:
             strict=job.strict or caller.strict,
             follows=caller.follows,
         )
-        return Submission(job, (*parsed.files, *workflow_files, *files), caller)
+        sent_files = tuple([await _decoded(file) for file in (*parsed.files, *workflow_files, *files)])
+        return Submission(job, sent_files, caller, await self._sizes(job, sent_files))
 
     async def _fingerprints(self, body: ScannedBody, files: Sequence[SentFile]) -> Fingerprints:
         """Return the fingerprints of a request."""
@@ -174,7 +140,7 @@ class Intake:
         request, caller = submission.request, submission.caller
         if not self.manager.would_start(request, caller.principal):
             # The job exists already, so nothing is checked, and no workload is reserved.
-            job = await self.manager.accept(request, 0.0, caller.principal, collectable=caller.collectable)
+            job = await self.manager.accept(request, NO_WORK, caller.principal, collectable=caller.collectable)
             job.request = job.request.merged_with(request)  # for example, if only this request follows the events
             return job
         self.manager.admit()
@@ -182,9 +148,10 @@ class Intake:
         # Before the check, so that exactly the prompt that is checked runs, also if the job has to run again.
         request = await self._repaired(request, submission.file_names | {file.name for file in earlier_outputs})
         files = *submission.files, *earlier_outputs
-        async with self._admit(request) as units, self._receive_files(files) as received_files:
+        sizes = await self._sizes(request, files) if earlier_outputs else submission.sizes
+        async with self._admit(request, sizes) as work, self._receive_files(files) as received_files:
             return await self.manager.accept(
-                request, units, caller.principal, collectable=caller.collectable, arrived=received_files
+                request, work, caller.principal, collectable=caller.collectable, arrived=received_files
             )
 
     async def response(self, job: Job, base_url: str | None = None) -> tuple[int, ResponseBody]:
@@ -221,9 +188,9 @@ class Intake:
         except CannotConvert as error:
             raise await self.preflight.explain_missing_classes(error, workflow) from None
 
-    def workload(self, request: JobRequest) -> float:
+    def workload(self, submission: Submission) -> float:
         """Return the workload units of a request, computed with the last known catalog of the engine."""
-        return workload(request.prompt, self.engines.known_catalog)
+        return workload(submission.request.prompt, self.engines.known_catalog, submission.sizes)
 
     def workload_of(self, body: Mapping[str, Any]) -> float:
         """Return the workload units of a small body in any dialect. An invalid body has the minimum."""
@@ -232,9 +199,15 @@ class Intake:
             if is_ui(request.prompt):
                 catalog = self.engines.known_catalog or bundled_catalog()
                 request = replace(request, prompt=dict(convert(request.prompt, catalog).prompt))
-            return self.workload(request)
+            return workload(request.prompt, self.engines.known_catalog)
         except WorkerError:
             return FLOOR
+
+    async def _sizes(self, request: JobRequest, files: Sequence[SentFile]) -> Mapping[str, Size]:
+        """Return the sizes of the pictures and videos in a request, by the texts in its prompt that name them."""
+        if not files and not has_data(request.prompt):
+            return {}
+        return await asyncio.to_thread(sizes_in_request, request, files, await self.catalog())
 
     async def _repaired(self, request: JobRequest, file_names: frozenset[str]) -> JobRequest:
         """Return the request with a repaired prompt and random seeds. `file_names` are those of its input files."""
@@ -253,9 +226,9 @@ class Intake:
             request, principal, await self.catalog()
         )
 
-    def _admit(self, request: JobRequest) -> AbstractAsyncContextManager[float]:
-        """Return a context that checks the prompt, reserves its workload until it ends, and yields the workload."""
-        return self.preflight.admit(request.prompt, request.extra.editor_workflow, strict=request.strict)
+    def _admit(self, request: JobRequest, sizes: Mapping[str, Size]) -> AbstractAsyncContextManager[JobWork]:
+        """Return a context that checks the prompt and yields its work."""
+        return self.preflight.admit(request.prompt, request.extra.editor_workflow, sizes, strict=request.strict)
 
     def _receive_files(self, files: Sequence[SentFile]) -> AbstractAsyncContextManager[ReceivedFiles | None]:
         """Return a context that stores the files of the request, and yields them, or None if there are none.
@@ -285,6 +258,11 @@ def _prepare(request: JobRequest, catalog: Catalog, file_names: frozenset[str], 
     request = prepare_request(request, catalog, file_names, rng)
     unused = unused_files(file_names, request.prompt, catalog) if file_names else ()
     return replace(request, warnings=(*request.warnings, *unused))
+
+
+async def _decoded(file: SentFile) -> SentFile:
+    """Return a file with its content decoded. Raises InvalidInputFile and DiskFull."""
+    return replace(file, content=await file.decoded())
 
 
 def _with_key(extra: ExtraData, api_key: SecretStr | None) -> ExtraData:

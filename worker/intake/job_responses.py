@@ -31,6 +31,8 @@ class JobResponses:
     outputs: Outputs
     engines: EnginePool
     delivery: Delivery
+    usd_hour: float = 0.0
+    """Price of a GPU in US dollars an hour, 0 if it is not known."""
 
     async def of(self, job: Job, base_url: str, dialect: Dialect | None = None) -> tuple[int, ResponseBody]:
         """Return HTTP status and body for a job in any state. Store the hashes of its outputs in the job.
@@ -95,13 +97,19 @@ class JobResponses:
         except EngineUnavailable:
             engine = None
         local_paths = {output.index: str(path) for output, path in files}
-        return JobResponse(job, base64_by_index, base_url, engine, local_paths), large_files
+        return JobResponse(job, base64_by_index, base_url, engine, local_paths, self.usd_hour), large_files
 
     def pending(self, job: Job, base_url: str, dialect: Dialect | None = None) -> Body:
         """Return the body for a job that has not ended: its progress, and the URL of its result."""
         position = 0 if job.state in STARTED_STATES else self.engines.position(job)
         dialect = dialect or BY_NAME[job.request.dialect]
-        return dialect.pending(job, self.job_url(job, base_url), progress(job, position)) | changes_of(job)
+        fields = progress(job, position) | self.eta(job)
+        return dialect.pending(job, self.job_url(job, base_url), fields) | changes_of(job)
+
+    def eta(self, job: Job) -> Body:
+        """Return the fields with the seconds until ComfyUI has run a job: the median, and the 90 % quantile."""
+        seconds = self.engines.estimates.finish(job)
+        return {"eta_s": round(seconds.p50_s, 1), "eta_p90_s": round(seconds.p90_s, 1)}
 
     async def webhook_body(self, job: Job, webhook: Webhook) -> bytes:
         """Return the body of a webhook for a job, with the response of the synchronous route in it."""

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from worker.errors import DiskFull, JournalUnavailable, WorkerBusy
-from worker.job import Job, JobState
-from worker.load.pace import Paces
+from worker.job import Job
+from worker.load.job_estimates import JobEstimates
+from worker.load.node_work import JobWork
+from worker.load.prediction import NOTHING
 from worker.settings import LimitSettings
 
 SHORTEST_RETRY_S, LONGEST_RETRY_S = 1.0, 300.0
@@ -29,7 +31,7 @@ def free_bytes(state: Path) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Number of jobs that were accepted and have not ended, and the sum of their workloads."""
+    """Number of jobs that were accepted and have not ended, and the sum of their workloads in units."""
 
     jobs: int = 0
     workload: float = 0.0
@@ -58,67 +60,45 @@ class Admission:
     """Counts the jobs that have not ended, and decides whether another one is accepted."""
 
     limits: AdmissionLimits
-    pace: Paces = field(default_factory=Paces)
-    load: Load = field(default_factory=Load)
+    estimates: JobEstimates
     _unfinished: dict[str, Job] = field(default_factory=dict)
 
-    def begin(self, job: Job) -> None:
-        """Count a job that was accepted."""
+    @property
+    def load(self) -> Load:
+        """The jobs that have not ended."""
+        return Load(len(self._unfinished), sum(job.workload for job in self._unfinished.values()))
+
+    def begin(self, job: Job, work: JobWork) -> None:
+        """Count a job that was accepted, with the work of its prompt."""
         self._unfinished[job.folder] = job
-        self.load = Load(self.load.jobs + 1, self.load.workload + job.workload)
+        self.estimates.begin(job, work)
 
     def end(self, job: Job) -> None:
-        """Remove a job that has ended. The run time of a completed one updates the measured speed of its engine."""
+        """Remove a job that has ended."""
         del self._unfinished[job.folder]
-        self.load = Load(self.load.jobs - 1, self.load.workload - job.workload)
-        if job.state is JobState.COMPLETED:
-            self.pace.record(job.engine, job.workload, job.stages.get(JobState.GENERATING, 0.0))
+        self.estimates.end(job)
 
     def admit(self, free: int) -> None:
         """Raise WorkerBusy or DiskFull, with the seconds until a retry, when another job would exceed a limit.
 
         `free` are the free bytes of the disk.
         """
-        if self.load.jobs >= self.limits.jobs:
+        if len(self._unfinished) >= self.limits.jobs:
             raise WorkerBusy(
-                f"{self.load.jobs} jobs are waiting or running, which is the limit", retry_after_s=self._one_job_s()
+                f"{len(self._unfinished)} jobs are waiting or running, which is the limit",
+                retry_after_s=_bounded(self.estimates.next_end().p90_s),
             )
-        wait_s = self.wait_s()
-        if self.limits.wait_s and wait_s > self.limits.wait_s:
+        wait = self.estimates.wait() if self.limits.wait_s else NOTHING
+        if self.limits.wait_s and wait.p50_s > self.limits.wait_s:
             raise WorkerBusy(
-                f"about {wait_s:.0f} s of work are waiting or running, and the limit is {self.limits.wait_s:g} s",
-                retry_after_s=_bounded(wait_s - self.limits.wait_s),
+                f"about {wait.p50_s:.0f} s of work are waiting or running, and the limit is {self.limits.wait_s:g} s",
+                retry_after_s=_bounded(wait.p90_s - self.limits.wait_s),
             )
         if free < self.limits.free:
             raise DiskFull(
                 f"the worker's disk has {free // MIB} MiB free, and a job may need {self.limits.free // MIB} MiB",
                 retry_after_s=DISK_RETRY_S,
             )
-
-    def wait_s(self) -> float:
-        """Return the seconds until all current jobs have run, at the measured speed of the connected engines.
-
-        This is 0 before the first measurement.
-        """
-        units_per_s = self.pace.units_per_s if self._unfinished else 0.0
-        if not units_per_s:
-            return 0.0
-        return sum(self._units_left(job) for job in self._unfinished.values()) / units_per_s
-
-    def _one_job_s(self) -> float:
-        """Return the seconds that a job of average workload takes, for Retry-After."""
-        units_per_s = self.pace.units_per_s
-        if not (self.load.jobs and units_per_s):
-            return SHORTEST_RETRY_S
-        mean_workload = self.load.workload / self.load.jobs
-        return _bounded(mean_workload / units_per_s)
-
-    def _units_left(self, job: Job) -> float:
-        """Return the units of a job's workload that have not run yet, by the time that it has run."""
-        if job.state is JobState.DELIVERING:
-            return 0.0
-        done_s = job.in_state_s if job.state is JobState.GENERATING else 0.0
-        return max(0.0, job.workload - done_s * self.pace.of(job.engine))
 
 
 def _bounded(seconds: float) -> float:

@@ -16,16 +16,15 @@ from worker.events import JobAccepted, JobRemoved
 from worker.extra_data import ExtraData
 from worker.inputs import ReceivedFiles
 from worker.job import ENDS, Job, JobRequest, JobState
-from worker.jobs.admission import Admission, AdmissionLimits, free_bytes
+from worker.jobs.admission import MIB, Admission, AdmissionLimits, free_bytes
 from worker.jobs.job_index import JobEntry, JobIndex, Key, may_run_again
 from worker.jobs.journal import MOST_ENDED, needs_row
 from worker.jobs.restored import RestoredJobs, remove_strays
 from worker.jobs.retention import Retention
+from worker.load.node_work import JobWork
 from worker.pipeline import Pipeline
 from worker.settings import LimitSettings, OutputSettings
 from worker.supervision import Tasks, stop
-
-MIB = 1024 * 1024
 
 
 class JobManager:
@@ -50,7 +49,7 @@ class JobManager:
         self._retention = Retention(self._remove, most=MOST_ENDED, max_bytes=outputs.quota * MIB)
         self._retaining = tasks.start("retention", self._retention.run)
         self._background: set[asyncio.Task[None]] = set()
-        self.admission = Admission(AdmissionLimits.of(limits), pipeline.engines.paces)
+        self.admission = Admission(AdmissionLimits.of(limits), pipeline.engines.estimates)
         self.draining = False
 
     async def restore(self) -> None:
@@ -60,15 +59,16 @@ class JobManager:
             inputs, outputs = self._pipeline.inputs.store, self._pipeline.outputs
             folders = restored.folders
             self._run_in_background(remove_strays(inputs.stale_folders(folders) + outputs.stale_folders(folders)))
-        now = time.time()
         for job, ended_at in restored.ended:
             entry = self._job_index.add(job)
             entry.recorded.set()
             entry.ended.set()
-            self._keep(job, self._outputs.result_ttl_s - max(now - ended_at, 0.0))  # the clock may have been set back
+            self._keep(job, self._outputs.result_ttl_s - max(time.time() - ended_at, 0.0))  # the clock was set back
         for job in restored.unfinished:
             job.detached = True  # the client has disconnected, and may request the job again
-            self._start(job)
+            work = await self._pipeline.work.of(job.request.prompt)
+            job.workload = work.units  # an older release may have stored it in other units
+            self._start(job, work)
         self._journal.delete(*restored.dropped)
 
     @property
@@ -95,7 +95,7 @@ class JobManager:
     async def accept(
         self,
         request: JobRequest,
-        workload: float,
+        work: JobWork,
         principal: str = "local",
         *,
         collectable: bool = False,
@@ -103,8 +103,8 @@ class JobManager:
     ) -> Job:
         """Start a job and return it, or return the one that the same request started under its id.
 
-        A new job takes over the received files. It is stored before this returns if a client may request it later, by
-        its own id or by a token (`collectable`). Raises what `admit` raises, InvalidField and IdTaken.
+        `work` is that of the prompt. A new job takes over the received files. It is stored before this returns if a
+        client may request it later (`collectable`). Raises what `admit` raises, InvalidField and IdTaken.
         """
         entry = self._job_index.find_same(request, principal)
         if entry is None or may_run_again(entry):
@@ -114,14 +114,14 @@ class JobManager:
                 request.job_id or secrets.token_hex(16),
                 replace(request, inputs=arrived.files) if arrived.files else request,
                 principal,
-                workload,
+                work.units,
                 self._remove_for_retry(entry) if entry else secrets.token_urlsafe(24),
                 arrived.folder,
                 collectable=collectable or request.key is not None or request.webhook is not None,
                 detached=request.webhook is not None,
             )
             arrived.claimed = True
-            entry = self._start(job)
+            entry = self._start(job, work)
         elif entry.job.state is JobState.DELIVERY_PENDING:
             self.deliver(entry.job, request)  # a repeated request delivers the stored result
         try:
@@ -219,9 +219,9 @@ class JobManager:
         self._remove(key)
         return entry.job.token
 
-    def _start(self, job: Job) -> JobEntry:
+    def _start(self, job: Job, work: JobWork) -> JobEntry:
         """Count a job, notify observers, start its task and return its entry."""
-        self.admission.begin(job)
+        self.admission.begin(job, work)
         entry = self._job_index.add(job)
         self._pipeline.observers.notify(JobAccepted(job.ref, job.workload, job.request.dialect, job.request.template))
         if not needs_row(job):

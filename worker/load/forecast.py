@@ -9,6 +9,14 @@ from worker.load.prediction import Prediction
 
 
 @dataclass(frozen=True, slots=True)
+class FileLoad:
+    """A model file: its size in bytes, and the seconds to load it."""
+
+    size: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Forecast:
     """The predicted seconds of a job's run on an engine.
 

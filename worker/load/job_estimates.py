@@ -8,12 +8,13 @@ from collections.abc import Collection, Sequence
 from worker.events import Handlers, Notify, ignore_event
 from worker.job import Job
 from worker.load.engine_lines import EngineLines, Line
+from worker.load.forecast import FileLoad
 from worker.load.gpu_classes import GpuClass
 from worker.load.job_estimate import JobEstimate
 from worker.load.learning.estimator import Estimator
 from worker.load.node_work import JobWork
 from worker.load.prediction import NOTHING, Prediction
-from worker.load.run_watch import RunWatch
+from worker.load.run_observer import RunObserver
 
 ONLY = "engine-0"
 """Name of the engine if there is only one."""
@@ -36,12 +37,12 @@ class JobEstimates:
         self._placed: dict[str, list[JobEstimate]] = {engine: [] for engine in engines}
         """The jobs that have a place in an engine, in the order in which it runs them."""
         self._lines = EngineLines(estimator)
-        self._watch = RunWatch(estimator, self._jobs, self._lines.outdate, notify)
+        self._observer = RunObserver(estimator, self._jobs, self._lines.outdate, notify)
 
     @property
     def handlers(self) -> Handlers:
         """Handlers of the events of runs and engines."""
-        return self._watch.handlers
+        return self._observer.handlers
 
     def begin(self, job: Job, work: JobWork) -> None:
         """Add a job that was accepted, and the work that its prompt is."""
@@ -107,6 +108,19 @@ class JobEstimates:
         forecast = self._lines.forecast(estimate, Line(engine), time.monotonic())
         return forecast.whole.p50_s - forecast.load_s
 
+    def files_of(self, job: Job) -> dict[str, FileLoad]:
+        """Return the model files that a job loads, by name. Nothing for an unknown job."""
+        estimate = self._jobs.get(job.folder)
+        return {file: self.estimator.file_load(file) for file in sorted(estimate.files)} if estimate else {}
+
+    def gpu_bytes(self, engine: str) -> float:
+        """Return the bytes of model files that fit into the memory of an engine's GPU."""
+        return self.estimator.gpu_bytes(engine)
+
+    def placed_s(self, engine: str) -> float:
+        """Return the seconds until an engine has run the jobs that have a place in it."""
+        return self._placed_line(engine).p50_s
+
     def remaining(self, job: Job) -> Prediction:
         """Return the seconds that an engine will still spend on a job: nothing once it delivers its outputs."""
         estimate = self._jobs.get(job.folder)
@@ -128,6 +142,11 @@ class JobEstimates:
         """Return the seconds until an engine has run all of its jobs, which is what a new job would wait."""
         totals = [line.total for line in self._all_lines().values()]
         return min(totals, key=lambda total: total.p50_s, default=NOTHING)
+
+    def next_end(self) -> Prediction:
+        """Return the seconds until the first of the current jobs has run."""
+        ends = [line.ends[0] for line in self._all_lines().values() if line.ends]
+        return min(ends, key=lambda end: end.p50_s, default=NOTHING)
 
     def queue_s(self) -> float:
         """Return the seconds until all current jobs have run."""
@@ -159,7 +178,7 @@ class JobEstimates:
     def _placed_line(self, engine: str) -> Line:
         """Return the line of the jobs that have a place in an engine."""
         now = time.monotonic()
-        return self._lines.of_engine(engine, self._placed[engine], self._watch.blocked(engine, now), now)
+        return self._lines.of_engine(engine, self._placed[engine], self._observer.blocked(engine, now), now)
 
     def _all_lines(self) -> dict[str, Line]:
         """Return the lines of the alive engines, with the jobs that wait for one."""

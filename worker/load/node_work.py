@@ -58,3 +58,7 @@ class JobWork:
     units: float
     ancestry: dict[str, bytes]
     model_bytes: dict[str, int]
+
+
+NO_WORK = JobWork((), 0.0, {}, {})
+"""The work of a prompt without nodes."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from worker.models.folder import ModelsFolder
-from worker.workflow.catalog.catalog import Catalog
-from worker.workflow.model_needs import needed_models
-from worker.workflow.prompt import Prompt
+from worker.workflow.model_needs import ModelNeed
 
 
 class ModelSizes:
@@ -14,9 +14,9 @@ class ModelSizes:
     def __init__(self, folder: ModelsFolder | None) -> None:
         self._folder = folder
 
-    def of(self, prompt: Prompt, catalog: Catalog) -> dict[str, int | None]:
-        """Return the size in bytes of each model file that a prompt names, or None if it is not known."""
-        return {need.file: self._size(need.folders, need.file) for need in needed_models(prompt, catalog)}
+    def of(self, needs: Iterable[ModelNeed]) -> dict[str, int | None]:
+        """Return the size in bytes of each model file that a prompt needs, or None if it is not known."""
+        return {need.file: self._size(need.folders, need.file) for need in needs}
 
     def _size(self, folders: tuple[str, ...], file: str) -> int | None:
         if self._folder is None:

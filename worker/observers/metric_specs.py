@@ -10,6 +10,8 @@ JOB_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 60
 """Bounds in seconds, from a small image to a video that takes an hour."""
 GAP_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 LAG_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+RATIO_BUCKETS = (0.5, 0.67, 0.8, 0.9, 1.1, 1.25, 1.5, 2.0, 4.0)
+"""Bounds of a real value divided by the predicted one, or the reverse. 1 means that both are equal."""
 
 
 class MetricType(StrEnum):
@@ -61,7 +63,20 @@ NODE = _histogram("node_seconds", "Time that ComfyUI needed for a node.", "class
 GPU_GAP = _histogram(
     "gpu_gap_seconds",
     "Time between two runs if the second one was already waiting in ComfyUI's queue.",
+    "engine",
     buckets=GAP_BUCKETS,
+)
+PREDICTED = _histogram(
+    "predicted_seconds", "Predicted time of a run, as known just before it started.", "template", "cold"
+)
+PREDICTION_RATIO = _histogram(
+    "prediction_ratio",
+    "Time of a run divided by its predicted time.",
+    *("template", "cold"),
+    buckets=RATIO_BUCKETS,
+)
+PREDICTIONS = _counter(
+    "predictions_total", "Predicted runs, by whether they kept to the predicted 90 % quantile.", "within_p90"
 )
 REFUSED = _counter("requests_refused_total", "Requests that got an error response.", "route", "dialect", "code")
 CACHE_HITS = _counter("cache_hits_total", "Files and node results that were taken from a cache.", "cache")
@@ -82,9 +97,20 @@ ENGINE_START = _histogram(
 ENGINE_LOSSES = _counter(
     "engine_losses_total", "Crashes and restarts of ComfyUI, and lost connections to it.", "engine", "cause"
 )
+SLOWED = _counter(
+    "machine_slowed_total", "Times that an engine has become slower for good, as its jobs show.", "engine"
+)
 REPORTS = _counter("autoscaler_reports_total", "Load reports that were sent to the platform's autoscaler.", "result")
 TASK_FAILURES = _counter("task_failures_total", "Failures of background tasks.", "task")
 LOOP_LAG = _histogram("event_loop_lag_seconds", "Delay with which the event loop runs a timer.", buckets=LAG_BUCKETS)
+
+BUSY = _counter("gpu_busy_seconds_total", "Time in which an engine ran a job.", "engine")
+IDLE = _counter("gpu_idle_seconds_total", "Time in which an engine was connected and ran no job.", "engine")
+SLOWDOWN = _gauge(
+    "machine_slowdown_ratio",
+    "Time that jobs need on an engine, divided by what is known of its GPU model. 1 means as fast as expected.",
+    "engine",
+)
 
 RUNNING = _gauge("jobs_running", "Jobs that ComfyUI is running.")
 WAITING = _gauge("jobs_waiting", "Accepted jobs that ComfyUI has not started yet.")
@@ -97,20 +123,47 @@ SET_ASIDE = _gauge("journal_set_aside_jobs", "Jobs of earlier processes that the
 READY = _gauge("ready", "1 if the worker can run a new job, else 0.")
 SANDBOXED = _gauge("engine_sandbox", "State of ComfyUI's sandbox. The current state has the value 1.", "state")
 INFO = _gauge("info", "Always 1. The version is a label.", "version")
+CLIENT_COST = _histogram(
+    "client_cost_ratio",
+    "Cost that a client told the platform's router, divided by the workload of its job, if they differ.",
+    buckets=RATIO_BUCKETS,
+)
 REPORTED_LOAD = _gauge("reported_load_units", "Workload in the last report to the platform's autoscaler.")
 MAX_PERF = _gauge(
     "max_perf_units", "Speed in the last report to the platform's autoscaler, in units of workload per second."
 )
 
+GPU_INFO = _gauge(
+    "gpu_info",
+    "Always 1. A GPU that the worker can use: its model, the version of its driver, and the engine that uses it.",
+    *("gpu", "uuid", "name", "driver", "engine"),
+)
+GPU_UP = _gauge("gpu_up", "1 if the driver can read the GPU, else 0.", "gpu")
+GPU_UTILIZATION = _gauge(
+    "gpu_utilization_ratio", "Share of the last moments in which the GPU ran any program, from 0 to 1.", "gpu"
+)
+GPU_MEMORY_USED = _gauge("gpu_memory_used_bytes", "Memory of the GPU that is in use, by any program.", "gpu")
+GPU_MEMORY_TOTAL = _gauge("gpu_memory_total_bytes", "Memory of the GPU.", "gpu")
+GPU_POWER = _gauge("gpu_power_watts", "Power that the GPU draws.", "gpu")
+GPU_ENERGY = _counter("gpu_energy_joules_total", "Energy that the GPU has used since its driver was started.", "gpu")
+GPU_TEMPERATURE = _gauge("gpu_temperature_celsius", "Temperature of the GPU.", "gpu")
+GPU_CLOCK = _gauge("gpu_clock_hertz", "Clock of the GPU's processors.", "gpu")
+GPU_THROTTLED = _counter(
+    "gpu_throttle_seconds_total", "Time in which the GPU was slower than its normal clock, by reason.", "gpu", "reason"
+)
+
 RECORDED = (
-    *(JOBS, JOB_DURATION, JOB_STAGE, JOB_QUEUE, NODE, GPU_GAP, REFUSED, CACHE_HITS),
+    *(JOBS, JOB_DURATION, JOB_STAGE, JOB_QUEUE, NODE, GPU_GAP, PREDICTED, PREDICTION_RATIO, PREDICTIONS),
+    *(REFUSED, CACHE_HITS),
     *(INPUT_FETCHES, INPUT_BYTES, INPUT_FETCH, MODEL_FETCHES, MODEL_BYTES, MODEL_FETCH),
-    *(DELIVERIES, DELIVERED_BYTES, DELIVERY, WEBHOOKS, ENGINE_STARTS, ENGINE_START, ENGINE_LOSSES),
-    *(REPORTS, TASK_FAILURES, LOOP_LAG),
+    *(DELIVERIES, DELIVERED_BYTES, DELIVERY, WEBHOOKS, ENGINE_STARTS, ENGINE_START, ENGINE_LOSSES, SLOWED),
+    *(REPORTS, CLIENT_COST, TASK_FAILURES, LOOP_LAG),
 )
 """Metrics that are updated by events and the clock."""
 LIVE = (
     *(RUNNING, WAITING, DELIVERING, LOAD, QUEUE_WORK, ENGINES, DISK_FREE, SET_ASIDE, READY, SANDBOXED, INFO),
-    *(REPORTED_LOAD, MAX_PERF),
+    *(REPORTED_LOAD, MAX_PERF, BUSY, IDLE, SLOWDOWN),
+    *(GPU_INFO, GPU_UP, GPU_UTILIZATION, GPU_MEMORY_USED, GPU_MEMORY_TOTAL, GPU_POWER, GPU_ENERGY),
+    *(GPU_TEMPERATURE, GPU_CLOCK, GPU_THROTTLED),
 )
-"""Gauges that are read when the metrics are scraped."""
+"""Metrics that are read when the page is requested."""

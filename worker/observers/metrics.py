@@ -12,13 +12,16 @@ from prometheus_client.exposition import choose_encoder
 
 from worker.events import (
     CacheHit,
+    CostDiffered,
     DeliveryEnded,
     EngineLost,
     EngineStarted,
     Handlers,
     InputFetched,
     JobFinished,
+    JobPredicted,
     LoadReported,
+    MachineSlowed,
     ModelFetched,
     NodesCached,
     RequestRefused,
@@ -27,8 +30,9 @@ from worker.events import (
 )
 from worker.job import JobState
 from worker.observers import metric_specs as specs
+from worker.observers.engine_use import EngineUses
 from worker.observers.metric_specs import MetricSpec, MetricType
-from worker.observers.snapshot import Snapshot, gauges
+from worker.observers.snapshot import Snapshot, live_metrics
 
 M = TypeVar("M", Counter, Histogram)
 Series = tuple[MetricSpec, tuple[str, ...]]
@@ -54,12 +58,15 @@ class Metrics:
         self._histogram_series: dict[Series, Histogram] = {}
         self._values_by_label: dict[str, set[str]] = {}
         self._last_report: LoadReported | None = None
+        self.engine_uses = EngineUses()
+        """An observer of its own, whose times the page shows."""
 
     @property
     def handlers(self) -> Handlers:
         """Handlers of the events that update metrics."""
         return {
             JobFinished: self._job_finished,
+            JobPredicted: self._job_predicted,
             NodesCached: lambda event: self._count(specs.CACHE_HITS, "nodes", by=len(event.node_ids)),
             DeliveryEnded: self._delivery_ended,
             WebhookAttempted: lambda event: self._count(specs.WEBHOOKS, event.outcome),
@@ -69,7 +76,9 @@ class Metrics:
             CacheHit: lambda event: self._count(specs.CACHE_HITS, event.cache, by=event.count),
             InputFetched: self._input_fetched,
             ModelFetched: self._model_fetched,
+            MachineSlowed: lambda event: self._count(specs.SLOWED, self.bounded_label("engine", event.engine)),
             LoadReported: self._load_reported,
+            CostDiffered: self._cost_differed,
             TaskFailed: lambda event: self._count(specs.TASK_FAILURES, self.bounded_label("task", event.task)),
         }
 
@@ -95,12 +104,20 @@ class Metrics:
         stages = dict(event.stages)
         if JobState.DELIVERY_PENDING in stages:
             return  # a second delivery: the times of the job were observed before the first one
-        template = event.template if event.template in self._templates else OTHER
+        template = self._template(event.template)
         self.observe(specs.JOB_DURATION, event.elapsed_s, template)
         for stage, seconds in stages.items():
             self.observe(specs.JOB_STAGE, seconds, stage, template)
         if JobState.GENERATING in stages:
             self.observe(specs.JOB_QUEUE, sum(stages.get(stage, 0.0) for stage in BEFORE_THE_RUN))
+
+    def _job_predicted(self, event: JobPredicted) -> None:
+        """Observe the predicted time of a run, and how well it was predicted."""
+        labels = self._template(event.template), _flag(event.cold)
+        self.observe(specs.PREDICTED, event.predicted_s, *labels)
+        self._count(specs.PREDICTIONS, _flag(event.seconds <= event.predicted_p90_s))
+        if event.predicted_s > 0:
+            self.observe(specs.PREDICTION_RATIO, event.seconds / event.predicted_s, *labels)
 
     def _delivery_ended(self, event: DeliveryEnded) -> None:
         """Count a delivery and its bytes."""
@@ -140,6 +157,15 @@ class Metrics:
         self._count(specs.REPORTS, "taken" if event.accepted else "failed")
         self._last_report = event
 
+    def _template(self, name: str | None) -> str:
+        """Return the name of a template of the library as a label, and `other` for any other name."""
+        return name if name is not None and name in self._templates else OTHER
+
+    def _cost_differed(self, event: CostDiffered) -> None:
+        """Observe a client's idea of the cost of its job."""
+        if event.units > 0:
+            self.observe(specs.CLIENT_COST, event.cost / event.units)
+
     def bounded_label(self, label: str, value: str) -> str:
         """Return the value, or `other` if it is empty, or if it is new and the label has MOST_VALUES values already."""
         known_values = self._values_by_label.setdefault(label, set())
@@ -155,16 +181,16 @@ class Metrics:
             series = self._counter_series[spec, labels] = _series(self._counters[spec], labels)
         series.inc(by)
 
-    def observe(self, spec: MetricSpec, seconds: float, *labels: str) -> None:
-        """Add a duration to a histogram. `labels` are the values of its labels."""
+    def observe(self, spec: MetricSpec, value: float, *labels: str) -> None:
+        """Add a value to a histogram. `labels` are the values of its labels."""
         series = self._histogram_series.get((spec, labels))
         if series is None:
             series = self._histogram_series[spec, labels] = _series(self._histograms[spec], labels)
-        series.observe(seconds)
+        series.observe(value)
 
 
 class _MetricsPage:
-    """A registry with the gauges of one moment, in the form that prometheus-client encodes."""
+    """A registry with the live metrics of one moment, in the form that prometheus-client encodes."""
 
     def __init__(self, registry: CollectorRegistry, snapshot: Snapshot, report: LoadReported | None) -> None:
         self._registry = registry
@@ -177,12 +203,17 @@ class _MetricsPage:
             # prometheus-client adds the time of creation of each counter and histogram, which Prometheus does not need.
             metric.samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
             yield metric
-        yield from gauges(self._snapshot, self._report)
+        yield from live_metrics(self._snapshot, self._report)
 
 
 def _series(metric: M, labels: tuple[str, ...]) -> M:
     """Return the series of a metric for these label values."""
     return metric.labels(*labels) if labels else metric
+
+
+def _flag(value: bool) -> str:
+    """Return a boolean as the value of a label."""
+    return "true" if value else "false"
 
 
 def _specs_of(kind: MetricType) -> Iterator[MetricSpec]:

@@ -59,6 +59,11 @@ class Replay:
         track.changed.set()  # wakes the streams that wait now
         track.changed.clear()
 
+    def is_newest(self, job: Job, number: int) -> bool:
+        """Return whether the event of a job with this number is its last one so far, previews aside."""
+        events = self._tracks[job.folder].events
+        return not events or number >= events[-1][0]
+
     async def follow(self, job: Job, after: int = 0) -> AsyncIterator[tuple[int, StreamedEvent]]:
         """Yield every event with a number above `after`, then new ones as they occur. JobFinished is the last one.
 

@@ -15,6 +15,7 @@ from worker.observers.metrics import Metrics
 class EngineQueue:
     """Jobs inside one ComfyUI, by folder name. `idle_since` is set while jobs wait and none runs."""
 
+    engine: str
     waiting: set[str] = field(default_factory=set)
     running: set[str] = field(default_factory=set)
     idle_since: float | None = None
@@ -41,9 +42,14 @@ class RunTimes:
         """Record that a job was sent to an engine, or removed from it."""
         self.forget(event.job)
         if event.prompt_id is not None:
-            queue = self._queues.setdefault(event.engine, EngineQueue())
+            queue = self._queues.setdefault(event.engine, EngineQueue(event.engine))
             queue.waiting.add(event.job.folder)
             self._queue_of[event.job.folder] = queue
+
+    def engine_of(self, job: JobRef) -> str:
+        """Return the name of the engine that has a job, or an empty string."""
+        queue = self._queue_of.get(job.folder)
+        return queue.engine if queue is not None else ""
 
     def started(self, job: JobRef, now: float) -> float | None:
         """Record that the run of a job has started. Return the seconds that its engine was idle before.
@@ -118,7 +124,8 @@ class RunMetrics:
         if event.state is JobState.GENERATING:
             gap_s = self._runs.started(event.job, time.monotonic())
             if gap_s is not None:
-                self._metrics.observe(specs.GPU_GAP, gap_s)
+                engine = self._metrics.bounded_label("engine", self._runs.engine_of(event.job))
+                self._metrics.observe(specs.GPU_GAP, gap_s, engine)
 
     def _node_ended(self, node: tuple[str, float] | None) -> None:
         """Observe the duration of a node, which is given as class and seconds. None means no node."""

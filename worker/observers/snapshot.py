@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client import Metric
 
 from worker import __version__
 from worker.events import LoadReported
+from worker.gpus.facts import NO_GPUS, GpuReport
 from worker.observers import metric_specs as specs
+from worker.observers.engine_use import EngineUse
+from worker.observers.families import metric_family
+from worker.observers.gpu_metrics import gpu_metrics
 from worker.observers.metric_specs import MetricSpec
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Numbers that were read in one step on the event loop. `queue_work_s` is 0 until the pace is known."""
+    """Numbers that were read in one step on the event loop."""
 
     running: int
     waiting: int
@@ -29,9 +33,13 @@ class Snapshot:
     ready: bool
     sandbox: str = ""
     """State of the sandbox. Empty for a ComfyUI that the worker did not start."""
+    engine_uses: tuple[EngineUse, ...] = ()
+    slowdowns: Mapping[str, float] = field(default_factory=dict)
+    """The slowdown of each engine, as far as it is known."""
+    gpus: GpuReport = NO_GPUS
 
 
-def gauges(snapshot: Snapshot, report: LoadReported | None) -> Iterator[GaugeMetricFamily]:
+def live_metrics(snapshot: Snapshot, report: LoadReported | None) -> Iterator[Metric]:
     """Yield the metrics of this moment. `report` is the last report to the autoscaler, or None before the first one."""
     values: dict[MetricSpec, float] = {
         specs.RUNNING: snapshot.running,
@@ -46,16 +54,17 @@ def gauges(snapshot: Snapshot, report: LoadReported | None) -> Iterator[GaugeMet
     if report is not None:
         values |= {specs.REPORTED_LOAD: report.load_units, specs.MAX_PERF: report.max_perf_units}
     for spec, value in values.items():
-        yield GaugeMetricFamily(spec.full_name, spec.help, value=value)
-    yield _labelled(specs.ENGINES, connected=snapshot.engines_connected, away=snapshot.engines_away)
-    if snapshot.sandbox:
-        yield _labelled(specs.SANDBOXED, **{snapshot.sandbox: 1})
-    yield _labelled(specs.INFO, **{__version__: 1})
+        yield metric_family(spec, {(): value})
+    yield from _labelled(specs.ENGINES, {"connected": snapshot.engines_connected, "away": snapshot.engines_away})
+    yield from _labelled(specs.SANDBOXED, {snapshot.sandbox: 1} if snapshot.sandbox else {})
+    yield from _labelled(specs.INFO, {__version__: 1})
+    yield from _labelled(specs.BUSY, {use.engine: use.busy_s for use in snapshot.engine_uses})
+    yield from _labelled(specs.IDLE, {use.engine: use.idle_s for use in snapshot.engine_uses})
+    yield from _labelled(specs.SLOWDOWN, snapshot.slowdowns)
+    yield from gpu_metrics(snapshot.gpus)
 
 
-def _labelled(spec: MetricSpec, **values: float) -> GaugeMetricFamily:
-    """Return a gauge with one label. `values` has the number for each value of the label."""
-    family = GaugeMetricFamily(spec.full_name, spec.help, labels=spec.labels)
-    for label_value, number in values.items():
-        family.add_metric([label_value], number)
-    return family
+def _labelled(spec: MetricSpec, values: Mapping[str, float]) -> Iterator[Metric]:
+    """Yield a metric with one label, from the number for each value of the label. Without numbers, yield nothing."""
+    if values:
+        yield metric_family(spec, {(label,): number for label, number in values.items()})

@@ -1,4 +1,4 @@
-"""Limits on the work that is accepted and the time that it may take."""
+"""Limits on the work that is accepted, on the time that it may take, and on how slow the machine may be."""
 
 from __future__ import annotations
 
@@ -42,4 +42,18 @@ class LimitSettings:
         0.0,
         "Seconds after which a synchronous request returns 202. 0 means no limit, or the platform's limit (540 on "
         "Vast).",
+    )
+    slow_factor: float = setting(
+        "WORKER_SLOW_FACTOR",
+        1.5,
+        "An engine counts as slow if its nodes need this many times as long as was learned about its GPU model.",
+    )
+    slow_after_s: float = setting(
+        "WORKER_SLOW_AFTER", 300.0, "Seconds for which an engine has to be slow until this is logged and reported."
+    )
+    min_perf: float = setting(
+        "WORKER_MIN_PERF",
+        0.0,
+        "If the machine is slower than this share of the speed of its GPU model, the worker may report itself as broken"
+        " to the platform and end. 0 means never, and 0.8 is the largest value. docs/gpus.md has the conditions.",
     )

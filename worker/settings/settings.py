@@ -75,6 +75,12 @@ class Settings:
         "File of `comfy-worker load export`, such as one in the image: what other machines with this GPU have learned "
         "about the seconds of jobs.",
     )
+    usd_hour: float = setting(
+        "WORKER_USD_HOUR",
+        0.0,
+        "Price of one GPU of this machine in US dollars an hour. If it is set, the metadata of a result have the price "
+        "of the GPU's time as `gpu_usd`. It is not what the platform bills.",
+    )
     log_level: str = setting(
         "WORKER_LOG_LEVEL", "info", "Lowest level of the messages in the log: debug, info, warning or error."
     )

@@ -133,3 +133,27 @@ def test_packs_that_failed_to_import_are_listed(engine: EngineHandle, tmp_path: 
     assert found["Odd"]["says"] == "at the last start of ComfyUI, the node pack Odd failed to import: no licence"
     _, found = findings(cwd=tmp_path, WORKER_COMFYUI=engine.url)
     assert "see its log for packs" in found["node packs"]["says"]
+
+
+VAST = {"CONTAINER_ID": "1", "PUBLIC_IPADDR": "203.0.113.7", "VAST_TCP_PORT_3000": "41000"}
+
+
+@pytest.mark.parametrize(
+    ("env", "level", "says"),
+    [
+        ({}, "fail", "no job measures the speed of the workers"),
+        ({"WORKER_MODELS": "sdxl,flux-schnell"}, "ok", "template sdxl"),
+        (
+            {"WORKER_MODELS": "sdxl", "WORKER_BENCHMARK": "wan22-t2v"},
+            "ok",
+            "template wan22-t2v with steps 4, seconds 2.5",
+        ),
+        ({"WORKER_BENCHMARK": "packaged"}, "ok", "the packaged workflow, which needs no model"),
+        ({"WORKER_BENCHMARK": "/nowhere.json"}, "fail", "the file /nowhere.json cannot be read"),
+    ],
+)
+def test_a_worker_on_vast_needs_a_benchmark(tmp_path: Path, env: dict[str, str], level: str, says: str) -> None:
+    """On Vast, a worker that measures no job fails the check. Its row names the job, or how to choose one."""
+    _, found = findings("--platform", "vast", cwd=tmp_path, **VAST, **env)
+    assert (found["benchmark"]["level"], says in found["benchmark"]["says"]) == (level, True)
+    assert bool(found["benchmark"]["cure"]) is (level == "fail")

@@ -8,11 +8,16 @@ from pathlib import Path
 import pytest
 
 from worker.errors import StartupError
+from worker.load.throughput import DoneWork, Throughput
 from worker.platforms.registry import choose
-from worker.platforms.vast.reporting.benchmark import Benchmark, ScoreFile
+from worker.platforms.vast.benchmark.benchmark import Benchmark
+from worker.platforms.vast.benchmark.choice import PACKAGED
+from worker.platforms.vast.benchmark.workflow import read_workflow
 from worker.platforms.vast.reporting.failure_report import report_body
+from worker.platforms.vast.reporting.speed_file import SPEEDS, SpeedFile
 from worker.platforms.vast.sdk_logging import preserve_root_logger
 from worker.platforms.vast.settings import VastSettings
+from worker.workflow.templates.library import read_library
 
 ENV = {
     "CONTAINER_ID": "42",
@@ -83,17 +88,23 @@ def test_every_setting_is_in_the_table() -> None:
     assert all(help_text for _, _, help_text in rows)
 
 
-def test_a_score_is_good_for_its_image_gpu_and_workflow_only(tmp_path: Path) -> None:
-    """A score is invalid for another image, GPU or workflow, and in a damaged file."""
-    benchmark = Benchmark.read(VastSettings.from_env(ENV))
-    key = benchmark.key("sha256:a", "RTX 4090")
-    ScoreFile(tmp_path, key).write(51.5)
-    assert ScoreFile(tmp_path, key).read() == 51.5
-    assert ScoreFile(tmp_path, benchmark.key("sha256:b", "RTX 4090")).read() is None
-    assert ScoreFile(tmp_path, benchmark.key("sha256:a", "RTX 3090")).read() is None
-    assert ScoreFile(tmp_path, Benchmark({}, 1, 1.0).key("sha256:a", "RTX 4090")).read() is None
-    (tmp_path / "benchmark.json").write_text("51.5")
-    assert ScoreFile(tmp_path, key).read() is None
+def test_speeds_are_good_for_their_image_gpu_driver_and_workflow_only(tmp_path: Path) -> None:
+    """Stored speeds are not used for another image, GPU, driver or workflow, or from a damaged file."""
+    library = read_library("shipped")
+    benchmark = Benchmark(read_workflow(PACKAGED, library), 1, 1.0)
+    conditions = ("sha256:a", "RTX 4090", "550.54")
+    key, measured = benchmark.key(*conditions), Throughput()
+    measured.start("engine-0", [DoneWork(51.5, 1.0)], 0.0)
+    SpeedFile(tmp_path, key).write(measured, 0.0)
+    others = [(*conditions[:index], "other", *conditions[index + 1 :]) for index in range(3)]
+    keys = [benchmark.key(*other) for other in others]
+    keys.append(Benchmark(read_workflow("sdxl", library), 1, 1.0).key(*conditions))
+    assert not any(SpeedFile(tmp_path, other).restore(Throughput(), 0.0) for other in keys)
+    restored = Throughput()
+    assert SpeedFile(tmp_path, key).restore(restored, 0.0)
+    assert restored.units_per_s("engine-0", 0.0) == 51.5
+    (tmp_path / SPEEDS).write_text("51.5")
+    assert not SpeedFile(tmp_path, key).restore(Throughput(), 0.0)
 
 
 @pytest.mark.parametrize("text", [None, "{", "[]"])
@@ -102,8 +113,8 @@ def test_an_invalid_benchmark_file_is_named(tmp_path: Path, text: str | None) ->
     path = tmp_path / "bench.json"
     if text is not None:
         path.write_text(text)
-    with pytest.raises(StartupError, match="WORKER_BENCHMARK"):
-        Benchmark.read(VastSettings.from_env({**ENV, "WORKER_BENCHMARK": str(path)}))
+    with pytest.raises(StartupError, match=r"WORKER_BENCHMARK.*bench\.json"):
+        read_workflow(str(path), {})
 
 
 def test_the_root_logger_stays_as_it_was() -> None:

@@ -74,11 +74,11 @@ def as_dict(results: Sequence[DemoResult], rows: Sequence[WorkerSummary], second
 
 
 def reports(rows: Sequence[WorkerSummary]) -> Table:
-    """Return the table of the reports. Loads are in workload units: a 512x512 image of 20 steps is 100."""
-    table = _table("reports", ">max_perf", ">cur_load peak", ">served", ">rejected", ">deleted", "error")
+    """Return the table of the reports. Loads are in units, and `seconds` is the largest load divided by the speed."""
+    table = _table("reports", ">max_perf", ">cur_load peak", ">seconds", ">served", ">rejected", ">deleted", "error")
     for row in rows:
-        loads = (f"{max(row.loads):.0f}", f"{row.served:.0f}", f"{row.rejected:.0f}")
-        cells = (f"worker {row.worker_id}", f"{row.max_perf:.1f}/s", *loads, str(row.deleted), row.error_msg)
+        loads = (f"{max(row.loads):.2f}", f"{row.most_seconds:.1f} s", f"{row.served:.2f}", f"{row.rejected:.2f}")
+        cells = (f"worker {row.worker_id}", f"{row.max_perf:.2f}/s", *loads, str(row.deleted), row.error_msg)
         table.add_row(*cells)
     return table
 

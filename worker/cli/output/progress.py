@@ -14,8 +14,8 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from worker.cli.output.timeline import NodeRun, Timeline
-from worker.cli.output.units import duration
+from worker.cli.output.timeline import Timeline, TimelineNode
+from worker.cli.output.units import about, duration
 
 MAX_ROWS = 8
 """Nodes that are shown, the running one last. More could scroll it out of the terminal."""
@@ -47,15 +47,16 @@ class LiveDisplay:
     def __rich__(self) -> RenderableType:
         """Return a line for the job, and below it a row for each of its last MAX_ROWS nodes."""
         now = time.monotonic()
-        elapsed = duration(now - self.timeline.started)
-        self._spinner.update(text=Text.assemble((self._title, "bold"), f"  {self.timeline.state}  ", (elapsed, "cyan")))
+        elapsed, left = duration(now - self.timeline.started), _left(self.timeline, now)
+        line = Text.assemble((self._title, "bold"), f"  {self.timeline.state}  ", (elapsed, "cyan"), (left, "dim"))
+        self._spinner.update(text=line)
         rows = Table.grid(padding=(0, 2))
         for run in self.timeline.runs[-MAX_ROWS:]:
             rows.add_row(*_row(run, now))
         return Group(self._spinner, rows)
 
 
-def _row(run: NodeRun, now: float) -> tuple[RenderableType, ...]:
+def _row(run: TimelineNode, now: float) -> tuple[RenderableType, ...]:
     """Return the cells for a node: sign, title, steps, bar and time. An ended node has no bar."""
     done = run.ended is not None
     bar = ProgressBar(total=run.steps, completed=run.step, width=24) if run.steps and not done else ""
@@ -67,6 +68,12 @@ def _row(run: NodeRun, now: float) -> tuple[RenderableType, ...]:
         bar,
         Text(duration(run.seconds(now)), "dim"),
     )
+
+
+def _left(timeline: Timeline, now: float) -> str:
+    """Return the end of a line with the time to the end of the run, or an empty string if it is not known."""
+    seconds = timeline.seconds_left(now)
+    return f", {about(seconds)} left" if seconds is not None else ""
 
 
 class PlainDisplay:
@@ -88,7 +95,7 @@ class PlainDisplay:
         elif name == "step" and run and run.steps:
             is_last_step = run.step == run.steps
             if is_last_step or now - self._last_line > LINE_EVERY_S:
-                self._line(f"{run.title} {run.progress}", now)
+                self._line(f"{run.title} {run.progress}{_left(self.timeline, now)}", now)
         elif name == "state" and not run:
             self._line(self.timeline.state, now)
 

@@ -8,6 +8,10 @@ from typing import Any
 
 from worker.job import JobState
 
+LEAST_SHOWN_S = 3.0
+"""Least seconds to the end that are worth showing."""
+MOST_UNCERTAIN = 2.0
+"""Largest p90 of the seconds to the end, relative to their median, with which the median is shown."""
 STAGES = {
     JobState.QUEUED: "queue",
     JobState.PREPARING: "prepare",
@@ -18,7 +22,7 @@ STAGES = {
 
 
 @dataclass(slots=True)
-class NodeRun:
+class TimelineNode:
     """One execution of a node. Times are seconds of the caller's clock. ComfyUI runs one node at a time."""
 
     node_id: str
@@ -45,12 +49,20 @@ class Timeline:
 
     started: float
     state: str = JobState.QUEUED.value
-    runs: list[NodeRun] = field(default_factory=list)
+    runs: list[TimelineNode] = field(default_factory=list)
+    _ends_at: float | None = None
+    """When the run is expected to end, None if that is not known or uncertain."""
 
     @property
-    def running(self) -> NodeRun | None:
+    def running(self) -> TimelineNode | None:
         """The node that runs now, or None between nodes."""
         return self.runs[-1] if self.runs and self.runs[-1].ended is None else None
+
+    def seconds_left(self, now: float) -> float | None:
+        """Return the seconds until the run ends, or None if they are not known, uncertain or only a few."""
+        if self._ends_at is None or self._ends_at - now < LEAST_SHOWN_S:
+            return None
+        return self._ends_at - now
 
     def handle(self, name: str, data: Mapping[str, Any], now: float) -> None:
         """Update the state and the nodes from an event, at `now` of the caller's clock. Other events are ignored."""
@@ -60,9 +72,12 @@ class Timeline:
                 self._end(now)
         elif name == "node":
             self._end(now)
-            self.runs.append(NodeRun(data["node_id"], data["title"] or data["node_id"], data["class_type"], now))
+            self.runs.append(TimelineNode(data["node_id"], data["title"] or data["node_id"], data["class_type"], now))
         elif name == "step":
             self._step(str(data["node_id"]), float(data["value"]), float(data["max"]))
+        if "eta_s" in data:
+            is_certain = data["eta_p90_s"] <= MOST_UNCERTAIN * data["eta_s"]
+            self._ends_at = now + float(data["eta_s"]) if is_certain else None
 
     def stage_times(self, timings: Mapping[str, float]) -> Iterator[tuple[str, float]]:
         """Yield (stage, seconds) from the `timings` of a result, in the order in which a job goes through them."""

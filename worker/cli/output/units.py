@@ -16,6 +16,15 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {seconds_left:02} s"
 
 
+def about(seconds: float) -> str:
+    """Return predicted seconds as text, no more precise than a prediction: `about 8 s`, `about 40 s`, `about 3 min`."""
+    if seconds < 10:
+        return f"about {seconds:.0f} s"
+    if seconds < 90:
+        return f"about {round(seconds / 5) * 5} s"
+    return f"about {round(seconds / 60)} min"
+
+
 def size(count: float) -> str:
     """Return a number of bytes as text in binary units: `512 B`, `34.5 KiB`, `1.2 GiB`."""
     for unit in ("B", "KiB", "MiB", "GiB"):

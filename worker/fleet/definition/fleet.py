@@ -111,8 +111,7 @@ class TemplateSpec(Table):
 
 
 class EndpointSpec(Table):
-    """The endpoint that clients call, and how it scales. Loads are workload units per second; an image of 512x512 in 20
-    steps is 100 units."""
+    """The endpoint that clients call, and how it scales. Capacities are units a second; an RTX 4090 does about 1."""
 
     name: Name = key("name by which clients find the endpoint")
     state: Literal["active", "suspended", "stopped"] = key(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from worker.errors import DeployError, NotThisFleet
+from worker.errors import DeployError, FleetError, FleetProblem, NotThisFleet
 from worker.fleet.definition.fleet import Fleet
 from worker.fleet.definition.secret import masked
 from worker.fleet.plan.desired_state import endpoint_body, group_body, template_body
@@ -18,6 +18,7 @@ from worker.fleet.plan.snapshot import fingerprint
 from worker.fleet.plan.versions import versions_of
 from worker.fleet.vast.rows import AccountState, EndpointRow, GroupRow, TemplateRow
 from worker.fleet.vast.search import parse
+from worker.platforms.vast.benchmark.choice import CHOICES, CURE, MISSING
 
 NEW = "(the new version)"
 
@@ -145,8 +146,10 @@ def make_plan(fleet: Fleet, actual: AccountState, rotate: Collection[str] = (), 
     """Return the steps that make the account match the file.
 
     `rotate` are names of variables to write again. Without a clear owner of the rows, the plan has no steps and says
-    why in `blocked`. Raises DeployError for a name in `rotate` that is not in the file.
+    why in `blocked`. Raises DeployError for a name in `rotate` that is not in the file, and FleetError for a fleet that
+    Vast could not scale.
     """
+    _check_benchmark(fleet)
     registry = fleet.template.registry
     login_names = {registry.user_env, registry.password_env} if registry else set()
     if unknown := sorted(set(rotate) - set(fleet.environment) - login_names):
@@ -165,6 +168,12 @@ def make_plan(fleet: Fleet, actual: AccountState, rotate: Collection[str] = (), 
         blocked=own.conflicts + own.duplicate_endpoints,
         left_alone=own.notes,
     )
+
+
+def _check_benchmark(fleet: Fleet) -> None:
+    """Raise FleetError when no job measures the speed of the workers. An account variable may choose one."""
+    if not any(fleet.template.env.get(name) or name in fleet.environment for name in CHOICES):
+        raise FleetError([FleetProblem("template.env", "WORKER_BENCHMARK", f"{MISSING}; {CURE}")])
 
 
 def _steps(fleet: Fleet, actual: AccountState, resources: FleetResources, rotate: Collection[str]) -> tuple[Step, ...]:

@@ -119,7 +119,7 @@ class GroupRow:
 class WorkerRow:
     """A worker as the autoscaler lists it.
 
-    `status` is in lower case; `idle` means ready. `measured_perf` is workload units per second, and only valid when the
+    `status` is in lower case; `idle` means ready. `measured_perf` is units a second, and only valid when the
     worker is idle. `group_id` is None when Vast does not name the group.
     """
 

@@ -6,10 +6,10 @@ from collections.abc import Collection, Container, Iterator, Sequence
 
 from worker.bodies import DATA_URI
 from worker.errors import Detail, FileNotAllowed, InvalidInputFile
+from worker.inputs.content.signatures import looks_like_base64
 from worker.inputs.file_inputs import ANNOTATED, FileInput, OpenFolders, texts
 from worker.inputs.names import file_name
 from worker.inputs.paths.path_text import PART_CURE, escapes, path_problem
-from worker.inputs.signatures import looks_like_base64
 from worker.workflow.catalog.job_folders import JOB_FOLDER
 from worker.workflow.catalog.path_inputs import PathUse
 from worker.workflow.linked_values import link_of

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
-import orjson
-
 from worker.load.features.prompt_graph import PromptGraph
+from worker.workflow.json_value import Json
 
 HASH_BYTES = 16
 
@@ -28,24 +27,23 @@ def ancestry(graph: PromptGraph) -> dict[str, bytes]:
                 hashes[node_id] = _hash(graph, node_id, hashes)
             else:
                 visited.add(node_id)
-                waiting.extend(source for _, source, _ in graph.sources[node_id] if source not in visited)
+                waiting.extend(source for source, _ in graph.sources[node_id].values() if source not in visited)
     return hashes
 
 
 def _hash(graph: PromptGraph, node_id: str, hashes: dict[str, bytes]) -> bytes:
     """Return the hash of a node whose sources are hashed."""
-    node = graph.prompt[node_id]
-    sources = graph.sources[node_id]
-    linked = {name for name, _, _ in sources}
-    values = [(name, value) for name, value in node["inputs"].items() if name not in linked]
+    node, sources = graph.prompt[node_id], graph.sources[node_id]
     digest = blake2b(node["class_type"].encode(errors="replace"), digest_size=HASH_BYTES)
-    try:
-        digest.update(orjson.dumps(sorted(values, key=lambda item: item[0])))
-    except (TypeError, orjson.JSONEncodeError):  # nested too deeply, or no JSON
-        digest.update(repr(sorted(linked)).encode(errors="replace"))
-    for name, source, slot in sorted(sources):
-        digest.update(
-            name.encode(errors="replace") + slot.to_bytes(8, "big", signed=True) if abs(slot) < 2**62 else b""
-        )
-        digest.update(hashes.get(source, b""))
+    for name, value in sorted(node["inputs"].items(), key=_name):
+        source = sources.get(name)
+        if source is None:
+            digest.update(repr((name, value)).encode(errors="replace"))
+        else:
+            digest.update(f"{name}\0{source.slot}\0".encode(errors="replace") + hashes.get(source.node_id, b""))
     return digest.digest()
+
+
+def _name(item: tuple[str, Json]) -> str:
+    """Return the name of an input, by which inputs are sorted."""
+    return item[0]

@@ -3,67 +3,103 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from enum import Enum
+from functools import lru_cache
+from typing import NamedTuple
 
 from worker.load.features.prompt_graph import PromptGraph
-from worker.workflow.prompt import Node
+from worker.workflow.json_value import Json
 
 _ENDINGS = (".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".sft", ".gguf", ".onnx")
-_FILE_INPUTS = frozenset({"ckpt_name", "unet_name", "model_name", "diffusion_model", "model_path"})
+_NAMES_MODEL = frozenset({"ckpt_name", "unet_name", "model_name", "diffusion_model", "model_path"})
 """Inputs whose text names a model, with or without an extension."""
-_ENCODER = re.compile(r"clip|text_encoder|t5")
-_PRECISION = re.compile(r"fp8|int8|nf4|fp4|int4|gguf|q\d(?=[_.\-k])|fp32|bf16|fp16")
+LONGEST = 500
+"""Length above which a text is no file name."""
+_ANY_ROLE = frozenset({"name", "model", "model_name"})
+_PRECISION = re.compile(
+    r"svdq|nunchaku|nvfp4|mxfp8|fp8_scaled|fp8|int8_convrot|int8|nf4|int4|fp32|bf16|fp16|gguf|[_.-]q\d(?=[_.\-k])"
+)
 
 
 class Role(Enum):
-    """What a model file is for."""
+    """What a model file is for. A checkpoint holds a model, its text encoders and its VAE."""
 
     MODEL = "model"
     ENCODER = "encoder"
     VAE = "vae"
     CONTROL = "control"
     LORA = "lora"
+    UPSCALER = "upscaler"
     CHECKPOINT = "checkpoint"
-    """A file that holds a model, its text encoders and its VAE."""
 
 
+_ROLES = (
+    (Role.LORA, re.compile(r"lora")),
+    (Role.VAE, re.compile(r"vae")),
+    (Role.CONTROL, re.compile(r"control|instantid|ipadapter|modelpatch")),
+    (Role.ENCODER, re.compile(r"clip|text_?encoder|t5")),
+)
+
+
+class NamedFile(NamedTuple):
+    """A model file that the input of a loader names."""
+
+    role: Role
+    file: str
+    loader: str
+    """Id of the node."""
+
+
+_PASSED_ON = r"|^(pipe|any|anything|input|value|on_true|on_false)"
+"""Inputs of reroutes, switches and pipes, which pass on whatever they receive."""
 _FOLLOWED = {
-    Role.MODEL: re.compile(r"model|guider|unet|pipe|any|input|value|on_true|on_false"),
-    Role.ENCODER: re.compile(r"clip|pipe|any|input|value|on_true|on_false"),
-    Role.VAE: re.compile(r"vae|pipe|any|input|value|on_true|on_false"),
-    Role.CONTROL: re.compile(r"control|model_patch|instantid|ipadapter|style_model"),
+    Role.MODEL: re.compile(r"model(?!_patch)|guider|unet|dit" + _PASSED_ON),
+    Role.ENCODER: re.compile(r"clip(?!_vision)|text_encoder|t5" + _PASSED_ON),
+    Role.VAE: re.compile(r"vae" + _PASSED_ON),
+    Role.CONTROL: re.compile(r"control|model_patch|instantid|ipadapter|positive|conditioning|model|guider"),
+    Role.UPSCALER: re.compile(r"upscale_model|interp_model"),
+}
+_BRINGS = {
+    Role.MODEL: frozenset({Role.MODEL, Role.CHECKPOINT, Role.LORA}),
+    Role.ENCODER: frozenset({Role.ENCODER, Role.CHECKPOINT}),
+    Role.VAE: frozenset({Role.VAE, Role.CHECKPOINT}),
+    Role.CONTROL: frozenset({Role.CONTROL}),
+    Role.UPSCALER: frozenset({Role.MODEL}),
+}
+"""Roles of the files that count when a node uses a file of this role."""
+
+
+@lru_cache(maxsize=2048)
+def follows(role: Role, input_name: str) -> bool:
+    """Return whether an input of this name may receive what a file of this role contains."""
+    return _FOLLOWED[role].search(input_name) is not None
+
+
+_FOLLOWERS: dict[Role, Callable[[str], bool]] = {
+    role: (lambda name, role=role: follows(role, name))  # type: ignore[misc]
+    for role in _FOLLOWED
 }
 
 
-def role_of(input_name: str) -> Role:
-    """Return what the file is for that an input with this name names."""
+@lru_cache(maxsize=2048)
+def role_of(class_type: str, input_name: str) -> Role:
+    """Return what the file is for that an input of this name names. The class decides for an input such as "name"."""
     if input_name == "ckpt_name":
         return Role.CHECKPOINT
-    if "lora" in input_name:
-        return Role.LORA
-    if "vae" in input_name:
-        return Role.VAE
-    if "control" in input_name or "instantid" in input_name or "ipadapter" in input_name:
-        return Role.CONTROL
-    return Role.ENCODER if _ENCODER.search(input_name) else Role.MODEL
+    name = class_type.casefold() if input_name in _ANY_ROLE else input_name
+    return next((role for role, pattern in _ROLES if pattern.search(name)), Role.MODEL)
 
 
-def files_named(node: Node) -> Iterator[tuple[Role, str]]:
-    """Yield the model files that the inputs of a node name."""
-    for name, value in node["inputs"].items():
-        if isinstance(value, str) and (name in _FILE_INPUTS or value.endswith(_ENDINGS)) and len(value) < 500:
-            yield role_of(name), value
-
-
-def precision_of(file: str, weight_dtype: object = None) -> str:
+@lru_cache(maxsize=2048)
+def precision_of(file: str, weight_dtype: Json = None) -> str:
     """Return the precision of a model by its loader's `weight_dtype` or the name of the file, or an empty text."""
     if isinstance(weight_dtype, str) and weight_dtype.startswith("fp8"):
-        return "fp8"
+        return "fp8_fast" if weight_dtype.endswith("fast") else "fp8"
     found = _PRECISION.search(file.casefold())
     if not found:
         return ""
-    return "gguf" if found[0].startswith("q") else found[0]
+    return "gguf" if found[0][0] in "_.-" else "svdq" if found[0] == "nunchaku" else found[0]
 
 
 class ModelFiles:
@@ -71,20 +107,35 @@ class ModelFiles:
 
     def __init__(self, graph: PromptGraph) -> None:
         self._graph = graph
-        self._named: dict[str, list[tuple[Role, str]]] = {}
+        self._named = {node_id: self._read(node_id) for node_id in graph.prompt}
+        self._used: dict[tuple[str, Role], list[NamedFile]] = {}
 
-    def named(self, node_id: str) -> list[tuple[Role, str]]:
+    def named(self, node_id: str) -> list[NamedFile]:
         """Return the files that a node names itself, with their roles."""
-        if node_id not in self._named:
-            self._named[node_id] = list(files_named(self._graph.prompt[node_id]))
         return self._named[node_id]
 
-    def used(self, node_id: str, role: Role) -> list[tuple[str, str]]:
-        """Return (loader, file) for each file of this role that a node receives, nearest first.
+    def used(self, node_id: str, role: Role) -> list[NamedFile]:
+        """Return the files of this role that a node receives, the nearest loader first.
 
-        For the model, LoRA files count too.
+        The files of a model include its LoRAs.
         """
-        follows = _FOLLOWED[role]
-        roles = {role, Role.CHECKPOINT, *([Role.LORA] if role is Role.MODEL else [])}
-        loaders = self._graph.upstream(node_id, lambda name: follows.search(name) is not None)
-        return [(loader, file) for loader in loaders for found, file in self.named(loader) if found in roles]
+        if (node_id, role) not in self._used:
+            loaders = self._graph.upstream(node_id, _FOLLOWERS[role])
+            brings = _BRINGS[role]
+            self._used[node_id, role] = [
+                named for loader in loaders for named in self._named[loader] if named.role in brings
+            ]
+        return self._used[node_id, role]
+
+    def names(self, node_id: str, role: Role) -> tuple[str, ...]:
+        """Return the names of the files of this role that a node receives, each once."""
+        return tuple(dict.fromkeys(named.file for named in self.used(node_id, role)))
+
+    def _read(self, node_id: str) -> list[NamedFile]:
+        """Return the files that the inputs of a node name."""
+        node = self._graph.prompt[node_id]
+        return [
+            NamedFile(role_of(node["class_type"], name), value, node_id)
+            for name, value in node["inputs"].items()
+            if isinstance(value, str) and len(value) < LONGEST and (name in _NAMES_MODEL or value.endswith(_ENDINGS))
+        ]

@@ -14,9 +14,8 @@ MOST_VISITED = 100
 
 
 class Source(NamedTuple):
-    """A linked input: its name, and the node and the output slot that it is linked to."""
+    """The node and the output slot that an input is linked to."""
 
-    name: str
     node_id: str
     slot: int
 
@@ -26,8 +25,8 @@ class PromptGraph:
 
     def __init__(self, prompt: Prompt) -> None:
         self.prompt = prompt
-        self.sources: dict[str, list[Source]] = {node_id: self._read(node) for node_id, node in prompt.items()}
-        """The linked inputs of each node."""
+        self.sources: dict[str, dict[str, Source]] = {node_id: self._read(node) for node_id, node in prompt.items()}
+        """The sources of the linked inputs of each node, by the name of the input."""
 
     def running(self, catalog: Catalog | None) -> list[str]:
         """Return the ids of the nodes that run, in the order of the prompt.
@@ -35,43 +34,40 @@ class PromptGraph:
         With a catalog, these are the output nodes and all nodes that they need. Without one, every node that no other
         node uses counts as an output. If there is no output, all nodes run.
         """
-        outputs = self._outputs(catalog)
-        needed = set(outputs)
-        waiting = list(outputs)
+        needed = set(self._outputs(catalog))
+        waiting = list(needed)
         while waiting:
-            for source in self.sources[waiting.pop()]:
-                if source.node_id not in needed:
-                    needed.add(source.node_id)
-                    waiting.append(source.node_id)
+            for source, _ in self.sources[waiting.pop()].values():
+                if source not in needed:
+                    needed.add(source)
+                    waiting.append(source)
         return [node_id for node_id in self.prompt if node_id in needed] if needed else list(self.prompt)
 
     def upstream(self, node_id: str, follows: Callable[[str], bool]) -> list[str]:
         """Return a node and those that it is linked to through inputs whose name satisfies `follows`, nearest first."""
-        visited = {node_id: None}
-        for current in (found := [node_id]):
-            for name, source, _ in self.sources[current]:
-                if source not in visited and len(visited) < MOST_VISITED and follows(name):
-                    visited[source] = None
-                    found.append(source)
-        return found
+        visited = {node_id}
+        for current in (nodes := [node_id]):
+            for name, (source, _) in self.sources[current].items():
+                if source not in visited and len(nodes) < MOST_VISITED and follows(name):
+                    visited.add(source)
+                    nodes.append(source)
+        return nodes
 
     def _outputs(self, catalog: Catalog | None) -> list[str]:
         """Return the ids of the output nodes."""
         if catalog is None:
+            # All links count here, so that nodes behind the branch that a switch ignores are no outputs.
             used = {source for node in self.prompt.values() for _, source, _ in links(node)}
             return [node_id for node_id in self.prompt if node_id not in used]
-        return [
-            node_id
-            for node_id, node in self.prompt.items()
-            if node["class_type"] in catalog and catalog[node["class_type"]].output_node
-        ]
+        class_types = {node_id: node["class_type"] for node_id, node in self.prompt.items()}
+        return [node_id for node_id, name in class_types.items() if name in catalog and catalog[name].output_node]
 
-    def _read(self, node: Node) -> list[Source]:
-        """Return the linked inputs of a node whose source exists, without the branch that a switch does not select."""
-        sources = [Source(*link) for link in links(node) if link[1] in self.prompt]
-        if "on_true" in node["inputs"] and "on_false" in node["inputs"]:
+    def _read(self, node: Node) -> dict[str, Source]:
+        """Return the sources of a node that exist, without the branch that a switch does not select."""
+        inputs = node["inputs"]
+        sources = {name: Source(source, slot) for name, source, slot in links(node) if source in self.prompt}
+        if "on_true" in inputs and "on_false" in inputs:
             switch = boolean(self.prompt, node, "switch")
             if switch is not None:
-                ignored = "on_false" if switch else "on_true"
-                return [source for source in sources if source.name != ignored]
+                sources.pop("on_false" if switch else "on_true", None)
         return sources

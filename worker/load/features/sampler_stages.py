@@ -1,4 +1,4 @@
-"""Counts the evaluations of the model that a sampler makes in one step, by the name of the sampler."""
+"""Counts the evaluations of the model that a sampler makes, by the name of the sampler."""
 
 from __future__ import annotations
 
@@ -20,10 +20,12 @@ _TWO = frozenset(
         "sa_solver_pece",
     }
 )
-_THREE = frozenset({"seeds_3"})
-_SINGLE_STEP = re.compile(r"_(\d{1,2})s(?:_|$)")
-"""Names of RES4LYF: `res_3s` has three stages in each step. `res_3m` uses the results of earlier steps instead."""
-_HYBRID = re.compile(r"_\d+h(\d{1,2})s(?:_|$)")
+_THREE = frozenset({"heunpp2", "seeds_3"})
+_SINGLE_STEP = re.compile(r"_(?:\d+h)?(\d{1,2})s(?:_|$)")
+"""Names of RES4LYF: `res_3s` has three stages in each step. `res_3m` uses the results of earlier steps instead.
+
+`pec423_2h2s` combines both, with two stages.
+"""
 
 
 @lru_cache(maxsize=512)
@@ -34,9 +36,10 @@ def stages(sampler_name: str) -> float:
         return 2.0
     if name in _THREE:
         return 3.0
-    if name == "heunpp2":
-        return 2.5  # three in most steps, fewer in the last two
-    if name == "dpm_adaptive":
-        return 3.0  # of unknown number; its order is 3
-    found = _HYBRID.search(name) or _SINGLE_STEP.search(name)
+    found = _SINGLE_STEP.search(name)
     return max(float(found[1]), 1.0) if found else 1.0
+
+
+def evaluations(steps: float, stages_in_step: float) -> float:
+    """Return the number of evaluations in all steps. The last step, down to a noise of 0, has a single stage."""
+    return stages_in_step * max(steps - 1.0, 0.0) + min(steps, 1.0)

@@ -3,66 +3,74 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Mapping
 
-from worker.load.features.architectures import Family
 from worker.load.features.content_size import UPLOADED_IMAGE, ContentSizes, Size
-from worker.load.features.families import family_named, family_of_encoder, family_of_size
 from worker.load.features.guidance import Guidance, guidance_of
-from worker.load.features.model_files import ModelFiles, Role, precision_of
+from worker.load.features.model_files import ModelFiles, NamedFile, Role, precision_of
+from worker.load.features.models.architectures import UNKNOWN, Family
+from worker.load.features.models.families import family_named, family_of_encoder, family_of_file, family_of_latent
 from worker.load.features.prompt_graph import PromptGraph
-from worker.load.features.sampler_stages import stages
+from worker.load.features.sampler_stages import evaluations, stages
 from worker.load.features.step_count import STEPS, StepCounts
 from worker.load.node_work import NodeKind, NodeWork
+from worker.workflow.numbers import number
 
 DEFAULT_STEPS = 20.0
 """Steps of a sampler whose number of steps is not known."""
-CONTROL = 0.45
-"""Work of a ControlNet in an evaluation, relative to the work of the model itself."""
+LAUNCH_S = 18e-6
+"""Seconds that the CPU needs to start one operation on the GPU."""
+SPEED = {"fp8_fast": 0.7, "gguf": 1.19, "int8_convrot": 0.55, "svdq": 0.45, "nvfp4": 0.6}
+"""Time of an evaluation with weights of a precision, relative to 16 bits. Others are computed in 16 bits."""
+_LATENTS = ("latent_image", "latent", "samples")
+_MODELS = ("model", "guider")
 
 
 class Samplers:
     """The samplers of one prompt."""
 
-    def __init__(self, graph: PromptGraph, files: ModelFiles, sizes: ContentSizes, model_bytes: dict[str, int]) -> None:
+    def __init__(
+        self, graph: PromptGraph, files: ModelFiles, sizes: ContentSizes, model_bytes: Mapping[str, int]
+    ) -> None:
         self._graph = graph
         self._files = files
         self._sizes = sizes
         self._model_bytes = model_bytes
-        self._step_counts = StepCounts(graph.prompt)
+        self._step_counts = StepCounts(graph)
         self._schedulers = {
-            source for sources in graph.sources.values() for name, source, _ in sources if "sigmas" in name
+            source for sources in graph.sources.values() for name, (source, _) in sources.items() if "sigmas" in name
         }
-        self._encoder_family = _encoder_family(graph)
+        self._default_family: Family | None = None
 
-    def steps_of(self, node_id: str) -> float:
-        """Return the steps of a node, `DEFAULT_STEPS` for a sampler with unknown steps, or 0 if it is no sampler.
+    def steps_of(self, node_id: str) -> float | None:
+        """Return the steps of a sampler, `DEFAULT_STEPS` if they are not known, or None if the node is no sampler.
 
         A node of any class is a sampler if it has steps, or sigmas from a node that has steps. A node with a model and
         a latent is a sampler too.
         """
-        node = self._graph.prompt[node_id]
-        sources = self._graph.sources[node_id]
-        names = {name for name, _, _ in sources}
-        looks_like_one = bool(names & {"model", "guider"}) and bool(names & {"latent_image", "latent", "samples"})
+        node, sources = self._graph.prompt[node_id], self._graph.sources[node_id]
+        has_model = any(name in sources for name in _MODELS)
+        looks_like_one = has_model and any(name in sources for name in _LATENTS)
         may_sample = looks_like_one or "sigmas" in node["inputs"] or not STEPS.isdisjoint(node["inputs"])
-        is_scheduler = node_id in self._schedulers or node["class_type"].endswith("Scheduler")
-        if not may_sample or is_scheduler or not sources:
-            return 0.0
-        steps = self._step_counts.steps_of(node)
-        if steps is None:
-            return DEFAULT_STEPS if looks_like_one else 0.0
-        return steps
+        if not may_sample and "steps_to_run" not in node["inputs"]:
+            return None
+        if not sources or node_id in self._schedulers or node["class_type"].endswith("Scheduler"):
+            return None
+        steps = self._step_counts.steps_of(node_id)
+        return DEFAULT_STEPS if steps is None and looks_like_one else steps
 
-    def work(self, node_id: str, steps: float) -> NodeWork:
-        """Return the work of a sampler."""
-        used = self._files.used(node_id, Role.MODEL)
-        family, precision = self._family(used)
-        guidance = guidance_of(self._graph, self._sizes, node_id, is_distilled=family.is_guidance_distilled)
-        size = self._sizes.size_at(node_id) or UPLOADED_IMAGE
-        calls = stages(self._sampler_name(node_id))
-        evaluation = family.network.tflop(size, guidance.reference_pixels)
-        controls = [file for _, file in self._files.used(node_id, Role.CONTROL)]
+    def work(self, node_id: str, steps: float, coding_tflop: float = 0.0) -> NodeWork:
+        """Return the work of a sampler that runs so many steps. `coding_tflop` is the work of its autoencoder."""
+        loader = self._with_model(node_id)
+        files = self._files.used(loader, Role.MODEL)
+        family, precision = self._family(files)
+        guidance = guidance_of(self._graph, self._sizes, loader, is_distilled=family.is_distilled)
+        size = self._size(node_id)
+        calls = stages(self._sampler_name(node_id)) * self._repeats(node_id)
+        runs = evaluations(steps, calls)
+        network = family.network
+        passes = guidance.passes * (1.0 + network.control * guidance.controls) * guidance.share
+        names = (*self._files.names(loader, Role.MODEL), *self._files.names(loader, Role.CONTROL))
         return NodeWork(
             node_id,
             self._graph.prompt[node_id]["class_type"],
@@ -70,56 +78,83 @@ class Samplers:
             family=family.name,
             precision=precision,
             shape=_shape(size, guidance, calls),
-            tflop=steps * calls * guidance.passes * (1.0 + CONTROL * guidance.controls) * evaluation,
-            fixed_s=steps * calls * family.evaluation_s,
+            tflop=coding_tflop
+            + runs * passes * SPEED.get(precision, 1.0) * network.tflop(size, guidance.reference_pixels),
+            fixed_s=runs * network.launches * (1.0 + network.control * guidance.controls) * LAUNCH_S * guidance.share,
             steps=steps,
-            models=tuple(dict.fromkeys([*(file for _, file in used), *controls])),
+            models=tuple(dict.fromkeys(names)),
         )
 
-    def _family(self, used: Iterable[tuple[str, str]]) -> tuple[Family, str]:
-        """Return the family and the precision of the model that a sampler uses. `used` are its loaders and files."""
-        unknown: list[tuple[str, str]] = []
-        for loader, file in used:
-            node = self._graph.prompt[loader]
-            if any("lora" in name and value == file for name, value in node["inputs"].items()):
-                continue
-            family = family_named(file)
+    def _with_model(self, node_id: str) -> str:
+        """Return the sampler whose model a node uses: itself, or the one that a chain sampler continues."""
+        for current in self._graph.upstream(node_id, _LATENTS.__contains__):
+            if any(name in self._graph.sources[current] for name in _MODELS):
+                return current
+        return node_id
+
+    def _size(self, node_id: str) -> Size:
+        """Return the size of the content that a sampler works on. A detailer works on squares cut from the picture."""
+        node = self._graph.prompt[node_id]
+        side = number(self._graph.prompt, node, "guide_size")
+        if side:
+            return Size(side, side)
+        return self._sizes.size_at(node_id) or UPLOADED_IMAGE
+
+    def _family(self, files: list[NamedFile]) -> tuple[Family, str]:
+        """Return the family and the precision of the model that a sampler uses, of which these are the files."""
+        models = [named for named in files if named.role is not Role.LORA]
+        for named in models:
+            family = family_named(named.file)
             if family is not None:
-                return family, precision_of(file, node["inputs"].get("weight_dtype"))
-            unknown.append((loader, file))
-        if self._encoder_family is not None:
-            return self._encoder_family, precision_of(unknown[0][1]) if unknown else ""
-        if not unknown:
-            return family_of_size("", None, is_checkpoint=False), ""
-        loader, file = unknown[0]
-        is_checkpoint = "ckpt_name" in self._graph.prompt[loader]["inputs"]
-        return family_of_size(file, self._model_bytes.get(file), is_checkpoint=is_checkpoint), precision_of(file)
+                return family, self._precision(named)
+        precision = self._precision(models[0]) if models else ""
+        family = self._default_family = self._default_family or self._family_without_name()
+        if family is not UNKNOWN or not models:
+            return family, precision
+        named = models[0]
+        size = self._model_bytes.get(named.file)
+        return family_of_file(named.file, size, is_checkpoint=named.role is Role.CHECKPOINT), precision
+
+    def _precision(self, named: NamedFile) -> str:
+        """Return the precision of a model."""
+        weight_dtype = self._graph.prompt[named.loader]["inputs"].get("weight_dtype")
+        return precision_of(named.file, weight_dtype if isinstance(weight_dtype, str) else None)
+
+    def _family_without_name(self) -> Family:
+        """Return the family that the text encoders or the latents of the prompt suggest."""
+        for node in self._graph.prompt.values():
+            encoder_type = node["inputs"].get("type") if "CLIP" in node["class_type"] else None
+            family = family_of_encoder(encoder_type) if isinstance(encoder_type, str) else None
+            if family is not None:
+                return family
+        latents = (family_of_latent(node["class_type"]) for node in self._graph.prompt.values())
+        return next((family for family in latents if family), UNKNOWN)
 
     def _sampler_name(self, node_id: str) -> str:
         """Return the name of the algorithm that a sampler uses, from itself or the linked node, or an empty text."""
-        for current in self._graph.upstream(node_id, lambda name: name == "sampler"):
+        for current in self._graph.upstream(node_id, "sampler".__eq__):
             name = self._graph.prompt[current]["inputs"].get("sampler_name")
             if isinstance(name, str):
                 return name
         return ""
 
-
-def _encoder_family(graph: PromptGraph) -> Family | None:
-    """Return the family that the types of the text encoder loaders suggest, or None."""
-    for node in graph.prompt.values():
-        encoder_type = node["inputs"].get("type") if "CLIP" in node["class_type"] else None
-        family = family_of_encoder(encoder_type) if isinstance(encoder_type, str) else None
-        if family is not None:
-            return family
-    return None
+    def _repeats(self, node_id: str) -> float:
+        """Return how many times RES4LYF's options make a sampler evaluate each stage."""
+        repeats = 1.0
+        for current in self._graph.upstream(node_id, lambda name: name.startswith("options"))[1:]:
+            node = self._graph.prompt[current]
+            cycles = number(self._graph.prompt, node, "cycles")
+            repeats *= 1.0 + 2.0 * (cycles or 0.0)  # back by one step, and forward again
+            repeats *= 1.0 + (number(self._graph.prompt, node, "implicit_steps") or 0.0)
+        return min(repeats, 1000.0)
 
 
 def _shape(size: Size, guidance: Guidance, calls: float) -> str:
     """Return a name for what the cost of a step depends on, except for the family."""
-    octaves = round(2 * math.log2(max(size.width * size.height, 1.0))) / 2
+    octaves = round(2 * math.log2(max(size.area, 1.0))) / 2
     frames = round(2 * math.log2(max(size.frames, 1.0))) / 2
     references = round(guidance.reference_pixels / 1e6)
     return (
         f"2^{octaves:g}px,2^{frames:g}f,b{size.batch:g},s{calls:g},p{guidance.passes:g}"
-        f",c{guidance.controls},r{references}"
+        f",c{guidance.controls:g},r{references},x{guidance.share:g}"
     )

@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass
 
-from worker.load.forecast import Forecast
+from worker.load.forecast import FileLoad, Forecast
 from worker.load.gpu_classes import GpuClass
 from worker.load.learning.drift import Drift, DriftWatch
 from worker.load.learning.learned_state import LearnedState, restore, saved
@@ -80,9 +80,9 @@ class Estimator:
         load = self._loading.load(engine, [node for node in work.nodes if node.node_id not in cached])
         return load.seconds if load else 0.0
 
-    def file_seconds(self, file: str) -> float:
-        """Return the seconds to load a model file on an engine that has not loaded it."""
-        return self._loading.file_seconds(file)
+    def file_load(self, file: str) -> FileLoad:
+        """Return the size of a model file, and the seconds to load it on an engine that has not loaded it."""
+        return self._loading.file_load(file)
 
     def expect_cached(self, engine: str, work: JobWork) -> frozenset[str]:
         """Return the ids of the nodes whose results ComfyUI still has from the last job of an engine."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Container, Iterable, Mapping
 
+from worker.load.forecast import FileLoad
 from worker.load.learning.effects import CLIP
 from worker.load.learning.residency import UNKNOWN_BYTES, LoadedFiles, LoadTime, LoadTimes, ResidentFiles, Tier
 from worker.load.learning.warm_times import WarmTime, WarmTimes
@@ -52,12 +53,12 @@ class Loading:
         models = [file for node in nodes for file in node.models]
         return self.times.predict(self.files(engine).missing(reads, models, self._sizes, loaded))
 
-    def file_seconds(self, file: str) -> float:
-        """Return the seconds to load a model file on an engine that has not loaded it."""
+    def file_load(self, file: str) -> FileLoad:
+        """Return the size of a model file, and the seconds to load it on an engine that has not loaded it."""
         size = self._sizes.get(file, UNKNOWN_BYTES)
         tier = Tier.PAGE_CACHE if file in self.machine_files else Tier.DISK
         load = self.times.predict({tier: size, Tier.RAM: size})
-        return load.seconds if load else 0.0
+        return FileLoad(size, load.seconds if load else 0.0)
 
     def use(self, engine: str, node: NodeWork) -> None:
         """Record that a node ran, which leaves its files loaded."""

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from worker.check_finding import CheckFinding, fail, ok, warn
+from worker.check_finding import CheckFinding, fail, ok
 from worker.errors import StartupError
 from worker.platforms.base import Detection, Platform, Sdk, SettingRow, Traits
 from worker.platforms.vast.settings import VastSettings
@@ -70,7 +70,7 @@ class Vast(Platform):
             cure = "a serverless worker group sets them; use --platform vast-local to run it on this machine"
             return [fail(self.name, str(error), cure)]
         instance = f"instance {vast.container_id}, {vast.public_url}, reports to {vast.autoscaler}"
-        return [ok(self.name, instance), _benchmark(vast.benchmark)]
+        return [ok(self.name, instance), _benchmark(vast.benchmark, environ)]
 
     def variables(self) -> Iterable[SettingRow]:
         """Return the variables of VastSettings."""
@@ -83,11 +83,18 @@ class Vast(Platform):
         return {path: state / "tls" / path.name for path in (SDK_PATHS.certificate, SDK_PATHS.key)}
 
 
-def _benchmark(path: Path | None) -> CheckFinding:
-    """Return the finding about the benchmark workflow, whose path is None if WORKER_BENCHMARK is not set."""
-    cure = "set WORKER_BENCHMARK to a workflow"
-    if path is None:
-        return warn("benchmark", "a workflow without models: its score means little", cure)
-    if not path.is_file():
-        return fail("benchmark", f"{path} does not exist", cure)
-    return ok("benchmark", str(path))
+def _benchmark(benchmark: str, environ: Mapping[str, str]) -> CheckFinding:
+    """Return the finding about the job that measures the speed, by WORKER_BENCHMARK and WORKER_MODELS."""
+    from worker.platforms.vast.benchmark.choice import CURE, MISSING, PACKAGED, chosen_name
+    from worker.platforms.vast.benchmark.workflow import read_workflow
+    from worker.workflow.templates.library import read_library
+
+    try:
+        settings = Settings.from_env(environ)
+        name = chosen_name(benchmark, settings.models.templates)
+        if not name:
+            return fail("benchmark", MISSING, CURE)
+        workflow = read_workflow(name, read_library(settings.templates))
+    except StartupError as error:
+        return fail("benchmark", str(error), CURE)
+    return ok("benchmark", "the packaged workflow, which needs no model" if name == PACKAGED else workflow.name)

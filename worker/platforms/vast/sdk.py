@@ -17,7 +17,7 @@ from worker.errors import StartupError
 from worker.platforms.vast.limited_port import limit_port
 from worker.platforms.vast.openssl import verify_with_openssl
 from worker.platforms.vast.reporting.ledger import BackendMetrics
-from worker.platforms.vast.reporting.metrics import MetricsEntry
+from worker.platforms.vast.reporting.new_work import MetricsEntry
 from worker.platforms.vast.sdk_logging import preserve_root_logger, silence
 from worker.supervision import Tasks
 
@@ -66,13 +66,13 @@ class Callbacks:
     lifecycle: AbstractAsyncContextManager[object]
 
 
-def build_worker(gateway: str, callbacks: Callbacks, benchmark: Mapping[str, Any]) -> SdkWorker:
+def build_worker(gateway: str, callbacks: Callbacks) -> SdkWorker:
     """Return the SDK's worker in front of the gateway, not yet running. `gateway` is the gateway's URL.
 
     It admits all requests in parallel (`max_queue_time` is None), because the gateway has the queue. It has no health
     check, because one failed check marks the SDK's worker as broken forever (T9), and the gateway is in this process.
-    `benchmark` is the payload of a benchmark, which the SDK requires but does not run, because it finds a score. Raises
-    StartupError when the SDK cannot be used.
+    The SDK requires a benchmark, but does not run it, because it finds a score. Raises StartupError when the SDK cannot
+    be used.
     """
     try:
         # The package itself hides a failed import behind a None (T37).
@@ -80,7 +80,7 @@ def build_worker(gateway: str, callbacks: Callbacks, benchmark: Mapping[str, Any
         from vastai.serverless.server.worker import BenchmarkConfig, HandlerConfig, Worker, WorkerConfig, log
     except ImportError as error:
         raise StartupError(f"Vast's SDK cannot be imported: {error}; install the extra `vast`") from error
-    unused_benchmark = BenchmarkConfig([dict(benchmark)], runs=1, concurrency=1)
+    unused_benchmark = BenchmarkConfig([{}], runs=1, concurrency=1)
     handlers = [
         HandlerConfig(route, **_handler_options(callbacks, unused_benchmark if route == BENCHMARKED else None))
         for route in WORK

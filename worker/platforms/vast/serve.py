@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from aiohttp import ClientSession, ClientTimeout, web
@@ -15,7 +15,11 @@ from aiohttp import ClientSession, ClientTimeout, web
 from worker.api.server import connection_limits
 from worker.app import App
 from worker.errors import RestartRequested, StartupError, WorkerFailed
-from worker.events import EngineBlocked, EngineConnected, EngineEvent, EngineLost, Handlers, LoadReported
+from worker.events import LoadReported
+from worker.load.throughput import Throughput
+from worker.platforms.vast.benchmark.benchmark import Benchmark
+from worker.platforms.vast.benchmark.choice import CURE, MISSING, PACKAGED, chosen_name
+from worker.platforms.vast.benchmark.workflow import read_workflow
 from worker.platforms.vast.certificate import SDK_PATHS, Certificate
 from worker.platforms.vast.ingress.ingress import Ingress
 from worker.platforms.vast.ingress.job_routes import JobRoutes
@@ -24,10 +28,14 @@ from worker.platforms.vast.ingress.response_proxy import InProcessSession, Respo
 from worker.platforms.vast.ingress.signature_check import SignatureCheck
 from worker.platforms.vast.ingress.update import UpdateRoute
 from worker.platforms.vast.reporting.autoscaler import Autoscaler
-from worker.platforms.vast.reporting.benchmark import Benchmark, ScoreFile
+from worker.platforms.vast.reporting.changes import EngineChanges, watch_load
 from worker.platforms.vast.reporting.ledger import Ledger
 from worker.platforms.vast.reporting.metrics import ModelMetrics
+from worker.platforms.vast.reporting.new_work import NewWork
 from worker.platforms.vast.reporting.readiness import SCORE_FOR_SDK, Readiness
+from worker.platforms.vast.reporting.reported_load import ReportedLoad
+from worker.platforms.vast.reporting.speed import WorkerSpeed
+from worker.platforms.vast.reporting.unit_estimates import UnitEstimates
 from worker.platforms.vast.sdk import (
     Callbacks,
     SdkWorker,
@@ -75,20 +83,16 @@ def check_ports(settings: VastSettings) -> None:
             raise StartupError(f"port {port} of {settings.host} cannot be used: {error.strerror}") from error
 
 
-@dataclass(frozen=True, slots=True)
-class EngineChanges:
-    """An observer that makes the SDK report soon after an engine was connected, lost or blocked."""
+def read_benchmark(settings: VastSettings, app: App) -> Benchmark:
+    """Return the benchmark that the settings choose. Raises StartupError when its workflow cannot be read.
 
-    report_soon: Callable[[], None]
-
-    @property
-    def handlers(self) -> Handlers:
-        """The events that lead to a report."""
-        return {EngineConnected: self._changed, EngineLost: self._changed, EngineBlocked: self._changed}
-
-    def _changed(self, _: EngineEvent) -> None:
-        """Request a report, because the number of engines that run jobs has changed."""
-        self.report_soon()
+    If they choose none, it is the packaged one: a worker that refused to start would be rented again and again.
+    """
+    name = chosen_name(settings.benchmark, app.settings.models.templates)
+    if not name:
+        log.warning("%s: the packaged workflow is used, which says little about a GPU; %s", MISSING, CURE)
+    workflow = read_workflow(name or PACKAGED, app.intake.library)
+    return Benchmark(workflow, max(1, settings.benchmark_runs), settings.benchmark_timeout_s)
 
 
 class VastWorker:
@@ -107,11 +111,21 @@ class VastWorker:
         self._certificate = certificate
         self._autoscaler = autoscaler
         self._state = app.settings.state.resolve()
-        self._benchmark = Benchmark.read(settings)
-        self._readiness = Readiness(self._measure, self._state)
+        benchmark = read_benchmark(settings, app)
+        throughput = Throughput()
+        estimates = UnitEstimates(app, throughput)
+        self._speed = WorkerSpeed(app, benchmark, settings.image, throughput, estimates.work_of)
+        self._load = ReportedLoad(
+            estimates,
+            throughput,
+            lambda: [engine.name for engine in app.engines.alive],
+            settings.running,
+            lambda: app.engines.leftover_workload,
+        )
+        self._readiness = Readiness(self._speed.measure, self._state)
         point_at_score(self._state / SCORE_FOR_SDK)
         callbacks = Callbacks(self._workload, self._respond, self._readiness)
-        self._worker: SdkWorker = build_worker(app.url, callbacks, self._benchmark.payload)
+        self._worker: SdkWorker = build_worker(app.url, callbacks)
         limit_connections(connection_limits(app.settings), app.tasks)
         self._worker.backend.report_addr = settings.autoscaler
         self._worker.backend.session = InProcessSession()
@@ -120,16 +134,13 @@ class VastWorker:
         metrics = self._worker.backend.metrics
         self._ledger = Ledger(metrics, new_entry)
         self._responder = Responder(app, self._ledger)
+        new_work = NewWork(lambda: self._load.engine_perf if settings.metering else None)
         metrics.model_metrics = ModelMetrics(
-            self._ledger.report_soon,
-            self._give_up,
-            self._notify_report,
-            alive_share=lambda: app.engines.share,
-            leftover_workload=lambda: app.engines.leftover_workload,
+            self._load, self._ledger.report_soon, self._give_up, self._notify_report, new_work
         )
-        app.observers.add(EngineChanges(self._ledger.report_soon))
+        app.observers.add(EngineChanges(self._ledger.report_soon), self._speed)
         signature_check = SignatureCheck(public_pem, settings.public_url, any_url=settings.any_url)
-        self._ingress = Ingress(app, signature_check, self._ledger, self._give_up)
+        self._ingress = Ingress(app, signature_check, self._ledger, self._load, self._give_up)
 
     async def run(self) -> None:
         """Serve until cancelled or until a restart is requested, then drain.
@@ -142,6 +153,9 @@ class VastWorker:
             others = [*job_routes, *self._update.routes()]
             self._worker.routes[:] = self._ingress.routes(self._worker.routes, others)
             tasks = self._app.tasks
+            metrics = self._worker.backend.metrics.model_metrics
+            tasks.start("vast-load", partial(watch_load, self._load, metrics, self._ledger.report_soon))
+            tasks.start("vast-speed", self._speed.store_periodically)
             tasks.start("vast-sdk-state", self._watch_sdk, OnFailure.END)
             running = tasks.start("vast-sdk", self._run_sdk, OnFailure.END)
             stack.push_async_callback(self._close, running)
@@ -219,24 +233,6 @@ class VastWorker:
         context = CONTEXT.get(None)
         return self._app.intake.workload_of(payload) if context is None else context.workload
 
-    async def _measure(self) -> float:
-        """Return the speed of all engines together in workload units per second, and store it in the state folder.
-
-        Engines that did not start count as if they were as fast as the others. Raises StartupError.
-        """
-        await self._app.ready()
-        engines = self._app.engines
-        await engines.wait_until_settled()
-        info, count = await engines.info(), len(engines.engines)
-        conditions = [self._settings.image, info.device, info.version]
-        if count > 1:
-            conditions.append(f"{count} engines")
-        score_file = ScoreFile(self._state, self._benchmark.key(*conditions))
-        workload = self._app.intake.workload_of(self._benchmark.payload)
-        score = await self._benchmark.score(self._app.url, workload, score_file.read, len(engines.alive), engines.share)
-        score_file.write(score)
-        return score
-
     async def _drain(self) -> None:
         """Reject new requests, and wait for the running jobs and then for their responses, each with a time limit."""
         await self._app.drain()
@@ -250,6 +246,7 @@ class VastWorker:
         """Stop the SDK, report the requests that are done and that it did not report, and close its connections."""
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+        self._speed.store()
         if rows := self._ledger.take_deletions():
             await self._autoscaler.send_deletions(rows)
         await self._worker.backend.metrics.aclose()

@@ -6,7 +6,7 @@ import dataclasses
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from enum import StrEnum
 from typing import Any
 
 from worker.errors import StartupError
@@ -15,6 +15,17 @@ from worker.settings import parse, setting
 ANYWHERE = "0.0.0.0"  # noqa: S104 - Vast maps the port from outside
 AUTOSCALER = "https://run.vast.ai"
 PORT = 3000
+
+
+class RunningJobs(StrEnum):
+    """How the jobs that run count in the reported load. Jobs that wait always count in full."""
+
+    ALL = "all"
+    """With the seconds that they still take."""
+    EXCESS = "excess"
+    """The same while other jobs wait behind them, and otherwise with at most one second."""
+    NONE = "none"
+    """Not at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +47,27 @@ class VastSettings:
         "WORKER_HTTP_PORT", 0, "second port of the SDK, which is never mapped; 0 means WORKER_PORT + 1"
     )
     host: str = setting("WORKER_VAST_HOST", ANYWHERE, "address on which the SDK's worker listens")
-    benchmark: Path | None = setting(
+    benchmark: str = setting(
         "WORKER_BENCHMARK",
-        None,
-        "path of an API workflow that measures the worker's speed; use one that you really run",
+        "",
+        "job that measures the worker's speed: the name of a template, or the path of an API workflow; the default is "
+        "the first template of WORKER_MODELS; `packaged` needs no model and says little about a GPU",
     )
-    benchmark_runs: int = setting("WORKER_BENCHMARK_RUNS", 3, "number of measured runs, of which the median counts")
+    benchmark_runs: int = setting(
+        "WORKER_BENCHMARK_RUNS", 2, "number of measured runs, after one that loads the models"
+    )
     benchmark_timeout_s: float = setting("WORKER_BENCHMARK_TIMEOUT", 900.0, "time limit of one run in seconds")
+    running: RunningJobs = setting(
+        "WORKER_VAST_RUNNING",
+        RunningJobs.ALL,
+        "how running jobs count in `cur_load`: `all` of the time that they still take, only the `excess` that makes "
+        "other jobs wait, or `none`",
+    )
+    metering: bool = setting(
+        "WORKER_VAST_METERING",
+        False,
+        "`true` reports the units of a job in `new_load` at the speed of one engine, instead of all when it arrives",
+    )
     image: str = setting("WORKER_IMAGE", "", "digest of the image; the speed is measured again when it changes")
     pubkey_timeout_s: float = setting(
         "WORKER_PUBKEY_TIMEOUT", 300.0, "seconds of retries for Vast's public key before the process exits"
@@ -104,5 +129,5 @@ NEEDED = ("container_id", "public_ip", "public_port")
 
 def _read(kind: Any, env: str, text: str) -> Any:  # noqa: ANN401 - kind is a field's annotation
     """Return the value of the variable `env` in the type `kind`. Raises StartupError when the text is invalid."""
-    # The SDK reads the same variables and accepts only this word for yes.
-    return text == "true" if kind is bool else parse(kind, env, text)
+    # The SDK reads this variable too, and accepts only this word for yes.
+    return text == "true" if env == "USE_SSL" else parse(kind, env, text)

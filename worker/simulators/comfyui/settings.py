@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from worker.simulators.comfyui.faults.fault import EngineFault
+from worker.simulators.comfyui.timings import Timings
 from worker.workflow.catalog.catalog import Catalog
 
 PREVIEWS_OFF = "none"
@@ -46,5 +47,7 @@ class EngineSettings:
     """Faults to inject. Their counts are kept in `base`, so that they survive a restart of the engine."""
     folders: Mapping[str, Path] = field(default_factory=dict)
     """Paths of `input`, `output` and `models`, for those that are not below `base`."""
+    timings: Timings | None = None
+    """How long nodes take. None means the engine's own estimates."""
     preview_method: str = PREVIEWS_OFF
     """Preview method for prompts that name none, as ComfyUI's option `--preview-method`."""

@@ -62,5 +62,5 @@ class AccountFaultConfig:
     """Lifecycle of all other workers."""
     lifecycles: Mapping[str, WorkerLifecycle] = field(default_factory=dict)
     """Lifecycles of the workers of some templates, by hash or by `image:tag`."""
-    measured_perf: float = 100.0
-    """Speed of a ready worker in workload units per second."""
+    measured_perf: float = 1.0
+    """Speed of a ready worker in units a second. 1 is that of an RTX 4090."""

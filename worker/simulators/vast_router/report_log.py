@@ -16,8 +16,7 @@ KEPT = 10_000
 class StatusReport:
     """One `POST /worker_status/`, with the SDK's fields.
 
-    Loads are workload units. `max_perf` is workload units per second. `cur_perf` is the workload that was served since
-    the report before.
+    Loads are units, and `max_perf` is units a second. `cur_perf` is the work that was served since the report before.
     """
 
     id: int
@@ -31,6 +30,11 @@ class StatusReport:
     error_msg: str = ""
     working_request_idxs: tuple[int, ...] = ()
     at: float = field(default_factory=time.time)
+
+    @property
+    def seconds_to_do(self) -> float:
+        """Seconds that the worker needs for its load, or 0 while it reports no speed."""
+        return self.cur_load / self.max_perf if self.max_perf else 0.0
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> StatusReport:
@@ -63,11 +67,15 @@ class Deletion:
 
 @dataclass(frozen=True, slots=True)
 class WorkerSummary:
-    """The sums of one worker's reports. `loads` are the values of `cur_load` in order, without repetitions."""
+    """The sums of one worker's reports.
+
+    `loads` are the values of `cur_load` in order, without repetitions. `most_seconds` is the largest `seconds_to_do`.
+    """
 
     worker_id: int
     max_perf: float
     loads: tuple[float, ...]
+    most_seconds: float
     served: float
     rejected: float
     deleted: int
@@ -125,6 +133,7 @@ class ReportLog:
             worker_id=worker_id,
             max_perf=max(status.max_perf for status in statuses),
             loads=tuple(load for load, previous in zip(loads, previous_loads, strict=False) if load != previous),
+            most_seconds=max(status.seconds_to_do for status in statuses),
             served=sum(status.cur_perf for status in statuses),
             rejected=sum(status.rej_load for status in statuses),
             deleted=sum(deletion.worker_id == worker_id for deletion in self.deletions),

@@ -23,8 +23,8 @@ class ValidationReport:
     """The result of a validation.
 
     `doubtful` are problems that are not certain, so that they do not reject a job. `present_models` are the models that
-    exist on this worker. `workload` is relative to the benchmark workflow, which has 100. `repairs`, `warnings` and
-    `seeds` are those that the response of a job would list.
+    exist on this worker. `workload` is in units. `predicted_s` are the seconds that the job would run now, None if this
+    is not known. `repairs`, `warnings` and `seeds` are those that the response of a job would list.
     """
 
     check: CheckResult
@@ -33,6 +33,7 @@ class ValidationReport:
     models: tuple[ModelNeed, ...]
     present_models: frozenset[ModelNeed]
     workload: float
+    predicted_s: float | None = None
     repairs: tuple[Repair, ...] = ()
     warnings: tuple[Detail, ...] = ()
     seeds: tuple[SeedField, ...] = ()
@@ -62,6 +63,7 @@ class ValidationReport:
             "doubtful": [_problem_json(problem) for problem in self.doubtful],
             "models": [_model_json(need, need in self.present_models) for need in self.models],
             "workload": self.workload,
+            "predicted_s": self.predicted_s,
             "comfyui": _verdict_json(self.check.verdict) if self.check.verdict else None,
             **self._changes(),
         }

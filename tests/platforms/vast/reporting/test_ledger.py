@@ -5,12 +5,23 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, field
 
+import pytest
+
 from worker.platforms.vast.ingress.signature_check import AuthData
 from worker.platforms.vast.reporting.ledger import Ledger
 from worker.platforms.vast.reporting.metrics import ModelMetrics
+from worker.platforms.vast.reporting.new_work import MetricsEntry, NewWork
 from worker.platforms.vast.sdk import new_entry
 
 GRANT = AuthData("http://127.0.0.1:1", "", request_idx=9, reqnum=3)
+
+
+@dataclass
+class Load:
+    """The load and the speed of a worker."""
+
+    cur_load: float = 0.0
+    max_perf: float = 40.0
 
 
 @dataclass
@@ -24,7 +35,7 @@ class Metrics:
 
 def books() -> tuple[Ledger, ModelMetrics, Metrics]:
     errors: list[str] = []
-    model_metrics = ModelMetrics(lambda: None, errors.append)
+    model_metrics = ModelMetrics(Load(), lambda: None, errors.append)
     metrics = Metrics(model_metrics, errors=errors)
     ledger = Ledger(metrics, new_entry)
     model_metrics.report_again = ledger.report_soon
@@ -54,8 +65,9 @@ def test_work_during_a_report_is_in_the_next_one() -> None:
 def test_each_report_is_a_fact() -> None:
     """Each report is an event, accepted or not."""
     reports: list[tuple[bool, float, float]] = []
-    model_metrics = ModelMetrics(lambda: None, lambda _: None, lambda *report: reports.append(report))
-    model_metrics.max_throughput = 40.0
+    model_metrics = ModelMetrics(Load(), lambda: None, lambda _: None, lambda *report: reports.append(report))
+    assert model_metrics.max_throughput == 0.0  # not loaded
+    model_metrics.max_throughput = 1.0
     begin_report(model_metrics)
     begin_report(model_metrics)
     model_metrics.reset()
@@ -99,19 +111,15 @@ def test_a_refused_request_is_rejected_and_given_back() -> None:
     assert ledger.take_deletions() == []
 
 
-def test_a_held_request_is_load_until_its_job_ends() -> None:
-    """A held request counts as load until its job ends, then it is served and deleted once."""
+def test_a_held_request_is_in_work_until_its_job_ends() -> None:
+    """A held request is in work until its job ends, then it is served and deleted once."""
     ledger, model_metrics, _ = books()
     model_metrics.requests_deleting.append(new_entry(request_idx=9, reqnum=3, workload=50.0, status="Success"))
     entry = ledger.hold(GRANT)
     assert entry is not None
-    assert (model_metrics.cur_load, model_metrics.working_request_idxs, model_metrics.requests_deleting) == (
-        50.0,
-        [9],
-        [],
-    )
+    assert (model_metrics.working_request_idxs, model_metrics.requests_deleting) == ([9], [])
     ledger.release(entry, served=True)
-    assert (model_metrics.cur_load, model_metrics.workload_served) == (0, 50.0)
+    assert (model_metrics.working_request_idxs, model_metrics.workload_served) == ([], 50.0)
     assert [row["request_idx"] for row in ledger.take_deletions()] == [9]
 
 
@@ -130,7 +138,7 @@ def test_a_request_that_the_sdk_does_not_know_is_not_held() -> None:
     """A request that the SDK does not know cannot be held."""
     ledger, model_metrics, _ = books()
     assert ledger.hold(GRANT) is None
-    assert model_metrics.cur_load == 0
+    assert model_metrics.working_request_idxs == []
 
 
 def test_an_error_of_the_sdk_is_passed_on_at_once() -> None:
@@ -145,8 +153,101 @@ def test_an_error_of_the_sdk_is_passed_on_at_once() -> None:
 
 def test_request_numbers_are_counted_and_not_kept() -> None:
     """Request numbers are counted without being stored (T22)."""
-    numbers = ModelMetrics(lambda: None, lambda _: None).requests_recieved
+    numbers = ModelMetrics(Load(), lambda: None, lambda _: None).requests_recieved
     before = sys.getsizeof(numbers)
     for number in range(1000):
         numbers.add(number)
     assert (len(numbers), sys.getsizeof(numbers)) == (1000, before)
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def entry(workload: float, reqnum: int = 3) -> MetricsEntry:
+    return new_entry(request_idx=9, reqnum=reqnum, workload=workload, status="Started")
+
+
+def new_load(model_metrics: ModelMetrics) -> float:
+    """Return the new load of a report that is accepted."""
+    units = model_metrics.workload_processing
+    model_metrics.reset()
+    return units
+
+
+def test_work_counts_once_when_it_arrives() -> None:
+    """A request is new load in the first report after its arrival, also if it is done by then."""
+    _, model_metrics, _ = books()
+    model_metrics.requests_working[3] = entry(50.0)
+    del model_metrics.requests_working[3]
+    assert [new_load(model_metrics) for _ in range(2)] == [50.0, 0.0]
+
+
+@pytest.mark.parametrize("status", ["Cancelled", "Rejected"])
+def test_work_that_is_withdrawn_before_a_report_never_counts(status: str) -> None:
+    """A request that was cancelled or rejected before the next report is no new load."""
+    _, model_metrics, _ = books()
+    model_metrics.requests_working[3] = withdrawn = entry(50.0)
+    withdrawn.status = status
+    del model_metrics.requests_working[3]
+    assert new_load(model_metrics) == 0.0
+
+
+def test_a_held_request_does_not_count_twice() -> None:
+    """A request whose job goes on after its response is new load once."""
+    ledger, model_metrics, _ = books()
+    model_metrics.requests_working[3] = running = entry(50.0)
+    assert new_load(model_metrics) == 50.0
+    model_metrics.requests_deleting.append(model_metrics.requests_working.pop(3))
+    assert ledger.hold(GRANT) is running
+    assert new_load(model_metrics) == 0.0
+
+
+def metered(units_per_s: float) -> tuple[ModelMetrics, Clock]:
+    clock = Clock()
+    new_work = NewWork(lambda: units_per_s, clock)
+    return ModelMetrics(Load(), lambda: None, lambda _: None, new_work=new_work), clock
+
+
+def test_metered_work_counts_at_the_speed_of_an_engine() -> None:
+    """With metering each request is new load at the speed of one engine, until all of its units are counted."""
+    model_metrics, clock = metered(2.0)
+    model_metrics.requests_working[3] = entry(5.0)
+    counted = []
+    for _ in range(4):
+        clock.now += 1.0
+        counted.append(new_load(model_metrics))
+    assert counted == [2.0, 2.0, 1.0, 0.0]
+    model_metrics.requests_working[4], model_metrics.requests_working[5] = entry(9.0, 4), entry(9.0, 5)
+    clock.now += 1.0
+    assert new_load(model_metrics) == 4.0
+
+
+def test_the_rest_of_metered_work_counts_when_it_is_done() -> None:
+    """A request that is done sooner than its units say counts in full, and one that is cancelled as far as it got."""
+    model_metrics, clock = metered(2.0)
+    model_metrics.requests_working[3], model_metrics.requests_working[4] = entry(50.0), entry(50.0, 4)
+    clock.now += 1.0
+    assert new_load(model_metrics) == 4.0
+    model_metrics.requests_working.pop(3).status = "Success"
+    model_metrics.requests_working.pop(4).status = "Cancelled"
+    clock.now += 1.0
+    assert [new_load(model_metrics) for _ in range(2)] == [48.0, 0.0]
+
+
+def test_a_failed_report_does_not_lose_new_work() -> None:
+    """What a failed report contained is in the next one, with what was metered since."""
+    model_metrics, clock = metered(2.0)
+    model_metrics.requests_working[3] = entry(50.0)
+    clock.now += 1.0
+    assert model_metrics.workload_processing == 2.0
+    clock.now += 1.0
+    assert new_load(model_metrics) == 4.0
+    clock.now += 1.0
+    assert new_load(model_metrics) == 2.0

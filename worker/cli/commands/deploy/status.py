@@ -53,7 +53,7 @@ def _print_status(status: FleetStatus) -> None:
     for row in status.workers:
         not_ready = ("✗", "bold red") if row.error else ("·", "dim")
         sign = ("✓", "green") if row.ready else not_ready
-        perf = f"{row.measured_perf:.1f}/s" if row.ready else ""
+        perf = f"{row.measured_perf:.2f}/s" if row.ready else ""
         price = f"${status.prices[row.id]:.3f}/h" if row.id in status.prices else ""
         workers.add_row(Text(*sign), f"worker {row.id}", row.status, perf, price)
     console.print(workers)

@@ -40,7 +40,8 @@ from worker.platforms.vast.ingress.refusal import refusal
 from worker.platforms.vast.ingress.request_context import CONTEXT, HeaderOnly, RequestContext
 from worker.platforms.vast.ingress.signature_check import AuthData, Envelope, SignatureCheck, repeat_key
 from worker.platforms.vast.reporting.ledger import Ledger
-from worker.platforms.vast.reporting.metrics import MetricsEntry
+from worker.platforms.vast.reporting.new_work import MetricsEntry
+from worker.platforms.vast.reporting.reported_load import ReportedLoad
 
 log = logging.getLogger(__name__)
 
@@ -55,12 +56,18 @@ class Ingress:
     """
 
     def __init__(
-        self, app: App, signature_check: SignatureCheck, ledger: Ledger, report_lost_key: Callable[[str], None]
+        self,
+        app: App,
+        signature_check: SignatureCheck,
+        ledger: Ledger,
+        load: ReportedLoad,
+        report_lost_key: Callable[[str], None],
     ) -> None:
         self._app = app
         body_s = app.settings.connections.body_s
         self._reader = EnvelopeReader(signature_check, app.intake.limits, body_s)
         self._ledger = ledger
+        self._load = load
         self._report_lost_key = report_lost_key
         self._open_sdk_requests = 0
         """Number of requests that the SDK is handling."""
@@ -138,7 +145,7 @@ class Ingress:
             return RequestContext(request, auth_data, route, InvalidJson("`payload` has to be a JSON object"), FLOOR)
         try:
             submission = await self._parse(request, route, auth_data, payload)
-            workload = self._app.intake.workload(submission.request)
+            workload = self._app.intake.workload(submission)
             return RequestContext(request, auth_data, route, submission, workload)
         except WorkerError as error:
             return RequestContext(request, auth_data, route, error, FLOOR)
@@ -190,7 +197,8 @@ class Ingress:
         """
         CONTEXT.set(context)
         log.debug("request %d: forwarded, workload %g", context.auth_data.request_idx, context.workload)
-        with self._counting():
+        with self._counting(), context.arriving:
+            context.arriving.enter_context(self._load.arriving(context.workload))
             response = await handler(cast(web.Request, HeaderOnly(context.request, auth_data)))
             # The SDK has just added the request to its deletions. Correct them before anything is awaited.
             if context.job_continues and context.job is not None:

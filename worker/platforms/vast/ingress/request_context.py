@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
@@ -22,6 +23,7 @@ class RequestContext:
 
     `submission` is the parsed request, or the error that parsing it raised. `status` is None until the response exists.
     `job` is the job that was started or found. `job_continues` is True when the response was sent before the job ended.
+    `arriving` counts the request as load until it is closed, because its job counts.
     """
 
     request: web.Request
@@ -32,6 +34,7 @@ class RequestContext:
     status: int | None = None
     job: Job | None = None
     job_continues: bool = False
+    arriving: ExitStack = field(default_factory=ExitStack)
 
     @property
     def rejected(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 
 from aiohttp import ClientError, ClientResponse, hdrs, web
 
@@ -12,7 +13,8 @@ from worker.api.generate import STREAM_ROUTE
 from worker.api.services import SAFE_HEADERS
 from worker.app import App
 from worker.errors import WorkerError, WorkerUnavailable
-from worker.job import JobState
+from worker.events import CostDiffered
+from worker.job import Job, JobState
 from worker.platforms.vast.ingress.refusal import refusal
 from worker.platforms.vast.ingress.request_context import CONTEXT, RequestContext
 from worker.platforms.vast.reporting.ledger import Ledger
@@ -26,6 +28,9 @@ FORWARDED_HEADERS = (
 )
 STREAM_FROM = 1024 * 1024
 """Bodies from this many bytes on, and those of unknown length, are streamed instead of being held in memory."""
+
+SAME_COST = 0.01
+"""Largest part by which a client's cost may differ from the units and still count as equal."""
 
 
 async def forward_response(request: web.Request, upstream: ClientResponse) -> web.StreamResponse:
@@ -94,7 +99,16 @@ class Responder:
         if isinstance(context.submission, WorkerError):
             raise context.submission
         context.job = await self._app.intake.accept(context.submission)
+        context.arriving.close()
+        self._compare_cost(context, context.job)
         return await context.route.respond(context.request, self._app.services, context.job)
+
+    def _compare_cost(self, context: RequestContext, job: Job) -> None:
+        """Notify the observers if the client told the router another cost than the units of its request (T21)."""
+        cost, units = context.auth_data.cost, context.workload
+        if not math.isclose(cost, units, rel_tol=SAME_COST):
+            log.debug("job %s: the client's cost is %g, and the request has %g units", job.id, cost, units)
+            self._app.observers.notify(CostDiffered(job.ref, cost, units))
 
 
 def _stream_completed(context: RequestContext) -> bool:

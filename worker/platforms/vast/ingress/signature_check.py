@@ -20,12 +20,16 @@ from worker.errors import BadSignature, InvalidJson, StartupError
 
 @dataclass(frozen=True, slots=True)
 class AuthData:
-    """The fields of `auth_data`, with which the router authorizes a request to a worker. Only `url` is signed."""
+    """The fields of `auth_data`, with which the router authorizes a request to a worker. Only `url` is signed.
+
+    `cost` is what the client told the router, in units, or 0 if that is no number.
+    """
 
     url: str
     signature: str
     request_idx: int
     reqnum: int
+    cost: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +69,11 @@ def parse_auth_data(data: object) -> AuthData | None:
             "signature": str(signature),
             "request_idx": int(request_idx),
             "reqnum": int(reqnum),
-            "cost": _,
+            "cost": cost,
             "endpoint": _,
         }:
-            return AuthData(url, signature, request_idx, reqnum)
+            units = float(cost) if isinstance(cost, int | float) else 0.0
+            return AuthData(url, signature, request_idx, reqnum, units)
     return None
 
 

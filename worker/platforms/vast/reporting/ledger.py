@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from worker.platforms.vast.ingress.signature_check import AuthData
-from worker.platforms.vast.reporting.metrics import MetricsEntry, ModelMetrics
+from worker.platforms.vast.reporting.metrics import ModelMetrics
+from worker.platforms.vast.reporting.new_work import MetricsEntry
 
 
 class BackendMetrics(Protocol):
@@ -36,12 +37,11 @@ class Ledger:
     def discount(self, workload: float, *, rejected: bool = False) -> None:
         """Subtract a workload that was not served, or not yet. Call it just before the SDK counts it as served.
 
-        With `rejected`, the workload is counted as rejected instead of as received.
+        With `rejected`, the workload is counted as rejected.
         """
         metrics = self._metrics.model_metrics
         metrics.workload_served -= workload
         if rejected:
-            metrics.workload_received -= workload
             metrics.workload_rejected += workload
 
     def mark_rejected(self, auth_data: AuthData) -> None:
@@ -60,17 +60,19 @@ class Ledger:
         if entry:
             metrics.requests_deleting.remove(entry)
             entry.status, entry.success = "Started", False
-            metrics.requests_working[entry.reqnum] = entry
+            metrics.requests_working.restore(entry)
             self.report_soon()
         return entry
 
     def release(self, entry: MetricsEntry, *, served: bool) -> None:
         """Report a request that was held as done, because its job has ended. `served` is True if the job completed."""
         metrics = self._metrics.model_metrics
-        if metrics.requests_working.get(entry.reqnum) is entry:
+        if metrics.requests_working.has(entry):
             del metrics.requests_working[entry.reqnum]
         if served:
             metrics.workload_served += entry.workload
+        else:
+            metrics.new_work.withdraw(entry)
         # Success also if the job failed: the request got its response, and only `workload_served` counts work.
         entry.status, entry.success, entry.work_completed_at = "Success", True, time.time()
         metrics.requests_deleting.append(entry)

@@ -32,7 +32,11 @@ class NodeError(Exception):
 
 
 class Clock(Protocol):
-    """Lets time pass for node functions. Tests and faults replace it to change durations."""
+    """Lets time pass for node functions. Faults and timings files replace it to change durations."""
+
+    @property
+    def scale(self) -> float:
+        """Real seconds that a second of simulated work takes."""
 
     def sleep(self, seconds: float) -> None:
         """Wait for the given real time, whatever the engine's speed. The wait cannot be interrupted."""
@@ -45,7 +49,8 @@ class EngineClock:
     """The clock of real engines. `closing` ends all waits, so that the engine can stop in the middle of a job."""
 
     def __init__(self, speed: float, closing: threading.Event) -> None:
-        self._speed = speed
+        self.scale = 1 / speed if speed > 0 else 0.0
+        """Real seconds that a second of simulated work takes. A speed of 0 takes no time."""
         self._closing = closing
 
     def sleep(self, seconds: float) -> None:
@@ -54,9 +59,9 @@ class EngineClock:
             raise Interrupted
 
     def work(self, seconds: float) -> None:
-        """Wait for `seconds` divided by the engine's speed. A speed of 0 takes no time."""
-        if self._speed > 0:
-            self.sleep(seconds / self._speed)
+        """Wait for `seconds` divided by the engine's speed."""
+        if self.scale > 0:
+            self.sleep(seconds * self.scale)
 
 
 @dataclass(frozen=True, slots=True)

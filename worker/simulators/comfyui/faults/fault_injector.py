@@ -31,6 +31,11 @@ class SlowClock:
         self._clock = clock
         self._factor = factor
 
+    @property
+    def scale(self) -> float:
+        """Real seconds that a second of simulated work takes."""
+        return self._clock.scale * self._factor
+
     def sleep(self, seconds: float) -> None:
         """Wait for the given real time."""
         self._clock.sleep(seconds)

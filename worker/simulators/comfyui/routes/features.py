@@ -13,6 +13,7 @@ from worker import __version__
 from worker.simulators.comfyui import COMFYUI_VERSION, STRICT_OPTION
 from worker.simulators.comfyui.engine import ENGINE
 from worker.simulators.comfyui.server.responses import fail_request, json_response
+from worker.simulators.comfyui.timings import Timings
 
 MAX_UPLOAD_BYTES = 100 * 1024 * 1024
 
@@ -25,7 +26,7 @@ FEATURES: Mapping[str, object] = {
     "assets": False,
 }
 
-DEVICE_NAME = "embedded engine (no GPU)"
+NO_GPU = "embedded engine (no GPU)"
 
 
 def routes() -> list[web.RouteDef]:
@@ -39,11 +40,12 @@ async def features(request: web.Request) -> web.Response:
 
 async def system_stats(request: web.Request) -> web.Response:
     """Return the machine's data. The device's name and `deploy_environment` show that this is not a real ComfyUI."""
+    settings = request.app[ENGINE].settings
     if request.app[ENGINE].fault_injector.gpu_is_broken:
         fail_request("injected fault: the GPU is broken")
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
-    strict = [STRICT_OPTION] if request.app[ENGINE].settings.strict_files else []
+    strict = [STRICT_OPTION] if settings.strict_files else []
     system = {
         "os": sys.platform,
         "ram_total": total,
@@ -60,4 +62,10 @@ async def system_stats(request: web.Request) -> web.Response:
         "argv": ["comfy-worker", "engine", __version__, *strict],
     }
     memory = {"vram_total": total, "vram_free": free, "torch_vram_total": total, "torch_vram_free": free}
-    return json_response({"system": system, "devices": [{"name": DEVICE_NAME, "type": "cpu", "index": None, **memory}]})
+    device = {"name": _device_name(settings.timings), "type": "cpu", "index": None, **memory}
+    return json_response({"system": system, "devices": [device]})
+
+
+def _device_name(timings: Timings | None) -> str:
+    """Return the name of the device. It names the engine, so that no client takes it for a GPU."""
+    return f"{timings.device} (embedded engine)" if timings and timings.device else NO_GPU

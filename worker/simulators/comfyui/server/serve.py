@@ -23,6 +23,7 @@ from worker.simulators.comfyui.execution.history import History
 from worker.simulators.comfyui.execution.node_call import Clock, EngineClock
 from worker.simulators.comfyui.execution.prompt_worker import PromptWorker
 from worker.simulators.comfyui.execution.queue import PromptQueue
+from worker.simulators.comfyui.execution.timed_nodes import with_timings
 from worker.simulators.comfyui.faults.fault_injector import FaultInjector, with_faults
 from worker.simulators.comfyui.folders import ComfyFolders
 from worker.simulators.comfyui.routes import all_routes
@@ -117,7 +118,9 @@ def _build(settings: EngineSettings, clock: Clock) -> EmbeddedEngine:
     hub = Hub(asyncio.get_running_loop())
     queue = PromptQueue(lambda: hub.send("status", {"status": _queue_status(queue)}))
     fault_injector = FaultInjector(settings.faults, settings.base / "user" / "faults.json", hub)
-    executor = Executor(catalog, lambda: with_faults(_registry(), fault_injector), hub, folders, clock)
+    executor = Executor(
+        catalog, lambda: with_faults(with_timings(_registry(), settings.timings), fault_injector), hub, folders, clock
+    )
     executor.configure(settings.cache, settings.preview_method)
     return EmbeddedEngine(
         settings, catalog, hub, queue, History(), executor, folders, ServerLog(hub), fault_injector, count()

@@ -1,0 +1,61 @@
+"""Writes results into docs/load.md: rows into its table, and one block of facts and notes for each part.
+
+A run of some parts replaces only what belongs to them. HTML comments, which no reader sees, mark it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.load.part import LoadRow, PartResult
+
+HEAD = "| what | today | measured | target | met |"
+TABLE_BEGIN, TABLE_END = "<!-- results -->", "<!-- end of results -->"
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredPart:
+    """The result of a part and the facts of its run, as pairs of a name and a value."""
+
+    name: str
+    result: PartResult
+    facts: Sequence[tuple[str, str]]
+
+
+def with_part(page: str, part: MeasuredPart, order: Sequence[str]) -> str:
+    """Return the page with this part's rows and block. `order` are the names of all parts."""
+    page = _between(page, TABLE_BEGIN, TABLE_END, _table(page, part, order))
+    begin, end = f"<!-- measured: {part.name} -->", f"<!-- end of measured: {part.name} -->"
+    return _between(page, begin, end, _block(part))
+
+
+def _table(page: str, part: MeasuredPart, order: Sequence[str]) -> str:
+    """Return the table with the rows of this part in place of its earlier ones."""
+    earlier = re.findall(r"^\| .*<!-- (\S+) --> \|$", page, flags=re.MULTILINE)
+    lines = re.findall(r"^\| .*<!-- \S+ --> \|$", page, flags=re.MULTILINE)
+    rows = [(name, line) for name, line in zip(earlier, lines, strict=True) if name != part.name]
+    rows += [(part.name, _line(row, part.name)) for row in part.result.rows]
+    rows.sort(key=lambda row: order.index(row[0]) if row[0] in order else len(order))
+    return "\n".join([HEAD, "|" + "---|" * HEAD.count(" | ") + "---|", *(line for _, line in rows)])
+
+
+def _line(row: LoadRow, name: str) -> str:
+    """Return a row of the table, with the name of its part in a comment."""
+    return "| " + " | ".join(row.cells) + f"<!-- {name} --> |"
+
+
+def _block(part: MeasuredPart) -> str:
+    """Return the notes, the plots and the facts of a part."""
+    plots = [f"![{file.removesuffix('.svg').replace('-', ' ')}]({file})" for file in part.result.plots]
+    facts = " · ".join(f"{name}: {value}" for name, value in part.facts)
+    return "\n\n".join([*part.result.notes, *plots, f"<sub>{facts}</sub>"])
+
+
+def _between(page: str, begin: str, end: str, text: str) -> str:
+    """Return the page with the text between two marks. Raises ValueError when it has no such marks."""
+    pattern = re.compile(re.escape(begin) + r".*?" + re.escape(end), re.DOTALL)
+    if not pattern.search(page):
+        raise ValueError(f"the page has no marks {begin} and {end}: add them where the results belong")
+    return pattern.sub(lambda _: f"{begin}\n{text}\n{end}", page, count=1)

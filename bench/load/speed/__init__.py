@@ -1,0 +1,1 @@
+"""Public measurements of generation times, priced by the closed form."""

@@ -1,0 +1,1 @@
+"""Tests of the Grafana dashboard and the alert rules."""

@@ -1,0 +1,1 @@
+"""The work of known models: diffusion models, autoencoders, text encoders and upscale models."""

@@ -1,0 +1,1 @@
+"""Sizes of pictures, videos and audio, and what nodes do to them."""
