@@ -205,7 +205,7 @@ async def _assemble(settings: Settings, options: BuildOptions, tasks: Tasks, sta
     tasks.start("event-loop-lag", metrics.measure_loop_delay)
     folder, engines = worker_models(settings), await _engines(settings, observers, tasks, stack)
     gpus = stack.enter_context(GpuMonitor(Nvml(), visible_gpus_of(engines.configs)).running())
-    machine = MachineMonitor.of(settings, engines.estimates, gpus)
+    machine = MachineMonitor.of(settings, traits, engines.estimates, gpus)
     fetcher = ModelFetcher(settings.fetch, folder) if folder else None
     templates = TemplateModels.of(settings.models, library)
     models = await enter(Models(templates, fetcher, jobs, engines.catalogs.invalidate, tasks, notify))
@@ -220,8 +220,7 @@ async def _assemble(settings: Settings, options: BuildOptions, tasks: Tasks, sta
     intake = Intake(spool, body_limits, traits, manager, engines, delivery, library, preflight, store, responses)
     parts = Services(
         *(settings, traits, manager, engines, outputs, replay, access, delivery),
-        *(library, intake, preflight, models, timing, observers, metrics, gpus),
-        machine=machine,
+        *(library, intake, preflight, models, timing, observers, metrics, machine),
         permanent_failure=lambda: tasks.problem or engines.restart_needed,
         state_damage=options.state_damage,
     )
@@ -232,8 +231,7 @@ async def _assemble(settings: Settings, options: BuildOptions, tasks: Tasks, sta
     stack.push_async_callback(manager.close)
     await manager.restore()
     tasks.start("journal", pipeline.journal.retry_writes)
-    end = partial(machine.end_worker_when_retired, partial(manager.close, traits.drain_within(limits.drain_s)))
-    tasks.start("machine", end, OnFailure.END)
+    tasks.start("machine", partial(machine.end_worker_when_retired, manager.close), OnFailure.END)
     url = await enter(listen(parts, tasks))
     timing.mark("gateway")
     return App(settings, url, manager, jobs, engines, models, intake, parts, timing, observers, traits, tasks)
@@ -255,8 +253,7 @@ async def _pipeline(
     settings: Settings, options: BuildOptions, work: PromptWork, jobs: JobIndex, tasks: Tasks, stack: AsyncExitStack
 ) -> Pipeline:
     """Open the parts that a job passes after the engines, and return them as a pipeline."""
-    engines = work.engines
-    state, observers, enter = settings.state, options.observers, stack.enter_async_context
+    engines, state, observers, enter = work.engines, settings.state, options.observers, stack.enter_async_context
     configs = [engine.config for engine in engines.engines]
     sources = {
         engine.name: OutputSource(engine.api, engine.config.output, engine.config.temp, engine.managed)
