@@ -13,7 +13,7 @@ from pathlib import Path
 import uvloop
 
 from bench import machine
-from bench.load import autoscaler, mixed_trace, overhead, real_cpu
+from bench.load import autoscaler, mixed_trace, overhead, production_trace, real_cpu
 from bench.load.page import MeasuredPart, with_part
 from bench.load.part import PartResult, not_run
 
@@ -82,6 +82,11 @@ async def _real(options: argparse.Namespace, folder: Path) -> PartResult:
     return await real_cpu.measure(options.comfyui.resolve(), options.models, _seed(options), jobs, folder)
 
 
+async def _trace(options: argparse.Namespace, _: Path) -> PartResult:
+    """Measure the production trace, if there is one."""
+    return await production_trace.measure(options.trace)
+
+
 async def _autoscaler(options: argparse.Namespace, folder: Path) -> PartResult:
     """Measure what the router receives."""
     return await autoscaler.measure(_seed(options), folder, short=options.short)
@@ -99,6 +104,7 @@ async def _gpu(_: argparse.Namespace, __: Path) -> PartResult:
 
 PARTS: Mapping[str, Callable[[argparse.Namespace, Path], Awaitable[PartResult]]] = {
     "mixed": _mixed,
+    "trace": _trace,
     "real": _real,
     "autoscaler": _autoscaler,
     "overhead": _overhead,
