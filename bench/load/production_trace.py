@@ -67,7 +67,7 @@ async def measure(trace: Path | None) -> PartResult:
     met = learned.p90 <= least.p90 + TARGET_POINTS
     row = LoadRow(WHAT, f"{learned.p90:.1%} ({detail})", f"{former.p90:.1%}", TARGET, met)
     note = (
-        f"Production trace (GenTD26), median / p90 error: learned {learned}, the former way {former}, the floor {least}. "
+        f"Production trace (GenTD26), median and p90 error: {learned}; the former way {former}, the floor {least}. "
         "The floor is the median of each combination of kind, steps, pictures, model and LoRAs, in hindsight. "
         "The size of the pictures and the GPU are not in the trace, so that no prediction can be much better."
     )
