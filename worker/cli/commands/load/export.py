@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     "comfy-worker load export rtx-4090.json",
-    "comfy-worker load export rtx-4090.json --state worker-1/.state --state worker-2/.state",
-    "comfy-worker load export rtx-4090.json --state worker-1/.state --gpu 'RTX 4090' --json",
+    "comfy-worker load export rtx-4090.json --state one --state two",
+    "comfy-worker load export h100.json --state .state --gpu H100 --json",
 )
 
 
@@ -32,12 +32,12 @@ def command(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write what machines with one class of GPUs have learned.
+    """Write what machines with one GPU have learned.
 
-    A worker with WORKER_LOAD_PRIORS=FILE, or after `comfy-worker load import FILE`, starts with it. The speed of each
-    single machine is not part of it.
+    Workers with GPUs of the same class start with it: set WORKER_LOAD_PRIORS to the file, or run `comfy-worker load
+    import`. The speed of each single machine is not part of it.
 
-    Exit code 1: nothing was learned, or by GPUs of several classes.
+    Exit code 1: nothing was learned, or GPUs of several classes have learned.
     """
     from worker.jobs.learned_load import write_state
 
