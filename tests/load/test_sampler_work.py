@@ -210,7 +210,8 @@ def test_passes_follow_the_guider(guider: Any, expected: float) -> None:
         ("exponential/res_16s", 16),
         ("hybrid/pec433_2h3s", 3),
         ("linear/dormand-prince_13s", 13),
-        ("fully_implicit/gauss-legendre_5s_ascending", 5),
+        ("fully_implicit/gauss-legendre_5s_ascending", 6),
+        ("fully_implicit/lobatto_iiic_3s", 3),
         ("somebodys_own", 1),
         ("", 1),
     ],
@@ -220,21 +221,65 @@ def test_the_stages_of_a_sampler_are_in_its_name(name: str, expected: float) -> 
     assert evaluations_in_step(name) == expected
 
 
-def test_a_sampler_with_stages_evaluates_the_last_step_once() -> None:
-    """The last step, to a noise of 0, has one stage. The sampler may come from a node of its own."""
-    assert [evaluations(steps, 2) for steps in (0, 1, 2, 20)] == [0, 1, 3, 39]
+@pytest.mark.parametrize(
+    ("name", "by_steps"),
+    [
+        ("euler", {1: 1, 6: 6, 20: 20}),
+        ("heun", {1: 1, 6: 11, 20: 39}),
+        ("seeds_3", {6: 16}),
+        ("dpmpp_2m", {6: 6, 20: 20}),
+        ("exponential/res_2s", {1: 2, 5: 10, 30: 60}),
+        ("hybrid/pec433_2h3s", {5: 15, 12: 36}),
+        ("fully_implicit/gauss-legendre_2s", {5: 15}),
+        ("multistep/res_2m", {1: 2, 2: 4, 20: 22, 30: 32}),
+        ("multistep/res_3m", {1: 3, 2: 6, 3: 9, 20: 26, 30: 36}),
+        ("multistep/abnorsett_4m", {1: 4, 4: 16, 8: 20, 30: 42}),
+    ],
+)
+def test_evaluations_are_those_that_comfyui_makes(name: str, by_steps: dict[int, float]) -> None:
+    """The evaluations of samplers were counted in ComfyUI: the last step of some, and the first of others, differ."""
+    assert {steps: evaluations(name, steps) for steps in by_steps} == by_steps
+
+
+@pytest.mark.parametrize(
+    ("class_type", "inputs", "ratio"),
+    [
+        ("KSamplerSelect", {"sampler_name": "heun"}, 39 / 20),
+        ("SamplerDPMPP_SDE", {"eta": 1.0}, 39 / 20),
+        ("SamplerSEEDS2", {"r": 0.5}, 39 / 20),
+        ("SamplerDPMPP_2M_SDE", {"eta": 1.0}, 1),
+        ("ClownSampler_Beta", {"sampler_name": "exponential/res_3s"}, 3),
+    ],
+)
+def test_the_sampler_may_come_from_its_own_node(class_type: str, inputs: dict[str, Any], ratio: float) -> None:
+    """The algorithm is that of the linked node: the one that it names, or the one of its class."""
     euler = sampled()
-    heun = sampled() | {"s": node("KSamplerSelect", sampler_name="heun")}
-    heun["3"]["inputs"] |= {"sampler": link("s"), "sampler_name": link("s")}
-    assert sampler(heun).tflop == pytest.approx(sampler(euler).tflop * 39 / 20)
+    linked = sampled() | {"s": node(class_type, **inputs)}
+    linked["3"]["inputs"] |= {"sampler": link("s"), "sampler_name": link("s")}
+    assert sampler(linked).tflop == pytest.approx(sampler(euler).tflop * ratio)
 
 
-def test_options_of_res4lyf_repeat_evaluations() -> None:
-    """A cycle goes back and forth, and an implicit step evaluates once more."""
-    plain = with_sampler(class_type="ClownsharKSampler_Beta", steps=20, cfg=1.0, sampler_name="multistep/res_2m")
-    cycles = plain | {"o": node("ClownOptions_Cycles_Beta", cycles=1.0)}
-    cycles["3"] = node("ClownsharKSampler_Beta", **(plain["3"]["inputs"] | {"options": link("o")}))
-    assert sampler(cycles).tflop == pytest.approx(sampler(plain).tflop * 58 / 20)
+@pytest.mark.parametrize(
+    ("options", "sampler_inputs", "expected"),
+    [
+        ({}, {}, 10),
+        ({"implicit_steps": 1}, {}, 25),
+        ({"implicit_steps": 2}, {}, 40),
+        ({"implicit_substeps": 2}, {}, 50),
+        ({"cycles": 1.0}, {}, 10),
+        ({"cycles": 1.0}, {"steps_to_run": 3}, 18),
+        ({"cycles": 2.0}, {"steps_to_run": 3}, 30),
+    ],
+)
+def test_options_of_res4lyf_add_evaluations(
+    options: dict[str, float], sampler_inputs: dict[str, Any], expected: float
+) -> None:
+    """Implicit steps evaluate each stage again. Cycles go back and forth over the part of the steps that runs."""
+    inputs = {"steps": 5, "cfg": 1.0, "sampler_name": "exponential/res_2s", "steps_to_run": -1} | sampler_inputs
+    prompt = with_sampler(class_type="ClownsharKSampler_Beta", **inputs, **{"options_group.options0": link("o")})
+    prompt["o"] = node("ClownOptions_Beta", **options)
+    euler = with_sampler(class_type="ClownsharKSampler_Beta", steps=1, cfg=1.0, sampler_name="linear/euler")
+    assert sampler(prompt).tflop == pytest.approx(sampler(euler).tflop * expected)
 
 
 def test_reference_pictures_are_tokens() -> None:
