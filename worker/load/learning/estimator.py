@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from worker.load.forecast import FileLoad, Forecast
 from worker.load.gpu_classes import GpuClass
-from worker.load.learning.drift import Drift, DriftWatch
+from worker.load.learning.drift import Drift, DriftDetector
 from worker.load.learning.learned_state import LearnedState, restore, saved
 from worker.load.learning.loading import Loading
 from worker.load.learning.totals import JobOutcome, Quantiles, Total
@@ -42,7 +42,7 @@ class Estimator:
         self._loading = Loading()
         self._quantiles = Quantiles(*self._state.quantiles)
         self._outcomes: dict[str, JobOutcome] = {}
-        self._watches: dict[str, DriftWatch] = {}
+        self._watches: dict[str, DriftDetector] = {}
         self._last_ancestry: dict[str, frozenset[bytes]] = {}
         restore(self._state, self._warm, self._loading.times)
 
@@ -177,7 +177,7 @@ class Estimator:
         if not deviation:
             return None
         residual = outcome.expected_gpu.residual(outcome.gpu_seconds)
-        change = self._watches.setdefault(engine, DriftWatch()).add(residual, deviation)
+        change = self._watches.setdefault(engine, DriftDetector()).add(residual, deviation)
         if change is None:
             return None
         self._warm.machine(engine).variance += DRIFT_VARIANCE
