@@ -204,8 +204,7 @@ async def _assemble(settings: Settings, options: BuildOptions, tasks: Tasks, sta
     observers.add(replay, metrics, RunMetrics(metrics), metrics.engine_uses)
     tasks.start("event-loop-lag", metrics.measure_loop_delay)
     folder, engines = worker_models(settings), await _engines(settings, observers, tasks, stack)
-    gpus = await _gpus(settings, engines, tasks, stack)
-    machine = MachineMonitor.of(settings, engines.estimates, gpus)
+    gpus, machine = await _machine(settings, engines, tasks, stack)
     fetcher = ModelFetcher(settings.fetch, folder) if folder else None
     templates = TemplateModels.of(settings.models, library)
     models = await enter(Models(templates, fetcher, jobs, engines.catalogs.invalidate, tasks, notify))
@@ -247,12 +246,14 @@ async def _engines(settings: Settings, observers: Observers, tasks: Tasks, stack
     return await stack.enter_async_context(pool)
 
 
-async def _gpus(settings: Settings, engines: EnginePool, tasks: Tasks, stack: AsyncExitStack) -> GpuMonitor:
-    """Observe the GPUs, and keep what is learned about their speed."""
+async def _machine(
+    settings: Settings, engines: EnginePool, tasks: Tasks, stack: AsyncExitStack
+) -> tuple[GpuMonitor, MachineMonitor]:
+    """Observe the GPUs and their speed, and keep what is learned about it."""
     gpus = stack.enter_context(GpuMonitor(Nvml(), visible_gpus_of(engines.configs)).running())
     learned = LoadStorage(engines, gpus, settings.state, settings.load_priors)
     await stack.enter_async_context(learned.running(tasks))
-    return gpus
+    return gpus, MachineMonitor.of(settings, engines.estimates, gpus)
 
 
 async def _pipeline(
