@@ -1,10 +1,10 @@
-"""Logs one line for the acceptance and one for the end of each job."""
+"""Logs one line for the acceptance and one for the end of each job, and how long its run was predicted to take."""
 
 from __future__ import annotations
 
 import logging
 
-from worker.events import Handlers, JobAccepted, JobFinished
+from worker.events import Handlers, JobAccepted, JobFinished, JobPredicted
 
 log = logging.getLogger("worker.jobs")
 
@@ -14,13 +14,19 @@ class JobLog:
 
     @property
     def handlers(self) -> Handlers:
-        """Handlers of the two events."""
-        return {JobAccepted: _accepted, JobFinished: _finished}
+        """Handlers of the events that are logged."""
+        return {JobAccepted: _accepted, JobFinished: _finished, JobPredicted: _predicted}
 
 
 def _accepted(event: JobAccepted) -> None:
     """Log an accepted job."""
     log.info("job %s accepted, workload %.1f", event.job.id, event.workload)
+
+
+def _predicted(event: JobPredicted) -> None:
+    """Log what a run took, beside its prediction."""
+    predicted = f"predicted {event.predicted_s:.2f} s, p90 {event.predicted_p90_s:.2f} s"
+    log.debug("job %s ran %.2f s on %s, %s", event.job.id, event.seconds, event.engine, predicted)
 
 
 def _finished(event: JobFinished) -> None:
