@@ -1,10 +1,10 @@
-"""Logs one line for the acceptance and one for the end of each job, and how long its run was predicted to take."""
+"""Logs jobs: their acceptance, the prediction for their run, and their end. Logs engines that have become slower."""
 
 from __future__ import annotations
 
 import logging
 
-from worker.events import Handlers, JobAccepted, JobFinished, JobPredicted
+from worker.events import Handlers, JobAccepted, JobFinished, JobPredicted, MachineSlowed
 
 log = logging.getLogger("worker.jobs")
 
@@ -15,7 +15,7 @@ class JobLog:
     @property
     def handlers(self) -> Handlers:
         """Handlers of the events that are logged."""
-        return {JobAccepted: _accepted, JobFinished: _finished, JobPredicted: _predicted}
+        return {JobAccepted: _accepted, JobFinished: _finished, JobPredicted: _predicted, MachineSlowed: _slowed}
 
 
 def _accepted(event: JobAccepted) -> None:
@@ -27,6 +27,11 @@ def _predicted(event: JobPredicted) -> None:
     """Log what a run took, beside its prediction."""
     predicted = f"predicted {event.predicted_s:.2f} s, p90 {event.predicted_p90_s:.2f} s"
     log.debug("job %s ran %.2f s on %s, %s", event.job.id, event.seconds, event.engine, predicted)
+
+
+def _slowed(event: MachineSlowed) -> None:
+    """Log that an engine has become slower."""
+    log.warning("%s has become slower: nodes take %.2f times as long as before", event.engine, event.factor)
 
 
 def _finished(event: JobFinished) -> None:
