@@ -78,7 +78,7 @@ class Effect:
 
 
 @dataclass(slots=True, eq=False)
-class Shape(Effect):
+class ShapeEffect(Effect):
     """The lowest effect of a branch: nodes that cost the same, except for noise."""
 
     runs: float = 0.0

@@ -22,7 +22,7 @@ StateFolder = Annotated[Path | None, typer.Option("--state", help="State folder,
 
 
 def command(context: typer.Context, *, state: StateFolder = None, as_json: Json = False) -> None:
-    """Show what this machine has learned about the seconds of jobs.
+    """Show what was learned about the seconds of jobs.
 
     For each kind of node and each model family: the number of runs, and how much longer they took than the closed form
     predicts without learning. The worker stores what it learns every minute. See docs/load.md.
