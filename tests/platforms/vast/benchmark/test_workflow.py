@@ -17,7 +17,7 @@ from worker.dialects import detect
 from worker.job import JobRequest
 from worker.load.features.content_size import UPLOADED_IMAGE, UPLOADED_VIDEO
 from worker.load.workload import workload
-from worker.outputs.media_facts import media_facts
+from worker.media_facts import media_facts
 from worker.platforms.vast.benchmark.choice import PACKAGED, chosen_name
 from worker.platforms.vast.benchmark.samples import sample_uri
 from worker.platforms.vast.benchmark.template_values import benchmark_values
