@@ -73,7 +73,6 @@ class App:
     settings: Settings
     url: str
     manager: JobManager
-    jobs: JobIndex
     engines: EnginePool
     models: Models
     intake: Intake
@@ -234,7 +233,7 @@ async def _assemble(settings: Settings, options: BuildOptions, tasks: Tasks, sta
     tasks.start("machine", end, OnFailure.END)
     url = await enter(listen(parts, tasks))
     timing.mark("gateway")
-    return App(settings, url, manager, jobs, engines, models, intake, parts, timing, observers, traits, tasks)
+    return App(settings, url, manager, engines, models, intake, parts, timing, observers, traits, tasks)
 
 
 async def _engines(settings: Settings, observers: Observers, tasks: Tasks, stack: AsyncExitStack) -> EnginePool:
