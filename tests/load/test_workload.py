@@ -1,4 +1,4 @@
-"""The estimated workload of prompts."""
+"""The workload of prompts in units, which clients and workers compute alike."""
 
 from __future__ import annotations
 
@@ -9,274 +9,207 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.load.works import SHIPPED, sampler, with_checkpoint, with_model
 from tests.workflow.prompts import empty, link, node, sampled, saved
 from tests.workflow.test_prompt import JSON
-from worker.load.workload import BENCHMARK, CEILING, FLOOR, passes, workload
-from worker.workflow.catalog.catalog import Catalog
+from worker.load.features.content_size import Size
+from worker.load.gpu_classes import REFERENCE
+from worker.load.prior import prior_seconds
+from worker.load.work import job_work
+from worker.load.workload import CEILING, FLOOR, workload
+from worker.workflow.catalog.catalog import bundled_catalog
 from worker.workflow.prompt import Prompt
 
-CATALOG = Catalog.bundled()
+CATALOG = bundled_catalog()
+GPU_JOBS = [name for name in SHIPPED if "resize" not in name]
 
 
-def with_sampler(sigmas: Any = None, **changed: Any) -> Prompt:
-    """Return a prompt with one sampler of this class and these inputs, on a latent of 512x512."""
-    inputs: dict[str, Any] = {"model": link("4"), "latent_image": link("5")} | changed
-    if sigmas:
-        inputs["sigmas"] = link("7")
-    prompt = sampled() | {"3": node(inputs.pop("class_type", "SomebodysSampler"), **inputs)}
-    return prompt | {"7": sigmas} if sigmas else prompt
-
-
-def test_the_benchmark_has_a_workload_of_100() -> None:
-    """The benchmark (20 steps, one image of 512x512) has a workload of 100, with and without a catalog."""
-    assert workload(sampled()) == workload(sampled(), CATALOG) == BENCHMARK
+def test_a_unit_is_a_second_on_the_reference_gpu() -> None:
+    """The workload is the sum of the prior seconds of all nodes on an RTX 4090."""
+    work = job_work(SHIPPED["flux-dev"], CATALOG)
+    assert REFERENCE.name == "RTX 4090"
+    assert work.units == pytest.approx(sum(prior_seconds(each, REFERENCE) for each in work.nodes))
 
 
 @pytest.mark.parametrize(
-    ("prompt", "expected"),
+    ("name", "least", "most"),
     [
-        (sampled(steps=40), 200),
-        (sampled(width=1024), 200),
-        (sampled(batch_size=3), 300),
-        (sampled(length=81), 8100),
-        (sampled(steps="10"), 50),
-        (sampled() | {"10": node("KSampler", latent_image=link("3"), steps=5), "11": saved("10")}, 125),
-        (with_sampler(steps=20, start_at_step=5, end_at_step=15), 50),
-        (with_sampler(steps=20, start_at_step=15, end_at_step=10000), 25),
-        (with_sampler(steps=30, steps_to_run=-1), 150),
-        (with_sampler(steps=30, steps_to_run=10), 50),
-        (with_sampler(num_inference_steps=10), 50),
-        (with_sampler(node("BasicScheduler", model=link("4"), steps=12)), 60),
-        (with_sampler(node("BasicScheduler", model=link("4"), steps=12), steps=99), 60),
-        (with_sampler(node("ManualSigmas", sigmas="1.0, 0.5, 0.25, 0")), 15),
-        ({"1": empty(width=4096, height=4096), "2": saved()}, FLOOR),
-        ({}, FLOOR),
-        (sampled(steps=10**9, width=10**9, height=10**9, batch_size=10**9), CEILING),
+        ("sd15", 0.5, 1.5),
+        ("sdxl", 2, 5),
+        ("flux-dev", 9, 18),
+        ("flux-schnell", 2, 4.5),
+        ("z-image-turbo", 3, 6),
+        ("qwen-image-2512", 70, 150),
+        ("wan22-t2v", 350, 750),
+        ("upscale", 2, 8),
+        ("smoke-resize", FLOOR, 0.3),
     ],
 )
-def test_workload_is_steps_times_pixels(prompt: Prompt, expected: float) -> None:
-    """Steps, sizes, batches and frames multiply, samplers add up, and ranges of steps are applied."""
-    assert workload(prompt) == pytest.approx(expected)
+def test_shipped_workflows_have_the_order_of_magnitude_of_an_rtx_4090(name: str, least: float, most: float) -> None:
+    """The workload of known workflows is about the seconds that they take on an RTX 4090."""
+    assert least < workload(SHIPPED[name], CATALOG) < most
 
 
-def test_sigmas_are_followed_to_their_scheduler() -> None:
-    """Steps come from the scheduler behind nodes that rescale or split sigmas.
-
-    Each half of a split counts its own steps.
-    """
-    scheduler = node("BasicScheduler", model=link("4"), steps=20)
-    rescale = with_sampler(node("Sigmas Rescale", start=1.0, end=0.0, sigmas=link("0"))) | {"0": scheduler}
-    assert workload(rescale) == BENCHMARK
-    split = with_sampler(node("SplitSigmas", step=5, sigmas=link("0"))) | {"0": scheduler}
-    assert workload(split) == pytest.approx(25)
-    split["3"]["inputs"]["sigmas"] = link("7", 1)
-    assert workload(split) == pytest.approx(75)
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_client_computes_the_same_workload_without_a_catalog(name: str) -> None:
+    """The workload of a shipped workflow does not depend on the catalog, and it is above the minimum."""
+    assert FLOOR < workload(SHIPPED[name]) == workload(SHIPPED[name], CATALOG) < CEILING
 
 
-@pytest.mark.parametrize(
-    ("between", "expected"),
-    [
-        (node("LatentUpscaleBy", samples=link("5"), scale_by=2.0), 400),
-        (node("LatentUpscale", samples=link("5"), width=1024, height=512), 200),
-        (node("RepeatLatentBatch", samples=link("5"), amount=4), 400),
-        (node("LatentFromBatch", samples=link("5"), batch_index=0, length=2), 200),
-        (node("VAEEncode", pixels=link("0"), vae=link("4", 2)), 400),
-        (node("Switch", any_01=link("5")), 100),
-        (node("EmptyLatentImage", width=link("n"), height=512, batch_size=1), 200),
-        (node("EmptyLatentImage", width=link("g"), height=link("g", 1), batch_size=1), 400),
-        (node("EmptyLatentAudio", seconds=32.0), 200),
-        (node("NobodyKnows"), 400),
-    ],
-)
-def test_sizes_are_followed_to_their_source(between: Any, expected: float) -> None:
-    """Sizes come from upscales, batches, switches, linked numbers, and uploads, which count as 1024x1024."""
-    prompt = with_sampler(steps=20, latent_image=link("b")) | {"b": between, "0": node("LoadImage", image="a.png")}
-    prompt |= {"n": node("PrimitiveInt", value=1024), "g": node("GetImageSize", image=link("0"))}
-    assert workload(prompt) == pytest.approx(expected)
-
-
-def test_the_factor_of_an_upscale_model_is_in_its_file_name() -> None:
-    """An image that a 2x model upscales has four times the pixels, and the upscale itself has a workload too."""
-    prompt = with_sampler(steps=20, latent_image=link("e")) | {
-        "0": empty(width=512, height=512),
-        "m": node("UpscaleModelLoader", model_name="RealESRGAN_x2.pth"),
-        "u": node("ImageUpscaleWithModel", upscale_model=link("m"), image=link("0")),
-        "e": node("VAEEncode", pixels=link("u"), vae=link("4", 2)),
-    }
-    assert workload(prompt) == pytest.approx(430)
-
-
-def with_model(file: str, **changed: Any) -> Prompt:
-    """Return a prompt whose sampler uses this model file."""
-    prompt = sampled(**changed)
-    prompt["4"]["inputs"]["ckpt_name"] = file
-    return prompt
-
-
-@pytest.mark.parametrize(
-    ("file", "family", "cost"),
-    [
-        ("v1-5-pruned-emaonly-fp16.safetensors", "sd1", 1),
-        ("sd_xl_base_1.0.safetensors", "sdxl", 1),
-        ("FLUX1/flux1-dev-fp8.safetensors", "flux", 4),
-        ("flux2_dev.safetensors", "flux2", 32 / 3),
-        ("z_image_turbo_bf16.safetensors", "z-image", 2),
-        ("qwen_image_2512_fp8.safetensors", "qwen-image", 20 / 3),
-        ("wan2.2_t2v_high_noise_14B_fp8.safetensors", "wan-14b", 14 / 12),
-        ("wan2.2_ti2v_5B_fp16.safetensors", "wan-5b", 5 / 48),
-        ("wan2.1_t2v_1.3B_fp16.safetensors", "wan-1.3b", 1.3 / 12),
-        ("somebodys_own.safetensors", "unknown", 1),
-    ],
-)
-def test_the_family_comes_from_the_file_name(file: str, family: str, cost: float) -> None:
-    """The family in the file name sets the cost of a step. An unknown model costs the same as the benchmark model."""
-    (model_pass,) = passes(with_model(file))
-    assert (model_pass.family, model_pass.cost) == (family, pytest.approx(cost))
-
-
-def test_each_sampler_has_the_cost_of_its_model() -> None:
-    """The model is found through LoRAs, guiders and samplings, or by the type of the text encoder."""
-    prompt = with_model("flux1-dev.safetensors")
-    prompt |= {
-        "20": node("LoraLoaderModelOnly", model=link("4"), lora_name="sdxl_style.safetensors"),
-        "21": node("BasicGuider", model=link("20"), conditioning=link("6")),
-        "22": node("BasicScheduler", model=link("4"), steps=20),
-    }
-    prompt["3"] = node("SamplerCustomAdvanced", guider=link("21"), sigmas=link("22"), latent_image=link("5"))
-    assert workload(prompt) == pytest.approx(400)
-    prompt["4"]["inputs"]["ckpt_name"] = "mine.safetensors"
-    assert workload(prompt) == pytest.approx(100)
-    prompt["30"] = node("CLIPLoader", clip_name="t.safetensors", type="qwen_image")
-    assert workload(prompt) == pytest.approx(100 * 20 / 3)
-
-
-def test_high_and_low_noise_are_two_passes() -> None:
-    """Each sampler counts its own range of steps and its own model."""
-    high, low = (
-        with_model("wan2.2_high_noise_14B.safetensors"),
-        node("UNETLoader", unet_name="wan2.2_low_14B.safetensors"),
-    )
-    high["3"] = node(
-        "KSamplerAdvanced", model=link("4"), latent_image=link("5"), steps=20, start_at_step=0, end_at_step=8
-    )
-    second = node(
-        "KSamplerAdvanced", model=link("l"), latent_image=link("3"), steps=20, start_at_step=8, end_at_step=99
-    )
-    model_passes = passes(high | {"l": low, "k": second})
-    assert [(each.node_id, each.steps, each.family) for each in model_passes] == [
-        ("3", 8, "wan-14b"),
-        ("k", 12, "wan-14b"),
-    ]
-
-
-@pytest.mark.parametrize(
-    "inputs",
-    [
-        {"steps": link("99")},
-        {"sigmas": link("99")},
-        {"sigmas": link("0")},
-        {"how_long": 5},
-    ],
-)
-def test_an_unknown_sampler_counts_as_the_benchmark(inputs: dict[str, Any]) -> None:
-    """A node with a model and a latent counts the steps of the benchmark if its steps are unknown."""
-    prompt = with_sampler() | {"0": node("NobodysSigmas", strength=1.0)}
-    prompt["3"]["inputs"] |= inputs
-    assert workload(prompt) == BENCHMARK
-
-
-SIZES = st.sampled_from(["m", "sdxl", "z-image", "chroma", "flux1", "qwen_image", "flux2"])
-"""From the smallest to the largest."""
-ORDER = ["m", "sdxl", "z-image", "chroma", "flux1", "qwen_image", "flux2"]
-
-
-@settings(deadline=None)  # the machine is shared
-@given(SIZES, SIZES, st.integers(1, 100), st.integers(0, 3), st.sampled_from(["", "upscale", "sampler"]))
-def test_workload_grows_with_model_size_and_passes(
-    first: str, second: str, steps: int, upscales: int, added: str
-) -> None:
-    """A larger model, another sampler or another upscale never lowers the workload."""
-    small, large = sorted((first, second), key=ORDER.index)
-
-    def workload_with(model: str, upscales: int, samplers: int) -> float:
-        """Return the workload of the generated prompt with these values."""
-        prompt = with_model(f"{model}.safetensors", steps=steps) | {
-            "m": node("UpscaleModelLoader", model_name="4x.pth")
-        }
-        for number in range(upscales):
-            source = f"u{number - 1}" if number else "8"
-            prompt[f"u{number}"] = node("ImageUpscaleWithModel", upscale_model=link("m"), image=link(source))
-        for number in range(samplers):
-            prompt[f"k{number}"] = node("KSampler", model=link("4"), latent_image=link("3"), steps=1)
-        return workload(prompt)
-
-    before = workload_with(small, upscales, 0)
-    assert before <= workload_with(large, upscales, 0)
-    assert before <= workload_with(small, upscales + (added == "upscale"), int(added == "sampler"))
-    if added:
-        assert (
-            before < workload_with(small, upscales + (added == "upscale"), int(added == "sampler")) or before == CEILING
-        )
+@pytest.mark.parametrize("name", GPU_JOBS)
+def test_the_model_of_a_shipped_workflow_is_known(name: str) -> None:
+    """Every sampler of the library has a family, steps and its model files, and its work outweighs small nodes."""
+    nodes = job_work(SHIPPED[name], CATALOG).nodes
+    samplers = [each for each in nodes if each.steps]
+    assert all(each.family != "unknown" and each.models for each in samplers)
+    assert sum(each.tflop for each in nodes) > 10
 
 
 def test_a_catalog_excludes_nodes_that_do_not_run_here() -> None:
     """Samplers that no output needs and API nodes do not count."""
     idle = sampled() | {"20": node("KSampler", model=link("4"), latent_image=link("5"), steps=20)}
-    assert (workload(idle), workload(idle, CATALOG)) == (200, 100)
+    assert workload(idle) > 1.5 * workload(idle, CATALOG) == pytest.approx(1.5 * workload(sampled(), CATALOG))
     remote = {"0": empty(), "1": node("FluxProFillNode", image=link("0"), steps=50), "2": saved()}
-    assert (workload(remote) > FLOOR, workload(remote, CATALOG)) == (True, FLOOR)
+    assert workload(remote) > 1 > workload(remote, CATALOG)
+
+
+def test_the_branch_that_a_switch_ignores_does_not_run() -> None:
+    """A sampler behind the other input of a switch costs nothing, with and without a catalog."""
+    prompt = sampled() | {
+        "20": node(
+            "KSampler", model=link("4"), positive=link("6"), negative=link("6"), latent_image=link("5"), steps=90
+        ),
+        "21": node("ComfySwitchNode", switch=link("22"), on_true=link("20"), on_false=link("3")),
+        "22": node("PrimitiveBoolean", value=False),
+    }
+    prompt["8"]["inputs"]["samples"] = link("21")
+    few = workload(prompt), workload(prompt, CATALOG)
+    prompt["22"]["inputs"]["value"] = True
+    assert max(few) * 2 < min(workload(prompt), workload(prompt, CATALOG))
+
+
+def test_true_sizes_of_files_replace_the_assumed_ones() -> None:
+    """An uploaded picture counts as 1024x1024 until its size is known."""
+    prompt = SHIPPED["upscale"]
+    assumed = workload(prompt)
+    assert workload(prompt, sizes={"example.png": Size(1024, 1024)}) == assumed
+    assert workload(prompt, sizes={"example.png": Size(512, 512)}) == pytest.approx(assumed / 4, rel=0.1)
+
+
+def test_a_model_of_unknown_name_counts_by_the_size_of_its_file() -> None:
+    """A larger file is more work. Without a size, a checkpoint counts as SDXL."""
+    tflops = [
+        sampler(with_model("own.safetensors"), model_bytes={"own.safetensors": size}).tflop for size in (4e9, 24e9)
+    ]
+    assert tflops[0] * 3 < tflops[1]
+    own = "own.safetensors"
+    assert sampler(with_checkpoint(own)) == sampler(with_checkpoint(own), model_bytes={own: None})
+    assert sampler(with_checkpoint(own)).family == "sdxl"
+    assert sampler(with_checkpoint(own), model_bytes={own: int(2.1e9)}).family == "sd1"
+
+
+@pytest.mark.parametrize("prompt", [{}, {"1": empty(width=64, height=64)}])
+def test_the_workload_has_a_minimum(prompt: Prompt) -> None:
+    """A prompt that does nothing has the smallest workload."""
+    assert workload(prompt) == FLOOR
+
+
+def test_the_workload_has_a_maximum() -> None:
+    """Absurd values give the largest workload, because JSON has no infinity."""
+    assert workload(sampled(steps=10**9, width=10**9, height=10**9, batch_size=10**9)) == CEILING
 
 
 @settings(deadline=None)  # the machine is shared
 @given(
-    st.integers(1, 500), st.integers(1, 8192), st.integers(1, 8192), st.integers(1, 64), st.integers(1, 400), st.data()
+    st.sampled_from(["v1-5.safetensors", "flux1-dev.safetensors", "wan2.2_t2v_14B.safetensors", "own.safetensors"]),
+    st.integers(1, 500),
+    st.tuples(st.integers(16, 8192), st.integers(16, 8192)),
+    st.tuples(st.integers(1, 64), st.integers(1, 400)),
+    st.sampled_from([1.0, 7.0]),
+    st.data(),
 )
-def test_workload_grows_with_each_size(
-    steps: int, width: int, height: int, batch: int, frames: int, data: st.DataObject
+def test_the_workload_grows_with_each_size(
+    model: str, steps: int, sides: tuple[int, int], counts: tuple[int, int], cfg: float, data: st.DataObject
 ) -> None:
-    """The workload grows with steps, width, height, batch and frames, also with an upscale and a second sampler."""
-    sizes = {"steps": steps, "width": width, "height": height, "batch_size": batch, "length": frames}
-    more = dict(sizes)
-    more[data.draw(st.sampled_from(sorted(sizes)))] += data.draw(st.integers(1, 1000))
+    """The workload grows with steps, width, height, batch, frames and passes, also with an upscale in between."""
+    values = {"steps": steps, "width": sides[0], "height": sides[1], "batch_size": counts[0], "length": counts[1]}
+    more = dict(values)
+    more[data.draw(st.sampled_from(sorted(values)))] += data.draw(st.integers(1, 1000))
     extra = {
         "u": node("LatentUpscaleBy", samples=link("3"), scale_by=1.5),
-        "k": node("KSamplerAdvanced", latent_image=link("u"), start_at_step=3, end_at_step=40),
+        "k": node(
+            "KSamplerAdvanced", model=link("4"), latent_image=link("u"), start_at_step=3, end_at_step=40, cfg=cfg
+        ),
     }
 
-    def workload_with(values: dict[str, int]) -> float:
+    def workload_with(values: dict[str, int], cfg: float) -> float:
         """Return the workload of the generated prompt with these values."""
-        prompt = sampled(**values) | copy.deepcopy(extra)
+        prompt = with_model(model, **values) | copy.deepcopy(extra)
         prompt["k"]["inputs"]["steps"] = values["steps"]
+        prompt["3"]["inputs"]["cfg"] = cfg
         return workload(prompt)
 
-    assert FLOOR <= workload_with(sizes) <= workload_with(more) <= CEILING
+    assert FLOOR <= workload_with(values, cfg) <= workload_with(more, cfg) <= CEILING
+    assert workload_with(values, 1.0) <= workload_with(values, 7.0)
 
 
-NAMES = ["steps", "width", "height", "length", "sigmas", "latent_image", "samples", "image", "upscale_model", "step"]
+CLASSES = [
+    "KSampler",
+    "SaveImage",
+    "RepeatLatentBatch",
+    "Odd",
+    "LoadVideo",
+    "VAEDecodeTiled",
+    "SplitSigmasDenoise",
+    "ClownsharkChainsampler_Beta",
+    "ImageStitch",
+    "SeedVR2VideoUpscaler",
+    "TextEncodeQwenImageEdit",
+    "ControlNetApplyAdvanced",
+    "WanImageToVideo",
+    "ConditioningCombine",
+    "RIFE VFI",
+]
+NAMES = [
+    *("steps", "width", "height", "length", "sigmas", "latent_image", "samples", "image", "upscale_model", "step"),
+    *("model", "positive", "vae", "clip", "cfg", "denoise", "steps_to_run", "tile_size", "overlap", "resolution"),
+    *("megapixels", "frame_load_cap", "select_every_nth", "batch_size", "on_true", "on_false", "switch", "ckpt_name"),
+    *("control_net", "end_percent", "options", "cycles", "guide_size", "model_name", "multiplier", "max_length"),
+]
 LINKS = st.tuples(st.sampled_from(["1", "2", "3", "9"]), st.integers(-1, 2)).map(list)
+NUMBERS = st.sampled_from([0, -1, 1, 0.5, 1e308, 2**80, "7", "1024x1024", "4x.pth", float("inf"), True, None])
 
 
-@settings(deadline=None)  # the machine is shared
+@settings(deadline=None, max_examples=300)  # the machine is shared
 @given(
     st.dictionaries(
         st.sampled_from(["1", "2", "3", "4"]),
         st.fixed_dictionaries(
             {
-                "class_type": st.sampled_from(["KSampler", "SaveImage", "RepeatLatentBatch", "Odd", "LoadVideo"]),
-                "inputs": st.dictionaries(st.sampled_from(NAMES), LINKS | JSON, max_size=8),
+                "class_type": st.sampled_from(CLASSES),
+                "inputs": st.dictionaries(st.sampled_from(NAMES), LINKS | NUMBERS | JSON, max_size=12),
             }
         ),
     )
 )
-def test_workload_of_any_prompt_is_within_its_bounds(prompt: Any) -> None:
-    """The workload is a number within its bounds for any values and links, including cycles."""
-    assert FLOOR <= workload(prompt) <= CEILING
-    assert FLOOR <= workload(prompt, CATALOG) <= CEILING
+def test_the_work_of_any_prompt_is_finite(prompt: Any) -> None:
+    """The work is finite and within its bounds for any values and links, including cycles."""
+    sizes = {"4x.pth": Size(1, 0)}
+    for catalog in (None, CATALOG):
+        assert FLOOR <= job_work(prompt, catalog, sizes).units == workload(prompt, catalog, sizes) <= CEILING
+        work = job_work(prompt, catalog, sizes, {"4x.pth": 10})
+        assert all(0 <= each.tflop < 1e300 and 0 <= each.fixed_s < 1e300 and each.steps >= 0 for each in work.nodes)
+        assert work.ancestry.keys() == prompt.keys()
 
 
-def test_workload_of_large_graphs_takes_little_time() -> None:
+def test_the_work_of_large_graphs_takes_little_time() -> None:
     """Long chains and lattices, which have exponentially many paths, take little time."""
     lattice: Prompt = {"0": node("BasicScheduler", steps=20)}
     for i in range(1, 1500):
-        lattice[str(i)] = node("Join", sigmas_1=link(str(i - 1)), sigmas_2=link(str(i - 1)), latent=link(str(i - 1)))
+        before = link(str(i - 1))
+        lattice[str(i)] = node("Join", sigmas_1=before, sigmas_2=before, latent=before, model=before, positive=before)
     assert FLOOR <= workload(lattice | {"s": node("X", sigmas=link("1499"), latent_image=link("1499"))}) <= CEILING
+    many = sampled() | {
+        f"k{i}": node("KSampler", model=link("4"), latent_image=link("3"), steps=1) for i in range(2000)
+    }
+    assert workload(many) > 10

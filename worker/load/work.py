@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from worker.load.features.ancestry import ancestry
 from worker.load.features.content_size import ContentSizes, Size
-from worker.load.features.model_files import ModelFiles
 from worker.load.features.other_nodes import OtherNodes
 from worker.load.features.prompt_graph import PromptGraph
 from worker.load.features.samplers import Samplers
+from worker.load.features.used_files import UsedFiles
 from worker.load.gpu_classes import REFERENCE
 from worker.load.node_work import JobWork, NodeKind, NodeWork
 from worker.load.prior import prior_seconds
@@ -55,7 +55,7 @@ def _nodes(
     graph: PromptGraph, catalog: Catalog | None, sizes: Mapping[str, Size] | None, model_bytes: Mapping[str, int]
 ) -> list[NodeWork]:
     """Return the work of each node that will run."""
-    files, content = ModelFiles(graph), ContentSizes(graph, sizes)
+    files, content = UsedFiles(graph), ContentSizes(graph, sizes)
     samplers, others = Samplers(graph, files, content, model_bytes), OtherNodes(graph, files, content, model_bytes)
     nodes = []
     for node_id in graph.running(catalog):
@@ -67,5 +67,5 @@ def _nodes(
         if steps is None:
             nodes.append(others.work(node_id))
         else:
-            nodes.append(samplers.work(node_id, steps, others.coding_tflop(node_id)))
+            nodes.append(samplers.work(node_id, steps, others.coding_tflop(node_id, samplers.size_of(node_id))))
     return nodes

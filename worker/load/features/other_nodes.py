@@ -9,7 +9,6 @@ from dataclasses import replace
 from functools import lru_cache
 
 from worker.load.features.content_size import UPLOADED_IMAGE, ContentSizes, Size
-from worker.load.features.model_files import ModelFiles, Role
 from worker.load.features.models.architectures import FAMILIES
 from worker.load.features.models.autoencoders import SEEDVR2, Autoencoder, autoencoder_named
 from worker.load.features.models.families import family_named
@@ -18,6 +17,7 @@ from worker.load.features.models.upscalers import INTERPOLATION, upscale_tflop
 from worker.load.features.prompt_graph import PromptGraph
 from worker.load.features.sizes.frame_counts import interpolates
 from worker.load.features.sizes.resizing import MEGAPIXEL
+from worker.load.features.used_files import Role, UsedFiles
 from worker.load.node_work import NodeKind, NodeWork
 from worker.workflow.numbers import number
 
@@ -38,7 +38,7 @@ _SAVES_VIDEO = re.compile(r"Video|WEBM|Audio|Animated")
 _ENCODES_TEXT = re.compile(r"TextEncode|Text.*Encode|T5.*Encode")
 _WHOLE_VIDEO = re.compile(r"^Wan(?!22)")
 """Nodes that encode a video of all frames, even from a single picture, which they extend with grey frames."""
-_PIXELS = ("pixels", "image", "images", "start_image", "video", "control_video", "input")
+_PIXELS = ("pixels", "image", "images", "start_image", "video", "control_video", "frames", "input")
 _LATENTS = ("samples", "latent", "latents", "latent_image")
 _ENCODERS = ("clip", "t5", "text_encoder")
 
@@ -47,7 +47,7 @@ class OtherNodes:
     """The nodes of one prompt that are no samplers."""
 
     def __init__(
-        self, graph: PromptGraph, files: ModelFiles, sizes: ContentSizes, model_bytes: Mapping[str, int]
+        self, graph: PromptGraph, files: UsedFiles, sizes: ContentSizes, model_bytes: Mapping[str, int]
     ) -> None:
         self._graph = graph
         self._files = files
@@ -69,11 +69,10 @@ class OtherNodes:
             return self._coding(node_id, class_type) or self._plain(node_id, class_type, pixels)
         return self._plain(node_id, class_type, pixels)
 
-    def coding_tflop(self, node_id: str) -> float:
-        """Return the work of the autoencoder in a sampler that also decodes its latents, or 0 for another sampler."""
+    def coding_tflop(self, node_id: str, size: Size) -> float:
+        """Return the work of a sampler's own autoencoder, which decodes latents of this size. 0 if it has none."""
         if "vae" not in self._graph.sources[node_id]:
             return 0.0
-        size = self._sizes.size_at(node_id) or UPLOADED_IMAGE
         autoencoder = self._autoencoder(node_id)
         encoding = autoencoder.encode_tflop(size) if self._pixels_of(node_id) else 0.0
         return autoencoder.decode_tflop(size) + encoding
@@ -86,7 +85,8 @@ class OtherNodes:
     def _enlarging(self, node_id: str, class_type: str, source: str) -> NodeWork:
         """Return the work of a node that enlarges pictures with a model, or adds frames to a video."""
         size, output = self._sizes.size_at(source) or UPLOADED_IMAGE, self._sizes.size_at(node_id)
-        models = self._files.names(node_id, Role.UPSCALER)
+        own = tuple(named.file for named in self._files.named(node_id))
+        models = self._files.names(node_id, Role.UPSCALER) or own
         file = models[0] if models else ""
         megapixels = size.pixels / 1e6
         if interpolates(class_type):

@@ -13,7 +13,7 @@ MOST_VISITED = 100
 """Maximum number of nodes between a node and the loader of its model. Keeps the time for any prompt linear."""
 
 
-class Source(NamedTuple):
+class LinkedOutput(NamedTuple):
     """The node and the output slot that an input is linked to."""
 
     node_id: str
@@ -25,7 +25,9 @@ class PromptGraph:
 
     def __init__(self, prompt: Prompt) -> None:
         self.prompt = prompt
-        self.sources: dict[str, dict[str, Source]] = {node_id: self._read(node) for node_id, node in prompt.items()}
+        self.sources: dict[str, dict[str, LinkedOutput]] = {
+            node_id: self._read(node) for node_id, node in prompt.items()
+        }
         """The sources of the linked inputs of each node, by the name of the input."""
 
     def running(self, catalog: Catalog | None) -> list[str]:
@@ -62,10 +64,10 @@ class PromptGraph:
         class_types = {node_id: node["class_type"] for node_id, node in self.prompt.items()}
         return [node_id for node_id, name in class_types.items() if name in catalog and catalog[name].output_node]
 
-    def _read(self, node: Node) -> dict[str, Source]:
+    def _read(self, node: Node) -> dict[str, LinkedOutput]:
         """Return the sources of a node that exist, without the branch that a switch does not select."""
         inputs = node["inputs"]
-        sources = {name: Source(source, slot) for name, source, slot in links(node) if source in self.prompt}
+        sources = {name: LinkedOutput(source, slot) for name, source, slot in links(node) if source in self.prompt}
         if "on_true" in inputs and "on_false" in inputs:
             switch = boolean(self.prompt, node, "switch")
             if switch is not None:

@@ -6,18 +6,20 @@ import math
 from collections.abc import Mapping
 
 from worker.load.features.content_size import UPLOADED_IMAGE, ContentSizes, Size
+from worker.load.features.evaluations import evaluations, evaluations_in_step
 from worker.load.features.guidance import Guidance, guidance_of
-from worker.load.features.model_files import ModelFiles, NamedFile, Role, precision_of
 from worker.load.features.models.architectures import UNKNOWN, Family
 from worker.load.features.models.families import family_named, family_of_encoder, family_of_file, family_of_latent
 from worker.load.features.prompt_graph import PromptGraph
-from worker.load.features.sampler_stages import evaluations, stages
 from worker.load.features.step_count import STEPS, StepCounts
+from worker.load.features.used_files import NamedFile, Role, UsedFiles, precision_of
 from worker.load.node_work import NodeKind, NodeWork
 from worker.workflow.numbers import number
 
 DEFAULT_STEPS = 20.0
 """Steps of a sampler whose number of steps is not known."""
+MOST_ADDED = 1000.0
+"""Most evaluations that RES4LYF's options add to a step, and most cycles."""
 LAUNCH_S = 18e-6
 """Seconds that the CPU needs to start one operation on the GPU."""
 SPEED = {"fp8_fast": 0.7, "gguf": 1.19, "int8_convrot": 0.55, "svdq": 0.45, "nvfp4": 0.6}
@@ -30,7 +32,7 @@ class Samplers:
     """The samplers of one prompt."""
 
     def __init__(
-        self, graph: PromptGraph, files: ModelFiles, sizes: ContentSizes, model_bytes: Mapping[str, int]
+        self, graph: PromptGraph, files: UsedFiles, sizes: ContentSizes, model_bytes: Mapping[str, int]
     ) -> None:
         self._graph = graph
         self._files = files
@@ -65,9 +67,8 @@ class Samplers:
         files = self._files.used(loader, Role.MODEL)
         family, precision = self._family(files)
         guidance = guidance_of(self._graph, self._sizes, loader, is_distilled=family.is_distilled)
-        size = self._size(node_id)
-        calls = stages(self._sampler_name(node_id)) * self._repeats(node_id)
-        runs = evaluations(steps, calls)
+        size = self.size_of(node_id)
+        runs = self._evaluations(node_id, steps)
         network = family.network
         passes = guidance.passes * (1.0 + network.control * guidance.controls) * guidance.share
         names = (*self._files.names(loader, Role.MODEL), *self._files.names(loader, Role.CONTROL))
@@ -77,7 +78,7 @@ class Samplers:
             NodeKind.SAMPLER,
             family=family.name,
             precision=precision,
-            shape=_shape(size, guidance, calls),
+            shape=_shape(size, guidance, evaluations_in_step(self._sampler_name(node_id))),
             tflop=coding_tflop
             + runs * passes * SPEED.get(precision, 1.0) * network.tflop(size, guidance.reference_pixels),
             fixed_s=runs * network.launches * (1.0 + network.control * guidance.controls) * LAUNCH_S * guidance.share,
@@ -92,7 +93,7 @@ class Samplers:
                 return current
         return node_id
 
-    def _size(self, node_id: str) -> Size:
+    def size_of(self, node_id: str) -> Size:
         """Return the size of the content that a sampler works on. A detailer works on squares cut from the picture."""
         node = self._graph.prompt[node_id]
         side = number(self._graph.prompt, node, "guide_size")
@@ -133,20 +134,27 @@ class Samplers:
     def _sampler_name(self, node_id: str) -> str:
         """Return the name of the algorithm that a sampler uses, from itself or the linked node, or an empty text."""
         for current in self._graph.upstream(node_id, "sampler".__eq__):
-            name = self._graph.prompt[current]["inputs"].get("sampler_name")
+            node = self._graph.prompt[current]
+            name = node["inputs"].get("sampler_name")
             if isinstance(name, str):
                 return name
+            if current != node_id and node["class_type"].startswith("Sampler"):  # such as SamplerDPMPP_SDE
+                return node["class_type"].removeprefix("Sampler")
         return ""
 
-    def _repeats(self, node_id: str) -> float:
-        """Return how many times RES4LYF's options make a sampler evaluate each stage."""
-        repeats = 1.0
-        for current in self._graph.upstream(node_id, lambda name: name.startswith("options"))[1:]:
-            node = self._graph.prompt[current]
-            cycles = number(self._graph.prompt, node, "cycles")
-            repeats *= 1.0 + 2.0 * (cycles or 0.0)  # back by one step, and forward again
-            repeats *= 1.0 + (number(self._graph.prompt, node, "implicit_steps") or 0.0)
-        return min(repeats, 1000.0)
+    def _evaluations(self, node_id: str, steps: float) -> float:
+        """Return the evaluations of a sampler in all steps, with those that RES4LYF's options add."""
+        prompt, name = self._graph.prompt, self._sampler_name(node_id)
+        in_step, added, cycles = evaluations_in_step(name), 0.0, 0.0
+        for current in self._graph.upstream(node_id, lambda input_name: input_name.startswith("options"))[1:]:
+            node = prompt[current]
+            added += (number(prompt, node, "implicit_steps") or 0.0) * (in_step + 1.0)
+            added += (number(prompt, node, "implicit_substeps") or 0.0) * in_step * 2.0
+            cycles += number(prompt, node, "cycles") or 0.0
+        part = prompt[node_id]["inputs"].get("steps_to_run")
+        if not isinstance(part, int) or part < 0:  # cycles only go back over a part of the steps
+            cycles = 0.0
+        return (evaluations(name, steps) + steps * min(added, MOST_ADDED)) * (1.0 + 2.0 * min(cycles, MOST_ADDED))
 
 
 def _shape(size: Size, guidance: Guidance, calls: float) -> str:

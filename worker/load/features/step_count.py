@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from worker.load.features.prompt_graph import PromptGraph, Source
+from worker.load.features.prompt_graph import LinkedOutput, PromptGraph
 from worker.workflow.numbers import number
 
 DEEPEST = 100  # maximum number of nodes between a sampler and the scheduler that creates its sigmas
@@ -75,7 +75,7 @@ class StepCounts:
                 return self._range(node_id, depth - 1)
         return None
 
-    def _steps_of_sigmas(self, source: Source | None, depth: int) -> float | None:
+    def _steps_of_sigmas(self, source: LinkedOutput | None, depth: int) -> float | None:
         """Return the steps of the sigmas at a source, or None. Follows at most `depth` links."""
         if source is None or not depth:
             return None

@@ -12,7 +12,7 @@ from worker.load.features.prompt_graph import PromptGraph
 from worker.workflow.json_value import Json
 
 _ENDINGS = (".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".sft", ".gguf", ".onnx")
-_NAMES_MODEL = frozenset({"ckpt_name", "unet_name", "model_name", "diffusion_model", "model_path"})
+_NAMES_MODEL = frozenset({"ckpt_name", "unet_name", "model_name", "diffusion_model", "model_path", "vae_name"})
 """Inputs whose text names a model, with or without an extension."""
 LONGEST = 500
 """Length above which a text is no file name."""
@@ -102,7 +102,13 @@ def precision_of(file: str, weight_dtype: Json = None) -> str:
     return "gguf" if found[0][0] in "_.-" else "svdq" if found[0] == "nunchaku" else found[0]
 
 
-class ModelFiles:
+def _is_file(input_name: str, value: str) -> bool:
+    """Return whether a text names a model file. Some packs use a name such as ".use_ckpt_vae" for no file."""
+    is_name = input_name in _NAMES_MODEL or value.endswith(_ENDINGS)
+    return is_name and len(value) < LONGEST and not value.startswith(".")
+
+
+class UsedFiles:
     """The model files that the nodes of one prompt use. Each loader is read once."""
 
     def __init__(self, graph: PromptGraph) -> None:
@@ -137,5 +143,5 @@ class ModelFiles:
         return [
             NamedFile(role_of(node["class_type"], name), value, node_id)
             for name, value in node["inputs"].items()
-            if isinstance(value, str) and len(value) < LONGEST and (name in _NAMES_MODEL or value.endswith(_ENDINGS))
+            if isinstance(value, str) and _is_file(name, value)
         ]
