@@ -19,7 +19,7 @@ from worker.observers.metrics import Metrics
 from worker.observers.snapshot import Snapshot
 
 RENDERED = (
-    *(specs.TASK_FAILURES, specs.SLOWDOWN, specs.SLOWED, specs.PREDICTED, specs.PREDICTION_RATIO, specs.PREDICTIONS),
+    *(specs.TASK_FAILURES, specs.SLOWDOWN, specs.SLOWED),
     *(specs.GPU_INFO, specs.GPU_UP, specs.GPU_UTILIZATION, specs.GPU_MEMORY_USED, specs.GPU_MEMORY_TOTAL),
     *(specs.GPU_POWER, specs.GPU_ENERGY, specs.GPU_TEMPERATURE, specs.GPU_CLOCK, specs.GPU_THROTTLED),
 )
