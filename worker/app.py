@@ -23,6 +23,7 @@ from worker.engine.recovery import Recovery
 from worker.errors import EngineUnavailable, StartupError
 from worker.events import Observer, Observers, TaskFailed
 from worker.fetch.fetcher import Fetcher
+from worker.gpus.machine_monitor import MachineMonitor
 from worker.gpus.monitor import GpuMonitor
 from worker.gpus.nvml import Nvml
 from worker.inputs import InputEngine, Inputs, InputStore, PlacedInputs
@@ -31,7 +32,7 @@ from worker.job import Job
 from worker.jobs.cancellation import Cancellation, cancel
 from worker.jobs.job_index import JobIndex
 from worker.jobs.journal import Journal
-from worker.jobs.load_keeper import LoadKeeper
+from worker.jobs.load_storage import LoadStorage
 from worker.jobs.manager import JobManager
 from worker.jobs.prompt_work import PromptWork
 from worker.jobs.state_folder import repair_state
@@ -57,7 +58,7 @@ from worker.preflight import Preflight
 from worker.settings import Settings
 from worker.startup_timing import StartupTiming
 from worker.storage.base import Storage
-from worker.supervision import Tasks
+from worker.supervision import OnFailure, Tasks
 from worker.workflow.templates.library import read_library
 
 log = logging.getLogger(__name__)
@@ -104,9 +105,7 @@ class App:
 
     async def drain(self) -> None:
         """Accept no more jobs, and wait for running ones, for WORKER_DRAIN seconds or the platform's shorter limit."""
-        drain_s, platform_limit_s = self.settings.limits.drain_s, self.traits.drain_s
-        if platform_limit_s is not None:
-            drain_s = min(drain_s, platform_limit_s)
+        drain_s = self.traits.drain_within(self.settings.limits.drain_s)
         log.info("draining for at most %g s", drain_s)
         await self.manager.close(drain_s)
 
@@ -206,6 +205,7 @@ async def _assemble(settings: Settings, options: BuildOptions, tasks: Tasks, sta
     tasks.start("event-loop-lag", metrics.measure_loop_delay)
     folder, engines = worker_models(settings), await _engines(settings, observers, tasks, stack)
     gpus = stack.enter_context(GpuMonitor(Nvml(), visible_gpus_of(engines.configs)).running())
+    machine = MachineMonitor.of(settings, engines.estimates, gpus)
     fetcher = ModelFetcher(settings.fetch, folder) if folder else None
     templates = TemplateModels.of(settings.models, library)
     models = await enter(Models(templates, fetcher, jobs, engines.catalogs.invalidate, tasks, notify))
@@ -221,18 +221,19 @@ async def _assemble(settings: Settings, options: BuildOptions, tasks: Tasks, sta
     parts = Services(
         *(settings, traits, manager, engines, outputs, replay, access, delivery),
         *(library, intake, preflight, models, timing, observers, metrics, gpus),
+        machine=machine,
         permanent_failure=lambda: tasks.problem or engines.restart_needed,
         state_damage=options.state_damage,
     )
     if models.fetches_models:
         observers.add(models)
-    hooks = await enter(
-        running_webhooks(settings.webhooks, settings.fetch, jobs, responses.webhook_body, tasks, notify)
-    )
-    observers.add(hooks)
+    hooks = running_webhooks(settings.webhooks, settings.fetch, jobs, responses.webhook_body, tasks, notify)
+    observers.add(machine, await enter(hooks))
     stack.push_async_callback(manager.close)
     await manager.restore()
     tasks.start("journal", pipeline.journal.retry_writes)
+    end = partial(machine.end_worker_when_retired, partial(manager.close, traits.drain_within(limits.drain_s)))
+    tasks.start("machine", end, OnFailure.END)
     url = await enter(listen(parts, tasks))
     timing.mark("gateway")
     return App(settings, url, manager, jobs, engines, models, intake, parts, timing, observers, traits, tasks)
@@ -244,9 +245,9 @@ async def _engines(settings: Settings, observers: Observers, tasks: Tasks, stack
     estimates = JobEstimates(Estimator({}), [config.name for config in configs], observers.notify)
     observers.add(estimates)
     pool = EnginePool(configs, settings.engine, settings.limits, tasks, observers.notify, estimates)
-    keeper = LoadKeeper(pool, settings.state, settings.load_priors)
-    stack.push_async_callback(keeper.store)
-    tasks.start("learned-load", keeper.keep)
+    load_storage = LoadStorage(pool, settings.state, settings.load_priors)
+    stack.push_async_callback(load_storage.store)
+    tasks.start("learned-load", load_storage.keep)
     return await stack.enter_async_context(pool)
 
 
@@ -298,6 +299,3 @@ async def _input_placement(engines: EnginePool, state: Path) -> PlacedInputs | N
     for engine in engines.engines:
         engine.inputs = placed
     return placed
-
-
-__all__ = ["App", "build"]

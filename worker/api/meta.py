@@ -28,6 +28,8 @@ async def health(request: web.Request) -> web.Response:
         body |= {"status": "failing", "reason": failure}
     if sandbox is not None:
         body["sandbox"] = sandbox.as_dict()
+    if services.machine.slow_engines:
+        body["slow_engines"] = {name: round(factor, 2) for name, factor in services.machine.slow_engines.items()}
     if services.manager.set_aside:
         body["jobs_set_aside"] = services.manager.set_aside
     if services.state_damage:

@@ -9,12 +9,16 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Self
 
 from worker.errors import WorkerFailed
 from worker.events import Handlers, NodeRan
 from worker.gpus.facts import GpuReport
 from worker.gpus.machine_health import EngineSpeed, HealthLimits, MachineHealth, SpeedChange, retirement_delay
+from worker.gpus.monitor import GpuMonitor
+from worker.load.job_estimates import JobEstimates
 from worker.load.learning.effect_tree import GPU_KINDS
+from worker.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +46,19 @@ class MachineMonitor:
         self._record = state / RECORD
         self._health = MachineHealth(limits, engines, self._retirement_delay)
         self._retired = asyncio.Event()
+
+    @classmethod
+    def of(cls, settings: Settings, estimates: JobEstimates, gpus: GpuMonitor) -> Self:
+        """Return the monitor of a worker's engines. Raises StartupError for limits that would hit healthy machines."""
+        wanted = settings.limits
+        limits = HealthLimits(wanted.slow_factor, wanted.slow_after_s, wanted.min_perf)
+
+        def speed_of(engine: str) -> EngineSpeed:
+            """Return the speed of an engine. The estimator is another one after the start, so it is looked up."""
+            estimator = estimates.estimator
+            return EngineSpeed(estimator.slowdown(engine), estimator.imported_runs(engine))
+
+        return cls(limits, estimates.engines, speed_of, gpus.report, settings.state)
 
     @property
     def handlers(self) -> Handlers:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from worker import __version__
 from worker.engine.pool import EnginePool
-from worker.engine.protocol.api import EngineInfo
+from worker.engine.protocol.responses import EngineInfo
 from worker.errors import EngineUnavailable
 from worker.jobs.learned_load import FILE, starting_state, write_state
 from worker.load.learning.learned_state import LearnedState, StateHeader
@@ -22,7 +22,7 @@ CONNECT_S, RETRY_S = 3600.0, 1.0
 """Seconds of one wait for an engine, and until its facts are requested again."""
 
 
-class LoadKeeper:
+class LoadStorage:
     """Restores what earlier processes have learned once an engine is connected, and stores what is learned.
 
     `priors` is a file with what other machines have learned, or None.
