@@ -95,6 +95,7 @@ async def played_run(folder: Path) -> AsyncIterator[PlayedRun]:
             "WORKER_VAST_HOST": "127.0.0.1",
             "WORKER_BENCHMARK_RUNS": "1",
             "WORKER_MAX_QUEUE": str(PLACES),
+            "WORKER_USD_HOUR": "0.40",
             "WORKER_TEMPLATES": f"shipped,{templates}",
             "WORKER_MODELS_ON_DEMAND": "true",
             "WORKER_FETCH_ALLOW": f"{origin.host}:{origin.port}, {hooks.opened}",
