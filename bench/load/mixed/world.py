@@ -83,9 +83,9 @@ class Machine:
         self._encode = 0.03 * world.uniform(0.6, 1.4)
         self._decode = 0.10 * world.uniform(0.6, 1.4)
         self._save = 0.09 * world.uniform(0.6, 1.4)
+        self._disk = 1.5 * world.uniform(0.7, 1.4)  # the GPUs are in one machine
         self.factor = math.exp(machine.uniform(math.log(0.5), math.log(2.0)))
         self._interaction = {name: math.exp(machine.gauss(0, 0.15)) for name in FAMILIES}
-        self._disk = 1.5 * machine.uniform(0.7, 1.4)
         self._bus = 12.0 * machine.uniform(0.7, 1.4)
         self._speed = GPUS[gpu] / self.factor
         self._throttle = throttle
@@ -112,6 +112,7 @@ class Machine:
         """Return the seconds of what a node loads: a loader reads its file, and a model's first sampler moves it."""
         name = node.inputs.get("ckpt_name") or node.inputs.get("control_net_name")
         if isinstance(name, str):
+            self._resident.discard(name)
             return _gib(name) / self._disk
         if not node.steps or node.model in self._resident:
             return 0.0
