@@ -73,7 +73,6 @@ class App:
     settings: Settings
     url: str
     manager: JobManager
-    jobs: JobIndex
     engines: EnginePool
     models: Models
     intake: Intake
@@ -204,8 +203,7 @@ async def _assemble(settings: Settings, options: BuildOptions, tasks: Tasks, sta
     observers.add(replay, metrics, RunMetrics(metrics), metrics.engine_uses)
     tasks.start("event-loop-lag", metrics.measure_loop_delay)
     folder, engines = worker_models(settings), await _engines(settings, observers, tasks, stack)
-    gpus = stack.enter_context(GpuMonitor(Nvml(), visible_gpus_of(engines.configs)).running())
-    machine = MachineMonitor.of(settings, traits, engines.estimates, gpus)
+    machine = await _machine(settings, traits, engines, tasks, stack)
     fetcher = ModelFetcher(settings.fetch, folder) if folder else None
     templates = TemplateModels.of(settings.models, library)
     models = await enter(Models(templates, fetcher, jobs, engines.catalogs.invalidate, tasks, notify))
@@ -230,11 +228,10 @@ async def _assemble(settings: Settings, options: BuildOptions, tasks: Tasks, sta
     observers.add(machine, await enter(hooks))
     stack.push_async_callback(manager.close)
     await manager.restore()
-    tasks.start("journal", pipeline.journal.retry_writes)
     tasks.start("machine", partial(machine.end_worker_when_retired, manager.close), OnFailure.END)
     url = await enter(listen(parts, tasks))
     timing.mark("gateway")
-    return App(settings, url, manager, jobs, engines, models, intake, parts, timing, observers, traits, tasks)
+    return App(settings, url, manager, engines, models, intake, parts, timing, observers, traits, tasks)
 
 
 async def _engines(settings: Settings, observers: Observers, tasks: Tasks, stack: AsyncExitStack) -> EnginePool:
@@ -243,10 +240,17 @@ async def _engines(settings: Settings, observers: Observers, tasks: Tasks, stack
     estimates = JobEstimates(Estimator({}), [config.name for config in configs], observers.notify)
     observers.add(estimates)
     pool = EnginePool(configs, settings.engine, settings.limits, tasks, observers.notify, estimates)
-    load_storage = LoadStorage(pool, settings.state, settings.load_priors)
-    stack.push_async_callback(load_storage.store)
-    tasks.start("learned-load", load_storage.keep)
     return await stack.enter_async_context(pool)
+
+
+async def _machine(
+    settings: Settings, traits: Traits, engines: EnginePool, tasks: Tasks, stack: AsyncExitStack
+) -> MachineMonitor:
+    """Observe the GPUs and their speed, and keep what is learned about it."""
+    gpus = stack.enter_context(GpuMonitor(Nvml(), visible_gpus_of(engines.configs)).running())
+    learned = LoadStorage(engines, gpus, settings.state, settings.load_priors)
+    await stack.enter_async_context(learned.running(tasks))
+    return MachineMonitor.of(settings, traits, engines.estimates, gpus)
 
 
 async def _pipeline(
@@ -265,7 +269,8 @@ async def _pipeline(
         engine.needs_isolation = partial(outputs.may_write_unreported, engine.name)
     earlier = EarlierOutputs(jobs, outputs, configs).find if len(configs) > 1 else None
     journal = await asyncio.to_thread(stack.enter_context, Journal(state / "journal.sqlite"))
-    placed = await _input_placement(engines, state)
+    tasks.start("journal", journal.retry_writes)
+    placed = await PlacedInputs.of(engines.engines, state)
     output = configs[0].output if len(configs) == 1 else None
     input_engine = InputEngine(engines.first.api, engines.catalog, placed, output)
     fetcher = await enter(Fetcher(settings.fetch, state / "fetched", notify=observers.notify))
@@ -281,18 +286,3 @@ async def _pipeline(
         api_key=settings.engine.api_key,
         previews=settings.engine.previews,
     )
-
-
-async def _input_placement(engines: EnginePool, state: Path) -> PlacedInputs | None:
-    """Return the part that places files in the engines' shared input folder, and hand it to the engines.
-
-    Files of an earlier process are removed. Return None if the worker cannot reach the input folder.
-    """
-    shared = engines.first.config.input
-    if shared is None:
-        return None
-    placed = PlacedInputs(shared, state / "staged")
-    await asyncio.to_thread(placed.clear, state)
-    for engine in engines.engines:
-        engine.inputs = placed
-    return placed
