@@ -73,7 +73,6 @@ class App:
     settings: Settings
     url: str
     manager: JobManager
-    jobs: JobIndex
     engines: EnginePool
     models: Models
     intake: Intake
@@ -204,7 +203,7 @@ async def _assemble(settings: Settings, options: BuildOptions, tasks: Tasks, sta
     observers.add(replay, metrics, RunMetrics(metrics), metrics.engine_uses)
     tasks.start("event-loop-lag", metrics.measure_loop_delay)
     folder, engines = worker_models(settings), await _engines(settings, observers, tasks, stack)
-    gpus, machine = await _machine(settings, engines, tasks, stack)
+    machine = await _machine(settings, traits, engines, tasks, stack)
     fetcher = ModelFetcher(settings.fetch, folder) if folder else None
     templates = TemplateModels.of(settings.models, library)
     models = await enter(Models(templates, fetcher, jobs, engines.catalogs.invalidate, tasks, notify))
@@ -219,8 +218,7 @@ async def _assemble(settings: Settings, options: BuildOptions, tasks: Tasks, sta
     intake = Intake(spool, body_limits, traits, manager, engines, delivery, library, preflight, store, responses)
     parts = Services(
         *(settings, traits, manager, engines, outputs, replay, access, delivery),
-        *(library, intake, preflight, models, timing, observers, metrics, gpus),
-        machine=machine,
+        *(library, intake, preflight, models, timing, observers, metrics, machine),
         permanent_failure=lambda: tasks.problem or engines.restart_needed,
         state_damage=options.state_damage,
     )
@@ -230,11 +228,10 @@ async def _assemble(settings: Settings, options: BuildOptions, tasks: Tasks, sta
     observers.add(machine, await enter(hooks))
     stack.push_async_callback(manager.close)
     await manager.restore()
-    end = partial(machine.end_worker_when_retired, partial(manager.close, traits.drain_within(limits.drain_s)))
-    tasks.start("machine", end, OnFailure.END)
+    tasks.start("machine", partial(machine.end_worker_when_retired, manager.close), OnFailure.END)
     url = await enter(listen(parts, tasks))
     timing.mark("gateway")
-    return App(settings, url, manager, jobs, engines, models, intake, parts, timing, observers, traits, tasks)
+    return App(settings, url, manager, engines, models, intake, parts, timing, observers, traits, tasks)
 
 
 async def _engines(settings: Settings, observers: Observers, tasks: Tasks, stack: AsyncExitStack) -> EnginePool:
@@ -247,21 +244,20 @@ async def _engines(settings: Settings, observers: Observers, tasks: Tasks, stack
 
 
 async def _machine(
-    settings: Settings, engines: EnginePool, tasks: Tasks, stack: AsyncExitStack
-) -> tuple[GpuMonitor, MachineMonitor]:
+    settings: Settings, traits: Traits, engines: EnginePool, tasks: Tasks, stack: AsyncExitStack
+) -> MachineMonitor:
     """Observe the GPUs and their speed, and keep what is learned about it."""
     gpus = stack.enter_context(GpuMonitor(Nvml(), visible_gpus_of(engines.configs)).running())
     learned = LoadStorage(engines, gpus, settings.state, settings.load_priors)
     await stack.enter_async_context(learned.running(tasks))
-    return gpus, MachineMonitor.of(settings, engines.estimates, gpus)
+    return MachineMonitor.of(settings, traits, engines.estimates, gpus)
 
 
 async def _pipeline(
     settings: Settings, options: BuildOptions, work: PromptWork, jobs: JobIndex, tasks: Tasks, stack: AsyncExitStack
 ) -> Pipeline:
     """Open the parts that a job passes after the engines, and return them as a pipeline."""
-    engines = work.engines
-    state, observers, enter = settings.state, options.observers, stack.enter_async_context
+    engines, state, observers, enter = work.engines, settings.state, options.observers, stack.enter_async_context
     configs = [engine.config for engine in engines.engines]
     sources = {
         engine.name: OutputSource(engine.api, engine.config.output, engine.config.temp, engine.managed)

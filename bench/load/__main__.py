@@ -81,11 +81,6 @@ async def _mixed(options: argparse.Namespace, folder: Path) -> PartResult:
     return await mixed_trace.measure(seeds, SHORT_JOBS if options.short else JOBS, folder)
 
 
-async def _trace(options: argparse.Namespace, _: Path) -> PartResult:
-    """Replay a production trace, if its file is here."""
-    return not_run("production trace, p90 error", "no TRACE=FILE", "within 2 points of the floor")
-
-
 async def _real(options: argparse.Namespace, folder: Path) -> PartResult:
     """Measure a real ComfyUI, if there is one."""
     if options.comfyui is None:

@@ -55,7 +55,7 @@ async def capabilities(request: web.Request) -> web.Response:
     services = services_of(request)
     services.access.authenticate(request.headers.get(hdrs.AUTHORIZATION, ""))
     info, catalog = await services.engines.info(), await services.engines.catalog()
-    settings, failed, gpus = services.settings, services.engines.failed_packs, services.gpus.report()
+    settings, failed, gpus = services.settings, services.engines.failed_packs, services.machine.gpus.report()
     return json_response(
         {
             "version": __version__,

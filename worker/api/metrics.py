@@ -61,7 +61,7 @@ def snapshot(services: Services) -> Snapshot:
         usd_hour=services.settings.usd_hour,
         slowdowns=services.machine.slowdowns,
         engine_uses=services.metrics.engine_uses.times(),
-        gpus=services.gpus.report(),
+        gpus=services.machine.gpus.report(),
     )
 
 

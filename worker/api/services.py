@@ -16,7 +16,6 @@ from worker.api.edge.proxies import client_view, trusted_networks
 from worker.engine.pool import EnginePool
 from worker.events import Observers
 from worker.gpus.machine_monitor import MachineMonitor
-from worker.gpus.monitor import GpuMonitor
 from worker.intake import Intake
 from worker.jobs.manager import JobManager
 from worker.models.service import Models
@@ -50,7 +49,6 @@ class Services:
     timing: StartupTiming
     observers: Observers
     metrics: Metrics
-    gpus: GpuMonitor
     machine: MachineMonitor
     permanent_failure: Callable[[], str | None]
     """Returns a sentence if only a restart can help the worker, else None."""

@@ -36,7 +36,9 @@ def command(context: typer.Context, *, state: StateFolder = None, as_json: Json 
     rows = branches(learned)
     engines = {name: math.exp(effect.mean) for name, effect in learned.machines.items()}
     speeds = {
-        tier: BYTES_PER_S[tier] / math.exp(learned.tiers[tier].mean) for tier in BYTES_PER_S if tier in learned.tiers
+        str(tier): speed / math.exp(learned.tiers[tier].mean)
+        for tier, speed in BYTES_PER_S.items()
+        if tier in learned.tiers
     }
     if as_json:
         from worker.cli.output.json_output import print_json

@@ -108,7 +108,7 @@ class WorkerSpeed:
         """Return the key of the conditions in which the speeds are valid."""
         engines = self._app.engines
         info, count = await engines.info(), len(engines.engines)
-        driver = await self._app.services.gpus.driver_version()
+        driver = await self._app.services.machine.gpus.driver_version()
         return self._benchmark.key(
             worker.__version__, self._image, info.device, driver, info.version, f"{count} engines"
         )
