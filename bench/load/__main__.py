@@ -13,7 +13,7 @@ from pathlib import Path
 import uvloop
 
 from bench import machine
-from bench.load import autoscaler, mixed_trace, overhead, points, real_cpu
+from bench.load import autoscaler, mixed_trace, overhead, points, production_trace, real_cpu
 from bench.load.page import MeasuredPart, with_part
 from bench.load.part import PartResult, not_run
 
@@ -81,17 +81,17 @@ async def _mixed(options: argparse.Namespace, folder: Path) -> PartResult:
     return await mixed_trace.measure(seeds, SHORT_JOBS if options.short else JOBS, folder)
 
 
-async def _trace(options: argparse.Namespace, _: Path) -> PartResult:
-    """Replay a production trace, if its file is here."""
-    return not_run("production trace, p90 error", "no TRACE=FILE", "within 2 points of the floor")
-
-
 async def _real(options: argparse.Namespace, folder: Path) -> PartResult:
     """Measure a real ComfyUI, if there is one."""
     if options.comfyui is None:
         return not_run(real_cpu.WHAT, "no COMFYUI=FOLDER", real_cpu.TARGET)
     jobs = SHORT_REAL_JOBS if options.short else REAL_JOBS
     return await real_cpu.measure(options.comfyui.resolve(), options.models, _seed(options), jobs, folder)
+
+
+async def _trace(options: argparse.Namespace, _: Path) -> PartResult:
+    """Measure the production trace, if there is one."""
+    return await production_trace.measure(options.trace)
 
 
 async def _autoscaler(options: argparse.Namespace, folder: Path) -> PartResult:

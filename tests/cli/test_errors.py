@@ -61,6 +61,10 @@ FAILURES = [
     (["serve", "--platform", "vest"], 2, "usage", "Run `comfy-worker serve --help`"),
     (["verify-image", "--comfyui", NOWHERE], 1, "not_started", "`comfy-worker doctor`"),
     (["journal", "downgrade", "--state", "."], 1, "not_started", "`comfy-worker doctor`"),
+    (["load", "--state", "empty"], 1, "nothing_learned", "--state"),
+    (["load", "export", "out.json", "--state", "empty"], 1, "nothing_learned", "--state"),
+    (["load", "import", "bad.json"], 1, "load_invalid", "`comfy-worker load export FILE`"),
+    (["load", "import", "gone.json"], 1, "file_unreadable", "`comfy-worker load import --help`"),
     (["demo", "--comfyui", NOWHERE], 1, "engine_unavailable", "`comfy-worker doctor`"),
     (["demo", "--workflows", "empty"], 1, "no_workflows", "--workflows"),
 ]

@@ -30,14 +30,15 @@ def learned() -> LearnedState:
 
 
 def test_the_state_is_the_same_after_a_round_trip(learned: LearnedState) -> None:
-    """JSON keeps everything, and an estimator that starts with a state saves the same one."""
+    """JSON keeps everything to three digits. An estimator that starts with a state saves the same one."""
     read = LearnedState.from_json(json.loads(json.dumps(learned.to_json())))
-    assert read == learned
+    assert LearnedState.from_json(read.to_json()) == read
+    assert (read.header, list(read.shapes)) == (HEADER, list(learned.shapes))
     again = Estimator({ENGINE: REFERENCE}, read).saved()
-    assert again.header == HEADER
-    assert list(again.shapes) == list(learned.shapes)
-    for key, effect in again.shapes.items():
-        assert effect == pytest.approx(learned.shapes[key], rel=0.01, abs=0.001)
+    for state in (read, again):
+        for key, effect in state.shapes.items():
+            assert effect == pytest.approx(learned.shapes[key], rel=0.01, abs=0.001)
+        assert state.machines[ENGINE] == pytest.approx(learned.machines[ENGINE], rel=0.01, abs=0.001)
 
 
 def test_a_restored_estimator_predicts_the_same(learned: LearnedState) -> None:
@@ -110,8 +111,9 @@ def test_another_torch_makes_the_effects_less_certain(learned: LearnedState) -> 
 def test_a_worker_starts_with_what_it_learned(tmp_path: Path, learned: LearnedState) -> None:
     """The state folder's file is read at the start."""
     write_state(tmp_path / FILE, learned)
-    assert read_state(tmp_path / FILE) == learned
-    assert starting_state(tmp_path, None, HEADER) == learned
+    stored = read_state(tmp_path / FILE)
+    assert stored.shapes.keys() == learned.shapes.keys()
+    assert starting_state(tmp_path, None, HEADER) == stored
     assert [path.name for path in tmp_path.iterdir()] == [FILE]
 
 

@@ -39,7 +39,7 @@ class _Sum:
         return self.total > LIMIT
 
 
-class DriftWatch:
+class DriftDetector:
     """Watches the residuals of one engine."""
 
     def __init__(self) -> None:

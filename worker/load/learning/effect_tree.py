@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from worker.load.learning.effects import EARLY_RUNS, NOISE_FLOOR, Effect, Shape
+from worker.load.learning.effects import EARLY_RUNS, NOISE_FLOOR, Effect, ShapeEffect
 from worker.load.node_work import NodeKind, NodeWork
 
 MAX_SHAPES = 2000
@@ -72,19 +72,19 @@ class EffectTree:
     """The effects of all nodes that ran on this machine or were imported."""
 
     def __init__(self) -> None:
-        self._shapes: dict[Key, Shape] = {}
+        self._shapes: dict[Key, ShapeEffect] = {}
         self._branches: dict[tuple[str, ...], Effect] = {}
         self._noise: dict[tuple[str, str], float] = {}
 
-    def __iter__(self) -> Iterator[tuple[Key, Shape]]:
+    def __iter__(self) -> Iterator[tuple[Key, ShapeEffect]]:
         """Yield the shapes with their keys, the one that ran last at the end."""
         return iter(self._shapes.items())
 
-    def find(self, key: Key) -> Shape:
+    def find(self, key: Key) -> ShapeEffect:
         """Return the effect of a key. If no such node ran yet, return one that follows from those of its relatives."""
         return self._shapes.get(key) or self._shape(key, {})
 
-    def use(self, key: Key) -> Shape:
+    def use(self, key: Key) -> ShapeEffect:
         """Return the effect of a key to learn, and mark it as the one that ran last."""
         shape = self._shapes.pop(key, None) or self._shape(key, self._branches)
         if len(self._shapes) >= MAX_SHAPES:
@@ -93,7 +93,7 @@ class EffectTree:
         self._shapes[key] = shape
         return shape
 
-    def learn_noise(self, key: Key, shape: Shape, residual: float, variance: float) -> None:
+    def learn_noise(self, key: Key, shape: ShapeEffect, residual: float, variance: float) -> None:
         """Learn the noise of a shape, and what noise to expect from new shapes of its kind."""
         shape.learn_noise(residual, variance)
         kind = key[:2]
@@ -108,11 +108,11 @@ class EffectTree:
         shape.early = [mean] * EARLY_RUNS
         self._noise.setdefault(key[:2], shape.noise)
 
-    def _shape(self, key: Key, branches: dict[tuple[str, ...], Effect]) -> Shape:
+    def _shape(self, key: Key, branches: dict[tuple[str, ...], Effect]) -> ShapeEffect:
         """Return a shape of which no run is known. Branches that do not exist yet are added to `branches`."""
         spreads = spreads_of(key)
         parent: Effect | None = None
         for depth, spread in enumerate((spreads.root, spreads.kind, spreads.family, spreads.precision), start=1):
             if key[depth - 1]:  # nodes without a model have no family
                 parent = self._branches.get(key[:depth]) or branches.setdefault(key[:depth], Effect(spread, parent))
-        return Shape.below(parent, spreads.shape, self._noise.get(key[:2], spreads.noise))
+        return ShapeEffect.below(parent, spreads.shape, self._noise.get(key[:2], spreads.noise))

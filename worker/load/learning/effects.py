@@ -12,7 +12,6 @@ about 25 runs of a shape until the variances are small, instead of two.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median
@@ -71,14 +70,9 @@ class Effect:
             precision, pull = effect.precision / after - said, effect.pull / after - said_pull
             effect = effect.parent
 
-    @property
-    def own(self) -> Moments:
-        """Mean and variance from what lies below alone, without the branches above."""
-        return Moments(self.pull / self.precision, 1.0 / self.precision) if self.precision else Moments(0.0, math.inf)
-
 
 @dataclass(slots=True, eq=False)
-class Shape(Effect):
+class ShapeEffect(Effect):
     """The lowest effect of a branch: nodes that cost the same, except for noise."""
 
     runs: float = 0.0
@@ -175,11 +169,6 @@ class Belief:
     drift: float
     """Variance that each observation adds."""
     runs: float = 0.0
-
-    @property
-    def moments(self) -> Moments:
-        """Mean and variance."""
-        return Moments(self.mean, self.variance)
 
     def learn(self, residual: float, total: float) -> None:
         """Move toward a residual. `total` is the variance of the whole prediction, with this effect and the noise."""

@@ -35,6 +35,13 @@ class Learned(NamedTuple):
     noise: float = 0.0
     together: float = 1.0
 
+    @property
+    def rounded(self) -> Learned:
+        """The same effect with as many digits as are worth storing."""
+        mean, variance, runs, noise, together = self
+        digits = (float(f"{number:.3g}") for number in (noise, together))
+        return Learned(round(mean, 4), float(f"{variance:.3g}"), round(runs, 1), *digits)
+
     def at_least(self, variance: float) -> Learned:
         """Return the same effect, less certain."""
         return self._replace(variance=max(self.variance, variance))
@@ -94,7 +101,7 @@ class LearnedState:
         rows: list[list[object]] = []
         left = MAX_BYTES - 4096  # for the other fields
         for key, effect in reversed(list(self.shapes.items())):
-            row = [*key, *effect]
+            row = [*key, *effect.rounded]
             left -= len(json.dumps(row)) + 2
             if left < 0 or len(rows) == MAX_SHAPES:
                 break
@@ -102,8 +109,8 @@ class LearnedState:
         return {
             "version": VERSION,
             "header": asdict(self.header),
-            "machines": {name: effect[:3] for name, effect in self.machines.items()},
-            "tiers": {name: effect[:3] for name, effect in self.tiers.items()},
+            "machines": {name: effect.rounded[:3] for name, effect in self.machines.items()},
+            "tiers": {name: effect.rounded[:3] for name, effect in self.tiers.items()},
             "imported": dict(self.imported),
             "quantiles": list(self.quantiles),
             "shapes": rows[::-1],
@@ -150,21 +157,19 @@ def saved(state: LearnedState, warm: WarmTimes, loads: LoadTimes, quantiles: tup
     """Return what an estimator's parts have learned, with the header of the state that they started with."""
     return replace(
         state,
-        machines={name: rounded(*belief.moments, belief.runs) for name, belief in warm.machines.items()},
-        tiers={str(tier): rounded(*belief.moments, belief.runs) for tier, belief in loads.tiers.items() if belief.runs},
+        machines={name: Learned(belief.mean, belief.variance, belief.runs) for name, belief in warm.machines.items()},
+        tiers={
+            str(tier): Learned(speed.mean, speed.variance, speed.runs)
+            for tier, speed in loads.tiers.items()
+            if speed.runs
+        },
         shapes={
-            key: rounded(*shape.own, shape.runs, shape.noise, shape.together)
+            key: Learned(shape.pull / shape.precision, 1.0 / shape.precision, shape.runs, shape.noise, shape.together)
             for key, shape in warm.tree
             if shape.precision > 0
         },
         quantiles=quantiles,
     )
-
-
-def rounded(mean: float, variance: float, runs: float, noise: float = 0.0, together: float = 1.0) -> Learned:
-    """Return an effect with as many digits as are worth keeping."""
-    digits = (float(f"{number:.3g}") for number in (noise, together))
-    return Learned(round(mean, 4), float(f"{variance:.3g}"), round(runs), *digits)
 
 
 def _learned(values: list[object]) -> Learned:

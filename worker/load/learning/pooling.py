@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 
 from worker.load.learning.effect_tree import HOST, REMOTE, Key
-from worker.load.learning.learned_state import Learned, LearnedState, StateHeader, rounded
+from worker.load.learning.learned_state import Learned, LearnedState, StateHeader
 from worker.load.learning.warm_times import MACHINE_SPREAD
 
 INTERACTION = 0.005
@@ -87,7 +87,7 @@ def _on_gpu(key: Key) -> bool:
 
 def _shifted(effect: Learned, by: float) -> Learned:
     """Return an effect with another mean."""
-    return effect._replace(mean=round(effect.mean + by, 4))
+    return effect._replace(mean=effect.mean + by)
 
 
 def _machine_level(state: LearnedState) -> float:
@@ -131,7 +131,7 @@ def _merged(effects: Sequence[Learned], spread: float) -> Learned:
     def mean(values: Iterable[float]) -> float:
         return sum(weight * value for weight, value in zip(weights, values, strict=True)) / total
 
-    return rounded(
+    return Learned(
         mean(effect.mean for effect in effects),
         1.0 / total + spread,
         sum(effect.runs for effect in effects),

@@ -22,7 +22,7 @@ StateFolder = Annotated[Path | None, typer.Option("--state", help="State folder,
 
 
 def command(context: typer.Context, *, state: StateFolder = None, as_json: Json = False) -> None:
-    """Show what this machine has learned about the seconds of jobs.
+    """Show what was learned about the seconds of jobs.
 
     For each kind of node and each model family: the number of runs, and how much longer they took than the closed form
     predicts without learning. The worker stores what it learns every minute. See docs/load.md.
@@ -36,7 +36,9 @@ def command(context: typer.Context, *, state: StateFolder = None, as_json: Json 
     rows = branches(learned)
     engines = {name: math.exp(effect.mean) for name, effect in learned.machines.items()}
     speeds = {
-        tier: BYTES_PER_S[tier] / math.exp(learned.tiers[tier].mean) for tier in BYTES_PER_S if tier in learned.tiers
+        str(tier): speed / math.exp(learned.tiers[tier].mean)
+        for tier, speed in BYTES_PER_S.items()
+        if tier in learned.tiers
     }
     if as_json:
         from worker.cli.output.json_output import print_json

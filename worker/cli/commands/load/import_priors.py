@@ -14,12 +14,12 @@ EXAMPLES = ("comfy-worker load import rtx-4090.json", "comfy-worker load import 
 
 
 def command(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="File of `comfy-worker load export`.")],
+    file: Annotated[Path, typer.Argument(help="File of `comfy-worker load export`.")],
     *,
     state: StateFolder = None,
     as_json: Json = False,
 ) -> None:
-    """Give a worker what other machines have learned.
+    """Give a worker what others have learned.
 
     Stop the worker first. What it has learned itself is kept.
     """
