@@ -20,7 +20,8 @@ from bench.plan import QUICK, BenchPlan
 from bench.run import Bench
 from bench.servers.processes import BenchEngine, embedded_engine
 from bench.servers.served import DIALECTS, Peer
-from worker.engine.protocol.api import ComfyApi, EngineInfo
+from worker.engine.protocol.api import ComfyApi
+from worker.engine.protocol.responses import EngineInfo
 
 STATE = Path(".state")
 """Folder for the workers' state. A new folder takes 10 us to create there, and 100 us in a crowded /tmp."""

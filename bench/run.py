@@ -28,7 +28,7 @@ from bench.servers.bucket import bucket
 from bench.servers.processes import BenchEngine, BenchWorker, worker
 from bench.servers.served import Peer
 from bench.servers.vast import through_vast
-from worker.engine.protocol.api import EngineInfo
+from worker.engine.protocol.responses import EngineInfo
 
 FRESH, WARM = "ComfyUI, fresh client", "ComfyUI, warm client"
 NEW, KEPT = "worker, new connection", "worker, kept connection"

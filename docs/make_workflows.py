@@ -47,7 +47,7 @@ def _library(templates: Iterable[Template]) -> str:
             ", ".join(f"`{parameter.name}`" for parameter in template.parameters),
             ", ".join(template.packs),
             _total_size(template.models),
-            f"{_workload(template, catalog):,.0f}",
+            f"{_workload(template, catalog):.3g}",
         )
         for template in templates
     )

@@ -23,6 +23,7 @@ from worker.engine.recovery import Recovery
 from worker.errors import EngineUnavailable, StartupError
 from worker.events import Observer, Observers, TaskFailed
 from worker.fetch.fetcher import Fetcher
+from worker.gpus.machine_monitor import MachineMonitor
 from worker.gpus.monitor import GpuMonitor
 from worker.gpus.nvml import Nvml
 from worker.inputs import InputEngine, Inputs, InputStore, PlacedInputs
@@ -31,7 +32,7 @@ from worker.job import Job
 from worker.jobs.cancellation import Cancellation, cancel
 from worker.jobs.job_index import JobIndex
 from worker.jobs.journal import Journal
-from worker.jobs.load_keeper import LoadKeeper
+from worker.jobs.load_storage import LoadStorage
 from worker.jobs.manager import JobManager
 from worker.jobs.prompt_work import PromptWork
 from worker.jobs.state_folder import repair_state
@@ -57,7 +58,7 @@ from worker.preflight import Preflight
 from worker.settings import Settings
 from worker.startup_timing import StartupTiming
 from worker.storage.base import Storage
-from worker.supervision import Tasks
+from worker.supervision import OnFailure, Tasks
 from worker.workflow.templates.library import read_library
 
 log = logging.getLogger(__name__)
@@ -72,7 +73,6 @@ class App:
     settings: Settings
     url: str
     manager: JobManager
-    jobs: JobIndex
     engines: EnginePool
     models: Models
     intake: Intake
@@ -104,9 +104,7 @@ class App:
 
     async def drain(self) -> None:
         """Accept no more jobs, and wait for running ones, for WORKER_DRAIN seconds or the platform's shorter limit."""
-        drain_s, platform_limit_s = self.settings.limits.drain_s, self.traits.drain_s
-        if platform_limit_s is not None:
-            drain_s = min(drain_s, platform_limit_s)
+        drain_s = self.traits.drain_within(self.settings.limits.drain_s)
         log.info("draining for at most %g s", drain_s)
         await self.manager.close(drain_s)
 
@@ -205,7 +203,7 @@ async def _assemble(settings: Settings, options: BuildOptions, tasks: Tasks, sta
     observers.add(replay, metrics, RunMetrics(metrics), metrics.engine_uses)
     tasks.start("event-loop-lag", metrics.measure_loop_delay)
     folder, engines = worker_models(settings), await _engines(settings, observers, tasks, stack)
-    gpus = stack.enter_context(GpuMonitor(Nvml(), visible_gpus_of(engines.configs)).running())
+    machine = await _machine(settings, traits, engines, tasks, stack)
     fetcher = ModelFetcher(settings.fetch, folder) if folder else None
     templates = TemplateModels.of(settings.models, library)
     models = await enter(Models(templates, fetcher, jobs, engines.catalogs.invalidate, tasks, notify))
@@ -220,22 +218,20 @@ async def _assemble(settings: Settings, options: BuildOptions, tasks: Tasks, sta
     intake = Intake(spool, body_limits, traits, manager, engines, delivery, library, preflight, store, responses)
     parts = Services(
         *(settings, traits, manager, engines, outputs, replay, access, delivery),
-        *(library, intake, preflight, models, timing, observers, metrics, gpus),
+        *(library, intake, preflight, models, timing, observers, metrics, machine),
         permanent_failure=lambda: tasks.problem or engines.restart_needed,
         state_damage=options.state_damage,
     )
     if models.fetches_models:
         observers.add(models)
-    hooks = await enter(
-        running_webhooks(settings.webhooks, settings.fetch, jobs, responses.webhook_body, tasks, notify)
-    )
-    observers.add(hooks)
+    hooks = running_webhooks(settings.webhooks, settings.fetch, jobs, responses.webhook_body, tasks, notify)
+    observers.add(machine, await enter(hooks))
     stack.push_async_callback(manager.close)
     await manager.restore()
-    tasks.start("journal", pipeline.journal.retry_writes)
+    tasks.start("machine", partial(machine.end_worker_when_retired, manager.close), OnFailure.END)
     url = await enter(listen(parts, tasks))
     timing.mark("gateway")
-    return App(settings, url, manager, jobs, engines, models, intake, parts, timing, observers, traits, tasks)
+    return App(settings, url, manager, engines, models, intake, parts, timing, observers, traits, tasks)
 
 
 async def _engines(settings: Settings, observers: Observers, tasks: Tasks, stack: AsyncExitStack) -> EnginePool:
@@ -244,18 +240,24 @@ async def _engines(settings: Settings, observers: Observers, tasks: Tasks, stack
     estimates = JobEstimates(Estimator({}), [config.name for config in configs], observers.notify)
     observers.add(estimates)
     pool = EnginePool(configs, settings.engine, settings.limits, tasks, observers.notify, estimates)
-    keeper = LoadKeeper(pool, settings.state, settings.load_priors)
-    stack.push_async_callback(keeper.store)
-    tasks.start("learned-load", keeper.keep)
     return await stack.enter_async_context(pool)
+
+
+async def _machine(
+    settings: Settings, traits: Traits, engines: EnginePool, tasks: Tasks, stack: AsyncExitStack
+) -> MachineMonitor:
+    """Observe the GPUs and their speed, and keep what is learned about it."""
+    gpus = stack.enter_context(GpuMonitor(Nvml(), visible_gpus_of(engines.configs)).running())
+    learned = LoadStorage(engines, gpus, settings.state, settings.load_priors)
+    await stack.enter_async_context(learned.running(tasks))
+    return MachineMonitor.of(settings, traits, engines.estimates, gpus)
 
 
 async def _pipeline(
     settings: Settings, options: BuildOptions, work: PromptWork, jobs: JobIndex, tasks: Tasks, stack: AsyncExitStack
 ) -> Pipeline:
     """Open the parts that a job passes after the engines, and return them as a pipeline."""
-    engines = work.engines
-    state, observers, enter = settings.state, options.observers, stack.enter_async_context
+    engines, state, observers, enter = work.engines, settings.state, options.observers, stack.enter_async_context
     configs = [engine.config for engine in engines.engines]
     sources = {
         engine.name: OutputSource(engine.api, engine.config.output, engine.config.temp, engine.managed)
@@ -267,7 +269,8 @@ async def _pipeline(
         engine.needs_isolation = partial(outputs.may_write_unreported, engine.name)
     earlier = EarlierOutputs(jobs, outputs, configs).find if len(configs) > 1 else None
     journal = await asyncio.to_thread(stack.enter_context, Journal(state / "journal.sqlite"))
-    placed = await _input_placement(engines, state)
+    tasks.start("journal", journal.retry_writes)
+    placed = await PlacedInputs.of(engines.engines, state)
     output = configs[0].output if len(configs) == 1 else None
     input_engine = InputEngine(engines.first.api, engines.catalog, placed, output)
     fetcher = await enter(Fetcher(settings.fetch, state / "fetched", notify=observers.notify))
@@ -283,21 +286,3 @@ async def _pipeline(
         api_key=settings.engine.api_key,
         previews=settings.engine.previews,
     )
-
-
-async def _input_placement(engines: EnginePool, state: Path) -> PlacedInputs | None:
-    """Return the part that places files in the engines' shared input folder, and hand it to the engines.
-
-    Files of an earlier process are removed. Return None if the worker cannot reach the input folder.
-    """
-    shared = engines.first.config.input
-    if shared is None:
-        return None
-    placed = PlacedInputs(shared, state / "staged")
-    await asyncio.to_thread(placed.clear, state)
-    for engine in engines.engines:
-        engine.inputs = placed
-    return placed
-
-
-__all__ = ["App", "build"]

@@ -14,7 +14,7 @@ from worker.engine.client import error_detail
 from worker.engine.config import EngineConfig
 from worker.engine.pool import EnginePool
 from worker.engine.process.failed_packs import name_failed_packs
-from worker.engine.protocol.api import EngineInfo
+from worker.engine.protocol.responses import EngineInfo
 from worker.errors import (
     CannotConvert,
     ClientError,

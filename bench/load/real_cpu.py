@@ -13,7 +13,7 @@ import aiohttp
 import orjson
 
 from bench.load.accuracy import Outcome, floor
-from bench.load.mixed.shapes import Shape
+from bench.load.mixed.shapes import JobShape
 from bench.load.part import LoadRow, PartResult
 from bench.load.plots import Axis, Plot, Series, padded_range
 from bench.servers import served
@@ -26,16 +26,16 @@ LEARNED = 20
 AT_MOST, OVER_FLOOR = 0.12, 1.5
 TARGET = "<= 12 %, or 1.5 x the floor"
 SMALL, FULL = "random_sd15_small.safetensors", "random_sd15.safetensors"
-REPEATED = Shape("repeated", SMALL, 256, 256, 4, 7.0)
+REPEATED = JobShape("repeated", SMALL, 256, 256, 4, 7.0)
 """The job that is repeated between the others. Its spread is the smallest error that was possible."""
 REPEAT_EVERY = 3
 
 
 @dataclass(frozen=True, slots=True)
-class RealJob:
+class CpuJob:
     """One job: its shape, the seconds that it took, and what was predicted."""
 
-    shape: Shape
+    shape: JobShape
     outcome: Outcome
 
 
@@ -44,18 +44,18 @@ async def measure(comfyui: Path, models: Path | None, seed: int, jobs: int, fold
     env = {"WORKER_COMFYUI_ARGS": "--cpu", "WORKER_ENGINE_START": "300", "HF_HUB_OFFLINE": "1"}
     env |= {"WORKER_MODELS_FOLDER": str(models)} if models else {}
     choices = random.Random(f"real {seed}")
-    ran: list[RealJob] = []
+    ran: list[CpuJob] = []
     async with (
         worker(BenchEngine(str(comfyui), None), folder / "real", env=env) as running,
         served.open_session() as session,
     ):
         for number in range(LEARNED + jobs):
             shape = REPEATED if number % REPEAT_EVERY == 0 else _random_shape(choices)
-            ran.append(RealJob(shape, await _run(session, running.url, shape, number)))
+            ran.append(CpuJob(shape, await _run(session, running.url, shape, number)))
     return _result(ran)
 
 
-def _random_shape(choices: random.Random) -> Shape:
+def _random_shape(choices: random.Random) -> JobShape:
     """Return a random shape. Most jobs use the small model, because a CPU is slow."""
     shape = replace(
         REPEATED,
@@ -72,7 +72,7 @@ def _random_shape(choices: random.Random) -> Shape:
     return replace(shape, width=256, height=256, steps=min(shape.steps, 3)) if shape.model == FULL else shape
 
 
-async def _run(session: aiohttp.ClientSession, url: str, shape: Shape, number: int) -> Outcome:
+async def _run(session: aiohttp.ClientSession, url: str, shape: JobShape, number: int) -> Outcome:
     """Run one job. Raises JobFailedError."""
     body = orjson.dumps({"workflow": shape.prompt(number + 1), "output_format": "url"})
     async with session.post(f"{url}/generate/sync", data=body) as answer:
@@ -84,7 +84,7 @@ async def _run(session: aiohttp.ClientSession, url: str, shape: Shape, number: i
     return Outcome(shape.name, metadata["generation_time"], predicted, p90)
 
 
-def _result(ran: list[RealJob]) -> PartResult:
+def _result(ran: list[CpuJob]) -> PartResult:
     """Return the row and the plot of a run."""
     measured = ran[LEARNED:]
     errors = [job.outcome.error for job in measured if job.shape is not REPEATED]
@@ -99,7 +99,7 @@ def _result(ran: list[RealJob]) -> PartResult:
     return PartResult([row], plots={"load-real-cpu.svg": _plot(ran).svg()})
 
 
-def _plot(ran: list[RealJob]) -> Plot:
+def _plot(ran: list[CpuJob]) -> Plot:
     """Return the plot of predicted and measured seconds."""
     points = [(job.outcome.seconds, max(job.outcome.p50_s, 1e-3)) for job in ran]
     low, high = padded_range([value for point in points for value in point])

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from grafana_foundation_sdk.models import units
 
 from monitoring.panels import Panel, above, graph, query
-from monitoring.promql import highest, quantile, rate, selector
+from monitoring.promql import added, highest, quantile, rate, selector
 from worker.observers import metric_specs as specs
 
 GPU = "{{instance}} GPU {{gpu}}"
@@ -94,6 +94,13 @@ def _speed() -> Sequence[Panel]:
             units.NoUnit,
             query(highest(specs.SLOWDOWN, "instance", "engine"), ENGINE),
             limits=above(1.5, 2),
+        ),
+        graph(
+            "Lasting slowdowns of an engine, since the start of the worker",
+            "How often jobs became slower for good on an engine, compared with what it did before. Look for a change "
+            "at that time: another tenant of the machine, a lower clock, a new driver.",
+            units.Short,
+            query(added(specs.SLOWED, "instance", "engine"), ENGINE),
         ),
         graph(
             "GPU clock",

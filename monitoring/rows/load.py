@@ -76,8 +76,8 @@ def _worker() -> Sequence[Panel]:
         ),
         graph(
             "Cost that clients tell the router, divided by the workload",
-            "Only of requests whose cost differs. Far from 1, the router sends them to the wrong workers. Clients "
-            "should compute it, or take the workload of POST /validate.",
+            "Only of requests whose cost differs. 4 stands for 4 and more. Far from 1, the router sends them to the "
+            "wrong workers. Clients should compute it, or take the workload of POST /validate.",
             units.NoUnit,
             query(quantile(0.1, specs.CLIENT_COST), "p10"),
             query(quantile(0.5, specs.CLIENT_COST), "median"),

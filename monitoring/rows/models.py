@@ -13,7 +13,35 @@ from worker.observers import metric_specs as specs
 
 def panels() -> Sequence[Panel]:
     """Return the panels."""
-    return [*_models(), *_inputs()]
+    return [*_loads(), *_models(), *_inputs()]
+
+
+def _loads() -> Sequence[Panel]:
+    """Return the panels about the loading of models into the memory of GPUs."""
+    return [
+        graph(
+            "Loads of models into GPU memory per minute, by tier",
+            "From the memory of the machine or from its disk. Many loads mean that workers switch between models: give "
+            "a template workers of its own, or GPUs with more memory.",
+            units.CountsPerMinute,
+            query(per_minute(specs.MODEL_LOADS, "tier"), "{{tier}}"),
+        ),
+        graph(
+            "Time to load a model into GPU memory, by tier",
+            "Clients wait for it in the stage generating. If loads from the disk are slow, choose machines with faster "
+            "disks or more memory.",
+            units.Seconds,
+            query(quantile(0.5, specs.MODEL_LOAD, "tier"), "{{tier}} p50"),
+            query(quantile(0.95, specs.MODEL_LOAD, "tier"), "{{tier}} p95"),
+        ),
+        graph(
+            "Share of the time of nodes that loads models",
+            "Time in which a GPU waits for weights. If it is above 5 %, look at how often models are loaded, and how "
+            "long that takes.",
+            units.PercentUnit,
+            query(f"{rate(specs.MODEL_LOAD, suffix='_sum')} / {rate(specs.NODE, suffix='_sum')}", "all"),
+        ),
+    ]
 
 
 def _models() -> Sequence[Panel]:

@@ -32,6 +32,16 @@ def ran(kind: NodeKind = NodeKind.SAMPLER, *, cold: bool = False, completed: boo
 
 
 @dataclass
+class KnownGpus:
+    """A report about GPUs that does not change."""
+
+    known: GpuReport
+
+    def report(self) -> GpuReport:
+        return self.known
+
+
+@dataclass
 class Machine:
     """A monitor whose engine has a given speed, and what it does."""
 
@@ -39,19 +49,22 @@ class Machine:
     uuid: str = RETIRED
     limits: HealthLimits = LIMITS
     speed: EngineSpeed = SLOW
-    drained: int = 0
+    drained_s: float = 0.0
 
     def __post_init__(self) -> None:
         report = GpuReport("550.54", (GpuState(Gpu(0, self.uuid, "NVIDIA L4"), "engine-0", HOT),))
-        self.monitor = MachineMonitor(self.limits, ["engine-0"], lambda _: self.speed, lambda: report, self.state)
+        self.monitor = MachineMonitor(
+            *(self.limits, ["engine-0"], lambda _: self.speed, KnownGpus(report), self.state),
+            drain_s=7.0,
+        )
         self.observers = Observers([self.monitor])
 
     def run(self, nodes: int, **node: object) -> None:
         for _ in range(nodes):
             self.observers.notify(ran(**node))  # type: ignore[arg-type]
 
-    async def drain(self) -> None:
-        self.drained += 1
+    async def drain(self, seconds: float) -> None:
+        self.drained_s += seconds
 
     async def ends(self, within_s: float = 0.3) -> str | None:
         """Return why the worker ends, or None if it goes on."""
@@ -96,7 +109,7 @@ async def test_a_machine_is_retired_once_in_the_life_of_its_state_folder(tmp_pat
     machine.run(30)
     reason = await machine.ends(within_s=10.0)
     assert reason == "this machine has 33% of the speed that is known for its GPU model, and WORKER_MIN_PERF is 0.5"
-    assert machine.drained == 1
+    assert machine.drained_s == 7.0
     assert json.loads((tmp_path / RECORD).read_text("utf-8"))["reason"] == reason
     again = Machine(tmp_path)
     again.run(300)
@@ -109,7 +122,7 @@ async def test_two_workers_cannot_both_record_it(tmp_path: Path) -> None:
     machine.run(30)
     (tmp_path / RECORD).write_text("{}")
     assert await machine.ends() is None
-    assert machine.drained == 0
+    assert machine.drained_s == 0.0
 
 
 async def test_a_machine_that_was_not_chosen_goes_on(tmp_path: Path) -> None:

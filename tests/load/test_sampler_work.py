@@ -352,6 +352,22 @@ def test_precision_and_shape_tell_jobs_apart() -> None:
     assert sampler(with_model("a.safetensors")).shape != sampler(with_model("a.safetensors", batch_size=2)).shape
 
 
+@pytest.mark.parametrize(
+    "class_type",
+    ["ModelSamplingAdvancedResolution", "Context (rgthree)", "ApplyFooocusInpaint", "AddNoise", "XScheduler"],
+)
+def test_some_nodes_only_look_like_samplers(class_type: str) -> None:
+    """Nodes that change a model, or pass things on, do not sample even if they receive a model and a latent."""
+    assert not works(with_sampler(class_type=class_type, steps=20), NodeKind.SAMPLER)
+
+
+def test_a_model_that_a_loader_downloads_is_known() -> None:
+    """The name of a model without a file counts if a loader has it."""
+    prompt = with_sampler(class_type="CogVideoSampler", steps=50, num_frames=49)
+    prompt["4"] = node("DownloadAndLoadCogVideoModel", model="THUDM/CogVideoX-5b")
+    assert sampler(prompt).family == "cogvideo"
+
+
 def test_a_detailer_works_on_a_part_of_the_picture() -> None:
     """The detailer of a face samples squares of its own size, and decodes them."""
     inputs = {"image": link("i"), "model": link("4"), "vae": link("4", 2), "positive": link("6"), "negative": link("6")}

@@ -27,6 +27,7 @@ SCHEDULER = node("BasicScheduler", model=link("4"), steps=20, denoise=1.0)
         (with_sampler(steps=30, steps_to_run=-1), 30),
         (with_sampler(steps=30, steps_to_run=10), 10),
         (with_sampler(num_inference_steps=10), 10),
+        (with_sampler(steps=672506787611121), 10_000),
         (with_sampler(node("BasicScheduler", model=link("4"), steps=12)), 12),
         (with_sampler(node("BasicScheduler", model=link("4"), steps=12, denoise=0.3)), 12),
         (with_sampler(node("BasicScheduler", model=link("4"), steps=12, denoise=0.0)), 0),

@@ -45,12 +45,12 @@ class PlayedRun:
         await self._through_the_router({"workflow": workflows.picture()})
         for body in (photo, photo, same, same, {"template": "smoke-resize"}, {"template": f"model-{number}"}):
             assert await self._send(body) == 200, body
+        # The second job waits in the queue of ComfyUI while the first one runs, so that there is a gap between them.
+        assert await self._send_at_once(0.4, 0.1) == [200, 200]
         assert await self._send({"workflow": workflows.failing()}) == 422
         assert await self._send({"workflow": {}}) == 422
         assert await self._send({"workflow": workflows.picture(), "webhook": self.hooks.url}, "/generate") == 202
-        many = [{"workflow": workflows.slow(seconds, steps=2)} for seconds in (1.0, *[0.1] * (PLACES + 3))]
-        answers = await asyncio.gather(*map(self._send, many))
-        assert 429 in answers
+        assert 429 in await self._send_at_once(1.0, *[0.1] * (PLACES + 3))
         # ComfyUI ends, and is started again. The fault happens only once, so the second time the job completes.
         await self._send({"workflow": workflows.faulty("crash")})
 
@@ -59,6 +59,11 @@ class PlayedRun:
         async with self.http.post(f"http://{self.instance}{route}", json=body) as answer:
             await answer.read()
             return answer.status
+
+    async def _send_at_once(self, *seconds: float) -> list[int]:
+        """Send jobs that run for these seconds, and return their statuses."""
+        bodies = [{"workflow": workflows.slow(each, steps=2)} for each in seconds]
+        return await asyncio.gather(*map(self._send, bodies))
 
     async def _through_the_router(self, body: dict[str, Any]) -> None:
         """Send a request with Vast's client."""
@@ -90,6 +95,7 @@ async def played_run(folder: Path) -> AsyncIterator[PlayedRun]:
             "WORKER_VAST_HOST": "127.0.0.1",
             "WORKER_BENCHMARK_RUNS": "1",
             "WORKER_MAX_QUEUE": str(PLACES),
+            "WORKER_USD_HOUR": "0.40",
             "WORKER_TEMPLATES": f"shipped,{templates}",
             "WORKER_MODELS_ON_DEMAND": "true",
             "WORKER_FETCH_ALLOW": f"{origin.host}:{origin.port}, {hooks.opened}",

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 
 import aiohttp
@@ -49,9 +50,11 @@ class PrometheusServer:
     async def get(self, route: str, **parameters: str) -> dict:
         """Return the data of a response of the API, or an empty one while the server starts."""
         async with self.http.get(f"{self.url}/api/v1/{route}", params=parameters) as answer:
-            body = await answer.json(content_type=None)
-        assert body is None or body["status"] == "success", (parameters, body)
-        return body["data"] if body else {}
+            if answer.status == HTTPStatus.SERVICE_UNAVAILABLE:
+                return {}
+            body = await answer.json()
+        assert body["status"] == "success", (parameters, body)
+        return body["data"]
 
     async def until(self, expression: str, limit_s: float = 25.0) -> list[dict]:
         """Wait until an expression has a result, and return it."""

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from aiohttp import web
 
-from worker.events import JobPredicted, Observers, TaskFailed
+from worker.events import JobPredicted, MachineSlowed, Observers, TaskFailed
 from worker.gpus.facts import Gpu, GpuReading, GpuReport, GpuState, ThrottleReason
 from worker.job import JobRef
 from worker.observers import metric_specs as specs
@@ -19,7 +19,7 @@ from worker.observers.metrics import Metrics
 from worker.observers.snapshot import Snapshot
 
 RENDERED = (
-    *(specs.TASK_FAILURES, specs.SLOWDOWN, specs.PREDICTED, specs.PREDICTION_RATIO, specs.PREDICTIONS),
+    *(specs.TASK_FAILURES, specs.SLOWDOWN, specs.SLOWED),
     *(specs.GPU_INFO, specs.GPU_UP, specs.GPU_UTILIZATION, specs.GPU_MEMORY_USED, specs.GPU_MEMORY_TOTAL),
     *(specs.GPU_POWER, specs.GPU_ENERGY, specs.GPU_TEMPERATURE, specs.GPU_CLOCK, specs.GPU_THROTTLED),
 )
@@ -67,7 +67,7 @@ async def rendered_page() -> AsyncIterator[str]:
     async def page(request: web.Request) -> web.Response:
         nonlocal scrapes
         scrapes += 1
-        for event in (TaskFailed("journal"), RUN):
+        for event in (TaskFailed("journal"), MachineSlowed("engine-0", 1.5), RUN):
             observers.notify(event)
         body, content_type = metrics.render(snapshot(scrapes), request.headers.get("Accept", ""))
         return web.Response(body=body, headers={"Content-Type": content_type})

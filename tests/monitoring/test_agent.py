@@ -11,7 +11,7 @@ from tests.engines import EngineHandle
 from tests.monitoring.committed import ROOT
 from tests.monitoring.prometheus_server import run, started
 
-pytestmark = pytest.mark.tools("prometheus", "promtool")
+pytestmark = [pytest.mark.tools("prometheus", "promtool"), pytest.mark.timeout(60)]
 
 AGENT = ROOT / "monitoring" / "prometheus" / "agent.yml"
 
@@ -36,7 +36,7 @@ async def test_an_agent_beside_a_worker_sends_its_metrics(engine: EngineHandle, 
         config = config.replace("/run/secrets/prometheus.token", str(secret))
         config += "    queue_config: {batch_send_deadline: 100ms}\n"  # instead of 5 s
         async with started(tmp_path / "agent", config, *agent_options, CONTAINER_ID="4711"):
-            [ready] = await receiver.until("comfy_worker_ready")
+            [ready] = await receiver.until("comfy_worker_ready", 50.0)
         assert ready["metric"] == {"__name__": "comfy_worker_ready", "instance": "4711", "job": "comfy-worker"}
         assert ready["value"][1] == "1"
 

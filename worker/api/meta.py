@@ -28,6 +28,8 @@ async def health(request: web.Request) -> web.Response:
         body |= {"status": "failing", "reason": failure}
     if sandbox is not None:
         body["sandbox"] = sandbox.as_dict()
+    if services.machine.slow_engines:
+        body["slow_engines"] = {name: round(factor, 2) for name, factor in services.machine.slow_engines.items()}
     if services.manager.set_aside:
         body["jobs_set_aside"] = services.manager.set_aside
     if services.state_damage:
@@ -53,7 +55,7 @@ async def capabilities(request: web.Request) -> web.Response:
     services = services_of(request)
     services.access.authenticate(request.headers.get(hdrs.AUTHORIZATION, ""))
     info, catalog = await services.engines.info(), await services.engines.catalog()
-    settings, failed, gpus = services.settings, services.engines.failed_packs, services.gpus.report()
+    settings, failed, gpus = services.settings, services.engines.failed_packs, services.machine.gpus.report()
     return json_response(
         {
             "version": __version__,

@@ -58,8 +58,10 @@ def snapshot(services: Services) -> Snapshot:
         set_aside=services.manager.set_aside,
         ready=connected > 0 and _admits(services),
         sandbox=_sandbox(services),
+        usd_hour=services.settings.usd_hour,
+        slowdowns=services.machine.slowdowns,
         engine_uses=services.metrics.engine_uses.times(),
-        gpus=services.gpus.report(),
+        gpus=services.machine.gpus.report(),
     )
 
 

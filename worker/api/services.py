@@ -15,7 +15,7 @@ from worker.api.edge.hosts import allowed_hosts, connected_host, is_own_host, re
 from worker.api.edge.proxies import client_view, trusted_networks
 from worker.engine.pool import EnginePool
 from worker.events import Observers
-from worker.gpus.monitor import GpuMonitor
+from worker.gpus.machine_monitor import MachineMonitor
 from worker.intake import Intake
 from worker.jobs.manager import JobManager
 from worker.models.service import Models
@@ -49,7 +49,7 @@ class Services:
     timing: StartupTiming
     observers: Observers
     metrics: Metrics
-    gpus: GpuMonitor
+    machine: MachineMonitor
     permanent_failure: Callable[[], str | None]
     """Returns a sentence if only a restart can help the worker, else None."""
     state_damage: Sequence[str] = ()

@@ -14,7 +14,7 @@ from worker.bodies import JsonPath
 from worker.delivery_options import Webhook
 from worker.dialects.extra_fields import ExtraDataFields
 from worker.dialects.field_names import nearest_field
-from worker.engine.protocol.api import EngineInfo
+from worker.engine.protocol.responses import EngineInfo
 from worker.errors import (
     Detail,
     InvalidField,

@@ -14,7 +14,8 @@ import aiohttp
 
 from worker.engine.catalogs import CatalogCache, read_catalog
 from worker.engine.process.names import FIRST_ENGINE
-from worker.engine.protocol.api import DEFAULT_OPTIONS, ComfyApi, EngineInfo, SubmitOptions
+from worker.engine.protocol.api import DEFAULT_OPTIONS, ComfyApi, SubmitOptions
+from worker.engine.protocol.responses import EngineInfo
 from worker.engine.protocol.websocket import EngineSocket
 from worker.engine.run import OnMessage, Outputs, PromptLoss, PromptLostError, Run
 from worker.errors import Detail, EngineUnavailable, InvalidWorkflow, ModelsMissing, PromptRefusedError

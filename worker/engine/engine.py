@@ -245,7 +245,7 @@ class Engine:
     async def _stop(self, prompt_id: str) -> None:
         """Remove a prompt from ComfyUI. If one of its nodes does not stop, the leftovers watch it."""
         attempts = self._attempts[prompt_id]
-        await self.leftovers.stop(prompt_id, attempts.job, attempts.workload)
+        await self.leftovers.stop(prompt_id, attempts.job)
 
     async def _gpu_works(self) -> bool:
         """Return whether ComfyUI can use its GPU.

@@ -54,11 +54,10 @@ class KillBudget:
 
 @dataclass(slots=True, eq=False)
 class Leftover:
-    """A prompt that ComfyUI has to stop, because its job has ended. `workload` is the job's, in units."""
+    """A prompt that ComfyUI has to stop, because its job has ended."""
 
     prompt_id: str
     job: JobRef
-    workload: float
     since: float = field(default_factory=time.monotonic)
     running: bool = False
     """Whether ComfyUI is known to run this prompt."""
@@ -109,13 +108,13 @@ class Leftovers:
         node, consequence = self._watchdog.running_node(), self._consequence(leftover)
         return f"ComfyUI still runs a node of a job that has ended ({node}): {consequence}"
 
-    async def stop(self, prompt_id: str, job: JobRef, workload: float) -> None:
+    async def stop(self, prompt_id: str, job: JobRef) -> None:
         """Remove a prompt from ComfyUI's queue, or interrupt it.
 
         Return once ComfyUI does not have the prompt any more or is known to go on with it, or after ANSWER_S. A prompt
         that goes on is watched in the background, and ComfyUI is killed when that takes too long.
         """
-        leftover = self._all[prompt_id] = Leftover(prompt_id, job, workload)
+        leftover = self._all[prompt_id] = Leftover(prompt_id, job)
         watch = self._tasks.spawn(f"leftover-{prompt_id}", self._watch(leftover))
         self._watches.add(watch)
         watch.add_done_callback(self._watches.discard)

@@ -15,7 +15,7 @@ from worker.engine.engine import Engine
 from worker.engine.estimates import PlacementEstimates
 from worker.engine.leftovers import KillBudget
 from worker.engine.process.failed_packs import FailedPack
-from worker.engine.protocol.api import EngineInfo
+from worker.engine.protocol.responses import EngineInfo
 from worker.engine.queue import JobQueue
 from worker.errors import EngineUnavailable
 from worker.events import Notify, ignore_event

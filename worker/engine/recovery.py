@@ -77,7 +77,7 @@ class Recovery:
         Raises JobCrashesEngine when the job is blocked.
         """
         has_crashed = self._check_not_blocked(job.request)
-        attempts = Attempts(job.request, job.ref, job.workload, options, alone=has_crashed)
+        attempts = Attempts(job.request, job.ref, options, alone=has_crashed)
         engine = self._engines.named(job.engine)
         if job.prompt_id is not None and engine is not None:
             attempts.earlier_prompt_id = attempts.prompt_id = job.prompt_id

@@ -119,6 +119,10 @@ class NodeRan:
     """Whether the node loaded models, as far as that is known."""
     completed: bool = True
     """Whether the node ran to its end. It did not if the job was cancelled or has failed, or if the engine was lost."""
+    load_tier: str = ""
+    """Where most of the models that it loaded came from: a value of `Tier`, or empty without a load."""
+    load_s: float = 0.0
+    """Seconds that it needed for loading."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,16 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Self
 
 from worker.errors import WorkerFailed
 from worker.events import Handlers, NodeRan
-from worker.gpus.facts import GpuReport
 from worker.gpus.machine_health import EngineSpeed, HealthLimits, MachineHealth, SpeedChange, retirement_delay
+from worker.gpus.monitor import GpuMonitor
+from worker.load.job_estimates import JobEstimates
 from worker.load.learning.effect_tree import GPU_KINDS
+from worker.platforms.base import Traits
+from worker.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +29,8 @@ RECORD = "machine.json"
 class MachineMonitor:
     """An observer of the nodes that ran. `engines` are the names of all engines.
 
-    `speed_of` returns the speed of an engine, by what was learned so far. `gpus` returns the state of the GPUs.
+    `speed_of` returns the speed of an engine, by what was learned so far. When the machine is retired, running jobs
+    have `drain_s` seconds to end.
     """
 
     def __init__(
@@ -33,15 +38,30 @@ class MachineMonitor:
         limits: HealthLimits,
         engines: Iterable[str],
         speed_of: Callable[[str], EngineSpeed],
-        gpus: Callable[[], GpuReport],
+        gpus: GpuMonitor,
         state: Path,
+        drain_s: float = 0.0,
     ) -> None:
         self._limits = limits
         self._speed_of = speed_of
-        self._gpus = gpus
+        self._drain_s = drain_s
+        self.gpus = gpus
         self._record = state / RECORD
         self._health = MachineHealth(limits, engines, self._retirement_delay)
         self._retired = asyncio.Event()
+
+    @classmethod
+    def of(cls, settings: Settings, traits: Traits, estimates: JobEstimates, gpus: GpuMonitor) -> Self:
+        """Return the monitor of a worker's engines. Raises StartupError for limits that would hit healthy machines."""
+        wanted = settings.limits
+        limits = HealthLimits(wanted.slow_factor, wanted.slow_after_s, wanted.min_perf)
+
+        def speed_of(engine: str) -> EngineSpeed:
+            """Return the speed of an engine. The estimator is another one after the start, so it is looked up."""
+            estimator = estimates.estimator
+            return EngineSpeed(estimator.slowdown(engine), estimator.imported_runs(engine))
+
+        return cls(limits, estimates.engines, speed_of, gpus, settings.state, traits.drain_within(wanted.drain_s))
 
     @property
     def handlers(self) -> Handlers:
@@ -58,7 +78,7 @@ class MachineMonitor:
         """The slowdown of each engine that has been slow for minutes."""
         return self._health.slow_engines
 
-    async def end_worker_when_retired(self, drain: Callable[[], Awaitable[None]]) -> None:
+    async def end_worker_when_retired(self, drain: Callable[[float], Awaitable[None]]) -> None:
         """Wait until the machine is retired, then drain and raise WorkerFailed with a sentence for the platform.
 
         The state folder records that the machine was retired. If it already does, or if that is impossible, this
@@ -72,7 +92,7 @@ class MachineMonitor:
         if not await asyncio.to_thread(self._record_once, reason):
             return
         log.error("%s: the worker waits for the running jobs and ends%s", reason, self._gpu_facts())
-        await drain()
+        await drain(self._drain_s)
         raise WorkerFailed(reason)
 
     def _node_ran(self, event: NodeRan) -> None:
@@ -100,14 +120,14 @@ class MachineMonitor:
 
     def _gpu_facts(self, engine: str = "") -> str:
         """Return what may explain that an engine is slow, or any engine by default, as the end of a log line."""
-        states = [state for state in self._gpus().gpus if not engine or state.engine in {"", engine}]
+        states = [state for state in self.gpus.report().gpus if not engine or state.engine in {"", engine}]
         return "".join(f"; {state}" for state in states)
 
     def _retirement_delay(self) -> float | None:
         """Return the seconds for which this machine must be too slow until it is retired, or None for never."""
         if self._record.exists():
             return None
-        return retirement_delay((state.gpu.uuid for state in self._gpus().gpus), self._limits.slow_after_s)
+        return retirement_delay((state.gpu.uuid for state in self.gpus.report().gpus), self._limits.slow_after_s)
 
     def _record_once(self, reason: str) -> bool:
         """Record in the state folder that the machine is retired. Return False if that was done before, or fails."""

@@ -8,13 +8,15 @@ from __future__ import annotations
 import asyncio
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Self
 
 from worker.bodies import in_thread
+from worker.engine.engine import Engine
 from worker.inputs.store import link_or_copy
 
 JOB_FOLDER = re.compile(r"job-[0-9a-f]{32}")
@@ -52,6 +54,21 @@ class PlacedInputs:
         self.shared = shared
         self._own_folder = own_folder
         self._folders: dict[str, _StagedFolder] = {}
+
+    @classmethod
+    async def of(cls, engines: Sequence[Engine], state: Path) -> Self | None:
+        """Return the part that places files in the input folder that the engines share, and hand it to them.
+
+        Files of an earlier process are removed. Return None if the worker cannot reach the input folder.
+        """
+        shared = engines[0].config.input
+        if shared is None:
+            return None
+        placed = cls(shared, state / "staged")
+        await asyncio.to_thread(placed.clear, state)
+        for engine in engines:
+            engine.inputs = placed
+        return placed
 
     def clear(self, state: Path) -> None:
         """Remove the files that an earlier process left. Blocks.

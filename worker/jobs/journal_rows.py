@@ -283,10 +283,7 @@ class _Columns(BaseModel):
 
 
 def _restore_result(job: Job, row: Mapping[str, Any] | sqlite3.Row) -> None:
-    """Set a job's result from its row, with the fields that releases after v0.2.0 added.
-
-    These are skipped if they belong to another result, which v0.2.0 has replaced.
-    """
+    """Set a job's result from its row, with the later fields unless they belong to a result that v0.2.0 replaced."""
     result = StoredResult.model_validate_json(row["result"])
     job.state, job.stages, job.outputs = result.state, result.stages, result.outputs
     job.problems, job.files = result.problems, result.files

@@ -22,23 +22,29 @@ class Line:
     p50_s: float = 0.0
     p90_s: float = 0.0
     jobs: list[JobEstimate] = field(default_factory=list)
-    ends: list[Prediction] = field(default_factory=list)
-    """Seconds until each of the jobs has run."""
-    files: frozenset[str] = frozenset()
-    """The model files that the jobs load."""
+    ends: list[tuple[float, float]] = field(default_factory=list)
+    """Seconds until each of the jobs has run, as p50 and p90."""
 
     @property
     def total(self) -> Prediction:
         """Seconds until the engine has run all of its jobs."""
         return Prediction(self.p50_s, self.p90_s)
 
+    @property
+    def files(self) -> frozenset[str]:
+        """The model files that the jobs load."""
+        return frozenset().union(*(estimate.files for estimate in self.jobs))
+
     def add(self, estimate: JobEstimate, seconds: Prediction) -> None:
         """Add a job at the end."""
         self.p50_s += seconds.p50_s
         self.p90_s += seconds.p90_s
         self.jobs.append(estimate)
-        self.ends.append(self.total)
-        self.files |= estimate.files
+        self.ends.append((self.p50_s, self.p90_s))
+
+    def end_of(self, estimate: JobEstimate) -> Prediction:
+        """Return the seconds until a job of the line has run."""
+        return Prediction(*self.ends[self.jobs.index(estimate)])
 
 
 class EngineLines:
@@ -88,6 +94,11 @@ class EngineLines:
     def add_waiting(self, lines: Mapping[str, Line], waiting: Collection[JobEstimate], now: float) -> None:
         """Add the jobs that wait, in order, each to the line in which it is expected to end first."""
         self._kept_s = len(waiting) * len(lines) / FORECASTS_PER_S
+        if len(lines) == 1:
+            for line in lines.values():
+                for estimate in waiting:
+                    line.add(estimate, self.forecast(estimate, line, now).whole)
+            return
         for estimate in waiting:
             ends = [(line, self.forecast(estimate, line, now).whole) for line in lines.values()]
             line, seconds = min(ends, key=lambda end: end[0].p50_s + end[1].p50_s)

@@ -153,8 +153,7 @@ class JobEstimates:
         estimate = self._jobs.get(job.folder)
         if estimate is None or not estimate.needs_engine:
             return NOTHING
-        line = self._line_with(estimate)
-        return line.ends[line.jobs.index(estimate)]
+        return self._line_with(estimate).end_of(estimate)
 
     def wait(self) -> Prediction:
         """Return the seconds until an engine has run all of its jobs, which is what a new job would wait."""
@@ -164,7 +163,7 @@ class JobEstimates:
     def next_end(self) -> Prediction:
         """Return the seconds until the first of the current jobs has run."""
         ends = [line.ends[0] for line in self._all_lines().values() if line.ends]
-        return min(ends, key=lambda end: end.p50_s, default=NOTHING)
+        return Prediction(*min(ends)) if ends else NOTHING
 
     def queue_s(self) -> float:
         """Return the seconds until all current jobs have run."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from worker.load.active_node import ActiveNode
 from worker.load.forecast import Forecast
 from worker.load.node_work import NodeKind, NodeWork
 from worker.load.prediction import NOTHING, Prediction
-from worker.load.running_node import RunningNode
 from worker.workflow.prompt import Prompt, links
 
 
@@ -37,7 +37,7 @@ class JobRun:
     started_at: float
     _seconds: dict[str, float] = field(default_factory=dict)
     """Seconds of each node that has started."""
-    _progress: RunningNode | None = None
+    _progress: ActiveNode | None = None
     _running: str | None = None
     _since: float = 0.0
     """When the running node started, or went on."""
@@ -71,7 +71,7 @@ class JobRun:
             return
         self._note_waiting(node)
         done_s = self._seconds.setdefault(node, 0.0)
-        self._progress = RunningNode(self.forecast.nodes.get(node, NOTHING), now - done_s)
+        self._progress = ActiveNode(self.forecast.nodes.get(node, NOTHING), now - done_s)
 
     def step(self, node_id: str, value: float, maximum: float, now: float) -> None:
         """Record that a node has finished `value` of `maximum` steps."""

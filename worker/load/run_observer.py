@@ -25,7 +25,7 @@ from worker.events import (
 from worker.job import JobRef, JobState
 from worker.load.job_estimate import JobEstimate
 from worker.load.job_run import JobRun, MeasuredNode
-from worker.load.learning.estimator import Estimator, NodeRun
+from worker.load.learning.estimator import Estimator, NodeLoad, NodeRun
 from worker.load.prediction import NOTHING, Prediction
 
 LEAST_S = 0.002
@@ -157,9 +157,9 @@ class RunObserver:
         cold_nodes = 0
         for measured in [] if estimate.events_lost else list(run.measured(now, succeeded=succeeded)):
             seconds = max(measured.seconds, LEAST_S)
-            is_cold = self.estimator.learn(engine, NodeRun(measured.node, seconds, measured.completed))
-            cold_nodes += is_cold
-            self._notify(_node_ran(ref, run, measured, is_cold=is_cold))
+            load = self.estimator.learn(engine, NodeRun(measured.node, seconds, measured.completed))
+            cold_nodes += load is not None
+            self._notify(_node_ran(ref, run, measured, load))
         finished = {*run.cached, *run.started_nodes} - ({run.stopped_node} if run.stopped_node else set())
         drift = self.estimator.job_ended(engine, estimate.work, None if succeeded else finished)
         self._learned()
@@ -169,12 +169,13 @@ class RunObserver:
             self._notify(_job_predicted(estimate, run, now - run.started_at, is_cold=cold_nodes > 0))
 
 
-def _node_ran(job: JobRef, run: JobRun, measured: MeasuredNode, *, is_cold: bool) -> NodeRan:
+def _node_ran(job: JobRef, run: JobRun, measured: MeasuredNode, load: NodeLoad | None) -> NodeRan:
     """Return the event for a node that ran."""
     node, predicted = measured.node, run.forecast.nodes[measured.node.node_id]
     return NodeRan(
         *(job, run.forecast.engine, node.node_id, node.class_type, node.kind.value, node.family, measured.seconds),
-        *(predicted.p50_s, predicted.p90_s, is_cold, measured.completed),
+        *(predicted.p50_s, predicted.p90_s, load is not None, measured.completed),
+        *((load.tier.value, load.seconds) if load is not None else ()),
     )
 
 

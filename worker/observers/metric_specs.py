@@ -86,6 +86,8 @@ INPUT_FETCH = _histogram("input_fetch_seconds", "Time to download an input file.
 MODEL_FETCHES = _counter("model_fetches_total", "Model files downloaded.", "code")
 MODEL_BYTES = _counter("model_fetched_bytes_total", "Bytes of the model files that were downloaded.")
 MODEL_FETCH = _histogram("model_fetch_seconds", "Time to download a model file.")
+MODEL_LOADS = _counter("model_loads_total", "Nodes that loaded models into the GPU's memory.", "tier")
+MODEL_LOAD = _histogram("model_load_seconds", "Time that a node needed to load models into the GPU's memory.", "tier")
 DELIVERIES = _counter("deliveries_total", "Attempts to deliver the files of a job.", "way", "code")
 DELIVERED_BYTES = _counter("delivered_bytes_total", "Bytes of the files that were delivered.", "way")
 DELIVERY = _histogram("delivery_seconds", "Time to deliver the files of a job.", "way")
@@ -106,6 +108,9 @@ LOOP_LAG = _histogram("event_loop_lag_seconds", "Delay with which the event loop
 
 BUSY = _counter("gpu_busy_seconds_total", "Time in which an engine ran a job.", "engine")
 IDLE = _counter("gpu_idle_seconds_total", "Time in which an engine was connected and ran no job.", "engine")
+COST = _counter(
+    "cost_usd_total", "Cost of the time in which the engines were busy and idle, by WORKER_USD_HOUR.", "use"
+)
 SLOWDOWN = _gauge(
     "machine_slowdown_ratio",
     "Time that jobs need on an engine, divided by what is known of its GPU model. 1 means as fast as expected.",
@@ -156,13 +161,14 @@ RECORDED = (
     *(JOBS, JOB_DURATION, JOB_STAGE, JOB_QUEUE, NODE, GPU_GAP, PREDICTED, PREDICTION_RATIO, PREDICTIONS),
     *(REFUSED, CACHE_HITS),
     *(INPUT_FETCHES, INPUT_BYTES, INPUT_FETCH, MODEL_FETCHES, MODEL_BYTES, MODEL_FETCH),
+    *(MODEL_LOADS, MODEL_LOAD),
     *(DELIVERIES, DELIVERED_BYTES, DELIVERY, WEBHOOKS, ENGINE_STARTS, ENGINE_START, ENGINE_LOSSES, SLOWED),
     *(REPORTS, CLIENT_COST, TASK_FAILURES, LOOP_LAG),
 )
 """Metrics that are updated by events and the clock."""
 LIVE = (
     *(RUNNING, WAITING, DELIVERING, LOAD, QUEUE_WORK, ENGINES, DISK_FREE, SET_ASIDE, READY, SANDBOXED, INFO),
-    *(REPORTED_LOAD, MAX_PERF, BUSY, IDLE, SLOWDOWN),
+    *(REPORTED_LOAD, MAX_PERF, BUSY, IDLE, COST, SLOWDOWN),
     *(GPU_INFO, GPU_UP, GPU_UTILIZATION, GPU_MEMORY_USED, GPU_MEMORY_TOTAL, GPU_POWER, GPU_ENERGY),
     *(GPU_TEMPERATURE, GPU_CLOCK, GPU_THROTTLED),
 )

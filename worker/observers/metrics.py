@@ -23,6 +23,7 @@ from worker.events import (
     LoadReported,
     MachineSlowed,
     ModelFetched,
+    NodeRan,
     NodesCached,
     RequestRefused,
     TaskFailed,
@@ -67,6 +68,7 @@ class Metrics:
         return {
             JobFinished: self._job_finished,
             JobPredicted: self._job_predicted,
+            NodeRan: self._node_ran,
             NodesCached: lambda event: self._count(specs.CACHE_HITS, "nodes", by=len(event.node_ids)),
             DeliveryEnded: self._delivery_ended,
             WebhookAttempted: lambda event: self._count(specs.WEBHOOKS, event.outcome),
@@ -118,6 +120,12 @@ class Metrics:
         self._count(specs.PREDICTIONS, _flag(event.seconds <= event.predicted_p90_s))
         if event.predicted_s > 0:
             self.observe(specs.PREDICTION_RATIO, event.seconds / event.predicted_s, *labels)
+
+    def _node_ran(self, event: NodeRan) -> None:
+        """Observe the loading of models."""
+        if event.load_tier:
+            self._count(specs.MODEL_LOADS, event.load_tier)
+            self.observe(specs.MODEL_LOAD, event.load_s, event.load_tier)
 
     def _delivery_ended(self, event: DeliveryEnded) -> None:
         """Count a delivery and its bytes."""

@@ -34,6 +34,8 @@ class Snapshot:
     sandbox: str = ""
     """State of the sandbox. Empty for a ComfyUI that the worker did not start."""
     engine_uses: tuple[EngineUse, ...] = ()
+    usd_hour: float = 0.0
+    """Price of a GPU in US dollars an hour. 0 if it is not known."""
     slowdowns: Mapping[str, float] = field(default_factory=dict)
     """The slowdown of each engine, as far as it is known."""
     gpus: GpuReport = NO_GPUS
@@ -60,8 +62,15 @@ def live_metrics(snapshot: Snapshot, report: LoadReported | None) -> Iterator[Me
     yield from _labelled(specs.INFO, {__version__: 1})
     yield from _labelled(specs.BUSY, {use.engine: use.busy_s for use in snapshot.engine_uses})
     yield from _labelled(specs.IDLE, {use.engine: use.idle_s for use in snapshot.engine_uses})
+    yield from _labelled(specs.COST, _costs(snapshot) if snapshot.usd_hour else {})
     yield from _labelled(specs.SLOWDOWN, snapshot.slowdowns)
     yield from gpu_metrics(snapshot.gpus)
+
+
+def _costs(snapshot: Snapshot) -> dict[str, float]:
+    """Return the cost of the time in which engines were busy and idle, in US dollars. Each engine has one GPU."""
+    per_s, uses = snapshot.usd_hour / 3600, snapshot.engine_uses
+    return {"busy": per_s * sum(use.busy_s for use in uses), "idle": per_s * sum(use.idle_s for use in uses)}
 
 
 def _labelled(spec: MetricSpec, values: Mapping[str, float]) -> Iterator[Metric]:

@@ -49,6 +49,10 @@ class Traits:
     """Seconds that the platform gives a worker to finish its jobs before it kills the process."""
     authenticates: Authenticator = Authenticator.WORKER
 
+    def drain_within(self, wanted_s: float) -> float:
+        """Return the seconds for which jobs may go on before the worker ends: those wanted, or the platform's limit."""
+        return wanted_s if self.drain_s is None else min(wanted_s, self.drain_s)
+
 
 DIRECT_TRAITS = Traits()
 

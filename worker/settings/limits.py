@@ -20,8 +20,7 @@ class LimitSettings:
     max_wait_s: float = setting(
         "WORKER_MAX_WAIT",
         600.0,
-        "Seconds that the queued jobs may take, as estimated from earlier jobs. Further requests get 429."
-        " 0 means no limit.",
+        "Predicted seconds until an engine is free, above which further requests get 429. 0 means no limit.",
     )
     min_free: int = setting(
         "WORKER_MIN_FREE_MIB",

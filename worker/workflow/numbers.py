@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 
 from worker.workflow.json_value import Json
+from worker.workflow.math_expression import evaluate
 from worker.workflow.prompt import Node, Prompt
 
 LARGEST = 1e6  # keeps products of extreme values finite
 NUMBER_INPUTS = ("value", "int", "float", "number", "Number")  # inputs of nodes that hold a number
+VALUES = "values."
+MOST_VALUES = 4  # maximum number of values of an expression that are looked up; each may be an expression itself
 FARTHEST = 8  # maximum number of links to follow
 
 
@@ -55,6 +58,9 @@ def _linked_number(prompt: Prompt, value: Json, name: str, hops: int) -> float |
             inputs = prompt[source]["inputs"]
             if "on_true" in inputs and "on_false" in inputs:
                 return _switch_number(prompt, inputs, name, hops - 1)
+            expression = inputs.get("expression")
+            if isinstance(expression, str):
+                return _expression_number(prompt, inputs, expression, hops // 2)
             source_input = next((key for key in (name, *NUMBER_INPUTS) if key in inputs), None)
             return _linked_number(prompt, inputs[source_input], name, hops - 1) if source_input else None
     return plain_number(value)
@@ -70,6 +76,19 @@ def _switch_number(prompt: Prompt, inputs: dict[str, Json], name: str, hops: int
     if switch is not None:
         return branches["on_true" if switch else "on_false"]
     return max((value for value in branches.values() if value is not None), default=None)
+
+
+def _expression_number(prompt: Prompt, inputs: dict[str, Json], expression: str, hops: int) -> float | None:
+    """Return the result of a math node, whose inputs `values.a`, `values.b`, ... are the names in its expression.
+
+    Return None if it uses a value that is not known. `hops` is less than half of those of the caller, because each
+    value may be another expression.
+    """
+    names = [name for name in inputs if name.startswith(VALUES)]
+    linked = {
+        name.removeprefix(VALUES): _linked_number(prompt, inputs[name], name, hops) for name in names[:MOST_VALUES]
+    }
+    return plain_number(evaluate(expression, {name: value for name, value in linked.items() if value is not None}))
 
 
 def _linked_boolean(prompt: Prompt, value: Json, hops: int) -> bool | None:

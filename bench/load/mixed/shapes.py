@@ -15,7 +15,7 @@ MODELS = (SD15, SDXL, FLUX, Z_IMAGE, WAN, NEBULA, AURORA)
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class JobShape:
     """A shape of jobs. All jobs of a shape differ only in seed and text, so they would take the same time."""
 
     name: str
@@ -105,26 +105,26 @@ def _node(class_type: str, **inputs: Json) -> Node:
     return Node(class_type=class_type, inputs=inputs)
 
 
-_PLAIN = Shape("sd15 512, 20 steps", SD15, 512, 512, 20, 7.0)
+_PLAIN = JobShape("sd15 512, 20 steps", SD15, 512, 512, 20, 7.0)
 
 SHAPES = (
     _PLAIN,
     replace(_PLAIN, name="sd15 512, ControlNet", steps=16, control=True),
     replace(_PLAIN, name="sd15 512, batch 4", steps=12, batch=4),
     replace(_PLAIN, name="sd15 768, heun", width=768, height=768, steps=8, sampler="heun"),
-    Shape("sdxl 1024", SDXL, 1024, 1024, 8, 5.0),
-    Shape("sdxl 1024, no guidance", SDXL, 1024, 1024, 6),
-    Shape("sdxl 768, batch 2", SDXL, 768, 768, 6, 5.0, batch=2),
-    Shape("sdxl two passes", SDXL, 640, 640, 6, 5.0, second_pass=4),
-    Shape("flux 1024", FLUX, 1024, 1024, 4),
-    Shape("flux 768x512", FLUX, 768, 512, 4),
-    Shape("z-image 1024", Z_IMAGE, 1024, 1024, 5),
-    Shape("z-image 640", Z_IMAGE, 640, 640, 8),
-    Shape("wan 33 frames", WAN, 480, 320, 5, 5.0, frames=33),
-    Shape("wan 17 frames, fast", WAN, 640, 384, 4, frames=17),
-    Shape("nebula 1024", NEBULA, 1024, 1024, 4, 4.0),
-    Shape("nebula 768", NEBULA, 768, 768, 6, 4.0),
-    Shape("aurora 512", AURORA, 512, 512, 16),
-    Shape("aurora 896, dpmpp_sde", AURORA, 896, 896, 4, 3.0, "dpmpp_sde"),
+    JobShape("sdxl 1024", SDXL, 1024, 1024, 8, 5.0),
+    JobShape("sdxl 1024, no guidance", SDXL, 1024, 1024, 6),
+    JobShape("sdxl 768, batch 2", SDXL, 768, 768, 6, 5.0, batch=2),
+    JobShape("sdxl two passes", SDXL, 640, 640, 6, 5.0, second_pass=4),
+    JobShape("flux 1024", FLUX, 1024, 1024, 4),
+    JobShape("flux 768x512", FLUX, 768, 512, 4),
+    JobShape("z-image 1024", Z_IMAGE, 1024, 1024, 5),
+    JobShape("z-image 640", Z_IMAGE, 640, 640, 8),
+    JobShape("wan 33 frames", WAN, 480, 320, 5, 5.0, frames=33),
+    JobShape("wan 17 frames, fast", WAN, 640, 384, 4, frames=17),
+    JobShape("nebula 1024", NEBULA, 1024, 1024, 4, 4.0),
+    JobShape("nebula 768", NEBULA, 768, 768, 6, 4.0),
+    JobShape("aurora 512", AURORA, 512, 512, 16),
+    JobShape("aurora 896, dpmpp_sde", AURORA, 896, 896, 4, 3.0, "dpmpp_sde"),
 )
 """The families `nebula` and `aurora` do not exist: the worker has to learn them from nothing."""

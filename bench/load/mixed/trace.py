@@ -16,7 +16,7 @@ import orjson
 
 from bench.load.accuracy import Outcome
 from bench.load.mixed import world
-from bench.load.mixed.shapes import CONTROLNET, MODELS, SHAPES, Shape
+from bench.load.mixed.shapes import CONTROLNET, MODELS, SHAPES, JobShape
 from bench.servers import served
 from bench.servers.direct import JobFailedError
 from bench.servers.processes import BenchEngine, BenchWorker, worker
@@ -128,7 +128,7 @@ class _TraceClient:
         self._started = 0
         self._ended_by_shape: dict[str, int] = {}
 
-    async def run_jobs(self, shapes: Iterator[Shape]) -> None:
+    async def run_jobs(self, shapes: Iterator[JobShape]) -> None:
         """Run one job after the other until there is none left."""
         for shape in shapes:
             self._started += 1

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 
-class RunningNode(Protocol):
+class WorldNode(Protocol):
     """A node as the embedded engine describes it to a timings file."""
 
     class_type: str
@@ -83,9 +83,9 @@ class Machine:
         self._encode = 0.03 * world.uniform(0.6, 1.4)
         self._decode = 0.10 * world.uniform(0.6, 1.4)
         self._save = 0.09 * world.uniform(0.6, 1.4)
+        self._disk = 1.5 * world.uniform(0.7, 1.4)  # the GPUs are in one machine
         self.factor = math.exp(machine.uniform(math.log(0.5), math.log(2.0)))
         self._interaction = {name: math.exp(machine.gauss(0, 0.15)) for name in FAMILIES}
-        self._disk = 1.5 * machine.uniform(0.7, 1.4)
         self._bus = 12.0 * machine.uniform(0.7, 1.4)
         self._speed = GPUS[gpu] / self.factor
         self._throttle = throttle
@@ -93,11 +93,11 @@ class Machine:
         self._resident: set[str] = set()
         self._noise = random.Random(f"noise {seed} {gpu}")
 
-    def seconds(self, node: RunningNode) -> float:
+    def seconds(self, node: WorldNode) -> float:
         """Return the seconds that one run of a node takes."""
         return (self._warm(node) * self._slowness(node) + self._loading(node)) * self._luck()
 
-    def _slowness(self, node: RunningNode) -> float:
+    def _slowness(self, node: WorldNode) -> float:
         """Return how much longer a node takes than on a GPU that is not throttled. Savers use the CPU."""
         if not self._throttled and self._throttle is not None:
             self._throttled = self._throttle.exists()
@@ -108,17 +108,18 @@ class Machine:
         outlier = OUTLIER_FACTOR if self._noise.random() < OUTLIERS else 1.0
         return math.exp(self._noise.gauss(0, NOISE)) * outlier
 
-    def _loading(self, node: RunningNode) -> float:
+    def _loading(self, node: WorldNode) -> float:
         """Return the seconds of what a node loads: a loader reads its file, and a model's first sampler moves it."""
         name = node.inputs.get("ckpt_name") or node.inputs.get("control_net_name")
         if isinstance(name, str):
+            self._resident.discard(name)
             return _gib(name) / self._disk
         if not node.steps or node.model in self._resident:
             return 0.0
         self._resident.add(node.model)
         return _gib(node.model) / self._bus
 
-    def _warm(self, node: RunningNode) -> float:
+    def _warm(self, node: WorldNode) -> float:
         """Return the usual seconds of a node whose model is in memory."""
         if node.steps:
             return self._sampler(node)
@@ -133,7 +134,7 @@ class Machine:
         cost = costs.get(node.class_type)
         return cost() if cost else 0.002
 
-    def _sampler(self, node: RunningNode) -> float:
+    def _sampler(self, node: WorldNode) -> float:
         """Return the seconds of all steps of a sampler."""
         name = family_of(node.model)
         nominal = FAMILIES[name]
@@ -156,6 +157,6 @@ def _gib(file: str) -> float:
     return next((family.gib for name, family in FAMILIES.items() if name in file), CONTROLNET_GIB)
 
 
-def has_control(node: RunningNode) -> bool:
+def has_control(node: WorldNode) -> bool:
     """Return whether the prompt of a sampler has a ControlNet. The mix uses it in prompts with one sampler only."""
     return any("ControlNetApply" in str(other["class_type"]) for other in node.prompt.values())

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bench.load.mixed.shapes import SHAPES, WAN, Shape
+from bench.load.mixed.shapes import SHAPES, WAN, JobShape
 from bench.load.mixed.trace import TraceWorld
 from bench.load.reports.queue_time import SentJob
 from bench.servers.direct import JobFailedError
@@ -56,7 +56,7 @@ async def drive(setup: Setup, seed: int, folder: Path) -> ReportedRun:
     async with _vast_worker(setup, seed, folder) as (vast, endpoint):
         numbers = iter(range(1, 1_000_000))
 
-        async def send(shape: Shape) -> None:
+        async def send(shape: JobShape) -> None:
             prompt = shape.prompt(next(numbers))
             sent_at = time.time()
             units = workload(prompt)

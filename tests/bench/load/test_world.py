@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.load.mixed import world
-from bench.load.mixed.shapes import SHAPES, Shape
+from bench.load.mixed.shapes import SHAPES, JobShape
 from bench.load.mixed.world import FAMILIES, GPUS, OUTLIER_FACTOR, THROTTLED_FACTOR, Machine
 from worker.workflow.json_value import JsonObject
 from worker.workflow.prompt import Prompt
@@ -34,7 +34,7 @@ class Node:
     steps: int
 
 
-def sampler(shape: Shape) -> Node:
+def sampler(shape: JobShape) -> Node:
     """Return the sampler of a shape."""
     prompt = shape.prompt(1)
     inputs = prompt["sampler"]["inputs"]
@@ -42,7 +42,7 @@ def sampler(shape: Shape) -> Node:
     return Node("KSampler", inputs, prompt, shape.model, *size, shape.steps)
 
 
-def usual(machine: Machine, shape: Shape, runs: int = 200) -> float:
+def usual(machine: Machine, shape: JobShape, runs: int = 200) -> float:
     """Return the median seconds of a sampler whose model is loaded."""
     node = sampler(shape)
     machine.seconds(node)
@@ -114,7 +114,7 @@ def test_the_file_throttles_the_gpu_for_good(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
-def test_each_shape_has_a_family_and_a_short_time(shape: Shape) -> None:
+def test_each_shape_has_a_family_and_a_short_time(shape: JobShape) -> None:
     """Each model belongs to one family of the world, and a job takes seconds at most, on each GPU."""
     assert sum(name in shape.model for name in FAMILIES) == 1
     for gpu in GPUS:

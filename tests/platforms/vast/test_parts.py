@@ -9,6 +9,7 @@ import pytest
 
 from worker.errors import StartupError
 from worker.load.throughput import DoneWork, Throughput
+from worker.load.workload import workload
 from worker.platforms.registry import choose
 from worker.platforms.vast.benchmark.benchmark import Benchmark
 from worker.platforms.vast.benchmark.choice import PACKAGED
@@ -17,8 +18,11 @@ from worker.platforms.vast.reporting.failure_report import report_body
 from worker.platforms.vast.reporting.speed_file import SPEEDS, SpeedFile
 from worker.platforms.vast.sdk_logging import preserve_root_logger
 from worker.platforms.vast.settings import VastSettings
+from worker.workflow.catalog.catalog import bundled_catalog
+from worker.workflow.templates.fill import fill
 from worker.workflow.templates.library import read_library
 
+LIBRARY = read_library("shipped")
 ENV = {
     "CONTAINER_ID": "42",
     "PUBLIC_IPADDR": "203.0.113.7",
@@ -90,15 +94,14 @@ def test_every_setting_is_in_the_table() -> None:
 
 def test_speeds_are_good_for_their_image_gpu_driver_and_workflow_only(tmp_path: Path) -> None:
     """Stored speeds are not used for another image, GPU, driver or workflow, or from a damaged file."""
-    library = read_library("shipped")
-    benchmark = Benchmark(read_workflow(PACKAGED, library), 1, 1.0)
+    benchmark = Benchmark(read_workflow(PACKAGED, LIBRARY), 1, 1.0)
     conditions = ("sha256:a", "RTX 4090", "550.54")
     key, measured = benchmark.key(*conditions), Throughput()
     measured.start("engine-0", [DoneWork(51.5, 1.0)], 0.0)
     SpeedFile(tmp_path, key).write(measured, 0.0)
     others = [(*conditions[:index], "other", *conditions[index + 1 :]) for index in range(3)]
     keys = [benchmark.key(*other) for other in others]
-    keys.append(Benchmark(read_workflow("sdxl", library), 1, 1.0).key(*conditions))
+    keys.append(Benchmark(read_workflow("sdxl", LIBRARY), 1, 1.0).key(*conditions))
     assert not any(SpeedFile(tmp_path, other).restore(Throughput(), 0.0) for other in keys)
     restored = Throughput()
     assert SpeedFile(tmp_path, key).restore(restored, 0.0)
@@ -128,3 +131,12 @@ def test_the_root_logger_stays_as_it_was() -> None:
             handler.setLevel(logging.DEBUG)
         root.addHandler(added)
     assert (root.level, [(handler, handler.level) for handler in root.handlers]) == before
+
+
+@pytest.mark.parametrize("name", LIBRARY)
+def test_a_client_computes_the_units_of_a_template(name: str) -> None:
+    """A client, which has no catalog, computes the same units as a worker, for every template with its defaults."""
+    template = LIBRARY[name]
+    files = {parameter.name: "a.png" for parameter in template.parameters if parameter.type.is_file}
+    prompt = fill(template, files, lambda _: 1).prompt
+    assert workload(prompt) == workload(prompt, bundled_catalog())

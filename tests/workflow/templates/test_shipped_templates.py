@@ -124,4 +124,4 @@ def test_more_steps_increase_the_workload(name: str) -> None:
 def test_a_switch_in_the_workflow_changes_the_workload() -> None:
     """The workload only counts the branch that a switch selects."""
     costs = [workload(fill(LIBRARY["wan22-t2v"], {"fast": fast}, lambda below: 0).prompt) for fast in (False, True)]
-    assert costs[0] == pytest.approx(costs[1] * 5)
+    assert 5 < costs[0] / costs[1] < 12  # 20 steps with guidance, and 4 without

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -12,10 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import aiohttp
 
 from worker.cli.client.worker_client import CLIENT_TIMEOUT, WorkerClient
-from worker.cli.client.workflow_file import prompt_in
 from worker.cli.output.failure import Failure
-from worker.errors import CannotConvert, PromptError
-from worker.load.workload import FLOOR, workload
 from worker.settings import Settings
 
 if TYPE_CHECKING:
@@ -102,10 +100,9 @@ class VastClient:
 
     async def follow(self, request: Mapping[str, Any]) -> AsyncIterator[tuple[str, dict[str, Any]]]:
         """Yield the name and the data of each event. Raises Failure when Vast does not deliver the request."""
-        try:
-            cost = workload(prompt_in(request["workflow"]))
-        except (PromptError, CannotConvert):
-            cost = FLOOR  # the worker reports the problem
+        from worker.cli.client.cost import cost_of
+
+        cost = await asyncio.to_thread(cost_of, request)
         try:
             async for event in self._endpoint.stream({**request, "output_format": "base64"}, cost):
                 yield event

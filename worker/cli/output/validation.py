@@ -34,7 +34,7 @@ def _show(body: Mapping[str, Any], workflow: Path) -> None:
     problems = "1 problem" if count == 1 else f"{count} problems"
     verdict = ("✓ valid", "bold green") if body["valid"] else (f"✗ {problems}", "bold red")
     nodes = f"{body['nodes']} nodes, " if "nodes" in body else ""  # older workers do not count them
-    facts = f"  {workflow.name}: {nodes}workload {body['workload']:g}"
+    facts = f"  {workflow.name}: {nodes}workload {body['workload']:.3g}"
     console.print(Text.assemble(verdict, (facts, "dim")))
     for problem in body["problems"]:
         console.print(*rows(detail_of(problem)), sep="\n")

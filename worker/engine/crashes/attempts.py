@@ -27,7 +27,6 @@ class Attempts:
 
     request: JobRequest
     job: JobRef
-    workload: float = 0.0
     options: SubmitOptions = DEFAULT_OPTIONS
     """Data that goes to ComfyUI with the prompt."""
     alone: bool = False

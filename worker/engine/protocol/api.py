@@ -18,10 +18,11 @@ from worker.engine.protocol.messages import UnexpectedShape, parse_json, require
 from worker.engine.protocol.reading import CATALOG, FILES, QUICK, checked_shape, read_body
 from worker.engine.protocol.request_body import request_body, revealed
 from worker.engine.protocol.responses import (
+    EngineInfo,
     HistoryEntry,
     read_history,
+    read_info,
     read_queue,
-    read_stats,
     read_submission,
     read_upload,
 )
@@ -33,7 +34,6 @@ from worker.errors import (
     OutputUnreadable,
     PromptRefusedError,
 )
-from worker.simulators.comfyui import STRICT_OPTION
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.json_value import JsonObject
 from worker.workflow.prompt import Prompt
@@ -76,23 +76,6 @@ class QueueSnapshot:
     classes: Mapping[str, str]
     client_id: str
     pending: int
-
-
-@dataclass(frozen=True, slots=True)
-class EngineInfo:
-    """Facts of `GET /system_stats`.
-
-    `embedded` is True for the worker's own engine without a GPU. `lenient` is True if that accepts any model name.
-    `gpu_bytes` and `machine_bytes` are the sizes of the memories, or 0 if they are not known.
-    """
-
-    version: str
-    device: str
-    embedded: bool
-    lenient: bool = False
-    torch: str = ""
-    gpu_bytes: float = 0.0
-    machine_bytes: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,11 +231,7 @@ class ComfyApi:
     async def info(self) -> EngineInfo:
         """Return the facts of `GET /system_stats`."""
         with checked_shape("GET /system_stats"):
-            stats = read_stats(await self._get("/system_stats"))
-        embedded = "embedded engine" in stats.device
-        lenient = embedded and STRICT_OPTION not in stats.argv
-        memory = stats.gpu_bytes, stats.machine_bytes
-        return EngineInfo(stats.version, stats.device, embedded, lenient, stats.torch, *memory)
+            return read_info(await self._get("/system_stats"))
 
     async def catalog(self, read: Callable[[bytes], Catalog] = read_object_info) -> Catalog:
         """Return the catalog of all node classes.

@@ -18,6 +18,7 @@ from worker.engine.protocol.messages import (
     require_object,
     require_text,
 )
+from worker.simulators.comfyui import STRICT_OPTION
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +55,18 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class EngineStats:
-    """ComfyUI's version, device, version of torch and command line (`argv`).
+class EngineInfo:
+    """Facts of `GET /system_stats`.
 
-    `gpu_bytes` and `machine_bytes` are the sizes of the memories, or 0 if they are not known.
+    `embedded` is True for the worker's own engine without a GPU. `lenient` is True if that accepts any model name.
+    `torch` is the version of PyTorch. `gpu_bytes` and `machine_bytes` are the sizes of the memories, or 0 if they are
+    not known.
     """
 
     version: str
     device: str
-    argv: tuple[str, ...]
+    embedded: bool
+    lenient: bool = False
     torch: str = ""
     gpu_bytes: float = 0.0
     machine_bytes: float = 0.0
@@ -137,17 +141,19 @@ def read_submission(status: int, answer: object) -> Refusal | None:
     return Refusal(error, problems)
 
 
-def read_stats(answer: object) -> EngineStats:
+def read_info(answer: object) -> EngineInfo:
     """Return the facts of `GET /system_stats`. Raises UnexpectedShape."""
     stats = require_object(answer)
     system = require_object(stats.get("system"))
     devices = stats.get("devices") or []
-    device = require_object(devices[0]) if isinstance(devices, list) and devices else {}
-    argv = system.get("argv")
-    return EngineStats(
+    device = require_object(devices[0]) if isinstance(devices, list) and devices else {"name": "none"}
+    name, argv = str(device.get("name")), system.get("argv")
+    embedded = "embedded engine" in name
+    return EngineInfo(
         require_text(system, "comfyui_version"),
-        str(device.get("name")) if device else "none",
-        tuple(argv) if isinstance(argv, list) else (),
+        name,
+        embedded,
+        embedded and STRICT_OPTION not in (argv if isinstance(argv, list) else ()),
         str(system.get("pytorch_version", "")),
         _bytes(device.get("vram_total")),
         _bytes(system.get("ram_total")),

@@ -21,21 +21,25 @@ from worker.load.features.used_files import Role, UsedFiles
 from worker.load.node_work import NodeKind, NodeWork
 from worker.workflow.numbers import number
 
-OTHER_S, OTHER_MEGAPIXEL_S = 0.001, 0.01
-"""Seconds of a node that computes on the CPU, and for each megapixel of pictures that it outputs."""
-COPY_MEGAPIXEL_S = 0.003
-"""Seconds to copy a megapixel of pictures from the GPU."""
+OTHER_S, COPY_MEGAPIXEL_S, SCALE_MEGAPIXEL_S = 0.001, 0.003, 0.01
+"""Seconds of a node that computes on the CPU, and for each megapixel of pictures that it outputs or scales."""
 MODEL_S = 0.03
 """Seconds that the start of any model takes, for its small operations."""
 PNG_MEGAPIXEL_S, FRAME_MEGAPIXEL_S = 0.15, 0.02
 """Seconds to write a megapixel of a PNG, and of a frame of a video."""
+ANALYSIS_TFLOP = 5.0
+"""Work of a model that looks for depth, poses or objects in a megapixel of a picture."""
 TOKEN_TFLOP = 2.5
 """Work of generating a token of text. It takes as long as reading the weights, 20 ms on the reference GPU."""
 LONGEST_TEXT = 4096.0
+AUDIO_TOKENS = 5.0
+"""Tokens that ACE-Step's text encoder generates for each second of audio."""
 
 _SAVES = re.compile(r"^Save|^Preview|VideoCombine|SaveImage|Image.*Saver")
 _SAVES_VIDEO = re.compile(r"Video|WEBM|Audio|Animated")
 _ENCODES_TEXT = re.compile(r"TextEncode|Text.*Encode|T5.*Encode")
+_SCALES = re.compile(r"Scale|Resize")
+_ANALYSES = re.compile(r"Preprocessor|Detector|Segment|SAM\d?_|RMBG|RemBg|RmBg|DepthAnything|CLIPVisionEncode")
 _WHOLE_VIDEO = re.compile(r"^Wan(?!22)")
 """Nodes that encode a video of all frames, even from a single picture, which they extend with grey frames."""
 _PIXELS = ("pixels", "image", "images", "start_image", "video", "control_video", "frames", "input")
@@ -80,7 +84,8 @@ class OtherNodes:
     def _pixels_of(self, node_id: str) -> str | None:
         """Return the node from which a node receives pictures, or None."""
         sources = self._graph.sources[node_id]
-        return next((sources[name].node_id for name in _PIXELS if name in sources), None)
+        known = next((sources[name].node_id for name in _PIXELS if name in sources), None)
+        return known or next((source for name, (source, _) in sources.items() if name.startswith("image_")), None)
 
     def _enlarging(self, node_id: str, class_type: str, source: str) -> NodeWork:
         """Return the work of a node that enlarges pictures with a model, or adds frames to a video."""
@@ -114,7 +119,7 @@ class OtherNodes:
             side = math.sqrt(MEGAPIXEL)
             tflop += pictures * self._autoencoder(node_id).encode_tflop(Size(side, side))
             models = (*models, *self._files.names(node_id, Role.VAE))
-        length = number(self._graph.prompt, self._graph.prompt[node_id], "max_length") or 0.0
+        length = self._generated_tokens(node_id)
         return NodeWork(
             node_id,
             class_type,
@@ -126,12 +131,19 @@ class OtherNodes:
             models=models,
         )
 
+    def _generated_tokens(self, node_id: str) -> float:
+        """Return the number of tokens that a node generates with a text encoder."""
+        prompt, node = self._graph.prompt, self._graph.prompt[node_id]
+        if node["inputs"].get("generate_audio_codes") is True:
+            return AUDIO_TOKENS * (number(prompt, node, "duration") or 0.0)
+        return number(prompt, node, "max_length") or 0.0
+
     def _coding(self, node_id: str, class_type: str) -> NodeWork | None:
         """Return the work of a node that decodes latents or encodes pictures, or None for another node."""
         sources = self._graph.sources[node_id]
         latents = next((sources[name].node_id for name in _LATENTS if name in sources), None)
         pixels = self._pixels_of(node_id)
-        decodes = latents is not None and "Encode" not in class_type
+        decodes = latents is not None and pixels is None and "upscale_model" not in sources
         source = latents if decodes else pixels
         if source is None:
             return None
@@ -178,14 +190,15 @@ class OtherNodes:
             return NodeWork(node_id, class_type, fixed_s=OTHER_S)
         size = self._sizes.size_at(node_id)
         megapixels = size.pixels / 1e6 if size else 0.0
-        per_megapixel = OTHER_MEGAPIXEL_S
+        per_megapixel = SCALE_MEGAPIXEL_S if _SCALES.search(class_type) else COPY_MEGAPIXEL_S
         if saves:
             per_megapixel = FRAME_MEGAPIXEL_S if _SAVES_VIDEO.search(class_type) else PNG_MEGAPIXEL_S
-        elif loads:
+        elif loads or class_type == "GetVideoComponents":  # which decodes the video that another node opened
             per_megapixel = FRAME_MEGAPIXEL_S
         kind = NodeKind.SAVE if saves else NodeKind.LOAD if loads else NodeKind.OTHER
         fixed_s = OTHER_S + per_megapixel * megapixels
-        return NodeWork(node_id, class_type, kind, shape=_area(megapixels), fixed_s=fixed_s)
+        tflop = ANALYSIS_TFLOP * megapixels if _ANALYSES.search(class_type) else 0.0
+        return NodeWork(node_id, class_type, kind, shape=_area(megapixels), tflop=tflop, fixed_s=fixed_s)
 
     def _autoencoder(self, node_id: str) -> Autoencoder:
         """Return the autoencoder that a node uses."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from worker.load.features.content_size import UPLOADED_IMAGE, ContentSizes, Size
 from worker.load.features.evaluations import evaluations, evaluations_in_step
@@ -24,6 +26,8 @@ LAUNCH_S = 18e-6
 """Seconds that the CPU needs to start one operation on the GPU."""
 SPEED = {"fp8_fast": 0.7, "gguf": 1.19, "int8_convrot": 0.55, "svdq": 0.45, "nvfp4": 0.6}
 """Time of an evaluation with weights of a precision, relative to 16 bits. Others are computed in 16 bits."""
+_NO_SAMPLER = re.compile(r"Scheduler$|^ModelSampling|^Context|^Apply|AddNoise|^PrepFor|Guides")
+"""Classes that have steps, or a model and a latent, and do not sample."""
 _LATENTS = ("latent_image", "latent", "samples")
 _MODELS = ("model", "guider")
 
@@ -56,7 +60,7 @@ class Samplers:
         may_sample = looks_like_one or "sigmas" in node["inputs"] or not STEPS.isdisjoint(node["inputs"])
         if not may_sample and "steps_to_run" not in node["inputs"]:
             return None
-        if not sources or node_id in self._schedulers or node["class_type"].endswith("Scheduler"):
+        if not sources or node_id in self._schedulers or _is_no_sampler(node["class_type"]):
             return None
         steps = self._step_counts.steps_of(node_id)
         return DEFAULT_STEPS if steps is None and looks_like_one else steps
@@ -155,6 +159,12 @@ class Samplers:
         if not isinstance(part, int) or part < 0:  # cycles only go back over a part of the steps
             cycles = 0.0
         return (evaluations(name, steps) + steps * min(added, MOST_ADDED)) * (1.0 + 2.0 * min(cycles, MOST_ADDED))
+
+
+@lru_cache(maxsize=2048)
+def _is_no_sampler(class_type: str) -> bool:
+    """Return whether nodes of a class do not sample, although they look like it."""
+    return _NO_SAMPLER.search(class_type) is not None
 
 
 def _shape(size: Size, guidance: Guidance, calls: float) -> str:

@@ -10,6 +10,8 @@ from worker.workflow.numbers import number
 
 DEEPEST = 100  # maximum number of nodes between a sampler and the scheduler that creates its sigmas
 
+MOST_STEPS = 10_000.0
+"""Largest number of steps that ComfyUI accepts."""
 _STEPS = ("steps", "num_steps", "sampling_steps", "num_inference_steps")
 STEPS = frozenset(_STEPS)
 _PART_OF_STEPS = frozenset({"AlignYourStepsScheduler", "GITSScheduler", "OptimalStepsScheduler"})
@@ -41,7 +43,7 @@ class StepCounts:
         sampler before them.
         """
         steps = self._range(node_id, DEEPEST)
-        return None if steps is None else max(steps.end - steps.start, 0.0)
+        return None if steps is None else min(max(steps.end - steps.start, 0.0), MOST_STEPS)
 
     def _range(self, node_id: str, depth: int) -> _Range | None:
         """Return the steps that a sampler runs, or None. Follows at most `depth` links to earlier samplers."""

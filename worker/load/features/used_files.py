@@ -102,9 +102,9 @@ def precision_of(file: str, weight_dtype: Json = None) -> str:
     return "gguf" if found[0][0] in "_.-" else "svdq" if found[0] == "nunchaku" else found[0]
 
 
-def _is_file(input_name: str, value: str) -> bool:
+def _is_file(class_type: str, input_name: str, value: str) -> bool:
     """Return whether a text names a model file. Some packs use a name such as ".use_ckpt_vae" for no file."""
-    is_name = input_name in _NAMES_MODEL or value.endswith(_ENDINGS)
+    is_name = input_name in _NAMES_MODEL or value.endswith(_ENDINGS) or (input_name == "model" and "Load" in class_type)
     return is_name and len(value) < LONGEST and not value.startswith(".")
 
 
@@ -143,5 +143,5 @@ class UsedFiles:
         return [
             NamedFile(role_of(node["class_type"], name), value, node_id)
             for name, value in node["inputs"].items()
-            if isinstance(value, str) and _is_file(name, value)
+            if isinstance(value, str) and _is_file(node["class_type"], name, value)
         ]

@@ -11,6 +11,7 @@ from worker.load.gpu_classes import GpuClass
 from worker.load.learning.drift import Drift, DriftDetector
 from worker.load.learning.learned_state import LearnedState, restore, saved
 from worker.load.learning.loading import Loading
+from worker.load.learning.residency import Tier
 from worker.load.learning.totals import JobOutcome, Quantiles, Total
 from worker.load.learning.warm_times import WarmTimes, usable
 from worker.load.node_work import JobWork, NodeWork
@@ -27,6 +28,14 @@ class NodeRun:
     node: NodeWork
     seconds: float
     completed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class NodeLoad:
+    """Model files that a node had to load: where most of them came from, and the seconds that it took."""
+
+    tier: Tier
+    seconds: float
 
 
 class Estimator:
@@ -91,28 +100,28 @@ class Estimator:
             return frozenset()
         return frozenset(node_id for node_id, ancestry in work.ancestry.items() if ancestry in last)
 
-    def learn(self, engine: str, run: NodeRun) -> bool:
-        """Learn from a node that ran on an engine. Return whether it loaded files.
+    def learn(self, engine: str, run: NodeRun) -> NodeLoad | None:
+        """Learn from a node that ran on an engine. Return the files that it loaded, or None if it loaded none.
 
         Call this for each node in the order in which they ran, and never for nodes that were cached. Call `job_ended`
         after the last one.
         """
-        node, is_cold = run.node, False
+        node, seen = run.node, None
         load = self._loading.load(engine, (node,)) if node.reads or node.models else None
         if usable(run.seconds) and run.completed:
             warm = self._warm.predict(engine, node)
             self._outcomes.setdefault(engine, JobOutcome()).add(warm, load, run.seconds)
             load = self._loading.likeliest(engine, node, run.seconds, warm, load)
-            is_cold = load is not None
             if load is None:
                 self._warm.learn(engine, warm, run.seconds)
             else:
+                seen = NodeLoad(load.tier, max(0.0, run.seconds - warm.seconds))
                 self._loading.learn(engine, run.seconds, warm, load, self._warm)
         elif usable(run.seconds) and load is None:
             self._warm.learn_at_least(engine, node, run.seconds)
         if run.completed:
             self._loading.use(engine, node)
-        return is_cold
+        return seen
 
     def job_ended(self, engine: str, work: JobWork, completed: Container[str] | None = None) -> Drift | None:
         """Record that a job ended on an engine, which keeps its results until the next job.

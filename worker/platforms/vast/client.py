@@ -95,10 +95,7 @@ class VastEndpoint:
         The form is a dict with `ok`, `status`, `url` of the worker, and `response`: JSON, or with `stream` an iterator
         of events.
         """
-        whole_cost = max(1, round(cost))
-        response: Body = await self._endpoint.request(
-            route, dict(payload), cost=whole_cost, stream=stream, timeout=timeout_s
-        )
+        response: Body = await self._endpoint.request(route, dict(payload), cost=cost, stream=stream, timeout=timeout_s)
         return response
 
     async def _await_result(self, job: Mapping[str, Any]) -> EndpointResponse:

@@ -28,7 +28,7 @@ from worker.platforms.vast.ingress.response_proxy import InProcessSession, Respo
 from worker.platforms.vast.ingress.signature_check import SignatureCheck
 from worker.platforms.vast.ingress.update import UpdateRoute
 from worker.platforms.vast.reporting.autoscaler import Autoscaler
-from worker.platforms.vast.reporting.changes import EngineChanges, watch_load
+from worker.platforms.vast.reporting.changes import EngineChanges, request_reports_of_changes
 from worker.platforms.vast.reporting.ledger import Ledger
 from worker.platforms.vast.reporting.metrics import ModelMetrics
 from worker.platforms.vast.reporting.new_work import NewWork
@@ -146,7 +146,7 @@ class VastWorker:
             self._worker.routes[:] = self._ingress.routes(self._worker.routes, others)
             tasks = self._app.tasks
             metrics = self._worker.backend.metrics.model_metrics
-            tasks.start("vast-load", partial(watch_load, self._load, metrics, self._ledger.report_soon))
+            tasks.start("vast-load", partial(request_reports_of_changes, self._load, metrics, self._ledger.report_soon))
             tasks.start("vast-speed", self._speed.store_periodically)
             tasks.start("vast-sdk-state", self._watch_sdk, OnFailure.END)
             running = tasks.start("vast-sdk", self._run_sdk, OnFailure.END)

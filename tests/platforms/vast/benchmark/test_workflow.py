@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from worker.outputs.media_facts import media_facts
 
 from worker.dialects import detect
 from worker.job import JobRequest
 from worker.load.features.content_size import UPLOADED_IMAGE, UPLOADED_VIDEO
 from worker.load.workload import workload
+from worker.media_facts import media_facts
 from worker.platforms.vast.benchmark.choice import PACKAGED, chosen_name
 from worker.platforms.vast.benchmark.samples import sample_uri
 from worker.platforms.vast.benchmark.template_values import benchmark_values

@@ -22,6 +22,7 @@ from tests.engines import EngineHandle
 from tests.inputs.files import loading, noise
 from tests.platforms.conftest import deleted, loaded, processes, start_worker
 from worker.engine.process.free_port import free_port
+from worker.load.workload import workload
 from worker.simulators import vast_router
 from worker.simulators.vast_router import LocalVast
 from worker.simulators.vast_router.signer import Signer
@@ -398,3 +399,23 @@ async def test_a_repeated_request_is_one_job(vast: Vast) -> None:
     other = await vast.post("/generate/sync", json={**body, "payload": {"workflow": workflows.picture()}})
     assert other[0] == 200
     assert other[1]["id"] != first[1]["id"]
+
+
+async def test_a_cost_that_differs_is_counted(vast: Vast) -> None:
+    """A client's cost that is not the units of its request is in the metrics, and one that is equal is not (T21)."""
+
+    async def counted() -> float:
+        headers = {"Authorization": f"Bearer {METRICS_TOKEN}"}
+        async with aiohttp.ClientSession() as http, http.get(f"{vast.gateway}/metrics", headers=headers) as answer:
+            return metric(await answer.text(), "comfy_worker_client_cost_ratio_count")
+
+    before, prompt = await counted(), workflows.picture()
+    await vast.ask({"workflow": prompt}, cost=workload(prompt))
+    assert await counted() == before
+    await vast.ask({"workflow": workflows.picture()})  # with the client's default of 100
+    assert await counted() == before + 1
+
+
+def metric(text: str, name: str) -> float:
+    """Return the value of a metric without labels."""
+    return float(next((line.split()[-1] for line in text.splitlines() if line.startswith(name)), 0.0))

@@ -25,13 +25,22 @@ def with_counts(prompt: Prompt, node: Node, size: Size, *, is_file: bool) -> Siz
     frames, batch = number(prompt, node, *_FRAMES), number(prompt, node, "batch_size")
     if frames is None and any(isinstance(node["inputs"].get(name), list) for name in _FRAMES):
         frames = UPLOADED_VIDEO.frames  # linked to a node whose value is not known
-    if "batch_index" in node["inputs"]:  # takes a part of a batch, and `length` is the number of its items
-        return replace(size, batch=frames or 1.0)
+    if "batch_index" in node["inputs"]:  # takes a part of the items, and `length` is their number
+        return _first(size, frames or 1.0)
+    if node["class_type"].startswith("Rebatch"):  # sends the same items on in other portions
+        return size
     repeats = number(prompt, node, "amount") if node["class_type"].startswith("Repeat") else None
     frames = frames or _loaded_frames(prompt, node, size.frames, is_file=is_file)
     if interpolates(node["class_type"]):
         frames = size.frames * max(number(prompt, node, "multiplier") or 2.0, 1.0)
     return replace(size, frames=frames, batch=(batch or size.batch) * (repeats or 1.0))
+
+
+def _first(size: Size, count: float) -> Size:
+    """Return the size of the first items, which are the frames of a video or the pictures of a batch."""
+    if size.frames > 1.0:
+        return replace(size, frames=min(count, size.frames), batch=1.0)
+    return replace(size, batch=min(count, size.batch))
 
 
 @lru_cache(maxsize=2048)

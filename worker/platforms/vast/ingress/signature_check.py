@@ -6,6 +6,7 @@ import base64
 import binascii
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -72,9 +73,17 @@ def parse_auth_data(data: object) -> AuthData | None:
             "cost": cost,
             "endpoint": _,
         }:
-            units = float(cost) if isinstance(cost, int | float) else 0.0
-            return AuthData(url, signature, request_idx, reqnum, units)
+            return AuthData(url, signature, request_idx, reqnum, _units(cost))
     return None
+
+
+def _units(cost: object) -> float:
+    """Return a cost as a number, or 0 for anything else. The SDK declares it as text, and Vast's docs as a number."""
+    try:
+        units = float(cost) if isinstance(cost, int | float | str) else 0.0
+    except (ValueError, OverflowError):
+        return 0.0
+    return units if math.isfinite(units) else 0.0
 
 
 def repeat_key(auth_data: AuthData, payload: ScannedBody) -> str:

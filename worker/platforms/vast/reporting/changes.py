@@ -30,7 +30,7 @@ class EngineChanges:
         self.report_soon()
 
 
-async def watch_load(load: LoadSource, metrics: ModelMetrics, report_soon: Callable[[], None]) -> None:
+async def request_reports_of_changes(load: LoadSource, metrics: ModelMetrics, report_soon: Callable[[], None]) -> None:
     """Request a report whenever the seconds to do differ from those in the last report. Never returns.
 
     The load falls while jobs run, without any event.

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping
-from pathlib import Path
 
 import worker
 from worker.app import App
@@ -23,8 +22,6 @@ log = logging.getLogger(__name__)
 LONG_S = 60.0
 """Seconds of a measured run after which no other one is made."""
 STORE_EVERY_S = 60.0
-DRIVER = Path("/proc/driver/nvidia/version")
-"""File in which NVIDIA's driver states its version."""
 
 
 class WorkerSpeed:
@@ -111,18 +108,10 @@ class WorkerSpeed:
         """Return the key of the conditions in which the speeds are valid."""
         engines = self._app.engines
         info, count = await engines.info(), len(engines.engines)
-        driver = await asyncio.to_thread(driver_version)
+        driver = await self._app.services.machine.gpus.driver_version()
         return self._benchmark.key(
             worker.__version__, self._image, info.device, driver, info.version, f"{count} engines"
         )
-
-
-def driver_version() -> str:
-    """Return the version line of NVIDIA's driver, or an empty text on a machine without one."""
-    try:
-        return DRIVER.read_text().splitlines()[0]
-    except (OSError, IndexError):
-        return ""
 
 
 def _described(runs: Mapping[str, list[DoneWork]]) -> str:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from worker import __version__
 from worker.engine.pool import EnginePool
-from worker.engine.protocol.api import EngineInfo
+from worker.engine.protocol.responses import EngineInfo
 from worker.errors import EngineUnavailable
+from worker.gpus.monitor import GpuMonitor
 from worker.jobs.learned_load import FILE, starting_state, write_state
 from worker.load.learning.learned_state import LearnedState, StateHeader
+from worker.supervision import Tasks, stop
 
 log = logging.getLogger(__name__)
 
@@ -22,14 +25,15 @@ CONNECT_S, RETRY_S = 3600.0, 1.0
 """Seconds of one wait for an engine, and until its facts are requested again."""
 
 
-class LoadKeeper:
+class LoadStorage:
     """Restores what earlier processes have learned once an engine is connected, and stores what is learned.
 
     `priors` is a file with what other machines have learned, or None.
     """
 
-    def __init__(self, engines: EnginePool, state: Path, priors: Path | None) -> None:
+    def __init__(self, engines: EnginePool, gpus: GpuMonitor, state: Path, priors: Path | None) -> None:
         self._engines = engines
+        self._gpus = gpus
         self._state = state
         self._priors = priors
         self._stored: LearnedState | None = None
@@ -37,7 +41,17 @@ class LoadKeeper:
         self._has_failed = False
         """Whether the last write has failed."""
 
-    async def keep(self) -> None:
+    @asynccontextmanager
+    async def running(self, tasks: Tasks) -> AsyncIterator[None]:
+        """Restore and store while the context lasts, and store a last time at its end."""
+        keeping = tasks.start("learned-load", self._keep)
+        try:
+            yield
+        finally:
+            await stop(keeping)
+            await self.store()
+
+    async def _keep(self) -> None:
         """Restore what was learned, and then store it again and again, until cancelled."""
         if self._stored is None:
             await self._restore()
@@ -61,7 +75,10 @@ class LoadKeeper:
 
     async def _restore(self) -> None:
         """Read what was learned, as far as it applies to the machine and the software of now."""
-        header = _header(await self._engine_info())
+        info = await self._engine_info()
+        driver = await self._gpus.driver_version()
+        gpus = ", ".join(state.gpu.uuid for state in self._gpus.report().gpus) or info.device
+        header = StateHeader(f"{__version__}, ComfyUI {info.version}", driver, gpus, info.torch)
         self._stored = await asyncio.to_thread(starting_state, self._state, self._priors, header)
         self._engines.estimates.restore(self._stored)
 
@@ -72,8 +89,3 @@ class LoadKeeper:
                 await self._engines.wait_until_connected(CONNECT_S)
                 return await self._engines.info()
             await asyncio.sleep(RETRY_S)
-
-
-def _header(info: EngineInfo) -> StateHeader:
-    """Return what learned seconds depend on."""
-    return StateHeader(image=f"{__version__}, ComfyUI {info.version}", gpu=info.device, torch=info.torch)

@@ -15,7 +15,7 @@ RECENT_STEPS = 5
 
 
 @dataclass(slots=True)
-class RunningNode:
+class ActiveNode:
     """A running node: the prediction for it, and the steps that it has reported.
 
     Times are seconds of any one clock.
