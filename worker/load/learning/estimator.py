@@ -13,7 +13,7 @@ from worker.load.learning.learned_state import LearnedState, restore, saved
 from worker.load.learning.loading import Loading
 from worker.load.learning.residency import Tier
 from worker.load.learning.totals import JobOutcome, Quantiles, Total
-from worker.load.learning.warm_times import WarmTime, WarmTimes, usable
+from worker.load.learning.warm_times import WarmTimes, usable
 from worker.load.node_work import JobWork, NodeWork
 from worker.load.prediction import Prediction
 
@@ -57,7 +57,7 @@ class Estimator:
 
     def node(self, engine: str, node: NodeWork) -> Prediction:
         """Return the seconds of a node whose models are loaded."""
-        return self._prediction(self._warm.predict(engine, node))
+        return self._quantiles.node_p90(self._warm.predict(engine, node))
 
     def job(self, engine: str, work: JobWork, cached: Collection[str] = ()) -> Prediction:
         """Return the seconds of a job: its nodes without those that are cached, and the files that it has to load."""
@@ -79,7 +79,7 @@ class Estimator:
             total.add(times[node.node_id])
         if load is not None:
             total.add_load(load)
-        predictions = {node_id: self._prediction(time) for node_id, time in times.items()}
+        predictions = {node_id: self._quantiles.node_p90(time) for node_id, time in times.items()}
         return Forecast(engine, self._quantiles.p90(total), predictions, load.seconds if load else 0.0, cached)
 
     def load_seconds(self, engine: str, work: JobWork) -> float:
@@ -173,12 +173,6 @@ class Estimator:
     def saved(self) -> LearnedState:
         """Return everything that was learned."""
         return saved(self._state, self._warm, self._loading.times, self._quantiles.saved)
-
-    def _prediction(self, time: WarmTime) -> Prediction:
-        """Return the prediction of a single node."""
-        total = Total()
-        total.add(time)
-        return self._quantiles.p90(total)
 
     def _drift(self, engine: str, outcome: JobOutcome) -> Drift | None:
         """Return the lasting change of a machine's speed that a job shows, and let the machine's effect follow."""
