@@ -6,6 +6,7 @@ import itertools
 import random
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -175,6 +176,19 @@ def test_steps_correct_what_remains() -> None:
         time.sleep(0.01)
     assert worker.estimates.remaining(job).p50_s < 100
     assert worker.estimates.finish(job).p90_s < 100
+
+
+def test_a_workflow_of_thousands_of_nodes_is_predicted_soon() -> None:
+    """The expensive nodes of a huge workflow are predicted one by one, and the others together."""
+    worker, big = Worker(), work(10.0)
+    nodes = (*big.nodes, *(NodeWork(f"n{number}", "Small", fixed_s=0.01) for number in range(50_000)))
+    job = worker.accept(replace(big, nodes=nodes), "engine-0")
+    began = time.thread_time()
+    assert worker.estimates.finish(job).p50_s == near(510)
+    worker.start(job)
+    worker.node(job, "n49999")
+    worker.end(job)
+    assert time.thread_time() - began < 1.0
 
 
 def test_true_sizes_change_the_prediction() -> None:

@@ -43,6 +43,8 @@ class JobRun:
     """When the running node started, or went on."""
     _stopped: str | None = None
     """The node that was interrupted or has failed."""
+    _is_blind: bool = False
+    """Whether no more events arrive."""
     _waiting: set[str] = field(default_factory=set)
     """Nodes that may still wait for another machine."""
     _unclear: set[str] = field(default_factory=set)
@@ -81,8 +83,13 @@ class JobRun:
         elif node is not None and self._progress is not None:
             self._progress.step(value, maximum, now)
 
+    def lose_events(self, now: float) -> None:
+        """Record that no more events of the run can arrive. It may go on, and only its time is known."""
+        self.stop(now)
+        self._is_blind = True
+
     def stop(self, now: float) -> None:
-        """Record that the running node was interrupted or has failed, or that no more of its events can arrive."""
+        """Record that the running node was interrupted or has failed."""
         if self._stopped is None:
             self._stopped = self._running
         progress = self._progress
@@ -112,6 +119,8 @@ class JobRun:
     def remaining(self, now: float) -> Prediction:
         """Return the seconds until the run ends."""
         predictions, whole = self.forecast.nodes, self.forecast.whole
+        if self._is_blind:
+            return whole.after(now - self.started_at)
         nodes = [node_id for node_id in predictions if node_id not in self._seconds and node_id not in self.cached]
         left_s = sum(predictions[node_id].p50_s for node_id in nodes)
         left_s += self._load_left_s(nodes, now)

@@ -134,7 +134,7 @@ class RunObserver:
         """Stop the run of an engine, of which no more events arrive, and forget what the engine had loaded."""
         run = self._last_runs.get(event.engine)
         if run is not None:
-            run.stop(time.monotonic())
+            run.lose_events(time.monotonic())
         self._blocked.pop(event.engine, None)
         self.estimator.engine_restarted(event.engine)
         self._learned()
