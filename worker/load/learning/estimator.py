@@ -11,6 +11,7 @@ from worker.load.gpu_classes import GpuClass
 from worker.load.learning.drift import Drift, DriftDetector
 from worker.load.learning.learned_state import LearnedState, restore, saved
 from worker.load.learning.loading import Loading
+from worker.load.learning.node_results import NO_LINE, LineResults, NodeResults
 from worker.load.learning.residency import Tier
 from worker.load.learning.totals import JobOutcome, Quantiles, Total
 from worker.load.learning.warm_times import WarmTimes, usable
@@ -52,7 +53,9 @@ class Estimator:
         self._quantiles = Quantiles(*self._state.quantiles)
         self._outcomes: dict[str, JobOutcome] = {}
         self._watches: dict[str, DriftDetector] = {}
-        self._last_ancestry: dict[str, frozenset[bytes]] = {}
+        self._results: dict[str, NodeResults] = {}
+        self._ran: dict[str, set[str]] = {}
+        """Ids of the nodes that the present job of each engine ran."""
         restore(self._state, self._warm, self._loading.times)
 
     def node(self, engine: str, node: NodeWork) -> Prediction:
@@ -93,12 +96,10 @@ class Estimator:
         """Return the size of a model file, and the seconds to load it on an engine that has not loaded it."""
         return self._loading.file_load(file)
 
-    def expect_cached(self, engine: str, work: JobWork) -> frozenset[str]:
-        """Return the ids of the nodes whose results ComfyUI still has from the last job of an engine."""
-        last = self._last_ancestry.get(engine)
-        if not last:
-            return frozenset()
-        return frozenset(node_id for node_id, ancestry in work.ancestry.items() if ancestry in last)
+    def expect_cached(self, engine: str, work: JobWork, line: LineResults = NO_LINE) -> frozenset[str]:
+        """Return the ids of the nodes whose results ComfyUI will still have if a job runs after the jobs of a line."""
+        results = self._results.setdefault(engine, NodeResults())
+        return frozenset(results.expected(work, line))
 
     def learn(self, engine: str, run: NodeRun) -> NodeLoad | None:
         """Learn from a node that ran on an engine. Return the files that it loaded, or None if it loaded none.
@@ -107,6 +108,7 @@ class Estimator:
         after the last one.
         """
         node, seen = run.node, None
+        self._ran.setdefault(engine, set()).add(node.node_id)
         load = self._loading.load(engine, (node,)) if node.reads or node.models else None
         if usable(run.seconds) and run.completed:
             warm = self._warm.predict(engine, node)
@@ -124,13 +126,13 @@ class Estimator:
         return seen
 
     def job_ended(self, engine: str, work: JobWork, completed: Container[str] | None = None) -> Drift | None:
-        """Record that a job ended on an engine, which keeps its results until the next job.
+        """Record that a job ended on an engine.
 
         `completed` are the ids of the nodes that ran or were cached; None stands for all. Return a lasting change of
         the machine's speed if this job shows one, else None.
         """
-        kept = (ancestry for node, ancestry in work.ancestry.items() if completed is None or node in completed)
-        self._last_ancestry[engine] = frozenset(kept)
+        ran = self._ran.pop(engine, set())
+        self._results.setdefault(engine, NodeResults()).job_ended(work, ran, completed)
         outcome = self._outcomes.pop(engine, None)
         if outcome is None:
             return None
@@ -145,7 +147,8 @@ class Estimator:
     def engine_restarted(self, engine: str) -> None:
         """Forget which files are loaded on an engine, and what it has cached."""
         self._loading.files(engine).gpu.clear()
-        self._last_ancestry.pop(engine, None)
+        self._results.pop(engine, None)
+        self._ran.pop(engine, None)
         self._outcomes.pop(engine, None)
 
     def set_gpu(self, engine: str, gpu: GpuClass) -> None:
