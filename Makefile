@@ -15,7 +15,7 @@ BUILD_ARGS := BASE_IMAGE PYTHON PACK_GROUPS MODELS TORCH REQUIREMENTS RUN_AS
 # If it were set, as in many images, every process of the tests would compile all modules again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: all run serve test test-tools coverage lint types format docs conformance real bench chaos soak fuzz mutants lock wheel clean
+.PHONY: all run serve test test-tools coverage lint types format docs conformance real bench bench-load chaos soak fuzz mutants lock wheel clean
 .PHONY: image image-tools image-test image-sizes push deploy smoke
 
 all: lint types test
@@ -73,6 +73,9 @@ real: $(READY) ## run about 120 jobs on a real ComfyUI, COMFYUI=FOLDER with main
 
 bench: $(READY) ## measure, and write docs/benchmarks.md
 	$(BIN)/python -m bench
+
+bench-load: $(READY) ## measure the accuracy of predicted seconds and of the reported load, and write docs/load.md; PARTS="mixed overhead", COMFYUI=FOLDER, MODELS=FOLDER, POINTS=FILE, TRACE=FILE
+	$(BIN)/python -m bench.load $(PARTS) $(if $(SHORT),--short) $(if $(COMFYUI),--comfyui $(COMFYUI)) $(if $(MODELS),--models $(MODELS)) $(if $(POINTS),--points $(POINTS)) $(if $(TRACE),--trace $(TRACE))
 
 chaos: $(READY) ## every fault while jobs run, through four kinds of requests
 	$(BIN)/python -m chaos matrix $(if $(SHORT),--short)

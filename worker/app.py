@@ -31,6 +31,7 @@ from worker.job import Job
 from worker.jobs.cancellation import Cancellation, cancel
 from worker.jobs.job_index import JobIndex
 from worker.jobs.journal import Journal
+from worker.jobs.load_keeper import LoadKeeper
 from worker.jobs.manager import JobManager
 from worker.jobs.prompt_work import PromptWork
 from worker.jobs.state_folder import repair_state
@@ -242,9 +243,11 @@ async def _engines(settings: Settings, observers: Observers, tasks: Tasks, stack
     configs = await engine_configs(settings)
     estimates = JobEstimates(Estimator({}), [config.name for config in configs], observers.notify)
     observers.add(estimates)
-    return await stack.enter_async_context(
-        EnginePool(configs, settings.engine, settings.limits, tasks, observers.notify, estimates)
-    )
+    pool = EnginePool(configs, settings.engine, settings.limits, tasks, observers.notify, estimates)
+    keeper = LoadKeeper(pool, settings.state, settings.load_priors)
+    stack.push_async_callback(keeper.store)
+    tasks.start("learned-load", keeper.keep)
+    return await stack.enter_async_context(pool)
 
 
 async def _pipeline(

@@ -13,7 +13,7 @@ from pathlib import Path
 import uvloop
 
 from bench import machine
-from bench.load import autoscaler, mixed_trace, overhead, real_cpu
+from bench.load import autoscaler, mixed_trace, overhead, points, real_cpu
 from bench.load.page import MeasuredPart, with_part
 from bench.load.part import PartResult, not_run
 
@@ -44,13 +44,13 @@ def main() -> None:
 
 def _measure(name: str, options: argparse.Namespace) -> MeasuredPart:
     """Measure one part in a folder that is removed at the end."""
-    began, load = time.monotonic(), machine.load()
+    began, load_before = time.monotonic(), machine.load()
     with tempfile.TemporaryDirectory(prefix="bench-load-", dir=STATE) as folder:
         result = uvloop.run(_awaited(PARTS[name](options, Path(folder).resolve())))
     facts = [
         ("when", f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, took {time.monotonic() - began:.0f} s"),
         *((fact, value) for fact, value in machine.facts() if fact in ("processor", "memory")),
-        ("load average", f"{load} before, {machine.load()} after"),
+        ("load average", f"{load_before} before, {machine.load()} after"),
         ("command", f"`{' '.join(['python -m bench.load', name, *_reported_options(options)])}`"),
     ]
     return MeasuredPart(name, result, facts)
@@ -68,10 +68,22 @@ def _write(part: MeasuredPart) -> None:
         (PAGE.parent / file).write_text(svg, "utf-8")
 
 
+async def _points(options: argparse.Namespace, _: Path) -> PartResult:
+    """Compare the closed form with public measurements, if their file is here."""
+    if options.points is None:
+        return not_run(points.WHAT + "plain runs", "no file of points", points.TARGET)
+    return points.measure(options.points)
+
+
 async def _mixed(options: argparse.Namespace, folder: Path) -> PartResult:
     """Measure the mixed trace."""
     seeds = options.seed or (SEEDS[:1] if options.short else SEEDS)
     return await mixed_trace.measure(seeds, SHORT_JOBS if options.short else JOBS, folder)
+
+
+async def _trace(options: argparse.Namespace, _: Path) -> PartResult:
+    """Replay a production trace, if its file is here."""
+    return not_run("production trace, p90 error", "no TRACE=FILE", "within 2 points of the floor")
 
 
 async def _real(options: argparse.Namespace, folder: Path) -> PartResult:
@@ -98,7 +110,9 @@ async def _gpu(_: argparse.Namespace, __: Path) -> PartResult:
 
 
 PARTS: Mapping[str, Callable[[argparse.Namespace, Path], Awaitable[PartResult]]] = {
+    "points": _points,
     "mixed": _mixed,
+    "trace": _trace,
     "real": _real,
     "autoscaler": _autoscaler,
     "overhead": _overhead,
@@ -115,7 +129,7 @@ def _seed(options: argparse.Namespace) -> int:
 def _reported_options(options: argparse.Namespace) -> list[str]:
     """Return the options that matter to a reader, without paths."""
     seeds = [f"--seed {seed}" for seed in options.seed or ()]
-    return seeds + [f"--{name} PATH" for name in ("comfyui", "trace") if getattr(options, name)]
+    return seeds + [f"--{name} PATH" for name in ("points", "comfyui", "trace") if getattr(options, name)]
 
 
 def _options() -> argparse.ArgumentParser:
@@ -123,6 +137,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"parts to measure: {', '.join(PARTS)}; default: all")
     parser.add_argument("--seed", type=int, action="append", help="seed of the generators; repeat it for several")
     parser.add_argument("--short", action="store_true", help="few jobs, as a check of the benchmark; writes nothing")
+    parser.add_argument("--points", type=Path, metavar="FILE", help="public measurements of speeds, as CSV")
     parser.add_argument("--comfyui", type=Path, metavar="FOLDER", help="a ComfyUI with main.py, which runs on the CPU")
     parser.add_argument("--models", type=Path, metavar="FOLDER", help="models for it, laid out as ComfyUI's models/")
     parser.add_argument("--trace", type=Path, metavar="FILE", help="requests of a production trace, as CSV")

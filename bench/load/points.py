@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bench.load.part import LoadRow, PartResult, not_run
+from bench.load.plots import Bars
 from bench.load.speed.former import FORMER, FORMER_WORKLOADS
 from bench.load.speed.point import SEPARATE, read_points
 from bench.load.speed.pricing import Pair, PricedPoint, by_gpu, former_pairs, pairs, price, simple_pairs, unseen
@@ -54,10 +55,21 @@ def measure(data: Path) -> PartResult:
         _row("all, with other engines and too little memory", main, pairs),
         _row("plain runs, the point alone decides the speed", plain, simple_pairs),
         _row(f"{SEPARATE}, one source", separate, simple_pairs),
-        *_family_rows(main, main_pairs),
     ]
-    notes = [_method(main, plain), "The worst pairs, each of another point:", *_worst(main_pairs)]
-    return PartResult(rows, notes)
+    worst = "\n".join(f"- {line}" for line in _worst(main_pairs))
+    notes = [_method(main, plain), _families(main, main_pairs), f"The worst pairs, each of another point:\n\n{worst}"]
+    return PartResult(rows, notes, {"load-families.svg": _plot(main_pairs).svg()})
+
+
+def _plot(found: Sequence[Pair]) -> Bars:
+    """Return the plot of the families: the share of pairs whose target is of the family."""
+    bars = []
+    for family in sorted({pair.target.family for pair in found}):
+        targets = [pair for pair in found if pair.target.family == family]
+        points = len({pair.target.id for pair in targets})
+        bars.append((family, share(targets), f"{share(targets):.0%} of pairs, {points} points"))
+    bars.sort(key=lambda bar: -bar[1])
+    return Bars("Public speed points within a factor of 1.5, by family of the predicted point", bars, AT_LEAST)
 
 
 def _row(
@@ -74,15 +86,15 @@ def _row(
     return LoadRow(f"{WHAT}{name} ({len(priced)} points)", _shares(found), _shares(former), target, met)
 
 
-def _family_rows(priced: Sequence[PricedPoint], found: Sequence[Pair]) -> list[LoadRow]:
-    """Return a row for the points of each family, predicted from all points of their GPU."""
+def _families(priced: Sequence[PricedPoint], found: Sequence[Pair]) -> str:
+    """Return the table of the families: the points of each, predicted from all points of their GPU."""
     former = former_pairs([each.point for each in priced], FORMER_WORKLOADS)
-    rows = []
+    lines = ["| family | points | today, all / same family | measured, all / same family |", "|---|---|---|---|"]
     for family in sorted({pair.target.family for pair in found}):
         ours, theirs = ([pair for pair in some if pair.target.family == family] for some in (found, former))
         count = len({pair.target.id for pair in ours})
-        rows.append(LoadRow(f"{WHAT}{family} ({count} points)", _shares(ours), _shares(theirs)))
-    return rows
+        lines.append(f"| {family} | {count} | {_shares(theirs)} | {_shares(ours)} |")
+    return "\n".join(lines)
 
 
 def _shares(found: Sequence[Pair]) -> str:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from tests.conftest import Client
 from tests.workflows import failing, picture, slow
 from worker.job import JobRequest, JobState
+from worker.load.node_work import JobWork
+
+WORK = JobWork((), 2.5, {}, {})
 
 
 async def test_a_job_cancelled_before_its_first_step_ends_as_cancelled(client: Client) -> None:
     """A job whose task is cancelled before its first step ends as cancelled."""
     manager = client.app.manager
-    job = await manager.accept(JobRequest(prompt=picture()), workload=5.0)
+    job = await manager.accept(JobRequest(prompt=picture()), WORK)
     assert await manager.cancel(job)
     assert job.state is JobState.CANCELLED
     assert job.error is not None
@@ -20,12 +23,12 @@ async def test_a_job_cancelled_before_its_first_step_ends_as_cancelled(client: C
 async def test_load_rises_and_falls_with_the_jobs(client: Client) -> None:
     """The load counts an accepted job until its end."""
     manager = client.app.manager
-    jobs = [await manager.accept(JobRequest(prompt=picture()), workload=2.5) for _ in range(4)]
+    jobs = [await manager.accept(JobRequest(prompt=picture()), WORK) for _ in range(4)]
     assert (manager.admission.load.jobs, manager.admission.load.workload) == (4, 10)
     for job in jobs:
         await manager.wait_for_end(job)
     assert (manager.admission.load.jobs, manager.admission.load.workload) == (0, 0)
-    assert manager.admission.pace.units_per_s > 0
+    assert manager.admission.estimates.queue_s() == 0
 
 
 async def test_a_retryable_failure_runs_again(client: Client) -> None:
@@ -56,6 +59,6 @@ async def test_other_failures_are_returned_again(client: Client) -> None:
 
 async def test_an_ended_job_drops_its_body(client: Client) -> None:
     """A job that has ended keeps neither prompt nor inputs."""
-    job = await client.app.manager.accept(JobRequest(prompt=picture()), workload=1.0)
+    job = await client.app.manager.accept(JobRequest(prompt=picture()), WORK)
     await client.app.manager.wait_for_end(job)
     assert (job.request.prompt, job.request.inputs) == ({}, ())

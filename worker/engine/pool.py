@@ -116,12 +116,6 @@ class EnginePool:
         reasons = [engine.leftovers.block_reason for engine in self.engines if engine.connected]
         return reasons[0] if reasons and all(reasons) else None
 
-    @property
-    def leftover_workload(self) -> float:
-        """Sum of the workloads, in units, of the jobs that have ended and whose nodes still run."""
-        leftovers = [engine.leftovers.running for engine in self.engines]
-        return sum(leftover.workload for leftover in leftovers if leftover is not None)
-
     async def wait_until_free_of(self, job: JobRef) -> None:
         """Wait until no engine runs a node of this job, which has ended."""
         for engine in self.engines:
@@ -215,6 +209,8 @@ class EnginePool:
         with suppress(EngineUnavailable):  # then ComfyUI has just ended, and will be connected again
             info = await engine.client.info()
             self.estimates.set_gpu(engine.name, gpu_class(info.device))
+            if info.gpu_bytes and info.machine_bytes and not info.embedded:
+                self.estimates.set_memory(engine.name, info.gpu_bytes, info.machine_bytes)
 
     async def _wait_for_change(self) -> None:
         self._changed.clear()

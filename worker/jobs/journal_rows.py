@@ -158,6 +158,8 @@ class LaterResultFields(BaseModel):
     files: tuple[EngineFile, ...] = ()
     details: tuple[Detail | OutputProblem, ...] = ()
     """Details of the error."""
+    predicted_s: float | None = None
+    workload: float | None = None  # by the true sizes of the input files
 
 
 def pack_request(request: JobRequest) -> bytes:
@@ -203,7 +205,9 @@ def pack_result(job: Job) -> tuple[bytes, bytes]:
     """Return the result of a job as JSON, and as further JSON the fields that releases after v0.2.0 added."""
     error = job.error.as_dict() if job.error else None
     if error is not None and job.error is not None:
-        error["details"] = [_base_fields(detail) for detail in job.error.details]
+        error["details"] = [
+            {name: value for name, value in asdict(detail).items() if name in DETAIL} for detail in job.error.details
+        ]
     result = orjson.dumps(
         {
             "state": job.state,
@@ -212,14 +216,11 @@ def pack_result(job: Job) -> tuple[bytes, bytes]:
             "error": error,
         }
     )
-    details = job.error.details if job.error else ()
-    later_fields = {"crc32": crc32(result), "problems": job.problems, "files": job.files, "details": details}
+    later_fields = {
+        **{"crc32": crc32(result), "problems": job.problems, "files": job.files, "predicted_s": job.predicted_s},
+        **{"workload": job.workload, "details": job.error.details if job.error else ()},
+    }
     return result, orjson.dumps(later_fields)
-
-
-def _base_fields(detail: Detail) -> dict[str, Any]:
-    """Return the fields that every kind of detail has, by name."""
-    return {name: value for name, value in asdict(detail).items() if name in DETAIL}
 
 
 def _stored_webhook(webhook: Webhook | None) -> dict[str, Any] | None:
@@ -296,5 +297,7 @@ def _restore_result(job: Job, row: Mapping[str, Any] | sqlite3.Row) -> None:
     stored = row["result"] if isinstance(row["result"], bytes) else row["result"].encode()
     if later_fields.crc32 == crc32(stored):  # otherwise an older release has replaced the result
         job.problems, job.files = later_fields.problems, later_fields.files
+        job.predicted_s = later_fields.predicted_s
+        job.workload = job.workload if later_fields.workload is None else later_fields.workload
         if job.error is not None:
             job.error.details = later_fields.details

@@ -6,16 +6,19 @@ import time
 from collections.abc import Collection, Sequence
 
 from worker.events import Handlers, Notify, ignore_event
-from worker.job import Job
+from worker.job import Job, JobRef
 from worker.load.engine_lines import EngineLines, Line
 from worker.load.forecast import FileLoad
 from worker.load.gpu_classes import GpuClass
 from worker.load.job_estimate import JobEstimate
 from worker.load.learning.estimator import Estimator
+from worker.load.learning.learned_state import LearnedState
 from worker.load.node_work import JobWork
 from worker.load.prediction import NOTHING, Prediction
 from worker.load.run_observer import RunObserver
 
+FOR_MODELS = 0.8
+"""Part of a memory that can hold model files."""
 ONLY = "engine-0"
 """Name of the engine if there is only one."""
 
@@ -32,6 +35,8 @@ class JobEstimates:
         self.alive: Collection[str] = self.engines
         """Names of the engines that run jobs."""
         self._gpus: dict[str, GpuClass] = {}
+        self._memories: dict[str, tuple[float, float]] = {}
+        """Bytes of model files that fit into each engine's GPU and into the machine."""
         self._jobs: dict[str, JobEstimate] = {}
         """The jobs that have not ended by their folders, in the order in which they were accepted."""
         self._placed: dict[str, list[JobEstimate]] = {engine: [] for engine in engines}
@@ -77,6 +82,19 @@ class JobEstimates:
         """Set the GPU class of an engine, which is known once it has started."""
         self._gpus[engine] = gpu
         self.estimator.set_gpu(engine, gpu)
+        self._lines.outdate()
+
+    def set_memory(self, engine: str, gpu_bytes: float, machine_bytes: float) -> None:
+        """Set the sizes of an engine's GPU memory and of the machine's memory in bytes."""
+        self._memories[engine] = gpu_bytes * FOR_MODELS, machine_bytes * FOR_MODELS
+        self.estimator.set_memory(engine, *self._memories[engine])
+
+    def restore(self, learned: LearnedState) -> None:
+        """Go on with what an earlier process has learned."""
+        self.estimator = Estimator(self._gpus, learned)
+        for engine, memory in self._memories.items():
+            self.estimator.set_memory(engine, *memory)
+        self._lines.estimator = self._observer.estimator = self.estimator
         self._lines.outdate()
 
     def predicted(self, job: Job) -> Prediction | None:
@@ -159,6 +177,19 @@ class JobEstimates:
         while they still run.
         """
         return {engine: line.p50_s for engine, line in self._all_lines().items()}
+
+    def running_by_engine(self) -> dict[str, float]:
+        """Return the seconds that each engine still runs its present job. They are part of `remaining_by_engine`."""
+        now = time.monotonic()
+        return {
+            engine: sum(estimate.run.remaining(now).p50_s for estimate in placed if estimate.run is not None)
+            for engine, placed in self._placed.items()
+        }
+
+    def work(self, job: JobRef) -> JobWork | None:
+        """Return the work of a job, or None for a job that has ended."""
+        estimate = self._jobs.get(job.folder)
+        return estimate.work if estimate is not None else None
 
     @property
     def share(self) -> float:

@@ -91,9 +91,10 @@ class JobRun:
 
     def measured(self, now: float, *, succeeded: bool) -> Iterator[MeasuredNode]:
         """Yield the nodes whose seconds are known, at the end of the run."""
-        if not succeeded:
+        if succeeded:
+            self._pause(now)
+        else:
             self.stop(now)
-        self._pause(now)
         for node_id, seconds in self._seconds.items():
             if node_id not in self._unclear:
                 yield MeasuredNode(self.work[node_id], seconds, node_id != self._stopped)

@@ -41,7 +41,7 @@ class RunObserver:
     def __init__(
         self, estimator: Estimator, jobs: Mapping[str, JobEstimate], learned: Callable[[], None], notify: Notify
     ) -> None:
-        self._estimator = estimator
+        self.estimator = estimator
         self._jobs = jobs
         self._learned = learned
         self._notify = notify
@@ -78,7 +78,7 @@ class RunObserver:
             return
         if estimate.run is not None:
             self._end_run(estimate, estimate.run, succeeded=False)
-            self._estimator.engine_restarted(estimate.run.forecast.engine)
+            self.estimator.engine_restarted(estimate.run.forecast.engine)
         estimate.run, estimate.has_run, estimate.events_lost = None, False, False
 
     def _state_changed(self, event: StateChanged) -> None:
@@ -87,8 +87,8 @@ class RunObserver:
         if estimate is None or event.state is not JobState.GENERATING:
             return
         job, engine = estimate.job, estimate.job.engine or ""
-        cached = self._estimator.expect_cached(engine, estimate.work)
-        forecast = self._estimator.forecast(engine, estimate.work, cached)
+        cached = self.estimator.expect_cached(engine, estimate.work)
+        forecast = self.estimator.forecast(engine, estimate.work, cached)
         if job.predicted_s is None:
             job.predicted_s = forecast.whole.p50_s
         run = JobRun(job.request.prompt, estimate.nodes, forecast, time.monotonic())
@@ -136,7 +136,7 @@ class RunObserver:
         if run is not None:
             run.stop(time.monotonic())
         self._blocked.pop(event.engine, None)
-        self._estimator.engine_restarted(event.engine)
+        self.estimator.engine_restarted(event.engine)
         self._learned()
 
     def _engine_blocked(self, event: EngineBlocked) -> None:
@@ -157,11 +157,11 @@ class RunObserver:
         cold_nodes = 0
         for measured in [] if estimate.events_lost else list(run.measured(now, succeeded=succeeded)):
             seconds = max(measured.seconds, LEAST_S)
-            is_cold = self._estimator.learn(engine, NodeRun(measured.node, seconds, measured.completed))
+            is_cold = self.estimator.learn(engine, NodeRun(measured.node, seconds, measured.completed))
             cold_nodes += is_cold
             self._notify(_node_ran(ref, run, measured, is_cold=is_cold))
         finished = {*run.cached, *run.started_nodes} - ({run.stopped_node} if run.stopped_node else set())
-        drift = self._estimator.job_ended(engine, estimate.work, None if succeeded else finished)
+        drift = self.estimator.job_ended(engine, estimate.work, None if succeeded else finished)
         self._learned()
         if drift is not None and drift.factor > 1:
             self._notify(MachineSlowed(engine, drift.factor))

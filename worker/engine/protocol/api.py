@@ -83,12 +83,16 @@ class EngineInfo:
     """Facts of `GET /system_stats`.
 
     `embedded` is True for the worker's own engine without a GPU. `lenient` is True if that accepts any model name.
+    `gpu_bytes` and `machine_bytes` are the sizes of the memories, or 0 if they are not known.
     """
 
     version: str
     device: str
     embedded: bool
     lenient: bool = False
+    torch: str = ""
+    gpu_bytes: float = 0.0
+    machine_bytes: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +250,9 @@ class ComfyApi:
         with checked_shape("GET /system_stats"):
             stats = read_stats(await self._get("/system_stats"))
         embedded = "embedded engine" in stats.device
-        return EngineInfo(stats.version, stats.device, embedded, embedded and STRICT_OPTION not in stats.argv)
+        lenient = embedded and STRICT_OPTION not in stats.argv
+        memory = stats.gpu_bytes, stats.machine_bytes
+        return EngineInfo(stats.version, stats.device, embedded, lenient, stats.torch, *memory)
 
     async def catalog(self, read: Callable[[bytes], Catalog] = read_object_info) -> Catalog:
         """Return the catalog of all node classes.

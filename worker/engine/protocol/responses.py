@@ -55,11 +55,17 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class EngineStats:
-    """ComfyUI's version, device and command line (`argv`)."""
+    """ComfyUI's version, device, version of torch and command line (`argv`).
+
+    `gpu_bytes` and `machine_bytes` are the sizes of the memories, or 0 if they are not known.
+    """
 
     version: str
     device: str
     argv: tuple[str, ...]
+    torch: str = ""
+    gpu_bytes: float = 0.0
+    machine_bytes: float = 0.0
 
 
 def read_queue(answer: object) -> tuple[list[QueueItem], list[QueueItem]]:
@@ -136,9 +142,21 @@ def read_stats(answer: object) -> EngineStats:
     stats = require_object(answer)
     system = require_object(stats.get("system"))
     devices = stats.get("devices") or []
-    device = str(require_object(devices[0]).get("name")) if isinstance(devices, list) and devices else "none"
+    device = require_object(devices[0]) if isinstance(devices, list) and devices else {}
     argv = system.get("argv")
-    return EngineStats(require_text(system, "comfyui_version"), device, tuple(argv) if isinstance(argv, list) else ())
+    return EngineStats(
+        require_text(system, "comfyui_version"),
+        str(device.get("name")) if device else "none",
+        tuple(argv) if isinstance(argv, list) else (),
+        str(system.get("pytorch_version", "")),
+        _bytes(device.get("vram_total")),
+        _bytes(system.get("ram_total")),
+    )
+
+
+def _bytes(value: object) -> float:
+    """Return a number of bytes, 0 for anything else."""
+    return float(value) if isinstance(value, int | float) and value > 0 else 0.0
 
 
 def read_upload(answer: object) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 SLACK = 0.75
 """Standard deviations that a job may be off without counting as a sign of a change."""
-LIMIT = 8.0
+LIMIT = 6.5
 """Sum of deviations beyond the slack at which the change counts as real."""
 OUTLIER = 2.5
 """Largest deviation that counts, so that a few outliers are no change."""

@@ -105,7 +105,7 @@ class EffectTree:
         shape = self.use(key)
         shape.absorb(1.0 / variance - shape.precision, mean / variance - shape.pull)
         shape.runs, shape.noise, shape.together = runs, max(noise, NOISE_FLOOR), together
-        shape.early = [mean] * min(round(runs), EARLY_RUNS)
+        shape.early = [mean] * EARLY_RUNS
         self._noise.setdefault(key[:2], shape.noise)
 
     def _shape(self, key: Key, branches: dict[tuple[str, ...], Effect]) -> Shape:

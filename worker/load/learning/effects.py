@@ -90,6 +90,7 @@ class Shape(Effect):
     """Clipped residuals of one sign in a row, negative if the runs were faster."""
     early: list[float] = field(default_factory=list)
     """The effects that the first runs showed."""
+    early_precision: float = 0.0
     branch: tuple[Effect, ...] = field(default=(), repr=False)
     """The effects from the root to this one."""
 
@@ -130,21 +131,25 @@ class Shape(Effect):
         self.streak = self.streak + sign if self.streak * sign >= 0 else sign
         if abs(self.streak) < STREAK:
             return sign * limit
-        self.streak, self.runs, self.early = 0, 0.0, []
+        self.streak, self.runs, self.early, self.early_precision = 0, 0.0, [], 0.0
         self.absorb(-self.precision, -self.pull)
         return residual
 
-    def learn(self, effect: float, variance: float) -> None:
-        """Learn the effect that one run shows, with the variance of that observation."""
-        precision = 1.0 / variance
-        if self.runs < EARLY_RUNS:
-            self.early.append(effect)
-            after = self.precision + precision
-            self.absorb(precision, after * median(self.early) - self.pull)
-        else:
-            faded = 1.0 / MEMORY
-            self.absorb(precision - faded * self.precision, precision * effect - faded * self.pull)
+    def learn(self, effect: float, variance: float, *, is_vague: bool = False) -> None:
+        """Learn the effect that one run shows, with the variance of that observation.
+
+        The median of the first runs counts, except for vague observations, which count by their variance alone.
+        """
         self.runs += 1.0
+        precision = 1.0 / variance
+        if is_vague or len(self.early) >= EARLY_RUNS:
+            fade = 1.0 / MEMORY if self.runs > EARLY_RUNS else 0.0
+            self.absorb(precision - fade * self.precision, precision * effect - fade * self.pull)
+            return
+        before = self.early_precision * median(self.early) if self.early else 0.0
+        self.early.append(effect)
+        self.early_precision += precision
+        self.absorb(precision, self.early_precision * median(self.early) - before)
 
     def learn_noise(self, residual: float, variance: float) -> None:
         """Learn the noise from a residual of a run. `variance` is the variance of the prediction without noise."""

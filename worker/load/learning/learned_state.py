@@ -131,7 +131,7 @@ class LearnedState:
                 {str(name): _finite(runs) for name, runs in value["imported"].items()},
                 (_finite(value["quantiles"][0]), _finite(value["quantiles"][1])),
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise LearnedStateError(f"a part of it is missing or wrong: {error}") from error
 
 

@@ -74,7 +74,10 @@ class Loading:
         if not node.reads and not node.models:
             return None
         files = self.files(engine)
-        evicted, bytes_by_tier = files.opposite(node.reads, node.models, self._sizes)
+        contrary = files.opposite(node.reads, node.models, self._sizes)
+        if contrary is None:
+            return believed
+        evicted, bytes_by_tier = contrary
         opposite = self.times.predict(bytes_by_tier)
         if abs(_deviations(seconds, warm, believed)) < CLIP or abs(_deviations(seconds, warm, opposite)) > PLAUSIBLE:
             return believed

@@ -46,6 +46,10 @@ class ResidentFiles:
             self._resident = frozenset(self._fitting())
         return file in self._resident
 
+    def was_used(self, file: str) -> bool:
+        """Return whether a file was in the memory at some time."""
+        return file in self._sizes
+
     def use(self, file: str, size: float) -> None:
         """Record that a file is in use."""
         self._sizes.pop(file, None)
@@ -179,11 +183,14 @@ class LoadedFiles:
 
     def opposite(
         self, reads: Iterable[str], models: Iterable[str], sizes: Mapping[str, float]
-    ) -> tuple[bool, dict[Tier, float]]:
+    ) -> tuple[bool, dict[Tier, float]] | None:
         """Return whether files of a node were evicted, if not all of them are where they are expected to be.
 
-        Return the bytes to load in that case, too.
+        Return the bytes to load in that case, too. Return None if a file was never used: then it is certainly not
+        loaded.
         """
+        if not all(map(self.machine.was_used, reads)) or not all(map(self.gpu.was_used, models)):
+            return None
         evicted = all(file in self.machine for file in reads) and all(file in self.gpu for file in models)
         read_tier = Tier.DISK if evicted else Tier.PAGE_CACHE
         loads = {read_tier: sum(sizes.get(file, UNKNOWN_BYTES) for file in reads)}

@@ -77,8 +77,9 @@ class WarmTimes:
         if expected.shared:
             machine = self.machine(engine)
             vague += machine.variance
-            machine.learn(residual, total)
-        shape.learn(expected.effect + residual, vague)
+            if expected.is_known:  # the effect of a new shape cannot be told from the machine's
+                machine.learn(residual, total)
+        shape.learn(expected.effect + residual, vague, is_vague=extra > 0.0)
         if not extra:
             self.tree.learn_noise(expected.key, shape, residual, expected.variance)
 

@@ -35,7 +35,6 @@ from worker.platforms.vast.reporting.new_work import NewWork
 from worker.platforms.vast.reporting.readiness import SCORE_FOR_SDK, Readiness
 from worker.platforms.vast.reporting.reported_load import ReportedLoad
 from worker.platforms.vast.reporting.speed import WorkerSpeed
-from worker.platforms.vast.reporting.unit_estimates import UnitEstimates
 from worker.platforms.vast.sdk import (
     Callbacks,
     SdkWorker,
@@ -113,15 +112,8 @@ class VastWorker:
         self._state = app.settings.state.resolve()
         benchmark = read_benchmark(settings, app)
         throughput = Throughput()
-        estimates = UnitEstimates(app, throughput)
-        self._speed = WorkerSpeed(app, benchmark, settings.image, throughput, estimates.work_of)
-        self._load = ReportedLoad(
-            estimates,
-            throughput,
-            lambda: [engine.name for engine in app.engines.alive],
-            settings.running,
-            lambda: app.engines.leftover_workload,
-        )
+        self._speed = WorkerSpeed(app, benchmark, settings.image, throughput)
+        self._load = ReportedLoad(app.engines.estimates, throughput, settings.running)
         self._readiness = Readiness(self._speed.measure, self._state)
         point_at_score(self._state / SCORE_FOR_SDK)
         callbacks = Callbacks(self._workload, self._respond, self._readiness)

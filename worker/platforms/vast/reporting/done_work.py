@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from worker.events import Handlers, JobFinished, JobSubmitted, NodesCached
+from worker.events import EventsLost, Handlers, JobFinished, JobSubmitted, NodesCached
 from worker.job import JobRef, JobState
 from worker.load.gpu_classes import REFERENCE
 from worker.load.node_work import JobWork, NodeKind
@@ -41,7 +41,12 @@ class DoneWorkObserver:
     @property
     def handlers(self) -> Handlers:
         """The events of a run, and the end of its job."""
-        return {JobSubmitted: self._submitted, NodesCached: self._cached, JobFinished: self._finished}
+        return {
+            JobSubmitted: self._submitted,
+            NodesCached: self._cached,
+            EventsLost: self._events_lost,
+            JobFinished: self._finished,
+        }
 
     def _submitted(self, event: JobSubmitted) -> None:
         if event.prompt_id is None:
@@ -53,6 +58,9 @@ class DoneWorkObserver:
         run = self._runs.get(event.job.folder)
         if run is not None:
             run.cached = frozenset(event.node_ids)
+
+    def _events_lost(self, event: EventsLost) -> None:
+        self._runs.pop(event.job.folder, None)  # it is not known which of its nodes were cached
 
     def _finished(self, event: JobFinished) -> None:
         run = self._runs.pop(event.job.folder, None)

@@ -18,10 +18,18 @@ SHORT_S = 0.01
 
 
 class RemainingWork(Protocol):
-    """Predictions of the seconds that the jobs of a worker still take, by the name of the engine."""
+    """Predictions of the seconds that the jobs of a worker still take, by the name of the engine.
+
+    `alive` are the names of the engines that run jobs.
+    """
+
+    alive: Collection[str]
 
     def remaining_by_engine(self) -> Mapping[str, float]:
-        """Return the seconds of all jobs that have not run to their end, each on the engine where it is expected."""
+        """Return the seconds of all jobs that have not run to their end, each on the engine where it is expected.
+
+        Nodes that still run although their jobs have ended are included.
+        """
 
     def running_by_engine(self) -> Mapping[str, float]:
         """Return the seconds of the jobs that run now. They are part of `remaining_by_engine`."""
@@ -43,29 +51,23 @@ def counted_seconds(remaining_s: float, running_s: float, running: RunningJobs) 
 
 @dataclass(slots=True)
 class ReportedLoad:
-    """Computes load and speed when they are read.
+    """Computes load and speed when they are read."""
 
-    `alive` returns the names of the engines that run jobs. `leftover_units` returns the units of jobs that have ended
-    while ComfyUI still runs one of their nodes.
-    """
-
-    remaining: RemainingWork
+    estimates: RemainingWork
     throughput: Throughput
-    alive: Callable[[], Collection[str]]
     running: RunningJobs
-    leftover_units: Callable[[], float] = lambda: 0.0
     clock: Callable[[], float] = time.monotonic
     _arriving: dict[object, float] = field(default_factory=dict)
 
     @property
     def max_perf(self) -> float:
         """Units a second of the engines that are alive."""
-        return self.throughput.total(self.alive(), self.clock())
+        return self.throughput.total(self.estimates.alive, self.clock())
 
     @property
     def engine_perf(self) -> float:
         """Units a second of one engine: the mean of those that are alive. One job can use no more."""
-        return self.max_perf / max(len(self.alive()), 1)
+        return self.max_perf / max(len(self.estimates.alive), 1)
 
     @property
     def cur_load(self) -> float:
@@ -74,13 +76,13 @@ class ReportedLoad:
         Requests whose job does not exist yet, because its models are downloaded or its files arrive, count with their
         units.
         """
-        now, running_s = self.clock(), self.remaining.running_by_engine()
+        now, running_s = self.clock(), self.estimates.running_by_engine()
         units = sum(
             counted_seconds(seconds, running_s.get(engine, 0.0), self.running)
             * self.throughput.units_per_s(engine, now)
-            for engine, seconds in self.remaining.remaining_by_engine().items()
+            for engine, seconds in self.estimates.remaining_by_engine().items()
         )
-        return units + sum(self._arriving.values()) + self.leftover_units()
+        return units + sum(self._arriving.values())
 
     @contextmanager
     def arriving(self, units: float) -> Iterator[None]:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import worker
 from worker.app import App
 from worker.errors import StartupError
 from worker.events import Handlers
-from worker.job import JobRef
-from worker.load.node_work import JobWork
 from worker.load.throughput import DoneWork, Throughput
 from worker.platforms.vast.benchmark.benchmark import Benchmark
 from worker.platforms.vast.benchmark.choice import CURE
@@ -32,15 +30,8 @@ DRIVER = Path("/proc/driver/nvidia/version")
 class WorkerSpeed:
     """Measures and stores the speeds of the engines. It is an observer of their jobs."""
 
-    def __init__(
-        self,
-        app: App,
-        benchmark: Benchmark,
-        image: str,
-        throughput: Throughput,
-        work_of: Callable[[JobRef], JobWork | None],
-    ) -> None:
-        """`image` is the digest of the worker's image. `work_of` returns the work of a job, if it is known."""
+    def __init__(self, app: App, benchmark: Benchmark, image: str, throughput: Throughput) -> None:
+        """`image` is the digest of the worker's image."""
         self._throughput = throughput
         self._app = app
         self._benchmark = benchmark
@@ -48,7 +39,7 @@ class WorkerSpeed:
         self._file: SpeedFile | None = None
         self._benchmark_runs: dict[str, list[DoneWork]] | None = None
         """The runs of the benchmark by engine. While it is not None, no run changes the speeds."""
-        self._observer = DoneWorkObserver(self._record, work_of)
+        self._observer = DoneWorkObserver(self._record, app.engines.estimates.work)
 
     @property
     def handlers(self) -> Handlers:
