@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 
 from worker.load.features.content_size import UPLOADED_IMAGE, ContentSizes, Size
@@ -24,6 +25,8 @@ LAUNCH_S = 18e-6
 """Seconds that the CPU needs to start one operation on the GPU."""
 SPEED = {"fp8_fast": 0.7, "gguf": 1.19, "int8_convrot": 0.55, "svdq": 0.45, "nvfp4": 0.6}
 """Time of an evaluation with weights of a precision, relative to 16 bits. Others are computed in 16 bits."""
+_NO_SAMPLER = re.compile(r"Scheduler$|^Save")
+"""Classes with steps that they do not run. SaveLoRA puts the number of steps into the name of its file."""
 _LATENTS = ("latent_image", "latent", "samples")
 _MODELS = ("model", "guider")
 
@@ -56,7 +59,7 @@ class Samplers:
         may_sample = looks_like_one or "sigmas" in node["inputs"] or not STEPS.isdisjoint(node["inputs"])
         if not may_sample and "steps_to_run" not in node["inputs"]:
             return None
-        if not sources or node_id in self._schedulers or node["class_type"].endswith("Scheduler"):
+        if not sources or node_id in self._schedulers or _NO_SAMPLER.search(node["class_type"]):
             return None
         steps = self._step_counts.steps_of(node_id)
         return DEFAULT_STEPS if steps is None and looks_like_one else steps
