@@ -71,7 +71,8 @@ class LoadComparison:
         if run.end == "execution_success":
             self._compare_nodes(compared, work)
             self._compare_steps(compared, work)
-        done = {*run.executed, *run.cached}
+        finished = run.executed if run.end == "execution_success" else run.executed[:-1]
+        done = {*finished, *run.cached}
         self._earlier |= {ancestry for node_id, ancestry in work.ancestry.items() if node_id in done}
         self._estimator.job_ended(ENGINE, work, done)
 

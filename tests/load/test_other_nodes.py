@@ -170,7 +170,7 @@ def test_api_nodes_take_time_but_no_units() -> None:
     assert (api.tflop, api.fixed_s > 1, work.units < 0.5) == (0, True, True)
 
 
-@pytest.mark.parametrize("class_type", ["SaveLoRA", "SomebodysScheduler"])
+@pytest.mark.parametrize("class_type", ["SaveLoRA", "SomebodysScheduler", "SigmasSchedulePreview"])
 def test_a_node_that_only_names_steps_is_no_sampler(class_type: str) -> None:
     """A node that saves, or that makes a schedule, does not run the steps that it names."""
     prompt = {

@@ -106,8 +106,8 @@ def test_nodes_behind_one_that_is_never_cached_are_not_compared() -> None:
 
 
 def test_a_failed_run_compares_cached_nodes_only() -> None:
-    """The nodes that a failed prompt did not reach are no differences, and are not expected to be cached."""
-    failed = ran(executed=["model", "latent"], end="execution_error")
+    """The nodes that failed, or that were not reached, are no differences, and are not expected to be cached."""
+    failed = ran(executed=["model", "latent", "positive"], end="execution_error")
     assert compared(failed, ran(cached=("model", "latent"))).differing == []
     assert LoadFact.RAN not in compared(failed).counts["samplers"]
 

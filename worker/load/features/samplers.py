@@ -25,8 +25,8 @@ LAUNCH_S = 18e-6
 """Seconds that the CPU needs to start one operation on the GPU."""
 SPEED = {"fp8_fast": 0.7, "gguf": 1.19, "int8_convrot": 0.55, "svdq": 0.45, "nvfp4": 0.6}
 """Time of an evaluation with weights of a precision, relative to 16 bits. Others are computed in 16 bits."""
-_NO_SAMPLER = re.compile(r"Scheduler$|^Save")
-"""Classes with steps that they do not run. SaveLoRA puts the number of steps into the name of its file."""
+_NO_SAMPLER = re.compile(r"Scheduler$|^Save|Preview")
+"""Classes with steps or sigmas that they do not run. SaveLoRA puts the steps into the name of its file."""
 _LATENTS = ("latent_image", "latent", "samples")
 _MODELS = ("model", "guider")
 
