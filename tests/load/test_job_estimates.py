@@ -331,7 +331,8 @@ def test_nothing_remains_when_all_jobs_have_ended(seed: int) -> None:
             draw.choice(STEPS)(worker, job) if job.engine else _cancel(worker, job)
         jobs = [each for each in jobs if not each.state.ended]
         assert worker.estimates.queue_s() >= 0
-        assert all(worker.estimates.finish(each).p50_s >= worker.estimates.remaining(each).p50_s for each in jobs)
+        for each in jobs:  # a running job that takes longer than predicted moves between the two calls
+            assert worker.estimates.finish(each).p50_s >= worker.estimates.remaining(each).p50_s - 0.01
     for job in jobs:
         _cancel(worker, job)
     assert worker.estimates.remaining_by_engine() == dict.fromkeys(ENGINES, 0.0)
