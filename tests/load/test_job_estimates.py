@@ -23,6 +23,7 @@ from worker.events import (
     NodeStarted,
     NodeStopped,
     Observers,
+    RunClocked,
     RunEnded,
     StateChanged,
     StepDone,
@@ -330,7 +331,21 @@ def test_nothing_remains_when_all_jobs_have_ended(seed: int) -> None:
             draw.choice(STEPS)(worker, job) if job.engine else _cancel(worker, job)
         jobs = [each for each in jobs if not each.state.ended]
         assert worker.estimates.queue_s() >= 0
-        assert all(worker.estimates.finish(each).p50_s >= worker.estimates.remaining(each).p50_s for each in jobs)
+        for each in jobs:  # a running job that takes longer than predicted moves between the two calls
+            assert worker.estimates.finish(each).p50_s >= worker.estimates.remaining(each).p50_s - 0.01
     for job in jobs:
         _cancel(worker, job)
     assert worker.estimates.remaining_by_engine() == dict.fromkeys(ENGINES, 0.0)
+
+
+@pytest.mark.parametrize(("engine_s", "is_learned"), [(0.0, True), (0.9, False)], ids=["in time", "late"])
+def test_nodes_whose_messages_arrive_late_teach_nothing(engine_s: float, is_learned: bool) -> None:
+    """If all messages of a run arrive together, their times are not those of the nodes."""
+    worker = Worker()
+    job = worker.accept(work(10.0), "engine-0")
+    worker.start(job)
+    worker.notify(RunClocked(job.ref, 1_000_000.0))
+    worker.node(job, "1")
+    worker.notify(RunClocked(job.ref, 1_000_000.0 + engine_s * 1000))
+    worker.end(job)
+    assert bool(worker.sent(NodeRan)) == bool(worker.sent(JobPredicted)) == is_learned

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from worker.job import Job, JobState
@@ -63,11 +62,6 @@ class JobEstimate:
     def nodes(self) -> dict[str, NodeWork]:
         """The nodes that are expected to run, by id."""
         return {node.node_id: node for node in self.work.nodes}
-
-    def cached_after(self, others: Sequence[JobEstimate]) -> frozenset[str]:
-        """Return the ids of the nodes whose results ComfyUI has when this job runs right after the last of others."""
-        results = set(others[-1].work.ancestry.values())
-        return frozenset(node_id for node_id, ancestry in self.work.ancestry.items() if ancestry in results)
 
     def refine(self, work: JobWork) -> None:
         """Replace the work of the job, because more is known about it."""

@@ -21,6 +21,12 @@ class MeasuredNode:
     completed: bool
 
 
+LATE_S, LATE_SHARE = 0.05, 0.25
+"""Seconds, and share of a run, by which its duration may differ between the clocks of ComfyUI and of the worker.
+
+The messages of a run arrive together when the worker gets no processor for a while."""
+
+
 @dataclass(slots=True, eq=False)
 class JobRun:
     """A run that has started. Times are seconds of any one clock.
@@ -38,6 +44,8 @@ class JobRun:
     _seconds: dict[str, float] = field(default_factory=dict)
     """Seconds of each node that has started."""
     _progress: ActiveNode | None = None
+    _first_times: tuple[float, float] | None = None
+    """Seconds of ComfyUI's clock and of this one at the start of the run."""
     _running: str | None = None
     _since: float = 0.0
     """When the running node started, or went on."""
@@ -56,6 +64,16 @@ class JobRun:
     def cached(self) -> Collection[str]:
         """Ids of the nodes that do not run, as far as it is known."""
         return self.forecast.cached if self._cached is None else self._cached
+
+    def keeps_time(self, engine_s: float, now: float) -> bool:
+        """Return whether the messages of the run arrive in time, by the first and the last one.
+
+        `engine_s` is the time of a message on ComfyUI's clock.
+        """
+        if self._first_times is None:
+            self._first_times = engine_s, now
+        duration_s = engine_s - self._first_times[0]
+        return abs(now - self._first_times[1] - duration_s) <= LATE_S + LATE_SHARE * abs(duration_s)
 
     def record_cached(self, node_ids: Collection[str]) -> None:
         """Record that ComfyUI has the results of these nodes."""
