@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from real.jobs import PackJobs
+from real.load import page as load_page
 from real.passes import JobResult, RequestMode
 from real.run import SuiteResult
 from real.verdicts.page import differences, section
@@ -51,6 +52,7 @@ def compatibility_page(packs: Sequence[PackJobs], suite: SuiteResult, facts: Seq
         f"{CONVERTED}\n\n{_table(converted_head, _converted_rows(suite))}",
         "## Differences\n\n" + "\n".join(_difference_lines(suite)),
         "## Validation of prompts\n\n" + section(suite.verdicts),
+        "## Predicted work\n\n" + load_page.section(suite.load),
         f"## Notes\n\n{NOTES}\n\n" + "\n".join(_notes(packs)),
         "## The embedded engine\n\n" + _embedded_engine(suite),
         *(f"## {pack.title}\n\n{_pack_section(pack, suite)}" for pack in packs),
@@ -65,6 +67,7 @@ def failures(suite: SuiteResult) -> list[str]:
     if suite.routed != suite.sent:
         lines.append(f"{suite.sent} requests through Vast's client reached the worker {suite.routed} times")
     lines += [f"validation of {line}" for line in differences(suite.verdicts)]
+    lines += [f"predicted work of {line}" for line in load_page.differences(suite.load)]
     unexplained = [(job, line) for job, line in suite.diverging if not job.twin]
     return lines + [f"{job.title} (embedded engine): {line}" for job, line in unexplained]
 

@@ -34,6 +34,8 @@ class RecordedRun:
     executed: list[str] = field(default_factory=list)
     """Ids of the nodes that ran, in order."""
     cached: list[str] = field(default_factory=list)
+    steps: dict[str, float] = field(default_factory=dict)
+    """The steps that a node last named as its total when it reported progress, by node id."""
     reported: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     """Id and `ui` output of each node that reported one, including cached nodes."""
     end: str = ""
@@ -107,6 +109,8 @@ def _add_event(run: RecordedRun, event: str, data: dict[str, Any]) -> None:
         run.executed.append(data["node"])
     elif event == "execution_cached":
         run.cached.extend(data["nodes"])
+    elif event == "progress":
+        run.steps[data["node"]] = data["max"]
     elif event == "executed":
         run.reported.append((data["node"], data["output"] or {}))
     elif event in {"execution_success", "execution_error", "execution_interrupted"}:

@@ -59,6 +59,8 @@ class RealJob:
     """The prompt that the real editor (1.48.7) made of the workflow. Empty when there is none."""
     drawn: Sequence[str] = ()
     """Inputs that get a random number in every job."""
+    load: str = ""
+    """Why the nodes that run or the steps cannot be predicted. Empty when they can."""
     note: str = ""
     """A remark for docs/compatibility.md."""
 
@@ -153,5 +155,6 @@ def _job(pack: str, row: Mapping[str, Any]) -> RealJob:
         twin=row.get("twin", ""),
         editor=row.get("editor", {}),
         drawn=row.get("drawn", ()),
+        load=row.get("load", ""),
         note=row.get("note", ""),
     )

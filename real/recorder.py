@@ -19,6 +19,7 @@ EVENTS = frozenset(
         "execution_start",
         "execution_cached",
         "executing",
+        "progress",
         "executed",
         "execution_success",
         "execution_error",

@@ -14,6 +14,8 @@ import orjson
 from real import workers
 from real.embedded_engine import Recording, divergences
 from real.jobs import PackJobs, RealJob
+from real.load.comparison import LoadComparison
+from real.load.run import compare_load
 from real.passes import EngineInventory, JobResult, PassContext, RequestMode, repeated_nodes, send_job
 from real.sending import ANSWER_S, DirectSender, VastSender
 from real.verdicts.comparison import PromptValidators, VerdictComparison, compare
@@ -50,6 +52,7 @@ class SuiteResult:
     version: str = ""
     """ComfyUI's version."""
     verdicts: VerdictComparison = field(default_factory=VerdictComparison)
+    load: LoadComparison = field(default_factory=LoadComparison)
     seconds: float = 0.0
 
 
@@ -90,7 +93,7 @@ class Suite:
         return self.result
 
     async def _run_directly(self) -> None:
-        """Send all jobs to a worker directly, then check the remaining files and compare verdicts."""
+        """Send all jobs to a worker directly, then compare predicted work, check remaining files, compare verdicts."""
         async with workers.direct(self._comfyui, self._folder) as worker, session() as http:
             context = PassContext(DirectSender(http, worker.url), worker, await self._read_inventory(worker, http))
             for job in self._jobs:
@@ -99,6 +102,8 @@ class Suite:
                 for _ in range(REPEAT_COUNT if REPEATS in job.tags else 0):
                     await asyncio.sleep(EXPIRED_S)
                     await self._send(job, RequestMode.AGAIN, context, first)
+            catalog = Catalog.from_object_info(orjson.loads((self._folder / CATALOG).read_bytes()))
+            self.result.load = await compare_load(self.result.results, context, catalog)
             await asyncio.sleep(EXPIRED_S)
             self.result.remaining_files = await _remaining_files(worker)
             self.result.verdicts = await self._compare_verdicts(worker, http)

@@ -74,8 +74,9 @@ async def sabotaged(tmp_path: Path, victim: str, **given: object) -> AsyncIterat
 
 RESTARTED = [
     *("comfyui-websocket", "engine-watch", "retention", "models", "event-loop-lag", "output-folders", "journal"),
+    "learned-load",
 ]
-OTHERS = frozenset({"engine", "announcement", "vast-sdk", "vast-sdk-state"})
+OTHERS = frozenset({"engine", "machine", "announcement", "vast-sdk", "vast-sdk-state", "vast-load", "vast-speed"})
 """Tasks that end the worker, or that a platform starts."""
 STARTS = re.compile(r"""\.start\(\s*(?:per_engine\()?"([a-z-]+)\"""")
 

@@ -51,7 +51,7 @@ def _measure(name: str, options: argparse.Namespace) -> MeasuredPart:
         ("when", f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, took {time.monotonic() - began:.0f} s"),
         *((fact, value) for fact, value in machine.facts() if fact in ("processor", "memory")),
         ("load average", f"{load_before} before, {machine.load()} after"),
-        ("command", f"`{' '.join(['python -m bench.load', name, *_reported_options(options)])}`"),
+        ("command", f"`{' '.join(['python -m bench.load', name, *_reported_options(name, options)])}`"),
     ]
     return MeasuredPart(name, result, facts)
 
@@ -119,6 +119,9 @@ PARTS: Mapping[str, Callable[[argparse.Namespace, Path], Awaitable[PartResult]]]
     "gpu": _gpu,
 }
 """The parts by name, in the order of the table."""
+FILES = {"points": "points", "trace": "trace", "real": "comfyui"}
+"""The option without which a part is not run."""
+SEEDED = ("mixed", "real", "autoscaler")
 
 
 def _seed(options: argparse.Namespace) -> int:
@@ -126,10 +129,10 @@ def _seed(options: argparse.Namespace) -> int:
     return int(options.seed[0] if options.seed else SEEDS[0])
 
 
-def _reported_options(options: argparse.Namespace) -> list[str]:
-    """Return the options that matter to a reader, without paths."""
-    seeds = [f"--seed {seed}" for seed in options.seed or ()]
-    return seeds + [f"--{name} PATH" for name in ("points", "comfyui", "trace") if getattr(options, name)]
+def _reported_options(name: str, options: argparse.Namespace) -> list[str]:
+    """Return the options that matter to a reader of this part, without paths."""
+    seeds = [f"--seed {seed}" for seed in options.seed or ()] if name in SEEDED else []
+    return seeds + ([f"--{FILES[name]} PATH"] if name in FILES and getattr(options, FILES[name]) else [])
 
 
 def _options() -> argparse.ArgumentParser:

@@ -43,14 +43,19 @@ def _table(page: str, part: MeasuredPart, order: Sequence[str]) -> str:
 
 def _line(row: LoadRow, name: str) -> str:
     """Return a row of the table, with the name of its part in a comment."""
-    return "| " + " | ".join(row.cells) + f"<!-- {name} --> |"
+    return _spaced("| " + " | ".join(row.cells)) + f"<!-- {name} --> |"
 
 
 def _block(part: MeasuredPart) -> str:
     """Return the notes, the plots and the facts of a part."""
     plots = [f"![{file.removesuffix('.svg').replace('-', ' ')}]({file})" for file in part.result.plots]
     facts = " · ".join(f"{name}: {value}" for name, value in part.facts)
-    return "\n\n".join([*part.result.notes, *plots, f"<sub>{facts}</sub>"])
+    return "\n\n".join([*map(_spaced, part.result.notes), *plots, f"<sub>{facts}</sub>"])
+
+
+def _spaced(text: str) -> str:
+    """Return a text with a space before each percent sign, as in all docs."""
+    return re.sub(r"(?<=\d)%", " %", text)
 
 
 def _between(page: str, begin: str, end: str, text: str) -> str:

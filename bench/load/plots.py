@@ -65,7 +65,7 @@ class Axis:
 
     def label(self, value: float) -> str:
         """Return the text of a grid line."""
-        return f"{value:.0%}" if self.percent else f"{value:g}"
+        return f"{100 * value:g} %" if self.percent else f"{value:g}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +141,12 @@ class Bars:
 
     def svg(self) -> str:
         """Return the bars as SVG."""
-        height = TOP + 26 * len(self.rows) + 14
+        height = TOP + 26 * len(self.rows) + 6
         return "\n".join([_head(self.title, height), *self._rows(height), "</svg>"]) + "\n"
 
     def _rows(self, height: int) -> Iterator[str]:
         """Yield the bars and the line of the target."""
-        start, length = 190, WIDTH - 190 - 130
+        start, length = 170, WIDTH - 170 - 130
         for number, (name, value, text) in enumerate(self.rows):
             y = TOP - 8 + 26 * number
             met = self.target is None or value >= self.target
@@ -156,7 +156,9 @@ class Bars:
             yield f'<rect class="{color}" x="{start}" y="{y}" width="{value * length:.1f}" height="18"/>'
             yield _text(start + length + 10, y + 14, text, "tick", "start")
         if self.target is not None:
-            yield f'<path class="note" d="M{start + self.target * length:.1f} {TOP - 14} V{height - 8}"/>'
+            x = start + self.target * length
+            yield f'<path class="note" d="M{x:.1f} {TOP - 14} V{height - 12}"/>'
+            yield _text(x, TOP - 18, f"target {100 * self.target:g} %", "tick", "middle")
 
 
 def _head(title: str, height: int = HEIGHT) -> str:

@@ -56,7 +56,7 @@ def measure(data: Path) -> PartResult:
         _row("plain runs, the point alone decides the speed", plain, simple_pairs),
         _row(f"{SEPARATE}, one source", separate, simple_pairs),
     ]
-    worst = "\n".join(f"- {line}" for line in _worst(main_pairs))
+    worst = "\n".join(_worst(main_pairs))
     notes = [_method(main, plain), _families(main, main_pairs), f"The worst pairs, each of another point:\n\n{worst}"]
     return PartResult(rows, notes, {"load-families.svg": _plot(main_pairs).svg()})
 
@@ -67,7 +67,7 @@ def _plot(found: Sequence[Pair]) -> Bars:
     for family in sorted({pair.target.family for pair in found}):
         targets = [pair for pair in found if pair.target.family == family]
         points = len({pair.target.id for pair in targets})
-        bars.append((family, share(targets), f"{share(targets):.0%} of pairs, {points} points"))
+        bars.append((family, share(targets), f"{100 * share(targets):.0f} %, {points} point{'s' * (points > 1)}"))
     bars.sort(key=lambda bar: -bar[1])
     return Bars("Public speed points within a factor of 1.5, by family of the predicted point", bars, AT_LEAST)
 

@@ -80,8 +80,8 @@ async def _run(session: aiohttp.ClientSession, url: str, shape: JobShape, number
     if answer.status != 200:
         raise JobFailedError(f"{answer.status}: {text[:500]!r}")
     metadata: Mapping[str, Any] = orjson.loads(text)["metadata"]
-    predicted, p90 = metadata.get("predicted_s", 0.0), metadata.get("predicted_p90_s", 0.0)
-    return Outcome(shape.name, metadata["generation_time"], predicted, p90)
+    predicted = metadata["predicted_s"]
+    return Outcome(shape.name, metadata["generation_time"], predicted)
 
 
 def _result(ran: list[CpuJob]) -> PartResult:

@@ -34,6 +34,8 @@ def changed(node_id: str, **inputs: Any) -> set[str]:
         ("8", {"vae": link("4", 1)}, {"8", "9"}),
         ("9", {"filename_prefix": "y"}, {"9"}),
         ("3", {"seed": 1}, set()),
+        ("3", {"seed": 1.0}, set()),
+        ("3", {"seed": 1.5}, {"3", "8", "9"}),
     ],
 )
 def test_a_change_reaches_the_nodes_behind_it(node_id: str, inputs: dict[str, Any], differs: set[str]) -> None:

@@ -6,6 +6,7 @@ import itertools
 import random
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -22,6 +23,7 @@ from worker.events import (
     NodeStarted,
     NodeStopped,
     Observers,
+    RunClocked,
     RunEnded,
     StateChanged,
     StepDone,
@@ -177,6 +179,19 @@ def test_steps_correct_what_remains() -> None:
     assert worker.estimates.finish(job).p90_s < 100
 
 
+def test_a_workflow_of_thousands_of_nodes_is_predicted_soon() -> None:
+    """The expensive nodes of a huge workflow are predicted one by one, and the others together."""
+    worker, big = Worker(), work(10.0)
+    nodes = (*big.nodes, *(NodeWork(f"n{number}", "Small", fixed_s=0.01) for number in range(50_000)))
+    job = worker.accept(replace(big, nodes=nodes), "engine-0")
+    began = time.thread_time()
+    assert worker.estimates.finish(job).p50_s == near(510)
+    worker.start(job)
+    worker.node(job, "n49999")
+    worker.end(job)
+    assert time.thread_time() - began < 1.0
+
+
 def test_true_sizes_change_the_prediction() -> None:
     """A job whose work is corrected before it starts is predicted anew."""
     worker = Worker()
@@ -316,7 +331,21 @@ def test_nothing_remains_when_all_jobs_have_ended(seed: int) -> None:
             draw.choice(STEPS)(worker, job) if job.engine else _cancel(worker, job)
         jobs = [each for each in jobs if not each.state.ended]
         assert worker.estimates.queue_s() >= 0
-        assert all(worker.estimates.finish(each).p50_s >= worker.estimates.remaining(each).p50_s for each in jobs)
+        for each in jobs:  # a running job that takes longer than predicted moves between the two calls
+            assert worker.estimates.finish(each).p50_s >= worker.estimates.remaining(each).p50_s - 0.01
     for job in jobs:
         _cancel(worker, job)
     assert worker.estimates.remaining_by_engine() == dict.fromkeys(ENGINES, 0.0)
+
+
+@pytest.mark.parametrize(("engine_s", "is_learned"), [(0.0, True), (0.9, False)], ids=["in time", "late"])
+def test_nodes_whose_messages_arrive_late_teach_nothing(engine_s: float, is_learned: bool) -> None:
+    """If all messages of a run arrive together, their times are not those of the nodes."""
+    worker = Worker()
+    job = worker.accept(work(10.0), "engine-0")
+    worker.start(job)
+    worker.notify(RunClocked(job.ref, 1_000_000.0))
+    worker.node(job, "1")
+    worker.notify(RunClocked(job.ref, 1_000_000.0 + engine_s * 1000))
+    worker.end(job)
+    assert bool(worker.sent(NodeRan)) == bool(worker.sent(JobPredicted)) == is_learned

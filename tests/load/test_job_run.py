@@ -160,3 +160,12 @@ def test_a_node_that_goes_on_after_its_job_remains() -> None:
     run.start_node("sample", 0.0)
     run.stop(2.0)
     assert 7.0 < run.node_remaining(2.0).p50_s < 10.0
+
+
+def test_a_run_without_events_is_predicted_by_its_time() -> None:
+    """Once no more events can arrive, what remains follows from the time since the start of the run."""
+    run = run_of()
+    run.start_node("load", 0.0)
+    run.lose_events(1.0)
+    assert run.remaining(10.0).p50_s < run.remaining(1.0).p50_s < 13.5
+    assert seconds_of(run, 12.0) == {"load": (1.0, False)}

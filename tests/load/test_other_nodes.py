@@ -168,3 +168,14 @@ def test_api_nodes_take_time_but_no_units() -> None:
     work = job_work(prompt, bundled_catalog())
     (api,) = [each for each in work.nodes if each.kind is NodeKind.API]
     assert (api.tflop, api.fixed_s > 1, work.units < 0.5) == (0, True, True)
+
+
+@pytest.mark.parametrize("class_type", ["SaveLoRA", "SomebodysScheduler", "SigmasSchedulePreview"])
+def test_a_node_that_only_names_steps_is_no_sampler(class_type: str) -> None:
+    """A node that saves, or that makes a schedule, does not run the steps that it names."""
+    prompt = {
+        "0": node("UNETLoader", unet_name="v1-5.safetensors"),
+        "1": node("TrainLoraNode", steps=5, model=link("0")),
+        "2": node(class_type, steps=5, lora=link("1")),
+    }
+    assert [work.node_id for work in works(prompt, NodeKind.SAMPLER)] == ["1"]

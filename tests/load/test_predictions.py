@@ -188,3 +188,13 @@ async def test_cancelled_jobs_do_not_spoil_the_predictions(paced_engine: EngineH
         assert after["predicted_s"] > 0.7 * report["predicted_s"]
         assert client.app.engines.estimates.queue_s() == 0
         assert client.app.manager.admission.load.jobs == 0
+
+
+async def test_a_full_disk_does_not_matter(
+    paced_engine: EngineHandle, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A worker that cannot store what it has learned logs that, and ends as usual."""
+    async with worker(paced_engine, tmp_path) as client:
+        await run(client, sampled(steps=2, size=64))
+        (tmp_path / "load.json.new").mkdir()  # the file is written under this name first
+    assert "what was learned about the seconds of jobs cannot be stored" in caplog.text

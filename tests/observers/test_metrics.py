@@ -15,6 +15,7 @@ from worker.events import (
     JobSubmitted,
     LoadReported,
     MachineSlowed,
+    NodeRan,
     NodeStarted,
     Observers,
     RequestRefused,
@@ -22,6 +23,7 @@ from worker.events import (
     StateChanged,
 )
 from worker.job import JobRef, JobState
+from worker.observers.engine_use import EngineUse
 from worker.observers.metric_specs import JOB_BUCKETS, LIVE, RECORDED, MetricType
 from worker.observers.metrics import MOST_VALUES, Metrics
 from worker.observers.run_times import RunMetrics, RunTimes
@@ -246,6 +248,26 @@ def test_the_cost_of_a_client_is_compared() -> None:
     text = page([CostDiffered(ref("a"), 100.0, 25.0), CostDiffered(ref("b"), 100.0, 0.0)])
     assert "comfy_worker_client_cost_ratio_sum 4.0" in text
     assert "comfy_worker_client_cost_ratio_count 1.0" in text
+
+
+def test_loads_of_models_are_observed_by_tier() -> None:
+    """A node that loaded models is counted where they came from, and other nodes are not."""
+    node = ("engine-0", "3", "KSampler", "sampler", "sdxl", 9.0, 2.0, 2.5)
+    cold = NodeRan(ref("a"), *node, cold=True, load_tier="disk", load_s=6.5)
+    text = page([cold, NodeRan(ref("a"), *node)])
+    assert 'comfy_worker_model_loads_total{tier="disk"} 1.0' in text
+    assert 'comfy_worker_model_load_seconds_sum{tier="disk"} 6.5' in text
+    assert "comfy_worker_model_load_seconds_count{tier=" in text
+    assert text.count("comfy_worker_model_loads_total{") == 1
+
+
+def test_the_cost_of_busy_and_idle_time() -> None:
+    """With a price for a GPU, the seconds of all engines have a cost. Without one there is no such metric."""
+    uses = (EngineUse("engine-0", 1800.0, 900.0), EngineUse("engine-1", 1800.0, 0.0))
+    text = Metrics([]).render(replace(NOW, engine_uses=uses, usd_hour=0.4), "")[0].decode()
+    assert 'comfy_worker_cost_usd_total{use="busy"} 0.4' in text
+    assert 'comfy_worker_cost_usd_total{use="idle"} 0.1' in text
+    assert "cost_usd" not in Metrics([]).render(replace(NOW, engine_uses=uses), "")[0].decode()
 
 
 def test_an_engine_that_has_slowed_down_is_counted() -> None:

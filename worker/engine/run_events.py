@@ -7,12 +7,14 @@ from worker.engine.protocol.messages import (
     ExecutionCached,
     ExecutionError,
     ExecutionInterrupted,
+    ExecutionStart,
+    ExecutionSuccess,
     FramesLost,
     Preview,
     Progress,
     RunMessage,
 )
-from worker.events import EventsLost, NodesCached, NodeStarted, NodeStopped, PreviewReady, StepDone
+from worker.events import EventsLost, NodesCached, NodeStarted, NodeStopped, PreviewReady, RunClocked, StepDone
 from worker.events.job import JobEvent
 from worker.job import JobProgress, JobRef
 from worker.workflow.prompt import Prompt, title
@@ -40,6 +42,8 @@ def event_of(job: JobRef, prompt: Prompt, message: RunMessage) -> JobEvent | Non
             event = StepDone(job, node, value, maximum)
         case Preview(node=node, mime=mime, data=data):
             event = PreviewReady(job, node, mime, data)
+        case ExecutionStart(at=at) | ExecutionSuccess(at=at) if at is not None:
+            event = RunClocked(job, at)
         case ExecutionError() | ExecutionInterrupted():
             event = NodeStopped(job)
         case FramesLost():

@@ -75,6 +75,7 @@ from worker.errors.job import (
     OutputTooLargeForInline,
     OutputUnreadable,
 )
+from worker.errors.load import LearnedStateError, MixedClassesError
 from worker.errors.node_packs import LockError, RequirementsError
 from worker.errors.process import (
     CannotListen,
@@ -141,9 +142,11 @@ __all__ = [
     "JobError",
     "JobTimeout",
     "JournalUnavailable",
+    "LearnedStateError",
     "LockError",
     "MethodNotAllowed",
     "MissingValues",
+    "MixedClassesError",
     "ModelDamaged",
     "ModelMismatch",
     "ModelsDownloading",

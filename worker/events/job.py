@@ -91,6 +91,14 @@ class EventsLost:
 
 
 @dataclass(frozen=True, slots=True)
+class RunClocked:
+    """ComfyUI has started the run of the job, or ended it with success, at `at` milliseconds of its clock."""
+
+    job: JobRef
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class RunEnded:
     """The run of the job's prompt inside ComfyUI has ended, successfully or not, or was cancelled."""
 
@@ -259,6 +267,6 @@ class CostDiffered:
 
 StreamedEvent = JobAccepted | StateChanged | NodeStarted | StepDone | PreviewReady | OutputReady | JobFinished
 """Events of a job that are streamed to clients."""
-RunEvent = JobSubmitted | NodesCached | NodeStopped | EventsLost | RunEnded | NodeRan | JobPredicted
+RunEvent = JobSubmitted | RunClocked | NodesCached | NodeStopped | EventsLost | RunEnded | NodeRan | JobPredicted
 """Events of the run of a job's prompt."""
 JobEvent = StreamedEvent | RunEvent | DeliveryEnded | WebhookAttempted | CostDiffered | JobRemoved

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import orjson
 
-from worker.load.learning.learned_state import LearnedState, LearnedStateError, StateHeader
+from worker.errors import LearnedStateError
+from worker.load.learning.learned_state import LearnedState, StateHeader
 from worker.load.learning.pooling import apply_priors
 
 log = logging.getLogger(__name__)

@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 from worker.load.forecast import Forecast
 from worker.load.job_estimate import JobEstimate, KeptForecast
 from worker.load.learning.estimator import Estimator
+from worker.load.learning.node_results import LineResults
 from worker.load.prediction import NOTHING, Prediction
 
 FORECASTS_PER_S = 10.0
 """Number of outdated forecasts that are made again in a second. A long queue would otherwise cost too much."""
+LOOK_BACK = 30
+"""Jobs of a line whose results are expected to be there for the next one."""
 
 
 @dataclass(slots=True)
@@ -34,6 +37,12 @@ class Line:
     def files(self) -> frozenset[str]:
         """The model files that the jobs load."""
         return frozenset().union(*(estimate.files for estimate in self.jobs))
+
+    @property
+    def results(self) -> LineResults:
+        """The results of nodes that the jobs make, as far back as it matters."""
+        works = [estimate.work for estimate in self.jobs[-LOOK_BACK:]]
+        return LineResults.of(works, len(self.jobs))
 
     def add(self, estimate: JobEstimate, seconds: Prediction) -> None:
         """Add a job at the end."""
@@ -106,7 +115,5 @@ class EngineLines:
 
     def _forecast(self, estimate: JobEstimate, line: Line) -> Forecast:
         """Make the forecast of a job that runs after the jobs of a line."""
-        if not line.jobs:
-            cached = self.estimator.expect_cached(line.engine, estimate.work)
-            return self.estimator.forecast(line.engine, estimate.work, cached)
-        return self.estimator.forecast(line.engine, estimate.work, estimate.cached_after(line.jobs), line.files)
+        cached = self.estimator.expect_cached(line.engine, estimate.work, line.results)
+        return self.estimator.forecast(line.engine, estimate.work, cached, line.files)

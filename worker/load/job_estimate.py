@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from worker.job import Job, JobState
 from worker.load.forecast import Forecast
+from worker.load.gpu_classes import REFERENCE
 from worker.load.job_run import JobRun
 from worker.load.node_work import JobWork, NodeWork
+from worker.load.prior import prior_seconds
 
+MOST_NODES = 500
+"""Most nodes of a job that are predicted one by one. Workflows of people have up to 200 or so."""
 HAS_RUN = frozenset({JobState.DELIVERING, JobState.DELIVERY_PENDING})
 """States of a job that needs no engine any more."""
 
@@ -48,7 +51,7 @@ class JobEstimate:
     """Names of the model files that the job loads."""
 
     def __post_init__(self) -> None:
-        self.files = _files(self.work)
+        self.refine(self.work)
 
     @property
     def needs_engine(self) -> bool:
@@ -60,15 +63,26 @@ class JobEstimate:
         """The nodes that are expected to run, by id."""
         return {node.node_id: node for node in self.work.nodes}
 
-    def cached_after(self, others: Sequence[JobEstimate]) -> frozenset[str]:
-        """Return the ids of the nodes whose results ComfyUI has when this job runs right after the last of others."""
-        results = set(others[-1].work.ancestry.values())
-        return frozenset(node_id for node_id, ancestry in self.work.ancestry.items() if ancestry in results)
-
     def refine(self, work: JobWork) -> None:
         """Replace the work of the job, because more is known about it."""
-        self.work, self.files = work, _files(work)
+        self.work = bounded(work)
+        self.files = _files(self.work)
         self.forecasts.clear()
+
+
+def bounded(work: JobWork) -> JobWork:
+    """Return the work of a job with at most MOST_NODES nodes: the most expensive ones, and one for all others.
+
+    Each node is predicted and learned on the event loop, so that thousands of them would block it.
+    """
+    if len(work.nodes) <= MOST_NODES:
+        return work
+    by_cost = sorted(work.nodes, key=lambda node: prior_seconds(node, REFERENCE), reverse=True)
+    kept, others = by_cost[: MOST_NODES - 1], by_cost[MOST_NODES - 1 :]
+    rest = NodeWork("", "", tflop=sum(node.tflop for node in others), fixed_s=sum(node.fixed_s for node in others))
+    ids = {node.node_id for node in kept}
+    ancestry = {node_id: digest for node_id, digest in work.ancestry.items() if node_id in ids}
+    return replace(work, nodes=(*kept, rest), ancestry=ancestry)
 
 
 def _files(work: JobWork) -> frozenset[str]:

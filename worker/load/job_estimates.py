@@ -10,7 +10,7 @@ from worker.job import Job, JobRef
 from worker.load.engine_lines import EngineLines, Line
 from worker.load.forecast import FileLoad
 from worker.load.gpu_classes import GpuClass
-from worker.load.job_estimate import JobEstimate
+from worker.load.job_estimate import JobEstimate, bounded
 from worker.load.learning.estimator import Estimator
 from worker.load.learning.learned_state import LearnedState
 from worker.load.node_work import JobWork
@@ -113,6 +113,7 @@ class JobEstimates:
 
     def expected(self, work: JobWork) -> Prediction:
         """Return the seconds of a job that nobody has sent, if an engine ran it now."""
+        work = bounded(work)
         predictions = [
             self.estimator.job(engine, work, self.estimator.expect_cached(engine, work)) for engine in self.alive
         ]

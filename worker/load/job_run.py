@@ -21,6 +21,12 @@ class MeasuredNode:
     completed: bool
 
 
+LATE_S, LATE_SHARE = 0.05, 0.25
+"""Seconds, and share of a run, by which its duration may differ between the clocks of ComfyUI and of the worker.
+
+The messages of a run arrive together when the worker gets no processor for a while."""
+
+
 @dataclass(slots=True, eq=False)
 class JobRun:
     """A run that has started. Times are seconds of any one clock.
@@ -38,11 +44,15 @@ class JobRun:
     _seconds: dict[str, float] = field(default_factory=dict)
     """Seconds of each node that has started."""
     _progress: ActiveNode | None = None
+    _first_times: tuple[float, float] | None = None
+    """Seconds of ComfyUI's clock and of this one at the start of the run."""
     _running: str | None = None
     _since: float = 0.0
     """When the running node started, or went on."""
     _stopped: str | None = None
     """The node that was interrupted or has failed."""
+    _is_blind: bool = False
+    """Whether no more events arrive."""
     _waiting: set[str] = field(default_factory=set)
     """Nodes that may still wait for another machine."""
     _unclear: set[str] = field(default_factory=set)
@@ -54,6 +64,16 @@ class JobRun:
     def cached(self) -> Collection[str]:
         """Ids of the nodes that do not run, as far as it is known."""
         return self.forecast.cached if self._cached is None else self._cached
+
+    def keeps_time(self, engine_s: float, now: float) -> bool:
+        """Return whether the messages of the run arrive in time, by the first and the last one.
+
+        `engine_s` is the time of a message on ComfyUI's clock.
+        """
+        if self._first_times is None:
+            self._first_times = engine_s, now
+        duration_s = engine_s - self._first_times[0]
+        return abs(now - self._first_times[1] - duration_s) <= LATE_S + LATE_SHARE * abs(duration_s)
 
     def record_cached(self, node_ids: Collection[str]) -> None:
         """Record that ComfyUI has the results of these nodes."""
@@ -81,8 +101,13 @@ class JobRun:
         elif node is not None and self._progress is not None:
             self._progress.step(value, maximum, now)
 
+    def lose_events(self, now: float) -> None:
+        """Record that no more events of the run can arrive. It may go on, and only its time is known."""
+        self.stop(now)
+        self._is_blind = True
+
     def stop(self, now: float) -> None:
-        """Record that the running node was interrupted or has failed, or that no more of its events can arrive."""
+        """Record that the running node was interrupted or has failed."""
         if self._stopped is None:
             self._stopped = self._running
         progress = self._progress
@@ -112,6 +137,8 @@ class JobRun:
     def remaining(self, now: float) -> Prediction:
         """Return the seconds until the run ends."""
         predictions, whole = self.forecast.nodes, self.forecast.whole
+        if self._is_blind:
+            return whole.after(now - self.started_at)
         nodes = [node_id for node_id in predictions if node_id not in self._seconds and node_id not in self.cached]
         left_s = sum(predictions[node_id].p50_s for node_id in nodes)
         left_s += self._load_left_s(nodes, now)

@@ -18,6 +18,7 @@ from worker.events import (
     NodeStarted,
     NodeStopped,
     Notify,
+    RunClocked,
     RunEnded,
     StateChanged,
     StepDone,
@@ -60,6 +61,7 @@ class RunObserver:
             NodeStarted: self._node_started,
             StepDone: self._step_done,
             NodeStopped: self._node_stopped,
+            RunClocked: self._run_clocked,
             EventsLost: self._events_lost,
             RunEnded: self._run_ended,
             EngineLost: self._engine_lost,
@@ -121,6 +123,12 @@ class RunObserver:
         if estimate is not None:
             estimate.events_lost = True
 
+    def _run_clocked(self, event: RunClocked) -> None:
+        """Record that the times of the nodes are not known if the messages of the run did not arrive in time."""
+        estimate = self._jobs.get(event.job.folder)
+        if estimate is not None and estimate.run is not None:
+            estimate.events_lost |= not estimate.run.keeps_time(event.at / 1000, time.monotonic())
+
     def _run_ended(self, event: RunEnded) -> None:
         """Learn from the run."""
         estimate = self._jobs.get(event.job.folder)
@@ -134,7 +142,7 @@ class RunObserver:
         """Stop the run of an engine, of which no more events arrive, and forget what the engine had loaded."""
         run = self._last_runs.get(event.engine)
         if run is not None:
-            run.stop(time.monotonic())
+            run.lose_events(time.monotonic())
         self._blocked.pop(event.engine, None)
         self.estimator.engine_restarted(event.engine)
         self._learned()

@@ -25,8 +25,8 @@ def _accepted(event: JobAccepted) -> None:
 
 def _predicted(event: JobPredicted) -> None:
     """Log what a run took, beside its prediction."""
-    predicted = f"predicted {event.predicted_s:.2f} s, p90 {event.predicted_p90_s:.2f} s"
-    log.debug("job %s ran %.2f s on %s, %s", event.job.id, event.seconds, event.engine, predicted)
+    predicted = f"predicted {event.predicted_s:.3f} s, p90 {event.predicted_p90_s:.3f} s"
+    log.debug("job %s ran %.3f s on %s, %s", event.job.id, event.seconds, event.engine, predicted)
 
 
 def _slowed(event: MachineSlowed) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from worker.workflow.json_value import Json
-from worker.workflow.math_expression import evaluate
+from worker.workflow.linked_values.math_expression import evaluate
 from worker.workflow.prompt import Node, Prompt
 
 LARGEST = 1e6  # keeps products of extreme values finite

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import shutil
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ IN_FLIGHT = 8
 """Jobs that the client keeps in the worker, so that each engine always has the next one."""
 GIB = 1024**3
 
+_PREDICTED = re.compile(r"job (\S+) ran .* p90 ([\d.]+) s$", re.MULTILINE)
+"""A line of the worker's log."""
 _TIMINGS = """\
 import os, runpy
 from pathlib import Path
@@ -39,6 +42,7 @@ seconds = world["Machine"]({seed}, DEVICE, Path({throttle!r}) if DEVICE == {thro
 class TracedJob:
     """One job of the trace, in the order in which they ended."""
 
+    id: str
     shape: str
     gpu: str
     throttled: bool
@@ -81,6 +85,7 @@ class TraceWorld:
             "WORKER_GPUS": str(self.gpus),
             "WORKER_COMFYUI_ARGS": f"--timings {timings} --cache every-prompt",
             "WORKER_MODELS_FOLDER": str(self.folder / "models"),
+            "WORKER_LOG_LEVEL": "debug",
             "WORKER_SANDBOX_READ": str(self.folder),
         }
 
@@ -113,7 +118,13 @@ async def run_trace(seed: int, jobs: int, folder: Path) -> list[TracedJob]:
     async with running_worker(trace_world, folder) as running, served.open_session() as session:
         client = _TraceClient(trace_world, session, running.url, jobs)
         await asyncio.gather(*(client.run_jobs(shapes) for _ in range(IN_FLIGHT)))
-    return client.ended
+    return with_p90(client.ended, (folder / "worker" / "worker.log").read_text("utf-8"))
+
+
+def with_p90(jobs: Sequence[TracedJob], log: str) -> list[TracedJob]:
+    """Return the jobs with the p90 that the worker has logged for each run. Raises KeyError when one is missing."""
+    p90_by_id = {job_id: float(p90_s) for job_id, p90_s in _PREDICTED.findall(log)}
+    return [replace(job, outcome=replace(job.outcome, p90_s=p90_by_id[job.id])) for job in jobs]
 
 
 class _TraceClient:
@@ -134,24 +145,23 @@ class _TraceClient:
             self._started += 1
             if self._started == self._jobs // 2:
                 self._world.throttle.touch()
-            metadata = await self._run(shape.prompt(self._started))
-            self._record(shape.name, metadata)
+            self._record(shape.name, await self._run(shape.prompt(self._started)))
 
     async def _run(self, prompt: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Run one job and return the metadata of its answer. Raises JobFailedError."""
+        """Run one job and return the answer. Raises JobFailedError."""
         body = orjson.dumps({"workflow": prompt, "output_format": "url"})
         async with self._session.post(self._url, data=body) as answer:
             text = await answer.read()
         if answer.status != 200:
             raise JobFailedError(f"{answer.status}: {text[:500]!r}")
-        metadata: Mapping[str, Any] = orjson.loads(text)["metadata"]
-        return metadata
+        result: Mapping[str, Any] = orjson.loads(text)
+        return result
 
-    def _record(self, shape: str, metadata: Mapping[str, Any]) -> None:
-        """Record a job that has ended."""
+    def _record(self, shape: str, answer: Mapping[str, Any]) -> None:
+        """Record a job that has ended. Its p90 is in the worker's log."""
+        metadata = answer["metadata"]
         gpu = metadata["gpu_used"].removesuffix(" (embedded engine)")
         throttled = gpu == self._world.throttled and self._world.throttle.exists()
         nth = self._ended_by_shape[shape] = self._ended_by_shape.get(shape, 0) + 1
-        predicted, p90 = metadata.get("predicted_s", 0.0), metadata.get("predicted_p90_s", 0.0)
-        outcome = Outcome((shape, gpu, throttled), metadata["generation_time"], predicted, p90)
-        self.ended.append(TracedJob(shape, gpu, throttled, nth, outcome))
+        outcome = Outcome((shape, gpu, throttled), metadata["generation_time"], metadata["predicted_s"])
+        self.ended.append(TracedJob(answer["id"], shape, gpu, throttled, nth, outcome))

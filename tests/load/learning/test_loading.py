@@ -120,3 +120,14 @@ def test_a_wrong_belief_corrects_the_capacity() -> None:
     assert [name in memory for name in "abcd"] == [False, True, True, True]
     memory.were_evicted(["d", "c"])
     assert [name in memory for name in "abcd"] == [False, False, False, True]
+
+
+def test_a_model_in_use_is_not_evicted_however_slow_its_nodes_are() -> None:
+    """Nodes in a row that use one model and become slower are slower, also if a load would take as long."""
+    learner = estimator()
+    node = sampler(2.0, models=("flux.safetensors",))
+    learner.job(ENGINE, job(LOADER, node, sizes={"flux.safetensors": 12 * GB}))
+    for seconds in (2.0, 3.0):
+        loads = [learner.learn(ENGINE, NodeRun(node, seconds)) for _ in range(12)]
+        assert loads[1:] == [None] * 11
+    assert learner.node(ENGINE, node).p50_s == pytest.approx(3.0, rel=0.1)

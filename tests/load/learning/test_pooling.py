@@ -7,11 +7,12 @@ import math
 import pytest
 
 from tests.load.learning.nodes import ENGINE, estimator, run, sampler
+from worker.errors import MixedClassesError
 from worker.load.gpu_classes import REFERENCE, GpuClass
 from worker.load.learning.branches import branches
 from worker.load.learning.estimator import Estimator
 from worker.load.learning.learned_state import LearnedState, StateHeader
-from worker.load.learning.pooling import MixedClassesError, apply_priors, of_class, pool
+from worker.load.learning.pooling import apply_priors, of_class, pool
 from worker.load.node_work import NodeKind, NodeWork
 
 SHAPES = ("1Mpx", "2Mpx", "4Mpx")

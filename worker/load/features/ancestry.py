@@ -13,7 +13,7 @@ HASH_BYTES = 16
 def ancestry(graph: PromptGraph) -> dict[str, bytes]:
     """Return a hash of each node over its class, its inputs and the hashes of the nodes that it is linked to.
 
-    The ids of nodes do not count, as in ComfyUI's cache. Inside a cycle, a link has no hash.
+    The ids of nodes do not count, and 7 equals 7.0, as in ComfyUI's cache. Inside a cycle, a link has no hash.
     """
     hashes: dict[str, bytes] = {}
     visited: set[str] = set()
@@ -38,7 +38,8 @@ def _hash(graph: PromptGraph, node_id: str, hashes: dict[str, bytes]) -> bytes:
     for name, value in sorted(node["inputs"].items(), key=_name):
         source = sources.get(name)
         if source is None:
-            digest.update(repr((name, value)).encode(errors="replace"))
+            number = int(value) if isinstance(value, float) and value.is_integer() else value
+            digest.update(repr((name, number)).encode(errors="replace"))
         else:
             digest.update(f"{name}\0{source.slot}\0".encode(errors="replace") + hashes.get(source.node_id, b""))
     return digest.digest()

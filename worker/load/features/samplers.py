@@ -26,8 +26,10 @@ LAUNCH_S = 18e-6
 """Seconds that the CPU needs to start one operation on the GPU."""
 SPEED = {"fp8_fast": 0.7, "gguf": 1.19, "int8_convrot": 0.55, "svdq": 0.45, "nvfp4": 0.6}
 """Time of an evaluation with weights of a precision, relative to 16 bits. Others are computed in 16 bits."""
-_NO_SAMPLER = re.compile(r"Scheduler$|^ModelSampling|^Context|^Apply|AddNoise|^PrepFor|Guides")
-"""Classes that have steps, or a model and a latent, and do not sample."""
+_NO_SAMPLER = re.compile(r"Scheduler$|^ModelSampling|^Context|^Apply|AddNoise|^PrepFor|Guides|^Save|Preview")
+"""Classes that have steps or sigmas, or a model and a latent, and do not sample.
+
+SaveLoRA puts the steps into the name of its file."""
 _LATENTS = ("latent_image", "latent", "samples")
 _MODELS = ("model", "guider")
 

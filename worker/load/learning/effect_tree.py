@@ -11,9 +11,7 @@ from worker.load.node_work import NodeKind, NodeWork
 
 MAX_SHAPES = 2000
 """Shapes that are remembered. The one that has not run for the longest time is forgotten first."""
-GPU_KINDS = frozenset(
-    {NodeKind.SAMPLER, NodeKind.VAE_DECODE, NodeKind.VAE_ENCODE, NodeKind.TEXT_ENCODE, NodeKind.UPSCALE}
-)
+GPU_KINDS = (NodeKind.SAMPLER, NodeKind.VAE_DECODE, NodeKind.VAE_ENCODE, NodeKind.TEXT_ENCODE, NodeKind.UPSCALE)
 HOST, REMOTE = "host", "remote"
 """Roots of the nodes that run on the CPU, and of those that run on another machine."""
 
@@ -56,8 +54,12 @@ def runs_on_gpu(node: NodeWork) -> bool:
 
 def key_of(node: NodeWork, gpu: str) -> Key:
     """Return the key of a node on a class of GPUs."""
-    kind = f"{node.kind}:{node.class_type}" if node.kind in (NodeKind.OTHER, NodeKind.API) else str(node.kind)
-    root = gpu if runs_on_gpu(node) else REMOTE if node.kind is NodeKind.API else HOST
+    kind, root = str(node.kind), gpu
+    if node.kind not in GPU_KINDS:
+        if node.kind in (NodeKind.OTHER, NodeKind.API):
+            kind = f"{kind}:{node.class_type}"
+        if not runs_on_gpu(node):
+            root = REMOTE if node.kind is NodeKind.API else HOST
     return Key(root, kind, node.family, node.precision, node.class_type, node.shape)
 
 

@@ -6,8 +6,9 @@ the shapes beside it, less for each level that they are apart.
 
 The tree is a linear mixed model with nested random effects. Each effect holds the precision and the weighted sum of
 what lies below it, which makes learning and predicting exact, in time proportional to the depth of the tree. Separate
-means and variances of all effects would neglect that the effects of a branch are estimated together: it would take
-about 25 runs of a shape until the variances are small, instead of two.
+means and variances of all effects, as in a diagonal Kalman filter, would neglect that the effects of a branch are
+estimated together: the variances then shrink slowly, and the last run counts too much. On synthetic jobs its median
+error was 5.0 % instead of 3.3 % for the second and third run of a shape, and 3.1 % instead of 2.3 % after 50 runs.
 """
 
 from __future__ import annotations

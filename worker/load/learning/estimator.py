@@ -11,9 +11,10 @@ from worker.load.gpu_classes import GpuClass
 from worker.load.learning.drift import Drift, DriftDetector
 from worker.load.learning.learned_state import LearnedState, restore, saved
 from worker.load.learning.loading import Loading
+from worker.load.learning.node_results import NO_LINE, LineResults, NodeResults
 from worker.load.learning.residency import Tier
 from worker.load.learning.totals import JobOutcome, Quantiles, Total
-from worker.load.learning.warm_times import WarmTime, WarmTimes, usable
+from worker.load.learning.warm_times import WarmTimes, usable
 from worker.load.node_work import JobWork, NodeWork
 from worker.load.prediction import Prediction
 
@@ -52,12 +53,14 @@ class Estimator:
         self._quantiles = Quantiles(*self._state.quantiles)
         self._outcomes: dict[str, JobOutcome] = {}
         self._watches: dict[str, DriftDetector] = {}
-        self._last_ancestry: dict[str, frozenset[bytes]] = {}
+        self._results: dict[str, NodeResults] = {}
+        self._ran: dict[str, set[str]] = {}
+        """Ids of the nodes that the present job of each engine ran."""
         restore(self._state, self._warm, self._loading.times)
 
     def node(self, engine: str, node: NodeWork) -> Prediction:
         """Return the seconds of a node whose models are loaded."""
-        return self._prediction(self._warm.predict(engine, node))
+        return self._quantiles.node_p90(self._warm.predict(engine, node))
 
     def job(self, engine: str, work: JobWork, cached: Collection[str] = ()) -> Prediction:
         """Return the seconds of a job: its nodes without those that are cached, and the files that it has to load."""
@@ -79,7 +82,7 @@ class Estimator:
             total.add(times[node.node_id])
         if load is not None:
             total.add_load(load)
-        predictions = {node_id: self._prediction(time) for node_id, time in times.items()}
+        predictions = {node_id: self._quantiles.node_p90(time) for node_id, time in times.items()}
         return Forecast(engine, self._quantiles.p90(total), predictions, load.seconds if load else 0.0, cached)
 
     def load_seconds(self, engine: str, work: JobWork) -> float:
@@ -93,12 +96,10 @@ class Estimator:
         """Return the size of a model file, and the seconds to load it on an engine that has not loaded it."""
         return self._loading.file_load(file)
 
-    def expect_cached(self, engine: str, work: JobWork) -> frozenset[str]:
-        """Return the ids of the nodes whose results ComfyUI still has from the last job of an engine."""
-        last = self._last_ancestry.get(engine)
-        if not last:
-            return frozenset()
-        return frozenset(node_id for node_id, ancestry in work.ancestry.items() if ancestry in last)
+    def expect_cached(self, engine: str, work: JobWork, line: LineResults = NO_LINE) -> frozenset[str]:
+        """Return the ids of the nodes whose results ComfyUI will still have if a job runs after the jobs of a line."""
+        results = self._results.setdefault(engine, NodeResults())
+        return frozenset(results.expected(work, line))
 
     def learn(self, engine: str, run: NodeRun) -> NodeLoad | None:
         """Learn from a node that ran on an engine. Return the files that it loaded, or None if it loaded none.
@@ -107,6 +108,7 @@ class Estimator:
         after the last one.
         """
         node, seen = run.node, None
+        self._ran.setdefault(engine, set()).add(node.node_id)
         load = self._loading.load(engine, (node,)) if node.reads or node.models else None
         if usable(run.seconds) and run.completed:
             warm = self._warm.predict(engine, node)
@@ -124,13 +126,13 @@ class Estimator:
         return seen
 
     def job_ended(self, engine: str, work: JobWork, completed: Container[str] | None = None) -> Drift | None:
-        """Record that a job ended on an engine, which keeps its results until the next job.
+        """Record that a job ended on an engine.
 
         `completed` are the ids of the nodes that ran or were cached; None stands for all. Return a lasting change of
         the machine's speed if this job shows one, else None.
         """
-        kept = (ancestry for node, ancestry in work.ancestry.items() if completed is None or node in completed)
-        self._last_ancestry[engine] = frozenset(kept)
+        ran = self._ran.pop(engine, set())
+        self._results.setdefault(engine, NodeResults()).job_ended(work, ran, completed)
         outcome = self._outcomes.pop(engine, None)
         if outcome is None:
             return None
@@ -145,7 +147,8 @@ class Estimator:
     def engine_restarted(self, engine: str) -> None:
         """Forget which files are loaded on an engine, and what it has cached."""
         self._loading.files(engine).gpu.clear()
-        self._last_ancestry.pop(engine, None)
+        self._results.pop(engine, None)
+        self._ran.pop(engine, None)
         self._outcomes.pop(engine, None)
 
     def set_gpu(self, engine: str, gpu: GpuClass) -> None:
@@ -173,12 +176,6 @@ class Estimator:
     def saved(self) -> LearnedState:
         """Return everything that was learned."""
         return saved(self._state, self._warm, self._loading.times, self._quantiles.saved)
-
-    def _prediction(self, time: WarmTime) -> Prediction:
-        """Return the prediction of a single node."""
-        total = Total()
-        total.add(time)
-        return self._quantiles.p90(total)
 
     def _drift(self, engine: str, outcome: JobOutcome) -> Drift | None:
         """Return the lasting change of a machine's speed that a job shows, and let the machine's effect follow."""

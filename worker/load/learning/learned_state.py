@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, NamedTuple, Self
 
+from worker.errors import LearnedStateError
 from worker.load.learning.effect_tree import MAX_SHAPES, Key
 from worker.load.learning.effects import Belief
 from worker.load.learning.residency import LOAD_DRIFT, LOAD_SPREAD, LoadTimes, Tier
@@ -20,10 +21,6 @@ of no use."""
 MAX_BYTES = 200_000
 CHANGED_VARIANCE = 0.05
 """Least variance of a shape's effect after the image, the driver or PyTorch has changed."""
-
-
-class LearnedStateError(ValueError):
-    """A learned state cannot be read."""
 
 
 class Learned(NamedTuple):

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 
+from worker.errors import MixedClassesError
 from worker.load.learning.effect_tree import HOST, REMOTE, Key
 from worker.load.learning.learned_state import Learned, LearnedState, StateHeader
 from worker.load.learning.warm_times import MACHINE_SPREAD
@@ -16,10 +17,6 @@ HOSTS_DIFFER = 0.05
 """Variance of what runs on the CPU, and of loads, among machines."""
 ROUNDS = 20
 """Rounds in which the effects of machines and shapes are fitted in turn. They converge in fewer."""
-
-
-class MixedClassesError(ValueError):
-    """The states do not belong to one class of GPUs."""
 
 
 def gpu_classes(states: Iterable[LearnedState]) -> set[str]:

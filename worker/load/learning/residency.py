@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 
 from worker.load.learning.effects import Belief
 
@@ -49,6 +50,11 @@ class ResidentFiles:
     def was_used(self, file: str) -> bool:
         """Return whether a file was in the memory at some time."""
         return file in self._sizes
+
+    def were_used_last(self, files: Collection[str]) -> bool:
+        """Return whether no other file was used after these."""
+        names = set(files)
+        return names == set(islice(reversed(self._sizes), len(names)))
 
     def use(self, file: str, size: float) -> None:
         """Record that a file is in use."""
@@ -182,16 +188,18 @@ class LoadedFiles:
         return loads
 
     def opposite(
-        self, reads: Iterable[str], models: Iterable[str], sizes: Mapping[str, float]
+        self, reads: Collection[str], models: Collection[str], sizes: Mapping[str, float]
     ) -> tuple[bool, dict[Tier, float]] | None:
         """Return whether files of a node were evicted, if not all of them are where they are expected to be.
 
         Return the bytes to load in that case, too. Return None if a file was never used: then it is certainly not
-        loaded.
+        loaded. Return None as well if no other files were used in the meantime, which could have evicted them.
         """
         if not all(map(self.machine.was_used, reads)) or not all(map(self.gpu.was_used, models)):
             return None
         evicted = all(file in self.machine for file in reads) and all(file in self.gpu for file in models)
+        if evicted and self.machine.were_used_last(reads) and self.gpu.were_used_last(models):
+            return None
         read_tier = Tier.DISK if evicted else Tier.PAGE_CACHE
         loads = {read_tier: sum(sizes.get(file, UNKNOWN_BYTES) for file in reads)}
         if evicted:

@@ -113,6 +113,11 @@ class Quantiles:
         factor = math.exp(self._deviations[total.loads] * total.deviation)
         return Prediction(total.seconds, total.seconds * factor)
 
+    def node_p90(self, time: WarmTime) -> Prediction:
+        """Return the prediction of a single node whose models are loaded."""
+        deviation = math.sqrt(min(time.variance + time.noise, LARGEST_VARIANCE))
+        return Prediction(time.seconds, time.seconds * math.exp(self._deviations[False] * deviation))
+
     @property
     def scale(self) -> float:
         """Factor of the standard deviations of jobs that load nothing, compared with the normal distribution."""

@@ -59,7 +59,8 @@ def command(
 def _pooled(folders: list[Path | None], gpu: str | None) -> LearnedState:
     """Return the priors from state folders. None stands for that of the settings. Raises Failure."""
     from worker.cli.output.failure import Failure
-    from worker.load.learning.pooling import MixedClassesError, of_class, pool
+    from worker.errors import MixedClassesError
+    from worker.load.learning.pooling import of_class, pool
 
     learned = [learned_in(folder_of(folder)) for folder in folders]
     if gpu is not None:

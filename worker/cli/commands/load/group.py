@@ -73,8 +73,8 @@ def learned_in(folder: Path) -> LearnedState:
 def read(path: Path) -> LearnedState:
     """Return the learned state in a file. Raises Failure if it cannot be read."""
     from worker.cli.output.failure import Failure
+    from worker.errors import LearnedStateError
     from worker.jobs.learned_load import read_state
-    from worker.load.learning.learned_state import LearnedStateError
 
     try:
         return read_state(path)

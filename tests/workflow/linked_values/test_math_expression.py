@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.workflow.math_expression import evaluate
+from worker.workflow.linked_values.math_expression import evaluate
 
 VALUES = {"a": 5.0, "b": 24.0}
 

@@ -1,0 +1,90 @@
+"""Knows which results of nodes ComfyUI still has, from the jobs that an engine ran, and learns how long it keeps them.
+
+ComfyUI keeps the results of earlier prompts as long as its machine has enough memory. On most machines with less than
+128 GB these are only the results of the last prompt, and on larger ones those of all prompts.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+from worker.load.node_work import JobWork
+
+MAX_RESULTS = 5000
+"""Results that are remembered for an engine. The ones that were used longest ago are forgotten first."""
+MAX_JOBS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class LineResults:
+    """Results that jobs will have made before another one runs: for each, its age in jobs when that one runs."""
+
+    ages: Mapping[bytes, int] = field(default_factory=dict)
+    jobs: int = 0
+
+    @classmethod
+    def of(cls, works: Sequence[JobWork], jobs: int) -> Self:
+        """Return the results of the last jobs of a line. `jobs` is the number of all jobs in it."""
+        ages: dict[bytes, int] = {}
+        for age, work in reversed([*enumerate(reversed(works))]):
+            ages.update(dict.fromkeys(work.ancestry.values(), age))
+        return cls(ages, jobs)
+
+
+NO_LINE = LineResults()
+
+
+class NodeResults:
+    """The results of the nodes of one engine, by their ancestry. The age of a result counts jobs: 0 is the last one."""
+
+    def __init__(self) -> None:
+        self.kept = 1
+        """Number of last jobs whose results are still there, as far as it was seen."""
+        self._used: OrderedDict[bytes, int] = OrderedDict()
+        """Number of the last job that used each result."""
+        self._jobs = 0
+
+    def expected(self, work: JobWork, line: LineResults = NO_LINE) -> Iterator[str]:
+        """Yield the ids of the nodes of a job that will be cached if it runs after the jobs of a line."""
+        for node_id, ancestry in work.ancestry.items():
+            age = self._age(ancestry, line)
+            if age is not None and age < self.kept:
+                yield node_id
+
+    def job_ended(self, work: JobWork, ran: Container[str], completed: Container[str] | None) -> None:
+        """Record a job. `ran` are the ids of the nodes that ran, and `completed` of those that have a result now.
+
+        None stands for all nodes of the job.
+        """
+        done = {node.node_id: node for node in work.nodes if completed is None or node.node_id in completed}
+        ancestries = {node_id: work.ancestry[node_id] for node_id in done if node_id in work.ancestry}
+        ages = {node_id: self._age(ancestry, NO_LINE) for node_id, ancestry in ancestries.items()}
+        self._learn(
+            cached=[age for node_id, age in ages.items() if age is not None and node_id not in ran],
+            lost=[age for node_id, age in ages.items() if age is not None and node_id in ran and done[node_id].reads],
+        )
+        for ancestry in ancestries.values():
+            self._used[ancestry] = self._jobs
+            self._used.move_to_end(ancestry)
+        self._jobs += 1
+        while len(self._used) > MAX_RESULTS:
+            self._used.popitem(last=False)
+
+    def _learn(self, cached: Sequence[int], lost: Sequence[int]) -> None:
+        """Learn how many jobs the engine remembers, from the ages of results that were still there, and of those lost.
+
+        Only the results of loaders show what was lost, because some nodes always run.
+        """
+        oldest = max(cached, default=-1)
+        if oldest >= self.kept:
+            self.kept = min(2 * (oldest + 1), MAX_JOBS)
+        if lost:
+            self.kept = max(min(self.kept, *lost), 1)
+
+    def _age(self, ancestry: bytes, line: LineResults) -> int | None:
+        """Return the age of a result after the jobs of a line, or None for one that no job had."""
+        used = self._used.get(ancestry)
+        return line.ages.get(ancestry, None if used is None else self._jobs - 1 - used + line.jobs)
