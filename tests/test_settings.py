@@ -35,6 +35,14 @@ def test_a_bad_value_is_named(name: str, value: str) -> None:
         Settings.from_env({name: value})
 
 
+@pytest.mark.parametrize("name", ["WORKER_USD_HOUR", "WORKER_MAX_WAIT", "WORKER_SLOW_AFTER"])
+@pytest.mark.parametrize("value", ["-1", "nan", "inf", "-inf"])
+def test_a_number_out_of_range_is_named(name: str, value: str) -> None:
+    """A negative or infinite number raises StartupError with the variable, its value and the range."""
+    with pytest.raises(StartupError, match=f"{name}='{value}' .*at least 0"):
+        Settings.from_env({name: value})
+
+
 def test_one_of_several_values() -> None:
     """An unknown choice is rejected with the list of choices."""
     assert Settings.from_env({"WORKER_PREVIEWS": "taesd"}).engine.previews is PreviewMethod.TAESD

@@ -202,6 +202,23 @@ def test_the_work_of_any_prompt_is_finite(prompt: Any) -> None:
         assert work.ancestry.keys() == prompt.keys()
 
 
+@pytest.mark.parametrize(
+    ("class_type", "inputs"),
+    [
+        ("RepeatLatentBatch", {"amount": 1_000_000}),
+        ("LatentUpscaleBy", {"scale_by": 1_000_000}),
+        ("RIFE VFI", {"multiplier": 1_000_000}),
+    ],
+)
+def test_a_chain_of_nodes_that_multiply_a_size_is_finite(class_type: str, inputs: dict[str, Any]) -> None:
+    """The work stays within its bounds if every node of a long chain multiplies the size of the one before."""
+    prompt: Prompt = {"0": node("EmptyLatentImage", width=1024, height=1024, batch_size=1)}
+    for i in range(1, 99):
+        prompt[str(i)] = node(class_type, samples=link(str(i - 1)), **inputs)
+    prompt["s"] = node("SaveImage", images=link("98"))
+    assert FLOOR <= job_work(prompt).units <= CEILING
+
+
 def test_the_work_of_large_graphs_takes_little_time() -> None:
     """Long chains and lattices, which have exponentially many paths, take little time."""
     lattice: Prompt = {"0": node("BasicScheduler", steps=20)}

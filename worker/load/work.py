@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from worker.load.features.ancestry import ancestry
 from worker.load.features.content_size import ContentSizes, Size
+from worker.load.features.declared_inputs import with_declared_inputs
 from worker.load.features.other_nodes import OtherNodes
 from worker.load.features.prompt_graph import PromptGraph
 from worker.load.features.samplers import Samplers
@@ -34,15 +35,18 @@ def job_work(
     sizes of model files, where they are known. Without a catalog, every node that no other node uses counts as an
     output.
     """
-    graph = PromptGraph(prompt)
+    declared = with_declared_inputs(prompt, catalog)
+    graph = PromptGraph(declared)
     known_bytes = {file: size for file, size in (model_bytes or {}).items() if size}
     nodes = _nodes(graph, catalog, sizes, known_bytes)
-    return JobWork(tuple(nodes), _units(nodes), ancestry(graph), known_bytes)
+    # An input that ComfyUI does not know still tells the results of two nodes apart in its cache.
+    hashes = ancestry(graph if declared is prompt else PromptGraph(prompt))
+    return JobWork(tuple(nodes), _units(nodes), hashes, known_bytes)
 
 
 def units(prompt: Prompt, catalog: Catalog | None = None, sizes: Mapping[str, Size] | None = None) -> float:
     """Return the units of `job_work`, without its other parts."""
-    return _units(_nodes(PromptGraph(prompt), catalog, sizes, {}))
+    return _units(_nodes(PromptGraph(with_declared_inputs(prompt, catalog)), catalog, sizes, {}))
 
 
 def _units(nodes: list[NodeWork]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
 from enum import Enum
@@ -25,7 +26,7 @@ def setting(env: str, default: Any, help_text: str, *also: str, flat: str = "") 
 def parse(kind: Any, env: str, text: str) -> Any:  # noqa: ANN401 - kind is a field's annotation
     """Return the text of an environment variable as a value of the type `kind`. `X | None` is read as `X`.
 
-    Raises StartupError with variable and text.
+    A number is finite and not negative. Raises StartupError with variable and text.
     """
     if isinstance(kind, types.UnionType):
         kind = next(member for member in typing.get_args(kind) if member is not types.NoneType)
@@ -36,6 +37,9 @@ def parse(kind: Any, env: str, text: str) -> Any:  # noqa: ANN401 - kind is a fi
     if isinstance(kind, type) and issubclass(kind, Enum) and text not in [member.value for member in kind]:
         raise StartupError(f"{env}={text!r} is none of {', '.join(member.value for member in kind)}")
     try:
-        return kind(text)
+        value = kind(text)
     except ValueError as error:
         raise StartupError(f"{env}={text!r} is not a valid {kind.__name__}") from error
+    if isinstance(value, int | float) and not 0 <= value < math.inf:  # False for NaN too
+        raise StartupError(f"{env}={text!r} is out of range: use a number that is at least 0")
+    return value

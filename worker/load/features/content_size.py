@@ -48,7 +48,8 @@ class ContentSizes:
         sides = self._side(node_id, "width", depth), self._side(node_id, "height", depth)
         size = resized(self._graph.prompt, node, size, sides, self._model_factor(node_id))
         is_whole_file = size is not None and size in self._files.values()
-        self._sizes[node_id] = with_counts(self._graph.prompt, node, size, is_file=is_whole_file) if size else None
+        if size is not None:
+            self._sizes[node_id] = with_counts(self._graph.prompt, node, size, is_file=is_whole_file).limited
         return self._sizes[node_id]
 
     def _received_size(self, node_id: str, depth: int) -> Size | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 AUDIO_SECOND = 128 * 128  # one second of audio counts as this number of pixels
+LARGEST = 1e9  # keeps the work on content finite, however many nodes multiply its size
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,11 @@ class Size:
     def times(self, factor: float) -> Size:
         """Return the size with both sides multiplied by a factor."""
         return replace(self, width=self.width * factor, height=self.height * factor)
+
+    @property
+    def limited(self) -> Size:
+        """The size with no side and no number above `LARGEST`."""
+        return Size(*(min(number, LARGEST) for number in (self.width, self.height, self.frames, self.batch)))
 
 
 # Assumed sizes of uploaded files that are not here yet.
