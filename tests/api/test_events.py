@@ -57,7 +57,7 @@ async def test_output_arrives_before_the_job_has_ended(client: Client) -> None:
 
 
 async def test_resume_after_the_last_event_id(client: Client) -> None:
-    """A resumed stream has exactly the missed events."""
+    """A resumed stream has exactly the missed events. Only an event that is sent at once has an ETA."""
     _, job = await client.post("/generate", {"workflow": slow(0.4, steps=4)})
     url = f"{client.app.url}/jobs/{job['id']}/events"
     async with client.http.get(url, headers=bearer(job["token"])) as answer:
@@ -67,6 +67,8 @@ async def test_resume_after_the_last_event_id(client: Client) -> None:
         rest = await read_events(answer)
     async with client.http.get(url, headers=bearer(job["token"])) as answer:
         whole = await read_events(answer)
+    for _, _, data in (*first, *rest):
+        data.pop("eta_s", None), data.pop("eta_p90_s", None)
     assert first + rest == whole
     assert whole[-1][1] == "result"
 

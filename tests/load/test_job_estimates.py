@@ -122,15 +122,13 @@ def test_jobs_that_wait_count_for_the_engine_that_ends_them_first() -> None:
     assert worker.estimates.remaining_by_engine() == {"engine-0": near(45)}
 
 
-def test_a_faster_engine_has_more_of_the_speed() -> None:
-    """The share of the alive engines goes by the speed of their GPUs. Unknown GPUs count as equal."""
+def test_a_job_takes_longer_on_a_slower_gpu() -> None:
+    """The seconds of a job on an engine go by the speed of its GPU, and the faster engine gets the job."""
     worker = Worker(*ENGINES)
-    worker.estimates.set_gpu("engine-1", GpuClass("half", REFERENCE.tflops / 2))
+    worker.estimates.set_gpu("engine-0", GpuClass("half", REFERENCE.tflops / 2))
     job = worker.accept(work(10.0))
-    assert [worker.estimates.seconds_on(job, engine) for engine in ENGINES] == [near(10), near(20)]
-    worker.estimates.alive = ["engine-0"]
-    assert worker.estimates.share == near(2 / 3)
-    assert JobEstimates(Estimator({}), ENGINES).share == 1.0
+    assert [worker.estimates.seconds_on(job, engine) for engine in ENGINES] == [near(20), near(10)]
+    assert worker.estimates.remaining_by_engine() == {"engine-0": 0, "engine-1": near(10)}
 
 
 def test_a_model_loads_once_for_jobs_in_a_row() -> None:

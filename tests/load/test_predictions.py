@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
@@ -198,3 +200,17 @@ async def test_a_full_disk_does_not_matter(
         await run(client, sampled(steps=2, size=64))
         (tmp_path / "load.json.new").mkdir()  # the file is written under this name first
     assert "what was learned about the seconds of jobs cannot be stored" in caplog.text
+
+
+async def test_a_job_of_an_older_release_gets_its_units_anew(paced_engine: EngineHandle, tmp_path: Path) -> None:
+    """A job that was stored with a workload in other units has the units of its prompt when it runs."""
+    async with worker(paced_engine, tmp_path, drain_s=0.0) as client:
+        _, report = await client.post("/validate", {"workflow": sampled()})
+        _, job = await client.post("/generate", {"workflow": sampled(), "id": "stored"})
+    with closing(sqlite3.connect(tmp_path / "journal.sqlite")) as journal, journal:
+        assert journal.execute("UPDATE jobs SET workload = 500.0").rowcount == 1
+    async with worker(paced_engine, tmp_path) as client:
+        async with asyncio.timeout(20):
+            while (found := await client.get("/jobs/stored", job["token"]))[0] == 202:
+                await asyncio.sleep(0.1)
+        assert found[1]["metadata"]["workload"] == report["workload"]

@@ -98,11 +98,6 @@ class EnginePool:
         return connected or usable or list(self.engines)
 
     @property
-    def share(self) -> float:
-        """Share of the speed of all engines that the alive ones have, from 0 to 1."""
-        return self.estimates.share
-
-    @property
     def connected(self) -> bool:
         """Whether an engine is connected."""
         return any(engine.connected for engine in self.engines)

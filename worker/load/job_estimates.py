@@ -191,15 +191,6 @@ class JobEstimates:
         estimate = self._jobs.get(job.folder)
         return estimate.work if estimate is not None else None
 
-    @property
-    def share(self) -> float:
-        """Speed of the engines that are alive, divided by the speed of all engines: from 0 to 1."""
-        known = {engine: gpu.tflops / self.estimator.slowdown(engine) for engine, gpu in self._gpus.items()}
-        # An engine that has never started counts as if it were as fast as the others.
-        assumed = sum(known.values()) / len(known) if known else 1.0
-        speeds = {engine: known.get(engine, assumed) for engine in self.engines}
-        return sum(speeds[engine] for engine in self.alive) / sum(speeds.values())
-
     def _line_with(self, estimate: JobEstimate) -> Line:
         """Return the line that a job is in."""
         if estimate.engine is not None:

@@ -146,7 +146,7 @@ VAST = {"CONTAINER_ID": "1", "PUBLIC_IPADDR": "203.0.113.7", "VAST_TCP_PORT_3000
         (
             {"WORKER_MODELS": "sdxl", "WORKER_BENCHMARK": "wan22-t2v"},
             "ok",
-            "template wan22-t2v with steps 4, seconds 2.5",
+            "template wan22-t2v with steps 4, seconds 3.5",
         ),
         ({"WORKER_BENCHMARK": "packaged"}, "ok", "the packaged workflow, which needs no model"),
         ({"WORKER_BENCHMARK": "/nowhere.json"}, "fail", "the file /nowhere.json cannot be read"),

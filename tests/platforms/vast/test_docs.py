@@ -5,7 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
+from worker.load.workload import workload
 from worker.platforms.vast.settings import VastSettings
+from worker.workflow.templates.fill import fill
+from worker.workflow.templates.library import read_library
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "vast.md").read_text("utf-8")
@@ -30,3 +35,10 @@ def test_every_test_that_is_named_exists() -> None:
     named = set(re.findall(r"`(test_\w+)`", PAGE))
     assert named
     assert {name for name in named if f"def {name}(" not in tests} == set()
+
+
+@pytest.mark.parametrize("name", ["sdxl", "flux-dev"])
+def test_the_units_of_the_example_are_those_of_the_templates(name: str) -> None:
+    """The worked example has the units of the templates with their defaults."""
+    units = workload(fill(read_library("shipped")[name], {}, lambda _: 1).prompt)
+    assert f"`{name}` ({units:.2f} units)" in PAGE.replace("\n", " ")

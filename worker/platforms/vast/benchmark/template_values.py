@@ -11,8 +11,8 @@ from worker.workflow.templates.value import number_range
 
 FEWEST_STEPS = 4
 """Steps to which a benchmark is shortened. The cost is linear in the steps, so the units a second stay the same."""
-MOST_CUTS = 8
-"""Number of times that a value is halved."""
+CUT, MOST_CUTS = 0.7, 16
+"""Factor by which a value is made smaller, and number of times that it is."""
 SHORTENED = (r"steps$", r"length|frames?|seconds|duration|batch", r"")
 """Names of the inputs whose values are made smaller, in this order. The last stands for all others, such as a size."""
 OTHER_VALUES: Mapping[ParameterKind, Json] = {
@@ -38,11 +38,11 @@ def benchmark_values(template: Template, limit: float, units_of: UnitsOf) -> dic
     values = {parameter.name: _required_value(parameter) for parameter in template.parameters if _is_open(parameter)}
     for pattern in SHORTENED:
         numbers = [parameter for parameter in template.parameters if _matches(parameter, pattern)]
-        for halving in range(1, MOST_CUTS + 1):
+        for cuts in range(1, MOST_CUTS + 1):
             if units_of(values) <= limit or not numbers:
                 break
             for parameter in numbers:
-                smaller = {**values, parameter.name: _smaller(parameter, pattern, halving)}
+                smaller = {**values, parameter.name: _smaller(parameter, pattern, cuts)}
                 if units_of(smaller) < units_of(values):
                     values = smaller
     return values
@@ -71,14 +71,14 @@ def _matches(parameter: Parameter, pattern: str) -> bool:
     return is_size and any(re.search(pattern, name) for name in names)
 
 
-def _smaller(parameter: Parameter, pattern: str, halving: int) -> Json:
-    """Return the smaller value of a number: FEWEST_STEPS for steps, and otherwise the half of a half of ...
+def _smaller(parameter: Parameter, pattern: str, cuts: int) -> Json:
+    """Return the smaller value of a number after so many cuts. Steps are FEWEST_STEPS after the first one.
 
     The value is valid: at least the minimum, and a multiple of `multiple_of`.
     """
     low, _ = number_range(parameter)
     default = _default(parameter)
-    value = min(default, FEWEST_STEPS) if pattern == SHORTENED[0] else default / 2**halving
+    value = min(default, FEWEST_STEPS) if pattern == SHORTENED[0] else default * CUT**cuts
     value = max(value, low or 0.0)
     if parameter.multiple_of:
         value = max(1, round(value / parameter.multiple_of)) * parameter.multiple_of
