@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -39,9 +40,11 @@ class Spreads:
     precision: float
     shape: float
     noise: float
+    reach: float = math.inf
+    """Largest effect of a shape that its relatives believe."""
 
 
-GPU_SPREADS = Spreads(root=0.25, kind=0.1, family=0.25, precision=0.05, shape=0.3, noise=0.02)
+GPU_SPREADS = Spreads(root=0.25, kind=0.1, family=0.25, precision=0.05, shape=0.3, noise=0.02, reach=2.5)
 HOST_SPREADS = Spreads(root=0.05, kind=0.5, family=0.1, precision=0.01, shape=0.3, noise=0.06)
 UNKNOWN_SPREADS = Spreads(root=0.05, kind=4.0, family=0.1, precision=0.01, shape=0.3, noise=0.06)
 """For kinds without a closed form: their prior is a guess."""
@@ -117,4 +120,5 @@ class EffectTree:
         for depth, spread in enumerate((spreads.root, spreads.kind, spreads.family, spreads.precision), start=1):
             if key[depth - 1]:  # nodes without a model have no family
                 parent = self._branches.get(key[:depth]) or branches.setdefault(key[:depth], Effect(spread, parent))
-        return ShapeEffect.below(parent, spreads.shape, self._noise.get(key[:2], spreads.noise))
+        noise = self._noise.get(key[:2], spreads.noise)
+        return ShapeEffect.below(parent, spreads.shape, noise, spreads.reach)

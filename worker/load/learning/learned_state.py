@@ -19,6 +19,9 @@ VERSION = 1
 """Version of the closed form, which all effects are relative to, and of the format. Effects of another version are
 of no use."""
 MAX_BYTES = 200_000
+SMALLEST, LARGEST = 1e-9, 1e6
+"""Bounds of possible variances. Beyond them, predictions are no numbers any more."""
+MOST_RUNS = 1e12
 CHANGED_VARIANCE = 0.05
 """Least variance of a shape's effect after the image, the driver or PyTorch has changed."""
 
@@ -176,7 +179,9 @@ def _learned(values: list[object]) -> Learned:
         ValueError, TypeError: A number is missing or impossible.
     """
     effect = Learned(*(_finite(value) for value in values))
-    if effect.variance <= 0 or effect.runs < 0 or effect.noise < 0 or effect.together <= 0 or abs(effect.mean) > 50:
+    mean, variance, runs, noise, together = effect
+    is_possible = abs(mean) <= 50 and SMALLEST <= variance <= LARGEST and 0 <= runs <= MOST_RUNS
+    if not (is_possible and 0 <= noise <= LARGEST and SMALLEST <= together <= LARGEST):
         raise ValueError(f"impossible numbers {values}")
     return effect
 
