@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Self
 from worker.errors import LearnedStateError
 from worker.load.learning.effect_tree import MAX_SHAPES, Key
 from worker.load.learning.effects import Belief
-from worker.load.learning.residency import LOAD_DRIFT, LOAD_SPREAD, LoadTimes, Tier
+from worker.load.learning.load_times import LOAD_DRIFT, LOAD_SPREAD, LOADS, LoadTimes
 from worker.load.learning.warm_times import MACHINE_DRIFT, WarmTimes
 from worker.load.prediction import Z90
 
@@ -144,8 +144,8 @@ def restore(state: LearnedState, warm: WarmTimes, loads: LoadTimes) -> None:
     for name, effect in state.machines.items():
         warm.machines[name] = Belief(effect.mean, effect.variance, MACHINE_DRIFT, effect.runs)
     for name, effect in state.tiers.items():
-        if name in set(Tier):
-            loads.tiers[Tier(name)] = Belief(effect.mean, effect.variance, LOAD_DRIFT, effect.runs)
+        if name in LOADS:
+            loads.beliefs[LOADS[name]] = Belief(effect.mean, effect.variance, LOAD_DRIFT, effect.runs)
     for key, effect in state.shapes.items():
         warm.tree.restore(key, *effect)
 
@@ -156,8 +156,8 @@ def saved(state: LearnedState, warm: WarmTimes, loads: LoadTimes, quantiles: tup
         state,
         machines={name: Learned(belief.mean, belief.variance, belief.runs) for name, belief in warm.machines.items()},
         tiers={
-            str(tier): Learned(speed.mean, speed.variance, speed.runs)
-            for tier, speed in loads.tiers.items()
+            str(load): Learned(speed.mean, speed.variance, speed.runs)
+            for load, speed in loads.beliefs.items()
             if speed.runs
         },
         shapes={
