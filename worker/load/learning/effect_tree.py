@@ -105,13 +105,16 @@ class EffectTree:
         noise = self._noise.setdefault(kind, spreads_of(key).noise)
         self._noise[kind] = noise + 0.05 * (shape.noise - noise)
 
-    def restore(self, key: Key, mean: float, variance: float, runs: float, noise: float, together: float) -> None:
-        """Set what is known about a shape from before."""
+    def restore(
+        self, key: Key, mean: float, variance: float, runs: float, noise: float, together: float
+    ) -> ShapeEffect:
+        """Set what is known about a shape from before, and return it."""
         shape = self.use(key)
         shape.absorb(1.0 / variance - shape.precision, mean / variance - shape.pull)
         shape.runs, shape.noise, shape.together = runs, max(noise, NOISE_FLOOR), together
         shape.early = [mean] * EARLY_RUNS
         self._noise.setdefault(key[:2], shape.noise)
+        return shape
 
     def _shape(self, key: Key, branches: dict[tuple[str, ...], Effect]) -> ShapeEffect:
         """Return a shape of which no run is known. Branches that do not exist yet are added to `branches`."""

@@ -88,6 +88,8 @@ class ShapeEffect(Effect):
     """The lowest effect of a branch: nodes that cost the same, except for noise."""
 
     runs: float = 0.0
+    imported: float = 0.0
+    """Runs that it was imported with."""
     noise: float = 0.03
     """Variance of the logarithm of one run."""
     together: float = 1.0
@@ -144,7 +146,7 @@ class ShapeEffect(Effect):
         self.streak = self.streak + sign if self.streak * sign >= 0 else sign
         if abs(self.streak) < STREAK:
             return sign * limit
-        self.streak, self.runs, self.early, self.early_precision = 0, 0.0, [], 0.0
+        self.streak, self.runs, self.imported, self.early, self.early_precision = 0, 0.0, 0.0, [], 0.0
         self.absorb(-self.precision, -self.pull)
         return residual
 
