@@ -190,8 +190,9 @@ def _learned(values: list[object]) -> Learned:
         ValueError, TypeError: A number is missing or impossible.
     """
     effect = Learned(*(_finite(value) for value in values))
-    mean, variance, runs, noise, together = effect
-    is_possible = abs(mean) <= 50 and SMALLEST <= variance <= LARGEST and 0 <= runs <= MOST_RUNS
+    mean, variance, runs, noise, together, imported = effect
+    counts_are_possible = 0 <= runs <= MOST_RUNS and 0 <= imported <= MOST_RUNS
+    is_possible = abs(mean) <= 50 and SMALLEST <= variance <= LARGEST and counts_are_possible
     if not (is_possible and 0 <= noise <= LARGEST and SMALLEST <= together <= LARGEST):
         raise ValueError(f"impossible numbers {values}")
     return effect
