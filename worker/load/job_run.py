@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -61,7 +62,7 @@ class JobRun:
     """Nodes that ran beside another one, or whose start or end is not known."""
     _changed_at: dict[str, float] = field(default_factory=dict)
     """When each node started or stopped last."""
-    _late_until: float = 0.0
+    _late_until: float = -math.inf
     """Time until which messages are handled that may be late."""
     _cached: Collection[str] | None = None
     """Nodes whose results ComfyUI has, once that is known."""
