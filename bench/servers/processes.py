@@ -71,6 +71,7 @@ async def worker(
     module: str = "worker",
     arguments: Sequence[str] = ("serve",),
     env: Mapping[str, str] | None = None,
+    start_s: float = START_S,
 ) -> AsyncIterator[BenchWorker]:
     """Run `comfy-worker serve` in front of the engine until the context ends. `folder` has its state and log."""
     port = free_port()
@@ -78,7 +79,7 @@ async def worker(
     settings = {**worker_env(engine, folder, port), **(env or {})}
     async with running(command, folder / "worker.log", settings) as started:
         url = f"http://127.0.0.1:{port}"
-        await wait_until_ready(f"{url}/ready", started)
+        await wait_until_ready(f"{url}/ready", started, start_s)
         yield BenchWorker(url, started.process.pid)
 
 
@@ -119,9 +120,9 @@ async def running(
         await process.wait()
 
 
-async def wait_until_ready(url: str, started: RunningProcess) -> None:
+async def wait_until_ready(url: str, started: RunningProcess, start_s: float = START_S) -> None:
     """Wait until a URL returns 200. Raises TimeoutError and NotStartedError."""
-    async with asyncio.timeout(START_S), aiohttp.ClientSession() as session:
+    async with asyncio.timeout(start_s), aiohttp.ClientSession() as session:
         while True:
             started.check()
             try:

@@ -15,6 +15,7 @@ TIMINGS = f"""
 import os
 
 SLOW = os.environ.get("CUDA_VISIBLE_DEVICES") == "1"
+DEVICE = "NVIDIA GeForce RTX 3060" if SLOW else "NVIDIA GeForce RTX 4090"
 
 
 def seconds(node):

@@ -65,6 +65,18 @@ def test_a_node_that_always_runs_says_nothing() -> None:
     assert "loader" in set(results.expected(job("a", 9)))
 
 
+def test_a_small_node_of_an_older_job_says_nothing() -> None:
+    """A node without a model is kept while it is in the prompts, also if a job between does not need it."""
+    results = NodeResults()
+    empty = NodeWork("empty", "EmptyLatentImage")
+    first = job("a", 1)
+    with_latent = JobWork((*first.nodes, empty), 1.0, {**first.ancestry, "empty": b"64x64"}, {})
+    run(results, with_latent, "loader", "text", "empty")
+    run(results, job("a", 2))
+    run(results, with_latent)
+    assert results.kept == 1
+
+
 def test_jobs_of_a_line_make_results_first() -> None:
     """A job behind others finds their results, as far back as the machine keeps them."""
     results = NodeResults()
