@@ -124,12 +124,15 @@ async def test_the_load_falls_while_a_job_runs(vast: LocalVast) -> None:
 
 
 async def test_the_quotient_is_time_whatever_the_mix(vast: LocalVast) -> None:
-    """With a video between pictures, the quotient is the time until all of them are done."""
+    """With a video before two pictures, the quotient is the time until all of them are done."""
     for seed in range(20, 23):  # teaches how long both take, and that neither loads its model again
         await send(vast, video(6, seed))
         await send(vast, sampling(10, seed))
-    jobs = (sampling(40, 3), video(50, 4), sampling(40, 5))
-    requests = [asyncio.create_task(send(vast, job)) for job in jobs]
+    await vast.record.until(idle)
+    vast.record.clear()
+    requests = [asyncio.create_task(send(vast, video(60, 4)))]
+    await vast.record.until(in_work(1))
+    requests += [asyncio.create_task(send(vast, sampling(40, seed))) for seed in (3, 5)]
     await vast.record.until(in_work(3))
     report = next(report for report in vast.record.statuses if len(report.working_request_idxs) == 3)
     ends = await asyncio.gather(*requests)
