@@ -56,7 +56,8 @@ def command(  # noqa: PLR0913 - one parameter an option
     Changes nothing.
 
     Exit code 0: there is nothing to change. Exit code 2: there are changes. Exit code 1: the file or the account cannot
-    be read, or something in the account has the file's names and belongs to another fleet.
+    be read, no job measures the speed of the workers, or something in the account has the file's names and belongs to
+    another fleet.
     """
     with reported_errors(file):
         fleet = fleet_in(file, image)
