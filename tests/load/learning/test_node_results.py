@@ -94,3 +94,23 @@ def test_failed_jobs_leave_the_results_of_their_completed_nodes() -> None:
     results = NodeResults()
     results.job_ended(job("a", 1), {"loader", "text", "sampler"}, {"loader"})
     assert set(results.expected(job("a", 1))) == {"loader"}
+
+
+def test_a_job_whose_events_were_lost_says_nothing() -> None:
+    """If no node is known to have run, it is not known either what was cached."""
+    results = NodeResults()
+    for number in range(4):
+        run(results, job("ab"[number % 2], number), "loader", "text")
+    results.job_ended(job("a", 4), set(), None)
+    assert results.kept == 1
+
+
+def test_an_engine_without_a_cache() -> None:
+    """Where the loader of the last job runs again, nothing is expected, until a result of the last job was there."""
+    results = NodeResults()
+    run(results, job("a", 0), "loader", "text")
+    assert run(results, job("a", 1), "loader", "text") == {"loader", "text"}
+    assert run(results, job("a", 2), "loader", "text") == set()
+    assert run(results, job("a", 3)) == set()
+    assert run(results, job("a", 4)) == {"loader", "text"}
+    assert results.kept == 1

@@ -52,7 +52,7 @@ def part_of(kind: NodeKind) -> Part:
     return _PARTS.get(kind, Part.MODEL)
 
 
-class Load(NamedTuple):
+class LoadKind(NamedTuple):
     """A kind of load, with a speed of its own."""
 
     tier: Tier
@@ -63,11 +63,11 @@ class Load(NamedTuple):
         return f"{self.tier}/{self.part}"
 
 
-LOADS = {str(load): load for load in (Load(tier, part) for tier in Tier for part in Part)}
+LOADS = {str(load): load for load in (LoadKind(tier, part) for tier in Tier for part in Part)}
 """All kinds of loads, by their names."""
 
 
-def assumed_bytes_per_s(load: Load) -> float:
+def assumed_bytes_per_s(load: LoadKind) -> float:
     """Return the speed of a load before anything is learned: loaders read files, and other nodes move them."""
     if load.part is not Part.FILE or load.tier is Tier.RAM:
         return 12e9
@@ -80,7 +80,7 @@ class LoadTime:
 
     seconds: float
     variance: float
-    load: Load
+    load: LoadKind
 
 
 class LoadTimes:
@@ -91,9 +91,9 @@ class LoadTimes:
 
     def __init__(self) -> None:
         self.beliefs = {load: Belief(0.0, LOAD_SPREAD, LOAD_DRIFT) for load in LOADS.values()}
-        self._buses: dict[tuple[str, Load], Belief] = {}
+        self._buses: dict[tuple[str, LoadKind], Belief] = {}
 
-    def predict(self, loads: Mapping[Load, float], engine: str = "") -> LoadTime | None:
+    def predict(self, loads: Mapping[LoadKind, float], engine: str = "") -> LoadTime | None:
         """Return the seconds that a number of bytes of each load take, or None if there are none."""
         seconds = {load: self._seconds(engine, load, size) for load, size in loads.items() if size > 0}
         if not seconds:
@@ -102,7 +102,7 @@ class LoadTimes:
         bus = self._bus(engine, longest)
         return LoadTime(sum(seconds.values()), self.beliefs[longest].variance + bus.variance + LOAD_NOISE, longest)
 
-    def learn(self, engine: str, load: Load, residual: float, extra: float) -> None:
+    def learn(self, engine: str, load: LoadKind, residual: float, extra: float) -> None:
         """Learn from a load. `residual` is the logarithm of its seconds, minus that of the predicted ones.
 
         `extra` is the variance of the residual that comes from not knowing which part of the seconds was the load.
@@ -116,12 +116,12 @@ class LoadTimes:
             bus.learn(residual, total)
             self._buses[engine, load] = bus
 
-    def _bus(self, engine: str, load: Load) -> Belief:
+    def _bus(self, engine: str, load: LoadKind) -> Belief:
         """Return how much longer a load takes on an engine than on all of them."""
         spread = 0.0 if load.part is Part.FILE else BUS_SPREAD
         return self._buses.get((engine, load)) or Belief(0.0, spread, LOAD_DRIFT)
 
-    def _seconds(self, engine: str, load: Load, size: float) -> float:
+    def _seconds(self, engine: str, load: LoadKind, size: float) -> float:
         """Return the seconds that a number of bytes take."""
         factor = math.exp(self.beliefs[load].mean + self._bus(engine, load).mean)
         return size / assumed_bytes_per_s(load) * factor

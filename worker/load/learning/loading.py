@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from worker.load.forecast import FileLoad
 from worker.load.learning.effects import CLIP
 from worker.load.learning.file_sizes import FileSizes
-from worker.load.learning.load_times import Load, LoadTime, LoadTimes, Part, Tier
+from worker.load.learning.load_times import LoadKind, LoadTime, LoadTimes, Part, Tier
 from worker.load.learning.residency import LoadedFiles, ResidentFiles
 from worker.load.learning.warm_times import WarmTime, WarmTimes
 from worker.load.node_work import NodeWork
@@ -50,8 +50,8 @@ class Loading:
     def file_load(self, file: str) -> FileLoad:
         """Return the size of a model file, and the seconds to load it on an engine that has not loaded it."""
         tier = Tier.PAGE_CACHE if file in self.machine_files else Tier.DISK
-        parts = {Load(tier, part): size for part, size in self.sizes.parts(file).items()}
-        load = self.times.predict({Load(tier, Part.FILE): self.sizes.of(file), **parts})
+        parts = {LoadKind(tier, part): size for part, size in self.sizes.parts(file).items()}
+        load = self.times.predict({LoadKind(tier, Part.FILE): self.sizes.of(file), **parts})
         return FileLoad(self.sizes.of(file), load.seconds if load else 0.0)
 
     def likeliest(

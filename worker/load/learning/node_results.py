@@ -7,7 +7,7 @@ ComfyUI keeps the results of earlier prompts as long as its machine has enough m
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -30,7 +30,7 @@ class LineResults:
         """Return the results of the last jobs of a line. `jobs` is the number of all jobs in it."""
         ages: dict[bytes, int] = {}
         for age, work in reversed([*enumerate(reversed(works))]):
-            ages.update(dict.fromkeys(work.ancestry.values(), age))
+            ages |= {work.ancestry[node.node_id]: age for node in work.nodes if node.node_id in work.ancestry}
         return cls(ages, jobs)
 
 
@@ -42,7 +42,7 @@ class NodeResults:
 
     def __init__(self) -> None:
         self.kept = 1
-        """Number of last jobs whose results are still there, as far as it was seen."""
+        """Number of last jobs whose results are still there, as far as it was seen. 0 for an engine without a cache."""
         self._used: OrderedDict[bytes, int] = OrderedDict()
         """Number of the last job that used each result."""
         self._jobs = 0
@@ -54,20 +54,23 @@ class NodeResults:
             if age is not None and age < self.kept:
                 yield node_id
 
-    def job_ended(self, work: JobWork, ran: Container[str], completed: Container[str] | None) -> None:
+    def job_ended(self, work: JobWork, ran: Collection[str], completed: Container[str] | None) -> None:
         """Record a job. `ran` are the ids of the nodes that ran, and `completed` of those that have a result now.
 
         None stands for all nodes that the job needs. Nodes of the prompt that it does not need keep their results, too.
+        If no node is known to have run, the events of the job may have been lost: it does not show what was cached.
         """
         needed = {node.node_id: node for node in work.nodes}
         has_result = needed if completed is None else completed
         ancestries = {node_id: ancestry for node_id, ancestry in work.ancestry.items() if node_id in has_result}
         ages = {node_id: self._age(ancestry, NO_LINE) for node_id, ancestry in ancestries.items()}
-        readers = {node_id for node_id, node in needed.items() if node.reads and node_id in ran}
-        self._learn(
-            cached=[age for node_id, age in ages.items() if age is not None and node_id not in ran],
-            lost=[age for node_id, age in ages.items() if age is not None and node_id in readers],
-        )
+        if ran:
+            known = {node_id: age for node_id, age in ages.items() if age is not None}
+            readers = {node_id for node_id, node in needed.items() if node.reads and node_id in ran}
+            self._learn(
+                cached=[age for node_id, age in known.items() if node_id not in ran],
+                lost=[age for node_id, age in known.items() if node_id in readers],
+            )
         for ancestry in ancestries.values():
             self._used[ancestry] = self._jobs
             self._used.move_to_end(ancestry)
@@ -82,9 +85,9 @@ class NodeResults:
         """
         oldest = max(cached, default=-1)
         if oldest >= self.kept:
-            self.kept = min(2 * (oldest + 1), MAX_JOBS)
+            self.kept = min(2 * oldest + 1, MAX_JOBS)
         if lost:
-            self.kept = max(min(self.kept, *lost), 1)
+            self.kept = min(self.kept, *lost)
 
     def _age(self, ancestry: bytes, line: LineResults) -> int | None:
         """Return the age of a result after the jobs of a line, or None for one that no job had."""

@@ -8,7 +8,7 @@ from collections.abc import Collection, Container, Iterable, Iterator, Mapping, 
 from itertools import islice
 
 from worker.load.learning.file_sizes import FileSizes
-from worker.load.learning.load_times import Load, Part, Tier, part_of
+from worker.load.learning.load_times import LoadKind, Part, Tier, part_of
 from worker.load.node_work import NodeWork
 
 MAX_FILES = 500
@@ -124,22 +124,22 @@ class LoadedFiles:
             self.machine.use(file, self._sizes.of(file))
             self.gpu.use(_on_gpu(file, part), self._sizes.of_part(file, part))
 
-    def missing(self, nodes: Sequence[NodeWork], loaded: Container[str] = ()) -> dict[Load, float]:
+    def missing(self, nodes: Sequence[NodeWork], loaded: Container[str] = ()) -> dict[LoadKind, float]:
         """Return the bytes of each load that nodes need which run one after the other.
 
         Files in `loaded` count as loaded.
         """
         reads = {file: self._tier(file, loaded) for node in nodes for file in node.reads}
-        loads: defaultdict[Load, float] = defaultdict(float)
+        loads: defaultdict[LoadKind, float] = defaultdict(float)
         for file, tier in reads.items():
-            loads[Load(tier, Part.FILE)] += self._sizes.of(file)
+            loads[LoadKind(tier, Part.FILE)] += self._sizes.of(file)
         used = dict.fromkeys((file, part_of(node.kind)) for node in nodes for file in node.models)
         for file, part in used:
             for load in self._loads_of_user(file, part, reads, loaded):
                 loads[load] += self._sizes.of_part(file, part)
         return loads
 
-    def opposite(self, node: NodeWork) -> tuple[bool, dict[Load, float]] | None:
+    def opposite(self, node: NodeWork) -> tuple[bool, dict[LoadKind, float]] | None:
         """Return whether files of a node were evicted, if not all of them are where they are expected to be.
 
         Return the bytes to load in that case, too. Return None if a file was never used: then it is certainly not
@@ -156,9 +156,9 @@ class LoadedFiles:
         if evicted and self.machine.were_used_last(node.reads) and self.gpu.were_used_last(models):
             return None
         read_tier = Tier.DISK if evicted else Tier.PAGE_CACHE
-        loads = {Load(read_tier, Part.FILE): sum(map(self._sizes.of, node.reads))}
+        loads = {LoadKind(read_tier, Part.FILE): sum(map(self._sizes.of, node.reads))}
         if evicted:
-            loads[Load(Tier.RAM, part)] = sum(self._sizes.of_part(file, part) for file in node.models)
+            loads[LoadKind(Tier.RAM, part)] = sum(self._sizes.of_part(file, part) for file in node.models)
         return evicted, loads
 
     def confirm_eviction(self, *, suspected: bool) -> bool:
@@ -185,20 +185,20 @@ class LoadedFiles:
 
     def _loads_of_user(
         self, file: str, part: Part, reads: Mapping[str, Tier], loaded: Container[str]
-    ) -> Iterator[Load]:
+    ) -> Iterator[LoadKind]:
         """Yield the loads of a node that uses a part of a file, after loaders read those of `reads`."""
         model = _on_gpu(file, part)
         if file in reads:
-            yield Load(reads[file], part)
+            yield LoadKind(reads[file], part)
         elif model in self.gpu or file in loaded:
             return
         elif file in self._read_from and not self.gpu.was_used(model):
-            yield Load(self._read_from[file], part)
+            yield LoadKind(self._read_from[file], part)
         elif file in self.machine:
-            yield Load(Tier.RAM, part)
+            yield LoadKind(Tier.RAM, part)
         else:  # it loads the file itself
-            yield Load(Tier.DISK, Part.FILE)
-            yield Load(Tier.DISK, part)
+            yield LoadKind(Tier.DISK, Part.FILE)
+            yield LoadKind(Tier.DISK, part)
 
 
 def _on_gpu(file: str, part: Part) -> str:
