@@ -67,7 +67,7 @@ docs: $(READY) ## write docs/workflows.md, docs/settings.md, docs/flow.svg, the 
 conformance: $(READY) ## replay the recorded sessions and verdicts of a real ComfyUI against the embedded engine
 	SHARED_DATA=$(SHARED_DATA) $(BIN)/pytest -n 3 -q -m conformance tests/conformance
 
-real: $(READY) ## run about 120 jobs on a real ComfyUI, COMFYUI=FOLDER with main.py, custom_nodes/ and .venv/; MODELS=FOLDER for more models, ARGS="--cpu"; writes docs/compatibility.md
+real: $(READY) ## run about 240 prompts on a real ComfyUI, COMFYUI=FOLDER with main.py, custom_nodes/ and .venv/; MODELS=FOLDER for more models, ARGS="--cpu"; writes docs/compatibility.md
 	$(BIN)/python -m real $(COMFYUI) $(if $(MODELS),--models $(MODELS)) $(if $(ARGS),--arguments="$(ARGS)") $(if $(ONLY),--only "$(ONLY)") $(if $(RECORD),--record $(RECORD)) $(if $(wildcard $(SHARED_DATA)/wild),--prompts $(SHARED_DATA)/wild)
 	REAL_COMFYUI=$(COMFYUI) $(BIN)/pytest -q tests/real/test_sandbox.py
 

@@ -176,7 +176,9 @@ class RunObserver:
             cold_nodes += load is not None
             self._notify(_node_ran(ref, run, measured, load))
         finished = {*run.cached, *run.started_nodes} - ({run.stopped_node} if run.stopped_node else set())
-        drift = self.estimator.job_ended(engine, estimate.work, None if succeeded else finished)
+        if succeeded:
+            finished |= estimate.nodes.keys()
+        drift = self.estimator.job_ended(engine, estimate.work, finished)
         self._learned()
         if drift is not None and drift.factor > 1:
             self._notify(MachineSlowed(engine, drift.factor))

@@ -65,15 +65,15 @@ def test_a_node_that_always_runs_says_nothing() -> None:
     assert "loader" in set(results.expected(job("a", 9)))
 
 
-def test_a_small_node_of_an_older_job_says_nothing() -> None:
-    """A node without a model is kept while it is in the prompts, also if a job between does not need it."""
+def test_a_node_that_a_prompt_does_not_need_keeps_its_result() -> None:
+    """A cached node stays cached while it is in the prompts, and says nothing about the results of older jobs."""
     results = NodeResults()
-    empty = NodeWork("empty", "EmptyLatentImage")
-    first = job("a", 1)
-    with_latent = JobWork((*first.nodes, empty), 1.0, {**first.ancestry, "empty": b"64x64"}, {})
-    run(results, with_latent, "loader", "text", "empty")
-    run(results, job("a", 2))
-    run(results, with_latent)
+    empty, first = NodeWork("empty", "EmptyLatentImage"), job("a", 1)
+    ancestry = {**first.ancestry, "empty": b"64x64"}
+    needs_it = JobWork((*first.nodes, empty), 1.0, ancestry, {})
+    run(results, needs_it, "loader", "text", "empty")
+    results.job_ended(JobWork(first.nodes, 1.0, ancestry, {}), {"sampler"}, ancestry.keys())
+    assert "empty" in run(results, needs_it)
     assert results.kept == 1
 
 

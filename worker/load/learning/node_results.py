@@ -11,7 +11,7 @@ from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
-from worker.load.node_work import JobWork, NodeKind
+from worker.load.node_work import JobWork
 
 MAX_RESULTS = 5000
 """Results that are remembered for an engine. The ones that were used longest ago are forgotten first."""
@@ -30,8 +30,7 @@ class LineResults:
         """Return the results of the last jobs of a line. `jobs` is the number of all jobs in it."""
         ages: dict[bytes, int] = {}
         for age, work in reversed([*enumerate(reversed(works))]):
-            results = (work.ancestry.get(node.node_id) for node in work.nodes)
-            ages.update(dict.fromkeys(filter(None, results), age))
+            ages |= {work.ancestry[node.node_id]: age for node in work.nodes if node.node_id in work.ancestry}
         return cls(ages, jobs)
 
 
@@ -58,18 +57,19 @@ class NodeResults:
     def job_ended(self, work: JobWork, ran: Collection[str], completed: Container[str] | None) -> None:
         """Record a job. `ran` are the ids of the nodes that ran, and `completed` of those that have a result now.
 
-        None stands for all nodes of the job. If none is known to have run, the events of the job may have been lost:
-        then it does not show what was cached.
+        None stands for all nodes that the job needs. Nodes of the prompt that it does not need keep their results, too.
+        If no node is known to have run, the events of the job may have been lost: it does not show what was cached.
         """
-        done = {node.node_id: node for node in work.nodes if completed is None or node.node_id in completed}
-        ancestries = {node_id: work.ancestry[node_id] for node_id in done if node_id in work.ancestry}
-        models = [node for node in done.values() if node.kind is not NodeKind.OTHER and node.node_id in ancestries]
-        ages = {node.node_id: self._age(ancestries[node.node_id], NO_LINE) for node in models}
+        needed = {node.node_id: node for node in work.nodes}
+        has_result = needed if completed is None else completed
+        ancestries = {node_id: ancestry for node_id, ancestry in work.ancestry.items() if node_id in has_result}
+        ages = {node_id: self._age(ancestry, NO_LINE) for node_id, ancestry in ancestries.items()}
         if ran:
             known = {node_id: age for node_id, age in ages.items() if age is not None}
+            readers = {node_id for node_id, node in needed.items() if node.reads and node_id in ran}
             self._learn(
                 cached=[age for node_id, age in known.items() if node_id not in ran],
-                lost=[age for node_id, age in known.items() if node_id in ran and done[node_id].reads],
+                lost=[age for node_id, age in known.items() if node_id in readers],
             )
         for ancestry in ancestries.values():
             self._used[ancestry] = self._jobs
@@ -81,8 +81,7 @@ class NodeResults:
     def _learn(self, cached: Sequence[int], lost: Sequence[int]) -> None:
         """Learn how many jobs the engine remembers, from the ages of results that were still there, and of those lost.
 
-        Only the results of loaders show what was lost, because some nodes always run. Only nodes with a model show what
-        was kept: prompts often have nodes that no output needs, such as an empty latent, whose results stay as well.
+        Only the results of loaders show what was lost, because some nodes always run.
         """
         oldest = max(cached, default=-1)
         if oldest >= self.kept:
