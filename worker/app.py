@@ -139,12 +139,13 @@ class App:
     async def exclude_from_gc(self) -> None:
         """Exclude everything that the start has loaded from garbage collection, above all the catalog.
 
-        A full collection of it blocks the event loop for some 100 ms and frees nothing. This applies to the whole
-        process, so call it once the worker is ready, in a process that runs nothing else.
+        A full collection of it blocks the event loop for some 100 ms and frees nothing, also here, where the first jobs
+        may run already. So only young objects are collected. This applies to the whole process, so call it once the
+        worker is ready, in a process that runs nothing else.
         """
         with suppress(EngineUnavailable):
             await self.engines.catalog()  # loads the catalog if no request has needed it yet
-        gc.collect()
+        gc.collect(generation=1)
         gc.freeze()
 
     async def _log_missing_classes(self) -> None:
@@ -201,7 +202,7 @@ async def _assemble(settings: Settings, options: BuildOptions, tasks: Tasks, sta
     access, library = Auth.from_settings(settings.server, traits), read_library(settings.templates)
     metrics, notify, enter = Metrics(library), observers.notify, stack.enter_async_context
     observers.add(replay, metrics, RunMetrics(metrics), metrics.engine_uses)
-    tasks.start("event-loop-lag", metrics.measure_loop_delay)
+    tasks.start("event-loop-lag", partial(metrics.measure_loop_delay, notify))
     folder, engines = worker_models(settings), await _engines(settings, observers, tasks, stack)
     machine = await _machine(settings, traits, engines, tasks, stack)
     fetcher = ModelFetcher(settings.fetch, folder) if folder else None

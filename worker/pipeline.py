@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,11 +30,10 @@ from worker.errors import (
     shortage_error,
 )
 from worker.events import DeliveryEnded, JobFinished, JobSubmitted, Observers, OutputReady, RunEnded, StateChanged
-from worker.inputs import Inputs
+from worker.inputs import Inputs, PreparedInputs
 from worker.job import Job, JobState, Output
 from worker.jobs.journal import Journal
 from worker.jobs.prompt_work import PromptWork
-from worker.load.features.content_size import Size
 from worker.outputs.delivery import Delivery
 from worker.outputs.files import Outputs
 from worker.outputs.output_collector import CollectedOutputs, OutputCollector, PartialRun, without_previews
@@ -143,14 +142,14 @@ class Pipeline:
         """Prepare the job's inputs and return the prompt that uses them."""
         self._enter(job, JobState.PREPARING)
         prepared = await self.inputs.prepare(job, job.request.prompt)
-        if prepared.sizes:
-            await self._refine(job, prepared.sizes)
+        if prepared.sizes or prepared.prompt != job.request.prompt:
+            await self._refine(job, prepared)
         self._enter(job, JobState.WAITING)
         return prepared.prompt
 
-    async def _refine(self, job: Job, sizes: Mapping[str, Size]) -> None:
-        """Correct the workload and the predictions of a job, because the sizes of its input files are known now."""
-        work = await self.work.of(job.request.prompt, sizes)
+    async def _refine(self, job: Job, prepared: PreparedInputs) -> None:
+        """Correct the workload and the predictions of a job, because its input files are known now."""
+        work = await self.work.of_prepared(job.request.prompt, prepared.prompt, prepared.sizes)
         job.workload = work.units
         self.engines.estimates.refine(job, work)
 

@@ -7,14 +7,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from real.engine_log import RecordedRun
-from worker.load.gpu_classes import REFERENCE
-from worker.load.learning.estimator import Estimator
+from worker.load.learning.node_results import NodeResults
 from worker.load.node_work import JobWork, NodeKind
 from worker.load.work import job_work
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.prompt import Prompt, links
-
-ENGINE = "engine-0"
 
 
 class LoadFact(StrEnum):
@@ -59,7 +56,7 @@ class LoadComparison:
     """Differences with a reason."""
     skipped: str = ""
     """Why the prompts for samplers were not sent. Empty when they were."""
-    _estimator: Estimator = field(default_factory=lambda: Estimator({ENGINE: REFERENCE}))
+    _results: NodeResults = field(default_factory=NodeResults)
     _earlier: set[bytes] = field(default_factory=set)
     """The ancestry of every node that ran."""
 
@@ -74,7 +71,7 @@ class LoadComparison:
         finished = run.executed if run.end == "execution_success" else run.executed[:-1]
         done = {*finished, *run.cached}
         self._earlier |= {ancestry for node_id, ancestry in work.ancestry.items() if node_id in done}
-        self._estimator.job_ended(ENGINE, work, done)
+        self._results.job_ended(work, run.executed, done)
 
     def _compare_nodes(self, compared: ComparedRun, work: JobWork) -> None:
         """Compare the nodes that ran. Of nodes with the same ancestry, ComfyUI runs one."""
@@ -100,7 +97,7 @@ class LoadComparison:
     def _compare_cached(self, compared: ComparedRun, work: JobWork) -> None:
         """Compare the cached nodes. With much free memory, ComfyUI also keeps results of jobs before the last one."""
         run = compared.run
-        expected = self._estimator.expect_cached(ENGINE, work)
+        expected = set(self._results.expected(work))
         ignored = _behind(run.prompt, compared.uncached)
         for node in work.nodes:
             if node.node_id in ignored:

@@ -13,8 +13,8 @@ from worker.workflow.json_value import Json
 from worker.workflow.prompt import Node, Prompt
 
 MODEL = "random_sd15_small.safetensors"
-ENDLESS = frozenset({"dpm_adaptive"})
-"""Samplers that choose the number of their evaluations. With random weights they make thousands."""
+NOT_SENT = frozenset({"dpm_adaptive", "legacy_rk"})
+"""Samplers without a prompt: the first makes thousands of evaluations with random weights, the second needs CUDA."""
 PARTIAL = "RES4LYF reports the steps of the whole schedule as the maximum, also if it runs a part of them"
 LISTED = "the length of these sigmas depends on their values"
 
@@ -127,7 +127,7 @@ def _samplers(catalog: Catalog) -> Iterator[LoadCase]:
     """Yield a prompt for each sampler of the KSampler node, whatever packs have added."""
     names = catalog["KSampler"].by_name["sampler_name"].options if "KSampler" in catalog else None
     for name in names or ():
-        if name not in ENDLESS:
+        if name not in NOT_SENT:
             yield LoadCase("samplers", str(name), _prompt(_ksampler(sampler_name=name, steps=2)))
 
 

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from tests.workflow.prompts import link, node, sampled, saved
+from worker.load.features.ancestry import ancestry, without_input_files
+from worker.load.features.prompt_graph import PromptGraph
 from worker.load.work import job_work
 from worker.workflow.prompt import Prompt
 
@@ -60,3 +62,15 @@ def test_a_long_chain_is_hashed() -> None:
     """A chain of thousands of nodes does not exceed the stack."""
     prompt = {"0": node("A", x=1)} | {str(i): node("A", x=link(str(i - 1))) for i in range(1, 5000)}
     assert len(set(hashes(prompt).values())) == 5000
+
+
+def test_results_of_input_files_have_no_hash() -> None:
+    """Before the files of a job have their paths, no result that depends on one counts as equal to another."""
+    prompt = sampled() | {
+        "10": node("LoadImage", image="a.png"),
+        "11": node("VAEEncode", pixels=link("10"), vae=link("4", 2)),
+        "12": node("PreviewImage", images=link("10")),
+    }
+    prompt["3"]["inputs"]["latent_image"] = link("11")
+    graph = PromptGraph(prompt)
+    assert prompt.keys() - without_input_files(graph, ancestry(graph)) == {"10", "11", "12", "3", "8", "9"}

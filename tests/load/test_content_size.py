@@ -56,6 +56,7 @@ def size_after(between: Any, **more: Any) -> Size | None:
         (node("SDXLEmptyLatentSizePicker+", resolution="1216x832 (1.46)"), Size(1216, 832)),
         (node("ImageBatch", image1=link("0"), image2=link("s")), Size(2000, 1000, batch=2)),
         (node("ImageStitch", image1=link("0"), image2=link("0"), direction="right"), Size(4000, 1000)),
+        (node("ImagePadForOutpaint", image=link("s"), left=100, right=50, top=0, bottom=8), Size(550, 808)),
         (node("NobodyKnows"), None),
     ],
 )

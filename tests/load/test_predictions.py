@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import io
 import json
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from tests.conftest import Client, bearer, worker
 from tests.engines import EngineHandle, start_engine
@@ -41,6 +44,13 @@ def sampled(steps: int = 20, size: int = 1024, seed: int | None = None) -> dict[
         "5": {"class_type": "VAEDecode", "inputs": {"samples": ["4", 0], "vae": ["1", 2]}},
         "6": {"class_type": "SaveImage", "inputs": {"images": ["5", 0], "filename_prefix": "s"}},
     }
+
+
+def picture(colour: str) -> str:
+    """Return a PNG of one colour as base64."""
+    content = io.BytesIO()
+    Image.new("RGB", (1024, 1024), colour).save(content, "PNG")
+    return base64.b64encode(content.getvalue()).decode()
 
 
 async def run(client: Client, workflow: dict[str, Any]) -> dict[str, Any]:
@@ -86,6 +96,23 @@ async def test_a_repeated_job_is_predicted_as_cached(paced_engine: EngineHandle,
         assert metadata["predicted_s"] < 0.05
         assert "gpu_usd" not in metadata
         assert (await run(client, sampled()))["predicted_s"] > 0.05
+
+
+async def test_another_file_of_the_same_name_is_not_predicted_as_cached(
+    paced_engine: EngineHandle, tmp_path: Path
+) -> None:
+    """A job that differs from the last one only in the content of its input file runs, and is predicted to run."""
+    workflow = sampled(seed=2_000)
+    workflow["7"] = {"class_type": "LoadImage", "inputs": {"image": "photo.png"}}
+    workflow["8"] = {"class_type": "VAEEncode", "inputs": {"pixels": ["7", 0], "vae": ["1", 2]}}
+    workflow["4"]["inputs"]["latent_image"] = ["8", 0]
+    async with worker(paced_engine, tmp_path) as client:
+        for colour in ("red", "green", "blue"):
+            body = {"workflow": workflow, "inputs": {"photo.png": picture(colour)}}
+            status, result = await client.post("/generate/sync", body)
+            assert status == 200, result
+            assert result["metadata"]["generation_time"] > 0.2
+            assert result["metadata"]["predicted_s"] > 0.05
 
 
 async def test_the_eta_falls_and_is_honest(paced_engine: EngineHandle, tmp_path: Path) -> None:

@@ -41,6 +41,13 @@ def test_time_without_runs_does_not_let_the_speed_jump() -> None:
     assert engine.units_per_s(3600.0 + MINUTE) == pytest.approx(1.1)
 
 
+def test_one_run_that_is_far_too_fast_does_not_outweigh_the_others() -> None:
+    """A job of 10,000 units that takes a hundredth of a second moves the speed less than a usual job does."""
+    engine = EngineThroughput(0.0, [DoneWork(4.0, 4.0)] * 10)
+    engine.record(DoneWork(10_000.0, 0.01), 0.0)
+    assert engine.units_per_s(MINUTE * 60) == pytest.approx(1.0, rel=0.02)
+
+
 def test_the_speed_becomes_that_of_the_last_runs() -> None:
     """After RUNS runs nothing is left of the benchmark, and the speed is units divided by seconds of all of them."""
     engine = EngineThroughput(0.0, [DoneWork(90.0, 90.0)])

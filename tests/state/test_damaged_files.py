@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from worker.platforms.vast.reporting.benchmark import ScoreFile
 
 from tests.conftest import worker
 from tests.engines import EngineHandle
@@ -19,6 +18,8 @@ from tests.workflows import picture
 from worker.engine.recovery import CrashHistory
 from worker.job import JobRequest
 from worker.jobs.journal import MOST_ENDED, Journal
+from worker.load.throughput import DoneWork, Throughput
+from worker.platforms.vast.reporting.speed_file import SpeedFile
 
 KNOWN = {"workflow": picture(color=77), "id": "known", "output_format": "url"}
 FOLDERS = ("inputs", "outputs", "fetched", "fetched/partial", "fetched/contents", "bodies")
@@ -178,18 +179,29 @@ def test_one_record_of_another_form_costs_no_other_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["[]", '{"key": "k", "score": []}', '{"key": "k", "score": -1}', '{"key": "k"}', "NaN"]
+    "text",
+    [
+        "[]",
+        '{"key": "k", "score": 1}',
+        '{"key": "k", "engines": []}',
+        '{"key": "k", "engines": {}}',
+        '{"key": "k", "engines": {"engine-0": {"speed": -1, "runs": []}}}',
+        "NaN",
+    ],
 )
-def test_a_score_of_another_form_is_measured_again(tmp_path: Path, text: str) -> None:
-    """An invalid benchmark score is measured again."""
+def test_speeds_of_another_form_are_measured_again(tmp_path: Path, text: str) -> None:
+    """Invalid speeds, and those of another release, are measured again."""
     (tmp_path / "benchmark.json").write_text(text)
-    assert ScoreFile(tmp_path, "k").read() is None
+    assert not SpeedFile(tmp_path, "k").restore(Throughput(), 0.0)
 
 
-def test_a_score_that_can_not_be_kept_stops_nothing(tmp_path: Path) -> None:
-    """A worker starts when its score cannot be stored."""
+def test_speeds_that_can_not_be_kept_stop_nothing(tmp_path: Path) -> None:
+    """A worker starts when its speeds cannot be stored."""
+    measured, restored, file = Throughput(), Throughput(), SpeedFile(tmp_path, "k")
+    measured.start("engine-0", [DoneWork(2.0, 1.0)], 0.0)
     (tmp_path / "benchmark.json.new").mkdir()
-    ScoreFile(tmp_path, "k").write(2.0)
+    file.write(measured, 0.0)
     os.rmdir(tmp_path / "benchmark.json.new")  # noqa: PTH106
-    ScoreFile(tmp_path, "k").write(2.0)
-    assert ScoreFile(tmp_path, "k").read() == 2.0
+    file.write(measured, 0.0)
+    assert file.restore(restored, 0.0)
+    assert restored.units_per_s("engine-0", 0.0) == 2.0

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from worker.platforms.vast.reporting.benchmark import ScoreFile
 
 from tests.conftest import Client, worker
 from tests.engines import EngineHandle
@@ -20,7 +19,9 @@ from worker.errors import JournalUnavailable, StartupError, StateInUse
 from worker.job import JobRequest
 from worker.jobs.journal import Journal
 from worker.jobs.state_lock import state_lock
+from worker.load.throughput import DoneWork, Throughput
 from worker.platforms.vast.reporting.readiness import Readiness
+from worker.platforms.vast.reporting.speed_file import SpeedFile
 
 SIZE = 8 * 1024 * 1024
 
@@ -116,8 +117,10 @@ async def test_the_small_files_on_a_full_disk(disk: Path) -> None:
     history = CrashHistory(disk / "suspects.json", 60)
     history.add(request, "p", "death", observed=True)
     assert history.find(request) is not None
-    ScoreFile(disk, "k").write(1.0)
-    assert ScoreFile(disk, "k").read() is None
+    measured = Throughput()
+    measured.start("engine-0", [DoneWork(1.0, 1.0)], 0.0)
+    SpeedFile(disk, "k").write(measured, 0.0)
+    assert not SpeedFile(disk, "k").restore(Throughput(), 0.0)
 
 
 async def test_a_score_that_can_not_be_handed_over_ends_the_start(tmp_path: Path) -> None:

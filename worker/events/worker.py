@@ -116,6 +116,13 @@ class LoadReported:
 
 
 @dataclass(frozen=True, slots=True)
+class LoopBlocked:
+    """The event loop did nothing for `seconds` until now. Messages that arrived meanwhile are handled late."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class TaskFailed:
     """A background task failed. `task` is its name without the id of a job or file."""
 
@@ -123,4 +130,6 @@ class TaskFailed:
 
 
 EngineEvent = EngineStarted | EngineConnected | EngineLost | EngineBlocked | MachineSlowed
-WorkerEvent = EngineEvent | RequestRefused | CacheHit | InputFetched | ModelFetched | LoadReported | TaskFailed
+WorkerEvent = (
+    EngineEvent | RequestRefused | CacheHit | InputFetched | ModelFetched | LoadReported | LoopBlocked | TaskFailed
+)

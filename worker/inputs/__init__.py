@@ -3,7 +3,7 @@
 from worker.inputs.decode import KeptFile, SentFile, read_inputs
 from worker.inputs.form_files import FormFile, read_form
 from worker.inputs.placement import PlacedInputs
-from worker.inputs.prepare import InputEngine, Inputs
+from worker.inputs.prepare import InputEngine, Inputs, PreparedInputs
 from worker.inputs.store import InputStore, ReceivedFiles
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Inputs",
     "KeptFile",
     "PlacedInputs",
+    "PreparedInputs",
     "ReceivedFiles",
     "SentFile",
     "read_form",

@@ -30,7 +30,7 @@ def free_bytes(state: Path) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class AcceptedLoad:
     """Number of jobs that were accepted and have not ended, and the sum of their workloads in units."""
 
     jobs: int = 0
@@ -64,9 +64,9 @@ class Admission:
     _unfinished: dict[str, Job] = field(default_factory=dict)
 
     @property
-    def load(self) -> Load:
+    def load(self) -> AcceptedLoad:
         """The jobs that have not ended."""
-        return Load(len(self._unfinished), sum(job.workload for job in self._unfinished.values()))
+        return AcceptedLoad(len(self._unfinished), sum(job.workload for job in self._unfinished.values()))
 
     def begin(self, job: Job, work: JobWork) -> None:
         """Count a job that was accepted, with the work of its prompt."""

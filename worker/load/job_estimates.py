@@ -137,8 +137,18 @@ class JobEstimates:
         return self.estimator.gpu_bytes(engine)
 
     def placed_s(self, engine: str) -> float:
-        """Return the seconds until an engine has run the jobs that have a place in it."""
-        return self._placed_line(engine).p50_s
+        """Return the seconds until an engine has run the jobs that have a place in it, to compare it with others.
+
+        A job counts at most as it was predicted. One that takes longer is probably no exception: the jobs that wait may
+        take as much longer, and an engine must not be avoided because it has been the first to show that.
+        """
+        now = time.monotonic()
+        line = self._placed_line(engine)
+        excess_s = 0.0
+        for estimate in line.jobs:
+            if estimate.run is not None:
+                excess_s += max(0.0, estimate.run.remaining(now).p50_s - estimate.run.forecast.whole.p50_s)
+        return max(0.0, line.p50_s - excess_s)
 
     def remaining(self, job: Job) -> Prediction:
         """Return the seconds that an engine will still spend on a job: nothing once it delivers its outputs."""

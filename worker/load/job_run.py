@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -25,6 +26,8 @@ LATE_S, LATE_SHARE = 0.05, 0.25
 """Seconds, and share of a run, by which its duration may differ between the clocks of ComfyUI and of the worker.
 
 The messages of a run arrive together when the worker gets no processor for a while."""
+SETTLE_S = 0.05
+"""Seconds around the end of a block of the event loop in which the messages are handled that arrived meanwhile."""
 
 
 @dataclass(slots=True, eq=False)
@@ -56,7 +59,11 @@ class JobRun:
     _waiting: set[str] = field(default_factory=set)
     """Nodes that may still wait for another machine."""
     _unclear: set[str] = field(default_factory=set)
-    """Nodes that ran beside another one."""
+    """Nodes that ran beside another one, or whose start or end is not known."""
+    _changed_at: dict[str, float] = field(default_factory=dict)
+    """When each node started or stopped last."""
+    _late_until: float = -math.inf
+    """Time until which messages are handled that may be late."""
     _cached: Collection[str] | None = None
     """Nodes whose results ComfyUI has, once that is known."""
 
@@ -75,6 +82,11 @@ class JobRun:
         duration_s = engine_s - self._first_times[0]
         return abs(now - self._first_times[1] - duration_s) <= LATE_S + LATE_SHARE * abs(duration_s)
 
+    def note_block(self, now: float) -> None:
+        """Record that the event loop was blocked until now: messages that are handled at this time may be late."""
+        self._late_until = now + SETTLE_S
+        self._unclear |= {node for node, at in self._changed_at.items() if at >= now - SETTLE_S}
+
     def record_cached(self, node_ids: Collection[str]) -> None:
         """Record that ComfyUI has the results of these nodes."""
         self._cached = frozenset(node_ids)
@@ -89,6 +101,7 @@ class JobRun:
         if node is None:
             self._progress = None
             return
+        self._note_change(node, now)
         self._note_waiting(node)
         done_s = self._seconds.setdefault(node, 0.0)
         self._progress = ActiveNode(self.forecast.nodes.get(node, NOTHING), now - done_s)
@@ -179,7 +192,14 @@ class JobRun:
         """Add the time that the running node has run until now to its seconds."""
         if self._running is not None:
             self._seconds[self._running] = self._seconds.get(self._running, 0.0) + max(0.0, now - self._since)
+            self._note_change(self._running, now)
         self._running, self._since, self._progress = None, now, None
+
+    def _note_change(self, node_id: str, now: float) -> None:
+        """Record that a node starts or stops. If the message may be late, its seconds are not known."""
+        self._changed_at[node_id] = now
+        if now <= self._late_until:
+            self._unclear.add(node_id)
 
     def _note_waiting(self, node_id: str) -> None:
         """Record which nodes run beside this one. A node that uses the result of another starts after its end."""

@@ -12,6 +12,7 @@ from worker.events import (
     Handlers,
     JobPredicted,
     JobSubmitted,
+    LoopBlocked,
     MachineSlowed,
     NodeRan,
     NodesCached,
@@ -64,6 +65,7 @@ class RunObserver:
             RunClocked: self._run_clocked,
             EventsLost: self._events_lost,
             RunEnded: self._run_ended,
+            LoopBlocked: self._loop_blocked,
             EngineLost: self._engine_lost,
             EngineBlocked: self._engine_blocked,
         }
@@ -137,6 +139,11 @@ class RunObserver:
         run, estimate.run, estimate.has_run = estimate.run, None, True
         if run is not None:
             self._end_run(estimate, run, succeeded=event.succeeded)
+
+    def _loop_blocked(self, _: LoopBlocked) -> None:
+        """Record that messages of all runs may be handled late."""
+        for run in self._last_runs.values():
+            run.note_block(time.monotonic())
 
     def _engine_lost(self, event: EngineLost) -> None:
         """Stop the run of an engine, of which no more events arrive, and forget what the engine had loaded."""

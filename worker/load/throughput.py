@@ -14,6 +14,9 @@ RUNS = 50
 """Number of runs that count. The runs of the benchmark are the first of them."""
 GROWTH_PER_MINUTE = 1.1
 """Largest factor by which a speed rises or falls within a minute."""
+FASTEST = 5.0
+"""Largest speed of a run that counts, relative to the present speed of the engine. The closed form can be wrong by any
+factor for a node that it does not know, and one such job must not outweigh all others."""
 SHORTEST_S, LONGEST_S = 1e-3, 7200.0
 """Seconds of a run that counts. A run outside of them was cached, or is an error of a clock."""
 
@@ -43,7 +46,9 @@ class EngineThroughput:
 
     def __init__(self, now: float, runs: Iterable[DoneWork] = (), speed: float = 0.0) -> None:
         self._runs = deque((run for run in runs if run.counts), maxlen=RUNS)
-        self._speed = speed or self._target
+        self._speed = speed
+        if not speed:
+            self._speed = self._target
         self._moved_at = now
 
     @property
@@ -71,7 +76,8 @@ class EngineThroughput:
     def _target(self) -> float:
         """Units a second of the runs together, towards which the speed moves."""
         seconds = sum(run.seconds for run in self._runs)
-        return sum(run.units for run in self._runs) / seconds if seconds else 0.0
+        fastest = FASTEST * self._speed or math.inf
+        return sum(min(run.units, fastest * run.seconds) for run in self._runs) / seconds if seconds else 0.0
 
 
 class Throughput:

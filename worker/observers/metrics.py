@@ -21,13 +21,16 @@ from worker.events import (
     JobFinished,
     JobPredicted,
     LoadReported,
+    LoopBlocked,
     MachineSlowed,
     ModelFetched,
     NodeRan,
     NodesCached,
+    Notify,
     RequestRefused,
     TaskFailed,
     WebhookAttempted,
+    ignore_event,
 )
 from worker.job import JobState
 from worker.observers import metric_specs as specs
@@ -42,7 +45,9 @@ Series = tuple[MetricSpec, tuple[str, ...]]
 OTHER = "other"
 MOST_VALUES = 100
 """Values of one label. A catalog has over a thousand classes, and each would add 16 series."""
-TICK_S = 0.25
+TICK_S = 0.05
+BLOCKED_S = 0.03
+"""Delay of a tick from which the event loop counts as blocked."""
 OPENMETRICS = "application/openmetrics-text"
 BEFORE_THE_RUN = frozenset({JobState.QUEUED, JobState.PREPARING, JobState.WAITING})
 
@@ -84,12 +89,15 @@ class Metrics:
             TaskFailed: lambda event: self._count(specs.TASK_FAILURES, self.bounded_label("task", event.task)),
         }
 
-    async def measure_loop_delay(self) -> None:
-        """Measure the delay of the event loop, until cancelled."""
+    async def measure_loop_delay(self, notify: Notify = ignore_event) -> None:
+        """Measure the delay of the event loop, and notify observers of a long one, until cancelled."""
         while True:
             due = time.monotonic() + TICK_S
             await asyncio.sleep(TICK_S)
-            self.observe(specs.LOOP_LAG, max(0.0, time.monotonic() - due))
+            delay_s = max(0.0, time.monotonic() - due)
+            self.observe(specs.LOOP_LAG, delay_s)
+            if delay_s > BLOCKED_S:
+                notify(LoopBlocked(delay_s))
 
     def render(self, snapshot: Snapshot, accept: str) -> tuple[bytes, str]:
         """Return the metrics page and its content type for an `Accept` header.

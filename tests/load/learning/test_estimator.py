@@ -48,6 +48,23 @@ def test_what_one_shape_teaches_moves_its_relatives() -> None:
     assert family > 18.0
 
 
+@pytest.mark.parametrize(("closed_form_s", "seconds"), [(5000.0, 0.003), (0.01, 7000.0)])
+def test_a_node_that_is_absurdly_far_from_the_closed_form_moves_others_little(
+    closed_form_s: float, seconds: float
+) -> None:
+    """A node that costs nothing although the closed form expects hours, or the reverse, moves other models by less than
+    a factor of two, and neither a model that was known before nor the machine.
+    """
+    learner = estimator()
+    run(learner, sampler(10.0, family="sdxl"), *[10.0] * 5)
+    absurd = sampler(closed_form_s, family="unknown")
+    run(learner, absurd, *[seconds] * 12)
+    assert seconds / 2 < learner.node(ENGINE, absurd).p50_s < seconds * 2
+    assert learner.slowdown(ENGINE) == pytest.approx(1.0, rel=0.01)
+    assert 5.0 < learner.node(ENGINE, sampler(10.0, family="flux")).p50_s < 20.0
+    assert learner.node(ENGINE, sampler(10.0, family="sdxl")).p50_s == pytest.approx(10.0, rel=0.05)
+
+
 def test_the_gpus_speed_has_no_effect_on_other_nodes() -> None:
     """On a GPU that is much slower than its class, files are saved as fast as elsewhere."""
     learner = estimator()

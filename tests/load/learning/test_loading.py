@@ -122,6 +122,21 @@ def test_a_wrong_belief_corrects_the_capacity() -> None:
     assert [name in memory for name in "abcd"] == [False, False, False, True]
 
 
+def test_an_outlier_is_no_eviction() -> None:
+    """A single slow node does not show that its model was evicted. Two in a row that fit to a load do."""
+    learner = estimator()
+    learner.set_memory(ENGINE, 80 * GB, 200 * GB)
+    nodes = [sampler(1.0, family=name, models=(name,)) for name in ("one", "two")]
+    for node in nodes:
+        learner.job(ENGINE, job(node, sizes={node.family: 12 * GB}))
+        run(learner, node, *[1.0] * 10)
+    run(learner, nodes[0], 2.0)
+    assert learner.gpu_bytes(ENGINE) == 80 * GB
+    for node in (nodes[1], nodes[0], nodes[1]):
+        run(learner, node, 2.0)
+    assert learner.gpu_bytes(ENGINE) < 24 * GB
+
+
 def test_a_model_in_use_is_not_evicted_however_slow_its_nodes_are() -> None:
     """Nodes in a row that use one model and become slower are slower, also if a load would take as long."""
     learner = estimator()

@@ -65,6 +65,18 @@ def test_a_node_that_always_runs_says_nothing() -> None:
     assert "loader" in set(results.expected(job("a", 9)))
 
 
+def test_a_small_node_of_an_older_job_says_nothing() -> None:
+    """A node without a model is kept while it is in the prompts, also if a job between does not need it."""
+    results = NodeResults()
+    empty = NodeWork("empty", "EmptyLatentImage")
+    first = job("a", 1)
+    with_latent = JobWork((*first.nodes, empty), 1.0, {**first.ancestry, "empty": b"64x64"}, {})
+    run(results, with_latent, "loader", "text", "empty")
+    run(results, job("a", 2))
+    run(results, with_latent)
+    assert results.kept == 1
+
+
 def test_jobs_of_a_line_make_results_first() -> None:
     """A job behind others finds their results, as far back as the machine keeps them."""
     results = NodeResults()
@@ -82,3 +94,23 @@ def test_failed_jobs_leave_the_results_of_their_completed_nodes() -> None:
     results = NodeResults()
     results.job_ended(job("a", 1), {"loader", "text", "sampler"}, {"loader"})
     assert set(results.expected(job("a", 1))) == {"loader"}
+
+
+def test_a_job_whose_events_were_lost_says_nothing() -> None:
+    """If no node is known to have run, it is not known either what was cached."""
+    results = NodeResults()
+    for number in range(4):
+        run(results, job("ab"[number % 2], number), "loader", "text")
+    results.job_ended(job("a", 4), set(), None)
+    assert results.kept == 1
+
+
+def test_an_engine_without_a_cache() -> None:
+    """Where the loader of the last job runs again, nothing is expected, until a result of the last job was there."""
+    results = NodeResults()
+    run(results, job("a", 0), "loader", "text")
+    assert run(results, job("a", 1), "loader", "text") == {"loader", "text"}
+    assert run(results, job("a", 2), "loader", "text") == set()
+    assert run(results, job("a", 3)) == set()
+    assert run(results, job("a", 4)) == {"loader", "text"}
+    assert results.kept == 1

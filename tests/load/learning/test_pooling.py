@@ -78,6 +78,19 @@ def test_priors_that_come_later_make_the_slowdown_comparable() -> None:
     assert apply_priors(both, pool([machine(1.0, *SHAPES)])).imported == {REFERENCE.name: 60.0}
 
 
+def test_newer_priors_replace_what_came_from_older_ones() -> None:
+    """Shapes that a machine has only from former priors change with the file, also after a restart. Its own stay."""
+    older, newer = (pool([machine(speed, *SHAPES), machine(speed, *SHAPES)]) for speed in (1.5, 1.0))
+    state = apply_priors(LearnedState(), older)
+    learner = Estimator({ENGINE: REFERENCE}, LearnedState.from_json(state.to_json()))
+    for _ in range(15):
+        run(learner, sampler(10.0, shape="1Mpx"), 10.0 * TRUE["1Mpx"])
+    saved = LearnedState.from_json(learner.saved().to_json())
+    assert [key.shape for key, effect in saved.shapes.items() if effect.is_own] == ["1Mpx"]
+    assert predictions(apply_priors(saved, newer)) == pytest.approx(TRUE, rel=0.1)
+    assert predictions(apply_priors(apply_priors(LearnedState(), older), newer)) == pytest.approx(TRUE, rel=0.05)
+
+
 def test_states_of_several_gpu_classes_are_refused() -> None:
     """The error names the classes. One of them can be selected."""
     other = Estimator({ENGINE: GpuClass("Other GPU", 50.0)})

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from hashlib import blake2b
 
 from worker.load.features.prompt_graph import PromptGraph
+from worker.workflow.catalog.folders import folders_of
 from worker.workflow.json_value import Json
+from worker.workflow.prompt import Node
 
 HASH_BYTES = 16
+INPUT_FOLDER = "input"
 
 
 def ancestry(graph: PromptGraph) -> dict[str, bytes]:
@@ -29,6 +33,30 @@ def ancestry(graph: PromptGraph) -> dict[str, bytes]:
                 visited.add(node_id)
                 waiting.extend(source for source, _ in graph.sources[node_id].values() if source not in visited)
     return hashes
+
+
+def without_input_files(graph: PromptGraph, hashes: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return the hashes of the nodes that use no input file, directly or through others.
+
+    ComfyUI gets the files of each job in a folder of its own, so it never has the results of the others.
+    """
+    users: dict[str, list[str]] = {}
+    for node_id, sources in graph.sources.items():
+        for source, _ in sources.values():
+            users.setdefault(source, []).append(node_id)
+    waiting = [node_id for node_id, node in graph.prompt.items() if _names_file(node)]
+    reached = set(waiting)
+    while waiting:
+        new = [user for user in users.get(waiting.pop(), ()) if user not in reached]
+        reached.update(new)
+        waiting.extend(new)
+    return {node_id: each for node_id, each in hashes.items() if node_id not in reached}
+
+
+def _names_file(node: Node) -> bool:
+    """Return whether a node takes the name of an input file."""
+    texts = (name for name, value in node["inputs"].items() if isinstance(value, str))
+    return any(INPUT_FOLDER in folders_of(node["class_type"], name) for name in texts)
 
 
 def _hash(graph: PromptGraph, node_id: str, hashes: dict[str, bytes]) -> bytes:

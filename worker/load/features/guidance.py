@@ -13,7 +13,7 @@ from worker.workflow.numbers import number
 
 _CONDITIONING = re.compile(r"positive|conditioning|^cond|guider")
 _MODEL = re.compile(r"model(?!_patch)|guider")
-_EXTRA_PASS = re.compile(r"PerturbedAttention|SelfAttentionGuidance|SkipLayerGuidance")
+_EXTRA_PASS = re.compile(r"PerturbedAttention|SelfAttentionGuidance")
 _COMBINES = re.compile(r"Conditioning.*Combine|Combine.*Conditioning")
 _CONTROL_INPUTS = ("control_net", "controlnet", "model_patch")
 _SKIPS_STEPS = re.compile(r"TeaCache|EasyCache|LazyCache|MagCache|FirstBlockCache|FBCache")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -39,9 +40,11 @@ class Spreads:
     precision: float
     shape: float
     noise: float
+    reach: float = math.inf
+    """Largest effect of a shape that its relatives believe."""
 
 
-GPU_SPREADS = Spreads(root=0.25, kind=0.1, family=0.25, precision=0.05, shape=0.3, noise=0.02)
+GPU_SPREADS = Spreads(root=0.25, kind=0.1, family=0.25, precision=0.05, shape=0.3, noise=0.02, reach=2.5)
 HOST_SPREADS = Spreads(root=0.05, kind=0.5, family=0.1, precision=0.01, shape=0.3, noise=0.06)
 UNKNOWN_SPREADS = Spreads(root=0.05, kind=4.0, family=0.1, precision=0.01, shape=0.3, noise=0.06)
 """For kinds without a closed form: their prior is a guess."""
@@ -102,13 +105,16 @@ class EffectTree:
         noise = self._noise.setdefault(kind, spreads_of(key).noise)
         self._noise[kind] = noise + 0.05 * (shape.noise - noise)
 
-    def restore(self, key: Key, mean: float, variance: float, runs: float, noise: float, together: float) -> None:
-        """Set what is known about a shape from before."""
+    def restore(
+        self, key: Key, mean: float, variance: float, runs: float, noise: float, together: float
+    ) -> ShapeEffect:
+        """Set what is known about a shape from before, and return it."""
         shape = self.use(key)
         shape.absorb(1.0 / variance - shape.precision, mean / variance - shape.pull)
         shape.runs, shape.noise, shape.together = runs, max(noise, NOISE_FLOOR), together
         shape.early = [mean] * EARLY_RUNS
         self._noise.setdefault(key[:2], shape.noise)
+        return shape
 
     def _shape(self, key: Key, branches: dict[tuple[str, ...], Effect]) -> ShapeEffect:
         """Return a shape of which no run is known. Branches that do not exist yet are added to `branches`."""
@@ -117,4 +123,5 @@ class EffectTree:
         for depth, spread in enumerate((spreads.root, spreads.kind, spreads.family, spreads.precision), start=1):
             if key[depth - 1]:  # nodes without a model have no family
                 parent = self._branches.get(key[:depth]) or branches.setdefault(key[:depth], Effect(spread, parent))
-        return ShapeEffect.below(parent, spreads.shape, self._noise.get(key[:2], spreads.noise))
+        noise = self._noise.get(key[:2], spreads.noise)
+        return ShapeEffect.below(parent, spreads.shape, noise, spreads.reach)

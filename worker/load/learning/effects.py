@@ -13,6 +13,7 @@ error was 5.0 % instead of 3.3 % for the second and third run of a shape, and 3.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median
@@ -26,6 +27,8 @@ TRUSTED_RUNS = 3
 """Runs of a shape after which a residual may be clipped. Before, the effect itself may be wrong by far."""
 EARLY_RUNS = 5
 """First runs of a shape whose median counts, because one of them may be an outlier."""
+SETTLED = 0.1
+"""Largest difference of a known effect to what the runs of its shape alone show."""
 STREAK = 6
 """Number of clipped residuals of one sign in a row that show that the shape has changed."""
 NOISE_RUNS, NOISE_MEMORY = 4.0, 50.0
@@ -55,20 +58,28 @@ class Effect:
     """Precision (1 / variance) of what the effects below, or the runs of a shape, say about the sum down to here."""
     pull: float = 0.0
     """Their mean, times `precision`."""
+    reach: float = math.inf
+    """Largest mean that the branch above believes. Without a limit, one node that costs nearly nothing, although the
+    closed form expects hours, would make all models that never ran look free."""
+
+    @property
+    def told(self) -> tuple[float, float]:
+        """The precision and the pull that the branch above learns from this one.
+
+        A branch can tell only as much as its own deviation allows: a precision of at most 1 / spread.
+        """
+        shrink, most = 1.0 + self.precision * self.spread, self.precision * self.reach if self.precision else 0.0
+        return self.precision / shrink, min(max(self.pull, -most), most) / shrink
 
     def absorb(self, precision: float, pull: float) -> None:
-        """Add information about the sum of effects down to here, and pass it up the branch.
-
-        A branch can tell the one above only as much as its own deviation allows: a precision of at most 1 / spread.
-        """
+        """Add information about the sum of effects down to here, and pass it up the branch."""
         effect: Effect | None = self
         while effect is not None:
-            before = 1.0 + effect.precision * effect.spread
-            said, said_pull = effect.precision / before, effect.pull / before
+            said, said_pull = effect.told
             effect.precision = max(effect.precision + precision, 0.0)
             effect.pull += pull
-            after = 1.0 + effect.precision * effect.spread
-            precision, pull = effect.precision / after - said, effect.pull / after - said_pull
+            says, says_pull = effect.told
+            precision, pull = says - said, says_pull - said_pull
             effect = effect.parent
 
 
@@ -77,6 +88,8 @@ class ShapeEffect(Effect):
     """The lowest effect of a branch: nodes that cost the same, except for noise."""
 
     runs: float = 0.0
+    imported: float = 0.0
+    """Runs that it was imported with."""
     noise: float = 0.03
     """Variance of the logarithm of one run."""
     together: float = 1.0
@@ -90,9 +103,9 @@ class ShapeEffect(Effect):
     """The effects from the root to this one."""
 
     @classmethod
-    def below(cls, parent: Effect | None, spread: float, noise: float) -> Self:
+    def below(cls, parent: Effect | None, spread: float, noise: float, reach: float) -> Self:
         """Return a shape of which no run is known."""
-        shape = cls(spread, parent, noise=noise)
+        shape = cls(spread, parent, noise=noise, reach=reach)
         branch: list[Effect] = []
         effect: Effect | None = shape
         while effect is not None:
@@ -106,12 +119,19 @@ class ShapeEffect(Effect):
         mean, variance = 0.0, self.branch[0].spread
         for effect, child in pairwise(self.branch):
             # What the branch says without this child, whose own information comes in further down.
-            shrink = 1.0 + child.precision * child.spread
-            precision = 1.0 / variance + effect.precision - child.precision / shrink
-            mean = (mean / variance + effect.pull - child.pull / shrink) / precision
+            told, told_pull = child.told
+            precision = 1.0 / variance + effect.precision - told
+            mean = (mean / variance + effect.pull - told_pull) / precision
             variance = 1.0 / precision + child.spread
         precision = 1.0 / variance + self.precision
         return Moments((mean / variance + self.pull) / precision, 1.0 / precision)
+
+    def is_known(self, mean: float) -> bool:
+        """Return whether `mean`, that of `moments`, is what the runs of this shape show.
+
+        After a few runs this is so, unless the shape is very far from its relatives: then they still pull it.
+        """
+        return self.runs >= EARLY_RUNS and abs(self.pull - mean * self.precision) <= SETTLED * self.precision
 
     def clipped(self, residual: float, deviation: float) -> float:
         """Return a residual, limited to `CLIP` deviations if enough runs are known.
@@ -126,7 +146,7 @@ class ShapeEffect(Effect):
         self.streak = self.streak + sign if self.streak * sign >= 0 else sign
         if abs(self.streak) < STREAK:
             return sign * limit
-        self.streak, self.runs, self.early, self.early_precision = 0, 0.0, [], 0.0
+        self.streak, self.runs, self.imported, self.early, self.early_precision = 0, 0.0, 0.0, [], 0.0
         self.absorb(-self.precision, -self.pull)
         return residual
 

@@ -10,9 +10,9 @@ from worker.load.forecast import FileLoad, Forecast
 from worker.load.gpu_classes import GpuClass
 from worker.load.learning.drift import Drift, DriftDetector
 from worker.load.learning.learned_state import LearnedState, restore, saved
+from worker.load.learning.load_times import Tier
 from worker.load.learning.loading import Loading
 from worker.load.learning.node_results import NO_LINE, LineResults, NodeResults
-from worker.load.learning.residency import Tier
 from worker.load.learning.totals import JobOutcome, Quantiles, Total
 from worker.load.learning.warm_times import WarmTimes, usable
 from worker.load.node_work import JobWork, NodeWork
@@ -73,7 +73,7 @@ class Estimator:
 
         `loaded` are files that will have been loaded when it runs, by jobs that run before it.
         """
-        self._loading.remember_sizes(work.model_bytes)
+        self._loading.sizes.remember(work)
         times = {node.node_id: self._warm.predict(engine, node) for node in work.nodes}
         nodes = [node for node in work.nodes if node.node_id not in cached]
         load = self._loading.load(engine, nodes, loaded)
@@ -87,7 +87,7 @@ class Estimator:
 
     def load_seconds(self, engine: str, work: JobWork) -> float:
         """Return the seconds of loading the files that a job needs and that are not loaded on an engine."""
-        self._loading.remember_sizes(work.model_bytes)
+        self._loading.sizes.remember(work)
         cached = self.expect_cached(engine, work)
         load = self._loading.load(engine, [node for node in work.nodes if node.node_id not in cached])
         return load.seconds if load else 0.0
@@ -117,12 +117,12 @@ class Estimator:
             if load is None:
                 self._warm.learn(engine, warm, run.seconds)
             else:
-                seen = NodeLoad(load.tier, max(0.0, run.seconds - warm.seconds))
+                seen = NodeLoad(load.load.tier, max(0.0, run.seconds - warm.seconds))
                 self._loading.learn(engine, run.seconds, warm, load, self._warm)
         elif usable(run.seconds) and load is None:
             self._warm.learn_at_least(engine, node, run.seconds)
         if run.completed:
-            self._loading.use(engine, node)
+            self._loading.files(engine).use(node)
         return seen
 
     def job_ended(self, engine: str, work: JobWork, completed: Container[str] | None = None) -> Drift | None:
@@ -146,7 +146,7 @@ class Estimator:
 
     def engine_restarted(self, engine: str) -> None:
         """Forget which files are loaded on an engine, and what it has cached."""
-        self._loading.files(engine).gpu.clear()
+        self._loading.files(engine).clear()
         self._results.pop(engine, None)
         self._ran.pop(engine, None)
         self._outcomes.pop(engine, None)

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, Self
 
 from worker.errors import LearnedStateError
 from worker.load.learning.effect_tree import MAX_SHAPES, Key
-from worker.load.learning.effects import Belief
-from worker.load.learning.residency import LOAD_DRIFT, LOAD_SPREAD, LoadTimes, Tier
+from worker.load.learning.effects import Belief, ShapeEffect
+from worker.load.learning.load_times import LOAD_DRIFT, LOAD_SPREAD, LOADS, LoadTimes
 from worker.load.learning.warm_times import MACHINE_DRIFT, WarmTimes
 from worker.load.prediction import Z90
 
@@ -19,25 +19,37 @@ VERSION = 1
 """Version of the closed form, which all effects are relative to, and of the format. Effects of another version are
 of no use."""
 MAX_BYTES = 200_000
+SMALLEST, LARGEST = 1e-9, 1e6
+"""Bounds of possible variances. Beyond them, predictions are no numbers any more."""
+MOST_RUNS = 1e12
 CHANGED_VARIANCE = 0.05
 """Least variance of a shape's effect after the image, the driver or PyTorch has changed."""
 
 
 class Learned(NamedTuple):
-    """Mean and variance of an effect, and the runs behind it. A shape has its noise and `together` as well."""
+    """Mean and variance of an effect, and the runs behind it. A shape has its noise and `together` as well.
+
+    `imported` is the number of runs that a shape was imported with. If it has no others, it is not known from here.
+    """
 
     mean: float
     variance: float
     runs: float
     noise: float = 0.0
     together: float = 1.0
+    imported: float = 0.0
+
+    @property
+    def is_own(self) -> bool:
+        """Whether this machine has run the shape."""
+        return self.runs != self.imported
 
     @property
     def rounded(self) -> Learned:
         """The same effect with as many digits as are worth storing."""
-        mean, variance, runs, noise, together = self
-        digits = (float(f"{number:.3g}") for number in (noise, together))
-        return Learned(round(mean, 4), float(f"{variance:.3g}"), round(runs, 1), *digits)
+        mean, variance, runs, noise, together, imported = self
+        variance, noise, together = (float(f"{number:.3g}") for number in (variance, noise, together))
+        return Learned(round(mean, 4), variance, round(runs, 1), noise, together, round(imported, 1))
 
     def at_least(self, variance: float) -> Learned:
         """Return the same effect, less certain."""
@@ -144,10 +156,10 @@ def restore(state: LearnedState, warm: WarmTimes, loads: LoadTimes) -> None:
     for name, effect in state.machines.items():
         warm.machines[name] = Belief(effect.mean, effect.variance, MACHINE_DRIFT, effect.runs)
     for name, effect in state.tiers.items():
-        if name in set(Tier):
-            loads.tiers[Tier(name)] = Belief(effect.mean, effect.variance, LOAD_DRIFT, effect.runs)
+        if name in LOADS:
+            loads.beliefs[LOADS[name]] = Belief(effect.mean, effect.variance, LOAD_DRIFT, effect.runs)
     for key, effect in state.shapes.items():
-        warm.tree.restore(key, *effect)
+        warm.tree.restore(key, *effect[:5]).imported = effect.imported
 
 
 def saved(state: LearnedState, warm: WarmTimes, loads: LoadTimes, quantiles: tuple[float, float]) -> LearnedState:
@@ -156,17 +168,19 @@ def saved(state: LearnedState, warm: WarmTimes, loads: LoadTimes, quantiles: tup
         state,
         machines={name: Learned(belief.mean, belief.variance, belief.runs) for name, belief in warm.machines.items()},
         tiers={
-            str(tier): Learned(speed.mean, speed.variance, speed.runs)
-            for tier, speed in loads.tiers.items()
+            str(load): Learned(speed.mean, speed.variance, speed.runs)
+            for load, speed in loads.beliefs.items()
             if speed.runs
         },
-        shapes={
-            key: Learned(shape.pull / shape.precision, 1.0 / shape.precision, shape.runs, shape.noise, shape.together)
-            for key, shape in warm.tree
-            if shape.precision > 0
-        },
+        shapes={key: _of_shape(shape) for key, shape in warm.tree if shape.precision > 0},
         quantiles=quantiles,
     )
+
+
+def _of_shape(shape: ShapeEffect) -> Learned:
+    """Return what is known about a shape."""
+    mean, variance = shape.pull / shape.precision, 1.0 / shape.precision
+    return Learned(mean, variance, shape.runs, shape.noise, shape.together, shape.imported)
 
 
 def _learned(values: list[object]) -> Learned:
@@ -176,7 +190,10 @@ def _learned(values: list[object]) -> Learned:
         ValueError, TypeError: A number is missing or impossible.
     """
     effect = Learned(*(_finite(value) for value in values))
-    if effect.variance <= 0 or effect.runs < 0 or effect.noise < 0 or effect.together <= 0 or abs(effect.mean) > 50:
+    mean, variance, runs, noise, together, imported = effect
+    counts_are_possible = 0 <= runs <= MOST_RUNS and 0 <= imported <= MOST_RUNS
+    is_possible = abs(mean) <= 50 and SMALLEST <= variance <= LARGEST and counts_are_possible
+    if not (is_possible and 0 <= noise <= LARGEST and SMALLEST <= together <= LARGEST):
         raise ValueError(f"impossible numbers {values}")
     return effect
 

@@ -7,11 +7,11 @@ ComfyUI keeps the results of earlier prompts as long as its machine has enough m
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
-from worker.load.node_work import JobWork
+from worker.load.node_work import JobWork, NodeKind
 
 MAX_RESULTS = 5000
 """Results that are remembered for an engine. The ones that were used longest ago are forgotten first."""
@@ -30,7 +30,8 @@ class LineResults:
         """Return the results of the last jobs of a line. `jobs` is the number of all jobs in it."""
         ages: dict[bytes, int] = {}
         for age, work in reversed([*enumerate(reversed(works))]):
-            ages.update(dict.fromkeys(work.ancestry.values(), age))
+            results = (work.ancestry.get(node.node_id) for node in work.nodes)
+            ages.update(dict.fromkeys(filter(None, results), age))
         return cls(ages, jobs)
 
 
@@ -42,7 +43,7 @@ class NodeResults:
 
     def __init__(self) -> None:
         self.kept = 1
-        """Number of last jobs whose results are still there, as far as it was seen."""
+        """Number of last jobs whose results are still there, as far as it was seen. 0 for an engine without a cache."""
         self._used: OrderedDict[bytes, int] = OrderedDict()
         """Number of the last job that used each result."""
         self._jobs = 0
@@ -54,18 +55,22 @@ class NodeResults:
             if age is not None and age < self.kept:
                 yield node_id
 
-    def job_ended(self, work: JobWork, ran: Container[str], completed: Container[str] | None) -> None:
+    def job_ended(self, work: JobWork, ran: Collection[str], completed: Container[str] | None) -> None:
         """Record a job. `ran` are the ids of the nodes that ran, and `completed` of those that have a result now.
 
-        None stands for all nodes of the job.
+        None stands for all nodes of the job. If none is known to have run, the events of the job may have been lost:
+        then it does not show what was cached.
         """
         done = {node.node_id: node for node in work.nodes if completed is None or node.node_id in completed}
         ancestries = {node_id: work.ancestry[node_id] for node_id in done if node_id in work.ancestry}
-        ages = {node_id: self._age(ancestry, NO_LINE) for node_id, ancestry in ancestries.items()}
-        self._learn(
-            cached=[age for node_id, age in ages.items() if age is not None and node_id not in ran],
-            lost=[age for node_id, age in ages.items() if age is not None and node_id in ran and done[node_id].reads],
-        )
+        models = [node for node in done.values() if node.kind is not NodeKind.OTHER and node.node_id in ancestries]
+        ages = {node.node_id: self._age(ancestries[node.node_id], NO_LINE) for node in models}
+        if ran:
+            known = {node_id: age for node_id, age in ages.items() if age is not None}
+            self._learn(
+                cached=[age for node_id, age in known.items() if node_id not in ran],
+                lost=[age for node_id, age in known.items() if node_id in ran and done[node_id].reads],
+            )
         for ancestry in ancestries.values():
             self._used[ancestry] = self._jobs
             self._used.move_to_end(ancestry)
@@ -76,13 +81,14 @@ class NodeResults:
     def _learn(self, cached: Sequence[int], lost: Sequence[int]) -> None:
         """Learn how many jobs the engine remembers, from the ages of results that were still there, and of those lost.
 
-        Only the results of loaders show what was lost, because some nodes always run.
+        Only the results of loaders show what was lost, because some nodes always run. Only nodes with a model show what
+        was kept: prompts often have nodes that no output needs, such as an empty latent, whose results stay as well.
         """
         oldest = max(cached, default=-1)
         if oldest >= self.kept:
-            self.kept = min(2 * (oldest + 1), MAX_JOBS)
+            self.kept = min(2 * oldest + 1, MAX_JOBS)
         if lost:
-            self.kept = max(min(self.kept, *lost), 1)
+            self.kept = min(self.kept, *lost)
 
     def _age(self, ancestry: bytes, line: LineResults) -> int | None:
         """Return the age of a result after the jobs of a line, or None for one that no job had."""

@@ -61,18 +61,22 @@ def pool(states: Sequence[LearnedState]) -> LearnedState:
 
 
 def apply_priors(state: LearnedState, priors: LearnedState) -> LearnedState:
-    """Return a state completed with the shapes that only the priors have.
+    """Return a state completed with the shapes that the machine has not run itself.
+
+    Shapes that it has only from former priors are replaced.
 
     What is common to the differences between the two becomes the effect of the machine, which so becomes comparable
     with other machines of its class. Predictions for what the state knows do not change.
     """
-    difference = _difference(state.shapes, priors.shapes)
-    own = {key: _shifted(effect, -difference) if _on_gpu(key) else effect for key, effect in state.shapes.items()}
+    learned = {key: effect for key, effect in state.shapes.items() if effect.is_own}
+    difference = _difference(learned, priors.shapes)
+    own = {key: _shifted(effect, -difference) if _on_gpu(key) else effect for key, effect in learned.items()}
+    imported = {key: effect._replace(imported=effect.runs) for key, effect in priors.shapes.items()}
     return replace(
         state,
         machines={name: _shifted(effect, difference) for name, effect in state.machines.items()},
         tiers={**priors.tiers, **state.tiers},
-        shapes={**{key: effect for key, effect in priors.shapes.items() if key not in own}, **own},
+        shapes={key: effect for shapes in (state.shapes, imported, own) for key, effect in shapes.items()},
         imported={**state.imported, **priors.imported},
     )
 

@@ -1,33 +1,19 @@
-"""Follows which model files are loaded, and learns how fast the others load."""
+"""Follows which model files are loaded, and which parts of them are on the GPU."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Container, Iterable, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
+from collections import defaultdict
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
-from worker.load.learning.effects import Belief
+from worker.load.learning.file_sizes import FileSizes
+from worker.load.learning.load_times import LoadKind, Part, Tier, part_of
+from worker.load.node_work import NodeWork
 
-UNKNOWN_BYTES = 2e9
-"""Assumed size of a model file of unknown size."""
 MAX_FILES = 500
-
-
-class Tier(StrEnum):
-    """Where a model file is loaded from."""
-
-    DISK = "disk"
-    PAGE_CACHE = "page_cache"
-    """The operating system's copy of a file that was read before."""
-    RAM = "ram"
-    """ComfyUI's own copy, which moves to the GPU."""
-
-
-BYTES_PER_S = {Tier.DISK: 0.5e9, Tier.PAGE_CACHE: 2.5e9, Tier.RAM: 12e9}
-LOAD_SPREAD, LOAD_DRIFT, LOAD_NOISE = 0.5, 0.002, 0.1
-"""Of the logarithm of a load's seconds: variance before anything is learned, what a load adds, and noise of a load."""
+EVICTIONS = 2
+"""Suspected evictions in a row that show that the memory is smaller than assumed."""
 
 
 class ResidentFiles:
@@ -107,114 +93,114 @@ class ResidentFiles:
             yield file
 
 
-@dataclass(frozen=True, slots=True)
-class LoadTime:
-    """The median seconds of loads, the variance of their logarithm, and the tier that takes most of them."""
-
-    seconds: float
-    variance: float
-    tier: Tier
-
-
-class LoadTimes:
-    """How fast each tier is, relative to `BYTES_PER_S`."""
-
-    def __init__(self) -> None:
-        self.tiers = {tier: Belief(0.0, LOAD_SPREAD, LOAD_DRIFT) for tier in Tier}
-
-    def predict(self, loads: Mapping[Tier, float]) -> LoadTime | None:
-        """Return the seconds that a number of bytes from each tier take to load, or None if there are none."""
-        seconds = {tier: self._seconds(tier, size) for tier, size in loads.items() if size > 0}
-        if not seconds:
-            return None
-        tier = max(seconds, key=lambda name: seconds[name])
-        return LoadTime(sum(seconds.values()), self.tiers[tier].variance + LOAD_NOISE, tier)
-
-    def learn(self, tier: Tier, residual: float, extra: float) -> None:
-        """Learn from a load. `residual` is the logarithm of its seconds, minus that of the predicted ones.
-
-        `extra` is the variance of the residual that comes from not knowing which part of the seconds was the load.
-        """
-        belief = self.tiers[tier]
-        total = belief.variance + LOAD_NOISE + extra
-        limit = 2.5 * math.sqrt(total)
-        belief.learn(min(max(residual, -limit), limit), total)
-
-    def _seconds(self, tier: Tier, size: float) -> float:
-        """Return the seconds to load a number of bytes from a tier."""
-        return size / BYTES_PER_S[tier] * math.exp(self.tiers[tier].mean)
-
-
 class LoadedFiles:
-    """The files in the memory of an engine's GPU, and in that of the machine, which its engines share."""
+    """The files in the memory of an engine's GPU, part by part, and in that of the machine, which its engines share."""
 
-    def __init__(self, machine: ResidentFiles, gpu_bytes: float) -> None:
+    def __init__(self, machine: ResidentFiles, gpu_bytes: float, sizes: FileSizes) -> None:
         self.machine = machine
         self.gpu = ResidentFiles(gpu_bytes)
+        self._sizes = sizes
+        self._read_from: dict[str, Tier] = {}
+        """Where each file was when a loader of this engine read it last."""
+        self._suspected = 0
 
-    def use(self, reads: Iterable[str], models: Iterable[str], sizes: Mapping[str, float]) -> None:
-        """Record that a node ran that read files, and used models on the GPU.
+    def clear(self) -> None:
+        """Record that the engine has loaded nothing."""
+        self.gpu.clear()
+        self._read_from.clear()
+
+    def use(self, node: NodeWork) -> None:
+        """Record that a node ran that read files, or used models on the GPU.
 
         A file that is read again becomes a new model for ComfyUI, which moves to the GPU again.
         """
-        for file in reads:
-            self.machine.use(file, sizes.get(file, UNKNOWN_BYTES))
-            self.gpu.remove(file)
-        for file in models:
-            size = sizes.get(file, UNKNOWN_BYTES)
-            self.machine.use(file, size)
-            self.gpu.use(file, size)
+        for file in node.reads:
+            self._read_from[file] = self._tier(file)
+            self.machine.use(file, self._sizes.of(file))
+            for part in Part:
+                self.gpu.remove(_on_gpu(file, part))
+        part = part_of(node.kind)
+        for file in node.models:
+            self.machine.use(file, self._sizes.of(file))
+            self.gpu.use(_on_gpu(file, part), self._sizes.of_part(file, part))
 
-    def missing(
-        self,
-        reads: Iterable[str],
-        models: Iterable[str],
-        sizes: Mapping[str, float],
-        loaded: Container[str] = (),
-    ) -> dict[Tier, float]:
-        """Return the bytes that have to be loaded from each tier if nodes read files and use models on the GPU.
+    def missing(self, nodes: Sequence[NodeWork], loaded: Container[str] = ()) -> dict[LoadKind, float]:
+        """Return the bytes of each load that nodes need which run one after the other.
 
         Files in `loaded` count as loaded.
         """
-        loads: dict[Tier, float] = {}
-        read = dict.fromkeys(reads)
-        for file in read:
-            in_memory = file in self.machine or file in loaded
-            _add(loads, Tier.PAGE_CACHE if in_memory else Tier.DISK, sizes.get(file, UNKNOWN_BYTES))
-        for file in dict.fromkeys(models):
-            if file in read or not (file in self.gpu or file in loaded):
-                in_memory = file in read or file in self.machine
-                _add(loads, Tier.RAM if in_memory else Tier.DISK, sizes.get(file, UNKNOWN_BYTES))
+        reads = {file: self._tier(file, loaded) for node in nodes for file in node.reads}
+        loads: defaultdict[LoadKind, float] = defaultdict(float)
+        for file, tier in reads.items():
+            loads[LoadKind(tier, Part.FILE)] += self._sizes.of(file)
+        used = dict.fromkeys((file, part_of(node.kind)) for node in nodes for file in node.models)
+        for file, part in used:
+            for load in self._loads_of_user(file, part, reads, loaded):
+                loads[load] += self._sizes.of_part(file, part)
         return loads
 
-    def opposite(
-        self, reads: Collection[str], models: Collection[str], sizes: Mapping[str, float]
-    ) -> tuple[bool, dict[Tier, float]] | None:
+    def opposite(self, node: NodeWork) -> tuple[bool, dict[LoadKind, float]] | None:
         """Return whether files of a node were evicted, if not all of them are where they are expected to be.
 
         Return the bytes to load in that case, too. Return None if a file was never used: then it is certainly not
-        loaded. Return None as well if no other files were used in the meantime, which could have evicted them.
+        loaded. Return None as well if no other files were used in the meantime, which could have evicted them, and for
+        small parts of checkpoints, whose loads cannot be told from outliers.
         """
-        if not all(map(self.machine.was_used, reads)) or not all(map(self.gpu.was_used, models)):
+        part = part_of(node.kind)
+        if any(self._sizes.is_minor(file, part) for file in node.models):
             return None
-        evicted = all(file in self.machine for file in reads) and all(file in self.gpu for file in models)
-        if evicted and self.machine.were_used_last(reads) and self.gpu.were_used_last(models):
+        models = [_on_gpu(file, part) for file in node.models]
+        if not all(map(self.machine.was_used, node.reads)) or not all(map(self.gpu.was_used, models)):
+            return None
+        evicted = all(file in self.machine for file in node.reads) and all(model in self.gpu for model in models)
+        if evicted and self.machine.were_used_last(node.reads) and self.gpu.were_used_last(models):
             return None
         read_tier = Tier.DISK if evicted else Tier.PAGE_CACHE
-        loads = {read_tier: sum(sizes.get(file, UNKNOWN_BYTES) for file in reads)}
+        loads = {LoadKind(read_tier, Part.FILE): sum(map(self._sizes.of, node.reads))}
         if evicted:
-            loads[Tier.RAM] = sum(sizes.get(file, UNKNOWN_BYTES) for file in models)
+            loads[LoadKind(Tier.RAM, part)] = sum(self._sizes.of_part(file, part) for file in node.models)
         return evicted, loads
 
-    def correct(self, reads: Iterable[str], models: Iterable[str], evicted: bool) -> None:
+    def confirm_eviction(self, *, suspected: bool) -> bool:
+        """Return whether files were evicted that were expected to be loaded, if the seconds of a node suggest it.
+
+        A single node may be an outlier, so this takes two in a row of those of which an eviction would be seen.
+        """
+        self._suspected = self._suspected + 1 if suspected else 0
+        return self._suspected >= EVICTIONS
+
+    def correct(self, node: NodeWork, *, evicted: bool) -> None:
         """Correct the capacities: files of a node were evicted, or not, contrary to what was expected."""
-        for memory, files in ((self.machine, reads), (self.gpu, models)):
+        part = part_of(node.kind)
+        models = [_on_gpu(file, part) for file in node.models]
+        for memory, files in ((self.machine, node.reads), (self.gpu, models)):
             if evicted:
                 memory.were_evicted(files)
             else:
                 memory.were_resident(files)
 
+    def _tier(self, file: str, loaded: Container[str] = ()) -> Tier:
+        """Return where a loader would read a file from."""
+        return Tier.PAGE_CACHE if file in self.machine or file in loaded else Tier.DISK
 
-def _add(loads: dict[Tier, float], tier: Tier, size: float) -> None:
-    """Add bytes to load from a tier."""
-    loads[tier] = loads.get(tier, 0.0) + size
+    def _loads_of_user(
+        self, file: str, part: Part, reads: Mapping[str, Tier], loaded: Container[str]
+    ) -> Iterator[LoadKind]:
+        """Yield the loads of a node that uses a part of a file, after loaders read those of `reads`."""
+        model = _on_gpu(file, part)
+        if file in reads:
+            yield LoadKind(reads[file], part)
+        elif model in self.gpu or file in loaded:
+            return
+        elif file in self._read_from and not self.gpu.was_used(model):
+            yield LoadKind(self._read_from[file], part)
+        elif file in self.machine:
+            yield LoadKind(Tier.RAM, part)
+        else:  # it loads the file itself
+            yield LoadKind(Tier.DISK, Part.FILE)
+            yield LoadKind(Tier.DISK, part)
+
+
+def _on_gpu(file: str, part: Part) -> str:
+    """Return the name of a part of a file in the memory of a GPU."""
+    return f"{part}:{file}"

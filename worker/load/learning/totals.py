@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from worker.load.learning.residency import LoadTime
+from worker.load.learning.load_times import LoadTime
 from worker.load.learning.warm_times import WarmTime
 from worker.load.prediction import Z90, Prediction
 

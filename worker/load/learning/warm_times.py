@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from worker.load.gpu_classes import UNKNOWN, GpuClass
 from worker.load.learning.effect_tree import HOST, REMOTE, EffectTree, Key, key_of
-from worker.load.learning.effects import EARLY_RUNS, Belief
+from worker.load.learning.effects import Belief
 from worker.load.node_work import NodeWork
 from worker.load.prior import prior_seconds
 
@@ -62,7 +62,7 @@ class WarmTimes:
         # A prior is never 0, because an effect is a factor, and 0 has none.
         prior = min(max(SHORTEST_S, prior_seconds(node, gpu)), LONGEST_PRIOR_S)
         seconds = min(max(prior * math.exp(mean), SHORTEST_S), LONGEST_S)
-        is_known = shape.runs >= EARLY_RUNS
+        is_known = shape.is_known(effect)
         return WarmTime(key, seconds, effect, variance, shared, shape.noise, shape.together, is_known)
 
     def learn(self, engine: str, expected: WarmTime, seconds: float, extra: float = 0.0) -> None:

@@ -136,39 +136,29 @@ async def test_the_quotient_is_time_whatever_the_mix(vast: LocalVast) -> None:
     assert_seconds(report, max(ends))
 
 
-async def test_a_restart_continues_with_the_speed_and_the_predictions(tmp_path: Path) -> None:
-    """After a restart the worker reports the speed of before, and knows how long a job takes that it has learned."""
-    async with worker(tmp_path, 1) as vast:
-        await send(vast, video(10, 6))
-        await vast.record.until(idle)
-        before = vast.record.statuses[-1].max_perf
-    stored = json.loads((tmp_path / "state" / "benchmark.json").read_text())["engines"]["engine-0"]
-    assert len(stored["runs"]) >= 2  # the benchmark and the video
-    async with worker(tmp_path, 2) as vast:
-        assert "measured by an earlier start" in (tmp_path / "comfy_worker-0.log").read_text()
-        assert vast.record.statuses[-1].max_perf == pytest.approx(before, rel=0.1)
-        request = asyncio.create_task(send(vast, video(50, 7)))
-        await vast.record.until(in_work(1))
-        report = next(report for report in vast.record.statuses if report.working_request_idxs)
-        assert_seconds(report, await request)
+@pytest_asyncio.fixture(loop_scope="module", params=["excess", "none"])
+async def rule_and_vast(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[str, LocalVast]]:
+    """A worker whose running jobs count less, and whose new work is metered."""
+    settings = {"WORKER_VAST_RUNNING": request.param, "WORKER_VAST_METERING": "true"}
+    async with worker(tmp_path, 1, **settings) as vast:
+        yield request.param, vast
 
 
-@pytest.mark.parametrize(("running_jobs", "alone"), [("excess", (0.0, 1.0)), ("none", (0.0, 0.0))])
-async def test_running_jobs_can_count_less(tmp_path: Path, running_jobs: str, alone: tuple[float, float]) -> None:
+async def test_running_jobs_can_count_less(rule_and_vast: tuple[str, LocalVast]) -> None:
     """A running job alone counts at most a second, or not at all. A job that waits behind it counts."""
-    async with worker(tmp_path, 1, WORKER_VAST_RUNNING=running_jobs, WORKER_VAST_METERING="true") as vast:
-        first = asyncio.create_task(send(vast, sampling(200, 8)))
-        await vast.record.until(in_work(1))
-        await asyncio.sleep(1.5)
-        assert alone[0] <= vast.record.statuses[-1].seconds_to_do <= alone[1]
-        metered = sum(report.new_load for report in vast.record.statuses)
-        second = asyncio.create_task(send(vast, sampling(60, 9)))
-        await vast.record.until(lambda record: record.statuses[-1].seconds_to_do > 1.0)
-        ends = await asyncio.gather(first, second)
-        report = next(report for report in vast.record.statuses if len(report.working_request_idxs) == 2)
-        true_s = max(ends) - (report.at if running_jobs == "excess" else min(ends))
-        assert report.seconds_to_do == pytest.approx(true_s, rel=0.4, abs=1.0)
-        await vast.record.until(idle)
-        new, served = (sum(getattr(row, name) for row in vast.record.statuses) for name in ("new_load", "cur_perf"))
-        assert new == pytest.approx(served)
-        assert metered < 0.7 * served
+    rule, vast = rule_and_vast
+    first = asyncio.create_task(send(vast, sampling(150, 8)))
+    await vast.record.until(in_work(1))
+    await asyncio.sleep(1.0)
+    assert 0.0 <= vast.record.statuses[-1].seconds_to_do <= (1.0 if rule == "excess" else 0.0)
+    metered = sum(report.new_load for report in vast.record.statuses)
+    second = asyncio.create_task(send(vast, sampling(60, 9)))
+    await vast.record.until(lambda record: record.statuses[-1].seconds_to_do > 1.0)
+    ends = await asyncio.gather(first, second)
+    report = next(report for report in vast.record.statuses if len(report.working_request_idxs) == 2)
+    true_s = max(ends) - (report.at if rule == "excess" else min(ends))
+    assert report.seconds_to_do == pytest.approx(true_s, rel=0.4, abs=1.0)
+    await vast.record.until(idle)
+    new, served = (sum(getattr(row, name) for row in vast.record.statuses) for name in ("new_load", "cur_perf"))
+    assert new == pytest.approx(served)
+    assert metered < 0.7 * served

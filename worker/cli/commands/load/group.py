@@ -30,15 +30,15 @@ def command(context: typer.Context, *, state: StateFolder = None, as_json: Json 
     if context.invoked_subcommand is not None:
         return
     from worker.load.learning.branches import branches
-    from worker.load.learning.residency import BYTES_PER_S
+    from worker.load.learning.load_times import LOADS, assumed_bytes_per_s
 
     learned = learned_in(folder_of(state))
     rows = branches(learned)
     engines = {name: math.exp(effect.mean) for name, effect in learned.machines.items()}
     speeds = {
-        str(tier): speed / math.exp(learned.tiers[tier].mean)
-        for tier, speed in BYTES_PER_S.items()
-        if tier in learned.tiers
+        name: assumed_bytes_per_s(load) / math.exp(learned.tiers[name].mean)
+        for name, load in LOADS.items()
+        if name in learned.tiers
     }
     if as_json:
         from worker.cli.output.json_output import print_json
@@ -48,8 +48,9 @@ def command(context: typer.Context, *, state: StateFolder = None, as_json: Json 
     _print_table(rows)
     for name, factor in engines.items():
         typer.echo(f"{name} takes {factor:.2f} times as long as its GPU class.")
-    for tier, speed in speeds.items():
-        typer.echo(f"Files load from {tier.replace('_', ' ')} at {speed / 1e9:.1f} GB/s.")
+    for load, speed in speeds.items():
+        tier, part = load.replace("_", " ").split("/")
+        typer.echo(f"A {part} loads from {tier} at {speed / 1e9:.1f} GB/s.")
 
 
 def folder_of(state: Path | None) -> Path:

@@ -26,6 +26,8 @@ class Autoencoder:
     encode: float
     frame: float = 0.0
     """Operations to decode a megapixel of a single picture, if they differ."""
+    tilings: float = 1.0
+    """Times that ComfyUI computes content in tiles. It averages three results for a picture, cut in different ways."""
 
     def decode_tflop(self, size: Size, tiling: float = 1.0) -> float:
         """Return the work of decoding. With tiles, which overlap, each pixel is decoded `tiling` times."""
@@ -40,13 +42,14 @@ class Autoencoder:
     def _tflop(self, size: Size, per_megapixel: float, tiling: float) -> float:
         """Return the work on content of this size."""
         megapixels = size.pixels / 1e6
-        attention = 0.0 if tiling > 1.0 else ATTENTION * megapixels * size.area / 1e6
-        return CONVOLUTION * per_megapixel * megapixels * tiling + attention
+        if tiling > 1.0:
+            return CONVOLUTION * per_megapixel * megapixels * tiling * self.tilings
+        return CONVOLUTION * per_megapixel * megapixels + ATTENTION * megapixels * size.area / 1e6
 
 
-IMAGE = Autoencoder("image", 9.5, 4.2)
+IMAGE = Autoencoder("image", 9.5, 4.2, tilings=3.0)
 _NAMED: tuple[tuple[str, Autoencoder], ...] = (
-    (r"^tae|taesd|taef|lighttae", Autoencoder("tiny", 0.3, 0.3)),
+    (r"^tae|taesd|taef|lighttae", Autoencoder("tiny", 0.3, 0.3, tilings=3.0)),
     (r"wan.?2[._]?2.*vae|vae.*wan.?2[._]?2|wan.*ti2v", Autoencoder("wan2.2", 18.3, 3.5)),
     (r"wan|qwen", Autoencoder("wan2.1", 8.4, 5.0, frame=4.2)),
     (r"hunyuan.?video.?_?1[._]?5|hunyuanvideo15", Autoencoder("hunyuan-video-1.5", 25.2, 14.2)),

@@ -42,8 +42,16 @@ def resized(
         size = _with_other_size(prompt, node, size)
     if size is None:
         return None
+    if "Pad" in node["class_type"]:
+        size = _padded(prompt, node, size)
     factor = (number(prompt, node, *_SCALES) if not _OTHER_SIZES.isdisjoint(node["inputs"]) else None) or model_factor
     return size.times(factor) if factor != 1.0 else size
+
+
+def _padded(prompt: Prompt, node: Node, size: Size) -> Size:
+    """Return the size with the borders that a node adds."""
+    left, right, top, bottom = (number(prompt, node, side) or 0.0 for side in ("left", "right", "top", "bottom"))
+    return replace(size, width=size.width + left + right, height=size.height + top + bottom)
 
 
 def joined(class_type: str, sizes: Sequence[Size]) -> Size:
