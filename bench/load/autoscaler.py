@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.load.part import NOT_RUN, LoadRow, PartResult
-from bench.load.plots import Axis, Plot, Series
+from bench.load.plots import Axis, Plot, Series, padded_range
 from bench.load.reports.drive import ReportedRun, Setup, drive
 from bench.load.reports.former import FORMER, check_out_former
 from bench.load.reports.queue_time import QueueTime, queue_times, summary, total_ratio
@@ -77,22 +77,23 @@ def _largest_arrival_s(run: ReportedRun) -> float:
 
 
 def _plot(one: Checked, former: Checked | None) -> Plot:
-    """Return the reported and the true seconds over time. The former release's are cut off at the top."""
+    """Return the reported and the true seconds over time. The former release needs a logarithmic scale."""
     began = one.rows[0].at
     true = [(row.at - began, row.true_s) for row in one.rows]
     reported = [(row.at - began, row.reported_s) for row in one.rows]
-    top = 1.4 * max(seconds for _, seconds in (*true, *reported))
     series = [
         Series("true seconds to do", true, "grey", is_line=True),
         Series("reported", reported, "blue", is_line=True),
     ]
     if former is not None:
         before = [(row.at - former.rows[0].at, row.reported_s) for row in former.rows]
-        series.append(Series("reported by the former release (cut off)", before, "orange", is_line=True))
+        series.append(Series("reported by the former release", before, "orange", is_line=True))
     last = max(seconds for seconds, _ in true)
+    shown = [replace(row, points=[point for point in row.points if point[0] <= last]) for row in series]
+    low, high = padded_range([seconds for row in shown for _, seconds in row.points])
     return Plot(
         "Queue time that the autoscaler sees, one engine",
         Axis("seconds since the burst of jobs", 0, last),
-        Axis("seconds of work", 0, top),
-        [replace(row, points=[point for point in row.points if point[0] <= last]) for row in series],
+        Axis("seconds of work", low, high, is_log=True),
+        shown,
     )
