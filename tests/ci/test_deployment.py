@@ -25,6 +25,9 @@ image = "ghcr.io/us/fleet"
 mode = "args"
 disk_gb = 40
 
+[template.env]
+WORKER_BENCHMARK = "packaged"
+
 [endpoint]
 name = "comfy"
 max_workers = 2
