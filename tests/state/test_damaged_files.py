@@ -18,6 +18,7 @@ from tests.workflows import picture
 from worker.engine.recovery import CrashHistory
 from worker.job import JobRequest
 from worker.jobs.journal import MOST_ENDED, Journal
+from worker.jobs.state_folder import repair_state
 from worker.load.throughput import DoneWork, Throughput
 from worker.platforms.vast.reporting.speed_file import SpeedFile
 
@@ -205,3 +206,15 @@ def test_speeds_that_can_not_be_kept_stop_nothing(tmp_path: Path) -> None:
     file.write(measured, 0.0)
     assert file.restore(restored, 0.0)
     assert restored.units_per_s("engine-0", 0.0) == 2.0
+
+
+def test_what_is_in_its_place_stays(tmp_path: Path) -> None:
+    """Files and folders of several engines are no damage."""
+    for name in ("engine.log", "engine-1.log", "engine-1.log.1", "load.json", "machine.json"):
+        (tmp_path / name).write_text("x")
+    for name in ("engine", "engine-1", "comfyui", "inputs"):
+        (tmp_path / name).mkdir()
+    assert repair_state(tmp_path) == []
+    (tmp_path / "engine-2").write_text("x")
+    (tmp_path / "engine-2.log").mkdir()
+    assert repair_state(tmp_path) == ["engine-2", "engine-2.log"]

@@ -56,8 +56,7 @@ class JobManager:
         """Keep the results of earlier processes, and run their unfinished jobs. Raises StartupError."""
         restored = await asyncio.to_thread(lambda: RestoredJobs.of(self._journal.jobs()))
         if not self.set_aside:  # with unreadable rows, another version may need the files of their jobs
-            inputs, outputs = self._pipeline.inputs.store, self._pipeline.outputs
-            folders = restored.folders
+            inputs, outputs, folders = self._pipeline.inputs.store, self._pipeline.outputs, restored.folders
             self._run_in_background(remove_strays(inputs.stale_folders(folders) + outputs.stale_folders(folders)))
         for job, ended_at in restored.ended:
             entry = self._job_index.add(job)
@@ -155,6 +154,10 @@ class JobManager:
         """Wait until the job has ended."""
         await self._job_index.entry_of(job).ended.wait()
 
+    async def wait_until_idle(self) -> None:
+        """Wait until all jobs that are waiting or running now have ended."""
+        await asyncio.gather(*(self.wait_for_end(job) for job in self._job_index.unfinished()))
+
     @asynccontextmanager
     async def count_waiter(self, job: Job) -> AsyncIterator[None]:
         """Count a client that waits for the job inside the context.
@@ -193,7 +196,8 @@ class JobManager:
         entry = self._job_index.entry_of(job)
         entry.ended.clear()
         self._retention.remove((job.principal, job.id))
-        entry.task = self._tasks.spawn(f"delivery-{job.id}", self._pipeline.deliver_again(job, self._timeout_s(job)))
+        delivery = self._pipeline.deliver_again(job, job.request.timeout_s or self._limits.job_timeout_s)
+        entry.task = self._tasks.spawn(f"delivery-{job.id}", delivery)
         entry.task.add_done_callback(lambda task: self._settle(entry, task))
 
     async def close(self, drain_s: float = 0.0) -> None:
@@ -240,10 +244,7 @@ class JobManager:
                 self._pipeline.reject(job, error)
                 return
         entry.recorded.set()
-        await self._pipeline.run(job, self._timeout_s(job))
-
-    def _timeout_s(self, job: Job) -> float:
-        return job.request.timeout_s or self._limits.job_timeout_s
+        await self._pipeline.run(job, job.request.timeout_s or self._limits.job_timeout_s)
 
     def _end(self, entry: JobEntry, task: asyncio.Task[None]) -> None:
         """Handle the end of a job's task, even of one that was cancelled before its first step."""
@@ -275,9 +276,8 @@ class JobManager:
         """Drop body and input files of a job that has ended, and credentials unless it can be delivered again."""
         if job.request.inputs:
             self._run_in_background(self._pipeline.inputs.store.remove(job.folder))
-        request = job.request
-        target, webhook = (None, None) if job.state in ENDS else (request.target, request.webhook)
-        job.request = replace(request, prompt={}, inputs=(), target=target, webhook=webhook, extra=ExtraData())
+        target, webhook = (None, None) if job.state in ENDS else (job.request.target, job.request.webhook)
+        job.request = replace(job.request, prompt={}, inputs=(), target=target, webhook=webhook, extra=ExtraData())
         if self._pipeline.inputs.has_files(job):
             self._run_in_background(self._pipeline.inputs.remove(job))
 

@@ -38,9 +38,11 @@ def repair_state(state: Path) -> list[str]:
 def _misplaced(state: Path) -> Iterator[Path]:
     """Yield files and broken links in the place of folders, and folders in the place of files."""
     for path in sorted(state.iterdir()) if state.is_dir() else ():
-        in_place_of_folder = FOLDERS.fullmatch(path.name) and _is_not_folder(path)
-        in_place_of_file = FILES.fullmatch(path.name) and not _is_file_or_free(path)
-        if in_place_of_folder or in_place_of_file:
+        if FILES.fullmatch(path.name):  # before FOLDERS, which "engine-1.log" matches, too
+            is_misplaced = not _is_file_or_free(path)
+        else:
+            is_misplaced = FOLDERS.fullmatch(path.name) is not None and _is_not_folder(path)
+        if is_misplaced:
             yield path
     for name in INSIDE:
         if _is_not_folder(state / name):

@@ -1,20 +1,21 @@
-"""Runs the benchmark: jobs that are sent to the gateway like a client's, on all engines at the same time."""
+"""Runs the benchmark: jobs like those of clients, on all engines at the same time."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import logging
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-import aiohttp
 import orjson
 
-from worker.errors import StartupError
+from worker.app import App
+from worker.errors import StartupError, WorkerError
+from worker.intake import Caller
 from worker.platforms.vast.benchmark.choice import CURE
 from worker.platforms.vast.benchmark.workflow import BenchmarkWorkflow
 
-log = logging.getLogger(__name__)
+PRINCIPAL = "benchmark"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,35 +35,35 @@ class Benchmark:
         parts = [self.workflow.identity, *(text.encode() for text in conditions)]
         return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
-    async def run(self, url: str, count: int) -> None:
+    async def run(self, app: App, count: int) -> None:
         """Run the workflow `count` times at the same time, once on each engine. Raises StartupError when a run fails.
 
-        `url` is the gateway's. The outputs are not fetched.
+        The outputs are not fetched.
         """
-        async with aiohttp.ClientSession() as session:
-            await asyncio.gather(*(self._run_once(session, url) for _ in range(count)))
+        await asyncio.gather(*(self._run_once(app) for _ in range(count)))
 
-    async def _run_once(self, session: aiohttp.ClientSession, url: str) -> None:
-        """Run the workflow once and wait for the whole response. Raises StartupError."""
+    async def _run_once(self, app: App) -> None:
+        """Run the workflow once. Raises StartupError.
+
+        It passes the intake like a client's, but needs no token, and gets no response before its end.
+        """
         what = f"the benchmark workflow ({self.workflow.name})"
         try:
-            body = await asyncio.to_thread(self.workflow.payload)
+            body = orjson.dumps(await asyncio.to_thread(self.workflow.payload))
             async with asyncio.timeout(self.timeout_s):
-                async with session.post(f"{url}/generate/sync", json=body) as response:
-                    answer = await response.read()
+                async with app.intake.body(_in_one_piece(body)) as scanned:
+                    job = await app.intake.submit(scanned, Caller(PRINCIPAL))
+                async with app.manager.count_waiter(job):
+                    await app.manager.wait_for_end(job)
         except TimeoutError:
             limit = f"within {self.timeout_s:g} s (WORKER_BENCHMARK_TIMEOUT)"
             raise StartupError(f"{what} was not finished {limit}") from None
-        except aiohttp.ClientError as error:
-            raise StartupError(f"{what} could not be sent: {error}") from error
-        if response.status != 200:
-            raise StartupError(f"{what} failed ({response.status}): {_reason(answer)}; {CURE}")
+        except WorkerError as error:
+            raise StartupError(f"{what} was rejected: {error}; {CURE}") from error
+        if job.error is not None:
+            raise StartupError(f"{what} failed: {job.error}; {CURE}")
 
 
-def _reason(body: bytes) -> str:
-    """Return the message of the error in a response, or the start of the body if it has none."""
-    try:
-        error = orjson.loads(body)["error"]
-        return str(error["message"] if isinstance(error, dict) else error)
-    except (orjson.JSONDecodeError, KeyError, TypeError):
-        return body[:200].decode(errors="replace")
+async def _in_one_piece(body: bytes) -> AsyncIterator[bytes]:
+    """Yield a body."""
+    yield body

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -47,12 +48,16 @@ log = logging.getLogger(__name__)
 
 SESSION_PATHS = ("/session/create", "/session/end", "/session/get", "/session/health")
 """Routes of the SDK's sessions, which would let anyone send requests through the worker (T24)."""
+KEY_S = 5.0
+"""Seconds from the start within which the SDK fetches the public key. A router sends requests to a worker that was
+restarted at once, so the first ones may arrive before the key."""
 
 
 class Ingress:
     """Checks each request before the SDK handles and counts it: its encoding, its size, its signature, and the queue.
 
-    `report_lost_key` is called with a message when the SDK rejects a valid signature, because it has no public key.
+    `report_lost_key` is called with a message when the SDK rejects a valid signature, because it still has no public
+    key after `KEY_S`.
     """
 
     def __init__(
@@ -69,6 +74,7 @@ class Ingress:
         self._ledger = ledger
         self._load = load
         self._report_lost_key = report_lost_key
+        self._made_at = time.monotonic()
         self._open_sdk_requests = 0
         """Number of requests that the SDK is handling."""
         self._tasks_until_job_end: set[asyncio.Task[None]] = set()
@@ -207,6 +213,8 @@ class Ingress:
                 self._ledger.mark_rejected(context.auth_data)
             self._ledger.report_soon()
         if context.status is None and response.status == 401:
+            if time.monotonic() - self._made_at < KEY_S:
+                return refusal(WorkerUnavailable("this worker cannot check signatures yet"))
             self._report_lost_key("it has no public key and refuses every request")
             return refusal(Draining("this worker cannot check signatures and is shutting down"))
         if context.status is None and response.status == 500:

@@ -46,21 +46,19 @@ class WorkerSpeed:
     async def measure(self) -> float:
         """Load the models, measure the speeds unless an earlier start did, and return the units a second together.
 
+        After a crash the jobs of the earlier process run first. If the speeds are known, they load the models as well.
         Engines that did not start count as if they were as fast as the others. Raises StartupError.
         """
         app = self._app
         await app.ready()
         await app.engines.wait_until_settled()
         self._file = SpeedFile(app.settings.state.resolve(), await self._key())
-        self._benchmark_runs = {}
-        try:
-            await self._benchmark.run(app.url, len(app.engines.alive))
-            if self._file.restore(self._throughput, time.monotonic()):
-                log.info("benchmark: %.3g units/s, measured by an earlier start", self.total)
-            else:
-                await self._measure_runs()
-        finally:
-            self._benchmark_runs = None
+        is_known = self._file.restore(self._throughput, time.monotonic())
+        if is_known:
+            log.info("benchmark: %.3g units/s, measured by an earlier start", self.total)
+        if not (is_known and app.manager.admission.load.jobs):
+            await app.manager.wait_until_idle()
+            await self._run_benchmark(is_known=is_known)
         self.store()
         return self.total
 
@@ -80,12 +78,22 @@ class WorkerSpeed:
         if self._file is not None and self.total:
             self._file.write(self._throughput, time.monotonic())
 
+    async def _run_benchmark(self, *, is_known: bool) -> None:
+        """Load the models, and measure the speeds unless they are known. Raises StartupError."""
+        self._benchmark_runs = {}
+        try:
+            await self._benchmark.run(self._app, len(self._app.engines.alive))
+            if not is_known:
+                await self._measure_runs()
+        finally:
+            self._benchmark_runs = None
+
     async def _measure_runs(self) -> None:
         """Run the benchmark on all engines and set their speeds. Raises StartupError when nothing could be measured."""
         loading_runs, self._benchmark_runs = self._benchmark_runs or {}, {}
         for _ in range(self._benchmark.runs):
             began = time.monotonic()
-            await self._benchmark.run(self._app.url, len(self._app.engines.alive))
+            await self._benchmark.run(self._app, len(self._app.engines.alive))
             if time.monotonic() - began > LONG_S:
                 break
         # A workflow without a seed is cached after its first run, and then only that run was work.
