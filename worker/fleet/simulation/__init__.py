@@ -1,0 +1,1 @@
+"""Simulation of a fleet: how long jobs wait, and what it costs, before anything is rented."""
