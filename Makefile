@@ -35,10 +35,10 @@ serve: $(READY) ## start one worker with the embedded engine
 	$(BIN)/comfy-worker serve
 
 test: $(READY) ## all tests; needs only Python, and skips tests whose tools are not installed
-	$(BIN)/pytest -n 5 --dist worksteal -q
+	ci/tests.sh 5
 
 test-tools: $(READY) ## the tests that need other tools than Python; fails if one is missing (ci/tools.sh installs them)
-	$(BIN)/pytest -n 2 -q -m "tools and not image" --require-tools
+	ci/tests.sh 2 -m "tools and not image" --require-tools
 
 coverage: $(READY) ## the tests, with branch coverage of the worker in all processes; fails below the limit in pyproject.toml
 	$(BIN)/pytest -n 4 --dist worksteal -q --timeout 60 --cov --cov-report term:skip-covered
@@ -65,7 +65,7 @@ docs: $(READY) ## write docs/workflows.md, docs/settings.md, docs/flow.svg, the 
 	mv monitoring/grafana/comfy-worker.json.new monitoring/grafana/comfy-worker.json
 
 conformance: $(READY) ## replay the recorded sessions and verdicts of a real ComfyUI against the embedded engine
-	SHARED_DATA=$(SHARED_DATA) $(BIN)/pytest -n 3 -q -m conformance tests/conformance
+	SHARED_DATA=$(SHARED_DATA) ci/tests.sh 3 -m conformance tests/conformance
 
 real: $(READY) ## run about 240 prompts on a real ComfyUI, COMFYUI=FOLDER with main.py, custom_nodes/ and .venv/; MODELS=FOLDER for more models, ARGS="--cpu"; writes docs/compatibility.md
 	$(BIN)/python -m real $(COMFYUI) $(if $(MODELS),--models $(MODELS)) $(if $(ARGS),--arguments="$(ARGS)") $(if $(ONLY),--only "$(ONLY)") $(if $(RECORD),--record $(RECORD)) $(if $(wildcard $(SHARED_DATA)/wild),--prompts $(SHARED_DATA)/wild)

@@ -77,7 +77,7 @@ class Client:
     async def state(self, job: dict, state: str) -> None:
         """Wait until an accepted job is in a state, by its events."""
         url = f"{self.app.url}/jobs/{job['id']}/events"
-        async with asyncio.timeout(10), self.http.get(url, headers=bearer(job["token"])) as stream:
+        async with asyncio.timeout(60), self.http.get(url, headers=bearer(job["token"])) as stream:
             parser = EventParser()
             async for piece in stream.content.iter_any():
                 if any(f'"state":"{state}"'.encode() in event.data for event in parser.feed(piece)):

@@ -146,7 +146,7 @@ async def test_a_task_that_fails_repeatedly_is_reported(caplog: pytest.LogCaptur
         tasks.start("hopeless", fail)
         await asyncio.sleep(0.05)
         assert tasks.problem is None
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while tasks.problem is None:
                 await asyncio.sleep(0.05)
     assert tasks.problem == f"task 'hopeless' failed {REPORTED_FAILURES} times in a row: Broken: always"
@@ -206,7 +206,7 @@ async def test_used_up_file_descriptors_are_waited_for(tmp_path: Path) -> None:
             assert line, b"".join(log).decode()
             log.append(line)
 
-    async with asyncio.timeout(25):
+    async with asyncio.timeout(60):
         await logged(b"ready ")
         before = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
         used = len(list(Path(f"/proc/{process.pid}/fd").iterdir()))
@@ -225,7 +225,7 @@ async def test_a_worker_that_cannot_start_comfyui_again_ends(broken: str, tmp_pa
     state = tmp_path / "state"
     process = await serve(state, WORKER_ENGINE_TRIES="2")
     assert process.stderr
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while b"ready " not in await process.stderr.readline():
             pass
         if broken == "the log is a folder":
@@ -252,7 +252,7 @@ async def test_other_shapes_from_comfyui_are_no_answer(engine: EngineHandle, tmp
         for _ in range(5):
             status, body = await client.post("/generate/sync", {"workflow": picture()})
             assert status == 200, body
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while odd.answers["/queue"]:
                 await asyncio.sleep(0.05)
         assert (await client.get("/health"))[0] == 200
@@ -278,7 +278,7 @@ async def test_health_fails_where_only_a_restart_of_comfyui_helps(tmp_path: Path
         async with worker(engine, tmp_path / "state", silence_s=0.4) as client:
             for workflow in (faulty("thread", 0.1), picture()):
                 await client.post("/generate", {"workflow": workflow})
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(60):
                 while (await client.get("/health"))[0] == 200:
                     await asyncio.sleep(0.05)
             _, body = await client.get("/health")
@@ -288,6 +288,6 @@ async def test_health_fails_where_only_a_restart_of_comfyui_helps(tmp_path: Path
             )
             engine.kill()
             engine.restart()
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(60):
                 while (await client.get("/health"))[0] != 200:
                     await asyncio.sleep(0.05)

@@ -64,7 +64,7 @@ def test_every_target_is_there() -> None:
 def test_every_script_is_there() -> None:
     """Every Python module and executable script that is called exists."""
     modules = {name for text in SCRIPTS for name in re.findall(r"python3? -m ([\w.]+)", text)}
-    files = {name for text in SCRIPTS for name in re.findall(r"\bci/\w+\.sh", text)}
+    files = {name for text in (*SCRIPTS, MAKEFILE) for name in re.findall(r"\bci/\w+\.sh", text)}
     assert {"ci.note", "ci.newest", "ci.times", "ci.waiting", "image.toolbox"} == modules
     assert all(find_spec(name) for name in modules)
     assert files == {f"ci/{path.name}" for path in (ROOT / "ci").glob("*.sh")}

@@ -51,7 +51,7 @@ class Shell:
         """Send keys."""
         os.write(self._master, text.encode())
 
-    def read_until(self, text: str, seconds: float = 20.0) -> str:
+    def read_until(self, text: str, seconds: float = 60.0) -> str:
         """Return the output up to this text. Fails after a timeout."""
         output, end = "", time.monotonic() + seconds
         while text not in output:
@@ -98,20 +98,20 @@ def check_typed_lines(name: str, folder: Path) -> None:
             opened.type("\x15")  # deletes the line
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_bash_completes(folder: Path) -> None:
     """Bash completes commands, options, templates, node packs and files."""
     check_typed_lines("bash", folder)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 @pytest.mark.tools("zsh")
 def test_zsh_completes(folder: Path) -> None:
     """Zsh completes commands, options, templates, node packs and files."""
     check_typed_lines("zsh", folder)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 @pytest.mark.tools("fish")
 def test_fish_completes(folder: Path) -> None:
     """Fish completes commands, options, templates, node packs and files."""

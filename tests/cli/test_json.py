@@ -104,12 +104,12 @@ def test_onstart_prints_the_process(tmp_path: Path) -> None:
     bodies = [json.loads(command("onstart", "--user", ME, "--json", cwd=tmp_path, **env).stdout) for _ in range(2)]
     pid = holder(tmp_path / "state")
     os.kill(pid, 15)
-    until(lambda: not Path(f"/proc/{pid}").exists() or "zombie" in Path(f"/proc/{pid}/status").read_text(), 20)
+    until(lambda: not Path(f"/proc/{pid}").exists() or "zombie" in Path(f"/proc/{pid}/status").read_text(), 60)
     log = str(tmp_path / "state" / "worker.log")
     assert bodies == [{"started": True, "pid": pid, "log": log}, {"started": False, "pid": None, "log": log}]
 
 
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(240)
 def test_demo_prints_requests_and_reports(tmp_path: Path) -> None:
     """`demo --json` has the requests with their outputs, and the workers' reports. Steps go to standard error."""
     done = cli("demo", "--workers", 1, "--json", cwd=tmp_path, timeout=80)

@@ -43,7 +43,7 @@ async def test_serve_ignores_modules_of_the_current_folder(folder: Path) -> None
     assert process.stderr
     lines = []
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while line := await process.stderr.readline():
                 lines.append(line.decode())
                 if "engine is ready" in lines[-1]:

@@ -19,7 +19,7 @@ from tests.conformance.replaying.missing_history import NOTES_ONLY, count_missin
 from tests.conformance.replaying.props import FLAGS
 from tests.conformance.replaying.replay import SessionReplay
 
-pytestmark = [pytest.mark.conformance, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.conformance, pytest.mark.timeout(240)]
 
 SHARED = Path(os.environ.get("SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
 COMMAND = os.environ.get("CONFORMANCE_ENGINE", EMBEDDED)

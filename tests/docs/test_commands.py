@@ -52,7 +52,7 @@ def test_every_block_of_data_or_python_parses(block: Block) -> None:
     PARSERS[block.language](block.text)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("page", [page for page in PAGES if runnable(page)], ids=lambda page: page.name)
 def test_the_commands_of_a_page_run_as_shown(page: Path, tmp_path: Path) -> None:
     """Each command of a page exits with 0, or the status in its comment, and prints the lines shown below it."""

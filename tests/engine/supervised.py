@@ -44,13 +44,13 @@ class Supervised(Client):
     async def result(self, job: dict) -> tuple[int, dict]:
         """The job's end, waited for by its events."""
         url = f"{self.app.url}/jobs/{job['id']}/events?token={job['token']}"
-        async with asyncio.timeout(20), self.http.get(url) as stream:
+        async with asyncio.timeout(60), self.http.get(url) as stream:
             await stream.read()
         return await self.get(f"/jobs/{job['id']}", job["token"])
 
     async def engine_says(self, path: str) -> dict:
         """What the engine answers; one that is being started again is waited for."""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while True:
                 try:
                     async with self.http.get(self.app.engines.first.api.base_url + path) as answer:
@@ -75,7 +75,7 @@ async def runs(engine_says: Callable[[str], Awaitable[dict]]) -> list[dict]:
 
     A run's last message comes before its history, so that the job may have its result first.
     """
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while (await engine_says("/prompt"))["exec_info"]["queue_remaining"]:
             await asyncio.sleep(0.02)
     return list((await engine_says("/history")).values())

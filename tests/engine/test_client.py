@@ -44,7 +44,7 @@ async def test_cancel_at_any_moment_leaves_nothing_behind(comfy: ComfyClient, en
         task.cancel()
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert all(isinstance(result, asyncio.CancelledError) for result in results)
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(60):
         while await remaining(engine):
             await asyncio.sleep(0.02)
 

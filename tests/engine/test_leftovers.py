@@ -29,7 +29,7 @@ async def delete(worker: Supervised, job: dict) -> tuple[int, dict]:
 
 
 async def until_ready(worker: Supervised) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (await worker.get("/ready"))[0] != 200:
             await asyncio.sleep(0.05)
 
@@ -69,7 +69,7 @@ async def test_a_stuck_node_of_a_client_that_left_frees_the_engine(tmp_path: Pat
         timeout = aiohttp.ClientTimeout(total=1.5)
         with pytest.raises(TimeoutError):
             await worker.http.post(worker.app.url + "/generate/sync", json={"workflow": slow(60)}, timeout=timeout)
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             assert (await worker.post("/generate/sync", {"workflow": picture()}))[0] == 200
 
 
@@ -184,7 +184,7 @@ async def test_a_comfyui_that_answers_nothing_beside_its_node_is_killed_too(tmp_
         job = await stuck(worker, timeout_s=2.0)
         worker.signal(signal.SIGSTOP)
         assert (await worker.result(job))[0] == 422
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             assert (await worker.post("/generate/sync", {"workflow": picture()}))[0] == 200
 
 
@@ -195,7 +195,7 @@ async def test_a_worker_ends_in_time_beside_a_stuck_node(tmp_path: Path) -> None
         assert (await worker.result(job))[0] == 422
         assert (await worker.get("/ready"))[0] == 503
         began = time.monotonic()
-    assert time.monotonic() - began < 20.0
+    assert time.monotonic() - began < 45.0
     assert not engine_pids(tmp_path)
 
 

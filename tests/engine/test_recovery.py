@@ -77,7 +77,7 @@ async def test_a_job_runs_alone_after_a_crash(tmp_path: Path) -> None:
         suspect = await worker.job(slow(2.0))
         await worker.state(suspect, "generating")
         worker.signal(signal.SIGKILL)
-        async with asyncio.timeout(8):
+        async with asyncio.timeout(60):
             while worker.app.engines.connected:
                 await asyncio.sleep(0.01)
             await worker.app.engines.first.socket.wait_until_open(8)

@@ -25,6 +25,6 @@ def group(template_hash: str, search: str = SEARCH) -> dict[str, Any]:
     return {"template_hash": template_hash, "search_params": search, "gpu_ram": 24.0}
 
 
-def quick(local: LocalAccount, limit_s: float = 8.0) -> Account:
+def quick(local: LocalAccount, limit_s: float = 60.0) -> Account:
     """Return an account object with pauses that are short enough for a test."""
     return Account(local.api_key, local.url, timeout_s=0.2, limit_s=limit_s, pause_s=0.02)

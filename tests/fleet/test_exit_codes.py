@@ -30,7 +30,7 @@ def test_vasts_own_command_exits_with_0_on_errors(local: LocalAccount, tmp_path:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=25,
+        timeout=60,
         check=False,
     )
     assert "Failed with error 401" in done.stderr

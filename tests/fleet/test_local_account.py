@@ -74,7 +74,7 @@ async def test_an_endpoint_of_the_account_has_real_workers(tmp_path: Path) -> No
         local.client() as client,
     ):
         await spawn("plain_worker.py", {**await vast.worker_env(1), "REPORT_ADDR": local.url})
-        await vast.record.until(loaded(1), 15)
+        await vast.record.until(loaded(1), 60)
         await asyncio.to_thread(make, local)
         result = await (await client.get_endpoint("comfy")).request("/generate/sync", {"a": 1})
         assert result["response"] == {"echo": {"a": 1}}

@@ -71,7 +71,7 @@ def nvml(tmp_path_factory: pytest.TempPathFactory) -> FakeNvml:
 
 async def until_idle(http: aiohttp.ClientSession, url: str) -> None:
     """Wait until the catalog is known, because reading it holds up the messages by which nodes are timed."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while True:
             async with http.get(f"{url}/capabilities") as response:
                 if response.status == 200:
@@ -142,7 +142,7 @@ async def test_a_machine_that_is_too_slow_is_retired(nvml: FakeNvml, tmp_path: P
                 statuses.append(await run_job(http, said.split()[-1]))
             except aiohttp.ClientConnectionError:  # the worker has ended
                 break
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             _, log = await process.communicate()
     assert process.returncode == 1
     assert statuses.count(200) >= 2

@@ -168,7 +168,7 @@ async def test_a_folder_of_frames(engine: EngineHandle, client: Client, folder: 
     assert status == 200, body
     job, _, name = (await last_value(engine, "9", "directory")).partition("/")
     assert (job[:4], name) == ("job-", "frames")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while (engine.input / job).exists():  # it is removed behind the answer
             await asyncio.sleep(0.02)
 

@@ -30,7 +30,7 @@ def job_folders(shared: Path) -> list[Path]:
 
 
 async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while not true():
             await asyncio.sleep(0.02)
 

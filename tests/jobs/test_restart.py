@@ -60,7 +60,7 @@ class Served:
     async def result(self, job: dict) -> tuple[int, dict]:
         """The job's end, waited for by its events."""
         headers = bearer(job["token"])
-        async with asyncio.timeout(15), self.http.get(f"{self.url}/jobs/{job['id']}/events", headers=headers) as stream:
+        async with asyncio.timeout(60), self.http.get(f"{self.url}/jobs/{job['id']}/events", headers=headers) as stream:
             await stream.read()
         async with self.http.get(f"{self.url}/jobs/{job['id']}", headers=headers) as answer:
             return answer.status, await answer.json()
@@ -71,7 +71,7 @@ class Served:
 
     async def running(self) -> None:
         """Wait until the engine runs a prompt."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not (await self.engine_says("/queue"))["queue_running"]:
                 await asyncio.sleep(0.02)
 
@@ -148,7 +148,7 @@ async def test_waiting_jobs_run_after_the_restart_of_both(worker: Served) -> Non
         assert (status, picture_made["width"]) == (200, 20), body
         drawn = {"node_id": "drawn", "input": "value", "value": int(text)}
         assert body["metadata"]["random_integers"] == [drawn]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while any((worker.state / "inputs").iterdir()):
             await asyncio.sleep(0.02)
 
@@ -180,7 +180,7 @@ async def test_a_stream_can_be_resumed_after_a_restart(worker: Served) -> None:
     await worker.end()
     await worker.start()
     headers = bearer(job["token"]) | {"Last-Event-ID": "99"}
-    async with asyncio.timeout(10), worker.http.get(f"{worker.url}/jobs/{job['id']}/events", headers=headers) as stream:
+    async with asyncio.timeout(60), worker.http.get(f"{worker.url}/jobs/{job['id']}/events", headers=headers) as stream:
         assert b"event: result" in await stream.read()
 
 
@@ -192,7 +192,7 @@ async def test_a_drained_job_is_handed_back_and_goes_on_later(worker: Served) ->
     status, body = await asking
     assert (status, body["error"]["code"], body["error"]["retryable"]) == (503, "draining", True)
     await worker.start()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not (await worker.engine_says("/history")):
             await asyncio.sleep(0.05)
 
@@ -225,7 +225,7 @@ async def test_node_packs_do_not_see_the_workers_secrets(tmp_path: Path) -> None
     nowhere = asyncio.subprocess.DEVNULL
     process = await asyncio.create_subprocess_exec(sys.executable, *command, env=env, cwd=root, stderr=nowhere)
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not said.exists() or not said.read_text():
                 await asyncio.sleep(0.05)
     finally:

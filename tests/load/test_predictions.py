@@ -237,7 +237,7 @@ async def test_a_job_of_an_older_release_gets_its_units_anew(paced_engine: Engin
     with closing(sqlite3.connect(tmp_path / "journal.sqlite")) as journal, journal:
         assert journal.execute("UPDATE jobs SET workload = 500.0").rowcount == 1
     async with worker(paced_engine, tmp_path) as client:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (found := await client.get("/jobs/stored", job["token"]))[0] == 202:
                 await asyncio.sleep(0.1)
         assert found[1]["metadata"]["workload"] == report["workload"]

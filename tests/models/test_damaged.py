@@ -144,7 +144,7 @@ async def test_a_damaged_file_is_fetched_again(tmp_path: Path) -> None:
             assert (
                 "it is an HTML page. It was set aside as m.safetensors.damaged. It is being" in body["error"]["message"]
             )
-            async with asyncio.timeout(8):
+            async with asyncio.timeout(60):
                 while (await client.post("/generate/sync", {"workflow": naming(path.name)}))[0] != 200:
                     await asyncio.sleep(0.05)
             assert path.read_bytes() == GOOD

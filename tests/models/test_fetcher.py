@@ -133,7 +133,7 @@ async def test_the_next_process_resumes(tmp_path: Path) -> None:
         half = asyncio.Event()
         async with fetching(tmp_path, origin) as fetcher:
             task = asyncio.create_task(fetcher.fetch(model, lambda _, size: half.set() if size == 200_000 else None))
-            await asyncio.wait_for(half.wait(), 5)
+            await asyncio.wait_for(half.wait(), 60)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
         assert files(tmp_path) == {}

@@ -68,7 +68,7 @@ class PlayedRun:
     async def _through_the_router(self, body: dict[str, Any]) -> None:
         """Send a request with Vast's client."""
         async with self.vast.client() as client:
-            answer = await (await client.get_endpoint("comfy")).request("/generate/sync", body, timeout=25)
+            answer = await (await client.get_endpoint("comfy")).request("/generate/sync", body, timeout=60)
             assert answer["ok"], answer
 
 
@@ -101,7 +101,7 @@ async def played_run(folder: Path) -> AsyncIterator[PlayedRun]:
             "WORKER_FETCH_ALLOW": f"{origin.host}:{origin.port}, {hooks.opened}",
         }
         await spawn("comfy_worker.py", {**await vast.worker_env(1), **environment})
-        await vast.record.until(loaded(1), 25.0)
+        await vast.record.until(loaded(1), 60)
         http = await stack.enter_async_context(aiohttp.ClientSession())
         yield PlayedRun(f"127.0.0.1:{port}", http, vast, origin, hooks)
 

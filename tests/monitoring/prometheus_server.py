@@ -56,7 +56,7 @@ class PrometheusServer:
         assert body["status"] == "success", (parameters, body)
         return body["data"]
 
-    async def until(self, expression: str, limit_s: float = 25.0) -> list[dict]:
+    async def until(self, expression: str, limit_s: float = 60.0) -> list[dict]:
         """Wait until an expression has a result, and return it."""
         async with asyncio.timeout(limit_s):
             while not (result := await self.query(expression)):

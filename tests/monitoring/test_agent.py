@@ -11,7 +11,7 @@ from tests.engines import EngineHandle
 from tests.monitoring.committed import ROOT
 from tests.monitoring.prometheus_server import run, started
 
-pytestmark = [pytest.mark.tools("prometheus", "promtool"), pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.tools("prometheus", "promtool"), pytest.mark.timeout(240)]
 
 AGENT = ROOT / "monitoring" / "prometheus" / "agent.yml"
 

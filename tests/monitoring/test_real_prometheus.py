@@ -18,7 +18,7 @@ from tests.monitoring.rendered_page import RENDERED, rendered_page
 pytestmark = [
     pytest.mark.tools("prometheus", "promtool"),
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.timeout(120),  # of which the first test needs most, to start everything
+    pytest.mark.timeout(240),  # of which the first test needs most, to start everything
 ]
 
 

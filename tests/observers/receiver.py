@@ -49,7 +49,7 @@ class Receiver:
 
     async def messages(self, count: int) -> list[Heard]:
         """Wait for this number of messages."""
-        async with asyncio.timeout(10), self._news:
+        async with asyncio.timeout(60), self._news:
             await self._news.wait_for(lambda: len(self.heard) >= count)
         return self.heard
 

@@ -29,7 +29,7 @@ class EventRecorder:
 
     async def until(self, kind: type[Kind], count: int = 1) -> list[Kind]:
         """Wait for this number of events of a class."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while len(found := self.of(kind)) < count:
                 await asyncio.sleep(0.02)
         return found

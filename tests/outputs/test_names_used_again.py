@@ -54,7 +54,7 @@ async def test_an_existing_file_is_kept(tmp_path: Path, fails: bool) -> None:
     async with supervised(tmp_path, result_ttl_s=0.5) as client:
         status, body = await client.post("/generate/sync", {"workflow": workflow})
         assert status == (422 if fails else 200), body
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while next((tmp_path / "outputs").glob("job-*/*"), None):
                 await asyncio.sleep(0.1)
         await asyncio.sleep(5.1 if fails else 0)

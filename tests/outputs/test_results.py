@@ -63,7 +63,7 @@ def files(client: Supervised) -> list[str]:
 
 async def emptied(client: Supervised) -> None:
     """Wait until the existing results have expired."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while files(client):
             await asyncio.sleep(0.1)
 

@@ -49,7 +49,7 @@ async def processes(cwd: Path) -> AsyncIterator[Spawn]:
                 process.terminate()
         for process in running:
             try:
-                async with asyncio.timeout(3):
+                async with asyncio.timeout(60):
                     await process.wait()
             except TimeoutError:
                 process.kill()

@@ -62,7 +62,7 @@ async def test_jobs_are_pulled_and_answered_later(engine: EngineHandle, tmp_path
         native = [queue.send(f"n{number}", {"workflow": picture(32 + number)}) for number in range(5)]
         other = queue.send("r", {"input": {"workflow": picture()}})
         broken = queue.send("b", {"workflow": {"1": {"class_type": "NoSuchNode", "inputs": {}}}})
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             answers = await asyncio.gather(*native)
             assert [(status, body["outputs"][0]["width"]) for status, body in answers] == [
                 (200, 32 + number) for number in range(5)
@@ -75,7 +75,7 @@ async def test_jobs_are_pulled_and_answered_later(engine: EngineHandle, tmp_path
 
 async def test_a_running_job_is_cancelled(engine: EngineHandle, tmp_path: Path) -> None:
     """A cancelled job stops in the engine, its response shows it, and the next job runs."""
-    async with pulling(engine, tmp_path) as (queue, _), asyncio.timeout(15):
+    async with pulling(engine, tmp_path) as (queue, _), asyncio.timeout(60):
         long = queue.send("long", {"workflow": slow(60, steps=600)})
         assert await queue.running.get() == "long"
         queue.stops.put_nowait("long")
@@ -89,7 +89,7 @@ async def test_an_answer_above_the_limit_is_an_error_with_its_cure(
     engine: EngineHandle, tmp_path: Path, side: int
 ) -> None:
     """A response above the limit is an error with an alternative, which works."""
-    async with pulling(engine, tmp_path) as (queue, _), asyncio.timeout(15):
+    async with pulling(engine, tmp_path) as (queue, _), asyncio.timeout(60):
         status, body = await queue.send("large", saved(side))
         assert (status, body["error"]["code"]) == (422, "output_too_large_for_inline")
         assert len(orjson.dumps(body)) < MOST
@@ -101,14 +101,14 @@ async def test_an_answer_above_the_limit_is_an_error_with_its_cure(
 
 async def test_no_client_opens_urls_of_this_worker(engine: EngineHandle, tmp_path: Path) -> None:
     """An output by URL without a bucket is rejected before the job runs."""
-    async with pulling(engine, tmp_path) as (queue, _), asyncio.timeout(15):
+    async with pulling(engine, tmp_path) as (queue, _), asyncio.timeout(60):
         status, body = await queue.send("url", {"workflow": picture(), "output_format": "url"})
         assert (status, body["error"]["code"]) == (422, "url_needs_storage")
 
 
 async def test_a_job_that_is_delivered_twice_runs_once(engine: EngineHandle, tmp_path: Path) -> None:
     """A job that the queue delivers twice with one id runs once."""
-    async with pulling(engine, tmp_path) as (queue, _), asyncio.timeout(15):
+    async with pulling(engine, tmp_path) as (queue, _), asyncio.timeout(60):
         body = {"workflow": picture()}
         _, first = await queue.send("same", body)
         _, second = await queue.send("same", body)
@@ -117,7 +117,7 @@ async def test_a_job_that_is_delivered_twice_runs_once(engine: EngineHandle, tmp
 
 async def test_jobs_that_run_are_drained(engine: EngineHandle, tmp_path: Path) -> None:
     """Draining finishes a short job, returns a long one to the queue, and leaves a waiting one there."""
-    async with pulling(engine, tmp_path) as (queue, serving), asyncio.timeout(15):
+    async with pulling(engine, tmp_path) as (queue, serving), asyncio.timeout(60):
         short = queue.send("short", {"workflow": slow(0.5, steps=5)})
         assert await queue.running.get() == "short"
         long = queue.send("long", {"workflow": slow(60, steps=600)})

@@ -94,7 +94,7 @@ class Life:
     async def ended(self, job: dict) -> tuple[int, dict]:
         """Wait for the end of a job, by its events."""
         headers = {"Authorization": f"Bearer {job['token']}"}
-        async with asyncio.timeout(30), self.http.get(f"{self.url}/jobs/{job['id']}/events", headers=headers) as events:
+        async with asyncio.timeout(60), self.http.get(f"{self.url}/jobs/{job['id']}/events", headers=headers) as events:
             await events.read()
         return await self.get(f"/jobs/{job['id']}", job["token"])
 

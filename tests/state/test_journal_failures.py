@@ -116,11 +116,11 @@ async def test_an_end_that_met_a_lock_is_written_without_another_job(engine: Eng
     async with worker(engine, tmp_path) as client:
         accepted = (await client.post("/generate", {"workflow": picture(), "id": "mine"}))[1]
         job = client.app.manager.find("mine", accepted["token"])
-        with closing(sqlite3.connect(tmp_path / "journal.sqlite", isolation_level=None, timeout=20)) as other:
+        with closing(sqlite3.connect(tmp_path / "journal.sqlite", isolation_level=None, timeout=60)) as other:
             other.execute("BEGIN IMMEDIATE")
             await client.app.manager.wait_for_end(job)
             other.execute("ROLLBACK")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while "mine" not in stored(tmp_path):
                 await asyncio.sleep(0.05)
 

@@ -40,7 +40,7 @@ async def test_a_second_worker_exits_and_changes_nothing(engine: EngineHandle, t
         assert half.is_dir()
         with closing(sqlite3.connect(state / "journal.sqlite")) as rows:
             assert rows.execute("SELECT folder, id, token, request FROM jobs").fetchall() == before
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await first.app.manager.wait_for_end(first.app.manager.find("mine", job["token"]))
         assert (await first.get("/jobs/mine", job["token"]))[0] == 200
 

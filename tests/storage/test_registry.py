@@ -16,7 +16,7 @@ from worker.storage.registry import KINDS
 def test_one_more_kind_needs_nothing_else(tmp_path: Path) -> None:
     """A new kind has a field in requests and in the OpenAPI description, and its outputs are delivered."""
     command = [sys.executable, "-m", "tests.storage.one_more_kind", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     [output] = found["stored"]["outputs"]

@@ -189,7 +189,7 @@ async def test_a_cancelled_upload_stops(buckets: Buckets, tmp_path: Path) -> Non
     job, output, path = job_with_file(tmp_path)
     async with scripted(hangs=True) as server:
         uploading = asyncio.create_task(buckets.operator_bucket(server.target).put(job, output, path))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not server.requests:
                 await asyncio.sleep(0.01)
         uploading.cancel()

@@ -102,7 +102,7 @@ async def send(
     reader, writer = await asyncio.open_connection(url.host, url.port)
     head = f"POST {path} HTTP/1.1\r\nHost: {url.host}:{url.port}\r\nConnection: close\r\n".encode()
     writer.write(head + b"Content-Length: %d\r\nContent-Type: %b\r\n\r\n" % (len(body), kind) + body)
-    async with asyncio.timeout(25):
+    async with asyncio.timeout(60):
         answer = await reader.read()
     writer.close()
     head, _, text = answer.partition(b"\r\n\r\n")

@@ -23,7 +23,7 @@ async def sent(client: Client, target: str, *lines: str, version: str = "1.1", b
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     head = [f"{method} {target} HTTP/{version}", *lines, f"Content-Length: {len(body)}", "Connection: close", "", ""]
     writer.write("\r\n".join(head).encode("latin-1") + body)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         answer = await reader.read()
     writer.close()
     return SocketResponse(int(answer.split(b" ")[1]), answer.partition(b"\r\n\r\n")[2])

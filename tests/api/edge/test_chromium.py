@@ -17,7 +17,7 @@ from tests.conftest import Client
 from tests.workflows import picture
 from worker.api.services import SAFE_HEADERS
 
-pytestmark = [pytest.mark.tools("chromium"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.tools("chromium"), pytest.mark.timeout(240)]
 
 ATTACK = """<!doctype html><meta charset="utf-8"><iframe name="frame"></iframe><script>
 const worker = WORKER, body = JSON.stringify({workflow: WORKFLOW}), seen = {};
@@ -97,7 +97,7 @@ async def chromium(profile: Path, url: str, *options: str) -> AsyncIterator[asyn
 
 async def page_content(profile: Path, url: str) -> str:
     """Return the content of a loaded page."""
-    async with asyncio.timeout(50), chromium(profile, url, "--dump-dom") as process:
+    async with asyncio.timeout(60), chromium(profile, url, "--dump-dom") as process:
         return (await process.communicate())[0].decode()
 
 

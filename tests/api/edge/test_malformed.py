@@ -19,7 +19,7 @@ from worker.api.edge.malformed import LINES, MalformedRequests
 from worker.api.services import json_response
 
 
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(240)
 async def test_a_flood_is_a_few_lines(engine: EngineHandle, tmp_path: Path) -> None:
     """Each logged line is short and contains nothing of the request.
 
@@ -83,7 +83,7 @@ async def test_a_window_ends_with_a_number(caplog: pytest.LogCaptureFixture) -> 
     """At the end of a window the number of suppressed lines is logged, without another request."""
     requests = MalformedRequests(lines=2, window_s=0.05)
     assert [requests.filter(recorded(LineTooLong("x", 1))) for _ in range(5)] == [True, True, False, False, False]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not caplog.messages:
             await asyncio.sleep(0.01)
     assert caplog.messages == ["malformed requests: 3 more in 0.05 s were not logged"]

@@ -43,7 +43,7 @@ def test_the_simulated_account_reports_a_port_in_use(tmp_path: Path) -> None:
             env=environment(),
             capture_output=True,
             text=True,
-            timeout=25,
+            timeout=60,
             check=False,
         )
     assert (done.returncode, "Traceback" in done.stderr) == (1, False)

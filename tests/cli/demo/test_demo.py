@@ -11,7 +11,7 @@ from tests.cli.commands.test_serve import processes_with
 from tests.cli.terminal import cli, command
 
 
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(240)
 def test_the_demo_runs_workflows(tmp_path: Path) -> None:
     """The demo runs two workflows in both shapes on two workers, prints its tables, and leaves no process or file."""
     (tmp_path / "tmp").mkdir()
@@ -28,7 +28,7 @@ def test_the_demo_runs_workflows(tmp_path: Path) -> None:
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(240)
 def test_no_job_is_lost_with_one_of_two_engines(tmp_path: Path) -> None:
     """Every workflow succeeds after one of two engines is killed while it runs a job."""
     done = cli("demo", "--workers", 1, "--gpus", 2, "--kill-one", cwd=tmp_path, timeout=80)

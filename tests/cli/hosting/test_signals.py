@@ -21,7 +21,7 @@ from tests.workflows import slow
 from worker.engine.process.free_port import free_port
 from worker.simulators import vast_router
 
-pytestmark = pytest.mark.timeout(150)
+pytestmark = pytest.mark.timeout(240)
 
 SIGNALS = (signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
@@ -86,7 +86,7 @@ async def test_no_job_is_lost(tmp_path: Path, more: tuple[str, ...]) -> None:
         engine = next(member for member in family(process.pid) if session(member) != session(process.pid))
         assert engine
         process.terminate()
-        async with asyncio.timeout(50):
+        async with asyncio.timeout(60):
             assert await process.wait() == 0
 
 
@@ -96,7 +96,7 @@ async def test_a_restarted_worker_ignores_the_signals(engine: EngineHandle, tmp_
     async with serving(*arguments, cwd=tmp_path) as (process, said):
         [first] = children(process.pid)
         os.kill(first, signal.SIGKILL)
-        async with asyncio.timeout(50):
+        async with asyncio.timeout(60):
             while (again := children(process.pid)) in ([], [first]):
                 await asyncio.sleep(0.05)
             for number in SIGNALS:

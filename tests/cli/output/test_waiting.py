@@ -80,7 +80,7 @@ def test_results_stay_apart_from_progress(tmp_path: Path) -> None:
             shown += piece
     except OSError:  # the terminal has no writer any more
         pass
-    out, _ = process.communicate(timeout=20)
+    out, _ = process.communicate(timeout=60)
     os.close(master)
     assert process.returncode == 0, shown
     assert out.startswith(b'{\n  "status": "success"')

@@ -74,7 +74,7 @@ async def record(engine: EngineHandle) -> Session:
 
 
 async def _until_end(socket: aiohttp.ClientWebSocketResponse, session: Session) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         async for frame in socket:
             if frame.type is aiohttp.WSMsgType.BINARY:
                 session.previews.append(frame.data)

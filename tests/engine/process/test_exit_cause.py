@@ -57,7 +57,7 @@ async def test_the_error_names_the_signal_and_the_node(
         job = await worker.job(workflow)
         found = worker.app.manager.find(job["id"], job["token"])
         runs = set()
-        async with asyncio.timeout(25):
+        async with asyncio.timeout(60):
             while len(runs) < 2:
                 await asyncio.sleep(0.02)
                 if found.progress is not None and found.prompt_id not in {*runs, None}:

@@ -61,7 +61,7 @@ def launch(
             stdin=stdin,
             capture_output=True,
             text=True,
-            timeout=25,
+            timeout=60,
             check=False,
             pass_fds=pass_fds,
             env={"PATH": os.environ["PATH"], **env},

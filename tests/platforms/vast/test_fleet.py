@@ -24,7 +24,7 @@ async def test_two_workers_share_the_work(engine: EngineHandle, tmp_path: Path) 
         client = await stack.enter_async_context(vast.client())
         endpoint = await client.get_endpoint("comfy")
         bodies = [{"workflow": workflows.slow(0.1, steps=1)} for _ in range(4)]
-        answers = await asyncio.gather(*(endpoint.request("/generate/sync", body, timeout=25) for body in bodies))
+        answers = await asyncio.gather(*(endpoint.request("/generate/sync", body, timeout=60) for body in bodies))
         assert all(answer["ok"] for answer in answers)
         assert len({answer["url"] for answer in answers}) == 2
         await vast.record.until(lambda record: len(record.deletions) == 4)

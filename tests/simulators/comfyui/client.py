@@ -26,7 +26,7 @@ class FrameSocket:
 
     async def read(self) -> Any:
         """Read one frame within 8 seconds."""
-        message = await self.raw.receive(timeout=8)
+        message = await self.raw.receive(timeout=60)
         assert message.type in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY), message
         frame = json.loads(message.data) if message.type is aiohttp.WSMsgType.TEXT else message.data
         self.frames.append(frame)

@@ -51,7 +51,7 @@ async def test_restart_loses_queue_and_history(tmp_path: Path, number: signal.Si
         lost = await client.submit(slow(60.0, steps=6000))
         await socket.until(lambda frame: is_event(frame, "progress"))
         child.send_signal(number)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             message = await socket.raw.receive()
             while message.type is aiohttp.WSMsgType.TEXT:
                 message = await socket.raw.receive()

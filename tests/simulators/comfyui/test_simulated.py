@@ -147,7 +147,7 @@ async def test_simulated_work_takes_time_at_a_finite_speed(start: EngineFactory)
         await socket.until(lambda frame: is_event(frame, "progress"))
         assert time.perf_counter() - started > 0.3
         await client.post("/interrupt")
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(60):
             frames = await socket.until_ended(prompt_id)
         assert "execution_interrupted" in order(frames)
 

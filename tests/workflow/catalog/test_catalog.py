@@ -28,13 +28,13 @@ def test_bundled_catalog_has_all_classes_of_the_image(catalog: Catalog) -> None:
 
 
 def test_bundled_catalog_loads_quickly() -> None:
-    """Loading takes less than 60 ms, because classes are parsed at their first use."""
+    """Loading takes less than 0.2 s, because classes are parsed at their first use."""
     took = []
     for _ in range(5):
         start = time.perf_counter()
         Catalog.bundled()["KSampler"]
         took.append(time.perf_counter() - start)
-    assert min(took) < 0.06
+    assert min(took) < 0.2
 
 
 def test_a_class_has_typed_inputs(catalog: Catalog) -> None:

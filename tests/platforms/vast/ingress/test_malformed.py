@@ -17,7 +17,7 @@ from worker.api.edge.malformed import LINES
 from worker.simulators import vast_router
 
 
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(240)
 async def test_vasts_port_logs_no_traceback(engine: EngineHandle, tmp_path: Path) -> None:
     """A flood of malformed requests logs a few lines, with and without TLS, at any level."""
     async with AsyncExitStack() as stack:

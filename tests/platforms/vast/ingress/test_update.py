@@ -62,11 +62,11 @@ async def test_an_update_drains_and_asks_for_a_restart(vast: LocalVast, engine: 
     assert [(await update(url, token))[0] for token in ("", "wrong")] == [403, 403]
     async with vast.client() as client:
         endpoint = await client.get_endpoint("comfy")
-        asked = asyncio.ensure_future(endpoint.request("/generate/sync", {"workflow": slow(1.0, steps=5)}, timeout=25))
+        asked = asyncio.ensure_future(endpoint.request("/generate/sync", {"workflow": slow(1.0, steps=5)}, timeout=60))
         await vast.record.until(lambda record: record.statuses[-1].cur_load > 0)
         assert await update(url, vast.master_token) == (200, {"ok": True})
         assert (await asked)["response"]["status"] == "success"
-    async with asyncio.timeout(25):
+    async with asyncio.timeout(60):
         assert await process.wait() == 75
 
 

@@ -47,7 +47,7 @@ async def vast(running: LocalVast) -> AsyncIterator[LocalVast]:
 async def ask(vast: LocalVast, workflow: object, route: str = "/generate/sync", **options: Any) -> dict[str, Any]:
     async with vast.client() as client:
         endpoint = await client.get_endpoint("comfy")
-        answer: dict[str, Any] = await endpoint.request(route, {"workflow": workflow}, timeout=25, **options)
+        answer: dict[str, Any] = await endpoint.request(route, {"workflow": workflow}, timeout=60, **options)
         return answer
 
 
@@ -165,7 +165,7 @@ async def test_a_client_that_disconnects_is_not_load(vast: LocalVast) -> None:
     await vast.record.until(lambda record: bool(record.statuses) and record.statuses[-1].cur_load > 0)
     request.cancel()
     await asyncio.gather(request, return_exceptions=True)
-    await vast.record.until(load_is(0.0), 9)
+    await vast.record.until(load_is(0.0), 60)
     await vast.record.until(lambda record: [gone.status for gone in record.deletions] == ["Cancelled"])
     assert served(vast.record) == 0
 

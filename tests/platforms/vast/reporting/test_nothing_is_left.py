@@ -51,7 +51,7 @@ async def request(endpoint: Any, http: aiohttp.ClientSession, kind: str) -> floa
     """Send a request that ends in this way, unless it is rejected. Return the units of its job if that completed."""
 
     async def send(workflow: object, route: str = "/generate/sync") -> dict[str, Any]:
-        answer: dict[str, Any] = await endpoint.request(route, {"workflow": workflow}, timeout=25, retry=False)
+        answer: dict[str, Any] = await endpoint.request(route, {"workflow": workflow}, timeout=60, retry=False)
         return answer
 
     if kind == "completes":

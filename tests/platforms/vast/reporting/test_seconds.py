@@ -62,7 +62,7 @@ async def send(vast: LocalVast, workflow: Workflow) -> float:
     """Send a workflow, and return when its response arrived."""
     async with vast.client() as client:
         endpoint = await client.get_endpoint("comfy")
-        answer = await endpoint.request("/generate/sync", {"workflow": workflow}, timeout=25, retry=False)
+        answer = await endpoint.request("/generate/sync", {"workflow": workflow}, timeout=60, retry=False)
         end = time.time()
     assert answer["response"]["status"] == "success", answer
     return end
