@@ -28,7 +28,8 @@ def alive(worker: Supervised) -> int:
 
 async def used(worker: Supervised, jobs: list[dict]) -> Counter[str | None]:
     """Wait until the jobs have succeeded, and return the number of jobs by engine."""
-    assert [(await worker.result(job))[0] for job in jobs] == [200] * len(jobs)
+    ended = [await worker.result(job) for job in jobs]
+    assert [status for status, _ in ended] == [200] * len(jobs), [body.get("error") for _, body in ended]
     return Counter(worker.engine_of(job) for job in jobs)
 
 
@@ -52,10 +53,10 @@ async def test_jobs_of_an_engine_that_dies_run_elsewhere(tmp_path: Path) -> None
     """The jobs of a killed engine run on the others at once, and the worker stays ready."""
     async with supervised(tmp_path, gpus="2") as worker:
         await all_reached(worker, 2)
-        jobs = [await worker.job(slow(1.0)) for _ in range(2)]
+        jobs = [await worker.job(slow(4.0)) for _ in range(2)]
+        behind = [await worker.job(slow(0.1)) for _ in range(4)]
         for job in jobs:
             await worker.state(job, "generating")
-        behind = [await worker.job(slow(0.1)) for _ in range(4)]
         (tmp_path / "engine-1.log").unlink()
         (tmp_path / "engine-1.log").mkdir()  # it can't be started again
         worker.signal(signal.SIGKILL, "engine-1")
