@@ -55,6 +55,7 @@ COMMANDS = {
     "deploy snapshot": CommandEntry(
         "worker.cli.commands.deploy.snapshot", "Print the fleet's state at Vast, to plan without a key."
     ),
+    "prices": CommandEntry("worker.cli.commands.prices", "Show what Vast, RunPod and Modal charge."),
     "journal": CommandEntry("worker.cli.commands.journal.group", "Convert the job journal of a state folder."),
     "journal downgrade": CommandEntry(
         "worker.cli.commands.journal.downgrade", "Rewrite the journal for a worker older than v0.2.0."
