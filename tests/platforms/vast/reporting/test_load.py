@@ -175,7 +175,7 @@ async def test_a_node_that_goes_on_after_its_job_is_load(vast: LocalVast) -> Non
     await ask(vast, workflows.picture())  # behind the job of a client that left: the next one has to begin in its time
     async with vast.client() as client:
         endpoint = await client.get_endpoint("comfy")
-        body = {"workflow": workflows.slow(9.0), "timeout_s": 2.0}
+        body = {"workflow": workflows.slow(9.0), "timeout_s": 3.0}
         answer = await endpoint.request("/generate/sync", body, retry=False)
     assert answer["response"]["error"]["code"] == "timeout"
     await vast.record.until(lambda record: not working(record) and record.statuses[-1].cur_load > 0)

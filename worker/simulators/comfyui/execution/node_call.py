@@ -14,6 +14,7 @@ from worker.simulators.comfyui.execution.progress import NodeProgress, PreviewIm
 from worker.simulators.comfyui.folders import ComfyFolders
 from worker.simulators.comfyui.server import frames
 from worker.simulators.comfyui.server.hub import Hub
+from worker.simulators.comfyui.server.logs import ServerLog
 from worker.workflow.catalog.node_class import NodeClass
 from worker.workflow.json_value import JsonObject
 from worker.workflow.prompt import Prompt
@@ -68,11 +69,13 @@ class EngineClock:
 class PromptContext:
     """What all node calls of one prompt share."""
 
+    prompt_id: str
     prompt: Prompt
     extra_data: JsonObject
     client_id: str | None
     folders: ComfyFolders
     hub: Hub
+    logs: ServerLog
     progress: NodeProgress
     clock: Clock
     interrupt: threading.Event
@@ -100,6 +103,10 @@ class NodeCall:
         """Report step `value` of `total` to the client, with an optional preview. Raises `Interrupted` if requested."""
         self.context.check_interrupt()
         self.context.progress.update(self.node_id, value, total, preview)
+
+    def log_begin(self) -> None:
+        """Log that the node has begun: from here on, only its own steps check for an interrupt."""
+        self.context.logs.info(f"{self.node_class.name} of the prompt {self.context.prompt_id} has begun")
 
     def send_text(self, message: str) -> None:
         """Send a line of text to every client, whoever owns the prompt, as ComfyUI does."""
