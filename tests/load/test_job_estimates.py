@@ -164,6 +164,17 @@ def test_a_cached_node_that_was_not_expected_is_corrected() -> None:
     assert worker.sent(NodeRan) == []
 
 
+def test_a_node_without_a_time_is_not_taken_for_cached() -> None:
+    """A node whose event was missed does not show that ComfyUI keeps the results of older prompts."""
+    worker = Worker()
+    for seed in (1, 2, 1, 3):
+        job = worker.accept(work(10.0, seed=seed), "engine-0")
+        worker.start(job)
+        worker.node(job, "1")
+        worker.end(job)
+    assert worker.estimates.finish(worker.accept(work(10.0, seed=2))).p50_s == near(10)
+
+
 def test_steps_correct_what_remains() -> None:
     """The steps of the running node replace the prediction for it."""
     worker = Worker()
