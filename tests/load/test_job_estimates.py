@@ -58,9 +58,9 @@ class Worker:
             self.estimates.set_gpu(name, REFERENCE)
         self.observers = Observers([self.estimates])
 
-    def accept(self, job_work: JobWork, engine: str | None = None) -> Job:
+    def accept(self, job_work: JobWork, engine: str | None = None, timeout_s: float | None = None) -> Job:
         """Return a job that waits, or that has a place in an engine."""
-        job = Job("a", JobRequest(prompt={"1": {"class_type": "Loader", "inputs": {}}}))
+        job = Job("a", JobRequest(prompt={"1": {"class_type": "Loader", "inputs": {}}}, timeout_s=timeout_s))
         self.estimates.begin(job, job_work)
         job.advance(JobState.PREPARING)
         job.advance(JobState.WAITING)
@@ -173,6 +173,19 @@ def test_a_node_without_a_time_is_not_taken_for_cached() -> None:
         worker.node(job, "1")
         worker.end(job)
     assert worker.estimates.finish(worker.accept(work(10.0, seed=2))).p50_s == near(10)
+
+
+def test_a_job_counts_at_most_until_its_timeout() -> None:
+    """A job that is predicted to take longer than it may counts with the seconds that it may take, waiting or not."""
+    worker = Worker()
+    jobs = [worker.accept(work(1000.0), "engine-0", timeout_s=30.0) for _ in range(2)]
+    waiting = worker.accept(work(1000.0), timeout_s=20.0)
+    assert worker.estimates.remaining_by_engine() == {"engine-0": near(80)}
+    worker.start(jobs[0])
+    worker.node(jobs[0], "2")
+    assert worker.estimates.remaining_by_engine() == {"engine-0": near(80)}
+    assert worker.estimates.running_by_engine() == {"engine-0": near(30)}
+    assert [worker.estimates.remaining(job).p90_s for job in (*jobs, waiting)] == [near(30), near(30), near(20)]
 
 
 def test_steps_correct_what_remains() -> None:

@@ -83,12 +83,11 @@ class EngineLines:
         return forecast
 
     def remaining(self, estimate: JobEstimate, line: Line, now: float) -> Prediction:
-        """Return the seconds that a job still has to run, after the jobs of a line."""
+        """Return the seconds that a job still has to run, after the jobs of a line, at most those until its timeout."""
         if not estimate.needs_engine:
             return NOTHING
-        if estimate.run is not None:
-            return estimate.run.remaining(now)
-        return self.forecast(estimate, line, now).whole
+        seconds = estimate.run.remaining(now) if estimate.run is not None else self.forecast(estimate, line, now).whole
+        return estimate.until_timeout(seconds)
 
     def of_engine(self, engine: str, placed: Iterable[JobEstimate], blocked: Prediction, now: float) -> Line:
         """Return the line of the jobs that have a place in an engine.
@@ -106,10 +105,10 @@ class EngineLines:
         if len(lines) == 1:
             for line in lines.values():
                 for estimate in waiting:
-                    line.add(estimate, self.forecast(estimate, line, now).whole)
+                    line.add(estimate, self.remaining(estimate, line, now))
             return
         for estimate in waiting:
-            ends = [(line, self.forecast(estimate, line, now).whole) for line in lines.values()]
+            ends = [(line, self.remaining(estimate, line, now)) for line in lines.values()]
             line, seconds = min(ends, key=lambda end: end[0].p50_s + end[1].p50_s)
             line.add(estimate, seconds)
 
