@@ -188,9 +188,10 @@ class Intake:
         except CannotConvert as error:
             raise await self.preflight.explain_missing_classes(error, workflow) from None
 
-    def workload(self, submission: Submission) -> float:
+    async def workload(self, submission: Submission) -> float:
         """Return the workload units of a request, computed with the last known catalog of the engine."""
-        return workload(submission.request.prompt, self.engines.known_catalog, submission.sizes)
+        prompt, catalog = submission.request.prompt, self.engines.known_catalog
+        return await run_off_loop_if_large(prompt, lambda: workload(prompt, catalog, submission.sizes))
 
     def workload_of(self, body: Mapping[str, Any]) -> float:
         """Return the workload units of a small body in any dialect. An invalid body has the minimum."""

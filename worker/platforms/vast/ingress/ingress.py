@@ -153,10 +153,10 @@ class Ingress:
             return RequestContext(request, auth_data, route, InvalidJson("`payload` has to be a JSON object"), FLOOR)
         try:
             submission = await self._parse(request, route, auth_data, payload)
+            workload = await self._app.intake.workload(submission)
             first = self._without_job.get(submission.request.job_id or "")
             is_first = first is None and self._app.manager.would_start(submission.request, LOCAL)
-            workload = self._app.intake.workload(submission) if is_first else 0.0
-            return RequestContext(request, auth_data, route, submission, workload, first=first)
+            return RequestContext(request, auth_data, route, submission, workload if is_first else 0.0, first=first)
         except WorkerError as error:
             return RequestContext(request, auth_data, route, error, FLOOR)
         except Exception:
