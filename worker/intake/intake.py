@@ -19,7 +19,7 @@ from worker.engine.pool import EnginePool
 from worker.errors import CannotConvert, EngineUnavailable, InvalidJson, UrlNeedsStorage, WorkerError
 from worker.extra_data import ExtraData
 from worker.inputs import InputStore, ReceivedFiles, SentFile
-from worker.inputs.content.sizes import has_data, sizes_in_request
+from worker.inputs.content.sizes import has_data, has_long_texts, sizes_in_request
 from worker.inputs.form_files import with_filenames
 from worker.inputs.unused import unused_files
 from worker.intake.body_forms import normalize_body
@@ -206,9 +206,13 @@ class Intake:
 
     async def _sizes(self, request: JobRequest, files: Sequence[SentFile]) -> Mapping[str, Size]:
         """Return the sizes of the pictures and videos in a request, by the texts in its prompt that name them."""
-        if not files and not has_data(request.prompt):
+        prompt = request.prompt
+        if not files and not has_long_texts(prompt):
             return {}
-        return await asyncio.to_thread(sizes_in_request, request, files, await self.catalog())
+        catalog = await self.catalog()
+        if not files and not await run_off_loop_if_large(prompt, lambda: has_data(prompt, catalog)):
+            return {}
+        return await asyncio.to_thread(sizes_in_request, request, files, catalog)
 
     async def _repaired(self, request: JobRequest, file_names: frozenset[str]) -> JobRequest:
         """Return the request with a repaired prompt and random seeds. `file_names` are those of its input files."""

@@ -48,13 +48,21 @@ def size_of(file: Path | BytesIO | bytes, name: str = "") -> Size | None:
     return _size(media_facts(file, head), byte_count)
 
 
-def has_data(prompt: Prompt) -> bool:
+def has_long_texts(prompt: Prompt) -> bool:
     """Return whether a text of a prompt may be the data of a file. Cheap, to skip other prompts."""
     return any(
-        isinstance(value, str) and (len(value) > LONG_TEXT or value.startswith("data:"))
-        for node in prompt.values()
-        for value in node["inputs"].values()
+        isinstance(value, str) and _may_be_data(value) for node in prompt.values() for value in node["inputs"].values()
     )
+
+
+def has_data(prompt: Prompt, catalog: Catalog) -> bool:
+    """Return whether the text of a file input may be data. Most long texts only describe pictures."""
+    return any(_may_be_data(text) for node_input in file_inputs(prompt, catalog) for text in texts(node_input.value))
+
+
+def _may_be_data(text: str) -> bool:
+    """Return whether a text is long enough for a file, or says that it is one."""
+    return len(text) > LONG_TEXT or text.startswith("data:")
 
 
 def sizes_in_request(request: JobRequest, files: Sequence[SentFile], catalog: Catalog) -> dict[str, Size]:
