@@ -371,3 +371,23 @@ def test_nodes_whose_messages_arrive_late_teach_nothing(engine_s: float, is_lear
     worker.notify(RunClocked(job.ref, 1_000_000.0 + engine_s * 1000))
     worker.end(job)
     assert bool(worker.sent(NodeRan)) == bool(worker.sent(JobPredicted)) == is_learned
+
+
+def test_the_end_of_a_job_costs_little_with_a_long_queue() -> None:
+    """After a job only some forecasts of those that wait are made again, although all follow other jobs then."""
+    worker = Worker(*(f"engine-{number}" for number in range(4)))
+    small = tuple(NodeWork(f"n{number}", "Small", fixed_s=0.01) for number in range(30))
+    works = [replace(one, nodes=(*one.nodes, *small)) for one in (work(10.0, file="a") for _ in range(108))]
+    running = [worker.accept(works[number], f"engine-{number % 4}") for number in range(8)]
+    for one in works[8:]:
+        worker.accept(one)
+    began = time.thread_time()
+    worker.estimates.remaining_by_engine()
+    first_s = time.thread_time() - began
+    began = time.thread_time()
+    for job in running:
+        worker.start(job)
+        worker.node(job, "2")
+        worker.end(job)
+        assert worker.estimates.queue_s() > 0
+    assert time.thread_time() - began < first_s

@@ -161,6 +161,7 @@ class Estimator:
     def set_gpu(self, engine: str, gpu: GpuClass) -> None:
         """Set the GPU class of an engine, which is known once ComfyUI has started."""
         self._gpus[engine] = gpu
+        self._warm.outdate()
 
     def set_memory(self, engine: str, gpu_bytes: float, machine_bytes: float) -> None:
         """Set the memory of an engine's GPU and of the machine, as far as it can hold model files."""
@@ -194,4 +195,5 @@ class Estimator:
         if change is None:
             return None
         self._warm.machine(engine).variance += DRIFT_VARIANCE
+        self._warm.outdate()
         return Drift(engine, math.exp(change))
