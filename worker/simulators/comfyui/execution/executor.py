@@ -20,6 +20,7 @@ from worker.simulators.comfyui.execution.node_call import (
     NodeCall,
     NodeError,
     PromptContext,
+    check_arguments,
     map_over_lists,
 )
 from worker.simulators.comfyui.execution.progress import NodeProgress, preview_method
@@ -187,6 +188,7 @@ class Executor:
     def _call_node(self, run: PromptRun, node_id: str, inputs: Mapping[str, list[Value]]) -> None:
         """Call a node, then report and cache its outputs."""
         node_class = self._catalog[run.item.prompt[node_id]["class_type"]]
+        check_arguments(node_class, run.item.prompt[node_id]["inputs"])
         call = NodeCall(node_id, node_class, {}, run.context)  # `map_over_lists` adds the inputs
         slots, ui = map_over_lists(self.registry.node(node_class), call, inputs)
         outputs = NodeOutputs(slots, UiOutput(ui, _meta(node_id)) if ui else None)
