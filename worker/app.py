@@ -238,7 +238,8 @@ async def _assemble(settings: Settings, options: BuildOptions, tasks: Tasks, sta
 async def _engines(settings: Settings, observers: Observers, tasks: Tasks, stack: AsyncExitStack) -> EnginePool:
     """Start the engines, with the estimates of their jobs."""
     configs = await engine_configs(settings)
-    estimates = JobEstimates(Estimator({}), [config.name for config in configs], observers.notify)
+    names = [config.name for config in configs]
+    estimates = JobEstimates(Estimator({}), names, observers.notify, settings.limits.job_timeout_s)
     observers.add(estimates)
     pool = EnginePool(configs, settings.engine, settings.limits, tasks, observers.notify, estimates)
     return await stack.enter_async_context(pool)

@@ -48,12 +48,29 @@ class Supervised(Client):
             await stream.read()
         return await self.get(f"/jobs/{job['id']}", job["token"])
 
-    async def engine_says(self, path: str) -> dict:
-        """What the engine answers; one that is being started again is waited for."""
+    async def inside(self, job: dict | None = None, class_type: str = "EmbeddedSleep") -> None:
+        """Wait until a node has begun that is not interrupted: the engine logs that after its last check.
+
+        A job that is "generating" may still be interrupted before its node begins. Without a job, any prompt of the
+        first engine counts.
+        """
+        found = None if job is None else self.app.manager.find(job["id"], job["token"])
+        async with asyncio.timeout(60):
+            while True:
+                engine = FIRST_ENGINE if found is None else found.engine
+                sign = f"{class_type} of the prompt {'' if found is None else found.prompt_id}"
+                lines = (await self.engine_says("/internal/logs/raw", engine or FIRST_ENGINE))["entries"]
+                if any(sign in line["m"] for line in lines):
+                    return
+                await asyncio.sleep(0.02)
+
+    async def engine_says(self, path: str, engine: str = FIRST_ENGINE) -> dict:
+        """What an engine answers; one that is being started again is waited for."""
+        [api] = [one.api for one in self.app.engines.engines if one.name == engine]
         async with asyncio.timeout(60):
             while True:
                 try:
-                    async with self.http.get(self.app.engines.first.api.base_url + path) as answer:
+                    async with self.http.get(api.base_url + path) as answer:
                         return await answer.json()
                 except aiohttp.ClientConnectorError:
                     await asyncio.sleep(0.05)

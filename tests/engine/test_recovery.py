@@ -74,13 +74,13 @@ async def test_a_resumed_stream_has_no_outputs_of_a_lost_run(tmp_path: Path) -> 
 async def test_a_job_runs_alone_after_a_crash(tmp_path: Path) -> None:
     """No other job is submitted while a job runs again after a crash."""
     async with supervised(tmp_path) as worker:
-        suspect = await worker.job(slow(2.0))
+        suspect = await worker.job(slow(60, steps=600))
         await worker.state(suspect, "generating")
         worker.signal(signal.SIGKILL)
         async with asyncio.timeout(60):
             while worker.app.engines.connected:
                 await asyncio.sleep(0.01)
-            await worker.app.engines.first.socket.wait_until_open(8)
+            await worker.app.engines.first.socket.wait_until_open(60)
             while not (await worker.engine_says("/queue"))["queue_running"]:
                 await asyncio.sleep(0.02)
         other = await worker.job(picture())

@@ -104,7 +104,7 @@ async def test_a_running_node_of_a_cancelled_job_keeps_its_files(tmp_path: Path)
     shared = tmp_path / "engine" / "input"
     async with supervised(tmp_path, node_stop_s=60.0) as worker:
         job = await sent(worker, reading(5.0))
-        await worker.state(job, "generating")
+        await worker.inside(job)
         leftovers = worker.app.engines.first.leftovers
         cancelling = asyncio.create_task(worker.delete(f"/jobs/{job['id']}", job["token"]))
         await until(lambda: leftovers.running is not None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import struct
 from contextlib import AsyncExitStack
 from io import BytesIO
 from pathlib import Path
@@ -51,6 +52,35 @@ def test_files_have_sizes() -> None:
     assert size_of(BytesIO(mp4()), "a.mp4") == Size(48, 32, frames=FRAMES)
     assert (size_of(b"text"), size_of(Path("/nowhere"))) == (None, None)
     assert FRAMES_PER_S > 1
+
+
+def stated(width: int, height: int) -> bytes:
+    """Return a PNG of 64x64 pixels whose header states another size."""
+    data = bytearray(png(64))
+    data[16:24] = struct.pack(">II", width, height)
+    return bytes(data)
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "GIF"])
+def test_pictures_of_one_colour_have_their_true_size(form: str) -> None:
+    """The smallest file of a picture is believed."""
+    file = BytesIO()
+    Image.new("L", (2048, 1024)).save(file, form)
+    assert size_of(file.getvalue()) == Size(2048, 1024)
+
+
+def test_a_header_is_believed_as_far_as_its_file_can_hold_the_size() -> None:
+    """A header that states ten gigapixels in some bytes is no huge job, whatever the format."""
+    huge = stated(100_000, 100_000)
+    size = size_of(huge)
+    assert size is not None
+    assert size.width == size.height < 1100
+    assert workload(upscaling("x"), sizes={"x": size}) < 2 * workload(upscaling("x"), sizes={"x": Size(1024, 1024)})
+    wide = size_of(stated(4_000_000, 1000))
+    assert wide is not None
+    assert wide.width / wide.height == pytest.approx(4000)
+    video = size_of(mp4().replace(struct.pack(">II", 48 << 16, 32 << 16), struct.pack(">II", 8192 << 16, 8192 << 16)))
+    assert video is None or video.pixels <= 200_000 * len(mp4())
 
 
 @pytest.mark.parametrize("text", ["a.png", f"data:image/png;base64,{encoded(png(300))}"])

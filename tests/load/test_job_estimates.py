@@ -58,9 +58,9 @@ class Worker:
             self.estimates.set_gpu(name, REFERENCE)
         self.observers = Observers([self.estimates])
 
-    def accept(self, job_work: JobWork, engine: str | None = None) -> Job:
+    def accept(self, job_work: JobWork, engine: str | None = None, timeout_s: float | None = None) -> Job:
         """Return a job that waits, or that has a place in an engine."""
-        job = Job("a", JobRequest(prompt={"1": {"class_type": "Loader", "inputs": {}}}))
+        job = Job("a", JobRequest(prompt={"1": {"class_type": "Loader", "inputs": {}}}, timeout_s=timeout_s))
         self.estimates.begin(job, job_work)
         job.advance(JobState.PREPARING)
         job.advance(JobState.WAITING)
@@ -162,6 +162,30 @@ def test_a_cached_node_that_was_not_expected_is_corrected() -> None:
     assert worker.estimates.remaining(job).p50_s == 0
     worker.end(job)
     assert worker.sent(NodeRan) == []
+
+
+def test_a_node_without_a_time_is_not_taken_for_cached() -> None:
+    """A node whose event was missed does not show that ComfyUI keeps the results of older prompts."""
+    worker = Worker()
+    for seed in (1, 2, 1, 3):
+        job = worker.accept(work(10.0, seed=seed), "engine-0")
+        worker.start(job)
+        worker.node(job, "1")
+        worker.end(job)
+    assert worker.estimates.finish(worker.accept(work(10.0, seed=2))).p50_s == near(10)
+
+
+def test_a_job_counts_at_most_until_its_timeout() -> None:
+    """A job that is predicted to take longer than it may counts with the seconds that it may take, waiting or not."""
+    worker = Worker()
+    jobs = [worker.accept(work(1000.0), "engine-0", timeout_s=30.0) for _ in range(2)]
+    waiting = worker.accept(work(1000.0), timeout_s=20.0)
+    assert worker.estimates.remaining_by_engine() == {"engine-0": near(80)}
+    worker.start(jobs[0])
+    worker.node(jobs[0], "2")
+    assert worker.estimates.remaining_by_engine() == {"engine-0": near(80)}
+    assert worker.estimates.running_by_engine() == {"engine-0": near(30)}
+    assert [worker.estimates.remaining(job).p90_s for job in (*jobs, waiting)] == [near(30), near(30), near(20)]
 
 
 def test_steps_correct_what_remains() -> None:
@@ -347,3 +371,23 @@ def test_nodes_whose_messages_arrive_late_teach_nothing(engine_s: float, is_lear
     worker.notify(RunClocked(job.ref, 1_000_000.0 + engine_s * 1000))
     worker.end(job)
     assert bool(worker.sent(NodeRan)) == bool(worker.sent(JobPredicted)) == is_learned
+
+
+def test_the_end_of_a_job_costs_little_with_a_long_queue() -> None:
+    """After a job only some forecasts of those that wait are made again, although all follow other jobs then."""
+    worker = Worker(*(f"engine-{number}" for number in range(4)))
+    small = tuple(NodeWork(f"n{number}", "Small", fixed_s=0.01) for number in range(30))
+    works = [replace(one, nodes=(*one.nodes, *small)) for one in (work(10.0, file="a") for _ in range(108))]
+    running = [worker.accept(works[number], f"engine-{number % 4}") for number in range(8)]
+    for one in works[8:]:
+        worker.accept(one)
+    began = time.thread_time()
+    worker.estimates.remaining_by_engine()
+    first_s = time.thread_time() - began
+    began = time.thread_time()
+    for job in running:
+        worker.start(job)
+        worker.node(job, "2")
+        worker.end(job)
+        assert worker.estimates.queue_s() > 0
+    assert time.thread_time() - began < first_s

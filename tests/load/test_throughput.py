@@ -48,6 +48,24 @@ def test_one_run_that_is_far_too_fast_does_not_outweigh_the_others() -> None:
     assert engine.units_per_s(MINUTE * 60) == pytest.approx(1.0, rel=0.02)
 
 
+@pytest.mark.parametrize("run", [DoneWork(0.01, 0.9), DoneWork(0.01, 300.0)])
+def test_one_run_of_tiny_units_does_not_move_the_speed(run: DoneWork) -> None:
+    """A job without work for the GPU says nothing about its speed, whatever the time that it takes."""
+    throughput = Throughput()
+    throughput.start("engine-0", [DoneWork(4.0, 4.0)], 0.0)
+    throughput.record("engine-0", run, 0.0)
+    throughput.record("engine-1", run, 0.0)  # which was down during the benchmark
+    assert throughput.total(["engine-0", "engine-1"], 60 * MINUTE) == pytest.approx(2.0, rel=0.02)
+
+
+def test_short_runs_do_not_push_the_benchmark_out() -> None:
+    """The runs replace the speed at the start as far as they are enough work."""
+    engine = EngineThroughput(0.0, [DoneWork(30.0, 30.0)])
+    for _ in range(RUNS):
+        engine.record(DoneWork(0.05, 0.1), 0.0)
+    assert engine.units_per_s(60 * MINUTE) == pytest.approx((RUNS * 0.05 + 55.0) / 60.0)
+
+
 def test_the_speed_becomes_that_of_the_last_runs() -> None:
     """After RUNS runs nothing is left of the benchmark, and the speed is units divided by seconds of all of them."""
     engine = EngineThroughput(0.0, [DoneWork(90.0, 90.0)])
@@ -67,14 +85,15 @@ def test_a_run_without_work_or_time_does_not_count(run: tuple[float, float]) -> 
 
 
 def test_an_engine_without_runs_is_as_fast_as_the_others() -> None:
-    """An engine that was down during the benchmark has the mean speed of the others until its first run."""
+    """An engine that was down during the benchmark starts with the mean speed of the others."""
     throughput = Throughput()
     assert throughput.total(["engine-0"], 0.0) == 0.0
     throughput.start("engine-0", [DoneWork(2.0, 1.0)], 0.0)
     throughput.start("engine-1", [DoneWork(4.0, 1.0)], 0.0)
     assert throughput.total(["engine-0", "engine-1", "engine-2"], 0.0) == 9.0
-    throughput.record("engine-2", DoneWork(1.0, 1.0), 0.0)
-    assert throughput.total(["engine-0", "engine-1", "engine-2"], 0.0) == 7.0
+    throughput.record("engine-2", DoneWork(60.0, 60.0), 0.0)
+    assert throughput.total(["engine-0", "engine-1", "engine-2"], 0.0) == 9.0
+    assert throughput.total(["engine-0", "engine-1", "engine-2"], 60 * MINUTE) == pytest.approx(7.0)
 
 
 def test_an_engine_that_is_lost_takes_its_share_away() -> None:
@@ -106,10 +125,11 @@ def test_the_speeds_survive_a_restart() -> None:
         None,
         [],
         {"engine-0": 1},
-        {"engine-0": {"speed": "1", "runs": []}},
-        {"engine-0": {"speed": -1.0, "runs": []}},
-        {"engine-0": {"speed": 1.0, "runs": [[1.0]]}},
-        {"engine-0": {"speed": 1.0, "runs": [["1", 1.0]]}},
+        {"engine-0": {"speed": 1.0, "runs": []}},
+        {"engine-0": {"start": 1.0, "speed": "1", "runs": []}},
+        {"engine-0": {"start": 1.0, "speed": -1.0, "runs": []}},
+        {"engine-0": {"start": 1.0, "speed": 1.0, "runs": [[1.0]]}},
+        {"engine-0": {"start": 1.0, "speed": 1.0, "runs": [["1", 1.0]]}},
     ],
 )
 def test_what_is_not_stored_speeds_is_refused(saved: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from typing import Any
 
 import pytest
@@ -230,3 +231,30 @@ def test_the_work_of_large_graphs_takes_little_time() -> None:
         f"k{i}": node("KSampler", model=link("4"), latent_image=link("3"), steps=1) for i in range(2000)
     }
     assert workload(many) > 10
+
+
+def test_equal_nodes_are_priced_once() -> None:
+    """The work of equal nodes is found much sooner than that of different ones, and is the same."""
+
+    def prompt(seeds: range) -> Prompt:
+        sampled_with_loras = copy.deepcopy(SHIPPED["sdxl"])
+        [number] = [each for each, one in sampled_with_loras.items() if one["class_type"] == "KSampler"]
+        sampling = sampled_with_loras.pop(number)
+        model = sampling["inputs"]["model"]
+        for lora in range(90):
+            inputs = {"model": model, "lora_name": f"{lora}.safetensors", "strength_model": 1.0}
+            sampled_with_loras[f"lora{lora}"] = {"class_type": "LoraLoaderModelOnly", "inputs": inputs}
+            model = [f"lora{lora}", 0]
+        for place in range(500):
+            inputs = {**sampling["inputs"], "model": model, "seed": seeds[place % len(seeds)]}
+            sampled_with_loras[f"{number}-{place}"] = {**sampling, "inputs": inputs}
+        return sampled_with_loras
+
+    def timed(seeds: range) -> tuple[float, float]:
+        one = prompt(seeds)
+        began = time.thread_time()
+        return workload(one), time.thread_time() - began
+
+    (equal, equal_s), (different, different_s) = timed(range(1)), timed(range(500))
+    assert equal == different > 100
+    assert equal_s < different_s / 2

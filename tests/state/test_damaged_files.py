@@ -186,7 +186,7 @@ def test_one_record_of_another_form_costs_no_other_one(tmp_path: Path) -> None:
         '{"key": "k", "score": 1}',
         '{"key": "k", "engines": []}',
         '{"key": "k", "engines": {}}',
-        '{"key": "k", "engines": {"engine-0": {"speed": -1, "runs": []}}}',
+        '{"key": "k", "engines": {"engine-0": {"start": 1, "speed": -1, "runs": []}}}',
         "NaN",
     ],
 )

@@ -19,7 +19,7 @@ from worker.engine.pool import EnginePool
 from worker.errors import CannotConvert, EngineUnavailable, InvalidJson, UrlNeedsStorage, WorkerError
 from worker.extra_data import ExtraData
 from worker.inputs import InputStore, ReceivedFiles, SentFile
-from worker.inputs.content.sizes import has_data, sizes_in_request
+from worker.inputs.content.sizes import has_data, has_long_texts, sizes_in_request
 from worker.inputs.form_files import with_filenames
 from worker.inputs.unused import unused_files
 from worker.intake.body_forms import normalize_body
@@ -188,9 +188,10 @@ class Intake:
         except CannotConvert as error:
             raise await self.preflight.explain_missing_classes(error, workflow) from None
 
-    def workload(self, submission: Submission) -> float:
+    async def workload(self, submission: Submission) -> float:
         """Return the workload units of a request, computed with the last known catalog of the engine."""
-        return workload(submission.request.prompt, self.engines.known_catalog, submission.sizes)
+        prompt, catalog = submission.request.prompt, self.engines.known_catalog
+        return await run_off_loop_if_large(prompt, lambda: workload(prompt, catalog, submission.sizes))
 
     def workload_of(self, body: Mapping[str, Any]) -> float:
         """Return the workload units of a small body in any dialect. An invalid body has the minimum."""
@@ -205,9 +206,13 @@ class Intake:
 
     async def _sizes(self, request: JobRequest, files: Sequence[SentFile]) -> Mapping[str, Size]:
         """Return the sizes of the pictures and videos in a request, by the texts in its prompt that name them."""
-        if not files and not has_data(request.prompt):
+        prompt = request.prompt
+        if not files and not has_long_texts(prompt):
             return {}
-        return await asyncio.to_thread(sizes_in_request, request, files, await self.catalog())
+        catalog = await self.catalog()
+        if not files and not await run_off_loop_if_large(prompt, lambda: has_data(prompt, catalog)):
+            return {}
+        return await asyncio.to_thread(sizes_in_request, request, files, catalog)
 
     async def _repaired(self, request: JobRequest, file_names: frozenset[str]) -> JobRequest:
         """Return the request with a repaired prompt and random seeds. `file_names` are those of its input files."""

@@ -11,8 +11,9 @@ from worker.load.learning.estimator import Estimator
 from worker.load.learning.node_results import LineResults
 from worker.load.prediction import NOTHING, Prediction
 
-FORECASTS_PER_S = 10.0
-"""Number of outdated forecasts that are made again in a second. A long queue would otherwise cost too much."""
+FORECASTS_PER_S, FORECASTS_AT_ONCE = 10.0, 20.0
+"""Number of outdated forecasts of waiting jobs that are made again in a second, and at once after some time without
+any. A long queue would otherwise cost too much: each job that ends changes what nearly all others follow."""
 LOOK_BACK = 30
 """Jobs of a line whose results are expected to be there for the next one."""
 
@@ -65,6 +66,8 @@ class EngineLines:
         """Number of times that the estimator has learned something."""
         self._kept_s = 0.0
         """Seconds for which an outdated forecast is kept."""
+        self._remakes, self._counted_at = FORECASTS_AT_ONCE, 0.0
+        """Number of outdated forecasts that may be made again, and when it was counted."""
 
     def outdate(self) -> None:
         """Record that the estimator has learned something, so that forecasts have to be made again."""
@@ -74,21 +77,22 @@ class EngineLines:
         """Return the forecast of a job that runs after the jobs of a line."""
         previous = line.jobs[-1].job.folder if line.jobs else ""
         kept = estimate.forecasts.get(line.engine)
-        if kept is not None and kept.previous == previous:
+        if kept is not None:
             is_valid = kept.epoch == self._epoch or now - kept.made_at < self._kept_s
-            if is_valid:
+            if is_valid and kept.previous == previous:
+                return kept.forecast
+            if estimate.engine is None and not self._may_remake(now):
                 return kept.forecast
         forecast = self._forecast(estimate, line)
         estimate.forecasts[line.engine] = KeptForecast(forecast, previous, self._epoch, now)
         return forecast
 
     def remaining(self, estimate: JobEstimate, line: Line, now: float) -> Prediction:
-        """Return the seconds that a job still has to run, after the jobs of a line."""
+        """Return the seconds that a job still has to run, after the jobs of a line, at most those until its timeout."""
         if not estimate.needs_engine:
             return NOTHING
-        if estimate.run is not None:
-            return estimate.run.remaining(now)
-        return self.forecast(estimate, line, now).whole
+        seconds = estimate.run.remaining(now) if estimate.run is not None else self.forecast(estimate, line, now).whole
+        return estimate.until_timeout(seconds)
 
     def of_engine(self, engine: str, placed: Iterable[JobEstimate], blocked: Prediction, now: float) -> Line:
         """Return the line of the jobs that have a place in an engine.
@@ -106,12 +110,21 @@ class EngineLines:
         if len(lines) == 1:
             for line in lines.values():
                 for estimate in waiting:
-                    line.add(estimate, self.forecast(estimate, line, now).whole)
+                    line.add(estimate, self.remaining(estimate, line, now))
             return
         for estimate in waiting:
-            ends = [(line, self.forecast(estimate, line, now).whole) for line in lines.values()]
+            ends = [(line, self.remaining(estimate, line, now)) for line in lines.values()]
             line, seconds = min(ends, key=lambda end: end[0].p50_s + end[1].p50_s)
             line.add(estimate, seconds)
+
+    def _may_remake(self, now: float) -> bool:
+        """Return whether an outdated forecast of a waiting job may be made again, and count it."""
+        more = FORECASTS_PER_S * max(now - self._counted_at, 0.0)
+        self._remakes, self._counted_at = min(self._remakes + more, FORECASTS_AT_ONCE), now
+        if self._remakes < 1.0:
+            return False
+        self._remakes -= 1.0
+        return True
 
     def _forecast(self, estimate: JobEstimate, line: Line) -> Forecast:
         """Make the forecast of a job that runs after the jobs of a line."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 
 from worker.job import Job, JobState
@@ -9,6 +10,7 @@ from worker.load.forecast import Forecast
 from worker.load.gpu_classes import REFERENCE
 from worker.load.job_run import JobRun
 from worker.load.node_work import JobWork, NodeWork
+from worker.load.prediction import Prediction
 from worker.load.prior import prior_seconds
 
 MOST_NODES = 500
@@ -33,10 +35,11 @@ class KeptForecast:
 
 @dataclass(slots=True, eq=False)
 class JobEstimate:
-    """The work of a job, its place in an engine, and its run."""
+    """The work of a job, its place in an engine, and its run. It ends at its timeout, after `timeout_s` seconds."""
 
     job: Job
     work: JobWork
+    timeout_s: float = math.inf
     engine: str | None = None
     """The engine that has the job, None while it waits for one."""
     run: JobRun | None = None
@@ -62,6 +65,10 @@ class JobEstimate:
     def nodes(self) -> dict[str, NodeWork]:
         """The nodes that are expected to run, by id."""
         return {node.node_id: node for node in self.work.nodes}
+
+    def until_timeout(self, seconds: Prediction) -> Prediction:
+        """Return seconds of the job, at most those until its timeout."""
+        return seconds.at_most(max(self.timeout_s - self.job.elapsed_s, 0.0))
 
     def refine(self, work: JobWork) -> None:
         """Replace the work of the job, because more is known about it."""

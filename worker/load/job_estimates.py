@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Collection, Sequence
 
@@ -26,14 +27,22 @@ ONLY = "engine-0"
 class JobEstimates:
     """Predicts the jobs that were accepted, and observes their runs, from which the estimator learns.
 
-    `engines` are the names of all engines. All methods are cheap and never raise for an unknown job.
+    `engines` are the names of all engines. `timeout_s` is the timeout of jobs that have none of their own. All methods
+    are cheap and never raise for an unknown job.
     """
 
-    def __init__(self, estimator: Estimator, engines: Sequence[str] = (ONLY,), notify: Notify = ignore_event) -> None:
+    def __init__(
+        self,
+        estimator: Estimator,
+        engines: Sequence[str] = (ONLY,),
+        notify: Notify = ignore_event,
+        timeout_s: float = math.inf,
+    ) -> None:
         self.estimator = estimator
         self.engines = tuple(engines)
         self.alive: Collection[str] = self.engines
         """Names of the engines that run jobs."""
+        self._timeout_s = timeout_s
         self._gpus: dict[str, GpuClass] = {}
         self._memories: dict[str, tuple[float, float]] = {}
         """Bytes of model files that fit into each engine's GPU and into the machine."""
@@ -51,7 +60,7 @@ class JobEstimates:
 
     def begin(self, job: Job, work: JobWork) -> None:
         """Add a job that was accepted, and the work that its prompt is."""
-        self._jobs[job.folder] = JobEstimate(job, work)
+        self._jobs[job.folder] = JobEstimate(job, work, job.request.timeout_s or self._timeout_s)
 
     def refine(self, job: Job, work: JobWork) -> None:
         """Replace the work of a job that has not started, because more is known about it."""
@@ -147,7 +156,8 @@ class JobEstimates:
         excess_s = 0.0
         for estimate in line.jobs:
             if estimate.run is not None:
-                excess_s += max(0.0, estimate.run.remaining(now).p50_s - estimate.run.forecast.whole.p50_s)
+                left_s = estimate.until_timeout(estimate.run.remaining(now)).p50_s
+                excess_s += max(0.0, left_s - estimate.run.forecast.whole.p50_s)
         return max(0.0, line.p50_s - excess_s)
 
     def remaining(self, job: Job) -> Prediction:
@@ -156,8 +166,8 @@ class JobEstimates:
         if estimate is None or not estimate.needs_engine:
             return NOTHING
         if estimate.run is not None:
-            return estimate.run.remaining(time.monotonic())
-        return self.predicted(job) or NOTHING
+            return estimate.until_timeout(estimate.run.remaining(time.monotonic()))
+        return estimate.until_timeout(self.predicted(job) or NOTHING)
 
     def finish(self, job: Job) -> Prediction:
         """Return the seconds until the run of a job ends, with the jobs before it. Nothing if it has ended."""
@@ -192,7 +202,11 @@ class JobEstimates:
         """Return the seconds that each engine still runs its present job. They are part of `remaining_by_engine`."""
         now = time.monotonic()
         return {
-            engine: sum(estimate.run.remaining(now).p50_s for estimate in placed if estimate.run is not None)
+            engine: sum(
+                estimate.until_timeout(estimate.run.remaining(now)).p50_s
+                for estimate in placed
+                if estimate.run is not None
+            )
             for engine, placed in self._placed.items()
         }
 

@@ -31,6 +31,10 @@ class Prediction:
         """
         return Prediction(self.p50_s + other.p50_s, self.p90_s + other.p90_s)
 
+    def at_most(self, seconds: float) -> Prediction:
+        """Return the prediction of something that ends after `seconds` in any case."""
+        return self if self.p90_s <= seconds else Prediction(min(self.p50_s, seconds), min(self.p90_s, seconds))
+
     def after(self, elapsed_s: float) -> Prediction:
         """Return the seconds that are left of something that has run for `elapsed_s` seconds and has not ended.
 

@@ -178,7 +178,7 @@ class RunObserver:
         finished = {*run.cached, *run.started_nodes} - ({run.stopped_node} if run.stopped_node else set())
         if succeeded:
             finished |= estimate.nodes.keys()
-        drift = self.estimator.job_ended(engine, estimate.work, finished)
+        drift = self.estimator.job_ended(engine, estimate.work, finished, run.cached)
         self._learned()
         if drift is not None and drift.factor > 1:
             self._notify(MachineSlowed(engine, drift.factor))

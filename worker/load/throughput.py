@@ -14,9 +14,12 @@ RUNS = 50
 """Number of runs that count. The runs of the benchmark are the first of them."""
 GROWTH_PER_MINUTE = 1.1
 """Largest factor by which a speed rises or falls within a minute."""
-FASTEST = 5.0
-"""Largest speed of a run that counts, relative to the present speed of the engine. The closed form can be wrong by any
-factor for a node that it does not know, and one such job must not outweigh all others."""
+ENOUGH_S = 60.0
+"""Seconds of runs that determine the speed alone. If there are fewer, the speed at the start counts for the rest."""
+MOST_OFF = 5.0
+"""Largest factor by which a run that counts is faster or slower than the engine's present speed. The closed form can be
+wrong by any factor for a node that it does not know. Units and seconds beyond the factor do not count, so that one such
+job does not outweigh all others."""
 SHORTEST_S, LONGEST_S = 1e-3, 7200.0
 """Seconds of a run that counts. A run outside of them was cached, or is an error of a clock."""
 
@@ -41,14 +44,14 @@ class DoneWork:
 class EngineThroughput:
     """The speed of one engine: the units of its last runs, divided by their seconds.
 
-    `now` is a monotonic clock in seconds. `speed` is the speed to start with, by default that of `runs`.
+    `now` is a monotonic clock in seconds. `start` is the speed to start with, by default that of `runs`, and `speed` is
+    the present one, by default `start`.
     """
 
-    def __init__(self, now: float, runs: Iterable[DoneWork] = (), speed: float = 0.0) -> None:
+    def __init__(self, now: float, runs: Iterable[DoneWork] = (), start: float = 0.0, speed: float = 0.0) -> None:
         self._runs = deque((run for run in runs if run.counts), maxlen=RUNS)
-        self._speed = speed
-        if not speed:
-            self._speed = self._target
+        self.start = start or _units_per_s(self._runs)
+        self._speed = speed or self.start
         self._moved_at = now
 
     @property
@@ -61,7 +64,8 @@ class EngineThroughput:
         if run.counts:
             self.units_per_s(now)  # the time until now belongs to the runs before
             self._runs.append(run)
-            self._speed = self._speed or self._target
+            self.start = self.start or _units_per_s(self._runs)
+            self._speed = self._speed or self.start
 
     def units_per_s(self, now: float) -> float:
         """Return the units a second, or 0 before the first run."""
@@ -75,9 +79,17 @@ class EngineThroughput:
     @property
     def _target(self) -> float:
         """Units a second of the runs together, towards which the speed moves."""
-        seconds = sum(run.seconds for run in self._runs)
-        fastest = FASTEST * self._speed or math.inf
-        return sum(min(run.units, fastest * run.seconds) for run in self._runs) / seconds if seconds else 0.0
+        fastest, slowest = self._speed * MOST_OFF, self._speed / MOST_OFF
+        units = sum(min(run.units, fastest * run.seconds) for run in self._runs)
+        seconds = sum(min(run.seconds, run.units / slowest) for run in self._runs)
+        missing_s = max(ENOUGH_S - seconds, 0.0)
+        return (units + self.start * missing_s) / (seconds + missing_s)
+
+
+def _units_per_s(runs: Collection[DoneWork]) -> float:
+    """Return the units a second of runs together, or 0 without one."""
+    seconds = sum(run.seconds for run in runs)
+    return sum(run.units for run in runs) / seconds if seconds else 0.0
 
 
 class Throughput:
@@ -94,8 +106,10 @@ class Throughput:
         self._engines[engine] = EngineThroughput(now, runs)
 
     def record(self, engine: str, run: DoneWork, now: float) -> None:
-        """Add a run of an engine."""
-        self._engines.setdefault(engine, EngineThroughput(now)).record(run, now)
+        """Add a run of an engine. The first one of an engine without a benchmark moves it away from the others."""
+        if engine not in self._engines:
+            self._engines[engine] = EngineThroughput(now, start=self.units_per_s(engine, now))
+        self._engines[engine].record(run, now)
 
     def units_per_s(self, engine: str, now: float) -> float:
         """Return the units a second of one engine, or 0 before the first run of any engine."""
@@ -112,7 +126,11 @@ class Throughput:
     def saved(self, now: float) -> dict[str, object]:
         """Return the speeds and the runs of all engines as JSON, for `restore`."""
         return {
-            name: {"speed": engine.units_per_s(now), "runs": [[run.units, run.seconds] for run in engine.runs]}
+            name: {
+                "start": engine.start,
+                "speed": engine.units_per_s(now),
+                "runs": [[run.units, run.seconds] for run in engine.runs],
+            }
             for name, engine in self._engines.items()
         }
 
@@ -126,8 +144,9 @@ class Throughput:
 def _restored_engine(entry: object, now: float) -> EngineThroughput:
     """Return the speed of one engine. Raises ValueError if the entry is not one of `Throughput.saved`."""
     match entry:
-        case {"speed": int() | float() as speed, "runs": list(rows)} if math.isfinite(speed) and speed >= 0:
-            return EngineThroughput(now, [_restored_run(row) for row in rows], float(speed))
+        case {"start": int() | float() as start, "speed": int() | float() as speed, "runs": list(rows)}:
+            if all(math.isfinite(one) and one >= 0 for one in (start, speed)):
+                return EngineThroughput(now, [_restored_run(row) for row in rows], float(start), float(speed))
     raise ValueError("not a speed of an engine")
 
 

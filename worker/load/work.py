@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from worker.load.features.ancestry import ancestry
 from worker.load.features.content_size import ContentSizes, Size
@@ -38,15 +39,16 @@ def job_work(
     declared = with_declared_inputs(prompt, catalog)
     graph = PromptGraph(declared)
     known_bytes = {file: size for file, size in (model_bytes or {}).items() if size}
-    nodes = _nodes(graph, catalog, sizes, known_bytes)
     # An input that ComfyUI does not know still tells the results of two nodes apart in its cache.
     hashes = ancestry(graph if declared is prompt else PromptGraph(prompt))
+    nodes = _nodes(graph, catalog, sizes, known_bytes, hashes)
     return JobWork(tuple(nodes), _units(nodes), hashes, known_bytes)
 
 
 def units(prompt: Prompt, catalog: Catalog | None = None, sizes: Mapping[str, Size] | None = None) -> float:
     """Return the units of `job_work`, without its other parts."""
-    return _units(_nodes(PromptGraph(with_declared_inputs(prompt, catalog)), catalog, sizes, {}))
+    graph = PromptGraph(with_declared_inputs(prompt, catalog))
+    return _units(_nodes(graph, catalog, sizes, {}, ancestry(graph)))
 
 
 def _units(nodes: list[NodeWork]) -> float:
@@ -56,20 +58,33 @@ def _units(nodes: list[NodeWork]) -> float:
 
 
 def _nodes(
-    graph: PromptGraph, catalog: Catalog | None, sizes: Mapping[str, Size] | None, model_bytes: Mapping[str, int]
+    graph: PromptGraph,
+    catalog: Catalog | None,
+    sizes: Mapping[str, Size] | None,
+    model_bytes: Mapping[str, int],
+    hashes: Mapping[str, bytes],
 ) -> list[NodeWork]:
-    """Return the work of each node that will run."""
+    """Return the work of each node that will run.
+
+    It is computed once for equal nodes, which have the same of the `hashes`: there may be thousands.
+    """
     files, content = UsedFiles(graph), ContentSizes(graph, sizes)
     samplers, others = Samplers(graph, files, content, model_bytes), OtherNodes(graph, files, content, model_bytes)
-    nodes = []
+    nodes, known = [], dict[tuple[bytes, float | None], NodeWork]()
     for node_id in graph.running(catalog):
         class_type = graph.prompt[node_id]["class_type"]
         if catalog is not None and class_type in catalog and catalog[class_type].api_node:
             nodes.append(NodeWork(node_id, class_type, NodeKind.API, fixed_s=API_S))
             continue
         steps = samplers.steps_of(node_id)
+        key = hashes[node_id], steps
+        if key in known:
+            nodes.append(replace(known[key], node_id=node_id))
+            continue
         if steps is None:
-            nodes.append(others.work(node_id))
+            work = others.work(node_id)
         else:
-            nodes.append(samplers.work(node_id, steps, others.coding_tflop(node_id, samplers.size_of(node_id))))
+            work = samplers.work(node_id, steps, others.coding_tflop(node_id, samplers.size_of(node_id)))
+        known[key] = work
+        nodes.append(work)
     return nodes

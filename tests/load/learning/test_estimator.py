@@ -209,3 +209,28 @@ def test_forgotten_shapes_leave_nothing_behind() -> None:
         tree.use(Key("gpu", "sampler", "flux", "", "KSampler", str(number))).learn(1.0 if number < 100 else 0.0, 0.01)
     new = tree.find(Key("gpu", "sampler", "flux", "", "KSampler", "new"))
     assert new.moments().mean == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_machine_that_needs_more_than_twice_as_long_is_noticed_in_the_third_job() -> None:
+    """Two slow jobs may be outliers. The third shows that the machine is slow, and its correction follows."""
+    learner = estimator()
+    run(learner, sampler(10.0), *[10.0] * 20)
+    drifts = []
+    for _ in range(3):
+        learner.learn(ENGINE, NodeRun(sampler(10.0), 22.0))
+        drifts.append(learner.job_ended(ENGINE, job(sampler(10.0), ancestry={})))
+    assert drifts[:2] == [None, None]
+    assert drifts[2] is not None
+    assert drifts[2].factor > 1.8
+    run(learner, sampler(10.0), 22.0, 22.0)
+    assert learner.slowdown(ENGINE) > 1.3
+
+
+def test_single_outliers_are_no_slow_machine() -> None:
+    """Nodes that take three times as long between others raise no alarm."""
+    learner = estimator()
+    run(learner, sampler(10.0), *[10.0] * 20)
+    for seconds in (30.0, 30.0, 10.0, 10.0, 10.0) * 3:
+        learner.learn(ENGINE, NodeRun(sampler(10.0), seconds))
+        drift = learner.job_ended(ENGINE, job(sampler(10.0), ancestry={}))
+        assert drift is None or drift.factor < 2

@@ -91,6 +91,24 @@ def test_newer_priors_replace_what_came_from_older_ones() -> None:
     assert predictions(apply_priors(apply_priors(LearnedState(), older), newer)) == pytest.approx(TRUE, rel=0.05)
 
 
+def test_runs_that_came_with_priors_count_once() -> None:
+    """Machines that started with one file export its runs once for each shape, beside their own."""
+    first = pool([machine(1.0, "1Mpx", "2Mpx", runs=30)])
+    states = []
+    for _ in range(4):
+        learner = Estimator({ENGINE: REFERENCE}, apply_priors(LearnedState(), first))
+        for _ in range(10):
+            run(learner, sampler(10.0, shape="1Mpx"), 10.0 * TRUE["1Mpx"])
+        states.append(LearnedState.from_json(learner.saved().to_json()))
+    priors = pool(states)
+    effects = {key.shape: effect for key, effect in priors.shapes.items()}
+    assert {shape: effect.runs for shape, effect in effects.items()} == {"1Mpx": 30.0 + 4 * 10.0, "2Mpx": 30.0}
+    assert priors.imported == {REFERENCE.name: 100.0}
+    known = {key.shape: effect.variance for key, effect in first.shapes.items()}
+    assert effects["1Mpx"].variance < known["1Mpx"]
+    assert effects["2Mpx"].variance >= known["2Mpx"]  # nobody has run it again
+
+
 def test_states_of_several_gpu_classes_are_refused() -> None:
     """The error names the classes. One of them can be selected."""
     other = Estimator({ENGINE: GpuClass("Other GPU", 50.0)})

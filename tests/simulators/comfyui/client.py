@@ -127,6 +127,12 @@ class EngineClient:
             await asyncio.sleep(0.01)
         return prompt_id
 
+    async def inside(self, prompt_id: str) -> None:
+        """Wait until the node that waits has begun, after the check for an interrupt before it."""
+        async with asyncio.timeout(60):
+            while f"EmbeddedSleep of the prompt {prompt_id} has begun" not in await self.get("/internal/logs"):
+                await asyncio.sleep(0.01)
+
     async def run(self, graph: Graph, **more: Any) -> Any:
         """Run a prompt to its end, and return its history entry."""
         socket = await self.listen(client_id := uuid.uuid4().hex)

@@ -150,6 +150,9 @@ async def test_hang_and_freeze(tmp_path: Path) -> None:
     """A hanging node ignores an interrupt. A frozen process is stopped."""
     async with open_session(tmp_path) as engine:
         prompt_id = await engine.post(faulty("hang"))
+        async with asyncio.timeout(60):
+            while f"EmbeddedFault of the prompt {prompt_id} has begun" not in (await engine.get("/internal/logs"))[1]:
+                await asyncio.sleep(0.02)
         async with aiohttp.ClientSession() as http:
             await http.post(engine.engine.url + "/interrupt", json={"prompt_id": prompt_id})
         await asyncio.sleep(0.3)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.simulators.comfyui.client import EngineClient, Graph, is_event, order
+from tests.simulators.comfyui.client import EngineClient, Graph, is_event, order, picture
 from tests.simulators.comfyui.conftest import EngineFactory
 from worker.simulators.comfyui.classes import placeholder
 from worker.simulators.comfyui.classes.values import Trace
@@ -169,3 +169,14 @@ async def test_missing_uploads_are_rejected(client: EngineClient) -> None:
     graph["8"] = {"class_type": "LoadImage", "inputs": {"image": "nowhere.png"}}
     status, answer = await client.post("/prompt", json={"prompt": graph})
     assert (status, answer["node_errors"]["8"]["errors"][0]["type"]) == (400, "custom_validation_failed")
+
+
+async def test_a_link_to_an_unknown_input_fails_the_node(client: EngineClient) -> None:
+    """ComfyUI drops a value of an input that a class does not have, and passes the result of a link to its function."""
+    graph = picture()
+    graph["2"]["inputs"]["unknown"] = 3
+    assert (await client.run(graph))["status"]["completed"]
+    graph["2"]["inputs"]["unknown"] = ["1", 0]
+    event, data = (await client.run(graph))["status"]["messages"][-1]
+    assert (event, data["node_id"], data["exception_type"]) == ("execution_error", "2", "TypeError")
+    assert "got an unexpected keyword argument 'unknown'" in data["exception_message"]

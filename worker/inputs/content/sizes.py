@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -13,7 +16,7 @@ from worker.inputs.file_inputs import ANNOTATED, FileInput, file_inputs, texts
 from worker.inputs.paths.path_text import escapes
 from worker.inputs.sources import find_sources
 from worker.job import InputFile, JobRequest
-from worker.load.features.content_size import Size
+from worker.load.features.content_size import UPLOADED_IMAGE, Size
 from worker.media_facts import MediaFacts, media_facts, media_facts_of_bytes
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.prompt import Prompt
@@ -21,6 +24,10 @@ from worker.workflow.prompt import Prompt
 HEAD = 64 * 1024
 FRAMES_PER_S = 24.0
 """Frames of a second of a video whose headers have no number of frames."""
+FRAME_PIXELS_A_BYTE = 8256.0
+"""Most pixels of a picture for each byte of its file: what a PNG of one colour has, with one bit a pixel."""
+VIDEO_PIXELS_A_BYTE, FRAME_BYTES = 200_000.0, 8.0
+"""Most pixels of all frames of a video for each byte, if nothing moves, and fewest bytes of a frame."""
 LONG_TEXT = 100
 """Characters above which a text may be a file in base64."""
 MOST_FILES = 64
@@ -32,22 +39,30 @@ def size_of(file: Path | BytesIO | bytes, name: str = "") -> Size | None:
     if isinstance(file, BytesIO):
         file = file.getvalue()
     if isinstance(file, bytes):
-        return _size(media_facts_of_bytes(name, file))
+        return _size(media_facts_of_bytes(name, file), len(file))
     try:
         with file.open("rb") as opened:
-            head = opened.read(HEAD)
+            head, byte_count = opened.read(HEAD), os.fstat(opened.fileno()).st_size
     except (OSError, ValueError):
         return None
-    return _size(media_facts(file, head))
+    return _size(media_facts(file, head), byte_count)
 
 
-def has_data(prompt: Prompt) -> bool:
+def has_long_texts(prompt: Prompt) -> bool:
     """Return whether a text of a prompt may be the data of a file. Cheap, to skip other prompts."""
     return any(
-        isinstance(value, str) and (len(value) > LONG_TEXT or value.startswith("data:"))
-        for node in prompt.values()
-        for value in node["inputs"].values()
+        isinstance(value, str) and _may_be_data(value) for node in prompt.values() for value in node["inputs"].values()
     )
+
+
+def has_data(prompt: Prompt, catalog: Catalog) -> bool:
+    """Return whether the text of a file input may be data. Most long texts only describe pictures."""
+    return any(_may_be_data(text) for node_input in file_inputs(prompt, catalog) for text in texts(node_input.value))
+
+
+def _may_be_data(text: str) -> bool:
+    """Return whether a text is long enough for a file, or says that it is one."""
+    return len(text) > LONG_TEXT or text.startswith("data:")
 
 
 def sizes_in_request(request: JobRequest, files: Sequence[SentFile], catalog: Catalog) -> dict[str, Size]:
@@ -97,9 +112,17 @@ def _sizes(by_text: Mapping[str, bytes | Path]) -> dict[str, Size]:
     return {text: size for text, size in sizes.items() if size is not None}
 
 
-def _size(facts: MediaFacts) -> Size | None:
-    """Return the size that the facts of a file describe, or None if they have no width and height."""
+def _size(facts: MediaFacts, byte_count: int) -> Size | None:
+    """Return the size that the facts of a file describe, or None if they have no width and height.
+
+    A header may state any size. It counts as far as the bytes of the file can hold it.
+    """
     if facts.width is None or facts.height is None:
         return None
+    frame = Size(facts.width, facts.height)
+    most_pixels = max(byte_count * FRAME_PIXELS_A_BYTE, UPLOADED_IMAGE.area)
+    if frame.area > most_pixels:
+        frame = frame.times(math.sqrt(most_pixels / frame.area))
     frames = facts.frames or (facts.duration_s or 0.0) * FRAMES_PER_S
-    return Size(facts.width, facts.height, max(frames, 1.0))
+    most_frames = min(byte_count / FRAME_BYTES, byte_count * VIDEO_PIXELS_A_BYTE / frame.area)
+    return replace(frame, frames=max(min(frames, most_frames), 1.0))

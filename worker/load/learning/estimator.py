@@ -125,14 +125,21 @@ class Estimator:
             self._loading.files(engine).use(node)
         return seen
 
-    def job_ended(self, engine: str, work: JobWork, completed: Container[str] | None = None) -> Drift | None:
+    def job_ended(
+        self,
+        engine: str,
+        work: JobWork,
+        completed: Container[str] | None = None,
+        cached: Container[str] | None = None,
+    ) -> Drift | None:
         """Record that a job ended on an engine.
 
-        `completed` are the ids of the nodes that ran or were cached; None stands for all. Return a lasting change of
-        the machine's speed if this job shows one, else None.
+        `completed` are the ids of the nodes that ran or were cached; None stands for all. `cached` are those that were
+        cached; None stands for all that were not learned. Return a lasting change of the machine's speed if this job
+        shows one, else None.
         """
         ran = self._ran.pop(engine, set())
-        self._results.setdefault(engine, NodeResults()).job_ended(work, ran, completed)
+        self._results.setdefault(engine, NodeResults()).job_ended(work, ran, completed, cached)
         outcome = self._outcomes.pop(engine, None)
         if outcome is None:
             return None
@@ -154,6 +161,7 @@ class Estimator:
     def set_gpu(self, engine: str, gpu: GpuClass) -> None:
         """Set the GPU class of an engine, which is known once ComfyUI has started."""
         self._gpus[engine] = gpu
+        self._warm.outdate()
 
     def set_memory(self, engine: str, gpu_bytes: float, machine_bytes: float) -> None:
         """Set the memory of an engine's GPU and of the machine, as far as it can hold model files."""
@@ -187,4 +195,5 @@ class Estimator:
         if change is None:
             return None
         self._warm.machine(engine).variance += DRIFT_VARIANCE
+        self._warm.outdate()
         return Drift(engine, math.exp(change))

@@ -54,10 +54,17 @@ class NodeResults:
             if age is not None and age < self.kept:
                 yield node_id
 
-    def job_ended(self, work: JobWork, ran: Collection[str], completed: Container[str] | None) -> None:
-        """Record a job. `ran` are the ids of the nodes that ran, and `completed` of those that have a result now.
+    def job_ended(
+        self,
+        work: JobWork,
+        ran: Collection[str],
+        completed: Container[str] | None = None,
+        cached: Container[str] | None = None,
+    ) -> None:
+        """Record a job, by the ids of the nodes that ran, that have a result now, and that ComfyUI had cached.
 
-        None stands for all nodes that the job needs. Nodes of the prompt that it does not need keep their results, too.
+        Without `completed`, all nodes that the job needs have a result. Nodes of the prompt that it does not need keep
+        their results, too. Without `cached`, all nodes that did not run were cached.
         If no node is known to have run, the events of the job may have been lost: it does not show what was cached.
         """
         needed = {node.node_id: node for node in work.nodes}
@@ -68,7 +75,7 @@ class NodeResults:
             known = {node_id: age for node_id, age in ages.items() if age is not None}
             readers = {node_id for node_id, node in needed.items() if node.reads and node_id in ran}
             self._learn(
-                cached=[age for node_id, age in known.items() if node_id not in ran],
+                cached=[known[node_id] for node_id in known.keys() - ran if cached is None or node_id in cached],
                 lost=[age for node_id, age in known.items() if node_id in readers],
             )
         for ancestry in ancestries.values():

@@ -43,11 +43,12 @@ def pool(states: Sequence[LearnedState]) -> LearnedState:
     if len(classes) != 1:
         names = ", ".join(sorted(classes)) or "no GPU"
         raise MixedClassesError(f"priors belong to one class of GPUs, but these were learned on {names}")
-    shapes: defaultdict[Key, list[tuple[int, Learned]]] = defaultdict(list)
+    shapes: dict[Key, list[tuple[int, Learned]]] = {}
     for number, state in enumerate(states):
         level = _machine_level(state)
         for key, effect in state.shapes.items():
-            shapes[key].append((number, _shifted(effect, level) if _on_gpu(key) else effect))
+            shapes.setdefault(key, []).append((number, _shifted(effect, level) if _on_gpu(key) else effect))
+    shapes = {key: _observed(effects) for key, effects in shapes.items()}
     levels = _machine_levels(shapes)
     pooled = {
         key: _merged(
@@ -79,6 +80,15 @@ def apply_priors(state: LearnedState, priors: LearnedState) -> LearnedState:
         shapes={key: effect for shapes in (state.shapes, imported, own) for key, effect in shapes.items()},
         imported={**state.imported, **priors.imported},
     )
+
+
+def _observed(effects: list[tuple[int, Learned]]) -> list[tuple[int, Learned]]:
+    """Return the effects of a shape on the machines that ran it.
+
+    If it is only known from priors, all machines have the same ones, which count once.
+    """
+    own = [(number, effect) for number, effect in effects if effect.is_own]
+    return own or [max(effects, key=lambda row: row[1].runs)]
 
 
 def _on_gpu(key: Key) -> bool:
@@ -135,10 +145,16 @@ def _merged(effects: Sequence[Learned], spread: float) -> Learned:
     return Learned(
         mean(effect.mean for effect in effects),
         1.0 / total + spread,
-        sum(effect.runs for effect in effects),
+        _runs(effects),
         mean(effect.noise for effect in effects),
         mean(effect.together for effect in effects),
     )
+
+
+def _runs(effects: Sequence[Learned]) -> float:
+    """Return the runs behind effects. Those that came with priors are the same ones on each machine."""
+    imported = max(effect.imported for effect in effects)
+    return imported + sum(effect.runs - effect.imported for effect in effects)
 
 
 def _merged_tiers(states: Iterable[LearnedState]) -> dict[str, Learned]:

@@ -15,11 +15,13 @@ from worker.load.prior import prior_seconds
 SHORTEST_S, LONGEST_S = 0.001, 7200.0
 """Seconds that a node may take. Other values are errors of the clock or of the engine, and teach nothing."""
 LONGEST_PRIOR_S = 1e6
+MOST_PREDICTED = 10_000
+"""Predictions that are kept."""
 MACHINE_SPREAD, MACHINE_DRIFT = 0.1, 5e-6
 """Variance of the machines of one GPU class, and variance that each run adds."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class WarmTime:
     """The median seconds of a node, and the variance of their logarithm."""
 
@@ -45,9 +47,24 @@ class WarmTimes:
         self._gpus = gpus
         self.tree = EffectTree()
         self.machines: dict[str, Belief] = {}
+        self._predicted: dict[tuple[str, NodeWork], WarmTime] = {}
+        """What was predicted since anything was learned. The jobs of a queue have many equal nodes."""
 
     def predict(self, engine: str, node: NodeWork) -> WarmTime:
         """Return the seconds of a node on an engine."""
+        predicted = self._predicted.get((engine, node))
+        if predicted is None:
+            if len(self._predicted) >= MOST_PREDICTED:
+                self._predicted.clear()
+            predicted = self._predicted[engine, node] = self._predict(engine, node)
+        return predicted
+
+    def outdate(self) -> None:
+        """Record that something has changed that predictions depend on."""
+        self._predicted.clear()
+
+    def _predict(self, engine: str, node: NodeWork) -> WarmTime:
+        """Compute the seconds of a node on an engine."""
         gpu = self._gpus.get(engine, UNKNOWN)
         key = key_of(node, gpu.name)
         shape = self.tree.find(key)
@@ -70,6 +87,7 @@ class WarmTimes:
 
         `extra` is the variance of the seconds' logarithm that does not come from the node, such as that of a load.
         """
+        self.outdate()
         shape = self.tree.use(expected.key)
         total = expected.variance + expected.noise + extra
         residual = shape.clipped(math.log(seconds / expected.seconds), math.sqrt(total))
@@ -92,6 +110,7 @@ class WarmTimes:
 
     def learn_together(self, largest: WarmTime, variance: float) -> None:
         """Learn from the squared residual of a job, divided by the variance of independent nodes."""
+        self.outdate()
         self.tree.find(largest.key).learn_together(variance)
 
     def machine(self, engine: str) -> Belief:

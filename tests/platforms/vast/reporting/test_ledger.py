@@ -134,6 +134,28 @@ def test_a_held_job_that_fails_is_no_work_done() -> None:
     assert len(ledger.take_deletions()) == 1
 
 
+def test_a_request_carries_the_units_that_another_one_had() -> None:
+    """A request without units gets those of its job when the equal one before it has started none."""
+    ledger, model_metrics, _ = books()
+    model_metrics.requests_working[3] = entry(0.0)
+    assert new_load(model_metrics) == 0.0
+    ledger.carry(GRANT, 50.0)
+    assert new_load(model_metrics) == 50.0
+    assert new_load(model_metrics) == 0.0
+
+
+def test_a_held_request_whose_client_left_is_cancelled_unless_its_job_completes() -> None:
+    """The status of a request without a response is that of its job."""
+    for served, status in ((False, "Cancelled"), (True, "Success")):
+        ledger, model_metrics, _ = books()
+        model_metrics.requests_deleting.append(new_entry(request_idx=9, reqnum=3, workload=50.0, status="Cancelled"))
+        held = ledger.hold(GRANT)
+        assert held is not None
+        ledger.release(held, served=served, has_left=True)
+        assert [row["status"] for row in ledger.take_deletions()] == [status]
+        assert model_metrics.workload_served == (50.0 if served else 0.0)
+
+
 def test_a_request_that_the_sdk_does_not_know_is_not_held() -> None:
     """A request that the SDK does not know cannot be held."""
     ledger, model_metrics, _ = books()

@@ -44,10 +44,13 @@ async def vast(running: LocalVast) -> AsyncIterator[LocalVast]:
     await running.record.until(lambda record: {one for one, _ in record.routed} <= deleted_numbers(record))
 
 
-async def ask(vast: LocalVast, workflow: object, route: str = "/generate/sync", **options: Any) -> dict[str, Any]:
+async def ask(
+    vast: LocalVast, workflow: object, route: str = "/generate/sync", *, id: str | None = None, **options: Any
+) -> dict[str, Any]:
+    body = {"workflow": workflow} if id is None else {"workflow": workflow, "id": id}
     async with vast.client() as client:
         endpoint = await client.get_endpoint("comfy")
-        answer: dict[str, Any] = await endpoint.request(route, {"workflow": workflow}, timeout=60, **options)
+        answer: dict[str, Any] = await endpoint.request(route, body, timeout=60, **options)
         return answer
 
 
@@ -170,12 +173,41 @@ async def test_a_client_that_disconnects_is_not_load(vast: LocalVast) -> None:
     assert served(vast.record) == 0
 
 
+async def test_equal_requests_are_work_once(vast: LocalVast) -> None:
+    """Requests with one id are the work of one job, whether they come before it exists, while it runs or later."""
+    workflow = workflows.slow(1.0, steps=5)
+    tasks = [asyncio.create_task(ask(vast, workflow, id="equal")) for _ in range(PLACES)]
+    await vast.record.until(lambda record: bool(record.statuses) and record.statuses[-1].cur_load > 0)
+    answers = [*await asyncio.gather(*tasks), await ask(vast, workflow, id="equal")]
+    await vast.record.until(lambda record: {answer["request_idx"] for answer in answers} <= deleted_numbers(record))
+    await vast.record.until(load_is(0.0))
+    [units] = {answer["response"]["metadata"]["workload"] for answer in answers}
+    assert served(vast.record) == pytest.approx(units)
+    assert sum(said.new_load for said in vast.record.statuses) == pytest.approx(units)
+
+
+async def test_a_job_that_outlives_its_client_is_work_done(vast: LocalVast) -> None:
+    """The units of a job are served if it completes after its client has left, and once if that comes back."""
+    workflow = workflows.slow(3.0, steps=30)
+    task = asyncio.create_task(ask(vast, workflow, id="left"))
+    await vast.record.until(lambda record: bool(record.statuses) and record.statuses[-1].cur_load > 0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    answer = await ask(vast, workflow, id="left")
+    await vast.record.until(lambda record: {one for one, _ in record.routed} <= deleted_numbers(record))
+    await vast.record.until(lambda record: served(record) > 0)
+    await vast.record.until(load_is(0.0))
+    units = answer["response"]["metadata"]["workload"]
+    assert served(vast.record) == pytest.approx(units)
+    assert sum(said.new_load for said in vast.record.statuses) == pytest.approx(units)
+
+
 async def test_a_node_that_goes_on_after_its_job_is_load(vast: LocalVast) -> None:
     """A node that continues after its job counts as load until it ends."""
     await ask(vast, workflows.picture())  # behind the job of a client that left: the next one has to begin in its time
     async with vast.client() as client:
         endpoint = await client.get_endpoint("comfy")
-        body = {"workflow": workflows.slow(9.0), "timeout_s": 2.0}
+        body = {"workflow": workflows.slow(9.0), "timeout_s": 3.0}
         answer = await endpoint.request("/generate/sync", body, retry=False)
     assert answer["response"]["error"]["code"] == "timeout"
     await vast.record.until(lambda record: not working(record) and record.statuses[-1].cur_load > 0)

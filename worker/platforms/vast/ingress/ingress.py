@@ -79,6 +79,8 @@ class Ingress:
         """Number of requests that the SDK is handling."""
         self._tasks_until_job_end: set[asyncio.Task[None]] = set()
         """Tasks that wait for the end of a job whose request already has its response."""
+        self._without_job: dict[str, RequestContext] = {}
+        """The requests whose job does not exist yet, by its id."""
         self._idle = asyncio.Event()
         """Set while the SDK handles no request."""
         self._idle.set()
@@ -151,8 +153,10 @@ class Ingress:
             return RequestContext(request, auth_data, route, InvalidJson("`payload` has to be a JSON object"), FLOOR)
         try:
             submission = await self._parse(request, route, auth_data, payload)
-            workload = self._app.intake.workload(submission)
-            return RequestContext(request, auth_data, route, submission, workload)
+            workload = await self._app.intake.workload(submission)
+            first = self._without_job.get(submission.request.job_id or "")
+            is_first = first is None and self._app.manager.would_start(submission.request, LOCAL)
+            return RequestContext(request, auth_data, route, submission, workload if is_first else 0.0, first=first)
         except WorkerError as error:
             return RequestContext(request, auth_data, route, error, FLOOR)
         except Exception:
@@ -205,10 +209,12 @@ class Ingress:
         log.debug("request %d: forwarded, workload %g", context.auth_data.request_idx, context.workload)
         with self._counting(), context.arriving:
             context.arriving.enter_context(self._load.arriving(context.workload))
+            context.arriving.enter_context(self._waiting_for_job(context))
             response = await handler(cast(web.Request, HeaderOnly(context.request, auth_data)))
+            context.has_ended = True
             # The SDK has just added the request to its deletions. Correct them before anything is awaited.
-            if context.job_continues and context.job is not None:
-                self._keep_in_load(context.auth_data, context.job)
+            if context.job is not None and (context.job_continues or (context.has_left and context.workload)):
+                self._keep_in_load(context, context.job)
             if context.rejected:
                 self._ledger.mark_rejected(context.auth_data)
             self._ledger.report_soon()
@@ -221,20 +227,33 @@ class Ingress:
             return refusal(WorkerUnavailable("the gateway did not respond"))
         return response
 
-    def _keep_in_load(self, auth_data: AuthData, job: Job) -> None:
+    @contextmanager
+    def _waiting_for_job(self, context: RequestContext) -> Iterator[None]:
+        """Let requests that are equal to this one find it while the context lasts."""
+        job_id = context.submission.request.job_id if isinstance(context.submission, Submission) else None
+        if job_id is None or not context.workload:
+            yield
+            return
+        self._without_job[job_id] = context
+        try:
+            yield
+        finally:
+            del self._without_job[job_id]
+
+    def _keep_in_load(self, context: RequestContext, job: Job) -> None:
         """Keep a request in the reported load until its job ends."""
-        entry = self._ledger.hold(auth_data)
+        entry = self._ledger.hold(context.auth_data)
         if entry is not None:
-            task = self._app.tasks.spawn(f"follower-{job.id}", self._follow(entry, job))
+            task = self._app.tasks.spawn(f"follower-{job.id}", self._follow(entry, job, has_left=context.has_left))
             self._tasks_until_job_end.add(task)
             task.add_done_callback(self._tasks_until_job_end.discard)
 
-    async def _follow(self, entry: MetricsEntry, job: Job) -> None:
+    async def _follow(self, entry: MetricsEntry, job: Job, *, has_left: bool) -> None:
         """Wait for the end of the job, then report the request as done, with its work as served if it completed."""
         try:
             await self._app.manager.wait_for_end(job)
         finally:
-            self._ledger.release(entry, served=job.state is JobState.COMPLETED)
+            self._ledger.release(entry, served=job.state is JobState.COMPLETED, has_left=has_left)
 
     @contextmanager
     def _counting(self) -> Iterator[None]:

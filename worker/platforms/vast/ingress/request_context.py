@@ -24,6 +24,9 @@ class RequestContext:
     `submission` is the parsed request, or the error that parsing it raised. `status` is None until the response exists.
     `job` is the job that was started or found. `job_continues` is True when the response was sent before the job ended.
     `arriving` counts the request as load until it is closed, because its job counts.
+
+    The units of a job are those of one request. Others that are equal have a `workload` of 0, and those that arrive
+    before the job exists know the one that has the units by `first`.
     """
 
     request: web.Request
@@ -35,6 +38,13 @@ class RequestContext:
     job: Job | None = None
     job_continues: bool = False
     arriving: ExitStack = field(default_factory=ExitStack)
+    first: RequestContext | None = None
+    has_ended: bool = False
+
+    @property
+    def has_left(self) -> bool:
+        """Whether the client disconnected before it had a response."""
+        return self.has_ended and self.status is None
 
     @property
     def rejected(self) -> bool:

@@ -100,13 +100,24 @@ class Responder:
             raise context.submission
         context.job = await self._app.intake.accept(context.submission)
         context.arriving.close()
+        self._carry_units(context, context.job)
         self._compare_cost(context, context.job)
         return await context.route.respond(context.request, self._app.services, context.job)
 
+    def _carry_units(self, context: RequestContext, job: Job) -> None:
+        """Give a request the units of its job if the equal one that had them ended before there was a job."""
+        first = context.first
+        if first is not None and first.has_ended and first.job is None:
+            first.job, context.workload = job, job.workload
+            self._ledger.carry(context.auth_data, job.workload)
+
     def _compare_cost(self, context: RequestContext, job: Job) -> None:
-        """Notify the observers if the client told the router another cost than the units of its request (T21)."""
+        """Notify the observers if the client told the router another cost than the units of its request (T21).
+
+        The cost of a request that has another one's job says nothing about its units.
+        """
         cost, units = context.auth_data.cost, context.workload
-        if not math.isclose(cost, units, rel_tol=SAME_COST):
+        if units and not math.isclose(cost, units, rel_tol=SAME_COST):
             log.debug("job %s: the client's cost is %g, and the request has %g units", job.id, cost, units)
             self._app.observers.notify(CostDiffered(job.ref, cost, units))
 

@@ -64,8 +64,20 @@ class Ledger:
             self.report_soon()
         return entry
 
-    def release(self, entry: MetricsEntry, *, served: bool) -> None:
-        """Report a request that was held as done, because its job has ended. `served` is True if the job completed."""
+    def carry(self, auth_data: AuthData, workload: float) -> None:
+        """Count the units of a job for a request that had none, because the equal one before it started no job."""
+        metrics = self._metrics.model_metrics
+        numbers = (auth_data.request_idx, auth_data.reqnum)
+        for entry in metrics.requests_working.values():
+            if (entry.request_idx, entry.reqnum) == numbers:
+                entry.workload = workload
+                metrics.new_work.add(entry)
+
+    def release(self, entry: MetricsEntry, *, served: bool, has_left: bool = False) -> None:
+        """Report a request that was held as done, because its job has ended.
+
+        `served` is True if the job completed, and `has_left` if the client had disconnected before.
+        """
         metrics = self._metrics.model_metrics
         if metrics.requests_working.has(entry):
             del metrics.requests_working[entry.reqnum]
@@ -74,7 +86,8 @@ class Ledger:
         else:
             metrics.new_work.withdraw(entry)
         # Success also if the job failed: the request got its response, and only `workload_served` counts work.
-        entry.status, entry.success, entry.work_completed_at = "Success", True, time.time()
+        entry.status = "Cancelled" if has_left and not served else "Success"
+        entry.success, entry.work_completed_at = True, time.time()
         metrics.requests_deleting.append(entry)
         self.report_soon()
 

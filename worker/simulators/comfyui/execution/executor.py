@@ -20,6 +20,7 @@ from worker.simulators.comfyui.execution.node_call import (
     NodeCall,
     NodeError,
     PromptContext,
+    check_arguments,
     map_over_lists,
 )
 from worker.simulators.comfyui.execution.progress import NodeProgress, preview_method
@@ -27,6 +28,7 @@ from worker.simulators.comfyui.execution.queue import QueuedPrompt
 from worker.simulators.comfyui.execution.schedule import DependencyCycle, Schedule
 from worker.simulators.comfyui.folders import ComfyFolders
 from worker.simulators.comfyui.server.hub import Hub
+from worker.simulators.comfyui.server.logs import ServerLog
 from worker.simulators.comfyui.settings import PREVIEWS_OFF, CachePolicy
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.catalog.node_class import Presence
@@ -55,7 +57,13 @@ class Executor:
     """
 
     def __init__(
-        self, catalog: Catalog, load_registry: Callable[[], NodeRegistry], hub: Hub, folders: ComfyFolders, clock: Clock
+        self,
+        catalog: Catalog,
+        load_registry: Callable[[], NodeRegistry],
+        hub: Hub,
+        logs: ServerLog,
+        folders: ComfyFolders,
+        clock: Clock,
     ) -> None:
         self.interrupt = threading.Event()
         self.client_id: str | None = None
@@ -63,6 +71,7 @@ class Executor:
         self._catalog = catalog
         self._load_registry = load_registry
         self._hub = hub
+        self._logs = logs
         self._folders = folders
         self._clock = clock
         self._cache = OutputCache(CachePolicy.LAST_PROMPT)
@@ -105,11 +114,13 @@ class Executor:
         progress = NodeProgress(self._hub, item.prompt_id, self.client_id)
         extra_data = item.extra_data | item.secrets
         return PromptContext(
+            prompt_id=item.prompt_id,
             prompt=item.prompt,
             extra_data=extra_data,
             client_id=self.client_id,
             folders=self._folders,
             hub=self._hub,
+            logs=self._logs,
             progress=progress,
             clock=self._clock,
             interrupt=self.interrupt,
@@ -177,6 +188,7 @@ class Executor:
     def _call_node(self, run: PromptRun, node_id: str, inputs: Mapping[str, list[Value]]) -> None:
         """Call a node, then report and cache its outputs."""
         node_class = self._catalog[run.item.prompt[node_id]["class_type"]]
+        check_arguments(node_class, run.item.prompt[node_id]["inputs"])
         call = NodeCall(node_id, node_class, {}, run.context)  # `map_over_lists` adds the inputs
         slots, ui = map_over_lists(self.registry.node(node_class), call, inputs)
         outputs = NodeOutputs(slots, UiOutput(ui, _meta(node_id)) if ui else None)

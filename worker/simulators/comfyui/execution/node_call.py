@@ -14,9 +14,15 @@ from worker.simulators.comfyui.execution.progress import NodeProgress, PreviewIm
 from worker.simulators.comfyui.folders import ComfyFolders
 from worker.simulators.comfyui.server import frames
 from worker.simulators.comfyui.server.hub import Hub
+from worker.simulators.comfyui.server.logs import ServerLog
+from worker.workflow.catalog.dynamic_inputs import expand
 from worker.workflow.catalog.node_class import NodeClass
-from worker.workflow.json_value import JsonObject
-from worker.workflow.prompt import Prompt
+from worker.workflow.json_value import Json, JsonObject
+from worker.workflow.prompt import Prompt, is_link
+from worker.workflow.validation.inspection import ACCEPT_UNDECLARED
+
+OWN_PACKS = ("nodes", "comfy_extras.")
+"""Beginnings of the modules of ComfyUI's own classes."""
 
 
 class Interrupted(Exception):
@@ -68,11 +74,13 @@ class EngineClock:
 class PromptContext:
     """What all node calls of one prompt share."""
 
+    prompt_id: str
     prompt: Prompt
     extra_data: JsonObject
     client_id: str | None
     folders: ComfyFolders
     hub: Hub
+    logs: ServerLog
     progress: NodeProgress
     clock: Clock
     interrupt: threading.Event
@@ -100,6 +108,10 @@ class NodeCall:
         """Report step `value` of `total` to the client, with an optional preview. Raises `Interrupted` if requested."""
         self.context.check_interrupt()
         self.context.progress.update(self.node_id, value, total, preview)
+
+    def log_begin(self) -> None:
+        """Log that the node has begun: from here on, only its own steps check for an interrupt."""
+        self.context.logs.info(f"{self.node_class.name} of the prompt {self.context.prompt_id} has begun")
 
     def send_text(self, message: str) -> None:
         """Send a line of text to every client, whoever owns the prompt, as ComfyUI does."""
@@ -159,6 +171,20 @@ class NodeResult:
 
     values: tuple[Value, ...] = ()
     ui: Mapping[str, Sequence[object]] = field(default_factory=dict)
+
+
+def check_arguments(node_class: NodeClass, inputs: Mapping[str, Json]) -> None:
+    """Raise NodeError for a link to an input that a class of ComfyUI does not have.
+
+    ComfyUI drops other values, but passes the results of all links to the function of the node. Functions of node packs
+    may accept any.
+    """
+    if not node_class.pack.startswith(OWN_PACKS) or node_class.name in ACCEPT_UNDECLARED:
+        return
+    declared = node_class.static_inputs or expand(node_class, inputs)
+    for name, value in inputs.items():
+        if isinstance(value, list) and is_link(value) and name not in declared:
+            raise NodeError(f"{node_class.name}() got an unexpected keyword argument {name!r}", "TypeError")
 
 
 NodeFunction = Callable[[NodeCall], NodeResult]

@@ -78,6 +78,7 @@ class FaultInjector:
 
     def embedded_fault(self, call: NodeCall) -> NodeResult:
         """Run the node EmbeddedFault: inject the faults of its input `fault`, and return its image."""
+        call.log_begin()
         try:
             faults = parse_faults(call.text("fault"))
         except InvalidFault as error:

@@ -19,6 +19,7 @@ def sleep(call: NodeCall) -> NodeResult:
 
     With `steps`, the wait has as many parts. Each is reported, and the node can be interrupted after each.
     """
+    call.log_begin()
     steps = call.integer("steps", 0)
     part_count = max(1, steps)
     for step in range(part_count):

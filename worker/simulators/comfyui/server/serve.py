@@ -116,15 +116,19 @@ def _build(settings: EngineSettings, clock: Clock) -> EmbeddedEngine:
     catalog = with_embedded_classes(settings.catalog or Catalog.bundled()).with_files(settings.models)
     folders = ComfyFolders(settings.base, settings.folders)
     hub = Hub(asyncio.get_running_loop())
+    logs = ServerLog(hub)
     queue = PromptQueue(lambda: hub.send("status", {"status": _queue_status(queue)}))
     fault_injector = FaultInjector(settings.faults, settings.base / "user" / "faults.json", hub)
     executor = Executor(
-        catalog, lambda: with_faults(with_timings(_registry(), settings.timings), fault_injector), hub, folders, clock
+        catalog,
+        lambda: with_faults(with_timings(_registry(), settings.timings), fault_injector),
+        hub,
+        logs,
+        folders,
+        clock,
     )
     executor.configure(settings.cache, settings.preview_method)
-    return EmbeddedEngine(
-        settings, catalog, hub, queue, History(), executor, folders, ServerLog(hub), fault_injector, count()
-    )
+    return EmbeddedEngine(settings, catalog, hub, queue, History(), executor, folders, logs, fault_injector, count())
 
 
 def _registry() -> NodeRegistry:
