@@ -85,6 +85,7 @@ from worker.errors.process import (
     UnknownPlatform,
     WorkerFailed,
 )
+from worker.errors.trace import NoArrivals, TraceError, TraceFileError, TraceProblem
 from worker.errors.tree import Detail, Fault, InternalError, OutputProblem, WorkerError, error_class
 from worker.errors.unavailable import (
     ApiKeyLost,
@@ -151,6 +152,7 @@ __all__ = [
     "ModelMismatch",
     "ModelsDownloading",
     "ModelsMissing",
+    "NoArrivals",
     "NoFormerVersion",
     "NodeFailed",
     "NotAcceptable",
@@ -182,6 +184,9 @@ __all__ = [
     "StartupError",
     "StateInUse",
     "TargetNotAllowed",
+    "TraceError",
+    "TraceFileError",
+    "TraceProblem",
     "UiFormatError",
     "Unauthorized",
     "UnknownField",
