@@ -55,7 +55,7 @@ def read_trace(path: Path) -> RecordedTrace:
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(file, strict=True)
         try:
-            return _Reader.of(next(reader, [])).trace(reader)
+            return TraceColumns.of(next(reader, [])).trace(reader)
         except csv.Error as error:
             cure = "quote cells with commas, and end each quoted cell"
             raise _invalid(reader.line_num, "", f"is no CSV: {error}; {cure}") from error
@@ -86,8 +86,8 @@ def timed(jobs: Iterable[TraceJob]) -> RecordedTrace:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reader:
-    """Reads lines with these columns. The numbers are positions of columns, -1 for one that is missing."""
+class TraceColumns:
+    """The columns of a file. The numbers are their positions, -1 for one that is missing."""
 
     columns: list[str]
     at: int
@@ -96,8 +96,8 @@ class _Reader:
     kind: int
 
     @classmethod
-    def of(cls, header: list[str]) -> _Reader:
-        """Return the reader for a header. Raises TraceFileError."""
+    def of(cls, header: list[str]) -> TraceColumns:
+        """Return the columns of a header. Raises TraceFileError."""
         columns = [name.strip() for name in header]
         problems = list(_header_problems(columns))
         if problems:
