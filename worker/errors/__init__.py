@@ -77,6 +77,7 @@ from worker.errors.job import (
 )
 from worker.errors.load import LearnedStateError, MixedClassesError
 from worker.errors.node_packs import LockError, RequirementsError
+from worker.errors.prices import PriceError, PriceFileError, PriceProblem, UnknownPrice
 from worker.errors.process import (
     CannotListen,
     RestartRequested,
@@ -170,6 +171,9 @@ __all__ = [
     "OutputUnreadable",
     "ParamsError",
     "PlanFileError",
+    "PriceError",
+    "PriceFileError",
+    "PriceProblem",
     "PromptError",
     "PromptRefusedError",
     "RateLimited",
@@ -191,6 +195,7 @@ __all__ = [
     "Unauthorized",
     "UnknownField",
     "UnknownPlatform",
+    "UnknownPrice",
     "UnknownTemplate",
     "UnsupportedEncoding",
     "UrlNeedsStorage",
