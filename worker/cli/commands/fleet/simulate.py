@@ -60,7 +60,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     today = datetime.now(UTC).date()
     study = _Choice(platform, reading, gpu, seeds, prices).study(fleet, recorded)
     if plot is not None:
-        draw(plot, study, recorded, f"{trace.name} on {fleet.endpoint.name}, {platform}")
+        draw(plot, study, recorded, f"{trace.name} on the fleet {fleet.endpoint.name} at {platform.capitalize()}")
     if as_json:
         from worker.cli.output.json_output import print_json
 

@@ -111,7 +111,7 @@ def _runpod_cases(fleet: Fleet, jobs: Sequence[TraceJob], _: Sequence[str]) -> I
     parameters = RunpodParameters(workersMin=least, workersMax=most)
     scalers: tuple[tuple[str, str, type[RunpodQueueDelay | RunpodRequestCount]], ...] = (
         ("QUEUE_DELAY", "adds workers while a request waits too long", RunpodQueueDelay),
-        ("REQUEST_COUNT", "one worker for each request", RunpodRequestCount),
+        ("REQUEST_COUNT", "wants one worker for each request", RunpodRequestCount),
     )
     for name, about, scaler in scalers:
         scenario = replace(
@@ -132,7 +132,7 @@ def _modal_cases(fleet: Fleet, jobs: Sequence[TraceJob], _: Sequence[str]) -> It
         routing=PoolRouting(parameters.concurrency),
         ready_at_start=least,
     )
-    yield StudyCase("pool", "one container for each request", "modal", scenario)
+    yield StudyCase("pool", "wants one container for each request", "modal", scenario)
 
 
 def _least_workers(fleet: Fleet) -> int:

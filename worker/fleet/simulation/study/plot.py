@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 """Blue, vermilion, green and pink of Okabe and Ito, which people with any color vision can tell apart."""
 STYLES = ("-", "--", "-.", ":")
 """So that lines can be told apart without colors, too."""
-STARTING_COLOR = "#BBBBBB"
+READY_COLOR, STARTING_COLOR = "#56B4E9", "#B0B0B0"
 WIDTH_IN, PANEL_IN = 9.0, 1.75
 DAY_S = 86400.0
 STYLE: dict[Any, object] = {
@@ -56,55 +57,61 @@ def drawn(runs: Sequence[RunSeries], title: str, file_format: str, start: dateti
 def _figure(runs: Sequence[RunSeries], title: str, start: datetime | None) -> Figure:
     """Return the figure: one panel for each story, and one for the workers of each run."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     has_usd = any(run.usd for run in runs)
     count = 2 + len(runs) + has_usd
     figure = Figure(figsize=(WIDTH_IN, 0.6 + PANEL_IN * count), layout="constrained")
     figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
     panels: list[Axes] = list(figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0])
-    length_s = max(run.point_s[-1] for run in runs)
-    unit_s, unit = (DAY_S, "days") if length_s > 3 * DAY_S else (3600.0, "hours")
+    length_s = max(run.step_s[-1] for run in runs)
+    unit_s, unit, steps = (
+        (DAY_S, "days", [1, 2, 5, 10]) if length_s > 3 * DAY_S else (3600.0, "hours", [1, 2, 3, 6, 10])
+    )
     _draw_waits(panels[0], runs, unit_s)
-    most = max(max((*run.ready, *run.demand, 1)) for run in runs)
+    most = max(max(map(sum, zip(run.ready, run.starting, strict=True))) for run in runs)
+    most = max(most, *(max(run.demand) for run in runs), 1.0)
     for panel, run in zip(panels[1:], runs, strict=False):
-        _draw_workers(panel, run, unit_s, most)
+        _draw_workers(panel, run, unit_s, 1.1 * most)
     _draw_queue(panels[1 + len(runs)], runs, unit_s)
     if has_usd:
         _draw_usd(panels[-1], runs, unit_s)
     panels[-1].set_xlim(0, length_s / unit_s)
+    panels[-1].xaxis.set_major_locator(MaxNLocator(nbins=13, steps=steps))
     since = f"the start, {start:%Y-%m-%d %H:%M} UTC" if start else "the start"
     panels[-1].set_xlabel(f"{unit} since {since}")
     return figure
 
 
 def _draw_waits(panel: Axes, runs: Sequence[RunSeries], unit_s: float) -> None:
-    """Draw the waits of all runs."""
+    """Draw the waits of all runs. Where most jobs of a bin failed, there is a gap."""
     for run, color, style in zip(runs, COLORS, STYLES, strict=False):
-        times = [at_s / unit_s for at_s in run.bin_s]
-        panel.plot(times, run.wait_p95_s, style, color=color, label=run.name, drawstyle="steps-post", linewidth=1.5)
-    _finish(panel, "Wait of the 95th of 100 jobs, by time of arrival", "seconds")
+        waits = [wait if math.isfinite(wait) else math.nan for wait in run.wait_p95_s]
+        edges = [at_s / unit_s for at_s in run.bin_s]
+        panel.stairs(waits, edges, baseline=None, linestyle=style, color=color, label=run.name, linewidth=1.6)
+    _finish(panel, "Wait until the start: 95 % of the jobs that arrived then waited less", "seconds")
     if len(runs) > 1:
         _legend(panel, len(runs))
 
 
-def _draw_workers(panel: Axes, run: RunSeries, unit_s: float, most: float) -> None:
+def _draw_workers(panel: Axes, run: RunSeries, unit_s: float, top: float) -> None:
     """Draw the workers of one run against the demand."""
-    times = [at_s / unit_s for at_s in run.sample_s]
+    edges = [at_s / unit_s for at_s in run.step_s]
     both = [ready + starting for ready, starting in zip(run.ready, run.starting, strict=True)]
-    panel.fill_between(times, both, step="post", color=STARTING_COLOR, linewidth=0, label="starting")
-    panel.fill_between(times, run.ready, step="post", color="#56B4E9", linewidth=0, label="ready")
+    panel.stairs(both, edges, fill=True, color=STARTING_COLOR, linewidth=0, label="starting")
+    panel.stairs(run.ready, edges, fill=True, color=READY_COLOR, linewidth=0, label="ready")
     bins = [at_s / unit_s for at_s in run.bin_s]
-    panel.plot(bins, run.demand, color="black", drawstyle="steps-post", linewidth=1.3, label="kept busy by arrivals")
-    _finish(panel, f"Workers in {run.name}", "workers")
-    panel.set_ylim(0, max(1.1 * most, max((*both, 1)) * 1.1))
+    panel.stairs(run.demand, bins, baseline=None, color="black", linewidth=1.4, label="needed by the arrivals")
+    _finish(panel, f"Workers in {run.name}, which {run.about}", "workers")
+    panel.set_ylim(0, top)
     _legend(panel, 3)
 
 
 def _draw_queue(panel: Axes, runs: Sequence[RunSeries], unit_s: float) -> None:
     """Draw the jobs that wait in all runs."""
     for run, color, style in zip(runs, COLORS, STYLES, strict=False):
-        times = [at_s / unit_s for at_s in run.point_s]
-        panel.plot(times, run.waiting, style, color=color, label=run.name, drawstyle="steps-post", linewidth=1.2)
+        edges = [at_s / unit_s for at_s in run.step_s]
+        panel.stairs(run.waiting, edges, baseline=None, linestyle=style, color=color, label=run.name, linewidth=1.2)
     _finish(panel, "Jobs that have arrived and not started", "jobs")
     if len(runs) > 1:
         _legend(panel, len(runs))
@@ -114,7 +121,7 @@ def _draw_usd(panel: Axes, runs: Sequence[RunSeries], unit_s: float) -> None:
     """Draw the dollars of all runs."""
     for run, color, style in zip(runs, COLORS, STYLES, strict=False):
         if run.usd:
-            times = [at_s / unit_s for at_s in run.point_s]
+            times = [at_s / unit_s for at_s in run.step_s]
             panel.plot(times, run.usd, style, color=color, label=f"{run.name}: ${run.usd[-1]:,.2f}", linewidth=1.6)
     _finish(panel, "Cost so far", "dollars")
     panel.legend(loc="upper left")
