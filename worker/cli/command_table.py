@@ -62,6 +62,7 @@ COMMANDS = {
     "fleet simulate": CommandEntry(
         "worker.cli.commands.fleet.simulate", "Show how long jobs would wait, and what it would cost."
     ),
+    "prices": CommandEntry("worker.cli.commands.prices", "Show what Vast, RunPod and Modal charge."),
     "journal": CommandEntry("worker.cli.commands.journal.group", "Convert the job journal of a state folder."),
     "journal downgrade": CommandEntry(
         "worker.cli.commands.journal.downgrade", "Rewrite the journal for a worker older than v0.2.0."

@@ -65,7 +65,9 @@ NEXT_STEPS = {
     # Simulation
     "trace_invalid": "Correct the file and run `comfy-worker fleet trace --summary FILE` to check it.",
     "no_arrivals": "Run jobs on a worker first, or name its state folder with --state.",
-    "prices_invalid": "Correct the price file. docs/prices.md describes its format.",
+    # Prices
+    "prices_invalid": "Correct the file and run `comfy-worker prices --file FILE` to check it.",
+    "price_unknown": "Run `comfy-worker prices` to see which prices are known, and add this one in a price file.",
     # Node packs
     "pins_invalid": "Correct the file, then run `comfy-worker nodes` to check it.",
     "source_unavailable": "Run `comfy-worker nodes check` to see which commits can be fetched.",
