@@ -86,6 +86,7 @@ from worker.errors.process import (
     UnknownPlatform,
     WorkerFailed,
 )
+from worker.errors.trace import NoArrivals, TraceError, TraceFileError, TraceProblem
 from worker.errors.tree import Detail, Fault, InternalError, OutputProblem, WorkerError, error_class
 from worker.errors.unavailable import (
     ApiKeyLost,
@@ -152,6 +153,7 @@ __all__ = [
     "ModelMismatch",
     "ModelsDownloading",
     "ModelsMissing",
+    "NoArrivals",
     "NoFormerVersion",
     "NodeFailed",
     "NotAcceptable",
@@ -186,6 +188,9 @@ __all__ = [
     "StartupError",
     "StateInUse",
     "TargetNotAllowed",
+    "TraceError",
+    "TraceFileError",
+    "TraceProblem",
     "UiFormatError",
     "Unauthorized",
     "UnknownField",
