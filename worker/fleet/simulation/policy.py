@@ -13,10 +13,12 @@ class FleetView:
     Attributes:
         now_s: Seconds since the start.
         ready: Workers that take jobs.
-        starting: Workers that are being created, woken or loaded.
-        inactive: Stopped workers, which start again faster than new ones are created.
-        worker_perf: Units a second of one worker.
-        new_load: Load that arrived since the previous decision, including what workers rejected.
+        starting: Workers that are being created, woken or loaded to become ready.
+        inactive: Stopped workers, which start again faster than new ones are created, and those that are being created
+            to be stopped.
+        worker_perf: Units a second of one worker: the mean of the ready ones, or the expected one if none is ready.
+        new_load: Load that arrived since the previous decision: what workers report as new or rejected, and the growth
+            of `waiting_load`. So each job counts once. It is negative if a released job is not reported at once.
         current_load: Load that the ready workers report as not yet done.
         waiting_load: Load of the jobs that no worker has yet.
         waiting: Number of those jobs.
