@@ -72,7 +72,7 @@ class Router:
 
     def _choose(self, request_idx: int, now: float, fault_config: RouterFaultConfig) -> PoolMember | None:
         """Return the worker for a request, or None when it has to wait."""
-        if not self.waiting.is_first(request_idx):
+        if not self.waiting.is_first(request_idx, now):
             return None
         return self.fleet.choose(now, fault_config.silence_s, fault_config.max_queue_time_s)
 
@@ -86,9 +86,9 @@ class Router:
         self._record.add()  # the requests that wait can be assigned now
 
     def remove(self, worker_id: int) -> None:
-        """Remove a worker that has ended. Its requests no longer count as load."""
+        """Remove a worker that has ended. A late report of it does not bring it back: `resume` does."""
         self.fleet.members.pop(worker_id, None)
-        self.fleet.paused.discard(worker_id)
+        self.fleet.paused.add(worker_id)
 
     def workers(self, now: float, silence_s: float) -> list[dict[str, object]]:
         """Return the rows of `POST /get_endpoint_workers/`."""

@@ -204,7 +204,8 @@ class LocalVast:
         if "url" in response or not fault_config.hold_s:
             return response
         number = int(str(response["request_idx"]))
-        with router.waiting.held(number), suppress(TimeoutError):
+        router.waiting.hold(number, time.monotonic() + fault_config.hold_s)
+        with suppress(TimeoutError):
             # No other request is routed between the end of this wait and the call of `route` below.
             can_assign = partial(router.can_assign, number, fault_config=fault_config)
             await self.record.until(lambda _: can_assign(now=time.monotonic()), fault_config.hold_s)

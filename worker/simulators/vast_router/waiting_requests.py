@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import math
 from dataclasses import dataclass
 
 FORGET_S = 60.0
 """Seconds without a poll after which a client counts as gone."""
+PAUSE_S = 1.5
+"""Seconds for which a request that was held keeps its turn. Vast's client asks again after one second."""
 
 
 @dataclass(slots=True)
 class WaitingRequest:
     """A request without a worker: its cost in units, when it began to wait, and when its client asked last.
 
-    `is_held` is true while the router holds a call of its client open, so that the request can be assigned at once.
+    Until `turn_until` no later request is assigned, because the router holds a call of this one's client open, or did
+    so a moment ago.
     """
 
     cost: float
     since: float
     asked_at: float
-    is_held: bool = False
+    turn_until: float = -math.inf
 
 
 class WaitingRequests:
@@ -47,19 +49,13 @@ class WaitingRequests:
     def _remove_abandoned(self, now: float) -> None:
         """Remove the requests of clients that have not asked for FORGET_S."""
         for request_idx, request in list(self._requests.items()):
-            if not request.is_held and now - request.asked_at >= FORGET_S:
+            if request.turn_until < now and now - request.asked_at >= FORGET_S:
                 del self._requests[request_idx]
 
-    def is_first(self, request_idx: int) -> bool:
-        """Return whether no earlier request is held. A client that pauses between two polls loses its turn."""
-        return all(other >= request_idx or not request.is_held for other, request in self._requests.items())
+    def is_first(self, request_idx: int, now: float) -> bool:
+        """Return whether no earlier request has a turn."""
+        return all(other >= request_idx or request.turn_until < now for other, request in self._requests.items())
 
-    @contextmanager
-    def held(self, request_idx: int) -> Iterator[None]:
-        """Mark a waiting request as held while the context lasts."""
-        request = self._requests[request_idx]
-        request.is_held = True
-        try:
-            yield
-        finally:
-            request.is_held = False
+    def hold(self, request_idx: int, until: float) -> None:
+        """Let a waiting request keep its turn until then, and until its client has asked again."""
+        self._requests[request_idx].turn_until = until + PAUSE_S
