@@ -39,7 +39,7 @@ class LifeInterval:
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerLife:
+class SimulatedLife:
     """Everything that a worker was during a run.
 
     Attributes:

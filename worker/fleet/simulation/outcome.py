@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from worker.fleet.simulation.life import WorkerLife
+from worker.fleet.simulation.life import SimulatedLife
 from worker.fleet.simulation.trace import TraceJob
 
 NO_WORKER = -1
@@ -81,7 +81,7 @@ class FleetOutcome:
     end_s: array[float]
     worker: array[int]
     attempts: array[int]
-    lives: tuple[WorkerLife, ...]
+    lives: tuple[SimulatedLife, ...]
     samples: tuple[FleetSample, ...]
     ended_s: float
     gave_up: bool

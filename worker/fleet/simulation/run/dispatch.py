@@ -115,7 +115,7 @@ class Dispatch:
         """Start the next job of a worker."""
         table = self.table
         predicted_s = self._predicted_s(worker, job, worker.kind)
-        real_s = predicted_s + (table.duration_s[job] - table.seconds[job]) / worker.speed
+        real_s = predicted_s + (table.duration_s[job] - table.predicted_s[job]) / worker.speed
         worker.running, worker.kind, worker.started_s = job, table.kind[job], now_s
         worker.run_end_s = now_s + predicted_s
         worker.waiting_s = worker.waiting_s - predicted_s if worker.waiting else 0.0
@@ -127,7 +127,7 @@ class Dispatch:
 
     def _predicted_s(self, worker: SimulatedWorker, job: int, earlier_kind: int) -> float:
         """Return the seconds of a job after one of another kind, with the loading of its models."""
-        seconds = self.table.seconds[job] / worker.speed
+        seconds = self.table.predicted_s[job] / worker.speed
         kind = self.table.kind[job]
         return seconds if kind == earlier_kind else seconds + self.table.kind_load_s[kind]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from worker.fleet.simulation.life import LifeInterval, LifeState, WorkerLife
+from worker.fleet.simulation.life import LifeInterval, LifeState, SimulatedLife
 
 NO_JOB = -1
 
@@ -61,6 +61,8 @@ class SimulatedWorker:
         self.stage += 1
         self.idle_since_s = now_s
 
-    def life(self) -> WorkerLife:
+    def life(self) -> SimulatedLife:
         """Return what the worker was. It has to be gone."""
-        return WorkerLife(self.number, self.speed, tuple(self._intervals), self.busy_s, self.jobs_done, self.has_failed)
+        return SimulatedLife(
+            self.number, self.speed, tuple(self._intervals), self.busy_s, self.jobs_done, self.has_failed
+        )
