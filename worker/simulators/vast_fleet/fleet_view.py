@@ -6,8 +6,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from worker.fleet.simulation.life import LifeState
 from worker.fleet.simulation.policy import FleetView
-from worker.simulators.vast_fleet.played_worker import PlayedWorker, WorkerStage
+from worker.simulators.vast_fleet.played_worker import PlayedWorker
+from worker.simulators.vast_fleet.scaling import is_starting
 from worker.simulators.vast_fleet.trace_clock import TraceClock
 from worker.simulators.vast_router.router import Router
 from worker.simulators.vast_router.worker_pool import PoolMember
@@ -15,50 +17,58 @@ from worker.simulators.vast_router.worker_pool import PoolMember
 
 @dataclass(slots=True)
 class FleetObserver:
-    """Builds a view for each decision. `worker_perf` is that of a worker until one has reported its speed."""
+    """Builds the view of each decision. `worker_perf` is that of a worker until one is ready."""
 
     router: Router
     clock: TraceClock
     worker_perf: float
-    _arrived: float = 0.0
+    _waiting_load: float = 0.0
+    _reported: float = 0.0
 
     def view(self, workers: Sequence[PlayedWorker]) -> FleetView:
-        """Return the state of the fleet now."""
+        """Return the state of the fleet now. It is asked once for each decision."""
         now = time.monotonic()
-        stages = [worker.stage for worker in workers]
-        members = self.members(workers)
+        ready = [worker for worker in workers if worker.state is LifeState.READY]
+        members = self._members(ready)
         waiting = self.router.waiting.present(now)
-        arrived, self._arrived = self.router.arrived - self._arrived, self.router.arrived
         if members:
             perf = sum(member.status.max_perf for member in members) / len(members)
             self.worker_perf = perf / self.clock.speed
+        waiting_load = sum(request.cost for request in waiting)
+        spares = sum(worker.is_booting and worker.is_spare for worker in workers)
         return FleetView(
             now_s=self.clock.at(now),
-            ready=stages.count(WorkerStage.READY),
-            starting=stages.count(WorkerStage.STARTING),
-            inactive=stages.count(WorkerStage.INACTIVE),
+            ready=len(ready),
+            starting=sum(map(is_starting, workers)),
+            inactive=sum(worker.state is LifeState.INACTIVE for worker in workers) + spares,
             worker_perf=self.worker_perf,
-            new_load=arrived,
+            new_load=self._new_load(waiting_load),
             current_load=sum(member.load for member in members),
-            waiting_load=sum(request.cost for request in waiting),
+            waiting_load=waiting_load,
             waiting=len(waiting),
             oldest_wait_s=max((now - request.since for request in waiting), default=0.0) * self.clock.speed,
-            in_progress=sum(member.requests for member in members),
-            idle_s=self._idle_s(workers, now),
+            in_progress=sum(member.requests for member in self._members(workers)),
+            idle_s=self._idle_s(ready, now),
         )
 
-    def members(self, workers: Sequence[PlayedWorker]) -> list[PoolMember]:
-        """Return what the router knows of the ready workers."""
-        pool = self.router.fleet.members
-        ready = [worker.number for worker in workers if worker.stage is WorkerStage.READY]
-        return [pool[number] for number in ready if number in pool]
+    def _members(self, workers: Sequence[PlayedWorker]) -> list[PoolMember]:
+        """Return what the router knows of workers."""
+        members = self.router.fleet.members
+        return [members[worker.container_id] for worker in workers if worker.container_id in members]
 
-    def _idle_s(self, workers: Sequence[PlayedWorker], now: float) -> tuple[float, ...]:
+    def _new_load(self, waiting_load: float) -> float:
+        """Return what the workers have reported since the last call, and the growth of the load that waits."""
+        reported = self.router.fleet.reported
+        new_load = reported - self._reported + waiting_load - self._waiting_load
+        self._reported, self._waiting_load = reported, waiting_load
+        return new_load
+
+    def _idle_s(self, ready: Sequence[PlayedWorker], now: float) -> tuple[float, ...]:
         """Return how long the ready workers without a job have had none, longest first."""
-        pool, now_s = self.router.fleet.members, self.clock.at(now)
         idle = []
-        for worker in workers:
-            member = pool.get(worker.number)
-            if worker.stage is WorkerStage.READY and member is not None and member.idle_since is not None:
-                idle.append(now_s - max(worker.ready_at_s, self.clock.at(member.idle_since)))
+        for worker in ready:
+            member = self.router.fleet.members.get(worker.container_id)
+            if member is not None and member.idle_since is not None:
+                since_s = max(worker.since_s, self.clock.at(member.idle_since))
+                idle.append(self.clock.at(now) - since_s)
         return tuple(sorted(idle, reverse=True))

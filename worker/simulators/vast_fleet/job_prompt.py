@@ -9,7 +9,7 @@ import orjson
 
 from worker.load.workload import workload
 from worker.workflow.json_value import Json, JsonObject
-from worker.workflow.prompt import Node, Prompt
+from worker.workflow.prompt import RANDOM_INTEGER, Node, Prompt
 
 TIMINGS_FILE = Path(__file__).with_name("job_timings.py")
 """The timings file with which the engine takes the seconds that a prompt states."""
@@ -20,16 +20,16 @@ SAVED = 64
 """Width and height of the saved picture. Encoding a picture of the job's own size would take processor time."""
 
 
-def job_prompt(units: float, seconds: float, kind: str, number: int) -> Prompt:
+def job_prompt(units: float, seconds: float, kind: str = "", load_s: float = 0.0) -> Prompt:
     """Return a prompt with a workload of about `units`, which runs for `seconds` on an engine with TIMINGS_FILE.
 
-    The size of the latent makes the units. `kind` is the name of the model file, and `number` makes the prompt unique.
-    A workload below that of the smallest picture has fewer steps.
+    The size of the latent makes the units. A workload below that of the smallest picture has fewer steps. `kind` is the
+    name of the model file, which takes `load_s` to load. The seed is the worker's: no prompt is cached.
     """
     steps = next((steps for steps in range(STEPS, 1, -1) if _units(kind, STRIDE, STRIDE, steps) <= units), 1)
     width = _largest(lambda side: _units(kind, side, side, steps) <= units)
     height = _largest(lambda side: _units(kind, width, side, steps) <= units)
-    return _prompt(kind, (width, height, steps), seconds, number)
+    return _prompt(kind, (width, height, steps), {"seconds": round(seconds, 4), "load_s": load_s})
 
 
 def _largest(fits: Callable[[int], bool]) -> int:
@@ -46,13 +46,12 @@ def _largest(fits: Callable[[int], bool]) -> int:
 
 def _units(kind: str, width: int, height: int, steps: int) -> float:
     """Return the workload of a prompt of this size."""
-    return workload(_prompt(kind, (width, height, steps), 0.0, 0))
+    return workload(_prompt(kind, (width, height, steps), {}))
 
 
-def _prompt(kind: str, shape: tuple[int, int, int], seconds: float, number: int) -> Prompt:
-    """Return a prompt. `shape` is the width, the height and the steps."""
+def _prompt(kind: str, shape: tuple[int, int, int], plan: Mapping[str, float]) -> Prompt:
+    """Return a prompt. `shape` is the width, the height and the steps. `plan` is what the timings file reads."""
     width, height, steps = shape
-    plan: Mapping[str, Json] = {"seconds": round(seconds, 4)}
     return {
         "model": _node("CheckpointLoaderSimple", ckpt_name=f"{kind or 'model'}.safetensors"),
         "plan": _node("CLIPTextEncode", clip=["model", 1], text=orjson.dumps(plan).decode()),
@@ -63,7 +62,7 @@ def _prompt(kind: str, shape: tuple[int, int, int], seconds: float, number: int)
             positive=["plan", 0],
             negative=["plan", 0],
             latent_image=["latent", 0],
-            seed=number,
+            seed=RANDOM_INTEGER,
             steps=steps,
             cfg=1.0,
             sampler_name="euler",

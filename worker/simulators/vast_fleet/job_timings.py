@@ -22,7 +22,7 @@ class PlannedNode(Protocol):
 
 def seconds(node: PlannedNode) -> float:
     """Return the seconds of a node. All nodes but the sampler and the loader take none."""
-    plan = json.loads(node.prompt["plan"]["inputs"]["text"])
+    plan: Mapping[str, float] = json.loads(node.prompt["plan"]["inputs"]["text"])
     if node.steps:
-        return float(plan["seconds"])
-    return float(plan.get("load_s", 0.0)) if node.class_type == "CheckpointLoaderSimple" else 0.0
+        return plan["seconds"]
+    return plan["load_s"] if node.class_type == "CheckpointLoaderSimple" else 0.0

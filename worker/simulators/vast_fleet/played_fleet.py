@@ -4,99 +4,143 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from worker.errors import StartupError
+from worker.fleet.simulation.life import LifeState
+from worker.fleet.simulation.outcome import FleetSample
+from worker.fleet.simulation.platform import BootTimes
 from worker.fleet.simulation.policy import FleetTarget, FleetView, ScalingPolicy
 from worker.simulators.vast_fleet.fleet_view import FleetObserver
-from worker.simulators.vast_fleet.played_worker import PlayedWorker, WorkerHost, WorkerStage
-from worker.simulators.vast_fleet.replay_setup import ReplaySetup
-from worker.simulators.vast_fleet.scaling import changes, stop_order
+from worker.simulators.vast_fleet.played_worker import BootPlan, PlayedWorker
+from worker.simulators.vast_fleet.scaling import FleetChanges, active_changes, removable
 from worker.simulators.vast_fleet.trace_clock import TraceClock
+from worker.simulators.vast_fleet.worker_host import WorkerHost
 
-READY_TIMEOUT_S, POLL_S = 120.0, 0.05
-"""Real seconds in which the first workers have to be ready, and between two looks at them."""
+READY_TIMEOUT_S = 120.0
+"""Real seconds in which the first workers have to be ready."""
+AT_ONCE = BootPlan(LifeState.CREATING, 0.0)
 
 
 @dataclass(slots=True)
 class PlayedFleet:
-    """The workers, and the views of all decisions in order."""
+    """The workers, and a sample of each decision."""
 
     host: WorkerHost
-    setup: ReplaySetup
+    boot: BootTimes
     clock: TraceClock
     workers: list[PlayedWorker] = field(default_factory=list)
-    views: list[FleetView] = field(default_factory=list)
-    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    samples: list[FleetSample] = field(default_factory=list)
+    _tasks: dict[int, asyncio.Task[None]] = field(default_factory=dict)
+    """The task of each worker with a process, by its number."""
 
-    def create(self, boot_s: float) -> None:
-        """Create a worker, which takes requests in `boot_s` seconds of the trace."""
-        worker = PlayedWorker(len(self.workers) + 1)
-        self.workers.append(worker)
-        self._start(worker, boot_s)
+    async def begin(self, ready: int, inactive: int) -> None:
+        """Start the workers that exist when the trace begins, and then its clock. Raises StartupError.
 
-    async def wait_until_ready(self) -> None:
-        """Wait until no worker is starting. Raises TimeoutError."""
-        async with asyncio.timeout(READY_TIMEOUT_S):
-            while any(worker.stage is WorkerStage.STARTING for worker in self.workers):
-                await asyncio.sleep(POLL_S)
-
-    def begin(self) -> None:
-        """Start the clock of the trace. The workers that are ready count as idle from now on."""
-        self.clock = TraceClock(self.setup.speed)
+        The inactive ones are started too, as spare ones.
+        """
+        for index in range(ready + inactive):
+            self._create(AT_ONCE, is_spare=index >= ready)
+        try:
+            async with asyncio.timeout(READY_TIMEOUT_S):
+                for worker in self.workers:
+                    await worker.booted.wait()
+        except TimeoutError:
+            raise StartupError(f"the workers were not ready within {READY_TIMEOUT_S:g} s") from None
         for worker in self.workers:
-            worker.ready_at_s = worker.late_s = 0.0
+            if worker.state is None and worker.member is not None:
+                raise StartupError(f"a worker exited before it was ready{worker.member.tail()}")
+            worker.intervals.clear()
+            worker.since_s = worker.late_s = 0.0
+        self.clock = TraceClock(self.clock.speed)
 
-    async def follow(self, policy: ScalingPolicy) -> None:
-        """Ask the policy every `tick_s` seconds of the trace, and do what it wants. Never returns."""
-        observer = FleetObserver(self.host.vast.router, self.clock, self.setup.gpu_speed)
-        for tick in itertools.count(1):
+    async def follow(self, policy: ScalingPolicy, worker_perf: float) -> None:
+        """Ask the policy every `tick_s` seconds of the trace, and do what it wants. Never returns.
+
+        `worker_perf` is the speed of a worker until one is ready, in units a second.
+        """
+        observer = FleetObserver(self.host.vast.router, self.clock, worker_perf)
+        for tick in itertools.count():
             await self.clock.sleep_until(tick * policy.tick_s)
             view = observer.view(self.workers)
-            self.views.append(view)
+            self.samples.append(_sample(view))
             self.apply(policy.decide(view))
 
     def apply(self, target: FleetTarget) -> None:
-        """Start and stop workers, so that there are as many as the target says."""
-        members = self.host.vast.router.fleet.members
-        active = [worker for worker in self.workers if worker.is_active]
-        loads = [members[worker.number].load if worker.number in members else 0.0 for worker in active]
-        inactive = [worker for worker in self.workers if worker.stage is WorkerStage.INACTIVE]
-        plan = changes(target, stop_order(active, loads), inactive)
-        for worker in plan.stop:
-            worker.stop()
-        for worker in plan.wake:
-            self._start(worker, self.setup.wake_s)
-        for worker in plan.destroy:
-            worker.stage = WorkerStage.ENDED
-            shutil.rmtree(self.host.state(worker.number), ignore_errors=True)
-        for _ in range(plan.create):
-            self.create(self.setup.boot_s)
+        """Start and stop workers, so that there will be as many as the target says."""
+        self._change(active_changes(target, self.workers, self._jobs))
+        total = sum(worker.state is not None for worker in self.workers)
+        for _ in range(target.total - total):
+            self._create(self._creation(), is_spare=True)
+        for worker in removable(self.workers)[: max(0, total - target.total)]:
+            self._remove(worker)
 
     async def close(self) -> None:
-        """Stop all processes, and wait until they have ended."""
-        for task in self._tasks:
+        """Stop all processes, and wait until they have ended. Raises what ended the task of a worker early."""
+        for worker in self.workers:
+            worker.enter(None, self.clock.now_s)
+        tasks = list(self._tasks.values())
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for error in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(error, Exception):
+                raise error
 
-    def _start(self, worker: PlayedWorker, boot_s: float) -> None:
+    def _change(self, changes: FleetChanges) -> None:
+        """Do what was decided about the active workers."""
+        now_s = self.clock.now_s
+        for worker in changes.keep:
+            worker.keep(self.host, now_s)
+        for worker in changes.wake:
+            self._start(worker, BootPlan(LifeState.STARTING, self.boot.starting_s))
+        for worker in changes.stop:
+            worker.stop(now_s)
+        for worker in changes.want:
+            worker.is_spare = False
+        for worker in changes.spare:
+            worker.is_spare = True
+        for _ in range(changes.create):
+            self._create(self._creation(), is_spare=False)
+
+    def _creation(self) -> BootPlan:
+        """Return the start of a new worker. It always takes the mean time."""
+        boot = self.boot
+        return BootPlan(LifeState.CREATING, boot.creating_s + boot.loading_s, boot.creating_s)
+
+    def _create(self, boot: BootPlan, *, is_spare: bool) -> None:
+        """Begin to create a worker."""
+        worker = PlayedWorker(len(self.workers), is_spare=is_spare)
+        self.workers.append(worker)
+        self._start(worker, boot)
+
+    def _start(self, worker: PlayedWorker, boot: BootPlan) -> None:
         """Start the process of a worker."""
-        worker.stage = WorkerStage.STARTING
-        task = asyncio.create_task(worker.live(self.host, self.clock, boot_s))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        worker.enter(boot.state, self.clock.now_s)
+        self._tasks[worker.number] = asyncio.create_task(worker.live(self.host, self.clock, boot))
+
+    def _remove(self, worker: PlayedWorker) -> None:
+        """Destroy a worker that takes no jobs."""
+        worker.enter(None, self.clock.now_s)
+        self._tasks[worker.number].cancel()
+
+    def _jobs(self, worker: PlayedWorker) -> int:
+        """Return the number of jobs that a worker has."""
+        member = self.host.vast.router.fleet.members.get(worker.container_id)
+        return member.requests if member is not None else 0
+
+
+def _sample(view: FleetView) -> FleetSample:
+    """Return what is kept of a view."""
+    return FleetSample(view.now_s, view.ready, view.starting, view.waiting, view.in_progress)
 
 
 @asynccontextmanager
-async def start_played_fleet(host: WorkerHost, setup: ReplaySetup) -> AsyncIterator[PlayedFleet]:
-    """Yield a fleet whose first workers are ready, and stop all of its processes at the end. Raises TimeoutError."""
-    fleet = PlayedFleet(host, setup, TraceClock(setup.speed))
+async def start_played_fleet(host: WorkerHost, boot: BootTimes, speed: float) -> AsyncIterator[PlayedFleet]:
+    """Yield a fleet without workers, and stop all of its processes at the end."""
+    fleet = PlayedFleet(host, boot, TraceClock(speed))
     try:
-        for _ in range(setup.first_workers):
-            fleet.create(0.0)
-        await fleet.wait_until_ready()
         yield fleet
     finally:
         await fleet.close()

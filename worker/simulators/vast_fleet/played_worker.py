@@ -1,121 +1,153 @@
-"""One worker of a replay: its process, and the stages of its life as an account lists them."""
+"""One worker of a replay: its process, and the states of its life as an account lists them."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
-from enum import StrEnum, auto
-from pathlib import Path
 from typing import Any
 
+from worker.fleet.simulation.life import LifeInterval, LifeState
 from worker.simulators.vast_fleet.trace_clock import TraceClock
-from worker.simulators.vast_router import LocalVast
-from worker.simulators.vast_router.local_fleet import start_worker, stop_process
+from worker.simulators.vast_fleet.worker_host import WorkerHost
+from worker.simulators.vast_router.local_fleet import FleetMember, start_worker, stop_process
 
 SILENCE_S = 30.0
 """Real seconds without a report after which a worker counts as lost, as the router's."""
-
-
-class WorkerStage(StrEnum):
-    """The stages of a worker's life."""
-
-    STARTING = auto()
-    """The process starts, or the boot time of the trace is not over."""
-    READY = auto()
-    """The router gives it requests."""
-    DRAINING = auto()
-    """It finishes its jobs, and then its process ends."""
-    INACTIVE = auto()
-    """It has no process, but its state is kept, so that it starts again faster."""
-    ENDED = auto()
-    """It was destroyed, or its process died."""
+BOOTING = (LifeState.CREATING, LifeState.LOADING, LifeState.STARTING)
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerHost:
-    """Where the processes run: the router that they report to, their environment, and the folder of their state."""
+class BootPlan:
+    """A start: its first state, and the seconds of the trace until the worker is ready.
 
-    vast: LocalVast
-    env: Mapping[str, str]
-    folder: Path
+    A worker that is created begins to load after `creating_s` of them.
+    """
 
-    def state(self, number: int) -> Path:
-        """Return the state folder of a worker."""
-        return self.folder / f"worker-{number}"
-
-    def command(self, number: int) -> Sequence[str]:
-        """Return the arguments of `comfy-worker` for a worker."""
-        address = ("--host", "127.0.0.1", "--port", "0")
-        return ("serve", "--platform", "vast", "--comfyui", "embedded", *address, "--state", str(self.state(number)))
+    state: LifeState
+    seconds: float
+    creating_s: float = 0.0
 
 
 @dataclass(slots=True)
 class PlayedWorker:
-    """A worker. Times are seconds of the trace."""
+    """A worker. Times are seconds of the trace.
+
+    Attributes:
+        number: Number of the worker, from 0.
+        state: What it does, None once it is gone.
+        since_s: When it entered the state.
+        is_spare: Whether it is stopped as soon as it has been created.
+        late_s: The longest time by which it was ready later than planned, because its process needed longer.
+        has_failed: Whether its process ended without a stop.
+        member: Its process, or its last one.
+        booted: Set while it is not booting.
+        intervals: Its former states, in order.
+    """
 
     number: int
-    stage: WorkerStage = WorkerStage.STARTING
-    ready_at_s: float = 0.0
+    state: LifeState | None = None
+    since_s: float = 0.0
+    is_spare: bool = False
     late_s: float = 0.0
-    """How much later than its boot time says it was ready."""
-    pid: int = 0
-    """Process id of its process, or of its last one."""
+    has_failed: bool = False
+    member: FleetMember | None = None
+    booted: asyncio.Event = field(default_factory=asyncio.Event)
+    intervals: list[LifeInterval] = field(default_factory=list)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _process: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while there is a process, so that the next one does not find the state folder in use."""
 
     @property
-    def is_active(self) -> bool:
-        """Whether it is ready or starting."""
-        return self.stage in (WorkerStage.STARTING, WorkerStage.READY)
+    def container_id(self) -> int:
+        """The worker's id at the router, which has no 0."""
+        return self.number + 1
 
-    def stop(self) -> None:
-        """End the process once its jobs are done. It gets no more of them."""
-        self.stage = WorkerStage.DRAINING
+    @property
+    def is_booting(self) -> bool:
+        """Whether it is being created, loaded or started."""
+        return self.state in BOOTING
+
+    def enter(self, state: LifeState | None, now_s: float) -> None:
+        """Change the state. None means that the worker is gone."""
+        if self.state is not None and now_s > self.since_s:
+            self.intervals.append(LifeInterval(self.state, self.since_s, now_s))
+        self.state, self.since_s = state, now_s
+        if self.is_booting:
+            self.booted.clear()
+        else:
+            self.booted.set()
+
+    def stop(self, now_s: float) -> None:
+        """Give the worker no more requests, and end its process once its jobs are done."""
+        self.enter(LifeState.DRAINING, now_s)
         self._stopping.set()
 
-    async def live(self, host: WorkerHost, clock: TraceClock, boot_s: float) -> None:
-        """Start the process, and give it requests `boot_s` seconds later. Return when the process has ended.
+    def keep(self, host: WorkerHost, now_s: float) -> None:
+        """Give a draining worker requests again."""
+        self.enter(LifeState.READY, now_s)
+        self._stopping.clear()
+        host.vast.router.resume(self.container_id)
 
-        The worker is inactive then, or has ended if the process died.
+    async def live(self, host: WorkerHost, clock: TraceClock, boot: BootPlan) -> None:
+        """Start the process, and give it requests after the boot time. Return when the process has ended.
+
+        The worker has entered the first state of the boot. It is inactive at the end, or gone if the process died. A
+        spare worker is inactive after its boot time.
         """
-        self.stage, due_s = WorkerStage.STARTING, clock.now_s + boot_s
+        router, began_s = host.vast.router, clock.now_s
         self._stopping.clear()
         async with self._process:
-            host.vast.router.remove(self.number)
-            member = await start_worker(host.vast, self.number, host.command(self.number), host.env, host.folder)
-            self.pid = member.process.pid
+            router.remove(self.container_id)
+            command = host.command(self.container_id)
+            self.member = await start_worker(host.vast, self.container_id, command, host.env, host.folder)
             try:
-                is_stopped = await _first(self._serve(host.vast, clock, due_s), member.process.wait()) == 0
-                self.stage = WorkerStage.INACTIVE if is_stopped else WorkerStage.ENDED
+                served = self._serve(host, clock, boot, began_s)
+                self.has_failed = await _first(served, self.member.process.wait()) != 0
+                self.enter(None if self.has_failed else LifeState.INACTIVE, clock.now_s)
             finally:
                 # A client that was given a dead worker again would ask for another one without end.
-                host.vast.router.remove(self.number)
-                await stop_process(member.process)
+                router.remove(self.container_id)
+                await stop_process(self.member.process)
 
-    async def _serve(self, vast: LocalVast, clock: TraceClock, due_s: float) -> None:
+    async def _serve(self, host: WorkerHost, clock: TraceClock, boot: BootPlan, began_s: float) -> None:
         """Return when the worker was stopped and has no more jobs."""
-        await _first(self._take_requests(vast, clock, due_s), self._stopping.wait())
-        await self._stopping.wait()
-        vast.router.pause(self.number)
-        members = vast.router.fleet.members
-        await vast.record.until(lambda _: self.number not in members or not members[self.number].requests, None)
+        vast, members = host.vast, host.vast.router.fleet.members
+        await _first(self._boot(host, clock, boot, began_s), self._stopping.wait())
+        while True:
+            await self._stopping.wait()
+            vast.router.pause(self.container_id)
+            await vast.record.until(
+                lambda _: (
+                    not self._stopping.is_set()
+                    or self.container_id not in members
+                    or not members[self.container_id].requests
+                ),
+                timeout_s=None,
+            )
+            if self._stopping.is_set():
+                return
 
-    async def _take_requests(self, vast: LocalVast, clock: TraceClock, due_s: float) -> None:
-        """Give the worker requests once it has reported itself as loaded and its boot time is over."""
-        members = vast.router.fleet.members
+    async def _boot(self, host: WorkerHost, clock: TraceClock, boot: BootPlan, began_s: float) -> None:
+        """Wait until the process is loaded and the boot time is over. Give the worker requests, or stop a spare one."""
+        if boot.creating_s:
+            await clock.sleep_until(began_s + boot.creating_s)
+            self.enter(LifeState.LOADING, clock.now_s)
+        members, due_s = host.vast.router.fleet.members, began_s + boot.seconds
 
         def is_loaded() -> bool:
-            member = members.get(self.number)
+            member = members.get(self.container_id)
             return member is not None and member.is_ready(time.monotonic(), SILENCE_S)
 
-        await vast.record.until(lambda _: is_loaded(), None)
+        await host.vast.record.until(lambda _: is_loaded(), timeout_s=None)
         await clock.sleep_until(due_s)
-        self.stage, self.ready_at_s = WorkerStage.READY, clock.now_s
-        self.late_s = max(0.0, self.ready_at_s - due_s)
-        vast.router.resume(self.number)
+        self.late_s = max(self.late_s, clock.now_s - due_s)
+        if self.is_spare:
+            self._stopping.set()
+        else:
+            self.enter(LifeState.READY, clock.now_s)
+            host.vast.router.resume(self.container_id)
 
 
 async def _first(*waits: Coroutine[Any, Any, object]) -> int:

@@ -1,25 +1,25 @@
-"""Plays a trace: a fleet of worker processes, the router, Vast's own client, and an autoscaler's policy."""
+"""Plays a trace in real time: worker processes, the local router, Vast's own client, and an autoscaler's policy."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import math
+from array import array
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 
-from vastai.serverless.client.client import Serverless
-
-from worker.fleet.simulation.policy import FleetView, ScalingPolicy
-from worker.fleet.simulation.trace import TraceJob
-from worker.platforms.vast.client import VastEndpoint
+from worker.fleet.simulation.life import SimulatedLife
+from worker.fleet.simulation.outcome import NO_WORKER, FleetOutcome
+from worker.fleet.simulation.scenario import FleetScenario, QueueTimeRouting
 from worker.simulators.vast_fleet.job_prompt import job_prompt
-from worker.simulators.vast_fleet.job_sender import POLL_S, JobSender
-from worker.simulators.vast_fleet.played_fleet import start_played_fleet
-from worker.simulators.vast_fleet.played_job import PlayedJob
-from worker.simulators.vast_fleet.played_worker import PlayedWorker, WorkerHost
-from worker.simulators.vast_fleet.replay_setup import ReplaySetup
-from worker.simulators.vast_fleet.trace_clock import TraceClock
+from worker.simulators.vast_fleet.job_sender import JobSender, PreparedJob, open_sender
+from worker.simulators.vast_fleet.overhead import ReplayOverhead, measured_overhead
+from worker.simulators.vast_fleet.played_fleet import PlayedFleet, start_played_fleet
+from worker.simulators.vast_fleet.played_worker import PlayedWorker
+from worker.simulators.vast_fleet.worker_host import WorkerHost, worker_settings
 from worker.simulators.vast_router import RouterFaultConfig, serve
 
 HOLD_S = 8.0
@@ -27,33 +27,110 @@ HOLD_S = 8.0
 
 
 @dataclass(frozen=True, slots=True)
-class ReplayResult:
-    played: Sequence[PlayedJob]
+class ReplaySetup:
+    """How a scenario is played.
+
+    Attributes:
+        speed: Seconds of the trace in a real second.
+        folder: Folder for the state and the logs of the workers.
+        env: Environment of the worker processes, without settings.
+    """
+
+    speed: float
+    folder: Path
+    env: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What a replay has shown.
+
+    Attributes:
+        outcome: Jobs, workers and the fleet over time, as the simulation returns them. Times are those of the trace.
+        overhead: What it added to the time of a job.
+        late_s: The longest time by which a worker was ready later than its boot time says.
+        failures: The answers to the jobs that were not served.
+    """
+
+    outcome: FleetOutcome
+    overhead: ReplayOverhead
+    late_s: float
     failures: Sequence[str]
-    views: Sequence[FleetView]
-    workers: Sequence[PlayedWorker]
 
 
-async def replay(jobs: Sequence[TraceJob], setup: ReplaySetup, policy: ScalingPolicy, folder: Path) -> ReplayResult:
-    config = RouterFaultConfig(hold_s=HOLD_S, max_queue_time_s=setup.max_queue_time_s / setup.speed)
-    prompts = await asyncio.to_thread(_prompts, jobs, setup)
-    async with serve(fault_config=config) as vast:
-        host = WorkerHost(vast, setup.worker_env(folder, jobs[0].kind), folder)
-        client = Serverless(
-            api_key=vast.api_key, autoscaler_url=vast.url, webserver_url=vast.url, max_poll_interval=POLL_S
-        )
-        client.SSL_CERT_URL = f"{vast.url}/root.pem"
-        async with start_played_fleet(host, setup) as fleet, client:
-            endpoint = VastEndpoint(client, await client.get_endpoint(vast.endpoint))
-            fleet.begin()
-            sender = JobSender(endpoint, vast.router.fleet, fleet.clock, setup.gpu_speed)
-            follows = asyncio.create_task(fleet.follow(policy))
-            try:
-                await sender.send_all(jobs, prompts)
-            finally:
-                follows.cancel()
-    return ReplayResult(sender.played, sender.failures, fleet.views, fleet.workers)
+async def replay(scenario: FleetScenario, setup: ReplaySetup) -> Replay:
+    """Play a scenario on this machine, and return when the last job has its answer.
+
+    Every start takes the mean time of the scenario's boot times, and none fails. Raises StartupError when a worker that
+    is there at the start is not ready in time.
+    """
+    prepared = await asyncio.to_thread(_prepare, scenario)
+    async with serve(fault_config=_router_config(scenario, setup.speed)) as vast:
+        settings = worker_settings(scenario, setup.speed, setup.folder)
+        host = WorkerHost(vast, {**setup.env, **settings}, setup.folder)
+        async with start_played_fleet(host, scenario.platform.boot, setup.speed) as fleet:
+            await fleet.begin(scenario.ready_at_start, scenario.inactive_at_start)
+            async with open_sender(vast, fleet.clock) as sender:
+                perf = scenario.report.perf(scenario.jobs) * scenario.speed
+                scaling = asyncio.create_task(fleet.follow(scenario.policy(), perf))
+                sending = asyncio.create_task(sender.send_all(prepared))
+                await _until_sent(sending, scaling)
+    return _replay(scenario, fleet, sender)
 
 
-def _prompts(jobs: Sequence[TraceJob], setup: ReplaySetup):
-    return [job_prompt(j.units, j.seconds / setup.gpu_speed, j.kind, n) for n, j in enumerate(jobs, 1)]
+async def _until_sent(sending: asyncio.Task[None], scaling: asyncio.Task[None]) -> None:
+    """Wait until all jobs have their answers. Raises what ended the decisions early."""
+    try:
+        await asyncio.wait({sending, scaling}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        sending.cancel() if scaling.done() else scaling.cancel()
+    with suppress(asyncio.CancelledError):
+        await scaling
+    await sending
+
+
+def _prepare(scenario: FleetScenario) -> list[PreparedJob]:
+    """Return the jobs with their prompts. Making them takes some milliseconds each."""
+    platform = scenario.platform
+    prepared = []
+    for job in scenario.jobs:
+        seconds = job.seconds / scenario.speed
+        prepared.append(PreparedJob(job, job_prompt(job.units, seconds, job.kind, platform.load_s(job.kind)), seconds))
+    return prepared
+
+
+def _router_config(scenario: FleetScenario, speed: float) -> RouterFaultConfig:
+    """Return the settings of the router, in real seconds."""
+    routing = scenario.routing
+    limit_s = routing.max_queue_time / speed if isinstance(routing, QueueTimeRouting) else None
+    return RouterFaultConfig(hold_s=HOLD_S, max_queue_time_s=limit_s)
+
+
+def _replay(scenario: FleetScenario, fleet: PlayedFleet, sender: JobSender) -> Replay:
+    """Return the result of a replay that has ended."""
+    count = len(scenario.jobs)
+    start_s, end_s = array("d", repeat(math.nan, count)), array("d", repeat(math.nan, count))
+    worker, attempts = array("i", repeat(NO_WORKER, count)), array("B", bytes(count))
+    for job in sender.played:
+        start_s[job.index], end_s[job.index] = job.started_s, job.ended_s
+        worker[job.index], attempts[job.index] = job.worker, job.attempts
+    outcome = FleetOutcome(
+        jobs=scenario.jobs,
+        start_s=start_s,
+        end_s=end_s,
+        worker=worker,
+        attempts=attempts,
+        lives=tuple(_life(worker, scenario.speed, sender) for worker in fleet.workers),
+        samples=tuple(fleet.samples),
+        ended_s=fleet.clock.now_s,
+        gave_up=False,
+    )
+    late_s = max((worker.late_s for worker in fleet.workers), default=0.0)
+    return Replay(outcome, measured_overhead(sender.played), late_s, sender.failures)
+
+
+def _life(worker: PlayedWorker, speed: float, sender: JobSender) -> SimulatedLife:
+    """Return what a worker was."""
+    jobs = [job for job in sender.played if job.worker == worker.number]
+    busy_s = sum(job.ended_s - job.started_s for job in jobs)
+    return SimulatedLife(worker.number, speed, tuple(worker.intervals), busy_s, len(jobs), worker.has_failed)

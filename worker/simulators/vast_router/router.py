@@ -20,8 +20,6 @@ class Router:
     def __init__(self, endpoint: str, record: ReportLog) -> None:
         self.fleet = WorkerPool()
         self.waiting = WaitingRequests()
-        self.arrived = 0.0
-        """Cost of all requests that have arrived, in units."""
         self._endpoint = endpoint
         self._record = record
         self._next = 0
@@ -34,9 +32,7 @@ class Router:
         Return a "not ready" `status` instead when no worker can be chosen. `request_idx` is 0 for a new request, and
         the number of the first try for a poll or a retry.
         """
-        if not request_idx:
-            request_idx = self._next_number()
-            self.arrived += cost
+        request_idx = request_idx or self._next_number()
         self.fleet.delete([request_idx])  # a client that polls again has left the worker that it was assigned to
         polls = self._polls.get(request_idx, 0) + 1
         self._polls[request_idx] = polls

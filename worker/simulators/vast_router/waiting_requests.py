@@ -1,4 +1,4 @@
-"""The requests that wait at the router because no worker can take them. There is no I/O, and the caller passes the time."""
+"""The requests that wait at the router for a worker. There is no I/O, and the caller passes the time."""
 
 from __future__ import annotations
 

@@ -58,9 +58,12 @@ class WorkerPool:
         self.members: dict[int, PoolMember] = {}
         self.paused: set[int] = set()
         """Ids of workers that get no request."""
+        self.reported = 0.0
+        """Sum of the load that workers have reported as new or rejected, in units."""
 
     def report(self, status: StatusReport, now: float) -> None:
         """Store a worker's report. Requests that the report contains are part of its load, and not counted twice."""
+        self.reported += status.new_load + status.rej_load
         member = self.members.setdefault(status.id, PoolMember(status, now))
         member.status, member.reported_at = status, now
         for request_idx in status.working_request_idxs:
