@@ -31,8 +31,8 @@ LADDER = (
         "job",
     ),
     (
-        *("model_file", "events", "bodies", "workflow", "load", "media_facts", "engine.protocol.messages"),
-        *("storage.base", "connections", "gpus"),
+        *("model_file", "events", "bodies", "workflow", "load", "prices", "media_facts"),
+        *("engine.protocol.messages", "storage.base", "connections", "gpus"),
     ),
     (
         "workflow.templates.library",

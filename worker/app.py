@@ -44,6 +44,7 @@ from worker.models.fetcher import ModelFetcher
 from worker.models.folder import worker_models
 from worker.models.service import Models, TemplateModels
 from worker.models.sizes import ModelSizes
+from worker.observers.arrivals_log import ArrivalsLog
 from worker.observers.log import JobLog
 from worker.observers.metrics import Metrics
 from worker.observers.replay import Replay
@@ -59,7 +60,7 @@ from worker.settings import Settings
 from worker.startup_timing import StartupTiming
 from worker.storage.base import Storage
 from worker.supervision import OnFailure, Tasks
-from worker.workflow.templates.library import read_library
+from worker.workflow.templates.library import read_library, shipped_names
 
 log = logging.getLogger(__name__)
 
@@ -264,6 +265,10 @@ async def _pipeline(
         engine.name: OutputSource(engine.api, engine.config.output, engine.config.temp, engine.managed)
         for engine in engines.engines
     }
+    if settings.arrivals_log:
+        arrivals = ArrivalsLog(state, jobs, engines.estimates, shipped_names())
+        observers.add(arrivals)
+        await enter(arrivals.running(tasks))
     outputs = Outputs(sources, state / "outputs")
     tasks.start("output-folders", outputs.sweep_periodically)
     for engine in engines.engines:

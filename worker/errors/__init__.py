@@ -77,6 +77,7 @@ from worker.errors.job import (
 )
 from worker.errors.load import LearnedStateError, MixedClassesError
 from worker.errors.node_packs import LockError, RequirementsError
+from worker.errors.prices import PriceError, PriceFileError, PriceProblem, UnknownPrice
 from worker.errors.process import (
     CannotListen,
     RestartRequested,
@@ -85,6 +86,7 @@ from worker.errors.process import (
     UnknownPlatform,
     WorkerFailed,
 )
+from worker.errors.trace import NoArrivals, TraceError, TraceFileError, TraceProblem
 from worker.errors.tree import Detail, Fault, InternalError, OutputProblem, WorkerError, error_class
 from worker.errors.unavailable import (
     ApiKeyLost,
@@ -151,6 +153,7 @@ __all__ = [
     "ModelMismatch",
     "ModelsDownloading",
     "ModelsMissing",
+    "NoArrivals",
     "NoFormerVersion",
     "NodeFailed",
     "NotAcceptable",
@@ -168,6 +171,9 @@ __all__ = [
     "OutputUnreadable",
     "ParamsError",
     "PlanFileError",
+    "PriceError",
+    "PriceFileError",
+    "PriceProblem",
     "PromptError",
     "PromptRefusedError",
     "RateLimited",
@@ -182,10 +188,14 @@ __all__ = [
     "StartupError",
     "StateInUse",
     "TargetNotAllowed",
+    "TraceError",
+    "TraceFileError",
+    "TraceProblem",
     "UiFormatError",
     "Unauthorized",
     "UnknownField",
     "UnknownPlatform",
+    "UnknownPrice",
     "UnknownTemplate",
     "UnsupportedEncoding",
     "UrlNeedsStorage",

@@ -14,7 +14,7 @@ FOLDERS = re.compile(r"bodies|inputs|outputs|models|tls|fetched|(engine|comfyui)
 """Names of the folders in the state folder."""
 FILES = re.compile(
     r"journal\.sqlite(-wal|-shm|-journal)?|suspects\.(json|new)|(benchmark|load)\.json(\.new)?|\.has_benchmark"
-    r"|engine[\w.-]*\.log(\.1)?|machine\.json",
+    r"|engine[\w.-]*\.log(\.1)?|machine\.json|arrivals\.(csv(\.1)?|key)",
     re.ASCII,
 )
 """Names of the files in it."""

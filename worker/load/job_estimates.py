@@ -9,7 +9,7 @@ from worker.events import Handlers, Notify, ignore_event
 from worker.job import Job, JobRef
 from worker.load.engine_lines import EngineLines, Line
 from worker.load.forecast import FileLoad
-from worker.load.gpu_classes import GpuClass
+from worker.load.gpu_classes import UNKNOWN, GpuClass
 from worker.load.job_estimate import JobEstimate, bounded
 from worker.load.learning.estimator import Estimator
 from worker.load.learning.learned_state import LearnedState
@@ -83,6 +83,10 @@ class JobEstimates:
         self._gpus[engine] = gpu
         self.estimator.set_gpu(engine, gpu)
         self._lines.outdate()
+
+    def gpu_of(self, engine: str) -> GpuClass:
+        """Return the GPU class of an engine, `UNKNOWN` before it has started."""
+        return self._gpus.get(engine, UNKNOWN)
 
     def set_memory(self, engine: str, gpu_bytes: float, machine_bytes: float) -> None:
         """Set the sizes of an engine's GPU memory and of the machine's memory in bytes."""

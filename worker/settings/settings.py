@@ -75,6 +75,14 @@ class Settings:
         "File of `comfy-worker load export`, such as one in the image: what other machines with this GPU have learned "
         "about the seconds of jobs.",
     )
+    arrivals_log: bool = setting(
+        "WORKER_ARRIVALS_LOG",
+        True,
+        "Whether the worker appends a line for each job that ran to `arrivals.csv` in its state folder, from which "
+        "`comfy-worker fleet trace` makes a trace. It is on by default because a fleet can be planned only with a "
+        "history, and because the file is harmless: it has times, units and seconds, no prompts, names or files, and "
+        "at most 32 MiB.",
+    )
     usd_hour: float = setting(
         "WORKER_USD_HOUR",
         0.0,

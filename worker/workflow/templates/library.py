@@ -37,6 +37,11 @@ def read_library(folders: str) -> Library:
     return dict(sorted(templates.items()))
 
 
+def shipped_names() -> frozenset[str]:
+    """Return the names of the templates of this package."""
+    return frozenset(path.stem for path in SHIPPED_FOLDER.glob("*.toml"))
+
+
 def _read(path: Path) -> Template:
     """Read the template of one TOML file and the workflow beside it. Raises StartupError."""
     try:
