@@ -77,6 +77,7 @@ class PlayedWorker:
         if self.is_booting:
             self.booted.clear()
         else:
+            self.is_spare = False
             self.booted.set()
 
     def stop(self, now_s: float) -> None:
