@@ -57,7 +57,10 @@ class FleetTarget:
 class ScalingPolicy(Protocol):
     """An autoscaler. It keeps its own averages, so each run needs a new one."""
 
-    tick_s: float
+    @property
+    def tick_s(self) -> float:
+        """Seconds between two decisions."""
+        ...
 
     def decide(self, view: FleetView) -> FleetTarget:
         """Return what is wanted now. The caller asks every `tick_s` seconds, in order."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from worker.fleet.simulation.policies.demand import RecentHighest
 from worker.fleet.simulation.policy import FleetTarget, FleetView
 
 TICK_S = 5.0
 """Seconds between two decisions. Inferred: Vast documents no interval."""
+HOLD_COLD_S = 3600.0
+"""Seconds of lower demand before an inactive worker is destroyed. Inferred: older docs say that cold_mult plans for
+more than an hour ahead, and a stopped worker costs little."""
 ROUNDING = 1e-9
 """Share of a worker that is no reason to start another one."""
 
@@ -54,6 +57,7 @@ class VastFleetSize:
 
     parameters: VastParameters
     hold: RecentHighest
+    _hold_cold: RecentHighest = field(default_factory=lambda: RecentHighest(HOLD_COLD_S))
     _last_load_s: float = 0.0
 
     def target(self, view: FleetView, wanted: float) -> FleetTarget:
@@ -71,7 +75,8 @@ class VastFleetSize:
             _workers(limits.min_cold_load, view.worker_perf),
         )
         active = min(active, limits.max_workers)
-        return FleetTarget(active, max(active, min(cold, limits.max_workers)))
+        cold = int(self._hold_cold.add(view.now_s, max(cold, active)))
+        return FleetTarget(active, min(cold, limits.max_workers))
 
     def _least_active(self, view: FleetView) -> int:
         """Return 0 if the fleet may have no active worker now, and 1 otherwise."""

@@ -1,0 +1,1 @@
+"""What a worker should report to an autoscaler that nobody outside knows: the choice with the smallest regret."""
