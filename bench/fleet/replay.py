@@ -23,7 +23,7 @@ from worker.fleet.simulation.scenario import FleetScenario, QueueTimeRouting
 from worker.fleet.simulation.summary import WaitFigures
 from worker.simulators.vast_fleet.comparison import Comparison, as_played, compare
 from worker.simulators.vast_fleet.overhead import ReplayOverhead
-from worker.simulators.vast_fleet.replay import Replay, ReplaySetup, replay
+from worker.simulators.vast_fleet.replay import ReplayResult, ReplaySetup, replay
 
 SPEED = 10.0
 MINUTES, SHORT_MINUTES = 30.0, 5.0
@@ -84,7 +84,7 @@ class PlayedCase:
     """A replay and what it is compared with. `load` is the load average of the machine after it."""
 
     case: ReplayCase
-    replay: Replay
+    replay: ReplayResult
     comparison: Comparison
     load: float
 

@@ -9,7 +9,7 @@ from worker.fleet.simulation.run.fleet_run import simulate
 from worker.fleet.simulation.scenario import FleetScenario
 from worker.fleet.simulation.summary import FleetSummary, summarise
 from worker.simulators.vast_fleet.overhead import ReplayOverhead
-from worker.simulators.vast_fleet.replay import Replay
+from worker.simulators.vast_fleet.replay import ReplayResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Comparison:
     simulation: FleetOutcome
 
 
-def compare(scenario: FleetScenario, replay: Replay) -> Comparison:
+def compare(scenario: FleetScenario, replay: ReplayResult) -> Comparison:
     """Simulate the scenario as it was played, and return the figures of both."""
     simulation = simulate(as_played(scenario, replay.overhead))
     platform = scenario.platform

@@ -33,7 +33,7 @@ class PreparedJob:
 
 
 @dataclass(slots=True)
-class JobSender:
+class TraceSender:
     """The client of a replay. `played` are the served jobs in the order of their ends, `failures` the other answers."""
 
     vast: LocalVast
@@ -86,11 +86,11 @@ class JobSender:
 
 
 @asynccontextmanager
-async def open_sender(vast: LocalVast, clock: TraceClock) -> AsyncIterator[JobSender]:
+async def open_sender(vast: LocalVast, clock: TraceClock) -> AsyncIterator[TraceSender]:
     """Yield a sender whose client polls the router as often as it can. The router holds its requests."""
     from vastai.serverless.client.client import Serverless
 
     client = Serverless(api_key=vast.api_key, autoscaler_url=vast.url, webserver_url=vast.url, max_poll_interval=POLL_S)
     client.SSL_CERT_URL = f"{vast.url}/root.pem"
     async with client:
-        yield JobSender(vast, await client.get_endpoint(vast.endpoint), clock)
+        yield TraceSender(vast, await client.get_endpoint(vast.endpoint), clock)

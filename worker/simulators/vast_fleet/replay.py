@@ -15,7 +15,7 @@ from worker.fleet.simulation.life import SimulatedLife
 from worker.fleet.simulation.outcome import NO_WORKER, FleetOutcome
 from worker.fleet.simulation.scenario import FleetScenario, QueueTimeRouting
 from worker.simulators.vast_fleet.job_prompt import job_prompt
-from worker.simulators.vast_fleet.job_sender import JobSender, PreparedJob, open_sender
+from worker.simulators.vast_fleet.job_sender import TraceSender, PreparedJob, open_sender
 from worker.simulators.vast_fleet.overhead import ReplayOverhead, measured_overhead
 from worker.simulators.vast_fleet.played_fleet import PlayedFleet, start_played_fleet
 from worker.simulators.vast_fleet.played_worker import PlayedWorker
@@ -42,7 +42,7 @@ class ReplaySetup:
 
 
 @dataclass(frozen=True, slots=True)
-class Replay:
+class ReplayResult:
     """What a replay has shown.
 
     Attributes:
@@ -58,7 +58,7 @@ class Replay:
     failures: Sequence[str]
 
 
-async def replay(scenario: FleetScenario, setup: ReplaySetup) -> Replay:
+async def replay(scenario: FleetScenario, setup: ReplaySetup) -> ReplayResult:
     """Play a scenario on this machine, and return when the last job has its answer.
 
     Every start takes the mean time of the scenario's boot times, and none fails. Raises StartupError when a worker that
@@ -106,7 +106,7 @@ def _router_config(scenario: FleetScenario, speed: float) -> RouterFaultConfig:
     return RouterFaultConfig(hold_s=HOLD_S, max_queue_time_s=limit_s)
 
 
-def _replay(scenario: FleetScenario, fleet: PlayedFleet, sender: JobSender) -> Replay:
+def _replay(scenario: FleetScenario, fleet: PlayedFleet, sender: TraceSender) -> ReplayResult:
     """Return the result of a replay that has ended."""
     count = len(scenario.jobs)
     start_s, end_s = array("d", repeat(math.nan, count)), array("d", repeat(math.nan, count))
@@ -126,10 +126,10 @@ def _replay(scenario: FleetScenario, fleet: PlayedFleet, sender: JobSender) -> R
         gave_up=False,
     )
     late_s = max((worker.late_s for worker in fleet.workers), default=0.0)
-    return Replay(outcome, measured_overhead(sender.played), late_s, sender.failures)
+    return ReplayResult(outcome, measured_overhead(sender.played), late_s, sender.failures)
 
 
-def _life(worker: PlayedWorker, speed: float, sender: JobSender) -> SimulatedLife:
+def _life(worker: PlayedWorker, speed: float, sender: TraceSender) -> SimulatedLife:
     """Return what a worker was."""
     jobs = [job for job in sender.played if job.worker == worker.number]
     busy_s = sum(job.ended_s - job.started_s for job in jobs)

@@ -13,7 +13,7 @@ from worker.platforms.vast.settings import RunningJobs
 from worker.simulators.vast_fleet.job_prompt import TIMINGS_FILE, job_prompt
 from worker.simulators.vast_router import LocalVast
 
-BENCHMARK_UNITS, BENCHMARK_FILE = 10.0, "benchmark.json"
+BENCHMARK_UNITS, BENCHMARK_FILE = 20.0, "benchmark.json"
 
 
 @dataclass(frozen=True, slots=True)
