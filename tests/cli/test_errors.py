@@ -65,6 +65,9 @@ FAILURES = [
     (["load", "export", "out.json", "--state", "empty"], 1, "nothing_learned", "--state"),
     (["load", "import", "bad.json"], 1, "load_invalid", "`comfy-worker load export FILE`"),
     (["load", "import", "gone.json"], 1, "file_unreadable", "`comfy-worker load import --help`"),
+    (["prices", "--live"], 1, "key_missing", "VAST_API_KEY"),
+    (["prices", "--file", "gone.toml"], 1, "file_unreadable", "`comfy-worker prices --help`"),
+    (["prices", "--file", "bad.toml"], 1, "prices_invalid", "`comfy-worker prices --file FILE`"),
     (["demo", "--comfyui", NOWHERE], 1, "engine_unavailable", "`comfy-worker doctor`"),
     (["demo", "--workflows", "empty"], 1, "no_workflows", "--workflows"),
 ]

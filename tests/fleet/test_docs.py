@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.fleet.plan.test_plan import EMPTY
-from worker.fleet.definition.fleet import TABLES, Table
+from worker.fleet.definition.fleet import TABLES
 from worker.fleet.definition.fleet_file import read_fleet
 from worker.fleet.definition.fleet_id import with_id
+from worker.fleet.definition.table import Table
 from worker.fleet.plan.diff import lines
 from worker.fleet.plan.plan import make_plan
 

@@ -12,8 +12,8 @@ import pytest
 from worker.platforms.registry import DIRECT, PLATFORMS
 
 WORKER = Path(__file__).parents[2] / "worker"
-MAY_NAME_PLATFORMS = ("platforms", "dialects", "fleet", "simulators")
-"""Dialects, adapters of a platform's account and simulators are about one platform each."""
+MAY_NAME_PLATFORMS = ("platforms", "dialects", "fleet", "simulators", "prices")
+"""Dialects, adapters of a platform's account, simulators and billing rules are about one platform each."""
 
 NAMES = {platform.name for platform in PLATFORMS if platform is not DIRECT} | {"vast", "runpod", "modal"}
 CLASSES = {type(platform).__name__ for platform in PLATFORMS}

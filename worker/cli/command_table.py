@@ -55,6 +55,14 @@ COMMANDS = {
     "deploy snapshot": CommandEntry(
         "worker.cli.commands.deploy.snapshot", "Print the fleet's state at Vast, to plan without a key."
     ),
+    "fleet": CommandEntry("worker.cli.commands.fleet.group", "Plan a fleet before renting it: traces and simulation."),
+    "fleet trace": CommandEntry(
+        "worker.cli.commands.fleet.trace", "Make or describe a trace: when jobs arrive, and their work."
+    ),
+    "fleet simulate": CommandEntry(
+        "worker.cli.commands.fleet.simulate", "Show how long jobs would wait, and what it would cost."
+    ),
+    "prices": CommandEntry("worker.cli.commands.prices", "Show what Vast, RunPod and Modal charge."),
     "journal": CommandEntry("worker.cli.commands.journal.group", "Convert the job journal of a state folder."),
     "journal downgrade": CommandEntry(
         "worker.cli.commands.journal.downgrade", "Rewrite the journal for a worker older than v0.2.0."

@@ -62,6 +62,12 @@ NEXT_STEPS = {
     "nothing_learned": "Run jobs on a worker first, or name its state folder with --state.",
     "load_invalid": "Run `comfy-worker load export FILE` with this release to write the file again.",
     "mixed_gpu_classes": "Run `{command} --help`: name one class with --gpu.",
+    # Simulation
+    "trace_invalid": "Correct the file and run `comfy-worker fleet trace --summary FILE` to check it.",
+    "no_arrivals": "Run jobs on a worker first, or name its state folder with --state.",
+    # Prices
+    "prices_invalid": "Correct the file and run `comfy-worker prices --file FILE` to check it.",
+    "price_unknown": "Run `comfy-worker prices` to see which prices are known, and add this one in a price file.",
     # Node packs
     "pins_invalid": "Correct the file, then run `comfy-worker nodes` to check it.",
     "source_unavailable": "Run `comfy-worker nodes check` to see which commits can be fetched.",

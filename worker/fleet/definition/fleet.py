@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from worker.fleet.definition.simulation_table import SimulationTable
+from worker.fleet.definition.table import Amount, Count, Dollars, PositiveCount, Seconds, Table, key
 
 ONSTART = "/opt/comfy-worker/bin/comfy-worker onstart"
 MARK = "COMFY_WORKER_FLEET"
@@ -16,22 +19,6 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$", max_length=64)]
 FleetId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$", min_length=4, max_length=64)]
 Variable = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
-Count = Annotated[int, Field(ge=0)]
-PositiveCount = Annotated[int, Field(ge=1)]
-Amount = Annotated[float, Field(ge=0)]
-Dollars = Annotated[float, Field(gt=0)]
-Seconds = Annotated[float, Field(gt=0)]
-
-
-def key(about: str, default: Any = ...) -> Any:  # noqa: ANN401 - as pydantic.Field is typed
-    """Return a field of a table. `about` is its description in the docs. A key without a default is required."""
-    return Field(default, description=about)
-
-
-class Table(BaseModel):
-    """Base of all tables. An unknown key and a value of another type are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Search(Table):
@@ -162,6 +149,9 @@ class Fleet(Table):
         "names of account variables, which every container gets; their values come from the local environment", []
     )
     readiness: ReadinessRules = key("a table: the condition under which an apply has succeeded", ReadinessRules())
+    simulation: SimulationTable = key(
+        "a table: what `comfy-worker fleet simulate` assumes; `deploy` ignores it", SimulationTable()
+    )
     smoke: SmokeSpec | None = key("a table: a job that has to succeed; without the table, no job is sent", None)
 
     @property
@@ -186,6 +176,7 @@ TABLES: dict[str, type[Table]] = {
     "groups.NAME": GroupSpec,
     "readiness": ReadinessRules,
     "smoke": SmokeSpec,
+    "simulation": SimulationTable,
 }
 
 

@@ -13,6 +13,8 @@ from worker.fleet.definition.fleet import MARK, Fleet, TemplateSpec, table_at
 from worker.fleet.definition.fleet_id import missing_id
 from worker.fleet.definition.image import ImageError, read_image
 from worker.fleet.definition.secret import is_secret_name, is_secret_value
+from worker.fleet.definition.simulation_table import SimulationTable
+from worker.load.gpu_classes import UNKNOWN, gpu_class
 from worker.workflow.nearest import did_you_mean
 
 FORBIDDEN = frozenset({"VAST_API_KEY"})
@@ -103,6 +105,7 @@ def _contradictions(fleet: Fleet) -> Iterator[FleetProblem]:
     """Yield the problems of keys that are valid alone but not together with other keys."""
     yield from _template_problems(fleet.template)
     yield from _variable_problems(fleet)
+    yield from _simulation_problems(fleet.simulation)
     for name, group in fleet.groups.items():
         if not group.gpus and group.min_vram_gb is None:
             yield FleetProblem(f"groups.{name}", "gpus", "no GPUs are chosen; set `gpus` or `min_vram_gb`")
@@ -121,6 +124,12 @@ def _template_problems(template: TemplateSpec) -> Iterator[FleetProblem]:
         yield FleetProblem("template", "onstart", 'is not run in mode `args`; write `mode = "ssh"` or remove it')
     if template.args and template.mode == "ssh":
         yield FleetProblem("template", "args", "is not used in mode `ssh`, which has Vast's entry point; use `onstart`")
+
+
+def _simulation_problems(table: SimulationTable) -> Iterator[FleetProblem]:
+    """Yield the problems of the table `[simulation]`."""
+    if table.gpu and table.speed is None and gpu_class(table.gpu) == UNKNOWN:
+        yield FleetProblem("simulation", "gpu", f"{table.gpu!r} is no known GPU; write its `speed` as well")
 
 
 def _variable_problems(fleet: Fleet) -> Iterator[FleetProblem]:

@@ -110,15 +110,18 @@ def ramping(demand: Demand, *, growth: float = 10.0) -> list[TraceJob]:
     return _trace(demand, factor, first * max(1.0, growth))
 
 
-def generated(pattern: ArrivalPattern, demand: Demand) -> list[TraceJob]:
-    """Return a trace of this pattern, with the pattern's default parameters."""
-    makers: dict[ArrivalPattern, Callable[[Demand], list[TraceJob]]] = {
+def generated(pattern: ArrivalPattern, demand: Demand, **parameters: float) -> list[TraceJob]:
+    """Return a trace of this pattern. `parameters` are those of the pattern's function.
+
+    Raises ValueError when they contradict each other, and TypeError when the pattern has no such parameter.
+    """
+    makers: dict[ArrivalPattern, Callable[..., list[TraceJob]]] = {
         ArrivalPattern.STEADY: steady,
         ArrivalPattern.DAILY: daily,
         ArrivalPattern.BURSTY: bursty,
         ArrivalPattern.RAMPING: ramping,
     }
-    return makers[pattern](demand)
+    return makers[pattern](demand, **parameters)
 
 
 def _trace(demand: Demand, factor: Callable[[float], float], peak: float) -> list[TraceJob]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from itertools import accumulate
 
 from worker.fleet.simulation.trace import TraceJob
@@ -43,7 +44,21 @@ PICTURES = (
 """Four templates of the library with their default parameters: 4.5 seconds a job in the mean."""
 VIDEO = MixItem("wan22-i2v", 0, 110.0, 110.0, 0.25)
 """A video of 5 seconds at 480p, with the LoRAs that need four steps."""
-MIXES = {"pictures": PICTURES, "sdxl": PICTURES[:1], "video": (replace(VIDEO, weight=1),)}
+
+
+class MixName(StrEnum):
+    """Mixes that have a name."""
+
+    PICTURES = "pictures"
+    SDXL = "sdxl"
+    VIDEO = "video"
+
+
+MIXES: Mapping[MixName, Sequence[MixItem]] = {
+    MixName.PICTURES: PICTURES,
+    MixName.SDXL: PICTURES[:1],
+    MixName.VIDEO: (replace(VIDEO, weight=1),),
+}
 """The mixes by name."""
 
 

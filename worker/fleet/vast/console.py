@@ -9,9 +9,11 @@ from typing import Any, Self, TypeVar
 from vastai.api import auth, billing, endpoints, instances, offers
 
 from worker.errors import VastRateLimited, VastRefused, VastUnreachable
+from worker.fleet.vast.offer_rows import LIMIT, QUERY, read_offers
 from worker.fleet.vast.retry_window import FIRST_S, RetryWindow
 from worker.fleet.vast.rows import AccountState, EndpointRow, GroupRow, Instance, Row, TemplateRow, WorkerRow
 from worker.fleet.vast.session import Session
+from worker.prices.offers import Offer
 
 CONSOLE = "https://console.vast.ai"
 AUTOSCALER = "https://run.vast.ai"
@@ -114,6 +116,10 @@ class Console:
             if not page.get("next_token"):
                 return tuple(rows)
             query["after_token"] = page["next_token"]
+
+    def offers(self) -> tuple[Offer, ...]:
+        """Return the machines with one GPU that can be rented on demand now, the best ones by Vast's score first."""
+        return read_offers(self._retry(lambda: offers.search_offers(self._session, dict(QUERY), limit=LIMIT)))
 
     def _logs(self, path: str, row_id: int, level: int, tail: int | None) -> str:
         """Return the lines of one level of the log of an endpoint or group, empty when there are none."""

@@ -41,6 +41,8 @@ class Holdings:
         self.groups: dict[int, Row] = {}
         self.endpoint_keys: dict[str, str] = {}
         """Keys for endpoints with these names. Other endpoints get new keys."""
+        self.offers: list[Row] = []
+        """Machines that can be rented, in the form in which the search returns them. Empty unless it is set."""
         self._ids = itertools.count(1001)
         self.templates = Templates(self.user_id, self._ids)
 

@@ -18,6 +18,7 @@ from worker.simulators.vast_account.call_log import CallLog
 from worker.simulators.vast_account.endpoint_router import EndpointRouter
 from worker.simulators.vast_account.fault_config import AccountFaultConfig, CallFault
 from worker.simulators.vast_account.holdings import Holdings
+from worker.simulators.vast_account.offer_search import matching
 from worker.simulators.vast_account.rate_limits import RateLimits
 from worker.simulators.vast_account.refusal import CallRefused
 from worker.simulators.vast_router import LocalVast
@@ -156,6 +157,7 @@ class LocalAccount:
             "endptjobs": self._endpoints,
             "autojobs": self._groups,
             "instances": self._instances,
+            "bundles": lambda _, query, __: {"success": True, "offers": matching(self.holdings.offers, query)},
         }
         if resource in calls:
             return calls[resource](request, body, number)
