@@ -14,6 +14,7 @@ from bench.fleet.part import FleetPart, FleetRow
 from bench.load.plots import Axis, Plot, Series
 from worker.fleet.simulation.arrivals import DAY, Demand, ramping
 from worker.fleet.simulation.job_mix import MixItem
+from worker.fleet.simulation.load_report import LoadReport
 from worker.fleet.simulation.outcome import FleetOutcome
 from worker.fleet.simulation.platform import BootTimes, SimulatedPlatform
 from worker.fleet.simulation.policies.vast_parameters import VastParameters
@@ -60,6 +61,7 @@ class ReplayCase:
             lambda: self.reading.policy(PARAMETERS),
             SimulatedPlatform(BOOT),
             QueueTimeRouting(PARAMETERS.max_queue_time),
+            LoadReport(metering=False),
             ready_at_start=2,
             seed=self.seed,
         )
