@@ -23,9 +23,9 @@ SIMULATE = ("fleet", "simulate", "--trace", "trace.csv")
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """A folder with a fleet file that was never deployed, and a trace of two hours."""
+    """A folder with a fleet file that was never deployed, and a trace of an hour."""
     (tmp_path / "vast.toml").write_text(FLEET.replace(f'id = "{FLEET_ID}"', ""), "utf-8")
-    write_trace(tmp_path / "trace.csv", RecordedTrace(steady(Demand(2000, 1 / 12))))
+    write_trace(tmp_path / "trace.csv", RecordedTrace(steady(Demand(2000, 1 / 24))))
     return tmp_path
 
 
@@ -99,10 +99,10 @@ def test_own_prices(home: Path) -> None:
 @pytest.mark.timeout(60)
 def test_plots_are_pictures(home: Path) -> None:
     """`--plot` writes a valid SVG or PNG."""
-    assert simulated(home, "--plot", "waits.svg")["plot"] == "waits.svg"
+    assert simulated(home, "--reading", "A", "--plot", "waits.svg")["plot"] == "waits.svg"
     svg = ElementTree.parse(home / "waits.svg").getroot()  # noqa: S314 - our own
     assert svg.tag == "{http://www.w3.org/2000/svg}svg"
-    simulated(home, "--plot", "waits.png")
+    simulated(home, "--reading", "A", "--plot", "waits.png")
     assert Image.open(io.BytesIO((home / "waits.png").read_bytes())).format == "PNG"
 
 
@@ -115,7 +115,7 @@ def test_plots_are_pictures(home: Path) -> None:
         (("--platform", "aws"), 2, "--platform: 'aws' cannot be simulated"),
         (("--gpu", "RTX 9999"), 2, "--gpu: 'RTX 9999' is no GPU whose speed is known"),
         (("--plot", "waits.pdf"), 2, "--plot: waits.pdf is neither .svg nor .png"),
-        (("--plot", "no/waits.svg", "--seeds", "1"), 1, "no/waits.svg cannot be written"),
+        (("--plot", "no/waits.svg", "--seeds", "1", "--reading", "A"), 1, "no/waits.svg cannot be written"),
         (("--prices", "vast.toml"), 1, "vast.toml is not valid  [prices_invalid]"),
         (("--fleet", "bad.toml"), 1, "[simulation] wake: unknown key. Did you mean 'wake_s'?"),
     ],
