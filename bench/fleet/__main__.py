@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench import machine
-from bench.fleet import million, theory
+from bench.fleet import million, replay, theory
 from bench.fleet.part import HEAD, FleetPart
 from bench.fleet.reports.measure import measure as measure_reports
 from bench.load.page import MeasuredPart, with_part
@@ -58,6 +58,7 @@ PARTS: Mapping[str, Callable[[argparse.Namespace], FleetPart]] = {
     "theory": lambda options: theory.measure(short=options.short),
     "million": lambda options: million.measure(short=options.short),
     "reports": lambda options: measure_reports(short=options.short),
+    "replay": lambda options: replay.measure(short=options.short),
 }
 """The parts by name, in the order of the table."""
 

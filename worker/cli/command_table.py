@@ -62,6 +62,9 @@ COMMANDS = {
     "fleet simulate": CommandEntry(
         "worker.cli.commands.fleet.simulate", "Show how long jobs would wait, and what it would cost."
     ),
+    "fleet replay": CommandEntry(
+        "worker.cli.commands.fleet.replay", "Play a trace on this machine, and compare it with the simulation."
+    ),
     "prices": CommandEntry("worker.cli.commands.prices", "Show what Vast, RunPod and Modal charge."),
     "journal": CommandEntry("worker.cli.commands.journal.group", "Convert the job journal of a state folder."),
     "journal downgrade": CommandEntry(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from worker.simulators.vast_router.fault_config import RouterFaultConfig
 from worker.simulators.vast_router.report_log import ReportLog, StatusReport
 from worker.simulators.vast_router.router import Router
+from worker.simulators.vast_router.waiting_requests import PAUSE_S
 from worker.simulators.vast_router.worker_pool import FORGET_S, WorkerPool
 
 
@@ -84,3 +85,58 @@ def test_a_retry_keeps_its_number_and_frees_its_first_worker() -> None:
     assert second["request_idx"] == first["request_idx"]
     assert second["url"] == "http://127.0.0.1:2"
     assert router.fleet.members[1].load == 0.0
+
+
+def test_a_paused_worker_gets_nothing() -> None:
+    """A paused worker gets no request, until it is resumed. A late report of a removed one does not bring it back."""
+    router = Router("comfy", ReportLog())
+    router.fleet.report(said(1), now=0.0)
+    router.pause(1)
+    assert chosen(router.fleet) is None
+    router.resume(1)
+    assert chosen(router.fleet) == 1
+    router.remove(1)
+    router.fleet.report(said(1), now=1.0)
+    assert chosen(router.fleet) is None
+    router.resume(1)
+    assert chosen(router.fleet) == 1
+
+
+def test_a_worker_is_idle_from_its_report_on() -> None:
+    """A worker is idle since its first report without a request, and not while it has one."""
+    fleet = fleet_of(said(1, working_request_idxs=(7,)))
+    member = fleet.members[1]
+    assert (member.idle_since, member.requests) == (None, 1)
+    for now in (2.0, 3.0):
+        fleet.report(said(1), now=now)
+    assert (member.idle_since, member.requests) == (2.0, 0)
+    fleet.assign(member, request_idx=8, cost=1.0, now=4.0)
+    assert (member.idle_since, member.requests) == (None, 1)
+    fleet.report(said(1, working_request_idxs=(8,)), now=5.0)
+    assert member.requests == 1
+
+
+def test_requests_that_are_held_get_workers_in_their_order() -> None:
+    """While an earlier request is held, or its client is about to ask again, a later one gets no worker."""
+    router, config = Router("comfy", ReportLog()), RouterFaultConfig()
+    for now in (0.0, 1.0):
+        router.route(0, 100.0, now, config)
+    router.waiting.hold(1, until=10.0)
+    router.waiting.hold(2, until=10.0)
+    router.fleet.report(said(1), now=2.0)
+    assert [router.can_assign(number, 2.0, config) for number in (1, 2)] == [True, False]
+    assert [router.can_assign(number, 10.0 + PAUSE_S, config) for number in (1, 2)] == [True, False]
+    assert router.can_assign(2, 10.1 + PAUSE_S, config)
+    assert [request.since for request in router.waiting.present(3.0)] == [0.0, 1.0]
+    assert "url" in router.route(1, 100.0, 3.0, config)
+    assert "url" in router.route(2, 100.0, 3.0, config)
+    assert not router.waiting.present(3.0)
+
+
+def test_a_client_that_is_gone_waits_no_longer() -> None:
+    """A waiting request is forgotten when its client has not asked for a minute."""
+    router, config = Router("comfy", ReportLog()), RouterFaultConfig()
+    router.route(0, 100.0, 0.0, config)
+    router.route(0, 50.0, 10.0, config)
+    router.route(1, 100.0, 59.0, config)
+    assert [request.cost for request in router.waiting.present(FORGET_S + 11.0)] == [100.0]

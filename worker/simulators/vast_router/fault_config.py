@@ -25,6 +25,9 @@ class RouterFaultConfig:
     """Whether reports and deletions get 200 with an HTML page and are discarded."""
     max_queue_time_s: float | None = None
     """A worker with more waiting work than this gets no request; the request waits at the router."""
+    hold_s: float = 0.0
+    """Seconds for which `POST /route/` waits for a worker before it returns "not ready". Requests that are held get
+    workers in the order in which they arrived. Without it, the client that polls first gets the next worker."""
     silence_s: float = 30.0
     """A worker gets no request when its last report is older than this. The real limit is unknown."""
     true_signature: bool = True

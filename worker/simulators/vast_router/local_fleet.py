@@ -96,16 +96,19 @@ async def start_fleet(
         fleet = LocalFleet(vast)
         try:
             for number, command in enumerate(commands, 1):
-                fleet.members.append(await _start(vast, number, command, env, logs))
+                fleet.members.append(await start_worker(vast, number, command, env, logs))
             yield fleet
         finally:
             await asyncio.gather(*(stop_process(member.process) for member in fleet.members))
 
 
-async def _start(
+async def start_worker(
     vast: LocalVast, number: int, command: Sequence[str], env: Mapping[str, str], logs: Path | None
 ) -> FleetMember:
-    """Start one worker process and return it. Its log is `worker-NUMBER.log` in `logs`."""
+    """Start one worker process and return it. Its log is `worker-NUMBER.log` in `logs`.
+
+    The caller has to stop it, for example with `stop_process`.
+    """
     worker_env = {**env, **await vast.worker_env(number), "WORKER_VAST_HOST": "127.0.0.1"}
     log = logs / f"worker-{number}.log" if logs else None
     log_file = log.open("wb") if log else None

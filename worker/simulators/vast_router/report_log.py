@@ -110,8 +110,8 @@ class ReportLog:
         for facts in (self.statuses, self.deletions, self.routed):
             facts.clear()
 
-    async def until(self, condition: Callable[[ReportLog], bool], timeout_s: float = 60.0) -> None:
-        """Wait until `condition(self)` is true. Raises TimeoutError after `timeout_s` seconds."""
+    async def until(self, condition: Callable[[ReportLog], bool], timeout_s: float | None = 25.0) -> None:
+        """Wait until `condition(self)` is true. Raises TimeoutError after `timeout_s` seconds, never with None."""
         async with asyncio.timeout(timeout_s):
             while not condition(self):
                 await self._changed.wait()

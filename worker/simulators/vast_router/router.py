@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from worker.simulators.vast_router.fault_config import RouterFaultConfig
 from worker.simulators.vast_router.report_log import ReportLog
+from worker.simulators.vast_router.waiting_requests import WaitingRequests
 from worker.simulators.vast_router.worker_pool import PoolMember, WorkerPool
 
 REMEMBERED = 10_000
@@ -18,6 +19,7 @@ class Router:
 
     def __init__(self, endpoint: str, record: ReportLog) -> None:
         self.fleet = WorkerPool()
+        self.waiting = WaitingRequests()
         self._endpoint = endpoint
         self._record = record
         self._next = 0
@@ -38,14 +40,16 @@ class Router:
             self._polls.popitem(last=False)
         member = None
         if polls > fault_config.not_ready_answers:
-            member = self.fleet.choose(now, fault_config.silence_s, fault_config.max_queue_time_s)
+            member = self._choose(request_idx, now, fault_config)
         response: dict[str, object] = {
             "endpoint": self._endpoint,
             "request_idx": request_idx,
             "__request_id": secrets.token_hex(8),
         }
         if member is None:
+            self.waiting.add(request_idx, cost, now)
             return response | {"status": self.fleet.summary(now, fault_config.silence_s)}
+        self.waiting.remove(request_idx)
         reqnum = self.fleet.assign(member, request_idx, cost, now)
         self._record.add((request_idx, member.status.id))
         return response | {"url": member.status.url, "cost": cost, "reqnum": reqnum}
@@ -56,6 +60,31 @@ class Router:
         self.fleet.delete(done_idxs)
         for request_idx in done_idxs:
             self._polls.pop(request_idx, None)
+            self.waiting.remove(request_idx)
+
+    def can_assign(self, request_idx: int, now: float, fault_config: RouterFaultConfig) -> bool:
+        """Return whether there is a worker for a waiting request, and no other one that is held comes first."""
+        return self._choose(request_idx, now, fault_config) is not None
+
+    def _choose(self, request_idx: int, now: float, fault_config: RouterFaultConfig) -> PoolMember | None:
+        """Return the worker for a request, or None when it has to wait."""
+        if not self.waiting.is_first(request_idx, now):
+            return None
+        return self.fleet.choose(now, fault_config.silence_s, fault_config.max_queue_time_s)
+
+    def pause(self, worker_id: int) -> None:
+        """Give a worker no more requests. Those that it has are not affected."""
+        self.fleet.paused.add(worker_id)
+
+    def resume(self, worker_id: int) -> None:
+        """Give a worker requests again."""
+        self.fleet.paused.discard(worker_id)
+        self._record.add()  # the requests that wait can be assigned now
+
+    def remove(self, worker_id: int) -> None:
+        """Remove a worker that has ended. A late report of it does not bring it back: `resume` does."""
+        self.fleet.members.pop(worker_id, None)
+        self.fleet.paused.add(worker_id)
 
     def workers(self, now: float, silence_s: float) -> list[dict[str, object]]:
         """Return the rows of `POST /get_endpoint_workers/`."""

@@ -7,7 +7,8 @@ import datetime
 import secrets
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -43,7 +44,7 @@ class LocalVast:
         self._tls = tls
         self._authority = Authority()
         self._signer, self._other_signer = Signer(), Signer()
-        self._router = Router(endpoint, self.record)
+        self.router = Router(endpoint, self.record)
         self._fault_config = fault_config
         self._keys_sent = 0
         self.certificate_requests: list[int] = []
@@ -158,7 +159,7 @@ class LocalVast:
         if fault_config.report_page:
             return _page()
         status = StatusReport.read(body)
-        self._router.fleet.report(status, time.monotonic())
+        self.router.fleet.report(status, time.monotonic())
         self.record.add(status)
         return web.json_response({"success": True})
 
@@ -172,7 +173,7 @@ class LocalVast:
         if fault_config.report_page:
             return _page()
         deletions = [Deletion(worker_id=body["worker_id"], **row) for row in body["requests"]]
-        self._router.delete(deletion.request_idx for deletion in deletions)
+        self.router.delete(deletion.request_idx for deletion in deletions)
         self.record.add(*deletions)
         return web.json_response({"success": True})
 
@@ -189,18 +190,32 @@ class LocalVast:
         fault_config = self._fault_config
         if fault_config.route_status != 200:
             return _refusal(fault_config.route_status)
-        response = self._router.route(int(body["request_idx"]), float(body["cost"]), time.monotonic(), fault_config)
+        response = await self._assign(int(body["request_idx"]), float(body["cost"]), fault_config)
         if "url" in response:
             signer = self._signer if fault_config.true_signature else self._other_signer
             url = str(response["url"]).replace("http://", "https://") if self._tls else str(response["url"])
             response |= {"url": url, "signature": signer.sign(url)}
         return web.json_response(response)
 
+    async def _assign(self, request_idx: int, cost: float, fault_config: RouterFaultConfig) -> dict[str, object]:
+        """Return the router's response. Without a worker, hold the request for `hold_s` seconds before."""
+        router = self.router
+        response = router.route(request_idx, cost, time.monotonic(), fault_config)
+        if "url" in response or not fault_config.hold_s:
+            return response
+        number = int(str(response["request_idx"]))
+        router.waiting.hold(number, time.monotonic() + fault_config.hold_s)
+        with suppress(TimeoutError):
+            # No other request is routed between the end of this wait and the call of `route` below.
+            can_assign = partial(router.can_assign, number, fault_config=fault_config)
+            await self.record.until(lambda _: can_assign(now=time.monotonic()), fault_config.hold_s)
+        return router.route(number, cost, time.monotonic(), fault_config)
+
     async def _workers(self, request: web.Request) -> web.Response:
         """List the workers of the endpoint."""
         if (await request.json()).get("api_key") != self.api_key:
             return web.json_response({"error_msg": "unknown api_key"})
-        return web.json_response(self._router.workers(time.monotonic(), self._fault_config.silence_s))
+        return web.json_response(self.router.workers(time.monotonic(), self._fault_config.silence_s))
 
     async def _endpoints(self, request: web.Request) -> web.Response:
         """List the one endpoint."""

@@ -20,11 +20,18 @@ class PoolMember:
     assigned: dict[int, tuple[float, float]] = field(default_factory=dict)
     """Cost and time of each request_idx that the worker does not report yet."""
     reqnum: int = 0
+    idle_since: float | None = None
+    """Time since which the worker has no request, None while it has some."""
 
     @property
     def load(self) -> float:
         """Workload of all requests that the worker has."""
         return self.status.cur_load + sum(cost for cost, _ in self.assigned.values())
+
+    @property
+    def requests(self) -> int:
+        """Number of requests that the worker has."""
+        return len(self.assigned.keys() | set(self.status.working_request_idxs))
 
     @property
     def queue_time_s(self) -> float:
@@ -49,13 +56,22 @@ class WorkerPool:
 
     def __init__(self) -> None:
         self.members: dict[int, PoolMember] = {}
+        self.paused: set[int] = set()
+        """Ids of workers that get no request."""
+        self.reported = 0.0
+        """Sum of the load that workers have reported as new or rejected, in units."""
 
     def report(self, status: StatusReport, now: float) -> None:
         """Store a worker's report. Requests that the report contains are part of its load, and not counted twice."""
+        self.reported += status.new_load + status.rej_load
         member = self.members.setdefault(status.id, PoolMember(status, now))
         member.status, member.reported_at = status, now
         for request_idx in status.working_request_idxs:
             member.assigned.pop(request_idx, None)
+        if member.requests:
+            member.idle_since = None
+        elif member.idle_since is None:
+            member.idle_since = now
 
     def delete(self, request_idxs: Iterable[int]) -> None:
         """Stop counting requests as load of the workers that they were assigned to."""
@@ -68,7 +84,8 @@ class WorkerPool:
 
         Stale requests of the ready workers are removed before.
         """
-        ready = [member for member in self.members.values() if member.is_ready(now, silence_s)]
+        members = [member for number, member in self.members.items() if number not in self.paused]
+        ready = [member for member in members if member.is_ready(now, silence_s)]
         for member in ready:
             member.remove_stale_requests(now)
         best = min(ready, key=lambda member: member.queue_time_s, default=None)
@@ -80,6 +97,7 @@ class WorkerPool:
     def assign(self, member: PoolMember, request_idx: int, cost: float, now: float) -> int:
         """Assign a request to a worker and return its reqnum, which is unique for that worker."""
         member.assigned[request_idx] = (cost, now)
+        member.idle_since = None
         member.reqnum += 1
         return member.reqnum
 
