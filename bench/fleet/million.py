@@ -28,8 +28,8 @@ LOAD = 0.8
 PICTURE_S, VIDEO_S, VIDEOS = 5.0, 110.0, 0.15
 SECONDS, GIB = 60.0, 2.0
 NOTE = (
-    "The large run has Vast's router with queues at the workers, reading B of the autoscaler, starts, stops and failures "
-    "of workers, and metered reports. The plain loop has only arrivals and ends of jobs."
+    "The large run has Vast's router with queues at the workers, reading B of the autoscaler, starts and stops of "
+    "workers, and metered reports. The plain loop has only arrivals and ends of jobs."
 )
 
 

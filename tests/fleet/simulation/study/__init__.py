@@ -1,0 +1,1 @@
+"""Tests of studies: a fleet file, simulated over a trace."""
