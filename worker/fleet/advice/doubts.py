@@ -14,6 +14,7 @@ from worker.fleet.simulation.study.case import download_mbps, download_s, worker
 from worker.prices.figure import Figure
 
 WEEK_DAYS = 7.0
+MONTH_DAYS = 30.0
 FEW_IN_TAIL = 20
 CLEARLY = 1.15
 """Ratio of two figures from which on readings count as different."""

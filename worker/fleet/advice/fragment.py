@@ -21,15 +21,19 @@ def fragment(fleet: Fleet, platform: str, candidate: Candidate, present: Candida
     return "\n".join(lines) + "\n"
 
 
+def settings_text(candidate: Candidate) -> dict[str, str]:
+    """Return the settings of a candidate by name, each as in TOML."""
+    scalers = [f'"{name}"' for name in SCALERS]
+    return {
+        name: scalers[int(value)] if name == "scaler" else _number(name, value) for name, value in candidate.settings
+    }
+
+
 def _settings(candidate: Candidate, present: Candidate | None) -> Iterator[str]:
     """Yield a line for each setting."""
-    for name, value in candidate.settings:
-        if name == "scaler":
-            yield f'scaler = "{SCALERS[int(value)]}"'
-            continue
-        text = _number(name, value)
-        before = _number(name, present.value(name)) if present else text
-        yield f"{name} = {text}" + (f"  # now {before}" if before != text else "")
+    now = settings_text(present) if present else {}
+    for name, text in settings_text(candidate).items():
+        yield f"{name} = {text}" + _now(now.get(name, text) != text, now.get(name, ""))
 
 
 def _group(fleet: Fleet, candidate: Candidate) -> Iterator[str]:

@@ -15,7 +15,7 @@ from worker.fleet.simulation.life import SimulatedLife
 from worker.fleet.simulation.outcome import NO_WORKER, FleetOutcome
 from worker.fleet.simulation.scenario import FleetScenario, QueueTimeRouting
 from worker.simulators.vast_fleet.job_prompt import job_prompt
-from worker.simulators.vast_fleet.job_sender import TraceSender, PreparedJob, open_sender
+from worker.simulators.vast_fleet.job_sender import PreparedJob, TraceSender, open_sender
 from worker.simulators.vast_fleet.overhead import ReplayOverhead, measured_overhead
 from worker.simulators.vast_fleet.played_fleet import PlayedFleet, start_played_fleet
 from worker.simulators.vast_fleet.played_worker import PlayedWorker
