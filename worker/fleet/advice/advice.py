@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from worker.errors import UnknownPrice
 from worker.fleet.advice.candidate import Candidate
@@ -74,15 +74,22 @@ class Adviser:
         """Return the advice for these GPUs, which have prices."""
         target, present = self.runner.target, self.runner.space.present()
         choice = self._choice(target, gpus)
+        by_reading = {name: self._known(name, choice) for name in self.runner.space.readings}
+        careful = self._search(target).exactly(SEARCH_SEEDS)
+        choice = careful.best([choice, *by_reading.values()])
         proposal, within_budget = self._proposal(choice), None
         if target.wait is not None and target.budget is not None and not proposal.is_kept:
             within_budget = self._proposal(self._choice(target.budget_alone, gpus))
+        known = {
+            name: self._search(target, [name]).exactly(SEARCH_SEEDS).best([choice, found])
+            for name, found in by_reading.items()
+        }
         return Advice(
             target=target,
             present=self._proposal(present) if present.gpu in gpus else None,
             proposal=proposal,
             within_budget=within_budget,
-            known={name: self._known(name, choice) for name in self.runner.space.readings},
+            known={name: self._proposal(found, [name]) for name, found in known.items()},
             gpus=tuple(gpus),
             unpriced_gpus=unpriced,
             runs=len(self.pool.trials),
@@ -99,30 +106,23 @@ class Adviser:
         first, *others = gpus
         present = space.moved(space.present(), first) if space.present().gpu != first else space.present()
         starts = [present, *space.starts(first)]
-        found = [coarse.descend(start) for start in _two_best(coarse, starts)]
+        found = [coarse.descend(coarse.best(starts))]
         for gpu in others:
             moved = space.moved(coarse.best(found), gpu)
             found.append(coarse.descend(coarse.best([moved, *space.starts(gpu)]), passes=1))
-        exact = replace(coarse, is_coarse=False)
-        best = exact.descend(exact.best(found))
-        careful = replace(exact, seeds=SEARCH_SEEDS)
+        exact = coarse.exactly(SEARCH_SEEDS[:1])
+        best = space.tidy(exact.descend(exact.best(found), passes=1))
+        careful = coarse.exactly(SEARCH_SEEDS)
         (score,) = careful.scores([best])
-        return careful.descend(best, passes=2) if score.missed else best
+        return space.tidy(careful.descend(best, passes=2)) if score.missed else best
 
-    def _known(self, reading: str, choice: Candidate) -> Proposal:
+    def _known(self, reading: str, choice: Candidate) -> Candidate:
         """Return the best choice for one reading, which is that for all of them if nothing else is better."""
         coarse = self._search(self.runner.target, [reading])
-        searched = coarse.descend(choice, passes=2)
-        careful = replace(coarse, is_coarse=False, seeds=SEARCH_SEEDS)
-        return self._proposal(careful.best([choice, searched]), [reading])
+        searched = self.runner.space.tidy(coarse.descend(choice, passes=2))
+        return coarse.exactly(SEARCH_SEEDS).best([choice, searched])
 
     def _proposal(self, candidate: Candidate, readings: Sequence[str] = ()) -> Proposal:
         """Return the results of a candidate with the seeds of the check."""
-        check = replace(self._search(self.runner.target, readings), is_coarse=False, seeds=self.check_seeds)
+        check = self._search(self.runner.target, readings).exactly(self.check_seeds)
         return Proposal.of(candidate, check.trials(candidate), self.runner.target)
-
-
-def _two_best(search: CandidateSearch, starts: Sequence[Candidate]) -> list[Candidate]:
-    """Return the two best starts, so that workers that always run are compared with others."""
-    best = search.best(starts)
-    return [best, search.best([start for start in starts if start != best])]

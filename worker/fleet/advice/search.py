@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
-from worker.fleet.advice.candidate import Candidate
+from worker.fleet.advice.candidate import Candidate, Knob
 from worker.fleet.advice.score import Score, score_of
 from worker.fleet.advice.spaces.search_space import SearchSpace
 from worker.fleet.advice.target import AdviceTarget
@@ -25,6 +26,10 @@ class CandidateSearch:
     readings: tuple[str, ...]
     seeds: tuple[int, ...] = (1,)
     is_coarse: bool = False
+
+    def exactly(self, seeds: tuple[int, ...]) -> Self:
+        """Return the search with exact trials of these seeds."""
+        return replace(self, seeds=seeds, is_coarse=False)
 
     def key(self, candidate: Candidate, reading: str, seed: int) -> TrialKey:
         """Return what a trial of this search depends on."""
@@ -54,29 +59,37 @@ class CandidateSearch:
         return best
 
     def descend(self, start: Candidate, passes: int = MOST_PASSES) -> Candidate:
-        """Return the candidate from which no single step of a parameter leads to a better one."""
+        """Return the candidate from which no step leads to a better one.
+
+        A step changes one parameter, or all sizes of the fleet together: one alone may have no effect, because another
+        one is a bound.
+        """
+        knobs = {knob.name: knob for knob in self.space.knobs(start.gpu)}
+        moves = [[knobs[name] for name in self.space.sizes], *([knob] for knob in knobs.values())]
         best = start
         for _ in range(passes):
             before = best
-            for knob in self.space.knobs(start.gpu):
-                best = self._along(best, knob.name)
+            for move in moves:
+                best = self._along(best, move)
             if best == before:
                 break
         return best
 
-    def _along(self, best: Candidate, name: str) -> Candidate:
-        """Return the best candidate along one parameter. Steps go on in a direction while they improve."""
-        (knob,) = [knob for knob in self.space.knobs(best.gpu) if knob.name == name]
-        here = best
-        steps = [knob.step(here.value(name), direction) for direction in (-1, 1)]
-        around = [here, *(here.having(**{name: value}) for value in steps if value is not None)]
-        best = self.best(around)
-        if best == here:
-            return here
-        direction = 1 if knob.rank(best.value(name)) > knob.rank(here.value(name)) else -1
-        while (value := knob.step(best.value(name), direction)) is not None:
-            following = self.best([best, best.having(**{name: value})])
+    def _along(self, start: Candidate, knobs: Sequence[Knob]) -> Candidate:
+        """Return the best candidate along some parameters. Steps go on in a direction while they improve."""
+        beside = {direction: stepped(start, knobs, direction) for direction in (-1, 1)}
+        best = self.best([start, *beside.values()])
+        if best == start:
+            return start
+        direction = next(each for each, candidate in beside.items() if candidate == best)
+        while True:
+            following = self.best([best, stepped(best, knobs, direction)])
             if following == best:
-                break
+                return best
             best = following
-        return best
+
+
+def stepped(candidate: Candidate, knobs: Sequence[Knob], direction: int) -> Candidate:
+    """Return the candidate one step further. A parameter at its end keeps its value."""
+    steps = {knob.name: knob.step(candidate.value(knob.name), direction) for knob in knobs}
+    return candidate.having(**{name: value for name, value in steps.items() if value is not None})

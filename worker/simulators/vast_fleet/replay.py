@@ -91,11 +91,10 @@ async def _until_sent(sending: asyncio.Task[None], scaling: asyncio.Task[None]) 
 
 def _prepare(scenario: FleetScenario) -> list[PreparedJob]:
     """Return the jobs with their prompts. Making them takes some milliseconds each."""
-    platform = scenario.platform
     prepared = []
     for job in scenario.jobs:
-        seconds = job.seconds / scenario.speed
-        prepared.append(PreparedJob(job, job_prompt(job.units, seconds, job.kind, platform.load_s(job.kind)), seconds))
+        seconds, load_s = job.seconds / scenario.speed, scenario.platform.load_s(job.kind)
+        prepared.append(PreparedJob(job, job_prompt(job.units, seconds, job.kind, load_s), seconds, load_s))
     return prepared
 
 

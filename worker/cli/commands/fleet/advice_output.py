@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -50,7 +51,7 @@ def _proposal_dict(proposal: Proposal | None) -> dict[str, Any] | None:
         return None
     return {
         "gpu": proposal.candidate.gpu,
-        "settings": settings_text(proposal.candidate),
+        "settings": {name: json.loads(text) for name, text in settings_text(proposal.candidate).items()},
         "keeps_target": proposal.is_kept,
         "usd_month": [*proposal.usd_range],
         "wait_s": [_finite(wait_s) for wait_s in proposal.wait_range],

@@ -24,6 +24,7 @@ class ModalSpace(SearchSpace):
 
     __slots__ = ()
     platform = "modal"
+    sizes = ("min_containers", "max_containers")
 
     @property
     def readings(self) -> Mapping[str, str]:

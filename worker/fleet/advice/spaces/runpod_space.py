@@ -25,6 +25,7 @@ class RunpodSpace(SearchSpace):
 
     __slots__ = ()
     platform = "runpod"
+    sizes = ("workersMin", "workersMax")
 
     @property
     def readings(self) -> Mapping[str, str]:

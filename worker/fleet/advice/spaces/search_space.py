@@ -28,11 +28,13 @@ class SearchSpace(ABC):
         fleet: The fleet file.
         jobs: The trace.
         platform: Name of the platform.
+        sizes: Parameters that are numbers of workers.
     """
 
     fleet: Fleet
     jobs: Sequence[TraceJob]
     platform: ClassVar[str]
+    sizes: ClassVar[tuple[str, ...]]
 
     @property
     @abstractmethod
@@ -58,6 +60,10 @@ class SearchSpace(ABC):
     def volume_usd_month(self, table: PriceTable, gpu: str) -> float:
         """Return the dollars a month for storage that does not belong to a worker: a volume with the models."""
         return 0.0
+
+    def tidy(self, candidate: Candidate) -> Candidate:
+        """Return a candidate that means the same, without values that have no effect."""
+        return candidate
 
     def moved(self, candidate: Candidate, gpu: str) -> Candidate:
         """Return the candidate with another GPU in as many workers."""

@@ -22,6 +22,7 @@ class VastSpace(SearchSpace):
 
     __slots__ = ()
     platform = "vast"
+    sizes = ("min_load", "cold_workers", "max_workers")
 
     NAMES = (
         *("min_load", "cold_workers", "max_workers", "target_util"),
@@ -52,16 +53,19 @@ class VastSpace(SearchSpace):
         return Candidate(worker_gpu(self.fleet), tuple((name, float(getattr(endpoint, name))) for name in self.NAMES))
 
     def starts(self, gpu: str) -> list[Candidate]:
-        """Return the file's values, changed to workers that always run, and to workers that start when jobs come."""
-        most, peak = float(self.most_workers(gpu)), self.peak_workers(gpu)
-        file = self.moved(self.present(), gpu)
-        steady = file.having(
-            min_load=self._min_load(gpu, peak + 1), max_workers=most, cold_workers=float(peak + 1), cold_mult=1.0
-        )
-        on_demand = file.having(
-            min_load=0.0, max_workers=most, cold_workers=float(peak + 1), cold_mult=1.0, target_util=0.5
-        )
-        return [on_demand, steady]
+        """Return the file's values, changed to workers that start when jobs come, and to a fixed number of them."""
+        most, peak = self.most_workers(gpu), self.peak_workers(gpu)
+        file = self.moved(self.present(), gpu).having(cold_mult=1.0)
+        on_demand = file.having(min_load=0.0, max_workers=most, cold_workers=peak + 1, target_util=0.5)
+        fixed = [
+            file.having(min_load=self._min_load(gpu, count), max_workers=count, cold_workers=count)
+            for count in (peak, peak + 1)
+        ]
+        return [on_demand, *fixed]
+
+    def tidy(self, candidate: Candidate) -> Candidate:
+        """Return the candidate with no more kept workers than there can be."""
+        return candidate.having(cold_workers=min(candidate.value("cold_workers"), candidate.value("max_workers")))
 
     def moved(self, candidate: Candidate, gpu: str) -> Candidate:
         """Return the candidate with another GPU, and min_load for as many workers with it."""
