@@ -147,6 +147,7 @@ def test_models_are_downloaded_by_each_new_worker_at_vast() -> None:
     found = {doubt.code: doubt.message for doubt in doubts(advice_of(runner), runner)}
     assert "200 GB in 53 minutes at 500 Mbit/s" in found["download"]
     assert "disk_gb = 60 is too small for 200 GB" in found["disk"]
+    assert "jobs wait about 57 minutes for another" in found["one_worker"]
     assert "models_unknown" not in found
 
 

@@ -41,6 +41,7 @@ def doubts(advice: Advice, runner: TrialRunner) -> list[Doubt]:
     rows = (
         *_seed_doubts(advice),
         *_reading_doubts(advice),
+        *_size_doubts(advice, runner),
         *_trace_doubts(advice, runner),
         *_boot_doubts(runner.space.fleet, runner.space.platform),
         *_price_doubts(advice, runner),
@@ -71,6 +72,18 @@ def _reading_doubts(advice: Advice) -> Rows:
     if len(advice.proposal.results) > 1 and (high > CLEARLY * low or long > CLEARLY * short + 1):
         dollars, waits = f"${low:,.0f} to ${high:,.0f} a month", f"{_wait(short)} to {_wait(long)}"
         yield "readings", f"The readings disagree: {dollars}, and a {advice.target.quantile_name} wait of {waits}."
+
+
+def _size_doubts(advice: Advice, runner: TrialRunner) -> Rows:
+    """Yield what one worker means, which a quantile does not show."""
+    space, candidate = runner.space, advice.proposal.candidate
+    if candidate.value(space.sizes[-1]) > 1:
+        return
+    boot = space.scenario(candidate, advice.proposal.results[0].name).platform.boot
+    minutes = (boot.creating_s + boot.loading_s) / 60
+    grow = f"with {space.sizes[-1]} = 1, the fleet cannot grow if more jobs come than in the trace"
+    fails = f"if its machine fails, jobs wait about {minutes:,.0f} minutes for another, which a quantile does not show"
+    yield "one_worker", f"There is one worker: {grow}, and {fails}."
 
 
 def _trace_doubts(advice: Advice, runner: TrialRunner) -> Rows:
