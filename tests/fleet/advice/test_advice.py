@@ -69,8 +69,8 @@ def test_two_jobs_at_a_time_need_two_running_workers() -> None:
     runner = runner_of(PAIRS, "p99 wait 5 s")
     advice = advice_of(runner)
     assert advice.is_reached
-    assert 1 < advice.proposal.candidate.value("min_load") <= 2
-    for result in advice.proposal.results:
+    assert 1 < advice.checked.candidate.value("min_load") <= 2
+    for result in advice.checked.results:
         assert (result.kept, result.seeds) == (2, 2)
         assert result.wait_s.mean == 0
         assert result.usd_month.mean == pytest.approx(1440, rel=0.01)
@@ -83,7 +83,7 @@ def test_a_loose_target_needs_one_running_worker_at_most() -> None:
     """The second job may wait for the first: one worker that always runs is enough, and nothing is cheaper."""
     advice = advice_of(runner_of(PAIRS, "p99 wait 120 s"))
     assert advice.is_reached
-    assert advice.proposal.usd_range[1] <= 720 * 1.01
+    assert advice.checked.usd_range[1] <= 720 * 1.01
 
 
 def test_a_target_that_nothing_keeps_has_a_nearest_choice_and_the_reason() -> None:
@@ -92,9 +92,9 @@ def test_a_target_that_nothing_keeps_has_a_nearest_choice_and_the_reason() -> No
     advice = advice_of(runner)
     assert not advice.is_reached
     most = runner.space.most_workers("RTX 4090")
-    assert advice.proposal.candidate.value("min_load") == most - 0.5
+    assert advice.checked.candidate.value("min_load") == most - 0.5
     assert any(f"Up to {most} workers were tried" in line for line in reasons(advice, runner))
-    assert {result.kept for result in advice.proposal.results} == {0}
+    assert {result.kept for result in advice.checked.results} == {0}
 
 
 def test_a_target_above_the_budget_has_both_ends() -> None:
@@ -102,7 +102,7 @@ def test_a_target_above_the_budget_has_both_ends() -> None:
     runner = runner_of(PAIRS, "p99 wait 5 s", 800.0)
     advice = advice_of(runner)
     assert not advice.is_reached
-    assert advice.proposal.usd_range[1] == pytest.approx(1440, rel=0.01)
+    assert advice.checked.usd_range[1] == pytest.approx(1440, rel=0.01)
     assert advice.within_budget is not None
     assert advice.within_budget.usd_range[1] <= 800
     assert 5 < advice.within_budget.wait_range[1] <= 110
@@ -115,15 +115,15 @@ def test_a_budget_alone_buys_the_shortest_wait() -> None:
     """With 1,500 dollars, two workers always run and nobody waits."""
     advice = advice_of(runner_of(PAIRS, None, 1500.0))
     assert advice.is_reached
-    assert advice.proposal.wait_range == (0, 0)
-    assert advice.proposal.usd_range[1] <= 1500
+    assert advice.checked.wait_range == (0, 0)
+    assert advice.checked.usd_range[1] <= 1500
 
 
 def test_the_cheaper_gpu_is_chosen_and_one_without_a_price_is_named() -> None:
     """An RTX 3090 is cheaper and fast enough. An L40S has no on-demand price at Vast."""
     runner = runner_of(PAIRS, "p99 wait 300 s", more="")
     advice = advice_of(runner, ["RTX 4090", "RTX 3090", "L40S"])
-    assert advice.proposal.candidate.gpu == "RTX 3090"
+    assert advice.checked.candidate.gpu == "RTX 3090"
     assert (advice.gpus, advice.unpriced_gpus) == (("RTX 4090", "RTX 3090"), ("L40S",))
     found = {doubt.code: doubt.message for doubt in doubts(advice, runner)}
     assert "L40S was not compared" in found["gpu_unpriced"]
@@ -167,9 +167,9 @@ def test_other_platforms_are_advised_in_their_own_names(platform: str, gpu: str,
     runner = runner_of(PAIRS[:6], "p99 wait 5 s", platform=platform, more=more)
     advice = advice_of(runner, [gpu])
     assert advice.is_reached
-    assert advice.proposal.candidate.value(least) == 2
+    assert advice.checked.candidate.value(least) == 2
     assert [*advice.known] == ["documented"]
-    settings = tomllib.loads(fragment(runner.space.fleet, platform, advice.proposal.candidate, runner.space.present()))
+    settings = tomllib.loads(fragment(runner.space.fleet, platform, advice.checked.candidate, runner.space.present()))
     assert settings[least] == 2
 
 

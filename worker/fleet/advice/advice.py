@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from worker.errors import UnknownPrice
 from worker.fleet.advice.candidate import Candidate
-from worker.fleet.advice.proposal import Proposal
+from worker.fleet.advice.checked_candidate import CheckedCandidate
 from worker.fleet.advice.search import CandidateSearch
 from worker.fleet.advice.target import AdviceTarget
 from worker.fleet.advice.trial import TrialRunner
 from worker.fleet.advice.trial_pool import TrialPool, trial_pool
 
 SEARCH_SEEDS = (1, 2, 3)
-"""Seeds with which a choice has to keep the target before it is proposed. The first one is searched with."""
+"""Seeds with which a choice has to keep the target before it is advised. The first one is searched with."""
 FIRST_CHECK_SEED = 1001
 """The first seed of the check. The search has not seen it, so it is not better there by its own choice."""
 
@@ -26,8 +26,8 @@ class Advice:
     Attributes:
         target: What was to be reached.
         present: What the fleet file has now, None if its GPU has no price.
-        proposal: The cheapest choice that keeps the target in every reading, or what comes nearest.
-        within_budget: The shortest waits within the budget, if `proposal` keeps the target and exceeds the budget.
+        checked: The advice: the cheapest choice that keeps the target in every reading, or what comes nearest.
+        within_budget: The shortest waits within the budget, if `checked` keeps the target and exceeds the budget.
         known: For each reading, the choice if one knew that it is right.
         gpus: GPUs that were compared.
         unpriced_gpus: GPUs of the fleet file without a price.
@@ -35,18 +35,18 @@ class Advice:
     """
 
     target: AdviceTarget
-    present: Proposal | None
-    proposal: Proposal
-    within_budget: Proposal | None
-    known: Mapping[str, Proposal]
+    present: CheckedCandidate | None
+    checked: CheckedCandidate
+    within_budget: CheckedCandidate | None
+    known: Mapping[str, CheckedCandidate]
     gpus: tuple[str, ...]
     unpriced_gpus: tuple[str, ...]
     runs: int
 
     @property
     def is_reached(self) -> bool:
-        """Whether the proposal keeps the target."""
-        return self.proposal.is_kept
+        """Whether the choice keeps the target."""
+        return self.checked.is_kept
 
 
 def advise(runner: TrialRunner, gpus: Sequence[str], seeds: int, progress: Callable[[int], None]) -> Advice:
@@ -77,19 +77,19 @@ class Adviser:
         by_reading = {name: self._known(name, choice) for name in self.runner.space.readings}
         careful = self._search(target).exactly(SEARCH_SEEDS)
         choice = careful.best([choice, *by_reading.values()])
-        proposal, within_budget = self._proposal(choice), None
-        if target.wait is not None and target.budget is not None and not proposal.is_kept:
-            within_budget = self._proposal(self._choice(target.budget_alone, gpus))
+        checked, within_budget = self._checked(choice), None
+        if target.wait is not None and target.budget is not None and not checked.is_kept:
+            within_budget = self._checked(self._choice(target.budget_alone, gpus))
         known = {
             name: self._search(target, [name]).exactly(SEARCH_SEEDS).best([choice, found])
             for name, found in by_reading.items()
         }
         return Advice(
             target=target,
-            present=self._proposal(present) if present.gpu in gpus else None,
-            proposal=proposal,
+            present=self._checked(present) if present.gpu in gpus else None,
+            checked=checked,
             within_budget=within_budget,
-            known={name: self._proposal(found, [name]) for name, found in known.items()},
+            known={name: self._checked(found, [name]) for name, found in known.items()},
             gpus=tuple(gpus),
             unpriced_gpus=unpriced,
             runs=len(self.pool.trials),
@@ -122,7 +122,7 @@ class Adviser:
         searched = self.runner.space.tidy(coarse.descend(choice, passes=2))
         return coarse.exactly(SEARCH_SEEDS).best([choice, searched])
 
-    def _proposal(self, candidate: Candidate, readings: Sequence[str] = ()) -> Proposal:
+    def _checked(self, candidate: Candidate, readings: Sequence[str] = ()) -> CheckedCandidate:
         """Return the results of a candidate with the seeds of the check."""
         check = self._search(self.runner.target, readings).exactly(self.check_seeds)
-        return Proposal.of(candidate, check.trials(candidate), self.runner.target)
+        return CheckedCandidate.of(candidate, check.trials(candidate), self.runner.target)

@@ -55,31 +55,31 @@ Rows = Iterator[tuple[str, str]]
 
 def _seed_doubts(advice: Advice) -> Rows:
     """Yield the readings in which not every seed keeps the target."""
-    for result in advice.proposal.results:
+    for result in advice.checked.results:
         if 0 < result.kept < result.seeds:
             yield (
                 "seeds",
                 f"In {result.name}, {result.kept} of {result.seeds} seeds keep the target, and the others do not.",
             )
-    if advice.proposal.results[0].seeds < 3:
+    if advice.checked.results[0].seeds < 3:
         yield "few_seeds", "There are fewer than 3 seeds, so the intervals say little. Use --seeds 5."
 
 
 def _reading_doubts(advice: Advice) -> Rows:
     """Yield whether the readings disagree."""
-    low, high = advice.proposal.usd_range
-    short, long = advice.proposal.wait_range
-    if len(advice.proposal.results) > 1 and (high > CLEARLY * low or long > CLEARLY * short + 1):
+    low, high = advice.checked.usd_range
+    short, long = advice.checked.wait_range
+    if len(advice.checked.results) > 1 and (high > CLEARLY * low or long > CLEARLY * short + 1):
         dollars, waits = f"${low:,.0f} to ${high:,.0f} a month", f"{_wait(short)} to {_wait(long)}"
         yield "readings", f"The readings disagree: {dollars}, and a {advice.target.quantile_name} wait of {waits}."
 
 
 def _size_doubts(advice: Advice, runner: TrialRunner) -> Rows:
     """Yield what one worker means, which a quantile does not show."""
-    space, candidate = runner.space, advice.proposal.candidate
+    space, candidate = runner.space, advice.checked.candidate
     if candidate.value(space.sizes[-1]) > 1:
         return
-    boot = space.scenario(candidate, advice.proposal.results[0].name).platform.boot
+    boot = space.scenario(candidate, advice.checked.results[0].name).platform.boot
     minutes = (boot.creating_s + boot.loading_s) / 60
     grow = f"with {space.sizes[-1]} = 1, the fleet cannot grow if more jobs come than in the trace"
     fails = f"if its machine fails, jobs wait about {minutes:,.0f} minutes for another, which a quantile does not show"
@@ -137,17 +137,17 @@ DOWNLOADING = frozenset({"vast"})
 
 def _price_doubts(advice: Advice, runner: TrialRunner) -> Rows:
     """Yield what is not known of the prices."""
-    gpu = advice.proposal.candidate.gpu
+    gpu = advice.checked.candidate.gpu
     figure = runner.prices(gpu).figure
     if figure is not None:
         yield from _figure_doubts(figure, gpu, advice, runner)
-    unpriced = dict.fromkeys(name for runs in advice.proposal.trials.values() for run in runs for name in run.unpriced)
+    unpriced = dict.fromkeys(name for runs in advice.checked.trials.values() for run in runs for name in run.unpriced)
     if unpriced:
         size = f"{runner.space.fleet.template.disk_gb:g} GB of disk for each worker, running or stopped"
         about = f" ({size})" if "storage" in unpriced else ""
         yield "unpriced", f"The dollars lack {' and '.join(unpriced)}{about}: no price is known. Add one with --prices."
     for name in advice.unpriced_gpus:
-        yield "gpu_unpriced", f"{name} was not compared: it has no price on {runner.space.platform}."
+        yield "gpu_unpriced", f"{name} was not compared: it has no price at {runner.space.platform.capitalize()}."
 
 
 def _figure_doubts(figure: Figure, gpu: str, advice: Advice, runner: TrialRunner) -> Rows:
@@ -159,14 +159,14 @@ def _figure_doubts(figure: Figure, gpu: str, advice: Advice, runner: TrialRunner
         return
     low, high = runner.table.gpu_range(runner.space.platform, gpu)
     if high.usd_hour > CLEARLY * low.usd_hour:
-        ends = [advice.proposal.usd_range[1] * end.usd_hour / figure.usd_hour for end in (low, high)]
+        ends = [advice.checked.usd_range[1] * end.usd_hour / figure.usd_hour for end in (low, high)]
         hour = f"between ${low.usd_hour:.3g} and ${high.usd_hour:.3g} an hour"
         yield "price_range", f"Hosts ask {hour}: ${ends[0]:,.0f} to ${ends[1]:,.0f} a month in the dearest reading."
 
 
 def _search_doubts(advice: Advice, fleet: Fleet) -> Rows:
     """Yield the limits of the search."""
-    others = [name for name, group in fleet.groups.items() if advice.proposal.candidate.gpu not in group.gpus]
+    others = [name for name, group in fleet.groups.items() if advice.checked.candidate.gpu not in group.gpus]
     if others and len(others) < len(fleet.groups):
         names = ", ".join(others)
         yield "groups", f"All workers have one GPU here. The file's other groups ({names}) can rent others as well."

@@ -12,8 +12,8 @@ from worker.prices.figure import HOUR_S, MONTH_S
 
 def reasons(advice: Advice, runner: TrialRunner) -> list[str]:
     """Return sentences about what binds the choice, whether the target is reached or not."""
-    space, candidate = runner.space, advice.proposal.candidate
-    boot = space.scenario(candidate, advice.proposal.results[0].name).platform.boot
+    space, candidate = runner.space, advice.checked.candidate
+    boot = space.scenario(candidate, advice.checked.results[0].name).platform.boot
     return [*_start_reasons(advice, boot), *_price_reasons(advice, runner), *_size_reasons(advice, runner)]
 
 
@@ -48,7 +48,7 @@ def _price_reasons(advice: Advice, runner: TrialRunner) -> Iterator[str]:
 
 def _size_reasons(advice: Advice, runner: TrialRunner) -> Iterator[str]:
     """Yield how many workers the busiest time needs."""
-    gpu = advice.proposal.candidate.gpu
+    gpu = advice.checked.candidate.gpu
     peak, most = runner.space.peak_workers(gpu), runner.space.most_workers(gpu)
     workers = "1 worker" if peak == 1 else f"{peak} workers"
     yield f"The busiest 15 minutes have work for {workers} with one {gpu}. Up to {most} workers were tried."

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from worker.fleet.advice.target import AdviceTarget
-from worker.fleet.advice.trial import Trial
+from worker.fleet.advice.trial import TrialResult
 
 NEARLY = 0.005
 """Share by which a candidate has to be better, so that a change without an effect is not made."""
@@ -41,7 +41,7 @@ class Score:
         return self.tie < other.tie * (1 - NEARLY)
 
 
-def score_of(trials: Mapping[str, Sequence[Trial]], target: AdviceTarget) -> Score:
+def score_of(trials: Mapping[str, Sequence[TrialResult]], target: AdviceTarget) -> Score:
     """Return the score of a candidate, whose trials are those of one or more seeds in each reading."""
     usd = max(fmean(trial.usd_month for trial in runs) for runs in trials.values())
     wait_s = max(fmean(min(target.wait_s(t.summary.waits), FOREVER_S) for t in runs) for runs in trials.values())

@@ -10,7 +10,7 @@ from worker.fleet.advice.candidate import Candidate, Knob
 from worker.fleet.advice.score import Score, score_of
 from worker.fleet.advice.spaces.search_space import SearchSpace
 from worker.fleet.advice.target import AdviceTarget
-from worker.fleet.advice.trial import Trial, TrialKey
+from worker.fleet.advice.trial import TrialKey, TrialResult
 from worker.fleet.advice.trial_pool import TrialPool
 
 MOST_PASSES = 4
@@ -39,7 +39,7 @@ class CandidateSearch:
         """Return the trials that a score needs."""
         return [self.key(candidate, reading, seed) for seed in self.seeds for reading in self.readings]
 
-    def trials(self, candidate: Candidate) -> dict[str, list[Trial]]:
+    def trials(self, candidate: Candidate) -> dict[str, list[TrialResult]]:
         """Return the results of a candidate in each reading."""
         self.pool.need(self.keys(candidate))
         found, key = self.pool.trials, self.key

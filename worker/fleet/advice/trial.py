@@ -35,7 +35,7 @@ class TrialKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class TrialResult:
     """The result of a run.
 
     Attributes:
@@ -74,7 +74,7 @@ class TrialRunner:
             self._prices[gpu] = study_prices(self.space.fleet_with(gpu), self.space.platform, self.table, self.today)
         return self._prices[gpu]
 
-    def run(self, key: TrialKey) -> Trial:
+    def run(self, key: TrialKey) -> TrialResult:
         """Return the result of a run. Its GPU has to have a price."""
         scenario = replace(self.space.scenario(key.candidate, key.reading), seed=key.seed)
         if key.is_coarse:
@@ -89,7 +89,7 @@ class TrialRunner:
             late = 1 - in_time / len(outcome.jobs)
         month = usd * MONTH_S / outcome.ended_s if outcome.ended_s > 0 else 0.0
         month += self.space.volume_usd_month(self.table, key.candidate.gpu)
-        return Trial(summary, late, month, bill.unpriced if bill else ())
+        return TrialResult(summary, late, month, bill.unpriced if bill else ())
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 
-from worker.fleet.advice.trial import Trial, TrialKey, TrialRunner
+from worker.fleet.advice.trial import TrialKey, TrialResult, TrialRunner
 
 FEW_EVENTS = 5000
 """Arrivals and decisions in a run below which other processes would cost more time than they save."""
@@ -21,9 +21,9 @@ _runner: TrialRunner | None = None
 class TrialPool:
     """Trials of one search. `trials` has all results, by what they depend on."""
 
-    def __init__(self, run: Callable[[list[TrialKey]], Iterable[Trial]], progress: Callable[[int], None]) -> None:
+    def __init__(self, run: Callable[[list[TrialKey]], Iterable[TrialResult]], progress: Callable[[int], None]) -> None:
         self._run, self._progress = run, progress
-        self.trials: dict[TrialKey, Trial] = {}
+        self.trials: dict[TrialKey, TrialResult] = {}
 
     def need(self, keys: Iterable[TrialKey]) -> None:
         """Run those of the trials that have no result yet."""
@@ -53,7 +53,7 @@ def _start(runner: TrialRunner) -> None:
     _runner = runner
 
 
-def _run(key: TrialKey) -> Trial:
+def _run(key: TrialKey) -> TrialResult:
     """Return the result of a run, in a process of the pool."""
     if _runner is None:
         raise RuntimeError("the process was not prepared")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from worker.fleet.advice.advice import Advice
-    from worker.fleet.advice.proposal import Proposal, ReadingResult
+    from worker.fleet.advice.checked_candidate import CheckedCandidate, ReadingResult
     from worker.fleet.advice.trial import TrialRunner
     from worker.fleet.simulation.mean_interval import MeanInterval
 
@@ -33,10 +33,10 @@ def advice_dict(advice: Advice, runner: TrialRunner) -> dict[str, Any]:
         "reached": advice.is_reached,
         "platform": space.platform,
         "gpus": [*advice.gpus],
-        "advice": _proposal_dict(advice.proposal),
-        "within_budget": _proposal_dict(advice.within_budget),
-        "now": _proposal_dict(advice.present),
-        "known": {name: _proposal_dict(proposal) for name, proposal in advice.known.items()},
+        "advice": _checked_dict(advice.checked),
+        "within_budget": _checked_dict(advice.within_budget),
+        "now": _checked_dict(advice.present),
+        "known": {name: _checked_dict(checked) for name, checked in advice.known.items()},
         "about": dict(space.readings),
         "toml": _toml(advice, runner),
         "reasons": reasons(advice, runner),
@@ -45,16 +45,16 @@ def advice_dict(advice: Advice, runner: TrialRunner) -> dict[str, Any]:
     }
 
 
-def _proposal_dict(proposal: Proposal | None) -> dict[str, Any] | None:
+def _checked_dict(checked: CheckedCandidate | None) -> dict[str, Any] | None:
     """Return a choice with its range over the readings, and the results of each of them."""
-    if proposal is None:
+    if checked is None:
         return None
     return {
-        "gpu": proposal.candidate.gpu,
-        "settings": {name: json.loads(text) for name, text in settings_text(proposal.candidate).items()},
-        "keeps_target": proposal.is_kept,
-        "usd_month": [*proposal.usd_range],
-        "wait_s": [_finite(wait_s) for wait_s in proposal.wait_range],
+        "gpu": checked.candidate.gpu,
+        "settings": {name: json.loads(text) for name, text in settings_text(checked.candidate).items()},
+        "keeps_target": checked.is_kept,
+        "usd_month": [*checked.usd_range],
+        "wait_s": [_finite(wait_s) for wait_s in checked.wait_range],
         "readings": {
             result.name: {
                 "wait_s": _interval_dict(result.wait_s),
@@ -62,7 +62,7 @@ def _proposal_dict(proposal: Proposal | None) -> dict[str, Any] | None:
                 "seeds_that_keep": result.kept,
                 "seeds": result.seeds,
             }
-            for result in proposal.results
+            for result in checked.results
         },
     }
 
@@ -107,10 +107,9 @@ def print_advice(advice: Advice, runner: TrialRunner) -> None:
 
 def _headline(advice: Advice) -> str:
     """Return the result in a sentence."""
-    (low, high), (short, long) = advice.proposal.usd_range, advice.proposal.wait_range
+    low, high = advice.checked.usd_range
     dollars = f"${low:,.0f}" if round(low) == round(high) else f"${low:,.0f} to ${high:,.0f}"
-    waits = _wait(short) if _wait(short) == _wait(long) else f"{_wait(short)} to {_wait(long)}"
-    figures = f"{advice.target.quantile_name} wait {waits}, {dollars} a month"
+    figures = f"{advice.target.quantile_name} wait {_waits(advice.checked)}, {dollars} a month"
     if advice.is_reached:
         return f"Advice for {advice.target}: {figures}"
     return f"Nothing keeps {advice.target}. The nearest: {figures}"
@@ -125,7 +124,7 @@ def _table(advice: Advice) -> Table:
     quantile = advice.target.quantile_name
     for title in ("reading", f"now: {quantile} wait", "$ a month", f"advice: {quantile} wait", "$ a month", "seeds"):
         table.add_column(Text(title), justify="left" if title == "reading" else "right")
-    for result in advice.proposal.results:
+    for result in advice.checked.results:
         before = _cells(advice.present.result(result.name)) if advice.present else ("-", "-")
         seeds = f"{result.kept} of {result.seeds}"
         table.add_row(*map(Text, (result.name, *before, *_cells(result), seeds)))
@@ -151,32 +150,37 @@ def _wait(seconds: float) -> str:
     return f"{seconds:,.1f} s" if math.isfinite(seconds) else "never"
 
 
+def _waits(checked: CheckedCandidate) -> str:
+    """Return the range of a wait over the readings."""
+    short, long = map(_wait, checked.wait_range)
+    return short if short == long else f"{short} to {long}"
+
+
 def _known_lines(advice: Advice) -> Iterator[str]:
     """Yield for each reading what would be best, if it were certain."""
-    for name, proposal in advice.known.items():
-        dollars = f"{name}: ${proposal.usd_range[0]:,.0f} a month, wait {_wait(proposal.wait_range[0])}"
-        yield f"{dollars}, with {_changes(proposal, advice.proposal)}"
+    for name, checked in advice.known.items():
+        dollars = f"{name}: ${checked.usd_range[0]:,.0f} a month, wait {_wait(checked.wait_range[0])}"
+        yield f"{dollars}, with {_changes(checked, advice.checked)}"
 
 
 def _budget_lines(advice: Advice) -> Iterator[str]:
     """Yield the shortest waits that the budget allows, where the target exceeds it."""
     if advice.within_budget is not None:
-        low, high = advice.within_budget.wait_range
-        figures = f"{advice.target.quantile_name} wait {_wait(low)} to {_wait(high)}"
+        figures = f"{advice.target.quantile_name} wait {_waits(advice.within_budget)}"
         dollars = f"${advice.within_budget.usd_range[1]:,.0f} a month"
-        yield f"{dollars}: {figures}, with {_changes(advice.within_budget, advice.proposal)}"
+        yield f"{dollars}: {figures}, with {_changes(advice.within_budget, advice.checked)}"
 
 
-def _changes(other: Proposal, proposal: Proposal) -> str:
+def _changes(other: CheckedCandidate, checked: CheckedCandidate) -> str:
     """Return in what another choice differs."""
-    before = settings_text(proposal.candidate)
+    before = settings_text(checked.candidate)
     now = settings_text(other.candidate)
     parts = [f"{name} = {value}" for name, value in now.items() if before[name] != value]
-    parts += [f"the GPU {other.candidate.gpu}"] if other.candidate.gpu != proposal.candidate.gpu else []
+    parts += [f"the GPU {other.candidate.gpu}"] if other.candidate.gpu != checked.candidate.gpu else []
     return ", ".join(parts) or "the same settings"
 
 
 def _toml(advice: Advice, runner: TrialRunner) -> str:
     """Return what to write into the fleet file."""
     space = runner.space
-    return fragment(space.fleet, space.platform, advice.proposal.candidate, space.present())
+    return fragment(space.fleet, space.platform, advice.checked.candidate, space.present())

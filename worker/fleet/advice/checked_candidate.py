@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from worker.fleet.advice.candidate import Candidate
 from worker.fleet.advice.target import AdviceTarget
-from worker.fleet.advice.trial import Trial
+from worker.fleet.advice.trial import TrialResult
 from worker.fleet.simulation.mean_interval import MeanInterval
 
 
@@ -30,7 +30,7 @@ class ReadingResult:
     seeds: int
 
     @classmethod
-    def of(cls, name: str, trials: Sequence[Trial], target: AdviceTarget) -> ReadingResult:
+    def of(cls, name: str, trials: Sequence[TrialResult], target: AdviceTarget) -> ReadingResult:
         """Return the result of these trials."""
         waits = [target.wait_s(trial.summary.waits) for trial in trials]
         usd = [trial.usd_month for trial in trials]
@@ -43,7 +43,7 @@ class ReadingResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Proposal:
+class CheckedCandidate:
     """A candidate with its results.
 
     Attributes:
@@ -54,11 +54,13 @@ class Proposal:
 
     candidate: Candidate
     results: tuple[ReadingResult, ...]
-    trials: Mapping[str, Sequence[Trial]]
+    trials: Mapping[str, Sequence[TrialResult]]
 
     @classmethod
-    def of(cls, candidate: Candidate, trials: Mapping[str, Sequence[Trial]], target: AdviceTarget) -> Proposal:
-        """Return the proposal of a candidate with these runs."""
+    def of(
+        cls, candidate: Candidate, trials: Mapping[str, Sequence[TrialResult]], target: AdviceTarget
+    ) -> CheckedCandidate:
+        """Return a candidate with the results of these runs."""
         results = tuple(ReadingResult.of(name, runs, target) for name, runs in trials.items())
         return cls(candidate, results, trials)
 
