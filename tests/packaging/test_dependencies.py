@@ -21,6 +21,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 DISTRIBUTIONS = packages_distributions()
 
 EXTRAS = {
+    "worker/fleet/simulation/study": "plots",
     "worker/fleet": "vast",
     "worker/node_packs": "nodes",
     "worker/platforms": "vast",

@@ -65,6 +65,9 @@ COMMANDS = {
     "fleet advise": CommandEntry(
         "worker.cli.commands.fleet.advise", "Find the cheapest parameters that keep a target."
     ),
+    "fleet replay": CommandEntry(
+        "worker.cli.commands.fleet.replay", "Play a trace on this machine, and compare it with the simulation."
+    ),
     "prices": CommandEntry("worker.cli.commands.prices", "Show what Vast, RunPod and Modal charge."),
     "journal": CommandEntry("worker.cli.commands.journal.group", "Convert the job journal of a state folder."),
     "journal downgrade": CommandEntry(

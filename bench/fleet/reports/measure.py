@@ -23,14 +23,14 @@ def measure(*, short: bool) -> FleetPart:
         f"{best.settings}: at most {percent(regrets.worst(best.name))} more GPU hours than the best report "
         f"({second.name}: {percent(regrets.worst(second.name))})"
     )
-    default = _default()
+    default = default_pair()
     row = FleetRow(
         "what the worker reports: the pair of settings with the smallest worst-case regret",
         measured,
         TARGET,
         best.name == default.name,
     )
-    return FleetPart([row], notes(regrets, default.name))
+    return FleetPart([row], notes(regrets, default.name, PAIRS))
 
 
 def _tuned(*, short: bool) -> list[TunedFleet]:
@@ -47,7 +47,7 @@ def _tuned(*, short: bool) -> list[TunedFleet]:
         return pool.map(tune, tasks, chunksize=1)
 
 
-def _default() -> ReportCase:
+def default_pair() -> ReportCase:
     """Return the pair that the worker has without any setting."""
     settings = VastSettings()
     pair = settings.running, settings.metering

@@ -6,7 +6,7 @@ import math
 import statistics
 from collections.abc import Iterator, Sequence
 
-from bench.fleet.reports.cases import PAIRS, READINGS
+from bench.fleet.reports.cases import READINGS, ReportCase
 from bench.fleet.reports.regret import Regrets, Setting
 from bench.fleet.reports.tuning import GOAL
 from worker.fleet.simulation.mean_interval import MeanInterval
@@ -15,15 +15,15 @@ LOSES = 0.05
 """Regret from which the page says where a report loses."""
 
 
-def notes(regrets: Regrets, default: str) -> list[str]:
-    """Return all paragraphs and tables."""
+def notes(regrets: Regrets, default: str, pairs: Sequence[ReportCase]) -> list[str]:
+    """Return all paragraphs and tables. `pairs` can be set at a worker, and `default` is the name of one of them."""
     return [
         _introduction(len(regrets.seeds)),
         "\n".join(_regret_table(regrets)),
         "The GPU hours behind it. The best of each row is bold.",
         "\n".join(_hours_table(regrets)),
         "What to set where the reading is known, and the median of the tuned parameters over patterns and seeds:",
-        "\n".join(_advice_table(regrets)),
+        "\n".join(_advice_table(regrets, pairs)),
         f"Where the default ({default}) needs more than {LOSES:.0%} beyond the best report:",
         "\n".join(_losses(regrets, default)),
     ]
@@ -70,11 +70,11 @@ def _hours(regrets: Regrets, setting: Setting, case: str) -> str:
     return f"**{text}**" if case == regrets.cheapest(setting) else text
 
 
-def _advice_table(regrets: Regrets) -> Iterator[str]:
+def _advice_table(regrets: Regrets, pairs: Sequence[ReportCase]) -> Iterator[str]:
     """Yield the best pair of settings for each reading."""
     yield from _head(["reading", "settings", "worst regret", "`target_util`", "`target_queue_time`"])
     for reading, letter in READINGS.items():
-        case = regrets.best(PAIRS, reading)[0]
+        case = regrets.best(pairs, reading)[0]
         fleets = [
             fleet
             for setting in regrets.settings
@@ -83,7 +83,7 @@ def _advice_table(regrets: Regrets) -> Iterator[str]:
             if math.isfinite(fleet.gpu_hours)
         ]
         util, queue_time = (
-            f"{statistics.median(values):.2g}" if values else "-"
+            f"{statistics.median(values):.3g}" if values else "-"
             for values in ([each.target_util for each in fleets], [each.target_queue_time for each in fleets])
         )
         queue_cell = "-" if letter == "A" else f"{queue_time} s"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from worker.simulators.vast_fleet.overhead import ReplayOverhead, measured_overhead
@@ -10,7 +12,7 @@ from worker.simulators.vast_fleet.played_job import PlayedJob
 
 def played(sent_s: float, entered_s: float, started_s: float, ended_s: float, worker: int = 0) -> PlayedJob:
     """Return a job that should have run for ten seconds."""
-    return PlayedJob(0, 10.0, sent_s, entered_s, started_s, ended_s, worker, 1)
+    return PlayedJob(0, "sdxl", 10.0, 0.0, sent_s, entered_s, started_s, ended_s, worker, 1)
 
 
 def test_a_job_that_runs_longer_than_planned_is_overhead() -> None:
@@ -34,3 +36,10 @@ def test_the_overhead_is_a_mean_of_all_jobs() -> None:
     assert measured_overhead(jobs).running_s == pytest.approx(1.0)
     assert measured_overhead(jobs).seconds == pytest.approx(1.0 + 2 / 3)
     assert measured_overhead([]).seconds == 0
+
+
+def test_a_model_that_had_to_be_loaded_is_no_overhead() -> None:
+    """A job loads its model at first and after a job of another kind. What the loader was told to run is planned."""
+    first, second = (replace(played(0, 0, at_s, at_s + 14), load_s=4.0) for at_s in (0, 14))
+    assert measured_overhead([first, replace(second, kind="flux-dev")]).seconds == 0
+    assert measured_overhead([first, second]).seconds == 2.0

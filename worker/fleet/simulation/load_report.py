@@ -26,7 +26,7 @@ class ReportedWork(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
-    """How a worker reports its load.
+    """How a worker reports its load. Without arguments, as the worker does without settings.
 
     Attributes:
         work: The unit.
@@ -39,7 +39,7 @@ class LoadReport:
 
     work: ReportedWork = ReportedWork.SECONDS
     running: RunningJobs = RunningJobs.ALL
-    metering: bool = False
+    metering: bool = True
     benchmark_s: float = 5.0
     former: Mapping[str, float] = field(default_factory=dict)
 

@@ -65,8 +65,9 @@ class VastSettings:
     )
     metering: bool = setting(
         "WORKER_VAST_METERING",
-        False,
-        "`true` reports the units of a job in `new_load` at the speed of one engine, instead of all when it arrives",
+        True,
+        "`true` reports the units of a job in `new_load` at the speed of one engine; `false` all of them when it "
+        "arrives",
     )
     image: str = setting("WORKER_IMAGE", "", "digest of the image; the speed is measured again when it changes")
     pubkey_timeout_s: float = setting(

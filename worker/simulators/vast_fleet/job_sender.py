@@ -25,11 +25,12 @@ BEFORE = ("queued_ms", "preparing_ms", "waiting_ms")
 
 @dataclass(frozen=True, slots=True)
 class PreparedJob:
-    """A job of the trace, its prompt, and the seconds that its sampler will run."""
+    """A job of the trace, its prompt, and the seconds that its sampler and the loader of its model will run."""
 
     job: TraceJob
     prompt: Prompt
     seconds: float
+    load_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -70,7 +71,9 @@ class TraceSender:
         self.played.append(
             PlayedJob(
                 index=index,
+                kind=prepared.job.kind,
                 seconds=prepared.seconds,
+                load_s=prepared.load_s,
                 sent_s=sent_s,
                 entered_s=started_s - self._seconds(timings, *BEFORE),
                 started_s=started_s,

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from worker.simulators.vast_fleet.played_job import PlayedJob
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayOverhead:
-    """Seconds of the trace that a job occupies its worker beyond those that its sampler was told to run.
+    """Seconds of the trace that a job occupies its worker beyond those that its nodes were told to run.
 
     Attributes:
         running_s: Mean time of ComfyUI's events, of small nodes and of saving, and of starting the next prompt that
@@ -37,15 +35,16 @@ def measured_overhead(jobs: Sequence[PlayedJob]) -> ReplayOverhead:
     """
     if not jobs:
         return ReplayOverhead()
-    running_s = sum(job.ended_s - job.started_s - job.seconds for job in jobs)
-    idle_s = 0.0
-    by_worker: dict[int, list[PlayedJob]] = defaultdict(list)
+    running_s = idle_s = 0.0
+    formers: dict[int, PlayedJob] = {}
     for job in sorted(jobs, key=lambda job: job.started_s):
-        by_worker[job.worker].append(job)
-    for former, job in (pair for played in by_worker.values() for pair in pairwise(played)):
-        gap_s = max(0.0, job.started_s - former.ended_s)
-        if job.entered_s < former.ended_s:
+        former = formers.get(job.worker)
+        formers[job.worker] = job
+        load_s = job.load_s if former is None or former.kind != job.kind else 0.0
+        running_s += job.ended_s - job.started_s - job.seconds - load_s
+        gap_s = max(0.0, job.started_s - former.ended_s) if former is not None else 0.0
+        if former is not None and job.entered_s < former.ended_s:
             running_s += gap_s
-        elif job.sent_s < former.ended_s:
+        elif former is not None and job.sent_s < former.ended_s:
             idle_s += gap_s
     return ReplayOverhead(running_s / len(jobs), idle_s / len(jobs))

@@ -33,8 +33,8 @@ class PlayedFleet:
     clock: TraceClock
     workers: list[PlayedWorker] = field(default_factory=list)
     samples: list[FleetSample] = field(default_factory=list)
-    _tasks: dict[int, asyncio.Task[None]] = field(default_factory=dict)
-    """The task of each worker with a process, by its number."""
+    _lives: list[asyncio.Task[None]] = field(default_factory=list)
+    """One task for each process that was started."""
 
     async def begin(self, ready: int, inactive: int) -> None:
         """Start the workers that exist when the trace begins, and then its clock. Raises StartupError.
@@ -75,16 +75,13 @@ class PlayedFleet:
         for _ in range(target.total - total):
             self._create(self._creation(), is_spare=True)
         for worker in removable(self.workers)[: max(0, total - target.total)]:
-            self._remove(worker)
+            worker.end(self.clock.now_s)
 
     async def close(self) -> None:
         """Stop all processes, and wait until they have ended. Raises what ended the task of a worker early."""
         for worker in self.workers:
-            worker.enter(None, self.clock.now_s)
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        for error in await asyncio.gather(*tasks, return_exceptions=True):
+            worker.end(self.clock.now_s)
+        for error in await asyncio.gather(*self._lives, return_exceptions=True):
             if isinstance(error, Exception):
                 raise error
 
@@ -118,12 +115,7 @@ class PlayedFleet:
     def _start(self, worker: PlayedWorker, boot: BootPlan) -> None:
         """Start the process of a worker."""
         worker.enter(boot.state, self.clock.now_s)
-        self._tasks[worker.number] = asyncio.create_task(worker.live(self.host, self.clock, boot))
-
-    def _remove(self, worker: PlayedWorker) -> None:
-        """Destroy a worker that takes no jobs."""
-        worker.enter(None, self.clock.now_s)
-        self._tasks[worker.number].cancel()
+        self._lives.append(asyncio.create_task(worker.live(self.host, self.clock, boot)))
 
     def _jobs(self, worker: PlayedWorker) -> int:
         """Return the number of jobs that a worker has."""

@@ -11,7 +11,9 @@ class PlayedJob:
 
     Attributes:
         index: Index in the trace.
+        kind: Its kind, which is its model.
         seconds: How long its sampler was told to run.
+        load_s: How long the loader of its model was told to run, after a job of another kind.
         sent_s: When the client sent it.
         entered_s: When its worker received it.
         started_s: When ComfyUI began to run it.
@@ -21,7 +23,9 @@ class PlayedJob:
     """
 
     index: int
+    kind: str
     seconds: float
+    load_s: float
     sent_s: float
     entered_s: float
     started_s: float

@@ -15,6 +15,8 @@ from worker.simulators.vast_router.local_fleet import FleetMember, start_worker,
 
 SILENCE_S = 30.0
 """Real seconds without a report after which a worker counts as lost, as the router's."""
+SERVED, DIED = 0, 1
+"""What ended a process, by the order of the waits: its jobs were done after a stop, or it died."""
 BOOTING = (LifeState.CREATING, LifeState.LOADING, LifeState.STARTING)
 
 
@@ -56,6 +58,7 @@ class PlayedWorker:
     booted: asyncio.Event = field(default_factory=asyncio.Event)
     intervals: list[LifeInterval] = field(default_factory=list)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _ended: asyncio.Event = field(default_factory=asyncio.Event)
     _process: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while there is a process, so that the next one does not find the state folder in use."""
 
@@ -85,6 +88,11 @@ class PlayedWorker:
         self.enter(LifeState.DRAINING, now_s)
         self._stopping.set()
 
+    def end(self, now_s: float) -> None:
+        """Destroy the worker at once, with its process."""
+        self.enter(None, now_s)
+        self._ended.set()
+
     def keep(self, host: WorkerHost, now_s: float) -> None:
         """Give a draining worker requests again."""
         self.enter(LifeState.READY, now_s)
@@ -100,13 +108,17 @@ class PlayedWorker:
         router, began_s = host.vast.router, clock.now_s
         self._stopping.clear()
         async with self._process:
+            if self._ended.is_set():
+                return
             router.remove(self.container_id)
             command = host.command(self.container_id)
             self.member = await start_worker(host.vast, self.container_id, command, host.env, host.folder)
             try:
                 served = self._serve(host, clock, boot, began_s)
-                self.has_failed = await _first(served, self.member.process.wait()) != 0
-                self.enter(None if self.has_failed else LifeState.INACTIVE, clock.now_s)
+                ended = await _first(served, self.member.process.wait(), self._ended.wait())
+                if ended == DIED:
+                    self.has_failed = True
+                self.enter(LifeState.INACTIVE if ended == SERVED else None, clock.now_s)
             finally:
                 # A client that was given a dead worker again would ask for another one without end.
                 router.remove(self.container_id)

@@ -15,7 +15,7 @@ from worker.fleet.simulation.life import SimulatedLife
 from worker.fleet.simulation.outcome import NO_WORKER, FleetOutcome
 from worker.fleet.simulation.scenario import FleetScenario, QueueTimeRouting
 from worker.simulators.vast_fleet.job_prompt import job_prompt
-from worker.simulators.vast_fleet.job_sender import TraceSender, PreparedJob, open_sender
+from worker.simulators.vast_fleet.job_sender import PreparedJob, TraceSender, open_sender
 from worker.simulators.vast_fleet.overhead import ReplayOverhead, measured_overhead
 from worker.simulators.vast_fleet.played_fleet import PlayedFleet, start_played_fleet
 from worker.simulators.vast_fleet.played_worker import PlayedWorker
@@ -91,11 +91,10 @@ async def _until_sent(sending: asyncio.Task[None], scaling: asyncio.Task[None]) 
 
 def _prepare(scenario: FleetScenario) -> list[PreparedJob]:
     """Return the jobs with their prompts. Making them takes some milliseconds each."""
-    platform = scenario.platform
     prepared = []
     for job in scenario.jobs:
-        seconds = job.seconds / scenario.speed
-        prepared.append(PreparedJob(job, job_prompt(job.units, seconds, job.kind, platform.load_s(job.kind)), seconds))
+        seconds, load_s = job.seconds / scenario.speed, scenario.platform.load_s(job.kind)
+        prepared.append(PreparedJob(job, job_prompt(job.units, seconds, job.kind, load_s), seconds, load_s))
     return prepared
 
 

@@ -87,11 +87,11 @@ def test_other_platforms_have_their_own_policies_and_times() -> None:
 def test_the_report_follows_the_variables_of_the_template() -> None:
     """The workers report as WORKER_VAST_RUNNING and WORKER_VAST_METERING of the file say."""
     old = 'WORKER_MODELS = "sdxl"'
-    new = f'{old}\nWORKER_VAST_RUNNING = "excess"\nWORKER_VAST_METERING = "true"'
+    new = f'{old}\nWORKER_VAST_RUNNING = "excess"\nWORKER_VAST_METERING = "false"'
     (report,) = {case.scenario.report.running for case in study_cases(fleet(old=old, new=new), JOBS)}
     assert report is RunningJobs.EXCESS
-    assert all(case.scenario.report.metering for case in study_cases(fleet(old=old, new=new), JOBS))
-    assert not any(case.scenario.report.metering for case in study_cases(fleet(), JOBS))
+    assert not any(case.scenario.report.metering for case in study_cases(fleet(old=old, new=new), JOBS))
+    assert all(case.scenario.report.metering for case in study_cases(fleet(), JOBS))
 
 
 def test_another_gpu_has_its_own_speed_and_price() -> None:

@@ -67,6 +67,10 @@ def served(record: ReportLog) -> float:
     return sum(said.cur_perf for said in record.statuses)
 
 
+def new(record: ReportLog) -> float:
+    return sum(said.new_load for said in record.statuses)
+
+
 def rejected(record: ReportLog) -> float:
     return sum(said.rej_load for said in record.statuses)
 
@@ -87,7 +91,7 @@ async def test_load_rises_and_falls_with_the_work(vast: LocalVast) -> None:
     await vast.record.until(load_is(0.0))
     units = sum(answer["response"]["metadata"]["workload"] for answer in answers)
     assert served(vast.record) == pytest.approx(units)
-    assert sum(said.new_load for said in vast.record.statuses) == pytest.approx(units)
+    assert new(vast.record) == pytest.approx(units)
 
 
 async def test_a_job_behind_a_202_stays_in_the_load_until_it_ends(vast: LocalVast) -> None:
@@ -119,7 +123,7 @@ async def test_an_overload_is_rejected_and_reported(vast: LocalVast, full: bool)
     await vast.record.until(load_is(0.0))
     unit = served(vast.record) / PLACES
     assert rejected(vast.record) == pytest.approx(4 * unit)
-    assert sum(said.new_load for said in vast.record.statuses) == pytest.approx(PLACES * unit)
+    assert new(vast.record) == pytest.approx(PLACES * unit)
     numbers = [gone.request_idx for gone in vast.record.deletions]
     assert sorted(numbers) == sorted(answer["request_idx"] for answer in answers)
     assert [gone.status for gone in vast.record.deletions].count("Rejected") == 4

@@ -58,7 +58,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     with reported_errors(file):
         fleet = fleet_to_plan(file)
     today = datetime.now(UTC).date()
-    study = _Choice(platform, reading, gpu, seeds, prices).study(fleet, recorded)
+    study = StudyOptions(platform, reading, gpu, seeds, prices).study(fleet, recorded)
     if plot is not None:
         draw(plot, study, recorded, f"{trace.name} on the fleet {fleet.endpoint.name} at {platform.capitalize()}")
     if as_json:
@@ -70,7 +70,7 @@ def command(  # noqa: PLR0913 - one parameter an option
 
 
 @dataclass(frozen=True, slots=True)
-class _Choice:
+class StudyOptions:
     """What the options ask for."""
 
     platform: str
@@ -86,13 +86,15 @@ class _Choice:
         from worker.fleet.simulation.study.case import platform_names, study_cases, with_gpu
         from worker.fleet.simulation.study.study import run_study
 
-        if self.platform not in platform_names():
-            names = ", ".join(platform_names())
-            raise UsageFailure(f"--platform: {self.platform!r} cannot be simulated", f"Choose one of {names}.")
         if self.gpu is not None:
             _check_gpu(self.gpu)
             fleet = with_gpu(fleet, self.gpu)
-        cases = study_cases(fleet, trace.jobs, self.platform, self.readings())
+        readings = self.readings()
+        try:
+            cases = study_cases(fleet, trace.jobs, self.platform, readings)
+        except KeyError as error:
+            step = f"Choose one of {', '.join(platform_names())}."
+            raise UsageFailure(f"--platform: {error} cannot be simulated", step) from error
         table = price_table(self.prices)
         with waiting(f"simulating {len(trace.jobs):,} jobs, {len(cases) * self.seeds} times"):
             return run_study(cases, study_prices(fleet, self.platform, table, datetime.now(UTC).date()), self.seeds)

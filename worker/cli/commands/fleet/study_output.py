@@ -84,11 +84,11 @@ def _notes(study: Study, today: datetime.date) -> Iterator[str]:
 
 def check_plot(file: Path) -> None:
     """Raise UsageFailure for a file that is no SVG or PNG, and ModuleNotFoundError without matplotlib."""
-    from worker.fleet.simulation.study.plot import FORMATS
+    from worker.fleet.simulation.study.plot import FORMATS, require_matplotlib
 
     if file.suffix.lstrip(".").casefold() not in FORMATS:
         raise UsageFailure(f"--plot: {file} is neither .svg nor .png", "Name a file such as waits.svg.")
-    import matplotlib  # noqa: F401 - before a long simulation
+    require_matplotlib()
 
 
 def draw(file: Path, study: Study, trace: RecordedTrace, title: str) -> None:

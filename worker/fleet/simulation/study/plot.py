@@ -38,6 +38,11 @@ STYLE: dict[Any, object] = {
 FORMATS = ("svg", "png")
 
 
+def require_matplotlib() -> None:
+    """Raise ModuleNotFoundError if the extra `plots` is not installed. Call it before a long simulation."""
+    import matplotlib as _  # noqa: F401
+
+
 def drawn(runs: Sequence[RunSeries], title: str, file_format: str, start: datetime | None = None) -> bytes:
     """Return a picture of the runs in one of `FORMATS`. The same runs give the same bytes.
 
