@@ -100,18 +100,17 @@ class _Question:
         from worker.errors import UnknownPrice
         from worker.fleet.advice.advice import advise
         from worker.fleet.advice.gpu_choice import gpus_to_compare
-        from worker.fleet.advice.spaces.spaces import SPACES
+        from worker.fleet.advice.spaces.spaces import SPACES, search_space
         from worker.fleet.advice.trial import TrialRunner
 
-        if self.platform not in SPACES:
-            raise UsageFailure(
-                f"--platform: {self.platform!r} cannot be simulated", f"Choose one of {', '.join(SPACES)}."
-            )
         for gpu in self.gpus:
             _check_gpu(gpu)
-        runner = TrialRunner(
-            SPACES[self.platform](fleet, trace.jobs), target, price_table(self.prices), datetime.now(UTC).date()
-        )
+        try:
+            space = search_space(self.platform, fleet, trace.jobs)
+        except KeyError as error:
+            step = f"Choose one of {', '.join(SPACES)}."
+            raise UsageFailure(f"--platform: {error} cannot be simulated", step) from error
+        runner = TrialRunner(space, target, price_table(self.prices), datetime.now(UTC).date())
         gpus = self.gpus or gpus_to_compare(fleet, self.platform, runner.table)
         with waiting(f"simulating {len(trace.jobs):,} jobs") as shown:
             try:
