@@ -95,10 +95,8 @@ def _trace_doubts(advice: Advice, runner: TrialRunner) -> Rows:
     yield "tail", f"{tail} of {len(jobs):,} jobs wait longer than the {advice.target.quantile_name}{few}."
     if days < WEEK_DAYS * 0.95:
         reason = "it shows no difference between days of a week, and no busier week"
-        yield (
-            "short_trace",
-            f"The trace has {days:.1f} days: {reason}. A month is taken as {30 / days:.0f} times the trace.",
-        )
+        length = f"{days:.1f} days" if days >= 1 else f"{days * 24:.1f} hours"
+        yield "short_trace", f"The trace has {length}: {reason}. A month is {MONTH_DAYS / days:,.0f} times the trace."
     yield "arrivals", "Seeds differ in the starts, speeds and failures of workers. All have the arrivals of the trace."
 
 
