@@ -55,12 +55,15 @@ COMMANDS = {
     "deploy snapshot": CommandEntry(
         "worker.cli.commands.deploy.snapshot", "Print the fleet's state at Vast, to plan without a key."
     ),
-    "fleet": CommandEntry("worker.cli.commands.fleet.group", "Plan a fleet before renting it: traces and simulation."),
+    "fleet": CommandEntry("worker.cli.commands.fleet.group", "Plan a fleet before renting it."),
     "fleet trace": CommandEntry(
         "worker.cli.commands.fleet.trace", "Make or describe a trace: when jobs arrive, and their work."
     ),
     "fleet simulate": CommandEntry(
         "worker.cli.commands.fleet.simulate", "Show how long jobs would wait, and what it would cost."
+    ),
+    "fleet advise": CommandEntry(
+        "worker.cli.commands.fleet.advise", "Find the cheapest parameters that keep a target."
     ),
     "fleet replay": CommandEntry(
         "worker.cli.commands.fleet.replay", "Play a trace on this machine, and compare it with the simulation."

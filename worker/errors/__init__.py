@@ -4,6 +4,7 @@ Clients see the tree of WorkerError. Each class of it has a code, an HTTP status
 the worker or the job.
 """
 
+from worker.errors.advice import AdviceError, TargetInvalid
 from worker.errors.client import (
     BadSignature,
     BodyTooLarge,
@@ -106,6 +107,7 @@ from worker.errors.unavailable import (
 from worker.errors.workflow import ParamsError, PromptError, UiFormatError, ValueProblem
 
 __all__ = [
+    "AdviceError",
     "AmbiguousName",
     "ApiKeyLost",
     "BadSignature",
@@ -187,6 +189,7 @@ __all__ = [
     "StalePlan",
     "StartupError",
     "StateInUse",
+    "TargetInvalid",
     "TargetNotAllowed",
     "TraceError",
     "TraceFileError",

@@ -28,6 +28,10 @@ class SimulationTable(Table):
     speed_spread: Share = key("how much workers differ: standard deviation of the logarithm of their speed", 0.05)
     create_s: Amount | None = key("seconds until a rented machine begins to pull the image; 30 at Vast", None)
     pull_s: Amount | None = key("seconds to pull the image, fetch the models and load them; 210 at Vast", None)
+    models_gb: Amount = key("GB of models that each new worker downloads at Vast, in addition to `pull_s`", 0.0)
+    download_mbps: Annotated[float, Field(gt=0)] | None = key(
+        "Mbit/s of that download; without it, the lowest `min_download_mbps` of the groups, or 500", None
+    )
     wake_s: Amount | None = key("seconds until a stopped worker is ready again; 45 at Vast", None)
     spread: Share | None = key("standard deviation of these times, as a share of each; 0.25 at Vast", None)
     slow_share: Share | None = key("share of new workers that take `slow_s` longer; 0.025 at Vast", None)

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "comfy-worker fleet trace --pattern daily --out trace.csv",
     "comfy-worker fleet simulate --trace trace.csv --fleet vast.toml",
+    'comfy-worker fleet advise --trace trace.csv --target "p95 wait 60 s"',
 )
 
 
 def command(context: typer.Context) -> None:
-    """Plan a fleet before renting it: traces and simulation.
+    """Plan a fleet before renting it.
 
     Needs no account, and changes nothing there. See docs/fleet.md.
     """

@@ -144,13 +144,13 @@ class FleetRun:
         dispatch, workers, perf = self._dispatch, self._workers, self._dispatch.perf
         waiting_load, grown = dispatch.queue.load, dispatch.queue.load - self._waiting_load
         self._waiting_load = waiting_load
-        ready = workers.ready.values()
+        ready, starting = workers.ready.values(), workers.starting
         queue_s = self._reported.queue_s
         return FleetView(
             now_s=now_s,
             ready=len(ready),
-            starting=workers.starting,
-            inactive=workers.total - len(ready) - workers.starting - len(workers.draining),
+            starting=starting,
+            inactive=workers.total - len(ready) - starting - len(workers.draining),
             worker_perf=perf * workers.mean_speed,
             new_load=dispatch.new_load.take(now_s) + grown,
             current_load=sum([queue_s(worker, now_s) * worker.speed for worker in ready]) * perf,

@@ -29,6 +29,9 @@ READINGS: Mapping[str, tuple[VastReading, str]] = {
     "C": (VastReading.FORECAST, "prepares for the busiest of several horizons"),
 }
 """The readings of Vast's closed autoscaler by the letters of docs/fleet.md."""
+DOWNLOAD_MBPS = 500.0
+"""Rate of a download where neither the fleet file nor its groups have one. An assumption."""
+MBIT_PER_GB = 8000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,17 @@ def worker_speed(fleet: Fleet) -> float:
     return fleet.simulation.speed or gpu_class(worker_gpu(fleet)).tflops / REFERENCE.tflops
 
 
+def download_mbps(fleet: Fleet) -> float:
+    """Return the rate in Mbit/s at which a new worker downloads its models."""
+    bounds = [group.min_download_mbps for group in fleet.groups.values() if group.min_download_mbps]
+    return fleet.simulation.download_mbps or min(bounds, default=DOWNLOAD_MBPS)
+
+
+def download_s(fleet: Fleet) -> float:
+    """Return the seconds for which a new worker at Vast downloads its models, beyond those that `pull_s` includes."""
+    return fleet.simulation.models_gb * MBIT_PER_GB / download_mbps(fleet)
+
+
 def vast_parameters(endpoint: EndpointSpec) -> VastParameters:
     """Return the parameters of an endpoint, which the fleet file has under the same names."""
     names = VastParameters.__dataclass_fields__
@@ -96,8 +110,10 @@ def _vast_cases(fleet: Fleet, jobs: Sequence[TraceJob], readings: Sequence[str])
     parameters, endpoint = vast_parameters(fleet.endpoint), fleet.endpoint
     for letter in readings:
         reading, about = READINGS[letter]
+        scenario = _scenario(fleet, jobs, VAST, partial(reading.policy, parameters))
         scenario = replace(
-            _scenario(fleet, jobs, VAST, partial(reading.policy, parameters)),
+            scenario,
+            platform=_with_download(scenario.platform, fleet),
             routing=QueueTimeRouting(endpoint.max_queue_time),
             report=load_report(fleet),
             inactive_at_start=min(endpoint.cold_workers, endpoint.max_workers),
@@ -158,6 +174,12 @@ def _scenario(
         speed=worker_speed(fleet),
         speed_spread=table.speed_spread,
     )
+
+
+def _with_download(platform: SimulatedPlatform, fleet: Fleet) -> SimulatedPlatform:
+    """Return the platform whose new workers also download the models of the fleet."""
+    boot = platform.boot
+    return replace(platform, boot=replace(boot, loading_s=boot.loading_s + download_s(fleet)))
 
 
 def boot_times(table: SimulationTable, default: BootTimes) -> BootTimes:

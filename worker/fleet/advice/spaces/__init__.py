@@ -1,0 +1,1 @@
+"""What can be searched on each platform: its parameters by its own names."""
