@@ -26,6 +26,7 @@ EXTRAS = {
     "worker/node_packs": "nodes",
     "worker/platforms": "vast",
     "worker/simulators/vast_account": "vast",
+    "worker/simulators/vast_fleet": "vast",
     "worker/simulators/vast_router": "vast",
     "worker/storage": "s3",
 }
