@@ -23,8 +23,8 @@ class CountingThreads(ThreadPoolExecutor):
 
 
 async def test_a_job_without_files_needs_no_thread(tmp_path: Path) -> None:
-    """A prompt with a long description, as most have, is handled without threads."""
-    async with supervised(tmp_path) as worker:
+    """A prompt with a long description, as most have, is handled without threads. Only its end is logged in one."""
+    async with supervised(tmp_path, arrivals_log=False) as worker:
         assert (await worker.post("/generate/sync", {"workflow": picture()}))[0] == 200
         threads = CountingThreads()
         asyncio.get_running_loop().set_default_executor(threads)

@@ -63,7 +63,7 @@ NEXT_STEPS = {
     "load_invalid": "Run `comfy-worker load export FILE` with this release to write the file again.",
     "mixed_gpu_classes": "Run `{command} --help`: name one class with --gpu.",
     # Simulation
-    "target_invalid": "Run `comfy-worker fleet advise --help` to see examples.",
+    "target_invalid": "Run `{command} --help` to see examples.",
     "trace_invalid": "Correct the file and run `comfy-worker fleet trace --summary FILE` to check it.",
     "no_arrivals": "Run jobs on a worker first, or name its state folder with --state.",
     # Prices

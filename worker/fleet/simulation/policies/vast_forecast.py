@@ -8,7 +8,7 @@ from worker.fleet.simulation.policies.demand import RecentHighest, SmoothedRate,
 from worker.fleet.simulation.policies.vast_parameters import TICK_S, VastFleetSize, VastParameters
 from worker.fleet.simulation.policy import FleetTarget, FleetView
 
-HORIZONS_S = (10.0, 60.0, 600.0, 3600.0)
+HORIZONS = (10.0, 60.0, 600.0, 3600.0)
 """Seconds over which the arriving load is averaged. Inferred."""
 HOLD_S = 300.0
 """Seconds of lower demand before a worker is stopped. Inferred."""
@@ -26,7 +26,7 @@ class VastForecast:
 
     parameters: VastParameters
     tick_s: float = TICK_S
-    _rates: tuple[SmoothedRate, ...] = field(default_factory=lambda: tuple(map(SmoothedRate, HORIZONS_S)))
+    _rates: tuple[SmoothedRate, ...] = field(default_factory=lambda: tuple(map(SmoothedRate, HORIZONS)))
     _clock: TickClock = field(init=False)
     _size: VastFleetSize = field(init=False)
 
