@@ -62,13 +62,6 @@ def test_no_worker_is_active_after_inactivity_timeout() -> None:
         assert active(VastReading.UTILISATION.policy(other), *ticks)[-1] == 1
 
 
-@pytest.mark.parametrize("reading", VastReading)
-def test_a_fading_average_keeps_no_worker(reading: VastReading) -> None:
-    """A single job of half a worker's capacity for ten seconds keeps no worker beyond the 30 s, in any reading."""
-    ticks = [view(1000.0, new_load=5), *(view(1000.0 + 10 * tick) for tick in range(1, 5))]
-    assert active(reading.policy(replace(PARAMETERS, target_util=1.0)), *ticks)[-2:] == [0, 0]
-
-
 def test_an_empty_fleet_wakes_up_for_a_request() -> None:
     """After an hour without load no worker is active, and one is as soon as a request waits."""
     policy = VastReading.UTILISATION.policy(PARAMETERS)

@@ -64,13 +64,11 @@ class VastFleetSize:
         """Return the numbers of workers for a capacity of `wanted` units a second.
 
         Documented: capacity = load / target_util, total = the largest of cold_mult x active, min_cold_load and
-        cold_workers, no worker active only with min_load 0 and after inactivity_timeout. Inferred: an average that
-        fades does not keep the last worker for longer than that.
+        cold_workers, no worker active only with min_load 0 and after inactivity_timeout.
         """
         limits = self.parameters
         wanted = self.hold.add(view.now_s, max(wanted, limits.min_load, 0.0))
-        least, active = self._least_active(view), _workers(wanted, view.worker_perf)
-        active = active if active > 1 else least
+        active = max(_workers(wanted, view.worker_perf), self._least_active(view))
         cold = max(
             limits.cold_workers,
             _workers(limits.cold_mult * wanted, view.worker_perf),
