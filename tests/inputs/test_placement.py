@@ -108,7 +108,7 @@ async def test_a_running_node_of_a_cancelled_job_keeps_its_files(tmp_path: Path)
         leftovers = worker.app.engines.first.leftovers
         cancelling = asyncio.create_task(worker.delete(f"/jobs/{job['id']}", job["token"]))
         await until(lambda: leftovers.running is not None)
-        assert worker.app.manager.find(job["id"], job["token"]).state.ended
+        await until(lambda: worker.app.manager.find(job["id"], job["token"]).state.ended)
         while leftovers.running is not None:
             assert len(job_folders(shared)) == 1
             await asyncio.sleep(0.02)
