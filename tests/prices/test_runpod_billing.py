@@ -31,7 +31,7 @@ def test_start_load_jobs_and_idle_timeout_are_billed() -> None:
 
 
 def test_each_run_is_rounded_up_to_a_second() -> None:
-    """Each wake-up is rounded up by itself.
+    """Each wake-up is rounded up separately.
 
     Runs of 10.2 s and of 4.01 s are billed as 11 + 5 = 16 s. At $0.00031: $0.00496. 14.21 s would be $0.00465.
     """

@@ -45,7 +45,7 @@ class RunpodRates:
 
 
 def runpod_bill(life: WorkerLife, use: Resources, rates: RunpodRates) -> Bill:
-    """Return what RunPod bills for a worker's life, without network volumes. Each run is rounded up by itself."""
+    """Return what RunPod bills for a worker's life, without network volumes. Each run is rounded up separately."""
     gpu_s = disk_s = 0.0
     for run in life.runs:
         run_s = run.stopped - run.load_start

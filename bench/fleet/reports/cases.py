@@ -1,4 +1,4 @@
-"""What is compared: reports, readings of the autoscaler, and patterns of arrivals."""
+"""The cases of the comparison: reports, readings of the autoscaler, and patterns of arrivals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is searched: a GPU and the values of the autoscaler's parameters."""
+"""A candidate of the search: a GPU, and values of the autoscaler's parameters."""
 
 from __future__ import annotations
 

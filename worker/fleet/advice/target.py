@@ -25,7 +25,7 @@ _BUDGET = re.compile(r"\$?\s*(\d[\d,_]*(?:\.\d*)?|\.\d+)\s*(?:usd|dollars)?(?:\s
 
 @dataclass(frozen=True, slots=True)
 class AdviceTarget:
-    """What has to be reached. At least one of both is given.
+    """The goal of the search: a wait, a budget, or both.
 
     Attributes:
         wait: The share `quantile` of the jobs has to wait for at most `seconds`. None means as short as possible.

@@ -57,7 +57,7 @@ class TrialRunner:
 
     Attributes:
         space: The candidates and the trace.
-        target: What is to be reached.
+        target: The goal of the search.
         table: The prices.
         today: Date of the search.
     """

@@ -52,7 +52,7 @@ def test_modal_has_a_container_for_each_input_and_a_buffer() -> None:
 
 
 def test_modal_stops_containers_after_scaledown_window() -> None:
-    """Two of three containers have been idle for a minute. What is not active does not exist."""
+    """Two of three containers have been idle for a minute and stop. A stopped container no longer exists."""
     policy = ModalPool(ModalParameters(max_containers=3))
     assert policy.decide(view(ready=3, in_progress=1, idle_s=(61.0, 60.0))) == FleetTarget(1, 1)
     assert policy.decide(view(ready=3, in_progress=1, idle_s=(61.0, 59.0))) == FleetTarget(2, 2)

@@ -1,1 +1,1 @@
-"""What can be searched on each platform: its parameters by its own names."""
+"""The parameters that the search may change on each platform, by the names of the platform."""

@@ -18,7 +18,7 @@ from worker.fleet.simulation.trace import TraceJob
 
 @dataclass(slots=True)
 class JobTable:
-    """What is known of each job, and what happened to it.
+    """The facts about each job, and what happened to it.
 
     Attributes:
         arrival_s: When it arrives.
