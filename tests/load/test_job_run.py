@@ -46,6 +46,15 @@ def test_a_node_ends_when_the_next_one_starts() -> None:
     assert seconds_of(run, 10.0) == {name: (s, True) for name, s in zip(PREDICTED, (1.0, 8.0, 0.5, 0.5), strict=True)}
 
 
+def test_the_time_before_the_first_node_is_setup() -> None:
+    """It is known once a node has started, and later nodes do not change it."""
+    run = run_of()
+    assert run.setup_s is None
+    run.start_node("load", 0.25)
+    run.start_node("sample", 2.0)
+    assert run.setup_s == 0.25
+
+
 def test_only_the_running_node_is_cut_short() -> None:
     """A run that fails or is cancelled has completed the nodes before the running one. Later seconds do not count."""
     run = run_of()

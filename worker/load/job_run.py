@@ -44,6 +44,8 @@ class JobRun:
     """The nodes of the prompt that were expected to run, by id."""
     forecast: Forecast
     started_at: float
+    setup_s: float | None = None
+    """Seconds before the first node, once it has started."""
     _seconds: dict[str, float] = field(default_factory=dict)
     """Seconds of each node that has started."""
     _progress: ActiveNode | None = None
@@ -97,6 +99,8 @@ class JobRun:
             self._cached = frozenset()  # ComfyUI reports the cached nodes, if there are any, before the first node
         self._pause(now)
         node = self._owner(node_id)
+        if self.setup_s is None:
+            self.setup_s = now - self.started_at
         self._running, self._since = node, now
         if node is None:
             self._progress = None

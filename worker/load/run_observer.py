@@ -178,6 +178,8 @@ class RunObserver:
         finished = {*run.cached, *run.started_nodes} - ({run.stopped_node} if run.stopped_node else set())
         if succeeded:
             finished |= estimate.nodes.keys()
+        if run.setup_s is not None and not estimate.events_lost:
+            self.estimator.setup_times.learn(engine, run.setup_s)
         drift = self.estimator.job_ended(engine, estimate.work, finished, run.cached)
         self._learned()
         if drift is not None and drift.factor > 1:

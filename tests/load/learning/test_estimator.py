@@ -36,6 +36,16 @@ def test_one_run_teaches_the_shape_and_a_few_make_it_certain() -> None:
     assert prediction.p90_s < 24.0
 
 
+def test_a_job_takes_the_usual_time_before_its_first_node_too() -> None:
+    """The median of the last runs of the same engine counts, so a single late one does not."""
+    learner, work = estimator(ENGINE, "engine-1"), job(sampler(10.0))
+    before = learner.job(ENGINE, work)
+    for seconds in (0.1, 0.3, 60.0, 0.1, 0.3):
+        learner.setup_times.learn(ENGINE, seconds)
+    assert learner.job(ENGINE, work).p50_s == pytest.approx(before.p50_s + 0.3)
+    assert learner.job("engine-1", work) == before
+
+
 def test_what_one_shape_teaches_moves_its_relatives() -> None:
     """Other shapes of the family move almost as much, other families less, and other kinds of nodes still less."""
     learner = estimator()

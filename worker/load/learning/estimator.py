@@ -13,6 +13,7 @@ from worker.load.learning.learned_state import LearnedState, restore, saved
 from worker.load.learning.load_times import Tier
 from worker.load.learning.loading import Loading
 from worker.load.learning.node_results import NO_LINE, LineResults, NodeResults
+from worker.load.learning.setup_times import SetupTimes
 from worker.load.learning.totals import JobOutcome, Quantiles, Total
 from worker.load.learning.warm_times import WarmTimes, usable
 from worker.load.node_work import JobWork, NodeWork
@@ -50,6 +51,7 @@ class Estimator:
         self._state = state or LearnedState()
         self._warm = WarmTimes(self._gpus)
         self._loading = Loading()
+        self.setup_times = SetupTimes()
         self._quantiles = Quantiles(*self._state.quantiles)
         self._outcomes: dict[str, JobOutcome] = {}
         self._watches: dict[str, DriftDetector] = {}
@@ -83,7 +85,9 @@ class Estimator:
         if load is not None:
             total.add_load(load)
         predictions = {node_id: self._quantiles.node_p90(time) for node_id, time in times.items()}
-        return Forecast(engine, self._quantiles.p90(total), predictions, load.seconds if load else 0.0, cached)
+        setup_s = self.setup_times.predict(engine)
+        whole = self._quantiles.p90(total) + Prediction(setup_s, setup_s)
+        return Forecast(engine, whole, predictions, load.seconds if load else 0.0, cached)
 
     def load_seconds(self, engine: str, work: JobWork) -> float:
         """Return the seconds of loading the files that a job needs and that are not loaded on an engine."""
