@@ -25,6 +25,7 @@ from worker.events import (
     StepDone,
 )
 from worker.job import JobRef, JobState
+from worker.load.forecast import Forecast
 from worker.load.job_estimate import JobEstimate
 from worker.load.job_run import JobRun, MeasuredNode
 from worker.load.learning.estimator import Estimator, NodeLoad, NodeRun
@@ -161,6 +162,14 @@ class RunObserver:
         elif event.engine in self._last_runs:
             self._blocked[event.engine] = self._last_runs[event.engine]
 
+    def _learn(self, engine: str, forecast: Forecast, measured: MeasuredNode) -> NodeLoad | None:
+        """Learn from a node that ran. Return the files that it loaded, or None."""
+        if _is_as_short_as_expected(forecast, measured):
+            self.estimator.node_ran(engine, measured.node)
+            return None
+        seconds = max(measured.seconds, LEAST_S)
+        return self.estimator.learn(engine, NodeRun(measured.node, seconds, measured.completed))
+
     def _run(self, job: JobRef) -> JobRun | None:
         """Return the present run of a job, or None."""
         estimate = self._jobs.get(job.folder)
@@ -171,8 +180,7 @@ class RunObserver:
         now, engine, ref = time.monotonic(), run.forecast.engine, estimate.job.ref
         cold_nodes = 0
         for measured in [] if estimate.events_lost else list(run.measured(now, succeeded=succeeded)):
-            seconds = max(measured.seconds, LEAST_S)
-            load = self.estimator.learn(engine, NodeRun(measured.node, seconds, measured.completed))
+            load = self._learn(engine, run.forecast, measured)
             cold_nodes += load is not None
             self._notify(_node_ran(ref, run, measured, load))
         finished = {*run.cached, *run.started_nodes} - ({run.stopped_node} if run.stopped_node else set())
@@ -186,6 +194,13 @@ class RunObserver:
             self._notify(MachineSlowed(engine, drift.factor))
         if succeeded and not estimate.events_lost:
             self._notify(_job_predicted(estimate, run, now - run.started_at, is_cold=cold_nodes > 0))
+
+
+def _is_as_short_as_expected(forecast: Forecast, measured: MeasuredNode) -> bool:
+    """Return whether a node took no time, as it always does, such as an empty latent. Many nodes of a job are so."""
+    node, expected = measured.node, forecast.nodes.get(measured.node.node_id, NOTHING)
+    is_short = measured.completed and measured.seconds <= LEAST_S and expected.p90_s <= 2 * LEAST_S
+    return is_short and not node.reads and not node.models
 
 
 def _node_ran(job: JobRef, run: JobRun, measured: MeasuredNode, load: NodeLoad | None) -> NodeRan:

@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 MOST_PENDING = 10_000
 """Rows that are kept while the file cannot be written. Older ones are lost."""
+TOGETHER_S = 1.0
+"""Seconds in which rows are collected after a write. A write for each job costs more than predicting the job."""
 RETRY_S = 30.0
 """Seconds after which a failed write is repeated."""
 
@@ -76,8 +78,8 @@ class ArrivalsLog:
             await self._has_pending.wait()
             self._has_pending.clear()
             await self._write_pending()
+            await asyncio.sleep(self._retry_s if self._has_failed else TOGETHER_S)
             if self._has_failed:
-                await asyncio.sleep(self._retry_s)
                 self._has_pending.set()
 
     async def _write_pending(self) -> None:

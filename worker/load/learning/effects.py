@@ -62,24 +62,23 @@ class Effect:
     """Largest mean that the branch above believes. Without a limit, one node that costs nearly nothing, although the
     closed form expects hours, would make all models that never ran look free."""
 
-    @property
-    def told(self) -> tuple[float, float]:
-        """The precision and the pull that the branch above learns from this one.
+    told: tuple[float, float] = (0.0, 0.0)
+    """The precision and the pull that the branch above learns from this one.
 
-        A branch can tell only as much as its own deviation allows: a precision of at most 1 / spread.
-        """
-        shrink, most = 1.0 + self.precision * self.spread, self.precision * self.reach if self.precision else 0.0
-        return self.precision / shrink, min(max(self.pull, -most), most) / shrink
+    A branch can tell only as much as its own deviation allows: a precision of at most 1 / spread.
+    """
 
     def absorb(self, precision: float, pull: float) -> None:
         """Add information about the sum of effects down to here, and pass it up the branch."""
         effect: Effect | None = self
         while effect is not None:
-            said, said_pull = effect.told
-            effect.precision = max(effect.precision + precision, 0.0)
-            effect.pull += pull
-            says, says_pull = effect.told
-            precision, pull = says - said, says_pull - said_pull
+            effect.precision = all_precision = max(effect.precision + precision, 0.0)
+            effect.pull = all_pull = effect.pull + pull
+            shrink = 1.0 + all_precision * effect.spread
+            most = all_precision * effect.reach if all_precision else 0.0
+            says, says_pull = all_precision / shrink, min(max(all_pull, -most), most) / shrink
+            precision, pull = says - effect.told[0], says_pull - effect.told[1]
+            effect.told = says, says_pull
             effect = effect.parent
 
 

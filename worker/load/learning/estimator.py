@@ -105,6 +105,10 @@ class Estimator:
         results = self._results.setdefault(engine, NodeResults())
         return frozenset(results.expected(work, line))
 
+    def node_ran(self, engine: str, node: NodeWork) -> None:
+        """Record that a node ran, and so was not cached. `learn` does this too."""
+        self._ran.setdefault(engine, set()).add(node.node_id)
+
     def learn(self, engine: str, run: NodeRun) -> NodeLoad | None:
         """Learn from a node that ran on an engine. Return the files that it loaded, or None if it loaded none.
 
@@ -112,7 +116,7 @@ class Estimator:
         after the last one.
         """
         node, seen = run.node, None
-        self._ran.setdefault(engine, set()).add(node.node_id)
+        self.node_ran(engine, node)
         load = self._loading.load(engine, (node,)) if node.reads or node.models else None
         if usable(run.seconds) and run.completed:
             warm = self._warm.predict(engine, node)

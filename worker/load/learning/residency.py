@@ -44,6 +44,8 @@ class ResidentFiles:
 
     def use(self, file: str, size: float) -> None:
         """Record that a file is in use."""
+        if self._sizes.get(file) == size and next(reversed(self._sizes)) == file:
+            return
         self._sizes.pop(file, None)
         self._sizes[file] = size
         if len(self._sizes) > MAX_FILES:
