@@ -26,8 +26,10 @@ from worker.fetch.fetcher import Fetcher
 from worker.gpus.machine_monitor import MachineMonitor
 from worker.gpus.monitor import GpuMonitor
 from worker.gpus.nvml import Nvml
+from worker.handlers.pool import HandlerPool
 from worker.inputs import InputEngine, Inputs, InputStore, PlacedInputs
 from worker.intake import SPOOL, Intake, JobResponses
+from worker.intake.handler_calls import HandlerCalls
 from worker.job import Job
 from worker.jobs.cancellation import Cancellation, cancel
 from worker.jobs.job_index import JobIndex
@@ -150,12 +152,8 @@ class App:
         gc.freeze()
 
     async def _log_missing_classes(self) -> None:
-        """Log the classes that the image requires and that ComfyUI does not have.
-
-        The image build cannot check the classes of packs that need a GPU.
-        """
-        needed = needed_classes(Path(self.settings.engine.comfyui))
-        if needed:
+        """Log the required classes that ComfyUI does not have. The image build cannot check those that need a GPU."""
+        if needed := needed_classes(Path(self.settings.engine.comfyui)):
             with suppress(EngineUnavailable):
                 for message in missing_class_messages(needed, await self.engines.catalog()):
                     log.error("%s", message)
@@ -223,6 +221,7 @@ async def _assemble(settings: Settings, options: BuildOptions, tasks: Tasks, sta
         *(library, intake, preflight, models, timing, observers, metrics, machine),
         permanent_failure=lambda: tasks.problem or engines.restart_needed,
         state_damage=options.state_damage,
+        handlers=HandlerCalls.of(pipeline.handlers, intake, settings.handlers),
     )
     if models.fetches_models:
         observers.add(models)
@@ -290,6 +289,7 @@ async def _pipeline(
         delivery=await enter(delivery(settings, outputs, options.storage, options.traits)),
         journal=journal,
         observers=observers,
+        handlers=HandlerPool.of(settings.handlers),
         api_key=settings.engine.api_key,
         previews=settings.engine.previews,
     )

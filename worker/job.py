@@ -85,6 +85,7 @@ class JobRequest:
     urls: Mapping[str, str] = field(default_factory=dict)
     """URLs of input files, by the name that the workflow uses."""
     output_mode: OutputMode = OutputMode.BASE64
+    handler: str | None = None  # that the job calls in place of a prompt, with the arguments in an input file
     dialect: str = "native"
     """Name of the dialect of the response. The intake sets it."""
     key: str | None = None
@@ -256,8 +257,7 @@ class Job:
     """Name of the job's current or last engine, None for a job that was never submitted."""
     progress: JobProgress | None = None  # None before its first node and after its end
     predicted_s: float | None = None  # just before the run, its median
-    ref: JobRef = field(init=False)
-    """The job's identity in events."""
+    ref: JobRef = field(init=False)  # the job's identity in events
     _state_entered_at: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:

@@ -26,14 +26,17 @@ from worker.errors import (
     NodeFailed,
     OutputMissing,
     OutputProblem,
+    UnknownHandler,
     WorkerError,
     shortage_error,
 )
-from worker.events import DeliveryEnded, JobFinished, JobSubmitted, Observers, OutputReady, RunEnded, StateChanged
+from worker.events import JobFinished, JobSubmitted, Observers, OutputReady, RunEnded
+from worker.handlers.pool import HandlerPool
 from worker.inputs import Inputs, PreparedInputs
 from worker.job import Job, JobState, Output
 from worker.jobs.journal import Journal
 from worker.jobs.prompt_work import PromptWork
+from worker.observers.state_changes import enter_state, state_after_failure
 from worker.outputs.delivery import Delivery
 from worker.outputs.files import Outputs
 from worker.outputs.output_collector import CollectedOutputs, OutputCollector, PartialRun, without_previews
@@ -74,6 +77,7 @@ class Pipeline:
     observers: Observers
     api_key: SecretStr = field(default=SecretStr(""), repr=False)
     """The operator's comfy.org key."""
+    handlers: HandlerPool | None = None
     explain_failure: ExplainFailure = _as_raised
     previews: PreviewMethod = PreviewMethod.AUTO
     """Preview method for jobs whose events a client follows. Other jobs have no previews."""
@@ -88,12 +92,19 @@ class Pipeline:
 
     async def _run_steps(self, job: Job) -> None:
         """Prepare, generate and deliver. Raises the error with which the job fails."""
+        if job.request.handler is None:
+            outputs = await self._run_prompt(job)
+        else:
+            outputs = (await self._call_handler(job, job.request.handler),)
+        await self._deliver(job, outputs)
+
+    async def _run_prompt(self, job: Job) -> tuple[Output, ...]:
+        """Prepare and run the prompt of a job, and return its outputs."""
         prompt = await self._prepare(job)
         try:
-            outputs = await self._generate(job, prompt)
+            return await self._generate(job, prompt)
         except NodeFailed as error:
             raise await self.explain_failure(error, prompt, self.engines.known_catalog) from error
-        await self._deliver(job, outputs)
 
     async def _end_with(self, job: Job, work: Coroutine[None, None, None], timeout_s: float) -> None:
         """Run `work` for at most `timeout_s` seconds, set the job's end state by its outcome, and announce the end."""
@@ -146,6 +157,15 @@ class Pipeline:
             await self._refine(job, prepared)
         self._enter(job, JobState.WAITING)
         return prepared.prompt
+
+    async def _call_handler(self, job: Job, name: str) -> Output:
+        """Call a handler, and return its result as an output."""
+        if self.handlers is None:
+            raise UnknownHandler(f"this worker does not serve the handler {name!r} any more")
+        self._enter(job, JobState.PREPARING)
+        self.outputs.make_folder(job)
+        self._enter(job, JobState.WAITING)
+        return await self.handlers.call(job, self.outputs.folder(job), lambda: self._enter(job, JobState.GENERATING))
 
     async def _refine(self, job: Job, prepared: PreparedInputs) -> None:
         """Correct the workload and the predictions of a job, because its input files are known now."""
@@ -264,23 +284,9 @@ class Pipeline:
             self.observers.notify(event)
 
     def _enter(self, job: Job, state: JobState) -> None:
-        """Change the state of a job and announce it, and also the end of a delivery."""
-        previous, seconds = job.state, job.in_state_s
-        job.advance(state)
-        self.observers.notify(StateChanged(job.ref, state, previous, seconds))
-        if previous is JobState.DELIVERING:
-            code = job.error.code if job.error else None
-            size = sum(output.size for output in job.outputs)
-            self.observers.notify(DeliveryEnded(job.ref, self.delivery.method(job.request), size, seconds, code))
+        enter_state(job, state, self.observers.notify, self.delivery)
 
     def _fail(self, job: Job, error: WorkerError) -> None:
         """Store the error in the job and enter the state that follows from it."""
         job.error = error
-        self._enter(job, _state_after_failure(job.state, error))
-
-
-def _state_after_failure(state: JobState, error: WorkerError) -> JobState:
-    """Return the state of a job that failed in `state`. A job that failed in delivery keeps its outputs."""
-    if isinstance(error, JobCancelled):
-        return JobState.CANCELLED
-    return JobState.DELIVERY_PENDING if state is JobState.DELIVERING else JobState.FAILED
+        self._enter(job, state_after_failure(job.state, error))

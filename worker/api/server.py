@@ -16,6 +16,8 @@ from worker.api.edge.cors import allow_origins
 from worker.api.edge.malformed import limit_malformed_request_logs
 from worker.api.edge.proxies import trusted_networks
 from worker.api.errors import errors
+from worker.api.handlers.routes import call_handler, list_handlers
+from worker.api.handlers.running import running_handlers
 from worker.api.openapi import document
 from worker.api.services import OPENAPI, SERVICES, Services
 from worker.connections import HANDLER_OPTIONS, ConnectionLimits, LimitedSite
@@ -28,6 +30,8 @@ ROUTES = (
     web.post("/generate/sync", generate.generate_sync),
     web.post("/generate", generate.generate),
     web.post("/generate/stream", generate.generate_stream),
+    web.get("/handlers", list_handlers),
+    web.post("/handlers/{name}", call_handler),
     web.post("/validate", validate.validate),
     web.post("/convert", convert.convert_workflow),
     web.get("/jobs/{id}", jobs.get_job),
@@ -76,9 +80,9 @@ def application(services: Services) -> web.Application:
 
 @asynccontextmanager
 async def listen(services: Services, tasks: Tasks) -> AsyncIterator[str]:
-    """Serve until the context ends, and yield the URL. A handler is cancelled when its client disconnects.
+    """Serve until the context ends, also to the processes of handlers, and yield the URL of the gateway.
 
-    Raises StartupError.
+    A route's handler is cancelled when its client disconnects. Raises StartupError.
     """
     options = {"handler_cancellation": True, "access_log": None, "shutdown_timeout": 1.0, **HANDLER_OPTIONS}
     runner = web.AppRunner(application(services), **options)
@@ -92,7 +96,8 @@ async def listen(services: Services, tasks: Tasks) -> AsyncIterator[str]:
                 await LimitedSite(runner, host, port, limits=limits, tasks=tasks).start()
             except (OSError, OverflowError) as error:
                 raise CannotListen(host, port, error) from error
-            yield f"http://{host}:{runner.addresses[0][1]}"
+            async with running_handlers(services, tasks):
+                yield f"http://{host}:{runner.addresses[0][1]}"
         finally:
             await runner.cleanup()
 

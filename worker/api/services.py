@@ -17,6 +17,7 @@ from worker.engine.pool import EnginePool
 from worker.events import Observers
 from worker.gpus.machine_monitor import MachineMonitor
 from worker.intake import Intake
+from worker.intake.handler_calls import HandlerCalls
 from worker.jobs.manager import JobManager
 from worker.models.service import Models
 from worker.observers.metrics import Metrics
@@ -54,6 +55,8 @@ class Services:
     """Returns a sentence if only a restart can help the worker, else None."""
     state_damage: Sequence[str] = ()
     """Names in the state folder that were damaged and moved aside at the start."""
+    handlers: HandlerCalls | None = None
+    """Calls of handlers, None if the worker has none."""
 
     @property
     def sync_limit_s(self) -> float | None:
