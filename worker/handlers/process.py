@@ -117,9 +117,7 @@ class HandlerProcess:
             raise_failure(job, message.header)
             return await self._store_result(message, folder)
         except (EOFError, ConnectionError):
-            with suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(self.exit_task), EXIT_S)
-            cause = self.cause_of_end if self.exit_task.done() else "has closed its connection to the worker"
+            cause = await self._cause_after_close()
             self.kill()
             raise HandlerCrashed(f"the process of the handler {cause}") from None
         except ChannelError as error:
@@ -144,10 +142,15 @@ class HandlerProcess:
             if receive.done():
                 return receive.result()
             raise HandlerCrashed(f"it {self.cause_of_end}")
-        except (EOFError, ConnectionError, ChannelError) as error:
-            raise HandlerCrashed("it has closed its connection to the worker") from error
+        except (EOFError, ConnectionError):
+            raise HandlerCrashed(f"it {await self._cause_after_close()}") from None
         finally:
             receive.cancel()
+
+    async def _cause_after_close(self) -> str:
+        """Return why the process has ended, or that it has only closed its socket."""
+        await asyncio.wait({self.exit_task}, timeout=EXIT_S)
+        return self.cause_of_end if self.exit_task.done() else "has closed its connection to the worker"
 
 
 def raise_failure(job: Job, header: Mapping[str, Any]) -> None:
