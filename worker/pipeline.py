@@ -6,15 +6,14 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any
 
 from pydantic import SecretStr
 
 from worker.engine.pool import EnginePool
 from worker.engine.protocol.api import SubmitOptions
-from worker.engine.protocol.messages import ExecutionStart, Preview, RunMessage
+from worker.engine.protocol.messages import Executed, ExecutionStart, Preview, RunMessage
 from worker.engine.recovery import Recovery
-from worker.engine.run_events import class_of, event_of, progress_of
+from worker.engine.run_events import class_of, event_of, executed_event, progress_of
 from worker.errors import (
     ClientError,
     DeliveryFailed,
@@ -30,7 +29,7 @@ from worker.errors import (
     WorkerError,
     shortage_error,
 )
-from worker.events import JobFinished, JobSubmitted, Observers, OutputReady, RunEnded
+from worker.events import ImageSent, JobFinished, JobSubmitted, Observers, OutputReady, RunEnded
 from worker.handlers.pool import HandlerPool
 from worker.inputs import Inputs, PreparedInputs
 from worker.job import Job, JobState, Output
@@ -44,7 +43,7 @@ from worker.outputs.problems import missing_files, no_outputs, node_problem
 from worker.outputs.run_files import SENDS_IMAGE
 from worker.settings import PreviewMethod
 from worker.workflow.catalog.catalog import Catalog
-from worker.workflow.editor.editor_file import reads_editor_workflow, to_editor_file
+from worker.workflow.editor.editor_file import with_needed_workflow
 from worker.workflow.prompt import Prompt
 from worker.workflow.rerun import rerun_nodes
 
@@ -218,7 +217,10 @@ class Pipeline:
 
         With `targets`, only these nodes run, at the front of ComfyUI's queue. The job gets the files of the run.
         """
-        prompt, extra_data = collector.prompt, self._extra_data(job, collector.prompt)
+        prompt = collector.prompt
+        extra_data = with_needed_workflow(job.request.extra, prompt, self.engines.known_catalog).submission_data(
+            self.api_key
+        )
 
         def on_submission(prompt_id: str | None) -> None:
             # Set at the submission, because a client may follow a job only after it was accepted.
@@ -240,21 +242,13 @@ class Pipeline:
                 succeeded = True
             finally:
                 self.observers.notify(RunEnded(job.ref, succeeded))
+            for lost in collector.unknown_reports(reported):
+                self._announce_report(job, collector, lost)
             collected = await collector.finish(reported)
         finally:
             await collector.abandon()
         job.files += collected.files
         return collected
-
-    def _extra_data(self, job: Job, prompt: Prompt) -> dict[str, Any]:
-        """Return ComfyUI's `extra_data` for the prompt.
-
-        If a node of the prompt reads the editor's workflow and the request has none, one is made from the prompt.
-        """
-        extra, catalog = job.request.extra, self.engines.known_catalog
-        if catalog is not None and not extra.has_workflow and reads_editor_workflow(prompt, catalog):
-            extra = extra.with_workflow(to_editor_file(prompt, catalog))
-        return extra.submission_data(self.api_key)
 
     async def _deliver(self, job: Job, outputs: tuple[Output, ...]) -> None:
         job.outputs, job.error = outputs, None
@@ -277,11 +271,21 @@ class Pipeline:
             self.outputs.make_folder(job)
         if isinstance(message, Preview) and class_of(prompt, message.node) == SENDS_IMAGE:
             collector.add_image(message)
+            self.observers.notify(ImageSent(job.ref, message.node, message.mime, message.data))
             return
+        if isinstance(message, Executed):
+            self._announce_report(job, collector, message)
         job.progress = progress_of(prompt, message) or job.progress
         event = event_of(job.ref, prompt, message)
         if event is not None:
             self.observers.notify(event)
+
+    def _announce_report(self, job: Job, collector: OutputCollector, report: Executed) -> None:
+        """Announce what a node has reported, with the id that the node has in the workflow."""
+        node_id = collector.workflow_id(report.node)
+        if node_id is not None:
+            display_node = report.display_node if node_id == report.node else node_id
+            self.observers.notify(executed_event(job.ref, node_id, report.output, display_node))
 
     def _enter(self, job: Job, state: JobState) -> None:
         enter_state(job, state, self.observers.notify, self.delivery)

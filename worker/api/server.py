@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import cache, partial
 from typing import Any
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from worker.api import convert, generate, jobs, meta, metrics, templates, validate
+from worker.api.comfy.server import add_comfy_routes
 from worker.api.edge.authenticated import mark_authenticated_callers
 from worker.api.edge.browsers import BrowserCheck, browser_check
 from worker.api.edge.cors import allow_origins
@@ -21,7 +22,8 @@ from worker.api.handlers.running import running_handlers
 from worker.api.openapi import document
 from worker.api.services import OPENAPI, SERVICES, Services
 from worker.connections import HANDLER_OPTIONS, ConnectionLimits, LimitedSite
-from worker.errors import CannotListen
+from worker.errors import CannotListen, StartupError
+from worker.intake import Caller
 from worker.platforms.base import Authenticator
 from worker.settings import Settings
 from worker.supervision import Tasks
@@ -75,7 +77,25 @@ def application(services: Services) -> web.Application:
     app[SERVICES] = services
     app[OPENAPI] = openapi
     app.add_routes(ROUTES)
+    if settings.comfy_api:
+        _add_comfy_api(app, services)
     return app
+
+
+def _add_comfy_api(app: web.Application, services: Services) -> None:
+    """Add ComfyUI's routes, with the callers that the gateway authenticates. Raises StartupError."""
+    if not services.traits.job_urls:
+        raise StartupError(
+            "WORKER_COMFY_API=1 has no use on this platform: its clients reach the worker only through the platform, "
+            "which forwards no other routes: unset WORKER_COMFY_API, or use a worker with WORKER_PLATFORM=none"
+        )
+    access = services.access
+
+    def identify(headers: Mapping[str, str]) -> Caller:
+        """Return the caller by its token."""
+        return Caller(access.authenticate(headers.get(hdrs.AUTHORIZATION, "")))
+
+    add_comfy_routes(app, identify)
 
 
 @asynccontextmanager

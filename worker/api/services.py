@@ -11,6 +11,7 @@ import orjson
 from aiohttp import web
 
 from worker.api.auth import Auth
+from worker.api.comfy.clients import ComfyClients
 from worker.api.edge.hosts import allowed_hosts, connected_host, is_own_host, read_host
 from worker.api.edge.proxies import client_view, trusted_networks
 from worker.engine.pool import EnginePool
@@ -51,6 +52,7 @@ class Services:
     observers: Observers
     metrics: Metrics
     machine: MachineMonitor
+    comfy: ComfyClients
     permanent_failure: Callable[[], str | None]
     """Returns a sentence if only a restart can help the worker, else None."""
     state_damage: Sequence[str] = ()
