@@ -1,8 +1,7 @@
 """ComfyUI for handlers: the functions that apps have in `utils.comfyui`, `utils.image_utils` and `utils.cost_tracker`.
 
-The modules of an app take precedence. Where an app has none, an import such as `from utils.comfyui import
-execute_workflow` gets this file. It uses only the standard library, and Pillow for PIL images. Prompts run on the
-worker, through ComfyUI's API on a port of this process.
+They are for apps without such modules. This file uses only the standard library, and Pillow for PIL images. Prompts run
+on the worker, through ComfyUI's API on a port of this process.
 """
 
 from __future__ import annotations
@@ -55,11 +54,8 @@ def begin_call(call: str) -> None:
 
 
 def launch_comfy_server(port: int | None = None, timeout: float = 300) -> SimpleNamespace:
-    """Wait until the worker's ComfyUI responds, and return an object with the methods of a process, which do nothing.
-
-    The worker runs ComfyUI. Its port is that of this process, whatever `port` is.
-    """
-    del port
+    """Wait until the worker's ComfyUI responds. Return an object with the methods of a process, which do nothing."""
+    del port  # each process of handlers has its own
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         try:
@@ -190,9 +186,15 @@ def decode_base64_to_image(text: str) -> Image:
     return image
 
 
-# PRICING is written by `python -m worker.handlers.write_pricing`, from worker/prices.
-PRICING: dict[str, dict[str, float]] = {}
-# End of PRICING.
+# Written by docs/make_pricing.py from worker/prices.
+PRICES = """
+modal T4=0.5904 L4=0.7992 A10=1.102 L40S=1.951 A100-40GB=2.099 A100-80GB=2.498 RTX-PRO-6000=3.031 H100=3.949
+modal H200=4.54 B200=6.25
+runpod RTX-A4000=0.576 RTX-A4500=0.576 RTX-4000=0.576 L4=0.684 RTX-A5000=0.684 RTX-3090=0.684 RTX-4090=1.116
+runpod RTX-A6000=1.224 A40=1.224 L40=1.908 L40S=1.908 RTX-6000-Ada=1.908 A100-80GB=2.736 H100=4.176
+runpod RTX-PRO-6000=3.996 H200=5.58 B200=8.64
+vast RTX-3090=0.25 RTX-4090=0.655 RTX-5090=1.005 RTX-A6000=0.55 A40=0.55 A100-80GB=0.995 H100=2.4 H200=3.5 B200=4.49
+"""
 
 
 class CostTracker:
@@ -200,14 +202,17 @@ class CostTracker:
 
     def __init__(self, platform: str = "modal") -> None:
         self.platform = platform
+        rows = (row.split()[1:] for row in PRICES.splitlines() if row.split()[:1] == [platform])
+        # Dollars per GPU hour.
+        self.prices = {name: float(usd) for row in rows for name, usd in (price.split("=") for price in row)}
         self.calls: list[SimpleNamespace] = []
 
     def calculate_cost(self, gpu_type: str, duration_seconds: float) -> float:
         """Return the dollars of a GPU for these seconds. Raises KeyError for an unknown GPU."""
-        prices = PRICING[self.platform]
-        if gpu_type not in prices:
-            raise KeyError(f"no price of {gpu_type} on {self.platform}: known are {', '.join(prices)}")
-        return prices[gpu_type] * duration_seconds / 3600
+        usd_hour = self.prices.get(gpu_type.replace(" ", "-"))
+        if usd_hour is None:
+            raise KeyError(f"no price of {gpu_type} on {self.platform}: known are {', '.join(self.prices)}")
+        return usd_hour * duration_seconds / 3600
 
     @contextmanager
     def measure(self, gpu_type: str) -> Iterator[SimpleNamespace]:
