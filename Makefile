@@ -54,13 +54,14 @@ format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(READY) ## write docs/workflows.md, docs/settings.md, docs/flow.svg, the help of each command in docs/cli.md, and the dashboard
+docs: $(READY) ## write docs/workflows.md, docs/settings.md, docs/flow.svg, the help of each command in docs/cli.md, the prices for handlers, and the dashboard
 	$(BIN)/python docs/make_workflows.py > docs/workflows.md.new
 	mv docs/workflows.md.new docs/workflows.md
 	$(BIN)/python docs/make_settings.py > docs/settings.md.new
 	mv docs/settings.md.new docs/settings.md
 	$(BIN)/python docs/draw_flow.py > docs/flow.svg
 	$(BIN)/python docs/make_cli.py
+	$(BIN)/python docs/make_pricing.py
 	$(BIN)/python -m monitoring > monitoring/grafana/comfy-worker.json.new
 	mv monitoring/grafana/comfy-worker.json.new monitoring/grafana/comfy-worker.json
 

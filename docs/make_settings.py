@@ -46,6 +46,7 @@ TITLES = {
     "s3": "S3 buckets",
     "webhooks": "Webhooks",
     "models": "Models",
+    "handlers": "Handlers",
 }
 
 

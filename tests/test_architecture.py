@@ -44,6 +44,7 @@ LADDER = (
         "inputs",
         "models",
         "outputs",
+        "handlers",
         "jobs.prompt_work",
         "jobs.state_lock",
         "jobs.state_folder",

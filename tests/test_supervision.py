@@ -74,7 +74,7 @@ async def sabotaged(tmp_path: Path, victim: str, **given: object) -> AsyncIterat
 
 RESTARTED = [
     *("comfyui-websocket", "engine-watch", "retention", "models", "event-loop-lag", "output-folders", "journal"),
-    *("learned-load", "arrivals-log"),
+    *("learned-load", "arrivals-log", "uploads"),
 ]
 OTHERS = frozenset({"engine", "machine", "announcement", "vast-sdk", "vast-sdk-state", "vast-load", "vast-speed"})
 """Tasks that end the worker, or that a platform starts."""

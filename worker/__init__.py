@@ -13,8 +13,8 @@ The ladder: a module imports from lower rungs or, within a rung, from names to i
     1  model_file  events  bodies  workflow  load  prices  media_facts  engine.protocol.messages  storage.base
        connections  gpus
     2  workflow.templates.library  jobs.job_index  simulators.comfyui  engine  fetch  storage  inputs  models  outputs
-       jobs.prompt_work  jobs.state_lock  jobs.state_folder  jobs.journal_rows  jobs.journal_file  jobs.journal
-       jobs.admission  observers
+       handlers  jobs.prompt_work  jobs.state_lock  jobs.state_folder  jobs.journal_rows  jobs.journal_file
+       jobs.journal  jobs.admission  observers
     3  pipeline  jobs  preflight
     4  dialects  intake  api
     5  app

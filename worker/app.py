@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from worker.api.auth import Auth
+from worker.api.comfy.clients import ComfyClients
 from worker.api.server import listen
 from worker.api.services import Services
 from worker.bodies import BodyLimits, remove_leftovers
@@ -26,8 +27,10 @@ from worker.fetch.fetcher import Fetcher
 from worker.gpus.machine_monitor import MachineMonitor
 from worker.gpus.monitor import GpuMonitor
 from worker.gpus.nvml import Nvml
+from worker.handlers.pool import HandlerPool
 from worker.inputs import InputEngine, Inputs, InputStore, PlacedInputs
 from worker.intake import SPOOL, Intake, JobResponses
+from worker.intake.handler_calls import HandlerCalls
 from worker.job import Job
 from worker.jobs.cancellation import Cancellation, cancel
 from worker.jobs.job_index import JobIndex
@@ -45,6 +48,7 @@ from worker.models.folder import worker_models
 from worker.models.service import Models, TemplateModels
 from worker.models.sizes import ModelSizes
 from worker.observers.arrivals_log import ArrivalsLog
+from worker.observers.call_progress import CallProgress
 from worker.observers.log import JobLog
 from worker.observers.metrics import Metrics
 from worker.observers.replay import Replay
@@ -150,12 +154,8 @@ class App:
         gc.freeze()
 
     async def _log_missing_classes(self) -> None:
-        """Log the classes that the image requires and that ComfyUI does not have.
-
-        The image build cannot check the classes of packs that need a GPU.
-        """
-        needed = needed_classes(Path(self.settings.engine.comfyui))
-        if needed:
+        """Log the required classes that ComfyUI does not have. The image build cannot check those that need a GPU."""
+        if needed := needed_classes(Path(self.settings.engine.comfyui)):
             with suppress(EngineUnavailable):
                 for message in missing_class_messages(needed, await self.engines.catalog()):
                     log.error("%s", message)
@@ -207,9 +207,9 @@ async def _assemble(settings: Settings, options: BuildOptions, tasks: Tasks, sta
     folder, engines = worker_models(settings), await _engines(settings, observers, tasks, stack)
     machine = await _machine(settings, traits, engines, tasks, stack)
     fetcher = ModelFetcher(settings.fetch, folder) if folder else None
-    templates = TemplateModels.of(settings.models, library)
+    comfy = await ComfyClients.of(settings, jobs, engines, tasks)
+    templates, work = TemplateModels.of(settings.models, library), PromptWork(engines, ModelSizes(folder))
     models = await enter(Models(templates, fetcher, jobs, engines.catalogs.invalidate, tasks, notify))
-    work = PromptWork(engines, ModelSizes(folder))
     pipeline = await _pipeline(settings, options, work, jobs, tasks, stack)
     pipeline = replace(pipeline, explain_failure=DamageCheck(models, folder).explain)
     outputs, delivery, store = pipeline.outputs, pipeline.delivery, pipeline.inputs.store
@@ -220,16 +220,18 @@ async def _assemble(settings: Settings, options: BuildOptions, tasks: Tasks, sta
     intake = Intake(spool, body_limits, traits, manager, engines, delivery, library, preflight, store, responses)
     parts = Services(
         *(settings, traits, manager, engines, outputs, replay, access, delivery),
-        *(library, intake, preflight, models, timing, observers, metrics, machine),
+        *(library, intake, preflight, models, timing, observers, metrics),
+        *(machine, comfy),
         permanent_failure=lambda: tasks.problem or engines.restart_needed,
         state_damage=options.state_damage,
+        handlers=HandlerCalls.of(pipeline.handlers, intake, settings.handlers),
     )
     if models.fetches_models:
         observers.add(models)
     hooks = running_webhooks(settings.webhooks, settings.fetch, jobs, responses.webhook_body, tasks, notify)
-    observers.add(machine, await enter(hooks))
+    observers.add(machine, comfy.prompts, CallProgress(jobs, notify), await enter(hooks))
     stack.push_async_callback(manager.close)
-    await manager.restore()
+    await comfy.restore(manager)
     tasks.start("machine", partial(machine.end_worker_when_retired, manager.close), OnFailure.END)
     url = await enter(listen(parts, tasks))
     timing.mark("gateway")
@@ -290,6 +292,7 @@ async def _pipeline(
         delivery=await enter(delivery(settings, outputs, options.storage, options.traits)),
         journal=journal,
         observers=observers,
+        handlers=HandlerPool.of(settings.handlers),
         api_key=settings.engine.api_key,
         previews=settings.engine.previews,
     )

@@ -85,6 +85,7 @@ class JobRequest:
     urls: Mapping[str, str] = field(default_factory=dict)
     """URLs of input files, by the name that the workflow uses."""
     output_mode: OutputMode = OutputMode.BASE64
+    handler: str | None = None  # that the job calls in place of a prompt, with the arguments in an input file
     dialect: str = "native"
     """Name of the dialect of the response. The intake sets it."""
     key: str | None = None
@@ -127,6 +128,9 @@ class JobRequest:
     base_url: str = ""
     """URL by which the client reached this gateway. The URLs in a webhook begin with it."""
     extra: ExtraData = ExtraData()  # noqa: RUF009 - frozen
+    client_id: str = ""  # of a client of ComfyUI's API, which gets the events
+    parent: str | None = None  # id of the job whose handler sent the request
+    keeps_previews: bool = False  # whether previews are outputs beside saved files
 
     @property
     def job_id(self) -> str | None:
@@ -242,22 +246,18 @@ class Job:
     files: tuple[EngineFile, ...] = ()
     """Files that the job left in the folders of its engine. They are removed with the outputs."""
     error: WorkerError | None = None
-    waiters: int = 0
-    """Number of requests that wait for the result."""
+    waiters: int = 0  # number of requests that wait for the result
     detached: bool = False
     """Whether the client was told to request the result later. Disconnecting does not cancel the job then."""
     collectable: bool = False
     """Whether a client knows id and token, or chose the id, and may request the result even after a restart."""
     handed_back: bool = False
     """Whether this worker is shutting down, so that the job runs again after a restart."""
-    prompt_id: str | None = None
-    """Id of the job's prompt in ComfyUI, once it was submitted."""
-    engine: str | None = None
-    """Name of the job's current or last engine, None for a job that was never submitted."""
+    prompt_id: str | None = None  # of the job's prompt in ComfyUI, once it was submitted
+    engine: str | None = None  # name of the current or last engine, None for a job that was never submitted
     progress: JobProgress | None = None  # None before its first node and after its end
     predicted_s: float | None = None  # just before the run, its median
-    ref: JobRef = field(init=False)
-    """The job's identity in events."""
+    ref: JobRef = field(init=False)  # the job's identity in events
     _state_entered_at: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:

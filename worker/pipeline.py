@@ -6,15 +6,14 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any
 
 from pydantic import SecretStr
 
 from worker.engine.pool import EnginePool
 from worker.engine.protocol.api import SubmitOptions
-from worker.engine.protocol.messages import ExecutionStart, Preview, RunMessage
+from worker.engine.protocol.messages import Executed, ExecutionStart, Preview, RunMessage
 from worker.engine.recovery import Recovery
-from worker.engine.run_events import class_of, event_of, progress_of
+from worker.engine.run_events import class_of, event_of, executed_event, progress_of
 from worker.errors import (
     ClientError,
     DeliveryFailed,
@@ -26,14 +25,17 @@ from worker.errors import (
     NodeFailed,
     OutputMissing,
     OutputProblem,
+    UnknownHandler,
     WorkerError,
     shortage_error,
 )
-from worker.events import DeliveryEnded, JobFinished, JobSubmitted, Observers, OutputReady, RunEnded, StateChanged
+from worker.events import ImageSent, JobFinished, JobSubmitted, Observers, OutputReady, RunEnded
+from worker.handlers.pool import HandlerPool
 from worker.inputs import Inputs, PreparedInputs
 from worker.job import Job, JobState, Output
 from worker.jobs.journal import Journal
 from worker.jobs.prompt_work import PromptWork
+from worker.observers.state_changes import enter_state, state_after_failure
 from worker.outputs.delivery import Delivery
 from worker.outputs.files import Outputs
 from worker.outputs.output_collector import CollectedOutputs, OutputCollector, PartialRun, without_previews
@@ -41,7 +43,7 @@ from worker.outputs.problems import missing_files, no_outputs, node_problem
 from worker.outputs.run_files import SENDS_IMAGE
 from worker.settings import PreviewMethod
 from worker.workflow.catalog.catalog import Catalog
-from worker.workflow.editor.editor_file import reads_editor_workflow, to_editor_file
+from worker.workflow.editor.editor_file import with_needed_workflow
 from worker.workflow.prompt import Prompt
 from worker.workflow.rerun import rerun_nodes
 
@@ -74,6 +76,7 @@ class Pipeline:
     observers: Observers
     api_key: SecretStr = field(default=SecretStr(""), repr=False)
     """The operator's comfy.org key."""
+    handlers: HandlerPool | None = None
     explain_failure: ExplainFailure = _as_raised
     previews: PreviewMethod = PreviewMethod.AUTO
     """Preview method for jobs whose events a client follows. Other jobs have no previews."""
@@ -88,12 +91,19 @@ class Pipeline:
 
     async def _run_steps(self, job: Job) -> None:
         """Prepare, generate and deliver. Raises the error with which the job fails."""
+        if job.request.handler is None:
+            outputs = await self._run_prompt(job)
+        else:
+            outputs = (await self._call_handler(job, job.request.handler),)
+        await self._deliver(job, outputs)
+
+    async def _run_prompt(self, job: Job) -> tuple[Output, ...]:
+        """Prepare and run the prompt of a job, and return its outputs."""
         prompt = await self._prepare(job)
         try:
-            outputs = await self._generate(job, prompt)
+            return await self._generate(job, prompt)
         except NodeFailed as error:
             raise await self.explain_failure(error, prompt, self.engines.known_catalog) from error
-        await self._deliver(job, outputs)
 
     async def _end_with(self, job: Job, work: Coroutine[None, None, None], timeout_s: float) -> None:
         """Run `work` for at most `timeout_s` seconds, set the job's end state by its outcome, and announce the end."""
@@ -147,6 +157,15 @@ class Pipeline:
         self._enter(job, JobState.WAITING)
         return prepared.prompt
 
+    async def _call_handler(self, job: Job, name: str) -> Output:
+        """Call a handler, and return its result as an output."""
+        if self.handlers is None:
+            raise UnknownHandler(f"this worker does not serve the handler {name!r} any more")
+        self._enter(job, JobState.PREPARING)
+        self.outputs.make_folder(job)
+        self._enter(job, JobState.WAITING)
+        return await self.handlers.call(job, self.outputs.folder(job), lambda: self._enter(job, JobState.GENERATING))
+
     async def _refine(self, job: Job, prepared: PreparedInputs) -> None:
         """Correct the workload and the predictions of a job, because its input files are known now."""
         work = await self.work.of_prepared(job.request.prompt, prepared.prompt, prepared.sizes)
@@ -198,7 +217,10 @@ class Pipeline:
 
         With `targets`, only these nodes run, at the front of ComfyUI's queue. The job gets the files of the run.
         """
-        prompt, extra_data = collector.prompt, self._extra_data(job, collector.prompt)
+        prompt = collector.prompt
+        extra_data = with_needed_workflow(job.request.extra, prompt, self.engines.known_catalog).submission_data(
+            self.api_key
+        )
 
         def on_submission(prompt_id: str | None) -> None:
             # Set at the submission, because a client may follow a job only after it was accepted.
@@ -220,21 +242,13 @@ class Pipeline:
                 succeeded = True
             finally:
                 self.observers.notify(RunEnded(job.ref, succeeded))
+            for lost in collector.unknown_reports(reported):
+                self._announce_report(job, collector, lost)
             collected = await collector.finish(reported)
         finally:
             await collector.abandon()
         job.files += collected.files
         return collected
-
-    def _extra_data(self, job: Job, prompt: Prompt) -> dict[str, Any]:
-        """Return ComfyUI's `extra_data` for the prompt.
-
-        If a node of the prompt reads the editor's workflow and the request has none, one is made from the prompt.
-        """
-        extra, catalog = job.request.extra, self.engines.known_catalog
-        if catalog is not None and not extra.has_workflow and reads_editor_workflow(prompt, catalog):
-            extra = extra.with_workflow(to_editor_file(prompt, catalog))
-        return extra.submission_data(self.api_key)
 
     async def _deliver(self, job: Job, outputs: tuple[Output, ...]) -> None:
         job.outputs, job.error = outputs, None
@@ -257,30 +271,26 @@ class Pipeline:
             self.outputs.make_folder(job)
         if isinstance(message, Preview) and class_of(prompt, message.node) == SENDS_IMAGE:
             collector.add_image(message)
+            self.observers.notify(ImageSent(job.ref, message.node, message.mime, message.data))
             return
+        if isinstance(message, Executed):
+            self._announce_report(job, collector, message)
         job.progress = progress_of(prompt, message) or job.progress
         event = event_of(job.ref, prompt, message)
         if event is not None:
             self.observers.notify(event)
 
+    def _announce_report(self, job: Job, collector: OutputCollector, report: Executed) -> None:
+        """Announce what a node has reported, with the id that the node has in the workflow."""
+        node_id = collector.workflow_id(report.node)
+        if node_id is not None:
+            display_node = report.display_node if node_id == report.node else node_id
+            self.observers.notify(executed_event(job.ref, node_id, report.output, display_node))
+
     def _enter(self, job: Job, state: JobState) -> None:
-        """Change the state of a job and announce it, and also the end of a delivery."""
-        previous, seconds = job.state, job.in_state_s
-        job.advance(state)
-        self.observers.notify(StateChanged(job.ref, state, previous, seconds))
-        if previous is JobState.DELIVERING:
-            code = job.error.code if job.error else None
-            size = sum(output.size for output in job.outputs)
-            self.observers.notify(DeliveryEnded(job.ref, self.delivery.method(job.request), size, seconds, code))
+        enter_state(job, state, self.observers.notify, self.delivery)
 
     def _fail(self, job: Job, error: WorkerError) -> None:
         """Store the error in the job and enter the state that follows from it."""
         job.error = error
-        self._enter(job, _state_after_failure(job.state, error))
-
-
-def _state_after_failure(state: JobState, error: WorkerError) -> JobState:
-    """Return the state of a job that failed in `state`. A job that failed in delivery keeps its outputs."""
-    if isinstance(error, JobCancelled):
-        return JobState.CANCELLED
-    return JobState.DELIVERY_PENDING if state is JobState.DELIVERING else JobState.FAILED
+        self._enter(job, state_after_failure(job.state, error))

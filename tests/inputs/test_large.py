@@ -81,7 +81,7 @@ async def test_a_large_file_that_is_no_base64_is_refused_by_name(client: Client,
 async def test_a_placeholder_opens_no_file_of_another_request(client: Client) -> None:
     """A placeholder of another request is an empty data URI."""
     _, accepted = await client.post("/generate", {"workflow": slow(1.0) | {"9": loading(URI)["1"]}})
-    entry = next(iter(client.app.manager._job_index))
+    entry = next(iter(client.app.manager.job_index))
     [file] = entry.job.request.inputs
     workflow: Workflow = loading(f"data:image/png;sha256={file.name.removesuffix('.png')};base64,")
     status, body = await client.post("/generate/sync", {"workflow": workflow})

@@ -79,7 +79,7 @@ async def test_a_journal_that_is_hurt_while_it_is_in_use(
     names = {f"{when}-{number}" for when in ("before", "after") for number in range(3)}
     assert stored(tmp_path) == names >= set(tokens)
     async with worker(engine, tmp_path) as client:
-        assert {entry.job.id for entry in client.app.manager._job_index} == names
+        assert {entry.job.id for entry in client.app.manager.job_index} == names
 
 
 async def test_a_locked_journal_delays_no_other_request(engine: EngineHandle, tmp_path: Path) -> None:

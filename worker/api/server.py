@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import cache, partial
 from typing import Any
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from worker.api import convert, generate, jobs, meta, metrics, templates, validate
+from worker.api.comfy.server import add_comfy_routes
 from worker.api.edge.authenticated import mark_authenticated_callers
 from worker.api.edge.browsers import BrowserCheck, browser_check
 from worker.api.edge.cors import allow_origins
 from worker.api.edge.malformed import limit_malformed_request_logs
 from worker.api.edge.proxies import trusted_networks
 from worker.api.errors import errors
+from worker.api.handlers.routes import call_handler, list_handlers
+from worker.api.handlers.running import running_handlers
 from worker.api.openapi import document
 from worker.api.services import OPENAPI, SERVICES, Services
 from worker.connections import HANDLER_OPTIONS, ConnectionLimits, LimitedSite
-from worker.errors import CannotListen
+from worker.errors import CannotListen, StartupError
+from worker.intake import Caller
 from worker.platforms.base import Authenticator
 from worker.settings import Settings
 from worker.supervision import Tasks
@@ -28,6 +32,8 @@ ROUTES = (
     web.post("/generate/sync", generate.generate_sync),
     web.post("/generate", generate.generate),
     web.post("/generate/stream", generate.generate_stream),
+    web.get("/handlers", list_handlers),
+    web.post("/handlers/{name}", call_handler),
     web.post("/validate", validate.validate),
     web.post("/convert", convert.convert_workflow),
     web.get("/jobs/{id}", jobs.get_job),
@@ -71,14 +77,32 @@ def application(services: Services) -> web.Application:
     app[SERVICES] = services
     app[OPENAPI] = openapi
     app.add_routes(ROUTES)
+    if settings.comfy_api:
+        _add_comfy_api(app, services)
     return app
+
+
+def _add_comfy_api(app: web.Application, services: Services) -> None:
+    """Add ComfyUI's routes, with the callers that the gateway authenticates. Raises StartupError."""
+    if not services.traits.job_urls:
+        raise StartupError(
+            "WORKER_COMFY_API=1 has no use on this platform: its clients reach the worker only through the platform, "
+            "which forwards no other routes: unset WORKER_COMFY_API, or use a worker with WORKER_PLATFORM=none"
+        )
+    access = services.access
+
+    def identify(headers: Mapping[str, str]) -> Caller:
+        """Return the caller by its token."""
+        return Caller(access.authenticate(headers.get(hdrs.AUTHORIZATION, "")))
+
+    add_comfy_routes(app, identify)
 
 
 @asynccontextmanager
 async def listen(services: Services, tasks: Tasks) -> AsyncIterator[str]:
-    """Serve until the context ends, and yield the URL. A handler is cancelled when its client disconnects.
+    """Serve until the context ends, also to the processes of handlers, and yield the URL of the gateway.
 
-    Raises StartupError.
+    A route's handler is cancelled when its client disconnects. Raises StartupError.
     """
     options = {"handler_cancellation": True, "access_log": None, "shutdown_timeout": 1.0, **HANDLER_OPTIONS}
     runner = web.AppRunner(application(services), **options)
@@ -92,7 +116,8 @@ async def listen(services: Services, tasks: Tasks) -> AsyncIterator[str]:
                 await LimitedSite(runner, host, port, limits=limits, tasks=tasks).start()
             except (OSError, OverflowError) as error:
                 raise CannotListen(host, port, error) from error
-            yield f"http://{host}:{runner.addresses[0][1]}"
+            async with running_handlers(services, tasks):
+                yield f"http://{host}:{runner.addresses[0][1]}"
         finally:
             await runner.cleanup()
 

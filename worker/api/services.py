@@ -11,12 +11,14 @@ import orjson
 from aiohttp import web
 
 from worker.api.auth import Auth
+from worker.api.comfy.clients import ComfyClients
 from worker.api.edge.hosts import allowed_hosts, connected_host, is_own_host, read_host
 from worker.api.edge.proxies import client_view, trusted_networks
 from worker.engine.pool import EnginePool
 from worker.events import Observers
 from worker.gpus.machine_monitor import MachineMonitor
 from worker.intake import Intake
+from worker.intake.handler_calls import HandlerCalls
 from worker.jobs.manager import JobManager
 from worker.models.service import Models
 from worker.observers.metrics import Metrics
@@ -50,10 +52,13 @@ class Services:
     observers: Observers
     metrics: Metrics
     machine: MachineMonitor
+    comfy: ComfyClients
     permanent_failure: Callable[[], str | None]
     """Returns a sentence if only a restart can help the worker, else None."""
     state_damage: Sequence[str] = ()
     """Names in the state folder that were damaged and moved aside at the start."""
+    handlers: HandlerCalls | None = None
+    """Calls of handlers, None if the worker has none."""
 
     @property
     def sync_limit_s(self) -> float | None:

@@ -34,6 +34,10 @@ COMMANDS = {
     "nodes update": CommandEntry("worker.cli.commands.nodes.update", "Pin newer commits of node packs."),
     "nodes lock": CommandEntry("worker.cli.commands.nodes.lock", "Lock the Python packages of all node packs."),
     "nodes check": CommandEntry("worker.cli.commands.nodes.check", "Check the pinned commits and the locks."),
+    "handlers": CommandEntry("worker.cli.commands.handlers.group", "Prepare an app whose handlers a worker serves."),
+    "handlers install": CommandEntry(
+        "worker.cli.commands.handlers.install", "Install the packages of an app into its own environment."
+    ),
     "verify-image": CommandEntry(
         "worker.cli.commands.verify_image", "Check that an image's node packs and templates work."
     ),

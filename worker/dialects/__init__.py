@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from worker.bodies import JsonPath
-from worker.dialects import native, runpod, vast
+from worker.dialects import comfyui, native, runpod, vast
 from worker.dialects.base import Body, Dialect, JobResponse, ParsedRequest
 
 DIALECTS = (
@@ -15,8 +15,9 @@ DIALECTS = (
     native.DIALECT,
 )
 """All dialects. A new dialect is one file and one line here. The first one whose keys match reads a body."""
-NATIVE, VAST = native.DIALECT, vast.DIALECT
-BY_NAME: dict[str, Dialect] = {dialect.name: dialect for dialect in DIALECTS}
+NATIVE, VAST, COMFYUI = native.DIALECT, vast.DIALECT, comfyui.DIALECT
+BY_NAME: dict[str, Dialect] = {dialect.name: dialect for dialect in (*DIALECTS, COMFYUI)}
+"""Dialects by name, with the one that only its own route reads."""
 
 
 def detect(body: Mapping[str, Any]) -> Dialect:
@@ -37,4 +38,15 @@ def _has_keys(body: object, identifying_keys: JsonPath) -> bool:
     return len(identifying_keys) != 1 or isinstance(value, Mapping)
 
 
-__all__ = ["BY_NAME", "DIALECTS", "NATIVE", "VAST", "Body", "Dialect", "JobResponse", "ParsedRequest", "detect"]
+__all__ = [
+    "BY_NAME",
+    "COMFYUI",
+    "DIALECTS",
+    "NATIVE",
+    "VAST",
+    "Body",
+    "Dialect",
+    "JobResponse",
+    "ParsedRequest",
+    "detect",
+]

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
 from worker.engine.protocol.messages import (
     Executing,
     ExecutionCached,
@@ -14,9 +20,19 @@ from worker.engine.protocol.messages import (
     Progress,
     RunMessage,
 )
-from worker.events import EventsLost, NodesCached, NodeStarted, NodeStopped, PreviewReady, RunClocked, StepDone
+from worker.events import (
+    EventsLost,
+    NodeExecuted,
+    NodesCached,
+    NodeStarted,
+    NodeStopped,
+    PreviewReady,
+    RunClocked,
+    StepDone,
+)
 from worker.events.job import JobEvent
 from worker.job import JobProgress, JobRef
+from worker.workflow.catalog.job_folders import response_without_job_folders
 from worker.workflow.prompt import Prompt, title
 
 
@@ -36,8 +52,8 @@ def event_of(job: JobRef, prompt: Prompt, message: RunMessage) -> JobEvent | Non
     match message:
         case ExecutionCached(nodes=nodes) if nodes:
             event = NodesCached(job, nodes)
-        case Executing(node=str(node)):
-            event = NodeStarted(job, node, class_of(prompt, node), title(prompt, node))
+        case Executing(node=str(node), display_node=display_node):
+            event = NodeStarted(job, node, class_of(prompt, node), title(prompt, node), display_node)
         case Progress(node=str(node), value=value, maximum=maximum):
             event = StepDone(job, node, value, maximum)
         case Preview(node=node, mime=mime, data=data):
@@ -49,6 +65,16 @@ def event_of(job: JobRef, prompt: Prompt, message: RunMessage) -> JobEvent | Non
         case FramesLost():
             event = EventsLost(job)
     return event
+
+
+def executed_event(job: JobRef, node_id: str, output: Mapping[str, Any], display_node: str | None) -> NodeExecuted:
+    """Return the event for what a node has reported, without the names of folders of jobs."""
+    report = response_without_job_folders(dict(output))
+    try:
+        data = orjson.dumps(report)
+    except TypeError:  # an integer of more than 64 bits
+        data = json.dumps(report).encode()
+    return NodeExecuted(job, node_id, data, display_node)
 
 
 def class_of(prompt: Prompt, node_id: str) -> str:

@@ -81,9 +81,11 @@ class Intake:
         """
         return await self.accept(await self.read(body, caller, files))
 
-    async def read(self, body: ScannedBody, caller: Caller, files: Sequence[SentFile] = ()) -> Submission:
-        """Return the request in a body, without starting a job. Raises ClientError or a subclass."""
-        dialect = dialect_of(body.value)
+    async def read(
+        self, body: ScannedBody, caller: Caller, files: Sequence[SentFile] = (), dialect: Dialect | None = None
+    ) -> Submission:
+        """Return the request in a body, by default in the dialect of its keys. Raises ClientError or a subclass."""
+        dialect = dialect or dialect_of(body.value)
         # A body with long strings gets its fingerprints now, because placeholders replace these strings.
         request_fingerprints = await self._fingerprints(body, files) if body.spooled else None
         long_texts = await replace_data_uris(body, dialect) if body.spooled else None
@@ -113,6 +115,7 @@ class Intake:
             raw=caller.raw,
             strict=job.strict or caller.strict,
             follows=caller.follows,
+            parent=caller.parent,
         )
         sent_files = tuple([await _decoded(file) for file in (*parsed.files, *workflow_files, *files)])
         return Submission(job, sent_files, caller, await self._sizes(job, sent_files))
@@ -143,7 +146,7 @@ class Intake:
             job = await self.manager.accept(request, NO_WORK, caller.principal, collectable=caller.collectable)
             job.request = job.request.merged_with(request)  # for example, if only this request follows the events
             return job
-        self.manager.admit()
+        self.manager.admit(caller.principal, caller.parent)
         request, earlier_outputs = await self._with_earlier_outputs(request, caller.principal)
         # Before the check, so that exactly the prompt that is checked runs, also if the job has to run again.
         request = await self._repaired(request, submission.file_names | {file.name for file in earlier_outputs})

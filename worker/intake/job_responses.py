@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import orjson
+
+from worker.bodies import in_thread
 from worker.delivery_options import Webhook
 from worker.dialects import BY_NAME, Body, Dialect, JobResponse
 from worker.dialects.base import changes_of
@@ -42,10 +45,10 @@ class JobResponses:
         dialect = dialect or BY_NAME[job.request.dialect]
         if not job.state.ended:
             return 202, ResponseBody(self.pending(job, base_url, dialect))
-        if job.state is JobState.DELIVERY_PENDING and job.error is not None:
-            return self.kept_result_error(job, job.error, base_url, dialect)
         if job.error is not None:
-            return status_of(job.error, self.traits), ResponseBody(_error_body(job, job.error, dialect))
+            return self._error(job, job.error, base_url, dialect)
+        if job.request.handler is not None:
+            return 200, await self.handler_result(job)
         try:
             # At the end of the job this is not checked if its response was planned to be a file.
             self.delivery.check_inline(job)
@@ -61,6 +64,23 @@ class JobResponses:
             )
             return error.status, ResponseBody(_error_body(job, error, dialect))
         return 200, response
+
+    def _error(self, job: Job, error: WorkerError, base_url: str, dialect: Dialect) -> tuple[int, ResponseBody]:
+        """Return HTTP status and body for a job that has failed, or whose result could not be delivered."""
+        if job.state is JobState.DELIVERY_PENDING:
+            return self.kept_result_error(job, error, base_url, dialect)
+        return status_of(error, self.traits), ResponseBody(_error_body(job, error, dialect))
+
+    async def handler_result(self, job: Job) -> ResponseBody:
+        """Return the result of a handler with the id of its job. Bytes are base64. Raises NotFound."""
+        output = job.outputs[0]
+        try:
+            data = await in_thread(self.outputs.path(job, output).read_bytes)
+        except FileNotFoundError:
+            raise NotFound(f"the result of job {job.id!r} no longer exists") from None
+        file = {"media_type": output.mime, "data": encode_base64(data).decode()}
+        result = orjson.Fragment(data) if output.kind == "json" else file
+        return ResponseBody({"id": job.id, "status": "completed", "result": result})
 
     def kept_result_error(
         self, job: Job, error: WorkerError, base_url: str, dialect: Dialect | None = None

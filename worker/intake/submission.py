@@ -24,6 +24,7 @@ class Caller:
     - `api_key` is a comfy.org key from the headers.
     - `raw` means that the caller accepts a file as response, `follows` that it gets the events of the job.
     - `strict` means that the workflow runs exactly as sent or is rejected.
+    - `parent` is the id of the job whose handler sent the request.
     """
 
     principal: str
@@ -35,6 +36,7 @@ class Caller:
     raw: bool = False
     follows: bool = False
     strict: bool = False
+    parent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,8 @@ class Admission:
     def begin(self, job: Job, work: JobWork) -> None:
         """Count a job that was accepted, with the work of its prompt."""
         self._unfinished[job.folder] = job
-        self.estimates.begin(job, work)
+        if job.request.handler is None:  # a handler needs no engine itself, and its prompts are jobs of their own
+            self.estimates.begin(job, work)
 
     def end(self, job: Job) -> None:
         """Remove a job that has ended."""

@@ -25,7 +25,7 @@ class Cancellation:
 
 
 async def cancel(manager: JobManager, engines: EnginePool, job: Job, node_stop_s: float) -> Cancellation:
-    """Cancel a job and wait until ComfyUI has stopped it.
+    """Cancel a job, and wait until ComfyUI has stopped it or, for a call of a handler, its prompts.
 
     The wait is at most 10 s, or `node_stop_s` if that is less.
     """
@@ -33,7 +33,8 @@ async def cancel(manager: JobManager, engines: EnginePool, job: Job, node_stop_s
     try:
         async with asyncio.timeout(min(MOST_WAIT_S, node_stop_s)):
             await manager.cancel(job)
-            await engines.wait_until_free_of(job.ref)
+            for ended in (job, *manager.job_index.children_of(job)):
+                await engines.wait_until_free_of(ended.ref)
     except TimeoutError:
         stopping = True
     return Cancellation(job.state is JobState.CANCELLED and not had_ended, stopping)

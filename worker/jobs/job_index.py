@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from worker.errors import IdTaken, InvalidField, NotFound
+from worker.errors import Forbidden, IdTaken, InvalidField, NotFound
 from worker.job import Job, JobRef, JobRequest, JobState
 
 Key = tuple[str, str]
@@ -28,6 +28,11 @@ class JobEntry:
     hangup: asyncio.TimerHandle | None = None
     """Timer that cancels the job after its last client has disconnected."""
 
+    def abandon(self) -> None:
+        """Cancel the job if no client waits for it."""
+        if self.task and not self.job.waiters:
+            self.task.cancel()
+
 
 class JobIndex:
     """Jobs by (principal, id). Two principals may use the same id for different jobs."""
@@ -35,6 +40,8 @@ class JobIndex:
     def __init__(self) -> None:
         self._by_key: dict[Key, JobEntry] = {}
         self._by_token: dict[str, Job] = {}
+        self._children: dict[Key, list[JobEntry]] = {}
+        """The prompts of each call of a handler that have not been removed."""
         self.has_first_release_job = False
         """Whether a release before v0.2.0 stored one of the jobs. Its fingerprints follow other rules."""
 
@@ -45,12 +52,19 @@ class JobIndex:
         """Add a job and return its entry."""
         entry = self._by_key[job.principal, job.id] = JobEntry(job)
         self._by_token[job.token] = job
+        if job.request.parent is not None:
+            self._children.setdefault((job.principal, job.request.parent), []).append(entry)
         self.has_first_release_job |= len(job.request.former_fingerprints) > 1
         return entry
 
     def remove(self, key: Key) -> Job:
         """Remove the job with this key and return it. Raises KeyError."""
-        job = self._by_key.pop(key).job
+        entry = self._by_key.pop(key)
+        job = entry.job
+        siblings = self._children.get((job.principal, job.request.parent or ""), [])
+        if entry in siblings:
+            siblings.remove(entry)
+        self._children.pop(key, None)
         if self._by_token.get(job.token) is job:  # a newer job may have taken over the token
             del self._by_token[job.token]
         return job
@@ -63,6 +77,26 @@ class JobIndex:
         """Return the job that an event is about, or None once it was removed."""
         entry = self._by_key.get((ref.principal, ref.id))
         return entry.job if entry is not None and entry.job.folder == ref.folder else None
+
+    def children_of(self, job: Job) -> list[Job]:
+        """Return the prompts that the handler of a job has sent."""
+        return [entry.job for entry in self._children.get((job.principal, job.id), ())]
+
+    def abandon_children(self, job: Job) -> None:
+        """Cancel the prompts that the handler of a job has sent and that have not ended."""
+        for entry in self._children.get((job.principal, job.id), ()):
+            entry.abandon()
+
+    def parent_of(self, job: Job) -> Job | None:
+        """Return the job whose handler has sent a job, or None."""
+        entry = self._by_key.get((job.principal, job.request.parent)) if job.request.parent is not None else None
+        return entry.job if entry is not None else None
+
+    def check_parent(self, principal: str, parent: str) -> None:
+        """Raise Forbidden unless a call of a handler with this id runs, so that it may send prompts."""
+        entry = self._by_key.get((principal, parent))
+        if entry is None or entry.job.request.handler is None or entry.job.state.ended:
+            raise Forbidden("the call of the handler has ended, so that it cannot send prompts any more")
 
     def of_principal(self, principal: str) -> list[Job]:
         """Return the jobs of a principal, the newest first."""

@@ -116,6 +116,10 @@ class LaterRequestFields(BaseModel):
     repairs: tuple[Repair, ...] = ()
     warnings: tuple[Detail, ...] = ()
     seeds: tuple[RandomInteger, ...] = ()
+    handler: str | None = None
+    client_id: str = ""
+    parent: str | None = None
+    keeps_previews: bool = False
 
 
 class StoredError(BaseModel):
@@ -188,16 +192,9 @@ def pack_request(request: JobRequest) -> bytes:
 
 def pack_later_fields(request: JobRequest) -> bytes:
     """Return the fields of a request that releases after v0.2.0 added, as JSON and without its comfy.org key."""
-    later_fields = {
-        "fingerprint": request.fingerprint,
-        "deliver_models": request.deliver_models,
-        "pnginfo": request.extra.pnginfo,
-        "own_api_key": request.extra.own_api_key,
-        "random_integers": request.random_integers,
-        "repairs": request.repairs,
-        "warnings": request.warnings,
-        "seeds": request.seeds,
-    }
+    later_fields = {"pnginfo": request.extra.pnginfo, "own_api_key": request.extra.own_api_key}
+    others = LaterRequestFields.model_fields.keys() - later_fields.keys()
+    later_fields |= {name: getattr(request, name) for name in sorted(others)}
     return orjson.dumps({name: value for name, value in later_fields.items() if value or name == "pnginfo"})
 
 

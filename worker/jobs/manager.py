@@ -39,13 +39,10 @@ class JobManager:
         state: Path,
         tasks: Tasks,
     ) -> None:
-        self._pipeline = pipeline
-        self._journal = pipeline.journal
-        self._limits = limits
-        self._outputs = outputs
-        self._state = state
-        self._tasks = tasks
-        self._job_index = job_index
+        self._pipeline, self._journal = pipeline, pipeline.journal
+        self._limits, self._outputs = limits, outputs
+        self._state, self._tasks = state, tasks
+        self.job_index = job_index
         self._retention = Retention(self._remove, most=MOST_ENDED, max_bytes=outputs.quota * MIB)
         self._retaining = tasks.start("retention", self._retention.run)
         self._background: set[asyncio.Task[None]] = set()
@@ -59,7 +56,7 @@ class JobManager:
             inputs, outputs, folders = self._pipeline.inputs.store, self._pipeline.outputs, restored.folders
             self._run_in_background(remove_strays(inputs.stale_folders(folders) + outputs.stale_folders(folders)))
         for job, ended_at in restored.ended:
-            entry = self._job_index.add(job)
+            entry = self.job_index.add(job)
             entry.recorded.set()
             entry.ended.set()
             self._keep(job, self._outputs.result_ttl_s - max(time.time() - ended_at, 0.0))  # the clock was set back
@@ -78,17 +75,23 @@ class JobManager:
     @property
     def has_first_release_job(self) -> bool:
         """Whether a release before v0.2.0 stored one of the jobs."""
-        return self._job_index.has_first_release_job
+        return self.job_index.has_first_release_job
 
-    def admit(self) -> None:
-        """Raise WorkerBusy, DiskFull, JournalUnavailable or Draining when no job is accepted."""
-        if self.draining:
+    def admit(self, principal: str = "", parent: str | None = None) -> None:
+        """Raise WorkerBusy, DiskFull, JournalUnavailable or Draining when no job is accepted.
+
+        A prompt of a call that runs is accepted, because the call was. Raises Forbidden when the call does not run.
+        """
+        if parent is not None:
+            self.job_index.check_parent(principal, parent)
+        elif self.draining:
             raise Draining("this worker is shutting down")
-        self.admission.admit(free_bytes(self._state))
+        else:
+            self.admission.admit(free_bytes(self._state))
 
     def would_start(self, request: JobRequest, principal: str) -> bool:
         """Return whether `accept` would start a new job for this request. Raises InvalidField and IdTaken."""
-        entry = self._job_index.find_same(request, principal)
+        entry = self.job_index.find_same(request, principal)
         return entry is None or may_run_again(entry)
 
     async def accept(
@@ -105,17 +108,15 @@ class JobManager:
         `work` is that of the prompt. A new job takes over the received files. It is stored before this returns if a
         client may request it later (`collectable`). Raises what `admit` raises, InvalidField and IdTaken.
         """
-        entry = self._job_index.find_same(request, principal)
+        entry = self.job_index.find_same(request, principal)
         if entry is None or may_run_again(entry):
-            self.admit()
+            self.admit(principal, request.parent)
             arrived = arrived or ReceivedFiles()
             job = Job(
                 request.job_id or secrets.token_hex(16),
                 replace(request, inputs=arrived.files) if arrived.files else request,
-                principal,
-                work.units,
-                self._remove_for_retry(entry) if entry else secrets.token_urlsafe(24),
-                arrived.folder,
+                *(principal, work.units),
+                *(self._remove_for_retry(entry) if entry else secrets.token_urlsafe(24), arrived.folder),
                 collectable=collectable or request.key is not None or request.webhook is not None,
                 detached=request.webhook is not None,
             )
@@ -126,7 +127,7 @@ class JobManager:
         try:
             await entry.recorded.wait()
         except asyncio.CancelledError:
-            self._hang_up(entry)  # the client disconnected before it got a response
+            entry.abandon()  # the client disconnected before it got a response
             raise
         if isinstance(entry.job.error, JournalUnavailable):
             raise entry.job.error
@@ -140,23 +141,23 @@ class JobManager:
 
     def states(self) -> Counter[JobState]:
         """Return the number of jobs in each state."""
-        return Counter(entry.job.state for entry in self._job_index)
+        return Counter(entry.job.state for entry in self.job_index)
 
     def find(self, job_id: str, token: str) -> Job:
         """Return the job with this id and token. Raises NotFound alike for a wrong token and a missing job."""
-        return self._job_index.find(job_id, token)
+        return self.job_index.find(job_id, token)
 
     def find_owned(self, job_id: str, principal: str) -> Job:
         """Return a principal's job. Raises NotFound for another principal's job as for one that does not exist."""
-        return self._job_index.find_owned(job_id, principal)
+        return self.job_index.find_owned(job_id, principal)
 
     async def wait_for_end(self, job: Job) -> None:
         """Wait until the job has ended."""
-        await self._job_index.entry_of(job).ended.wait()
+        await self.job_index.entry_of(job).ended.wait()
 
     async def wait_until_idle(self) -> None:
         """Wait until all jobs that are waiting or running now have ended."""
-        await asyncio.gather(*(self.wait_for_end(job) for job in self._job_index.unfinished()))
+        await asyncio.gather(*(self.wait_for_end(job) for job in self.job_index.unfinished()))
 
     @asynccontextmanager
     async def count_waiter(self, job: Job) -> AsyncIterator[None]:
@@ -164,7 +165,7 @@ class JobManager:
 
         The job is cancelled a while after the last client has disconnected, unless a client may request it later.
         """
-        entry = self._job_index.entry_of(job)
+        entry = self.job_index.entry_of(job)
         job.waiters += 1
         if entry.hangup:
             entry.hangup.cancel()
@@ -174,14 +175,15 @@ class JobManager:
             job.waiters -= 1
             if not (job.waiters or job.detached or job.request.key or job.state.ended):
                 loop = asyncio.get_running_loop()
-                entry.hangup = loop.call_later(self._limits.hangup_grace_s, self._hang_up, entry)
+                entry.hangup = loop.call_later(self._limits.hangup_grace_s, entry.abandon)
 
     async def cancel(self, job: Job) -> bool:
-        """Cancel a job and wait for its end. Return whether it was cancelled. A node of it may still run."""
-        task = self._job_index.entry_of(job).task
+        """Cancel a job and its prompts, and wait for its end. Return whether it was cancelled. A node may still run."""
+        task = self.job_index.entry_of(job).task
         if task is None or job.state.ended:
             return False
         task.cancel()
+        self.job_index.abandon_children(job)
         await self.wait_for_end(job)
         return job.state is JobState.CANCELLED
 
@@ -193,7 +195,7 @@ class JobManager:
             raise Draining("this worker is shutting down")
         if request is not None:
             job.request = job.request.with_delivery_of(request)
-        entry = self._job_index.entry_of(job)
+        entry = self.job_index.entry_of(job)
         entry.ended.clear()
         self._retention.remove((job.principal, job.id))
         delivery = self._pipeline.deliver_again(job, job.request.timeout_s or self._limits.job_timeout_s)
@@ -206,7 +208,7 @@ class JobManager:
         A job that is handed back ends here with Draining. It runs after a restart if a client may still request it.
         """
         self.draining = True
-        running = {entry.task: entry.job for entry in self._job_index if entry.task and not entry.task.done()}
+        running = {entry.task: entry.job for entry in self.job_index if entry.task and not entry.task.done()}
         if running and drain_s:
             await asyncio.wait(running, timeout=drain_s)
         for task, job in running.items():
@@ -226,7 +228,7 @@ class JobManager:
     def _start(self, job: Job, work: JobWork) -> JobEntry:
         """Count a job, notify observers, start its task and return its entry."""
         self.admission.begin(job, work)
-        entry = self._job_index.add(job)
+        entry = self.job_index.add(job)
         self._pipeline.observers.notify(JobAccepted(job.ref, job.workload, job.request.dialect, job.request.template))
         if not needs_row(job):
             entry.recorded.set()
@@ -252,6 +254,7 @@ class JobManager:
         if not job.state.ended and entry.task is task:  # with another task, the result is delivered again
             self._pipeline.reject(job, None if task.cancelled() else InternalError("an unexpected error in the worker"))
         self.admission.end(job)
+        self.job_index.abandon_children(job)
         entry.recorded.set()
         self._settle(entry, task)
 
@@ -281,14 +284,9 @@ class JobManager:
         if self._pipeline.inputs.has_files(job):
             self._run_in_background(self._pipeline.inputs.remove(job))
 
-    def _hang_up(self, entry: JobEntry) -> None:
-        """Cancel a job if no client waits for it."""
-        if entry.task and not entry.job.waiters:
-            entry.task.cancel()
-
     def _remove(self, key: Key) -> None:
         """Remove a job with its files and its row."""
-        job = self._job_index.remove(key)
+        job = self.job_index.remove(key)
         self._run_in_background(self._pipeline.outputs.remove(job))
         self._journal.delete(job)
         self._pipeline.observers.notify(JobRemoved(job.ref))

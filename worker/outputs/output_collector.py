@@ -111,10 +111,10 @@ class OutputCollector:
             self.node_finished(message.node, message.output)
 
     def node_finished(self, node_id: str, output: Mapping[str, Any]) -> None:
-        """Collect the items that a node reports. Previews are collected by `finish`."""
+        """Collect the items that a node reports. Previews are collected by `finish`, unless the request keeps them."""
         self._run_files.log.reports[node_id] = output
         for report in self._record_reports(node_id, output):
-            if not report.is_preview:
+            if not report.is_preview or self._job.request.keeps_previews:
                 self._collect(report)
 
     def add_image(self, image: Preview) -> None:
@@ -196,6 +196,19 @@ class OutputCollector:
         for report in reports:
             self._run_files.record_report(report)
         return [self._with_workflow_id(report) for report in reports]
+
+    def unknown_reports(self, reported: NodeOutputs) -> list[Executed]:
+        """Return those reports of a run's result of which no message has arrived."""
+        return [
+            Executed(self._job.prompt_id or "", node_id, output)
+            for node_id, output in reported.items()
+            if node_id not in self._run_files.log.reports
+        ]
+
+    def workflow_id(self, node_id: str) -> str | None:
+        """Return the id that a node has in the workflow, or None if this run does not collect the node."""
+        nodes = self._partial_run.nodes
+        return node_id if nodes is None else nodes.get(node_id)
 
     def _with_workflow_id(self, report: NodeOutput) -> NodeOutput:
         """Return the report with the id that the node has in the workflow."""

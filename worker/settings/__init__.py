@@ -4,6 +4,8 @@ from worker.settings.engine import ComfySettings, PreviewMethod
 from worker.settings.engine_environment import engine_environment
 from worker.settings.environment import environment, set_missing_variables
 from worker.settings.fetch import FetchSettings
+from worker.settings.handlers.environment import handlers_environment
+from worker.settings.handlers.settings import HandlerSettings
 from worker.settings.inputs import InputSettings
 from worker.settings.limits import LimitSettings
 from worker.settings.models import ModelSettings
@@ -19,6 +21,7 @@ __all__ = [
     "ComfySettings",
     "EngineNetwork",
     "FetchSettings",
+    "HandlerSettings",
     "InputSettings",
     "LimitSettings",
     "ModelSettings",
@@ -32,6 +35,7 @@ __all__ = [
     "WebhookSettings",
     "engine_environment",
     "environment",
+    "handlers_environment",
     "parse",
     "set_missing_variables",
     "setting",

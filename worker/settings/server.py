@@ -58,3 +58,9 @@ class ServerSettings:
         "Host names besides localhost at which clients reach the gateway: `api.example.com, *.corp.example, "
         "worker:18288`.",
     )
+    comfy_api: bool = setting(
+        "WORKER_COMFY_API",
+        False,
+        "Whether the gateway also serves ComfyUI's own API (`/prompt`, `/ws`, `/history`, `/view` and others), with "
+        "the tokens and limits of the gateway. It needs a platform on which clients reach the gateway itself.",
+    )

@@ -13,6 +13,7 @@ from worker.settings.connections import ConnectionSettings
 from worker.settings.engine import ComfySettings
 from worker.settings.environment import environment
 from worker.settings.fetch import FetchSettings
+from worker.settings.handlers.settings import HandlerSettings
 from worker.settings.inputs import InputSettings
 from worker.settings.limits import LimitSettings
 from worker.settings.models import ModelSettings
@@ -51,6 +52,7 @@ class Settings:
     s3: S3Settings = dataclasses.field(default_factory=S3Settings)
     webhooks: WebhookSettings = dataclasses.field(default_factory=WebhookSettings)
     models: ModelSettings = dataclasses.field(default_factory=ModelSettings)
+    handlers: HandlerSettings = dataclasses.field(default_factory=HandlerSettings)
     platform: str = setting(
         "WORKER_PLATFORM",
         "none",

@@ -4,26 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
-from typing import BinaryIO
 
 from aiohttp import hdrs, web
 
-from worker.api.errors import STREAMING
 from worker.api.raw.accept import AcceptHeader, FileChoice
-from worker.api.responses import file_headers, job_response, send
+from worker.api.responses import file_headers, job_headers, job_response, send, send_file
 from worker.api.services import Services, base_url
-from worker.bodies import in_thread
 from worker.errors import Detail, InvalidField, NotAcceptable, NotFound, OutputTooLargeForInline, WorkerError
-from worker.job import Job, JobState, Output, sorted_by_node
+from worker.job import Job, Output, sorted_by_node
 from worker.platforms.base import Traits
-
-PIECE = 1024 * 1024
-"""Bytes that are read and sent at a time."""
-TIMED_STATES = (JobState.QUEUED, JobState.PREPARING, JobState.WAITING, JobState.GENERATING, JobState.DELIVERING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +65,7 @@ async def file_response(
         if choice is None:
             return await job_response(request, services, job)
         _check_size(choice.output, services)
-        return await _send_file(request, services.outputs.path(job, choice.output), choice, job)
+        return await send_file(request, services.outputs.path(job, choice.output), choice.output, _headers(job, choice))
     except WorkerError as error:
         status, body = services.intake.responses.kept_result_error(job, error, base_url(request, services))
         return await send(request, status, body)
@@ -107,54 +97,12 @@ def _check_size(output: Output, services: Services) -> None:
 
 def _headers(job: Job, choice: FileChoice) -> dict[str, str]:
     """Return the headers of a file. They include ids, counts and times that the JSON response would have."""
-    stages = [(state.value, job.stages[state]) for state in TIMED_STATES if state in job.stages]
-    times = [f"{name};dur={seconds * 1000:.2f}" for name, seconds in (*stages, ("total", job.elapsed_s))]
     request = job.request
     lists = {"Problems": job.problems, "Repairs": request.repairs, "Warnings": request.warnings}
     counts = {f"X-Job-{name}": str(len(listed)) for name, listed in lists.items() if listed}
     return (
         file_headers(choice.output, choice.content_type)
         | counts
-        | {
-            "X-Job-Id": job.id,
-            "X-Job-Token": job.token,
-            "X-Job-Outputs": str(len(job.outputs)),
-            "X-Output-Index": str(choice.output.index),
-            "Server-Timing": ", ".join(times),
-            "Cache-Control": "no-store",
-        }
+        | job_headers(job)
+        | {"X-Job-Outputs": str(len(job.outputs)), "X-Output-Index": str(choice.output.index)}
     )
-
-
-async def _send_file(request: web.Request, path: Path, choice: FileChoice, job: Job) -> web.StreamResponse:
-    """Stream a file. Raises NotFound before anything is sent, or OSError if the file ends early."""
-    size = choice.output.size
-    try:
-        file, piece = await in_thread(partial(_open, path))
-    except FileNotFoundError:
-        raise NotFound(f"output {choice.output.index} of job {job.id!r} no longer exists") from None
-    with file:
-        response = web.StreamResponse(headers=_headers(job, choice))
-        response.content_length = size
-        with suppress(ConnectionError):  # the client disconnected
-            await response.prepare(request)
-            request[STREAMING] = True
-            sent_bytes = 0
-            while piece and sent_bytes < size:
-                await response.write(piece)
-                sent_bytes += len(piece)
-                piece = await in_thread(partial(file.read, PIECE)) if sent_bytes < size else b""
-            if sent_bytes != size:  # the file is shorter than the Content-Length that was sent
-                raise OSError(f"{path} has changed since the job ended, so the response is incomplete")
-            await response.write_eof()
-    return response
-
-
-def _open(path: Path) -> tuple[BinaryIO, bytes]:
-    """Return an open file and its first piece. With both in one call, most images need only one call of a thread."""
-    file = path.open("rb", buffering=0)
-    try:
-        return file, file.read(PIECE)
-    except BaseException:
-        file.close()
-        raise

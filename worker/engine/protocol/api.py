@@ -254,6 +254,10 @@ class ComfyApi:
             info = require_object(answer).get(name)
         return info if isinstance(info, dict) else None
 
+    async def get_json(self, path: str) -> Any:  # noqa: ANN401 - JSON
+        """Return the response of a route that clients may read as it is."""
+        return await self._get(quote(path), read=parse_json)
+
     async def _get(
         self, path: str, timeout: aiohttp.ClientTimeout = QUICK, read: Callable[[bytes], Any] = orjson.loads
     ) -> Any:  # noqa: ANN401 - JSON

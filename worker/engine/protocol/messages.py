@@ -50,6 +50,8 @@ class Executing:
 
     prompt_id: str
     node: str | None
+    display_node: str | None = None
+    """Node of the workflow that the editor shows as running. It differs from `node` if a node was expanded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class Executed:
     prompt_id: str
     node: str
     output: Mapping[str, Any]
+    display_node: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,9 +212,9 @@ def require_text(data: Mapping[str, Any], key: str) -> str:
     return value
 
 
-def _node(data: Mapping[str, Any]) -> str | None:
+def _node(data: Mapping[str, Any], key: str = "node") -> str | None:
     """Return the id of a message's node, or None if it has none."""
-    value = data.get("node")
+    value = data.get(key)
     return value if value is None or isinstance(value, str) else str(value)
 
 
@@ -231,11 +234,14 @@ def _status(data: Mapping[str, Any]) -> Status:
 
 def _executing(data: Mapping[str, Any]) -> Executing | None:
     """Return the message, or None if it has no prompt id. ComfyUI sends such a message after a reconnect."""
-    return Executing(require_text(data, "prompt_id"), _node(data)) if "prompt_id" in data else None
+    if "prompt_id" not in data:
+        return None
+    return Executing(require_text(data, "prompt_id"), _node(data), _node(data, "display_node"))
 
 
 def _executed(data: Mapping[str, Any]) -> Executed:
-    return Executed(require_text(data, "prompt_id"), str(data["node"]), require_object(data.get("output") or {}))
+    output = require_object(data.get("output") or {})
+    return Executed(require_text(data, "prompt_id"), str(data["node"]), output, _node(data, "display_node"))
 
 
 def _progress(data: Mapping[str, Any]) -> Progress:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from itertools import zip_longest
 from typing import Any
 
+from worker.extra_data import ExtraData
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.editor.editor_graph import MISSING, Slot, UiNode, Widget
 from worker.workflow.editor.node_shape import NodeShape
@@ -179,3 +180,10 @@ def _saved_id(node_id: str) -> int | str:
     An id that is not a number, or has more than 15 digits, stays a text.
     """
     return int(node_id) if node_id.isascii() and node_id.isdigit() and len(node_id) <= 15 else node_id
+
+
+def with_needed_workflow(extra: ExtraData, prompt: Prompt, catalog: Catalog | None) -> ExtraData:
+    """Return the data beside a prompt, with a file of the editor if a node reads one and the request has none."""
+    if catalog is None or extra.has_workflow or not reads_editor_workflow(prompt, catalog):
+        return extra
+    return extra.with_workflow(to_editor_file(prompt, catalog))

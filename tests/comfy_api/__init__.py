@@ -1,0 +1,1 @@
+"""Tests of ComfyUI's own API in front of the worker."""

@@ -1,0 +1,64 @@
+"""`POST /prompt`: the prompt becomes a job, through the same intake as every other request."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from dataclasses import replace
+
+from aiohttp import web
+
+from worker.api.comfy.callers import caller_of
+from worker.api.comfy.client_prompts import Scope
+from worker.api.comfy.file_names import CallerFiles
+from worker.api.comfy.refusals import plain_refusal, refusal_response
+from worker.api.services import Services, json_response, services_of
+from worker.bodies import ScannedBody
+from worker.connections import mark_authenticated
+from worker.dialects import COMFYUI
+from worker.dialects.base import changes_of
+from worker.errors import WorkerError
+from worker.intake import Caller, Submission
+from worker.job import Job, OutputMode
+
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""Matches the only form of a prompt id that ComfyUI accepts."""
+NO_PROMPT = "No prompt provided"
+
+
+async def post_prompt(request: web.Request) -> web.StreamResponse:
+    """Handle `POST /prompt`: start a job, and return its id and its number. Errors have ComfyUI's form."""
+    services, caller = services_of(request), caller_of(request)
+    async with services.intake.body(request.content.iter_any(), request.charset or "") as body:
+        if not isinstance(body.value, dict) or not (body.value.get("prompt") or body.value.get("workflow")):
+            return plain_refusal("no_prompt", NO_PROMPT)
+        prompt_id = body.value.get("prompt_id")
+        if prompt_id is not None and not (isinstance(prompt_id, str) and UUID.fullmatch(prompt_id)):
+            return plain_refusal("invalid_prompt_id", "prompt_id must be a valid UUID")
+        body.value["prompt_id"] = prompt_id or str(uuid.uuid4())
+        submission = await _read(services, body, caller)
+        try:
+            job = await services.intake.accept(submission)
+        except WorkerError as error:
+            return refusal_response(request, error, submission.request.prompt)
+    mark_authenticated(request)  # without tokens, an accepted job counts as authentication
+    job.detached = True
+    return json_response(_accepted(services, job))
+
+
+async def _read(services: Services, body: ScannedBody, caller: Caller) -> Submission:
+    """Return the request in a body, with the caller's files that it names. Raises ClientError or a subclass."""
+    submission = await services.intake.read(body, caller, dialect=COMFYUI)
+    scope, request = Scope(caller.principal, caller.parent), submission.request
+    follows = services.comfy.prompts.sockets.has_client(scope, request.client_id)
+    # The files stay here even with a bucket of the operator's, because `/view` serves them.
+    request = replace(request, output_mode=OutputMode.NONE, follows=follows)
+    files = CallerFiles(scope, services.comfy.uploads, services.comfy.prompts.of(scope))
+    return files.resolve(replace(submission, request=request), await services.intake.catalog())
+
+
+def _accepted(services: Services, job: Job) -> dict[str, object]:
+    """Return the body of the response for an accepted prompt."""
+    prompt = services.comfy.prompts.of(Scope.of(job)).by_id.get(job.id)
+    number = prompt.number if prompt is not None else 0
+    return {"prompt_id": job.id, "number": number, "node_errors": {}, **changes_of(job)}

@@ -1,0 +1,1 @@
+"""The routes of handlers, and the ports at which their processes find ComfyUI's API."""

@@ -1,0 +1,48 @@
+"""Starts the processes of handlers, each with a port at which it finds ComfyUI's API."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+
+from worker.api.comfy.server import ComfyServer
+from worker.api.services import Services
+from worker.errors import Forbidden
+from worker.handlers.comfy_compat import CALL_HEADER, HOST
+from worker.handlers.pool import HandlerPool
+from worker.intake import Caller
+from worker.supervision import Tasks
+
+NO_CALL = ""
+"""Parent of a request that a process sends while it runs no call. No job has this id, so no prompt is accepted."""
+
+
+@asynccontextmanager
+async def running_handlers(services: Services, tasks: Tasks) -> AsyncIterator[None]:
+    """Run the processes of the app in the settings, if there is one, while the context lasts. Raises CannotListen."""
+    if services.handlers is None:
+        yield
+        return
+    pool, first_port = services.handlers.pool, services.settings.handlers.port
+    async with AsyncExitStack() as stack:
+        ports = {}
+        for number, name in enumerate(pool.names):
+            server = ComfyServer(services, partial(caller_of_process, pool, name))
+            port = first_port + number if first_port else 0
+            ports[name] = await stack.enter_async_context(server.listening(HOST, port))
+        pool.start(tasks, ports)
+        yield
+
+
+def caller_of_process(pool: HandlerPool, process: str, headers: Mapping[str, str]) -> Caller:
+    """Return the caller of a request that a process has sent: the owner of the call that it runs.
+
+    Raises Forbidden for a request of an earlier call, which a thread of a handler may have left behind.
+    """
+    call, named_call = pool.running(process), headers.get(CALL_HEADER)
+    if call is None:
+        return Caller(process, parent=NO_CALL)
+    if named_call and named_call != call.id:
+        raise Forbidden(f"the call {named_call!r} has ended, and its process runs another one")
+    return Caller(call.principal, parent=call.id)

@@ -1,0 +1,1 @@
+"""`comfy-worker handlers`: commands for apps with handlers."""

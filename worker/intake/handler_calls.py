@@ -1,0 +1,106 @@
+"""Calls of handlers: from the JSON object with the arguments to a job."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Self
+
+from worker.bodies import SpoolFolder, parse_json, read_json, spool_file, utf8_text
+from worker.bodies.reader import file_chunks
+from worker.errors import InvalidJson
+from worker.handlers.pool import HandlerPool
+from worker.handlers.process import ARGUMENTS
+from worker.inputs import SentFile
+from worker.intake.intake import Intake
+from worker.intake.submission import Caller
+from worker.job import Job, JobRequest, OutputMode
+from worker.load.node_work import NO_WORK
+from worker.settings import HandlerSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """The arguments of a call: their names, and the JSON object as a file."""
+
+    names: tuple[str, ...]
+    file: SentFile
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerCalls:
+    """Starts the jobs of calls. The arguments are an input file of the job, so that they survive a restart."""
+
+    pool: HandlerPool
+    intake: Intake
+    timeout_s: float | None
+    """Seconds after which a call ends, None for the limit of all jobs."""
+
+    @classmethod
+    def of(cls, pool: HandlerPool | None, intake: Intake, settings: HandlerSettings) -> Self | None:
+        """Return the calls of a worker, or None if it has no handlers."""
+        return None if pool is None else cls(pool, intake, settings.timeout_s or None)
+
+    async def submit(self, name: str, chunks: AsyncIterator[bytes], charset: str, caller: Caller) -> Job:
+        """Start the job for a call, or return the job that the same request started before.
+
+        Raises UnknownHandler, InvalidArguments, HandlersUnavailable, and the errors of reading a body and of
+        `JobManager.accept`.
+        """
+        handler = (await self.pool.table()).find(name)
+        async with self._receive(chunks, charset) as arguments:
+            handler.check(arguments.names)
+            key = caller.idempotency_key
+            request = JobRequest(
+                prompt={},
+                handler=name,
+                output_mode=OutputMode.NONE,
+                raw=True,
+                timeout_s=self.timeout_s,
+                key=key,
+                repeat_key=None if key else caller.repeat_key,
+                fingerprint=hashlib.sha256(f"{name} {arguments.sha256}".encode()).hexdigest() if key else "",
+                base_url=caller.base_url,
+            )
+            async with self.intake.files.receive([arguments.file]) as received:
+                return await self.intake.manager.accept(
+                    request, NO_WORK, caller.principal, collectable=caller.collectable, arrived=received
+                )
+
+    @asynccontextmanager
+    async def _receive(self, chunks: AsyncIterator[bytes], charset: str) -> AsyncIterator[Arguments]:
+        """Read a JSON object. It exists until the context ends. Raises InvalidJson, BodyTooLarge or DiskFull."""
+        head = b""
+        async for chunk in chunks:
+            head += chunk
+            self.intake.limits.check_total(len(head))
+            if len(head) > self.intake.limits.text:
+                break
+        else:
+            json = utf8_text(head, charset)
+            names = _names(parse_json(json) if json.strip() else {})
+            yield Arguments(names, SentFile(ARGUMENTS, json or b"{}"), hashlib.sha256(json).hexdigest())
+            return
+        async with SpoolFolder(self.intake.spool) as folder:
+            file = await spool_file(self._checked(head, chunks), folder)
+            body = await read_json(file_chunks(file.path), folder, self.intake.limits, charset)
+            yield Arguments(_names(body.value), SentFile(ARGUMENTS, file), file.sha256)
+
+    async def _checked(self, head: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """Yield the beginning and the rest of a body. Raises BodyTooLarge."""
+        size = len(head)
+        yield head
+        async for chunk in chunks:
+            size += len(chunk)
+            self.intake.limits.check_total(size)
+            yield chunk
+
+
+def _names(value: Any) -> tuple[str, ...]:  # noqa: ANN401 - JSON
+    """Return the names of the arguments in a body. Raises InvalidJson if it is no object."""
+    if not isinstance(value, dict):
+        raise InvalidJson(f"the body must be a JSON object with the arguments, not {type(value).__name__}")
+    return tuple(value)

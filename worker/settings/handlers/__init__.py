@@ -1,0 +1,1 @@
+"""Settings and environment variables of the handlers of a team's app."""
