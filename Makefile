@@ -60,6 +60,7 @@ docs: $(READY) ## write docs/workflows.md, docs/settings.md, docs/flow.svg, the 
 	$(BIN)/python docs/make_settings.py > docs/settings.md.new
 	mv docs/settings.md.new docs/settings.md
 	$(BIN)/python docs/draw_flow.py > docs/flow.svg
+	$(BIN)/python docs/make_reuse.py
 	$(BIN)/python docs/make_cli.py
 	$(BIN)/python docs/make_pricing.py
 	$(BIN)/python -m monitoring > monitoring/grafana/comfy-worker.json.new
