@@ -99,8 +99,8 @@ class PromptFrames:
     """Whether the run has ended. Later events are about a run that writes missing files."""
     unconfirmed: dict[str, tuple[NodeExecuted, Json]] = field(default_factory=dict)
     """Cached results whose files are not stored yet. If a file is gone, its node runs again and reports another one."""
-    preview: ImageFrame | None = None
-    """A preview that waits for the progress of its step, which ComfyUI's clients get around it."""
+    image: ImageFrame | None = None
+    """An image that waits for the progress of its step, which ComfyUI's clients get around it."""
     repeats: bool = False
     """Whether the job runs again, because its engine was lost."""
 
@@ -141,22 +141,18 @@ class PromptFrames:
         progress.value, progress.maximum = event.value, event.maximum
         data = {"value": event.value, "max": event.maximum, "prompt_id": self.prompt_id, "node": event.node_id}
         step = TextFrame("progress", data, everyone=True)
-        return [*self._progress_state(listening=listening), *self.waiting_preview(), step]
+        return [*self._progress_state(listening=listening), *self.waiting_image(), step]
 
-    def preview_ready(self, event: PreviewReady) -> list[Frame]:
-        """Handle a preview. It is sent with the step that follows, or before any other frame."""
-        earlier = self.waiting_preview()
-        self.preview = ImageFrame(self._node_fields(event.node_id or self.current or ""), event.mime, event.data)
+    def image_ready(self, event: PreviewReady | ImageSent) -> list[Frame]:
+        """Handle an image of a node. It is sent with the step that follows, or before any other frame."""
+        earlier = self.waiting_image()
+        self.image = ImageFrame(self._node_fields(event.node_id or self.current or ""), event.mime, event.data)
         return earlier
 
-    def waiting_preview(self) -> list[Frame]:
-        """Return the preview that waits to be sent, once."""
-        preview, self.preview = self.preview, None
-        return [preview] if preview is not None else []
-
-    def image_sent(self, event: ImageSent) -> list[Frame]:
-        """Handle an output that is only sent, as SaveImageWebsocket does it."""
-        return [ImageFrame(self._node_fields(event.node_id), event.mime, event.data)]
+    def waiting_image(self) -> list[Frame]:
+        """Return the image that waits to be sent, once."""
+        image, self.image = self.image, None
+        return [image] if image is not None else []
 
     def node_executed(self, event: NodeExecuted, output: Json, *, listening: bool = True) -> list[Frame]:
         """Handle the results of a node. `output` is the report with the names that the client is shown.
