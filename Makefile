@@ -69,9 +69,9 @@ docs: $(READY) ## write docs/workflows.md, docs/settings.md, docs/flow.svg, the 
 conformance: $(READY) ## replay the recorded sessions and verdicts of a real ComfyUI against the embedded engine
 	SHARED_DATA=$(SHARED_DATA) ci/tests.sh 3 -m conformance tests/conformance
 
-real: $(READY) ## run about 240 prompts on a real ComfyUI, COMFYUI=FOLDER with main.py, custom_nodes/ and .venv/; MODELS=FOLDER for more models, ARGS="--cpu"; writes docs/compatibility.md
+real: $(READY) ## run about 240 prompts on a real ComfyUI, COMFYUI=FOLDER with main.py, custom_nodes/ and .venv/; MODELS=FOLDER for more models, CLIENTS=FOLDER for ComfyUI's examples with a WebSocket, ARGS="--cpu"; writes docs/compatibility.md
 	$(BIN)/python -m real $(COMFYUI) $(if $(MODELS),--models $(MODELS)) $(if $(ARGS),--arguments="$(ARGS)") $(if $(ONLY),--only "$(ONLY)") $(if $(RECORD),--record $(RECORD)) $(if $(wildcard $(SHARED_DATA)/wild),--prompts $(SHARED_DATA)/wild)
-	REAL_COMFYUI=$(COMFYUI) $(BIN)/pytest -q tests/real/test_sandbox.py
+	REAL_COMFYUI=$(COMFYUI) COMFYUI_CLIENTS=$(CLIENTS) $(BIN)/pytest -q tests/real/test_sandbox.py tests/real/test_script_examples.py
 
 bench: $(READY) ## measure, and write docs/benchmarks.md
 	$(BIN)/python -m bench

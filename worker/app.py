@@ -40,6 +40,7 @@ from worker.jobs.manager import JobManager
 from worker.jobs.prompt_work import PromptWork
 from worker.jobs.state_folder import repair_state
 from worker.jobs.state_lock import state_lock
+from worker.load.call_units import CallUnits
 from worker.load.job_estimates import JobEstimates
 from worker.load.learning.estimator import Estimator
 from worker.models.damaged import DamageCheck
@@ -199,7 +200,7 @@ class BuildOptions:
 async def _assemble(settings: Settings, options: BuildOptions, tasks: Tasks, stack: AsyncExitStack) -> App:
     """Open all parts of a worker in the order of their dependencies. `stack` closes them in reverse."""
     timing, traits, observers = StartupTiming.begin(), options.traits, options.observers
-    jobs, replay, limits = JobIndex(), Replay(), settings.limits
+    jobs, replay, limits, calls = JobIndex(), Replay(), settings.limits, CallUnits()
     access, library = Auth.from_settings(settings.server, traits), read_library(settings.templates)
     metrics, notify, enter = Metrics(library), observers.notify, stack.enter_async_context
     observers.add(replay, metrics, RunMetrics(metrics), metrics.engine_uses)
@@ -224,12 +225,12 @@ async def _assemble(settings: Settings, options: BuildOptions, tasks: Tasks, sta
         *(machine, comfy),
         permanent_failure=lambda: tasks.problem or engines.restart_needed,
         state_damage=options.state_damage,
-        handlers=HandlerCalls.of(pipeline.handlers, intake, settings.handlers),
+        handlers=HandlerCalls.of(pipeline.handlers, intake, calls, settings.handlers),
     )
     if models.fetches_models:
         observers.add(models)
     hooks = running_webhooks(settings.webhooks, settings.fetch, jobs, responses.webhook_body, tasks, notify)
-    observers.add(machine, comfy.prompts, CallProgress(jobs, notify), await enter(hooks))
+    observers.add(machine, comfy.prompts, CallProgress(jobs, notify, calls), await enter(hooks))
     stack.push_async_callback(manager.close)
     await comfy.restore(manager)
     tasks.start("machine", partial(machine.end_worker_when_retired, manager.close), OnFailure.END)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.comfy_api.client import ComfyClient, shape
-from tests.workflows import Workflow, hidden, picture, slow
+from tests.workflows import Workflow, hidden, picture, sampling, slow
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -62,6 +62,30 @@ def _without_dump(value: Any) -> Any:
 
 
 DUMPS = {"traceback", "current_inputs", "current_outputs"}
+
+
+def named(frame: Any) -> str:
+    """Return the type of a frame. That of a binary one is its code."""
+    return frame["type"] if isinstance(frame, dict) else f"binary {frame[3]}"
+
+
+@pytest.mark.parametrize("features", [{"supports_preview_metadata": True}, {}], ids=["metadata", "old client"])
+async def test_images_come_in_binary_frames(ann: ComfyClient, features: dict[str, bool]) -> None:
+    """Each step of a sampler has a preview, and an image that is only sent is a PNG file, in the client's form."""
+    prompt = sampling()
+    prompt["15"] = {"class_type": "SaveImageWebsocket", "inputs": {"images": ["14", 0]}}
+    async with ann.listening(**features) as frames:
+        shown = await frames.of_prompt(await ann.submit(prompt))
+    images = [frame for frame in shown if isinstance(frame, bytes)]
+    code = 4 if features else 1
+    starts = [8 + (int.from_bytes(image[4:8]) if features else 0) for image in images]
+    kinds = [image[start : start + 2] for image, start in zip(images, starts, strict=True)]
+    assert {image[3] for image in images} == {code}
+    assert kinds == [b"\xff\xd8"] * (len(images) - 1) + [b"\x89P"]
+    names = [named(frame) for frame in shown]
+    step = names.index("progress")
+    assert names[step - 2 : step + 1] == ["progress_state", f"binary {code}", "progress"]
+    assert names.count("progress") == len(images)
 
 
 async def test_a_cached_prompt_reports_its_files_again(ann: ComfyClient) -> None:

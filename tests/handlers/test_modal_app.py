@@ -169,6 +169,22 @@ async def test_a_cancelled_call_takes_its_prompts_along(client: Client) -> None:
         await client.app.manager.wait_until_idle()
 
 
+async def test_the_work_of_a_handler_is_learned_from_its_prompts(client: Client) -> None:
+    """At its end a call has the units of its prompts, and the next one is expected to need as many."""
+    manager, units = client.app.manager, client.app.services.handlers.units
+    numbers = {"width": 72, "height": 40, "steps": 3}
+    _, job = await client.post(
+        "/handlers/generate_flux_image", {"prompt": "x", "seed": 5, **numbers}, Prefer="respond-async"
+    )
+    await client.state(job, "completed")
+    call = manager.find(job["id"], job["token"])
+    (prompt,) = manager.job_index.children_of(call)
+    assert call.workload == prompt.workload > 0
+    assert units.expected("generate_flux_image", {"seed": 6, **numbers}) == prompt.workload
+    assert units.expected("unknown", numbers) == 0
+    assert manager.admission.load.workload == 0
+
+
 @pytest.mark.parametrize("own_utilities", [True, False])
 async def test_two_calls_run_at_once(engine: EngineHandle, tmp_path: Path, own_utilities: bool) -> None:
     """With two processes, the cancelled call does not affect the other one."""

@@ -25,10 +25,10 @@ def install(app: Path, python: str) -> Path:
     environment = folder / ENVIRONMENT
     interpreter = environment / "bin" / "python"
     if not interpreter.exists():
-        _run([python, "-m", "venv", str(environment)], folder)
+        _run([python, "-c", "import sys, venv; venv.main(sys.argv[1:])", str(environment)], folder)
     if (folder / REQUIREMENTS).is_file():
-        pip = [str(interpreter), "-m", "pip", "install", "--disable-pip-version-check"]
-        _run([*pip, "--requirement", REQUIREMENTS], folder)
+        pip = str(environment / "bin" / "pip")
+        _run([pip, "install", "--disable-pip-version-check", "--requirement", REQUIREMENTS], folder)
     return interpreter
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from worker.bodies import SpoolFolder, parse_json, read_json, spool_file, utf8_text
@@ -17,15 +17,17 @@ from worker.inputs import SentFile
 from worker.intake.intake import Intake
 from worker.intake.submission import Caller
 from worker.job import Job, JobRequest, OutputMode
+from worker.load.call_units import CallUnits, numbers_in
 from worker.load.node_work import NO_WORK
 from worker.settings import HandlerSettings
 
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """The arguments of a call: their names, and the JSON object as a file."""
+    """The arguments of a call: their names, those that are numbers, and the JSON object as a file."""
 
     names: tuple[str, ...]
+    numbers: Mapping[str, float]
     file: SentFile
     sha256: str
 
@@ -36,13 +38,14 @@ class HandlerCalls:
 
     pool: HandlerPool
     intake: Intake
+    units: CallUnits
     timeout_s: float | None
     """Seconds after which a call ends, None for the limit of all jobs."""
 
     @classmethod
-    def of(cls, pool: HandlerPool | None, intake: Intake, settings: HandlerSettings) -> Self | None:
+    def of(cls, pool: HandlerPool | None, intake: Intake, units: CallUnits, settings: HandlerSettings) -> Self | None:
         """Return the calls of a worker, or None if it has no handlers."""
-        return None if pool is None else cls(pool, intake, settings.timeout_s or None)
+        return None if pool is None else cls(pool, intake, units, settings.timeout_s or None)
 
     async def submit(self, name: str, chunks: AsyncIterator[bytes], charset: str, caller: Caller) -> Job:
         """Start the job for a call, or return the job that the same request started before.
@@ -57,17 +60,19 @@ class HandlerCalls:
             request = JobRequest(
                 prompt={},
                 handler=name,
+                params=arguments.numbers,
                 output_mode=OutputMode.NONE,
                 raw=True,
                 timeout_s=self.timeout_s,
                 key=key,
                 repeat_key=None if key else caller.repeat_key,
-                fingerprint=hashlib.sha256(f"{name} {arguments.sha256}".encode()).hexdigest() if key else "",
+                fingerprint=_sha256(f"{name} {arguments.sha256}".encode()) if key else "",
                 base_url=caller.base_url,
             )
             async with self.intake.files.receive([arguments.file]) as received:
+                work = replace(NO_WORK, units=self.units.expected(name, arguments.numbers))
                 return await self.intake.manager.accept(
-                    request, NO_WORK, caller.principal, collectable=caller.collectable, arrived=received
+                    request, work, caller.principal, collectable=caller.collectable, arrived=received
                 )
 
     @asynccontextmanager
@@ -81,13 +86,16 @@ class HandlerCalls:
                 break
         else:
             json = utf8_text(head, charset)
-            names = _names(parse_json(json) if json.strip() else {})
-            yield Arguments(names, SentFile(ARGUMENTS, json or b"{}"), hashlib.sha256(json).hexdigest())
+            value = _checked_object(parse_json(json) if json.strip() else {})
+            yield Arguments(
+                tuple(value), numbers_in(value), SentFile(ARGUMENTS, json or b"{}"), hashlib.sha256(json).hexdigest()
+            )
             return
         async with SpoolFolder(self.intake.spool) as folder:
             file = await spool_file(self._checked(head, chunks), folder)
             body = await read_json(file_chunks(file.path), folder, self.intake.limits, charset)
-            yield Arguments(_names(body.value), SentFile(ARGUMENTS, file), file.sha256)
+            value = _checked_object(body.value)
+            yield Arguments(tuple(value), numbers_in(value), SentFile(ARGUMENTS, file), file.sha256)
 
     async def _checked(self, head: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """Yield the beginning and the rest of a body. Raises BodyTooLarge."""
@@ -99,8 +107,13 @@ class HandlerCalls:
             yield chunk
 
 
-def _names(value: Any) -> tuple[str, ...]:  # noqa: ANN401 - JSON
-    """Return the names of the arguments in a body. Raises InvalidJson if it is no object."""
+def _sha256(data: bytes) -> str:
+    """Return the hash of data as hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def _checked_object(value: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+    """Return the arguments in a body. Raises InvalidJson if it is no object."""
     if not isinstance(value, dict):
         raise InvalidJson(f"the body must be a JSON object with the arguments, not {type(value).__name__}")
-    return tuple(value)
+    return value

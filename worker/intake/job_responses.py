@@ -127,7 +127,12 @@ class JobResponses:
         return dialect.pending(job, self.job_url(job, base_url), fields) | changes_of(job)
 
     def eta(self, job: Job) -> Body:
-        """Return the fields with the seconds until ComfyUI has run a job: the median, and the 90 % quantile."""
+        """Return the fields with the seconds until ComfyUI has run a job: the median, and the 90 % quantile.
+
+        There are none for the call of a handler, whose prompts are not known in advance.
+        """
+        if job.request.handler is not None:
+            return {}
         seconds = self.engines.estimates.finish(job)
         return {"eta_s": round(seconds.p50_s, 1), "eta_p90_s": round(seconds.p90_s, 1)}
 

@@ -99,6 +99,8 @@ class PromptFrames:
     """Whether the run has ended. Later events are about a run that writes missing files."""
     unconfirmed: dict[str, tuple[NodeExecuted, Json]] = field(default_factory=dict)
     """Cached results whose files are not stored yet. If a file is gone, its node runs again and reports another one."""
+    image: ImageFrame | None = None
+    """An image that waits for the progress of its step, which ComfyUI's clients get around it."""
     repeats: bool = False
     """Whether the job runs again, because its engine was lost."""
 
@@ -138,11 +140,19 @@ class PromptFrames:
             return []
         progress.value, progress.maximum = event.value, event.maximum
         data = {"value": event.value, "max": event.maximum, "prompt_id": self.prompt_id, "node": event.node_id}
-        return [*self._progress_state(listening=listening), TextFrame("progress", data, everyone=True)]
+        step = TextFrame("progress", data, everyone=True)
+        return [*self._progress_state(listening=listening), *self.waiting_image(), step]
 
-    def image(self, event: PreviewReady | ImageSent) -> list[Frame]:
-        """Handle an image of a node: a preview, or an output that is only sent."""
-        return [ImageFrame(self._node_fields(event.node_id or self.current or ""), event.mime, event.data)]
+    def image_ready(self, event: PreviewReady | ImageSent) -> list[Frame]:
+        """Handle an image of a node. It is sent with the step that follows, or before any other frame."""
+        earlier = self.waiting_image()
+        self.image = ImageFrame(self._node_fields(event.node_id or self.current or ""), event.mime, event.data)
+        return earlier
+
+    def waiting_image(self) -> list[Frame]:
+        """Return the image that waits to be sent, once."""
+        image, self.image = self.image, None
+        return [image] if image is not None else []
 
     def node_executed(self, event: NodeExecuted, output: Json, *, listening: bool = True) -> list[Frame]:
         """Handle the results of a node. `output` is the report with the names that the client is shown.

@@ -41,8 +41,8 @@ METHODS: dict[type[Any], Callable[[PromptFrames, Any, bool], list[Frame]]] = {
     NodesCached: lambda frames, event, _: frames.cached(event),
     NodeStarted: lambda frames, event, listening: frames.node_started(event, listening=listening),
     StepDone: lambda frames, event, listening: frames.step_done(event, listening=listening),
-    PreviewReady: lambda frames, event, listening: frames.image(event) if listening else [],
-    ImageSent: lambda frames, event, listening: frames.image(event) if listening else [],
+    PreviewReady: lambda frames, event, listening: frames.image_ready(event) if listening else [],
+    ImageSent: lambda frames, event, listening: frames.image_ready(event) if listening else [],
     RunEnded: lambda frames, event, _: frames.run_ended(event),
 }
 """Methods that return the frames for an event, and get whether a client listens."""
@@ -128,6 +128,8 @@ class Prompts:
         if prompt is None or prompt.frames is None:
             return
         scope, was_started = Scope.of(prompt.job), prompt.frames.started
+        if not isinstance(event, StepDone | PreviewReady | ImageSent):
+            self._send(prompt, prompt.frames.waiting_image())
         frames = METHODS[type(event)](prompt.frames, event, self.sockets.any_of(scope))
         if prompt.frames.started and not was_started:
             self.announce_queue(scope)
@@ -174,6 +176,7 @@ class Prompts:
         if prompt is None or prompt.frames is None or event.handed_back:
             return
         job, scope, frames = prompt.job, Scope.of(prompt.job), prompt.frames
+        self._send(prompt, frames.waiting_image())
         last = frames.finished(job.error, listening=self.sockets.any_of(scope)) if not prompt.hidden else []
         self._write(prompt)
         self.of(scope).end(prompt)

@@ -16,7 +16,7 @@ EXAMPLES = ("comfy-worker handlers install my-app", "comfy-worker handlers insta
 def command(
     app: Annotated[Path, typer.Argument(metavar="APP", help="Folder of the app.")],
     *,
-    python: Annotated[str, typer.Option(help="Interpreter of the new environment, 3.10 or later.")] = sys.executable,
+    python: Annotated[str, typer.Option(help="Interpreter of the new environment, 3.10 or later.")] = "",
     as_json: Json = False,
 ) -> None:
     """Install the packages of an app into its own environment.
@@ -29,7 +29,7 @@ def command(
     from worker.handlers.installation import install
 
     with waiting(f"installing the packages of {app}"):
-        interpreter = install(app, python)
+        interpreter = install(app, python or sys.executable)
     if as_json:
         print_json({"app": str(app.absolute()), "python": str(interpreter)})
         return
