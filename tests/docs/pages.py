@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 
 SHELL = "console"
-NEEDS = frozenset({"vast-account", "gpu", "comfyui", "docker", "make", "network", "minutes"})
+NEEDS = frozenset({"vast-account", "gpu", "comfyui", "docker", "make", "network", "minutes", "port-8000"})
 """What a block of commands may need that tests do not have. A block names it as ```` ```console needs=gpu ````."""
 
 _FENCE = re.compile(r"^(?P<indent> *)```(?P<info>[^\n`]*)\n(?P<text>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL)
