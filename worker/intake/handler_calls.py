@@ -8,7 +8,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from worker.bodies import SpoolFolder, parse_json, read_json, spool_file, utf8_text
+import orjson
+
+from worker.bodies import ScannedBody, SpoolFolder, parse_json, read_json, spool_file, utf8_text
 from worker.bodies.reader import file_chunks
 from worker.errors import InvalidJson
 from worker.handlers.pool import HandlerPool
@@ -30,6 +32,16 @@ class Arguments:
     numbers: Mapping[str, float]
     file: SentFile
     sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallSubmission:
+    """A call that was read and checked: its job, its arguments as a file, and the units that it is expected to have."""
+
+    request: JobRequest
+    arguments: SentFile
+    caller: Caller
+    units: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,24 +68,44 @@ class HandlerCalls:
         handler = (await self.pool.table()).find(name)
         async with self._receive(chunks, charset) as arguments:
             handler.check(arguments.names)
-            key = caller.idempotency_key
-            request = JobRequest(
-                prompt={},
-                handler=name,
-                params=arguments.numbers,
-                output_mode=OutputMode.NONE,
-                raw=True,
-                timeout_s=self.timeout_s,
-                key=key,
-                repeat_key=None if key else caller.repeat_key,
-                fingerprint=_sha256(f"{name} {arguments.sha256}".encode()) if key else "",
-                base_url=caller.base_url,
+            return await self.accept(self._submission(name, arguments, caller))
+
+    async def read(self, name: str, body: ScannedBody, caller: Caller) -> CallSubmission:
+        """Return the call in a JSON body that was received already. Raises the errors of `submit` but the manager's."""
+        handler = (await self.pool.table()).find(name)
+        await body.restore_texts()
+        value = _checked_object(body.value)
+        handler.check(value)
+        json = orjson.dumps(value)
+        arguments = Arguments(
+            tuple(value), numbers_in(value), SentFile(ARGUMENTS, json), hashlib.sha256(json).hexdigest()
+        )
+        return self._submission(name, arguments, caller)
+
+    async def accept(self, call: CallSubmission) -> Job:
+        """Start the job of a call, or return the one that the same request started. Raises what the manager does."""
+        async with self.intake.files.receive([call.arguments]) as received:
+            work, caller = replace(NO_WORK, units=call.units), call.caller
+            return await self.intake.manager.accept(
+                call.request, work, caller.principal, collectable=caller.collectable, arrived=received
             )
-            async with self.intake.files.receive([arguments.file]) as received:
-                work = replace(NO_WORK, units=self.units.expected(name, arguments.numbers))
-                return await self.intake.manager.accept(
-                    request, work, caller.principal, collectable=caller.collectable, arrived=received
-                )
+
+    def _submission(self, name: str, arguments: Arguments, caller: Caller) -> CallSubmission:
+        """Return the call with these arguments, which were checked."""
+        key = caller.idempotency_key
+        request = JobRequest(
+            prompt={},
+            handler=name,
+            params=arguments.numbers,
+            output_mode=OutputMode.NONE,
+            raw=True,
+            timeout_s=self.timeout_s,
+            key=key,
+            repeat_key=None if key else caller.repeat_key,
+            fingerprint=_sha256(f"{name} {arguments.sha256}".encode()) if key else "",
+            base_url=caller.base_url,
+        )
+        return CallSubmission(request, arguments.file, caller, self.units.expected(name, arguments.numbers))
 
     @asynccontextmanager
     async def _receive(self, chunks: AsyncIterator[bytes], charset: str) -> AsyncIterator[Arguments]:

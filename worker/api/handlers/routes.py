@@ -22,7 +22,7 @@ async def list_handlers(request: web.Request) -> web.Response:
     """Handle `GET /handlers`: list the handlers with their parameters and docstrings."""
     services = services_of(request)
     services.access.authenticate(request.headers.get(hdrs.AUTHORIZATION, ""))
-    return json_response((await _calls(services).pool.table()).describe())
+    return json_response((await handler_calls(services).pool.table()).describe())
 
 
 async def call_handler(request: web.Request) -> web.StreamResponse:
@@ -33,7 +33,7 @@ async def call_handler(request: web.Request) -> web.StreamResponse:
     caller = caller_of(request, principal, collectable=responds_later)
     chunks = request.content.iter_any()
     try:
-        job = await _calls(services).submit(request.match_info["name"], chunks, request.charset or "", caller)
+        job = await handler_calls(services).submit(request.match_info["name"], chunks, request.charset or "", caller)
     except web.RequestPayloadError as error:
         raise ClientError("the body does not match its Content-Encoding or Transfer-Encoding") from error
     mark_authenticated(request)  # without tokens, an accepted job counts as authentication
@@ -43,7 +43,7 @@ async def call_handler(request: web.Request) -> web.StreamResponse:
     return await wait_for_result(request, services, job)
 
 
-def _calls(services: Services) -> HandlerCalls:
+def handler_calls(services: Services) -> HandlerCalls:
     """Return the calls of this worker. Raises NotFound if it has no handlers."""
     if services.handlers is None:
         raise NotFound("this worker has no handlers: set WORKER_HANDLERS to the folder of an app")

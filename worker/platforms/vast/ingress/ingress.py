@@ -16,7 +16,8 @@ from aiohttp.typedefs import Handler
 from worker.api.auth import LOCAL
 from worker.api.edge.unknown_routes import route_hint
 from worker.api.errors import DIALECT
-from worker.api.generate import GENERATE_ROUTES, GenerateRoute
+from worker.api.generate import GenerateRoute
+from worker.api.handlers.routes import handler_calls
 from worker.api.request_body import api_key_of
 from worker.app import App
 from worker.bodies import ScannedBody, SpoolFolder
@@ -33,6 +34,7 @@ from worker.errors import (
 )
 from worker.events import RequestRefused
 from worker.intake import Caller, Submission, normalize_body
+from worker.intake.handler_calls import CallSubmission
 from worker.intake.intake import dialect_of
 from worker.job import Job, JobState
 from worker.load.workload import FLOOR
@@ -40,6 +42,7 @@ from worker.platforms.vast.ingress.envelope_reader import EnvelopeReader, check_
 from worker.platforms.vast.ingress.refusal import refusal
 from worker.platforms.vast.ingress.request_context import CONTEXT, HeaderOnly, RequestContext
 from worker.platforms.vast.ingress.signature_check import AuthData, Envelope, SignatureCheck, repeat_key
+from worker.platforms.vast.ingress.work_routes import CALL_ROUTE, HANDLERS, SYNC, WORK_ROUTES, units_of
 from worker.platforms.vast.reporting.ledger import Ledger
 from worker.platforms.vast.reporting.new_work import MetricsEntry
 from worker.platforms.vast.reporting.reported_load import ReportedLoad
@@ -91,12 +94,14 @@ class Ingress:
         `work` are the SDK's routes for jobs, and `others` are our own. aiohttp uses the first route that matches, so
         routes that the SDK adds after these are never reached.
         """
+        sync = next(route.handler for route in work if route.path == SYNC)
         return [
             *(web.route("*", path, _refusing_compressed_bodies(self._reject_session)) for path in SESSION_PATHS),
             *(
                 web.post(route.path, _refusing_compressed_bodies(self._checked(route.path, route.handler)))
                 for route in work
             ),
+            web.post(HANDLERS, _refusing_compressed_bodies(self._checked(HANDLERS, sync))),
             *(web.route(route.method, route.path, _refusing_compressed_bodies(route.handler)) for route in others),
             web.route("*", "/{path:.*}", _refusing_compressed_bodies(self._reject_unknown)),
         ]
@@ -134,7 +139,7 @@ class Ingress:
                     return refusal(error)
                 envelope, auth_data = received.envelope, received.auth_data
                 assert auth_data is not None  # noqa: S101 - because of `must_be_signed`
-                context = await self._context(request, GENERATE_ROUTES[path], auth_data, envelope.payload)
+                context = await self._context(request, WORK_ROUTES[path], auth_data, envelope.payload)
                 try:
                     self._admit(envelope, context.workload)
                 except WorkerError as error:
@@ -153,7 +158,7 @@ class Ingress:
             return RequestContext(request, auth_data, route, InvalidJson("`payload` has to be a JSON object"), FLOOR)
         try:
             submission = await self._parse(request, route, auth_data, payload)
-            workload = await self._app.intake.workload(submission)
+            workload = await units_of(self._app, submission)
             first = self._without_job.get(submission.request.job_id or "")
             is_first = first is None and self._app.manager.would_start(submission.request, LOCAL)
             return RequestContext(request, auth_data, route, submission, workload if is_first else 0.0, first=first)
@@ -165,11 +170,13 @@ class Ingress:
 
     async def _parse(
         self, request: web.Request, route: GenerateRoute, auth_data: AuthData, payload: ScannedBody
-    ) -> Submission:
+    ) -> Submission | CallSubmission:
         """Return the request as the intake reads it. Raises the error of an invalid request."""
         base_url = self._app.settings.server.public_url.rstrip("/")
         key = repeat_key(auth_data, payload)
         caller = Caller(LOCAL, base_url, repeat_key=key, collectable=route.collectable, api_key=api_key_of(request))
+        if route is CALL_ROUTE:
+            return await handler_calls(self._app.services).read(request.match_info["name"], payload, caller)
         await normalize_body(payload)
         request[DIALECT] = dialect_of(payload.value)
         return await self._app.intake.read(payload, replace(caller, follows=route.follows))
@@ -230,7 +237,7 @@ class Ingress:
     @contextmanager
     def _waiting_for_job(self, context: RequestContext) -> Iterator[None]:
         """Let requests that are equal to this one find it while the context lasts."""
-        job_id = context.submission.request.job_id if isinstance(context.submission, Submission) else None
+        job_id = None if isinstance(context.submission, WorkerError) else context.submission.request.job_id
         if job_id is None or not context.workload:
             yield
             return

@@ -13,6 +13,7 @@ from aiohttp import web
 from worker.api.generate import GenerateRoute
 from worker.errors import WorkerError
 from worker.intake import Submission
+from worker.intake.handler_calls import CallSubmission
 from worker.job import Job
 from worker.platforms.vast.ingress.signature_check import AuthData
 
@@ -32,7 +33,7 @@ class RequestContext:
     request: web.Request
     auth_data: AuthData
     route: GenerateRoute
-    submission: Submission | WorkerError
+    submission: Submission | CallSubmission | WorkerError
     workload: float
     status: int | None = None
     job: Job | None = None

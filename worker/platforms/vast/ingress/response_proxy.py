@@ -17,6 +17,7 @@ from worker.events import CostDiffered
 from worker.job import Job, JobState
 from worker.platforms.vast.ingress.refusal import refusal
 from worker.platforms.vast.ingress.request_context import CONTEXT, RequestContext
+from worker.platforms.vast.ingress.work_routes import accept
 from worker.platforms.vast.reporting.ledger import Ledger
 
 log = logging.getLogger(__name__)
@@ -98,7 +99,7 @@ class Responder:
         self._app.services.access.count_request(LOCAL)
         if isinstance(context.submission, WorkerError):
             raise context.submission
-        context.job = await self._app.intake.accept(context.submission)
+        context.job = await accept(self._app, context.submission)
         context.arriving.close()
         self._carry_units(context, context.job)
         self._compare_cost(context, context.job)
