@@ -15,7 +15,7 @@ BUILD_ARGS := BASE_IMAGE PYTHON PACK_GROUPS MODELS TORCH REQUIREMENTS RUN_AS
 # If it were set, as in many images, every process of the tests would compile all modules again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: all run serve test test-tools coverage lint types format docs conformance real bench bench-load bench-fleet chaos soak fuzz mutants lock wheel clean
+.PHONY: all run serve test test-tools coverage lint types format docs conformance real bench bench-load bench-fleet bench-handlers chaos soak fuzz mutants lock wheel clean
 .PHONY: image image-tools image-test image-sizes push deploy smoke
 
 all: lint types test
@@ -81,6 +81,9 @@ bench-load: $(READY) ## measure the accuracy of predicted seconds and of the rep
 
 bench-fleet: $(READY) ## compare the simulation of fleets with queueing theory, measure its speed, choose what workers report, and write docs/fleet.md; PARTS="theory reports"
 	$(BIN)/python -m bench.fleet $(PARTS) $(if $(SHORT),--short)
+
+bench-handlers: $(READY) ## measure what a call of a handler adds to the same prompt by /generate/sync
+	$(BIN)/python -m bench.handlers $(if $(SHORT),--short)
 
 chaos: $(READY) ## every fault while jobs run, through four kinds of requests
 	$(BIN)/python -m chaos matrix $(if $(SHORT),--short)

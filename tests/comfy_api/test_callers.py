@@ -92,6 +92,19 @@ async def test_an_upload_is_an_input_of_its_caller_only(ann: ComfyClient, bob: C
         assert status == 400
 
 
+async def test_a_job_that_fails_before_its_run_is_shown_with_a_start_and_an_end(ann: ComfyClient) -> None:
+    """A missing input file is found when the files are placed. The client sees an error of a run, as in ComfyUI."""
+    async with ann.listening() as frames:
+        prompt_id = await ann.submit(loading(f"{uuid.uuid4().hex}.png"))
+        shown = await frames.of_prompt(prompt_id)
+    assert [frame["type"] for frame in shown] == [
+        *("execution_start", "execution_cached", "execution_error", "executing")
+    ]
+    error = shown[2]["data"]
+    assert (error["node_id"], error["node_type"], error["exception_type"]) == ("1", "LoadImage", "file_not_allowed")
+    assert (await ann.ended(prompt_id))["status"]["messages"][-1] == ["execution_error", error]
+
+
 async def test_an_output_is_an_input_of_the_next_prompt(ann: ComfyClient) -> None:
     """`name [output]` names the file of an earlier prompt of the caller."""
     [image] = (await ann.ended(await ann.submit(picture())))["outputs"]["2"]["images"]

@@ -33,7 +33,7 @@ async def run_on_both(
 
 
 def two_saves() -> Workflow:
-    """Return a workflow with a saved file, a preview and a text."""
+    """Return a workflow with a saved file and a preview."""
     workflow = picture()
     workflow["3"] = {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}}
     return workflow
@@ -101,6 +101,26 @@ async def test_a_cached_prompt_reports_its_files_again(ann: ComfyClient) -> None
     [image] = (await ann.ended(prompt_id))["outputs"]["2"]["images"]
     assert image == first["outputs"]["2"]["images"][0]
     assert (await ann.get("/view", **image))[0] == 200
+
+
+async def test_a_cached_file_of_another_client_is_written_again(direct: ComfyClient, ann: ComfyClient) -> None:
+    """If ComfyUI has the results of a client that is not the worker's, the caller sees one file, which is its own."""
+    prompt = picture()
+    await direct.ended(await direct.submit(prompt))
+    async with ann.listening() as frames:
+        prompt_id = await ann.submit(prompt)
+        shown = [frame for frame in await frames.of_prompt(prompt_id) if frame["type"] == "executed"]
+    assert [frame["data"]["node"] for frame in shown] == ["2"]
+    [image] = shown[0]["data"]["output"]["images"]
+    assert (await ann.get("/view", **image))[0] == 200
+
+
+async def test_a_preview_is_kept_beside_a_saved_file(ann: ComfyClient) -> None:
+    """The file of PreviewImage can be viewed as long as the saved one."""
+    outputs = (await ann.ended(await ann.submit(two_saves())))["outputs"]
+    files = [image for output in outputs.values() for image in output["images"]]
+    assert sorted(image["type"] for image in files) == ["output", "temp"]
+    assert [(await ann.get("/view", **image))[0] for image in files] == [200, 200]
 
 
 BAD: dict[str, tuple[Any, bool]] = {

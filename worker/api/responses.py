@@ -22,6 +22,8 @@ from worker.storage.active_content import disposition
 
 LARGEST_IN_ONE_PIECE = 1024 * 1024
 """Largest body in bytes that is sent in one piece."""
+LARGEST_ON_LOOP = 64 * 1024
+"""Largest file in bytes that is read on the event loop, because a thread would take longer."""
 PIECE = 1024 * 1024
 """Bytes of a file that are read and sent at a time."""
 TIMED_STATES = (JobState.QUEUED, JobState.PREPARING, JobState.WAITING, JobState.GENERATING, JobState.DELIVERING)
@@ -97,7 +99,7 @@ async def send_file(request: web.Request, path: Path, output: Output, headers: d
     """Stream the file of an output. Raises NotFound before anything is sent, or OSError if the file ends early."""
     size = output.size
     try:
-        file, piece = await in_thread(partial(_open, path))
+        file, piece = _open(path) if size <= LARGEST_ON_LOOP else await in_thread(partial(_open, path))
     except FileNotFoundError:
         raise NotFound(f"output {output.index} of the job no longer exists") from None
     with file:

@@ -68,13 +68,23 @@ def event_of(job: JobRef, prompt: Prompt, message: RunMessage) -> JobEvent | Non
 
 
 def executed_event(job: JobRef, node_id: str, output: Mapping[str, Any], display_node: str | None) -> NodeExecuted:
-    """Return the event for what a node has reported, without the names of folders of jobs."""
-    report = response_without_job_folders(dict(output))
+    """Return the event for what a node has reported, without the names of folders of jobs.
+
+    A report that is too deep for JSON is empty.
+    """
     try:
-        data = orjson.dumps(report)
-    except TypeError:  # an integer of more than 64 bits
-        data = json.dumps(report).encode()
+        data = _json(response_without_job_folders(dict(output)))
+    except RecursionError:
+        data = b"{}"
     return NodeExecuted(job, node_id, data, display_node)
+
+
+def _json(report: Mapping[str, Any]) -> bytes:
+    """Return a report as JSON. Raises RecursionError."""
+    try:
+        return orjson.dumps(report)
+    except orjson.JSONEncodeError:  # an integer of more than 64 bits, or more than 254 levels
+        return json.dumps(report).encode()
 
 
 def class_of(prompt: Prompt, node_id: str) -> str:

@@ -77,8 +77,7 @@ class Channel:
     def send(self, header: Header, body: bytes = b"") -> None:
         """Send a message."""
         data = json.dumps(header).encode()
-        self._socket.sendall(LENGTHS.pack(len(data), len(body)) + data)
-        self._socket.sendall(body)
+        self._socket.sendall(LENGTHS.pack(len(data), len(body)) + data + body)
 
 
 class AppHandlers:
@@ -88,6 +87,8 @@ class AppHandlers:
         """Import all files. A file that cannot be imported is a problem, and does not affect the others."""
         self.functions: dict[str, Callable[..., Any]] = {}
         self.problems: list[Header] = []
+        self.with_port: set[str] = set()
+        """Names of the handlers that take the port of ComfyUI's API."""
         for path in sorted((app / "handlers").glob("*.py")):
             if not path.stem.startswith("_"):
                 self._load(path.stem)
@@ -107,8 +108,10 @@ class AppHandlers:
                 other = self.functions[name].__module__.replace(".", "/")
                 message = f"{name} is also in {other}.py, which is served: rename one of them"
                 self.problems.append({"file": f"handlers/{stem}.py", "message": message})
-            else:
-                self.functions[name] = value
+                continue
+            self.functions[name] = value
+            if "port" in inspect.signature(value).parameters:
+                self.with_port.add(name)
 
     def describe(self) -> list[Header]:
         """Return the name, file, docstring and parameters of each handler."""
@@ -199,7 +202,7 @@ class CallServer:
     def _call(self, header: Header, arguments: dict[str, Any]) -> object:
         """Call a handler with the arguments and, if it takes it, the port of ComfyUI's API. Return its result."""
         function = self._handlers.functions[header["name"]]
-        if "port" in inspect.signature(function).parameters:
+        if header["name"] in self._handlers.with_port:
             arguments["port"] = self._port
         compat = sys.modules.get("comfy_compat")
         if compat is not None:

@@ -48,13 +48,13 @@ class HandlerChannel:
     async def send(self, header: Mapping[str, Any], body: Path, size: int) -> None:
         """Send a header, and the file `body` of `size` bytes. Raises OSError."""
         data = json.dumps(header).encode()
-        self.writer.write(LENGTHS.pack(len(data), size) + data)
+        head = LENGTHS.pack(len(data), size) + data
         with body.open("rb") as file:
             while size > PIECE:
-                self.writer.write(await in_thread(partial(file.read, PIECE)))
+                self.writer.write(head + await in_thread(partial(file.read, PIECE)))
                 await self.writer.drain()
-                size -= PIECE
-            self.writer.write(file.read(size))
+                size, head = size - PIECE, b""
+            self.writer.write(head + file.read(size))
         await self.writer.drain()
 
     async def receive(self) -> Message:

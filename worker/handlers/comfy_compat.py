@@ -12,10 +12,11 @@ import io
 import json
 import os
 import random
+import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,7 @@ LONGEST_WAIT_S = 60
 _port = 8188
 _app = Path()
 _call = ""
+_local = threading.local()
 
 
 class ComfyUIError(RuntimeError):
@@ -59,13 +61,12 @@ def launch_comfy_server(port: int | None = None, timeout: float = 300) -> Simple
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         try:
-            if _request("GET", "/system_stats")[0] == 200:
-                return SimpleNamespace(
-                    poll=lambda: None, terminate=lambda: None, kill=lambda: None, wait=lambda timeout=None: 0
-                )
-        except OSError:
-            pass
-        time.sleep(0.2)
+            _request("GET", "/system_stats")
+            return SimpleNamespace(
+                poll=lambda: None, terminate=lambda: None, kill=lambda: None, wait=lambda timeout=None: 0
+            )
+        except (OSError, ComfyUIError):
+            time.sleep(0.2)
     raise ComfyUIError(f"ComfyUI did not respond within {timeout:g} s")
 
 
@@ -120,7 +121,7 @@ def upload_image(image: Image, name: str, port: int | None = None) -> str:
         [head.encode(), b"Content-Type: image/png\r\n\r\n", _png(image), f"\r\n--{boundary}--\r\n".encode()]
     )
     content_type = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
-    return str(_json(_request("POST", "/upload/image", body, port, content_type))["name"])
+    return str(json.loads(_request("POST", "/upload/image", body, port, content_type))["name"])
 
 
 def execute_workflow(workflow: dict[str, Any], port: int | None = None, timeout: float = 600) -> dict[str, Any]:
@@ -129,15 +130,13 @@ def execute_workflow(workflow: dict[str, Any], port: int | None = None, timeout:
     Returns {"prompt_id": ..., "files": [{"filename", "node", "data"}, ...]}, with `data` as bytes. Raises ComfyUIError
     when ComfyUI refuses the prompt or a node fails, and TimeoutError after `timeout` seconds.
     """
-    answer = _post("/prompt", {"prompt": workflow, "client_id": uuid.uuid4().hex}, port)
-    if answer[0] == 400:
-        raise ComfyUIError(_refusal(json.loads(answer[1])))
-    prompt_id = _json(answer)["prompt_id"]
+    answer = json.loads(_post("/prompt", {"prompt": workflow, "client_id": uuid.uuid4().hex}, port))
+    prompt_id = answer["prompt_id"]
     entry = _wait_for_history(prompt_id, port, time.monotonic() + timeout)
     if entry.get("status", {}).get("status_str") == "error":
         raise ComfyUIError(_failure(entry["status"]))
     files = [
-        {"filename": file["filename"], "node": node, "data": _view(file, port)}
+        {"filename": file["filename"], "node": node, "data": _request("GET", f"/view?{_query(file)}", port=port)}
         for node, output in entry["outputs"].items()
         for files in output.values()
         for file in files
@@ -235,7 +234,8 @@ def _wait_for_history(prompt_id: str, port: int | None, deadline: float) -> dict
     """Return the entry of a prompt that has ended. The worker answers at its end. Raises TimeoutError."""
     while (left_s := deadline - time.monotonic()) > 0:
         wait_s = max(1, min(LONGEST_WAIT_S, int(left_s)))
-        history = _json(_request("GET", f"/history/{prompt_id}", port=port, headers={"Prefer": f"wait={wait_s}"}))
+        prefer = {"Prefer": f"wait={wait_s}"}
+        history = json.loads(_request("GET", f"/history/{prompt_id}", port=port, headers=prefer))
         if prompt_id in history:
             entry: dict[str, Any] = history[prompt_id]
             return entry
@@ -246,34 +246,28 @@ def _wait_for_history(prompt_id: str, port: int | None, deadline: float) -> dict
 
 def _request(
     method: str, path: str, body: bytes | None = None, port: int | None = None, headers: dict[str, str] | None = None
-) -> tuple[int, bytes]:
-    """Return the status and the body of a response."""
-    with closing(http.client.HTTPConnection(HOST, port or _port, timeout=ANSWER_S)) as connection:
+) -> bytes:
+    """Return the body of a response. Each thread keeps its connection open. Raises ComfyUIError for a refusal."""
+    new = http.client.HTTPConnection(HOST, port or _port, timeout=ANSWER_S)
+    connection: http.client.HTTPConnection = _local.__dict__.setdefault(str(port or _port), new)
+    try:
         connection.request(method, path, body, {CALL_HEADER: _call, **(headers or {})})
         response = connection.getresponse()
-        return response.status, response.read()
+        data = response.read()
+    except BaseException:
+        connection.close()  # it connects again at the next request
+        raise
+    if response.status >= 400:
+        raise ComfyUIError(_refusal(response.status, data))
+    return data
 
 
-def _post(path: str, value: object, port: int | None) -> tuple[int, bytes]:
+def _post(path: str, value: object, port: int | None) -> bytes:
     return _request("POST", path, json.dumps(value).encode(), port, {"Content-Type": "application/json"})
 
 
-def _json(answer: tuple[int, bytes]) -> dict[str, Any]:
-    """Return the object in a response. Raises ComfyUIError for an error."""
-    status, body = answer
-    if status >= 400:
-        raise ComfyUIError(f"ComfyUI has answered with {status}: {body[:500].decode(errors='replace')}")
-    value: dict[str, Any] = json.loads(body)
-    return value
-
-
-def _view(file: dict[str, Any], port: int | None) -> bytes:
-    """Return the contents of an output file."""
-    query = urlencode({key: file[key] for key in ("filename", "subfolder", "type")})
-    status, data = _request("GET", f"/view?{query}", port=port)
-    if status != 200:
-        raise ComfyUIError(f"ComfyUI has answered with {status} for the file {file['filename']}")
-    return data
+def _query(file: dict[str, Any]) -> str:
+    return urlencode({key: file[key] for key in ("filename", "subfolder", "type")})
 
 
 def _png(image: Image) -> bytes:
@@ -282,14 +276,18 @@ def _png(image: Image) -> bytes:
     return data.getvalue()
 
 
-def _refusal(body: dict[str, Any]) -> str:
-    """Return the message for a prompt that ComfyUI has refused."""
-    errors = [
-        f"node {node}: {error['message']} ({error['details']})"
-        for node, found in (body.get("node_errors") or {}).items()
-        for error in found["errors"]
-    ]
-    return "; ".join(errors) or str(body["error"]["message"])
+def _refusal(status: int, data: bytes) -> str:
+    """Return the message of a refusal, for a prompt with all errors of its nodes."""
+    try:
+        body = json.loads(data)
+        errors = [
+            f"node {node}: {error['message']} ({error['details']})"
+            for node, found in (body.get("node_errors") or {}).items()
+            for error in found["errors"]
+        ]
+        return "; ".join(errors) or str(body["error"]["message"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return f"ComfyUI has answered with {status}: {data[:500].decode(errors='replace')}"
 
 
 def _failure(status: dict[str, Any]) -> str:

@@ -20,6 +20,9 @@ from worker.inputs.decode import KeptFile, SentFile
 from worker.inputs.names import check_collisions
 from worker.job import InputFile, new_folder
 
+SMALL = 64 * 1024
+"""Bytes below which the files of a request are written on the event loop."""
+
 
 @dataclass(slots=True)
 class ReceivedFiles:
@@ -51,7 +54,11 @@ class InputStore:
             if by_name := {file.name: file for file in sent}:
                 check_collisions(by_name)
                 decoded = [(name, await file.decoded()) for name, file in by_name.items()]
-                received.files = tuple(await in_thread(lambda: _store_all(folder, decoded)))
+                sizes = [len(content) if isinstance(content, bytes) else SMALL for _, content in decoded]
+                if sum(sizes) < SMALL:  # a thread would take longer
+                    received.files = tuple(_store_all(folder, decoded))
+                else:
+                    received.files = tuple(await in_thread(lambda: _store_all(folder, decoded)))
             yield received
         finally:
             if sent and not received.claimed:

@@ -117,7 +117,7 @@ class JobManager:
                 replace(request, inputs=arrived.files) if arrived.files else request,
                 *(principal, work.units),
                 *(self._remove_for_retry(entry) if entry else secrets.token_urlsafe(24), arrived.folder),
-                collectable=collectable or request.key is not None or request.webhook is not None,
+                collectable=request.parent is None and (collectable or bool(request.key or request.webhook)),
                 detached=request.webhook is not None,
             )
             arrived.claimed = True

@@ -29,7 +29,7 @@ class RestoredJobs:
         by_key = {(entry.job.principal, entry.job.id): entry for entry in stored}
         latest = [entry for entry in stored if by_key[entry.job.principal, entry.job.id] is entry]
         ended = [(entry.job, entry.ended_at) for entry in latest if entry.ended_at is not None]
-        unfinished = [entry.job for entry in latest if entry.ended_at is None and _may_be_requested(entry.job)]
+        unfinished = [entry.job for entry in latest if entry.ended_at is None and entry.job.collectable]
         kept_folders = {job.folder for job in [*(job for job, _ in ended), *unfinished]}
         return cls(ended, unfinished, [entry.job for entry in stored if entry.job.folder not in kept_folders])
 
@@ -37,11 +37,6 @@ class RestoredJobs:
     def folders(self) -> set[str]:
         """Names of the folders of the jobs that are kept."""
         return {job.folder for job in [*(job for job, _ in self.ended), *self.unfinished]}
-
-
-def _may_be_requested(job: Job) -> bool:
-    """Return whether a client may request the result of a job. The prompts of a handler run again with its call."""
-    return job.collectable and job.request.parent is None
 
 
 async def remove_strays(paths: Iterable[Path]) -> None:

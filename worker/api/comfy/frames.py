@@ -11,8 +11,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
-
+from worker.api.comfy.encoding import json_bytes
 from worker.errors import JobCancelled, NodeFailed, OutOfMemory, RemovedByOperator, WorkerError
 from worker.events import (
     ImageSent,
@@ -44,7 +43,7 @@ class TextFrame:
 
     def encoded(self) -> str:
         """Return the text on the wire."""
-        return orjson.dumps({"type": self.type, "data": self.data}).decode()
+        return json_bytes({"type": self.type, "data": self.data}).decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,7 @@ class ImageFrame:
     def encoded(self, *, with_metadata: bool) -> bytes:
         """Return the bytes on the wire: with metadata for clients that support it, else in the older form."""
         if with_metadata:
-            header = orjson.dumps({**self.metadata, "image_type": self.mime})
+            header = json_bytes({**self.metadata, "image_type": self.mime})
             return struct.pack(">II", PREVIEW_WITH_METADATA, len(header)) + header + self.image
         return struct.pack(">II", PREVIEW, PNG if self.mime == "image/png" else JPEG) + self.image
 

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import orjson
-
 from worker.api.comfy.client_prompts import CallerPrompts, ClientPrompt, Scope, output_nodes_of, ref_of
+from worker.api.comfy.encoding import json_bytes
 from worker.api.comfy.frames import Frame, PromptFrames, TextFrame
 from worker.api.comfy.history import entry_of
 from worker.api.comfy.sockets import ClientSockets
 from worker.dialects import COMFYUI
+from worker.engine.protocol.messages import parse_json
 from worker.events import (
     Handlers,
     ImageSent,
@@ -105,7 +105,7 @@ class Prompts:
 
     def history_of(self, prompt: ClientPrompt) -> bytes:
         """Return the entry of a prompt that has ended, as JSON."""
-        return prompt.history or orjson.dumps(entry_of(prompt))
+        return prompt.history or json_bytes(entry_of(prompt))
 
     def _add(self, job: Job, frames: PromptFrames | None) -> ClientPrompt:
         """Add the prompt of a job."""
@@ -141,7 +141,7 @@ class Prompts:
         if prompt is None or prompt.frames is None:
             return
         scope, cached = Scope.of(prompt.job), event.node_id not in prompt.frames.nodes
-        output = self.of(scope).shown_report(prompt, orjson.loads(event.output), cached=cached)
+        output = self.of(scope).shown_report(prompt, parse_json(event.output), cached=cached)
         self._send(prompt, prompt.frames.node_executed(event, output, listening=self.sockets.any_of(scope)))
 
     def _send(self, prompt: ClientPrompt, frames: list[Frame]) -> None:
@@ -188,7 +188,7 @@ class Prompts:
 
     def _write(self, prompt: ClientPrompt) -> None:
         """Write the entry of the history, and drop the oldest entries if all together are too large."""
-        prompt.history = orjson.dumps(entry_of(prompt))
+        prompt.history = json_bytes(entry_of(prompt))
         prompt.frames = None
         self._written.append(prompt)
         self._written_bytes += len(prompt.history)

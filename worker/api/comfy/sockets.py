@@ -12,8 +12,8 @@ from aiohttp import web
 from worker.api.comfy.client_prompts import Scope
 from worker.api.comfy.frames import Frame, ImageFrame
 
-MOST_WAITING = 1000
-"""Frames that may wait for one client. A client that is slower is disconnected."""
+MOST_WAITING, MOST_BYTES = 1000, 64 * 1024 * 1024
+"""Frames and bytes that may wait for one client. A client that is slower is disconnected."""
 
 
 class ClientSocket:
@@ -21,7 +21,8 @@ class ClientSocket:
 
     def __init__(self, socket: web.WebSocketResponse) -> None:
         self._socket = socket
-        self._waiting: asyncio.Queue[str | bytes | None] = asyncio.Queue(MOST_WAITING)
+        self._waiting: asyncio.Queue[str | bytes | None] = asyncio.Queue()
+        self._waiting_bytes = 0
         self.supports_metadata = False
 
     def send(self, frame: Frame) -> None:
@@ -33,17 +34,19 @@ class ClientSocket:
 
     def send_encoded(self, data: str | bytes) -> None:
         """Send the text or the bytes of a frame."""
-        try:
+        if self._waiting.qsize() < MOST_WAITING and self._waiting_bytes < MOST_BYTES:
+            self._waiting_bytes += len(data)
             self._waiting.put_nowait(data)
-        except asyncio.QueueFull:
-            while not self._waiting.empty():
-                self._waiting.get_nowait()
-            self._waiting.put_nowait(None)
+            return
+        while not self._waiting.empty():
+            self._waiting.get_nowait()
+        self._waiting.put_nowait(None)
 
     async def write(self) -> None:
         """Write the frames until the connection ends."""
         with suppress(ConnectionError):
             while (data := await self._waiting.get()) is not None:
+                self._waiting_bytes -= len(data)
                 if isinstance(data, str):
                     await self._socket.send_str(data)
                 else:

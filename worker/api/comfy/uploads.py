@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import shutil
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -15,6 +16,8 @@ from worker.api.comfy.client_prompts import Scope
 from worker.bodies import SpooledFile, in_thread
 from worker.engine.protocol.api import FileRef
 
+MOST_FILES = 10_000
+"""Number of files that are kept."""
 SWEEP_S = 30.0
 """Seconds between two searches for files that have expired."""
 
@@ -34,8 +37,8 @@ class UploadedFile:
 class Uploads:
     """Uploaded files by caller and ComfyUI's name.
 
-    A file is kept for `life_s` seconds after its last use. If all together have more than `max_bytes`, those that were
-    used first are removed. Files do not survive a restart of the worker.
+    A file is kept for `life_s` seconds after its last use, and all together have at most `max_bytes`. Files do not
+    survive a restart of the worker.
     """
 
     folder: Path
@@ -79,20 +82,29 @@ class Uploads:
             await self.sweep()
 
     async def sweep(self) -> None:
-        """Remove the files that have expired, and the oldest ones if all together are too large."""
-        uploads = sorted(self._all(), key=lambda item: item[1].expires_at)
-        size, now = sum(upload.size for _, upload in uploads), time.monotonic()
-        removed: list[Path] = []
-        for scope, upload in uploads[:-1] if size > self.max_bytes else uploads:
-            if upload.expires_at > now and size <= self.max_bytes:
-                break
-            size -= upload.size
-            removed.append(upload.path)
+        """Remove the files that have expired.
+
+        If all together are too large, remove the oldest files of the principal that has the most.
+        """
+        now = time.monotonic()
+        removed = [item for item in self._all() if item[1].expires_at <= now]
+        kept = [item for item in self._all() if item[1].expires_at > now]
+        kept.sort(key=lambda item: item[1].expires_at, reverse=True)
+        sizes = Counter[str]()
+        for scope, upload in kept:
+            sizes[scope.principal] += upload.size
+        while (sizes.total() > self.max_bytes and len(kept) > 1) or len(kept) > MOST_FILES:
+            [(largest, _)] = sizes.most_common(1)
+            oldest = next(item for item in reversed(kept) if item[0].principal == largest)
+            kept.remove(oldest)
+            removed.append(oldest)
+            sizes[largest] -= oldest[1].size
+        for scope, upload in removed:
             del self._by_scope[scope][upload.ref]
             if not self._by_scope[scope]:
                 del self._by_scope[scope]
         if removed:
-            await in_thread(partial(_remove, removed))
+            await in_thread(partial(_remove, [upload.path for _, upload in removed]))
 
     def _all(self) -> Iterator[tuple[Scope, UploadedFile]]:
         return ((scope, upload) for scope, files in self._by_scope.items() for upload in files.values())

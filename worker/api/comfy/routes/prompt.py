@@ -12,12 +12,14 @@ from worker.api.comfy.callers import caller_of
 from worker.api.comfy.client_prompts import Scope
 from worker.api.comfy.file_names import CallerFiles
 from worker.api.comfy.refusals import plain_refusal, refusal_response
+from worker.api.request_body import receive_body
 from worker.api.services import Services, json_response, services_of
 from worker.bodies import ScannedBody
 from worker.connections import mark_authenticated
 from worker.dialects import COMFYUI
 from worker.dialects.base import changes_of
 from worker.errors import WorkerError
+from worker.inputs import SentFile
 from worker.intake import Caller, Submission
 from worker.job import Job, OutputMode
 
@@ -29,14 +31,14 @@ NO_PROMPT = "No prompt provided"
 async def post_prompt(request: web.Request) -> web.StreamResponse:
     """Handle `POST /prompt`: start a job, and return its id and its number. Errors have ComfyUI's form."""
     services, caller = services_of(request), caller_of(request)
-    async with services.intake.body(request.content.iter_any(), request.charset or "") as body:
-        if not isinstance(body.value, dict) or not (body.value.get("prompt") or body.value.get("workflow")):
+    async with receive_body(request) as (body, files):
+        if not (body.value.get("prompt") or body.value.get("workflow")):
             return plain_refusal("no_prompt", NO_PROMPT)
         prompt_id = body.value.get("prompt_id")
         if prompt_id is not None and not (isinstance(prompt_id, str) and UUID.fullmatch(prompt_id)):
             return plain_refusal("invalid_prompt_id", "prompt_id must be a valid UUID")
         body.value["prompt_id"] = prompt_id or str(uuid.uuid4())
-        submission = await _read(services, body, caller)
+        submission = await _read(services, body, caller, files)
         try:
             job = await services.intake.accept(submission)
         except WorkerError as error:
@@ -46,9 +48,9 @@ async def post_prompt(request: web.Request) -> web.StreamResponse:
     return json_response(_accepted(services, job))
 
 
-async def _read(services: Services, body: ScannedBody, caller: Caller) -> Submission:
+async def _read(services: Services, body: ScannedBody, caller: Caller, sent_files: tuple[SentFile, ...]) -> Submission:
     """Return the request in a body, with the caller's files that it names. Raises ClientError or a subclass."""
-    submission = await services.intake.read(body, caller, dialect=COMFYUI)
+    submission = await services.intake.read(body, caller, sent_files, COMFYUI)
     scope, request = Scope(caller.principal, caller.parent), submission.request
     follows = services.comfy.prompts.sockets.has_client(scope, request.client_id)
     # The files stay here even with a bucket of the operator's, because `/view` serves them.

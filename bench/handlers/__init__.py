@@ -1,0 +1,1 @@
+"""The overhead of calls of handlers."""
