@@ -24,7 +24,7 @@ class ModalAssumptions:
     stop_signal: Annotated[signal.Signals, "unknown: the signal at scale-down, redeploy and preemption"] = signal.SIGINT
     stop_grace_s: Annotated[float, "docs, guide/preemption: seconds from the signal to SIGKILL"] = 30.0
     preempted_input_is_requeued: Annotated[bool, "docs, guide/preemption: its inputs run again elsewhere"] = True
-    heartbeat_s: Annotated[float, "unknown: the longest that a heartbeat waits for cancellations"] = 5.0
+    heartbeat_s: Annotated[float, "unknown: the longest that a heartbeat waits for cancellations"] = 14.9
     crash_pause_s: Annotated[float, "docs, guide/troubleshooting: crash-loop backoff; its length is unknown"] = 1.0
     crash_longest_pause_s: Annotated[float, "docs, guide/troubleshooting: crash-loop backoff"] = 60.0
     sync_client_retries: Annotated[bool, "read in the client: it repeats failed inputs of .remote() itself"] = True

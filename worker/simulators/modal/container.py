@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,20 +19,21 @@ from worker.simulators.modal.rpc_service import ControlPlaneParts
 from worker.subcommand import module_command
 
 ENTRYPOINT = "modal._container_entrypoint"
-GROUP_END_S = 5.0
+KILL_CHECK_S = 0.05
 NETWORK = ("unshare", "--net", "sh", "-c", 'ip link set lo name eth0 && ip link set eth0 up && exec "$@"', "sh")
 """Command that runs another in a network of its own, in which the loopback interface is named eth0."""
 
 
 @dataclass(frozen=True, slots=True)
 class ContainerOptions:
-    """How containers run here. `environ` is added to the variables of the app, and takes precedence.
+    """How containers run here.
 
+    `environ` returns variables for the container with this folder. They take precedence over those of the app.
     With `own_network` each container has its own network with an interface eth0, which Modal's web servers need.
     """
 
     folder: Path
-    environ: Mapping[str, str]
+    environ: Callable[[Path], Mapping[str, str]]
     own_network: bool = False
 
 
@@ -64,7 +65,7 @@ class ContainerProcess:
 async def run_container(
     parts: ControlPlaneParts, record: ContainerRecord, options: ContainerOptions
 ) -> AsyncIterator[ContainerProcess]:
-    """Run a container. All processes of its group are killed at the end."""
+    """Run a container. All its processes are killed at the end, with those that have left its process group."""
     folder = options.folder / record.task_id
     root = _lay_out(parts, record, folder)
     socket = folder / "rpc"
@@ -86,7 +87,7 @@ async def run_container(
         try:
             yield ContainerProcess(record, process, folder / "log")
         finally:
-            await _end_group(process)
+            await _end_all(process, folder)
     finally:
         server.close()
         await server.wait_closed()
@@ -141,12 +142,28 @@ def _environment(
         "MODAL_ENVIRONMENT": "main",
         "MODAL_REGION": "local",
         "MODAL_CLOUD_PROVIDER": "CLOUD_PROVIDER_LOCAL",
-        **options.environ,
+        **options.environ(folder),
     }
 
 
-async def _end_group(process: asyncio.subprocess.Process) -> None:
+async def _end_all(process: asyncio.subprocess.Process, folder: Path) -> None:
     """Kill the processes that are left of a container, and wait for the main one."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+    with suppress(ProcessLookupError):
+        process.kill()
     await process.wait()
+    while pids := await asyncio.to_thread(_processes_of, folder):
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        await asyncio.sleep(KILL_CHECK_S)
+
+
+def _processes_of(folder: Path) -> list[int]:
+    """Return the ids of the processes that have inherited the variables of a container."""
+    mark = f"MODAL_CONTAINER_ARGUMENTS_PATH={folder / 'arguments'}\0".encode()
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):  # the process has ended, or belongs to another user
+            if mark in path.read_bytes() + b"\0":
+                found.append(int(path.parent.name))
+    return found

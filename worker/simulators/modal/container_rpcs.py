@@ -10,7 +10,7 @@ from enum import Enum
 from google.protobuf.empty_pb2 import Empty
 from modal_proto import api_pb2
 
-from worker.simulators.modal.call_rpcs import ClientRpcs
+from worker.simulators.modal.call_rpcs import TERMINATED, ClientRpcs
 from worker.simulators.modal.records import FunctionRecord, QueuedInput
 from worker.simulators.modal.rpc_service import ControlPlaneParts
 
@@ -112,9 +112,11 @@ class ContainerRpcs(ClientRpcs):
     async def function_put_outputs(self, request: api_pb2.FunctionPutOutputsRequest) -> Empty:
         """Store outputs. The failed input of a spawned call runs again while its function allows retries."""
         for item in request.outputs:
-            entry = self._container.running.pop(item.input_id, None)
-            if entry is None:
+            entry = self._container.running.get(item.input_id)
+            # A container that is interrupted cancels its inputs. They run again elsewhere, once it has ended.
+            if entry is None or (item.result.status == TERMINATED and not entry.canceled):
                 continue
+            del self._container.running[entry.id]
             if self._retries(entry, item.result):
                 entry.retry_count += 1
                 self.state.requeue(entry)

@@ -6,6 +6,7 @@ import asyncio
 import pickle
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from aiohttp import web
 from modal_proto import api_pb2
@@ -41,7 +42,7 @@ class WebEdge:
         self._functions[label] = WebFunction(function_id, method)
         if label not in self._urls:
             app = web.Application(client_max_size=MAX_BODY)
-            app.router.add_route("*", "/{path:.*}", lambda request: self._handle(label, request))
+            app.router.add_route("*", "/{path:.*}", partial(self._handle, label))
             runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, auto_decompress=False)
             await runner.setup()
             await web.TCPSite(runner, "127.0.0.1", 0).start()
