@@ -13,6 +13,7 @@ import json
 import os
 import secrets
 import subprocess
+import sys
 import time
 import urllib.parse
 from pathlib import Path
@@ -30,7 +31,7 @@ SNAPSHOT = False
 PORT = 18288
 TIMEOUT_S = 3600
 """Longest call. The worker's own limit for a job is a little shorter, so that its error reaches the caller."""
-START_S = 900
+START_S = int(os.environ.get("COMFY_WORKER_START", "900"))
 """Longest start of a container: ComfyUI, and the models that are downloaded before the first job."""
 DRAIN_S = 20
 """Seconds for running jobs after Modal takes a container away. Modal kills the container after 30 s."""
@@ -41,6 +42,7 @@ TARGET_INPUTS = 2
 
 ENVIRONMENT = {
     "COMFY_WORKER_WEB_SERVER": str(int(WEB_SERVER)),
+    "COMFY_WORKER_START": str(START_S),
     "WORKER_PLATFORM": "modal",
     "WORKER_SYNC_LIMIT": "0",
     "WORKER_DRAIN": str(DRAIN_S),
@@ -97,10 +99,11 @@ class Worker:
         """Let running jobs finish for DRAIN_S seconds, then end the worker."""
         await stop_process(self._process)
 
-    async def call(self, path: str, body: dict) -> dict:
-        """Send a request to the worker, and return its JSON response. When the call is canceled, cancel the job.
+    async def call(self, path: str, body: dict) -> object:
+        """Send a request to the worker, and return its response: JSON or bytes.
 
-        The id of the Modal input is the id of the job, so that an input that runs again finds its job.
+        When the call is canceled, cancel the job. The id of the Modal input is the id of the job, so that an input
+        that runs again finds its job.
         """
         job = modal.current_input_id() or secrets.token_hex(16)
         try:
@@ -112,11 +115,31 @@ class Worker:
         except OSError as error:
             modal.experimental.stop_fetching_inputs()  # this container is of no more use
             raise RuntimeError(f"worker_gone: the worker of this container does not respond: {error}") from error
-        return answer if status < 400 else {"status": "error", **answer}
+        if status < 400:
+            return answer
+        return {"status": "error", **(answer if isinstance(answer, dict) else {"error": {"code": str(status)}})}
 
     async def handler(self, name: str, **arguments: object) -> object:
         """Return the result of a handler of your app. Raises RuntimeError with the error's code and message."""
         return result_of(await self.call(f"/handlers/{urllib.parse.quote(name)}", arguments))
+
+    def json_app(self, handlers: dict | None = None):
+        """Return an ASGI app for `POST /`: JSON in, JSON out, like `@modal.fastapi_endpoint`.
+
+        `{"handler": NAME, ...}` calls a handler. `handlers` maps names of requests to those of functions. Any other
+        body is one of /generate/sync. FastAPI is not needed, which this image does not have for Modal's Python.
+        """
+
+        async def answer(item: dict) -> object:
+            if name := item.pop("handler", None):
+                return await self.handler((handlers or {}).get(name, name), **item)
+            return await self.call("/generate/sync", item)
+
+        async def asgi(scope, receive, send):
+            if scope["type"] == "http":
+                await serve_json(answer, scope, receive, send)
+
+        return asgi
 
     async def _wait_until_ready(self) -> None:
         """Wait for the worker. Raises RuntimeError when it ends, or is not ready shortly before START_S is over."""
@@ -128,14 +151,15 @@ class Worker:
                 status, answer = await self._request("GET", "/ready")
                 if status == 200:
                     return
-                reason = answer.get("error", {}).get("message", f"/ready returns {status}")
+                reason = f"/ready returns {status}: {answer}"
             await asyncio.sleep(0.5)
         raise RuntimeError(f"comfy-worker was not ready after {START_S - 30} s: {reason}")
 
-    async def _request(
-        self, method: str, path: str, body: dict | None = None, headers: dict | None = None
-    ) -> tuple[int, dict]:
-        """Return the status and the JSON body of a response. With HTTP/1.0, the body ends with the connection."""
+    async def _request(self, method: str, path: str, body: dict | None = None, headers: dict | None = None) -> tuple:
+        """Return the status and the body of a response: the value of JSON, or bytes.
+
+        With HTTP/1.0, the body ends with the connection.
+        """
         reader, writer = await asyncio.open_connection("127.0.0.1", worker_port())
         try:
             data = b"" if body is None else json.dumps(body).encode()
@@ -155,14 +179,16 @@ class Worker:
         start, _, content = raw.partition(b"\r\n\r\n")
         if not start:
             raise ConnectionResetError("the worker closed the connection without a response")
-        return int(start.split()[1]), json.loads(content) if content.strip() else {}
+        is_json = b"\r\ncontent-type: application/json" in start.lower()
+        return int(start.split()[1]), json.loads(content) if is_json else content
 
 
 def start_process(token: str) -> subprocess.Popen:
     """Start the worker. `token` is the one with which the methods of this container call it."""
     command = os.environ.get("COMFY_WORKER_COMMAND", "/opt/comfy-worker/bin/comfy-worker").split()
     folder = Path(__file__).parent
-    handlers = {"WORKER_HANDLERS": str(folder)} if (folder / "handlers").is_dir() else {}
+    has_handlers = (folder / "handlers").is_dir()
+    handlers = {"WORKER_HANDLERS": str(folder), "WORKER_HANDLERS_PYTHON": sys.executable} if has_handlers else {}
     environ = {
         **handlers,
         **os.environ,
@@ -196,10 +222,8 @@ def result_of(answer: object) -> object:
     return answer
 
 
-async def json_api(answer, scope, receive, send):
-    """Serve `POST /` as ASGI: JSON in, JSON out, like `@modal.fastapi_endpoint`, without FastAPI in the image."""
-    if scope["type"] != "http":
-        return
+async def serve_json(answer, scope, receive, send):
+    """Answer one HTTP request with the result of `answer` for its JSON body."""
     body, more = b"", True
     while more:
         message = await receive()
@@ -240,16 +264,7 @@ class ComfyUI(Worker):
     @modal.asgi_app(requires_proxy_auth=True)
     def api(self):
         """Serve `POST /` with `{"template": ...}`, `{"workflow": ...}` or `{"handler": NAME, ...}`."""
-
-        async def answer(item: dict) -> object:
-            if name := item.pop("handler", None):
-                return await self.handler(name, **item)
-            return await self.call("/generate/sync", item)
-
-        async def asgi(scope, receive, send):
-            await json_api(answer, scope, receive, send)
-
-        return asgi
+        return self.json_app()
 
     if WEB_SERVER:
 

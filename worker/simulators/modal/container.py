@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from worker.subcommand import module_command
 
 ENTRYPOINT = "modal._container_entrypoint"
 KILL_CHECK_S = 0.05
+SOCKETS = "/tmp"  # noqa: S108 - the folder in it has a random name
 NETWORK = ("unshare", "--net", "sh", "-c", 'ip link set lo name eth0 && ip link set eth0 up && exec "$@"', "sh")
 """Command that runs another in a network of its own, in which the loopback interface is named eth0."""
 
@@ -68,17 +70,14 @@ async def run_container(
     """Run a container. All its processes are killed at the end, with those that have left its process group."""
     folder = options.folder / record.task_id
     root = _lay_out(parts, record, folder)
-    socket = folder / "rpc"
-    server = Server([ContainerRpcs(parts, record)])
-    await server.start(path=str(socket))
-    try:
+    async with _serve_rpcs(ContainerRpcs(parts, record)) as socket:
         (folder / "arguments").write_bytes(_arguments(parts, record).SerializeToString())
         with (folder / "log").open("wb") as log:
             process = await asyncio.create_subprocess_exec(
                 *(NETWORK if options.own_network else ()),
                 *_command(),
                 cwd=root,
-                env=_environment(parts, record, options, folder),
+                env={**_environment(parts, record, options, folder), "MODAL_SERVER_URL": f"unix://{socket}"},
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -88,9 +87,20 @@ async def run_container(
             yield ContainerProcess(record, process, folder / "log")
         finally:
             await _end_all(process, folder)
-    finally:
-        server.close()
-        await server.wait_closed()
+
+
+@asynccontextmanager
+async def _serve_rpcs(service: ContainerRpcs) -> AsyncIterator[Path]:
+    """Serve one container on a Unix socket, and yield its path. It is in /tmp, because it may have only 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="modal-", dir=SOCKETS) as folder:
+        path = Path(folder, "rpc")
+        server = Server([service])
+        await server.start(path=str(path))
+        try:
+            yield path
+        finally:
+            server.close()
+            await server.wait_closed()
 
 
 def _command() -> Sequence[str]:
@@ -135,7 +145,6 @@ def _environment(
     return {
         **variables,
         "MODAL_IS_REMOTE": "1",
-        "MODAL_SERVER_URL": f"unix://{folder / 'rpc'}",
         "MODAL_CONTAINER_ARGUMENTS_PATH": str(folder / "arguments"),
         "MODAL_TASK_ID": record.task_id,
         "MODAL_IMAGE_ID": record.definition.image_id,

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-import worker
 from worker.engine.process.free_port import free_ports
 from worker.errors import StartupError
+from worker.platforms.modal.shipped_app import SHIPPED_APP
 from worker.simulators.modal.server import LocalModal
 from worker.subcommand import module_command, worker_command
 
-SHIPPED_APP = Path(worker.__file__).parent.parent / "examples" / "modal" / "modal_app.py"
-SECRET = "comfy-worker"  # noqa: S105 - the name of the secret
-DEPLOY_S = 120.0
+SECRET = "comfy-worker"  # noqa: S105 - the name of the secret and of the app
+COMMAND_S = 120.0
+
+__all__ = ["SECRET", "SHIPPED_APP", "call", "deploy", "worker_environ"]
 
 
 def worker_environ(folder: Path, *, own_network: bool = False) -> dict[str, str]:
@@ -33,25 +36,37 @@ def worker_environ(folder: Path, *, own_network: bool = False) -> dict[str, str]
 
 async def deploy(modal: LocalModal, app: Path, environ: Mapping[str, str]) -> str:
     """Deploy an app with Modal's own command, and return what it prints. Raises StartupError with it on a failure."""
+    command = [*module_command("modal"), "deploy", str(app)]
+    return await _run(command, {**environ, **modal.client_environ}, f"modal deploy {app.name}")
+
+
+async def call(modal: LocalModal, method: str, environ: Mapping[str, str], **arguments: object) -> Any:  # noqa: ANN401
+    """Call a method of the shipped app with Modal's own client, and return its result. Raises StartupError."""
+    request = {"app": SECRET, "cls": "ComfyUI", "method": method, "arguments": arguments}
+    command = module_command("worker.simulators.modal.caller")
+    output = await _run(command, {**environ, **modal.client_environ}, f"the call of {method}", json.dumps(request))
+    return json.loads(output)
+
+
+async def _run(command: Sequence[str], environ: Mapping[str, str], what: str, text: str = "") -> str:
+    """Run a command to its end, and return its standard output. Raises StartupError with all that it printed."""
     process = await asyncio.create_subprocess_exec(
-        *module_command("modal"),
-        "deploy",
-        str(app),
-        env={**environ, **modal.client_environ},
-        stdin=asyncio.subprocess.DEVNULL,
+        *command,
+        env=environ,
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
+        stderr=asyncio.subprocess.PIPE,
     )
     try:
-        async with asyncio.timeout(DEPLOY_S):
-            output, _ = await process.communicate()
+        async with asyncio.timeout(COMMAND_S):
+            output, errors = await process.communicate(text.encode())
     except TimeoutError:
-        raise StartupError(f"modal deploy has not ended within {DEPLOY_S:.0f} s") from None
+        raise StartupError(f"{what} has not ended within {COMMAND_S:.0f} s") from None
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
-    text = output.decode(errors="replace")
     if process.returncode:
-        raise StartupError(f"modal deploy {app} ended with code {process.returncode}:\n{text}")
-    return text
+        printed = (output + errors).decode(errors="replace")
+        raise StartupError(f"{what} ended with code {process.returncode}:\n{printed}")
+    return output.decode(errors="replace")
