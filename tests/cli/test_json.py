@@ -27,6 +27,7 @@ WITHOUT_DATA = {
     "engine": "runs until it is stopped",
     "deploy": "prints its help",
     "journal": "prints its help",
+    "modal": "prints its help",
     "fleet": "prints its help",
     "deploy snapshot": "always prints JSON",
     "completion": "prints a script",

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import signal
 import tempfile
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -59,46 +60,53 @@ def command(  # noqa: PLR0913 - one parameter an option
     workers' reports to the autoscaler. Needs no GPU and no account. With `--on modal`, the app is deployed with
     `modal deploy` to a local stand-in for Modal, and Modal's own client gets one picture.
     """
-    _check_platform(on)
-    if comfyui and (gpus > 1 or kill_one):
-        raise typer.BadParameter("--gpus and --kill-one need engines that the demo starts: leave out --comfyui")
-    folder = Path(tempfile.mkdtemp(prefix="comfy-worker-demo-"))
-    folders = DemoFolders(folder, out)
     options = DemoOptions(comfyui, workers, workflows, gpus, kill_one)
-    demo = _demo(options, folders, as_json=as_json) if on == ROUTER else _single(on, folders, as_json=as_json)
-    try:
-        asyncio.run(demo)
-    except asyncio.CancelledError:
-        typer.echo("The demo has stopped.", err=True)
-        rmtree(folder)
-        raise typer.Exit(INTERRUPTED) from None
-    except BaseException:
-        if any(folder.iterdir()):
-            typer.echo(f"The workers' logs are in {folder}", err=True)
-        else:
-            folder.rmdir()
-        raise
-    rmtree(folder)
+    _check(on, options)
+    folders = DemoFolders(Path(tempfile.mkdtemp(prefix="comfy-worker-demo-")), out)
+    _run_in(
+        folders, _demo(options, folders, as_json=as_json) if on == ROUTER else _single(on, folders, as_json=as_json)
+    )
 
 
-def _check_platform(on: str) -> None:
-    """Raise BadParameter for a name of no platform."""
+def _check(on: str, options: DemoOptions) -> None:
+    """Raise BadParameter for a name of no platform, and for options that do not go together."""
     from worker.cli.demo.single_run import SINGLE_RUNS
 
     names = (ROUTER, *SINGLE_RUNS)
     if on not in names:
         raise typer.BadParameter(f"there is no demo on {on!r}. The platforms: {', '.join(names)}")
+    if on != ROUTER and options != DemoOptions():
+        raise typer.BadParameter(f"--on {on} makes one picture: of the other options, it has only --out and --json")
+    if options.comfyui and (options.gpus > 1 or options.kill_one):
+        raise typer.BadParameter("--gpus and --kill-one need engines that the demo starts: leave out --comfyui")
+
+
+def _run_in(folders: DemoFolders, demo: Coroutine[Any, Any, None]) -> None:
+    """Run a demo, and remove its folder of states and logs, unless it fails."""
+    try:
+        asyncio.run(demo)
+    except asyncio.CancelledError:
+        typer.echo("The demo has stopped.", err=True)
+        rmtree(folders.state)
+        raise typer.Exit(INTERRUPTED) from None
+    except BaseException:
+        if any(folders.state.iterdir()):
+            typer.echo(f"The workers' logs are in {folders.state}", err=True)
+        else:
+            folders.state.rmdir()
+        raise
+    rmtree(folders.state)
 
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
     """The options for the workers and their workflows."""
 
-    comfyui: str | None
-    workers: int
-    workflows: Path | None
-    gpus: int
-    kill_one: bool
+    comfyui: str | None = None
+    workers: int = 2
+    workflows: Path | None = None
+    gpus: int = 1
+    kill_one: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--secret", action="append", default=[], metavar="NAME.KEY=VALUE", help="variable of a secret; repeatable"
     )
-    parser.add_argument("--http-limit", type=float, default=ModalAssumptions.http_limit_s, help="seconds before a 303")
+    parser.add_argument(
+        "--http-limit", type=float, default=ModalAssumptions().http_limit_s, help="seconds before a 303"
+    )
     parser.add_argument(
         "--own-network", action="store_true", help="containers with an interface eth0, for web_server; needs unshare"
     )
