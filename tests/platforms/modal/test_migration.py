@@ -38,6 +38,7 @@ def test_the_new_app_keeps_names_signatures_and_options(tmp_path: Path) -> None:
         assert part in text
     assert "@modal.concurrent(max_inputs=4)" in text
     assert '"WORKER_JOB_TIMEOUT": "1740"' in text
+    assert '"WORKER_HANDLERS_PORT": "8000"' in text
     assert (new / "handlers" / "flux.py").read_bytes() == (OLD_APP / "handlers" / "flux.py").read_bytes()
     assert "ComfyUI.generate_flux       POST /handlers/generate_flux_image" in done.stdout
     assert "ComfyUI.stop                Worker.start and Worker.stop" in done.stdout

@@ -35,13 +35,18 @@ class AppMethod:
 
 @dataclass(slots=True)
 class AppClass:
-    """A class of the app. `unmapped` are sentences about what the new app does not have."""
+    """A class of the app.
+
+    `comfy_port` is the port at which its handlers expect ComfyUI, 0 if it is not found. `unmapped` are sentences about
+    what the new app does not have.
+    """
 
     name: str
     options: dict[str, Any] = field(default_factory=dict)
     concurrency: dict[str, Any] = field(default_factory=dict)
     methods: list[AppMethod] = field(default_factory=list)
     lifecycle: list[str] = field(default_factory=list)
+    comfy_port: int = 0
     endpoints: list[str] = field(default_factory=list)
     unmapped: list[str] = field(default_factory=list)
 
@@ -120,7 +125,20 @@ def _class(node: ast.ClassDef, constants: AppConstants) -> AppClass:
     for method in node.body:
         if isinstance(method, ast.FunctionDef | ast.AsyncFunctionDef):
             _add_method(found, method)
+            if method.name in found.lifecycle:
+                found.comfy_port = found.comfy_port or _port_in(method, constants)
     return found
+
+
+def _port_in(node: ast.AST, constants: AppConstants) -> int:
+    """Return the argument `port` of a call, such as `launch_comfy_server(port=8000)`, 0 if there is none."""
+    for part in ast.walk(node):
+        if isinstance(part, ast.keyword) and part.arg == "port":
+            try:
+                return int(constants.value(part.value))
+            except (UnknownValue, ValueError):
+                continue
+    return 0
 
 
 def _add_option(found: AppClass, options: dict[str, Any], keyword: ast.keyword, constants: AppConstants) -> None:

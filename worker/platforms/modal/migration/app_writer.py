@@ -15,10 +15,13 @@ HEAD = '''"""{name} on the image of comfy-worker. Written by `comfy-worker modal
 The worker of each container serves the functions in handlers/. `modal_app.py` starts and stops it.
 """
 
+from pathlib import Path
+
 import modal
 
 from modal_app import OPTIONS, Worker, worker_image
 
+HERE = Path(__file__).parent
 app = modal.App({quoted})
 
 image = (
@@ -36,8 +39,10 @@ def new_app(source: AppSource) -> str:
     """Return the source of the new app."""
     lines = [HEAD.format(name=source.name, quoted=quoted(source.name))]
     if source.requirements:
-        lines.append(f"    .pip_install_from_requirements({quoted(source.requirements)})\n")
-    lines += [f"    .add_local_dir({quoted(folder)}, {quoted(f'/root/{folder}')})\n" for folder in source.folders]
+        lines.append(f"    .pip_install_from_requirements(str(HERE / {quoted(source.requirements)}))\n")
+    lines += [
+        f"    .add_local_dir(HERE / {quoted(folder)}, {quoted(f'/root/{folder}')})\n" for folder in source.folders
+    ]
     names = ["modal_app", *(module.removesuffix(".py") for module in source.modules)]
     lines.append(f"    .add_local_python_source({', '.join(map(quoted, names))})\n)\n")
     for entry in source.classes:
@@ -54,7 +59,7 @@ def _class(entry: AppClass) -> Iterator[str]:
     """Yield the lines of a class."""
     yield "\n\n@app.cls(\n    image=image,\n    **{\n        **OPTIONS,\n"
     yield from _options(entry.options)
-    yield _environment(entry.options)
+    yield _environment(entry)
     yield "    },\n)\n"
     if entry.concurrency:
         options = ", ".join(f"{name}={value!r}" for name, value in entry.concurrency.items())
@@ -77,9 +82,11 @@ def _options(options: Mapping[str, Any]) -> Iterator[str]:
             yield f"        {quoted(name)}: {_value(value)},\n"
 
 
-def _environment(options: Mapping[str, Any]) -> str:
-    """Return the line with the limits of the worker that follow from those of the class, empty if there are none."""
-    limits = {}
+def _environment(entry: AppClass) -> str:
+    """Return the line with the settings of the worker that follow from the class, empty if there are none."""
+    limits, options = {}, entry.options
+    if entry.comfy_port:
+        limits["WORKER_HANDLERS_PORT"] = str(entry.comfy_port)
     if "timeout" in options:
         limits["WORKER_JOB_TIMEOUT"] = str(max(1, int(options["timeout"]) - MARGIN_S))
     if start := options.get("startup_timeout") or options.get("timeout"):
@@ -130,6 +137,8 @@ def mapping(source: AppSource) -> list[tuple[str, str]]:
             shown = f"{_shown(value)}: {SECRETS}" if name == "secrets" else _shown(value)
             rows.append((f"{entry.name}: {name}", shown))
         rows += [(f"{entry.name}: {name}", str(value)) for name, value in entry.concurrency.items()]
+        if entry.comfy_port:
+            rows.append((f"{entry.name}: port of ComfyUI", f"WORKER_HANDLERS_PORT={entry.comfy_port}"))
         for method in entry.methods:
             target = f"POST /handlers/{method.handler}" if method.handler else _no_handler(method)
             rows.append((f"{entry.name}.{method.name}", target))
