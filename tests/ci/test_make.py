@@ -35,7 +35,8 @@ def make(*arguments: str) -> subprocess.CompletedProcess[str]:
 )
 def test_make_passes_only_what_is_given(arguments: tuple[str, ...], command: str) -> None:
     """The command has an option only if its variable was given."""
-    assert make(*arguments).stdout.split() == [".venv/bin/comfy-worker", *command.split()]
+    words = [word for word in make(*arguments).stdout.split() if word != "\\"]
+    assert words == [".venv/bin/comfy-worker", *command.split()]
 
 
 def test_smoke_needs_an_endpoint() -> None:
