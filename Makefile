@@ -27,8 +27,8 @@ $(READY): $(LOCK) pyproject.toml setup.py
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
-run: $(READY) ## demo: local router, two workers, real workflows through Vast's own client; COMFYUI=URL uses a real ComfyUI, GPUS=4 starts one worker with four engines and kills one
-	$(BIN)/comfy-worker demo $(if $(COMFYUI),--comfyui $(COMFYUI)) $(if $(GPUS),--workers 1 --gpus $(GPUS) --kill-one) \
+run: $(READY) ## demo: local router, two workers, real workflows through Vast's own client; ON=modal or ON=none for another platform, COMFYUI=URL uses a real ComfyUI, GPUS=4 starts one worker with four engines and kills one
+	$(BIN)/comfy-worker demo $(if $(ON),--on $(ON)) $(if $(COMFYUI),--comfyui $(COMFYUI)) $(if $(GPUS),--workers 1 --gpus $(GPUS) --kill-one) \
 	  --out out
 
 serve: $(READY) ## start one worker with the embedded engine

@@ -6,8 +6,14 @@ Tests can be marked with required tools.
 from __future__ import annotations
 
 import asyncio
+import atexit
+import errno
+import ipaddress
+import os
 import shutil
 import signal
+import sys
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -27,6 +33,35 @@ ROOT = Path(__file__).parents[1]
 
 # A shell starts what runs in the background with Ctrl-C ignored, and processes hand that on: some tests send it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+NOWHERE = "http://127.0.0.1:9"
+HOME = tempfile.mkdtemp(prefix="comfy-worker-home-")
+atexit.register(shutil.rmtree, HOME, ignore_errors=True)
+# Clients of platforms have addresses on the internet as defaults. Here they and all child processes reach nothing.
+os.environ |= {
+    "HOME": HOME,
+    "MODAL_SERVER_URL": NOWHERE,
+    "MODAL_CONFIG_PATH": f"{HOME}/modal.toml",
+    "RUNPOD_ENDPOINT_BASE_URL": f"{NOWHERE}/v2",
+    "RUNPOD_API_BASE_URL": NOWHERE,
+}
+
+
+def allow_loopback_only(event: str, arguments: tuple[object, ...]) -> None:
+    """Refuse connections of this process to other machines, as if there were no network."""
+    if event != "socket.connect":
+        return
+    address = arguments[1]
+    host = address[0] if isinstance(address, tuple) else "localhost"
+    try:
+        here = host in {"", "localhost"} or (found := ipaddress.ip_address(host)).is_loopback or found.is_unspecified
+    except ValueError:
+        here = False  # a name, which would be looked up
+    if not here:
+        raise OSError(errno.ENETUNREACH, f"tests connect to this machine only, not to {host}")
+
+
+sys.addaudithook(allow_loopback_only)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

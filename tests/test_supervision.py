@@ -76,8 +76,10 @@ RESTARTED = [
     *("comfyui-websocket", "engine-watch", "retention", "models", "event-loop-lag", "output-folders", "journal"),
     *("learned-load", "arrivals-log", "uploads"),
 ]
-OTHERS = frozenset({"engine", "machine", "announcement", "vast-sdk", "vast-sdk-state", "vast-load", "vast-speed"})
-"""Tasks that end the worker, or that a platform starts."""
+OTHERS = frozenset(
+    {"engine", "machine", "announcement", "vast-sdk", "vast-sdk-state", "vast-load", "vast-speed", "containers"}
+)
+"""Tasks that end the worker, or that a platform or a simulation starts."""
 STARTS = re.compile(r"""\.start\(\s*(?:per_engine\()?"([a-z-]+)\"""")
 
 

@@ -12,3 +12,8 @@ def worker_command(*arguments: str) -> list[str]:
     `aiohttp.py` or `worker.py`.
     """
     return [sys.executable, "-P", "-m", "worker", *arguments]
+
+
+def module_command(module: str) -> list[str]:
+    """Return the command line that runs another module with this process's Python. The current folder is no path."""
+    return [sys.executable, "-P", "-m", module]

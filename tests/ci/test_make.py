@@ -1,4 +1,4 @@
-"""The commands of `make deploy` and `make smoke`."""
+"""The commands of `make run`, `make deploy` and `make smoke`."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ def make(*arguments: str) -> subprocess.CompletedProcess[str]:
     [
         (("deploy",), "deploy apply --file vast.toml"),
         (("deploy", "FLEET=other.toml", "IMAGE=a@sha256:b"), "deploy apply --file other.toml --image a@sha256:b"),
+        (("run", "ON=modal"), "demo --on modal --out out"),
+        (("run",), "demo --out out"),
         (("smoke", "ENDPOINT=comfy"), "run smoke-resize --vast-endpoint comfy --out out"),
         (
             ("smoke", "ENDPOINT=comfy", "SMOKE=sdxl", "VAST_URL=http://127.0.0.1:1"),
@@ -31,9 +33,10 @@ def make(*arguments: str) -> subprocess.CompletedProcess[str]:
         ),
     ],
 )
-def test_make_deploy_passes_an_image_only_if_given(arguments: tuple[str, ...], command: str) -> None:
-    """The command has an image only if one was given."""
-    assert make(*arguments).stdout.split() == [".venv/bin/comfy-worker", *command.split()]
+def test_make_passes_only_what_is_given(arguments: tuple[str, ...], command: str) -> None:
+    """The command has an option only if its variable was given."""
+    words = [word for word in make(*arguments).stdout.split() if word != "\\"]
+    assert words == [".venv/bin/comfy-worker", *command.split()]
 
 
 def test_smoke_needs_an_endpoint() -> None:

@@ -28,6 +28,7 @@ WITHOUT_DATA = {
     "deploy": "prints its help",
     "journal": "prints its help",
     "handlers": "prints its help",
+    "modal": "prints its help",
     "fleet": "prints its help",
     "deploy snapshot": "always prints JSON",
     "completion": "prints a script",

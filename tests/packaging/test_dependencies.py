@@ -25,6 +25,7 @@ EXTRAS = {
     "worker/fleet": "vast",
     "worker/node_packs": "nodes",
     "worker/platforms": "vast",
+    "worker/simulators/modal": "modal",
     "worker/simulators/vast_account": "vast",
     "worker/simulators/vast_fleet": "vast",
     "worker/simulators/vast_router": "vast",

@@ -18,7 +18,7 @@ from tests.cli.terminal import environment
 
 ROOT = Path(__file__).parent.parent.parent
 UV = Path(sysconfig.get_path("scripts"), "uv")
-BUILT_FROM = ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "worker", "workflows")
+BUILT_FROM = ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "worker", "workflows", "examples")
 NEIGHBOURS = ("bench", "ci", "image", "locks", "monitoring", "tests")
 """Folders of the checkout that must not get into a distribution."""
 
@@ -49,6 +49,7 @@ def test_the_wheel_has_the_package_and_the_templates_and_nothing_else(built: Pat
     """The wheel has modules, data files, py.typed and the templates, and nothing else."""
     wanted = {f"worker/{name}" for name in files(ROOT / "worker")}
     wanted |= {f"worker/workflows/{name}" for name in files(ROOT / "workflows")}
+    wanted |= {f"worker/modal_app/{name}" for name in files(ROOT / "examples" / "modal")}
     assert {"worker/py.typed", "worker/api/docs.html", "worker/workflows/smoke-resize.toml"} <= wanted
     [wheel] = built.glob("*.whl")
     with zipfile.ZipFile(wheel) as packed:

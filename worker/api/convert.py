@@ -7,8 +7,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from aiohttp import BodyPartReader, hdrs, web
+from aiohttp import BodyPartReader, web
 
+from worker.api.edge.authorization import authorization_of
 from worker.api.edge.form_parts import multipart_errors_as_client_errors
 from worker.api.errors import too_large
 from worker.api.request_body import strict_of
@@ -32,7 +33,7 @@ JSON = re.compile(rb"[\s\0\xef\xbb\xbf\xff\xfe]*[{\[]")
 async def convert_workflow(request: web.Request) -> web.Response:
     """Handle `POST /convert`: return the prompt for a file of the editor, or for a file with an embedded workflow."""
     services = services_of(request)
-    services.access.admit(request.headers.get(hdrs.AUTHORIZATION, ""))
+    services.access.admit(authorization_of(request))
     data = await _file_in_body(request)
     workflow = await asyncio.to_thread(_read_workflow, data, request.charset or "", services.intake.limits)
     if is_ui(workflow):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from aiohttp import hdrs, web
 
+from worker.api.edge.authorization import authorization_of
 from worker.api.raw.response import FileRequest, file_request_of, file_response
 from worker.api.request_body import caller_of, receive_body
 from worker.api.responses import job_response, pending_response
@@ -59,7 +60,7 @@ async def generate_stream(request: web.Request) -> web.StreamResponse:
 async def accept_job(request: web.Request, route: GenerateRoute) -> Job:
     """Authenticate the caller, read the body, and return the job that it starts or has started before."""
     services = services_of(request)
-    principal = services.access.admit(request.headers.get(hdrs.AUTHORIZATION, ""))
+    principal = services.access.admit(authorization_of(request))
     async with receive_body(request) as (body, files):
         wants_file = route.raw and _file_request_of(request, services) is not None
         caller = caller_of(request, principal, collectable=route.collectable)

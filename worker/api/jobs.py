@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 
-from aiohttp import hdrs, web
+from aiohttp import web
 
+from worker.api.edge.authorization import authorization_of
 from worker.api.generate import wait_for_result
 from worker.api.request_body import read_small_object
 from worker.api.responses import file_headers, job_response
@@ -78,7 +79,7 @@ async def get_output(request: web.Request) -> web.StreamResponse:
 
 async def queue_info(request: web.Request) -> web.Response:
     """Handle `GET /queue-info`: return the sizes of the stock template's three queues."""
-    services_of(request).access.authenticate(request.headers.get(hdrs.AUTHORIZATION, ""))
+    services_of(request).access.authenticate(authorization_of(request))
     states = services_of(request).manager.states()
     return json_response(
         {
@@ -96,7 +97,7 @@ def _job(request: web.Request) -> Job:
     job. Raises NotFound for all other callers.
     """
     services, job_id = services_of(request), request.match_info["id"]
-    authorization = request.headers.get(hdrs.AUTHORIZATION, "")
+    authorization = authorization_of(request)
     # If the operator has set no tokens, all callers have the same name, so only the token of the job counts.
     principal = services.access.principal(authorization) if services.access.tokens else None
     if principal is not None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 
-from aiohttp import hdrs, web
+from aiohttp import web
 
 from worker import __version__
+from worker.api.edge.authorization import authorization_of
 from worker.api.services import OPENAPI, json_response, services_of
 from worker.dialects import BY_NAME
 from worker.engine.engine import Engine
@@ -53,7 +54,7 @@ async def ready(request: web.Request) -> web.Response:
 async def capabilities(request: web.Request) -> web.Response:
     """Handle `GET /capabilities`: return the engine, its node classes and the limits of this worker."""
     services = services_of(request)
-    services.access.authenticate(request.headers.get(hdrs.AUTHORIZATION, ""))
+    services.access.authenticate(authorization_of(request))
     info, catalog = await services.engines.info(), await services.engines.catalog()
     settings, failed, gpus = services.settings, services.engines.failed_packs, services.machine.gpus.report()
     return json_response(

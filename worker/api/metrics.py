@@ -8,6 +8,7 @@ import shutil
 from aiohttp import hdrs, web
 
 from worker.api.auth import is_loopback
+from worker.api.edge.authorization import authorization_of
 from worker.api.edge.hosts import requested_host
 from worker.api.services import Services, services_of
 from worker.engine.process.sandbox.support import engines_sandbox
@@ -22,7 +23,7 @@ FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "V
 async def get_metrics(request: web.Request) -> web.Response:
     """Handle `GET /metrics`: return metrics in Prometheus' text format, or in OpenMetrics if the request accepts it."""
     services = services_of(request)
-    services.access.check_scraper(request.headers.get(hdrs.AUTHORIZATION, ""), is_local=is_local_request(request))
+    services.access.check_scraper(authorization_of(request), is_local=is_local_request(request))
     accept = ",".join(request.headers.getall(hdrs.ACCEPT, ()))
     page, content_type = await asyncio.to_thread(services.metrics.render, snapshot(services), accept)
     return web.Response(body=page, headers={hdrs.CONTENT_TYPE: content_type, hdrs.CACHE_CONTROL: "no-store"})

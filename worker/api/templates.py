@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from aiohttp import hdrs, web
+from aiohttp import web
 
+from worker.api.edge.authorization import authorization_of
 from worker.api.services import json_response, services_of
 from worker.dialects.base import find_template
 from worker.workflow.templates.schema import params_schema
@@ -16,14 +17,14 @@ from worker.workflow.templates.template import Template
 async def list_templates(request: web.Request) -> web.Response:
     """Handle `GET /templates`: list name, title, purpose, parameters and node packs of each template."""
     services = services_of(request)
-    services.access.authenticate(request.headers.get(hdrs.AUTHORIZATION, ""))
+    services.access.authenticate(authorization_of(request))
     return json_response({"templates": [_entry(template) for template in services.library.values()]})
 
 
 async def get_template(request: web.Request) -> web.Response:
     """Handle `GET /templates/{name}`: return one template with its JSON Schema and model files."""
     services = services_of(request)
-    services.access.authenticate(request.headers.get(hdrs.AUTHORIZATION, ""))
+    services.access.authenticate(authorization_of(request))
     template = find_template(services.library, request.match_info["name"])
     return json_response({**_entry(template), "schema": params_schema(template), **_outputs_and_models(template)})
 

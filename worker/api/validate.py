@@ -10,8 +10,9 @@ from functools import partial
 from random import SystemRandom
 from typing import Any
 
-from aiohttp import hdrs, web
+from aiohttp import web
 
+from worker.api.edge.authorization import authorization_of
 from worker.api.errors import DIALECT
 from worker.api.request_body import caller_of, receive_body
 from worker.api.services import Services, json_response, services_of
@@ -61,7 +62,7 @@ async def validate(request: web.Request) -> web.Response:
     Nothing runs.
     """
     services = services_of(request)
-    principal = services.access.admit(request.headers.get(hdrs.AUTHORIZATION, ""))
+    principal = services.access.admit(authorization_of(request))
     async with receive_body(request) as (body, form_files):
         await replace_data_uris(body, request[DIALECT])
         workflow_sent = unwrap(body.value.get("workflow"))

@@ -73,6 +73,8 @@ COMMANDS = {
         "worker.cli.commands.fleet.replay", "Play a trace on this machine, and compare it with the simulation."
     ),
     "prices": CommandEntry("worker.cli.commands.prices", "Show what Vast, RunPod and Modal charge."),
+    "modal": CommandEntry("worker.cli.commands.modal.group", "Write apps that run the image on Modal."),
+    "modal init": CommandEntry("worker.cli.commands.modal.init", "Move a Modal app to this image."),
     "journal": CommandEntry("worker.cli.commands.journal.group", "Convert the job journal of a state folder."),
     "journal downgrade": CommandEntry(
         "worker.cli.commands.journal.downgrade", "Rewrite the journal for a worker older than v0.2.0."

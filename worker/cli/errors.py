@@ -15,7 +15,15 @@ from worker.cli.output.json_output import print_json
 from worker.cli.output.next_steps import next_step
 from worker.errors import CannotListen, StartupError, StateInUse, UnknownPlatform
 
-EXTRAS = {"vastai": "vast", "cryptography": "vast", "requests": "vast", "matplotlib": "plots"}
+EXTRAS = {
+    "vastai": "vast",
+    "cryptography": "vast",
+    "requests": "vast",
+    "matplotlib": "plots",
+    "modal": "modal",
+    "modal_proto": "modal",
+    "grpclib": "modal",
+}
 """Packages that only some commands need, and the extra that installs each."""
 
 USAGE_EXIT_CODE = 2

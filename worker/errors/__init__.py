@@ -85,6 +85,7 @@ from worker.errors.job import (
     OutputUnreadable,
 )
 from worker.errors.load import LearnedStateError, MixedClassesError
+from worker.errors.migration import MigrationError
 from worker.errors.node_packs import LockError, RequirementsError
 from worker.errors.prices import PriceError, PriceFileError, PriceProblem, UnknownPrice
 from worker.errors.process import (
@@ -161,6 +162,7 @@ __all__ = [
     "LearnedStateError",
     "LockError",
     "MethodNotAllowed",
+    "MigrationError",
     "MissingValues",
     "MixedClassesError",
     "ModelDamaged",

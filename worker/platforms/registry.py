@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from worker.errors import UnknownPlatform
 from worker.platforms.base import Platform
 from worker.platforms.direct import Direct
+from worker.platforms.modal.platform import Modal
 from worker.platforms.vast.local import VastLocal
 from worker.platforms.vast.platform import Vast
 
@@ -20,6 +21,7 @@ PLATFORMS: Sequence[Platform] = (
     DIRECT,
     Vast(),
     VastLocal(),
+    Modal(),
 )
 
 

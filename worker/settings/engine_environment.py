@@ -9,7 +9,17 @@ from pydantic import SecretStr
 from worker.settings.environment import environment
 from worker.settings.settings import Settings
 
-PLATFORM_SECRETS = frozenset({"MASTER_TOKEN", "CONTAINER_API_KEY", "VAST_API_KEY", "RUNPOD_API_KEY"})
+PLATFORM_SECRETS = frozenset(
+    {
+        "MASTER_TOKEN",
+        "CONTAINER_API_KEY",
+        "VAST_API_KEY",
+        "RUNPOD_API_KEY",
+        "MODAL_IDENTITY_TOKEN",
+        "MODAL_TOKEN_ID",
+        "MODAL_TOKEN_SECRET",
+    }
+)
 SECRET_PART = re.compile(
     r"TOKEN(?!IZER)|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY"
 )

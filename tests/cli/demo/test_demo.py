@@ -45,3 +45,22 @@ def test_a_demo_that_cannot_start_names_the_reason(tmp_path: Path) -> None:
     assert (done.returncode, "there is no workflow in" in done.stderr) == (1, True)
     done = cli("demo", "--comfyui", "http://127.0.0.1:9", cwd=tmp_path)
     assert (done.returncode, "no ComfyUI responds at http://127.0.0.1:9" in done.stderr) == (1, True)
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize(("on", "client"), [("modal", "modal 1.6.4"), ("none", "comfy-worker run")])
+def test_the_demo_runs_on_other_platforms(on: str, client: str, tmp_path: Path) -> None:
+    """`--on` makes one picture through the client of that platform, and says which one it was."""
+    (tmp_path / "tmp").mkdir()
+    done = command("demo", "--on", on, cwd=tmp_path, timeout=120, TMPDIR=str(tmp_path / "tmp"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    [path] = (tmp_path / "out").iterdir()
+    assert f"client    {client}\npicture   out/{path.name}\n" in done.stdout
+    assert sizes(tmp_path / "out") == [(768, 512)]
+    assert not processes_with(str(tmp_path))
+
+
+def test_a_demo_on_an_unknown_platform_lists_the_names(tmp_path: Path) -> None:
+    """The error lists the platforms that a demo can run on."""
+    done = cli("demo", "--on", "nowhere", cwd=tmp_path)
+    assert (done.returncode, "The platforms: vast, modal, none" in done.stderr) == (2, True)

@@ -17,7 +17,9 @@ ORIGIN = re.compile(r"https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d{1,5})?")
 DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 HEADER_NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+(\s*,\s*[A-Za-z0-9!#$%&'*+.^_`|~-]+)*")
 METHODS = "GET, HEAD, POST, DELETE, OPTIONS"
-HEADERS = "Accept, Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Range, X-Comfy-Org-Api-Key"
+HEADERS = (
+    "Accept, Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Range, X-Comfy-Org-Api-Key, X-Worker-Token"
+)
 EXPOSED = (
     "Accept-Ranges, Content-Disposition, Content-Length, Content-Range, Location, Retry-After, Server-Timing, "
     "WWW-Authenticate, X-Job-Id, X-Job-Outputs, X-Job-Problems, X-Job-Token, X-Output-Index"

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import signal
 import tempfile
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,9 +23,12 @@ if TYPE_CHECKING:
     from worker.simulators.vast_router.local_fleet import LocalFleet
 
 INTERRUPTED = 130
+ROUTER = "vast"
+"""The platform whose router and autoscaler are simulated. The others run one picture."""
 
 EXAMPLES = (
     "comfy-worker demo",
+    "comfy-worker demo --on modal",
     "comfy-worker demo --workers 1 --gpus 4 --kill-one",
     "comfy-worker demo --comfyui http://127.0.0.1:8188 --workflows my-workflows --json",
 )
@@ -32,6 +36,9 @@ EXAMPLES = (
 
 def command(  # noqa: PLR0913 - one parameter an option
     *,
+    on: Annotated[
+        str, typer.Option(metavar="PLATFORM", help="vast, modal or none: whose client and platform runs the workflows.")
+    ] = ROUTER,
     comfyui: Annotated[
         str | None, typer.Option(metavar="URL", help="A running ComfyUI that all workers share.")
     ] = None,
@@ -50,36 +57,56 @@ def command(  # noqa: PLR0913 - one parameter an option
     """Run workflows through a local copy of Vast's router.
 
     Vast's own client sends them to workers on this machine. Prints the saved outputs, the time of each stage, and the
-    workers' reports to the autoscaler. Needs no GPU and no account.
+    workers' reports to the autoscaler. Needs no GPU and no account. With `--on modal`, the app is deployed with
+    `modal deploy` to a local stand-in for Modal, and Modal's own client gets one picture.
     """
-    if comfyui and (gpus > 1 or kill_one):
-        raise typer.BadParameter("--gpus and --kill-one need engines that the demo starts: leave out --comfyui")
-    folder = Path(tempfile.mkdtemp(prefix="comfy-worker-demo-"))
     options = DemoOptions(comfyui, workers, workflows, gpus, kill_one)
+    _check(on, options)
+    folders = DemoFolders(Path(tempfile.mkdtemp(prefix="comfy-worker-demo-")), out)
+    _run_in(
+        folders, _demo(options, folders, as_json=as_json) if on == ROUTER else _single(on, folders, as_json=as_json)
+    )
+
+
+def _check(on: str, options: DemoOptions) -> None:
+    """Raise BadParameter for a name of no platform, and for options that do not go together."""
+    from worker.cli.demo.single_run import SINGLE_RUNS
+
+    names = (ROUTER, *SINGLE_RUNS)
+    if on not in names:
+        raise typer.BadParameter(f"there is no demo on {on!r}. The platforms: {', '.join(names)}")
+    if on != ROUTER and options != DemoOptions():
+        raise typer.BadParameter(f"--on {on} makes one picture: of the other options, it has only --out and --json")
+    if options.comfyui and (options.gpus > 1 or options.kill_one):
+        raise typer.BadParameter("--gpus and --kill-one need engines that the demo starts: leave out --comfyui")
+
+
+def _run_in(folders: DemoFolders, demo: Coroutine[Any, Any, None]) -> None:
+    """Run a demo, and remove its folder of states and logs, unless it fails."""
     try:
-        asyncio.run(_demo(options, DemoFolders(folder, out), as_json=as_json))
+        asyncio.run(demo)
     except asyncio.CancelledError:
         typer.echo("The demo has stopped.", err=True)
-        rmtree(folder)
+        rmtree(folders.state)
         raise typer.Exit(INTERRUPTED) from None
     except BaseException:
-        if any(folder.iterdir()):
-            typer.echo(f"The workers' logs are in {folder}", err=True)
+        if any(folders.state.iterdir()):
+            typer.echo(f"The workers' logs are in {folders.state}", err=True)
         else:
-            folder.rmdir()
+            folders.state.rmdir()
         raise
-    rmtree(folder)
+    rmtree(folders.state)
 
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
     """The options for the workers and their workflows."""
 
-    comfyui: str | None
-    workers: int
-    workflows: Path | None
-    gpus: int
-    kill_one: bool
+    comfyui: str | None = None
+    workers: int = 2
+    workflows: Path | None = None
+    gpus: int = 1
+    kill_one: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +136,24 @@ async def _demo(options: DemoOptions, folders: DemoFolders, *, as_json: bool) ->
         console.print()
         console.print(table)
     console.print(f"\ndone in {steps.total:.1f} s")
+
+
+async def _single(on: str, folders: DemoFolders, *, as_json: bool) -> None:
+    """Run one picture on a platform, and print its path. Raises Failure."""
+    from worker.cli.demo.demo_report import Steps
+    from worker.cli.demo.single_run import SINGLE_RUNS
+    from worker.cli.output.json_output import print_json
+    from worker.cli.output.screen import screen
+
+    if task := asyncio.current_task():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    run = await SINGLE_RUNS[on](Steps(screen(stderr=True)), folders.state, folders.out)
+    if as_json:
+        print_json(run.as_dict())
+        return
+    typer.echo(f"platform  {run.platform}\nclient    {run.client}")
+    for path in run.paths:
+        typer.echo(f"picture   {path}")
 
 
 async def _setup(options: DemoOptions) -> DemoSetup:

@@ -69,6 +69,8 @@ NEXT_STEPS = {
     # Prices
     "prices_invalid": "Correct the file and run `comfy-worker prices --file FILE` to check it.",
     "price_unknown": "Run `comfy-worker prices` to see which prices are known, and add this one in a price file.",
+    # Modal
+    "migration_failed": "Run `{command} --help` to see examples.",
     # Node packs
     "pins_invalid": "Correct the file, then run `comfy-worker nodes` to check it.",
     "source_unavailable": "Run `comfy-worker nodes check` to see which commits can be fetched.",

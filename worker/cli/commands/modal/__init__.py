@@ -1,0 +1,1 @@
+"""`comfy-worker modal` and its commands."""
