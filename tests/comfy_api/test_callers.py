@@ -105,6 +105,18 @@ async def test_a_job_that_fails_before_its_run_is_shown_with_a_start_and_an_end(
     assert (await ann.ended(prompt_id))["status"]["messages"][-1] == ["execution_error", error]
 
 
+async def test_the_job_of_a_prompt_is_like_any_other(comfy_worker: Client, ann: ComfyClient) -> None:
+    """`GET /jobs/{id}` returns the result or the error of a prompt in the native form."""
+    prompt_id = await ann.submit(picture())
+    await ann.ended(prompt_id)
+    status, body = await comfy_worker.get(f"/jobs/{prompt_id}", ann.token)
+    assert (status, body["status"], len(body["outputs"])) == (200, "success", 1)
+    prompt_id = await ann.submit(loading(f"{uuid.uuid4().hex}.png"))
+    await ann.ended(prompt_id)
+    status, body = await comfy_worker.get(f"/jobs/{prompt_id}", ann.token)
+    assert (status, body["error"]["code"]) == (422, "file_not_allowed")
+
+
 async def test_an_output_is_an_input_of_the_next_prompt(ann: ComfyClient) -> None:
     """`name [output]` names the file of an earlier prompt of the caller."""
     [image] = (await ann.ended(await ann.submit(picture())))["outputs"]["2"]["images"]

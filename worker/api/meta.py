@@ -10,7 +10,7 @@ from aiohttp import web
 from worker import __version__
 from worker.api.edge.authorization import authorization_of
 from worker.api.services import OPENAPI, json_response, services_of
-from worker.dialects import BY_NAME
+from worker.dialects import DIALECTS
 from worker.engine.engine import Engine
 from worker.engine.pool import EnginePool
 from worker.engine.process.sandbox.support import engines_sandbox
@@ -67,7 +67,7 @@ async def capabilities(request: web.Request) -> web.Response:
             "start_s": dict(services.timing.seconds),
             "node_classes": len(catalog),
             "failed_packs": None if failed is None else [pack.as_dict() for pack in failed],
-            "dialects": list(BY_NAME),
+            "dialects": [dialect.name for dialect in DIALECTS],
             "workflow_formats": ["api", "editor"],
             "output_formats": ["base64", "url"]
             if services.delivery.storage.external or services.traits.output_urls

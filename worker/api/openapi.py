@@ -11,12 +11,12 @@ from pydantic.json_schema import models_json_schema
 
 from worker import __version__
 from worker.api.request_body import API_KEY_HEADER
-from worker.dialects import BY_NAME
+from worker.dialects import DIALECTS
 from worker.dialects.base import ProblemFields
 
 REF = "#/components/schemas/{model}"
-REQUESTS = [dialect.request_model for dialect in BY_NAME.values()]
-RESULTS = [dialect.result_model for dialect in BY_NAME.values() if dialect.result_model]
+REQUESTS = [dialect.request_model for dialect in DIALECTS]
+RESULTS = [dialect.result_model for dialect in DIALECTS if dialect.result_model]
 DETAILS: dict[str, Any] = {
     "type": "array",
     "items": {

@@ -51,9 +51,9 @@ def _client_id_beside(extra_data: object) -> object:
     return extra_data.get("client_id") if isinstance(extra_data, Mapping) else None
 
 
-def failed(_job_id: str | None, error: WorkerError) -> Body:
-    """Return the body of an error in ComfyUI's form."""
-    return refusal(error, {}, ())
+def failed(job_id: str | None, error: WorkerError) -> Body:
+    """Return the body of an error: that of a job in the native form, and that of a request in ComfyUI's."""
+    return native.failed(job_id, error) if job_id else refusal(error, {}, ())
 
 
 def refusal(error: WorkerError, prompt: Prompt, output_nodes: Collection[str]) -> Body:

@@ -122,9 +122,9 @@ class PromptFrames:
         return [] if self._cached_shown or self.ran else [self._cached_message(list(event.node_ids))]
 
     def node_started(self, event: NodeStarted, *, listening: bool = True) -> list[Frame]:
-        """Handle the start of a node, unless the client has seen its end, or sees it run already."""
+        """Handle the start of a node, unless the client knows that it has run, was cached, or runs already."""
         node = event.node_id
-        if self.ran or node == self.current or (node in self.nodes and self.nodes[node].finished):
+        if self.ran or node == self.current or node in self.executed:
             return []
         frames = [*self._until_cached(), *self._finish(self.current, listening=listening)]
         self.current = node

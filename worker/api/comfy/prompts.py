@@ -142,6 +142,7 @@ class Prompts:
             return
         scope, cached = Scope.of(prompt.job), event.node_id not in prompt.frames.nodes
         output = self.of(scope).shown_report(prompt, parse_json(event.output), cached=cached)
+        self._send(prompt, prompt.frames.waiting_image())
         self._send(prompt, prompt.frames.node_executed(event, output, listening=self.sockets.any_of(scope)))
 
     def _send(self, prompt: ClientPrompt, frames: list[Frame]) -> None:
