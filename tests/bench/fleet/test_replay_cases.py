@@ -1,4 +1,4 @@
-"""The replays of docs/fleet.md can be compared with their simulations: small differences do not change the waits much."""
+"""The replays of docs/fleet.md can be compared with their simulations: small differences change the waits little."""
 
 from __future__ import annotations
 
