@@ -144,3 +144,15 @@ def test_a_bucket_fills_evenly() -> None:
 def test_without_tokens_everybody_here_is_local() -> None:
     """A worker without tokens accepts any request from this machine."""
     assert Auth({}).admit("") == "local"
+
+
+async def test_the_token_beside_a_platforms_own_login(engine: EngineHandle, tmp_path: Path) -> None:
+    """`X-Worker-Token` takes the place of `Authorization`, which a platform may use itself, on every kind of route."""
+    (tmp_path / "app" / "handlers").mkdir(parents=True)
+    options = {"comfy_api": True, "handlers": tmp_path / "app", "handlers_port": 0}
+    async with worker(engine, tmp_path / "state", tokens=TOKENS, **options) as client:
+        for path in ("/capabilities", "/queue", "/api/queue", "/handlers"):
+            for token, status in (("wrong", 401), (ALICE, 200)):
+                headers = {"X-Worker-Token": token, **bearer("of-the-platform")}
+                async with client.http.get(client.app.url + path, headers=headers) as answer:
+                    assert (path, answer.status) == (path, status)

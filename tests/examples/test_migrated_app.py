@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from docs.make_reuse import AFTER, BEFORE, PAGE, page, reuse_by_part
+from tests.cli.terminal import cli
 
 UNCHANGED = sorted(
     path.relative_to(BEFORE).as_posix()
@@ -26,6 +27,13 @@ def digest(path: Path) -> str:
 def test_a_file_is_byte_for_byte_the_same(name: str) -> None:
     """Handlers, their graphs and what they import from utils/image_utils.py did not change with the move."""
     assert digest(AFTER / name) == digest(BEFORE / name)
+
+
+def test_the_app_on_modal_is_what_modal_init_writes(tmp_path: Path) -> None:
+    """Its class has the methods of the sample app. `modal_app.py` is the one that users deploy."""
+    assert cli("modal", "init", BEFORE, "--out", tmp_path / "new", cwd=tmp_path).returncode == 0
+    for name in ("app.py", "modal_app.py"):
+        assert (AFTER / name).read_bytes() == (tmp_path / "new" / name).read_bytes()
 
 
 def test_most_of_the_code_is_reused() -> None:

@@ -7,11 +7,12 @@ from contextlib import asynccontextmanager
 from functools import cache, partial
 from typing import Any
 
-from aiohttp import hdrs, web
+from aiohttp import web
 
 from worker.api import convert, generate, jobs, meta, metrics, templates, validate
 from worker.api.comfy.server import add_comfy_routes
 from worker.api.edge.authenticated import mark_authenticated_callers
+from worker.api.edge.authorization import authorization_in
 from worker.api.edge.browsers import BrowserCheck, browser_check
 from worker.api.edge.cors import allow_origins
 from worker.api.edge.malformed import limit_malformed_request_logs
@@ -93,7 +94,7 @@ def _add_comfy_api(app: web.Application, services: Services) -> None:
 
     def identify(headers: Mapping[str, str]) -> Caller:
         """Return the caller by its token."""
-        return Caller(access.authenticate(headers.get(hdrs.AUTHORIZATION, "")))
+        return Caller(access.authenticate(authorization_in(headers)))
 
     add_comfy_routes(app, identify)
 

@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,9 +51,9 @@ class Workspace:
         """Deploy an app, by default the same one again."""
         return await deploy(self.modal, app or self.app, self.environ)
 
-    async def call(self, code: str) -> Any:
-        """Run code with Modal's own client in a process. `C` is the class of the app. Return its value `result`."""
-        lines = "import json, modal, sys, time\nC = modal.Cls.from_name('comfy-worker', 'ComfyUI')\n"
+    async def call(self, code: str, name: str = "comfy-worker") -> Any:
+        """Run code with Modal's own client in a process. `C` is the class of an app. Return its value `result`."""
+        lines = f"import json, modal, sys, time\nC = modal.Cls.from_name('{name}', 'ComfyUI')\n"
         program = f"{lines}given = json.load(sys.stdin)\n{code}\nprint(json.dumps(result))"
         return await asyncio.to_thread(self._run, program)
 
@@ -104,9 +104,10 @@ async def workspace(
     *,
     app: Path = SHIPPED_APP,
     own_network: bool = False,
+    secrets: Sequence[str] = (),
     **worker: str,
 ) -> AsyncIterator[Workspace]:
-    """Run a workspace with an app. `worker` are settings of its workers."""
+    """Run a workspace with an app and empty secrets beside the worker's own. `worker` are settings of its workers."""
     environ = {**without_settings(os.environ), "COMFY_WORKER_WEB_SERVER": str(int(own_network))}
 
     def container(folder: Path) -> dict[str, str]:
@@ -114,4 +115,6 @@ async def workspace(
 
     async with serve(ContainerOptions(folder, container, own_network), assumptions=assumptions) as modal:
         modal.add_secret("comfy-worker", SECRETS)
+        for name in secrets:
+            modal.add_secret(name, {})
         yield Workspace(modal, folder, app, environ, await deploy(modal, app, environ))

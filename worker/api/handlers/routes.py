@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from aiohttp import hdrs, web
+from aiohttp import web
 
+from worker.api.edge.authorization import authorization_of
 from worker.api.generate import wait_for_result
 from worker.api.request_body import caller_of
 from worker.api.responses import pending_response
@@ -21,14 +22,14 @@ RESPOND_ASYNC = re.compile(r"(?:^|,)\s*respond-async\s*(?:,|;|$)", re.IGNORECASE
 async def list_handlers(request: web.Request) -> web.Response:
     """Handle `GET /handlers`: list the handlers with their parameters and docstrings."""
     services = services_of(request)
-    services.access.authenticate(request.headers.get(hdrs.AUTHORIZATION, ""))
+    services.access.authenticate(authorization_of(request))
     return json_response((await handler_calls(services).pool.table()).describe())
 
 
 async def call_handler(request: web.Request) -> web.StreamResponse:
     """Handle `POST /handlers/{name}`: call a handler, and return its result. `Prefer: respond-async` returns 202."""
     services = services_of(request)
-    principal = services.access.admit(request.headers.get(hdrs.AUTHORIZATION, ""))
+    principal = services.access.admit(authorization_of(request))
     responds_later = bool(RESPOND_ASYNC.search(",".join(request.headers.getall("Prefer", ()))))
     caller = caller_of(request, principal, collectable=responds_later)
     chunks = request.content.iter_any()

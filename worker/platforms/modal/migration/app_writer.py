@@ -83,7 +83,7 @@ def _options(options: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _environment(entry: AppClass) -> str:
-    """Return the line with the settings of the worker that follow from the class, empty if there are none."""
+    """Return the lines with the settings of the worker that follow from the class, empty if there are none."""
     limits, options = {}, entry.options
     if entry.comfy_port:
         limits["WORKER_HANDLERS_PORT"] = str(entry.comfy_port)
@@ -91,8 +91,8 @@ def _environment(entry: AppClass) -> str:
         limits["WORKER_JOB_TIMEOUT"] = str(max(1, int(options["timeout"]) - MARGIN_S))
     if start := options.get("startup_timeout") or options.get("timeout"):
         limits["COMFY_WORKER_START"] = str(int(start))
-    rows = ", ".join(f"{quoted(name)}: {quoted(value)}" for name, value in limits.items())
-    return f'        "env": {{**OPTIONS["env"], {rows}}},\n' if limits else ""
+    rows = "".join(f"            {quoted(name)}: {quoted(value)},\n" for name, value in limits.items())
+    return f'        "env": {{\n            **OPTIONS["env"],\n{rows}        }},\n' if limits else ""
 
 
 def _value(value: object) -> str:
