@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 from collections.abc import Sequence
@@ -77,8 +78,8 @@ report: the waits are long enough, and do not jump when each job is some tenths 
 
 
 NOTE_HEAD = (
-    "| replay | added to each job | p50 / p90 simulated without it | latest start | load average at the end |",
-    "|---|---|---|---|---|",
+    "| replay | added to each job | reported speed | p50 / p90 simulated without them | latest start | load average |",
+    "|---|---|---|---|---|---|",
 )
 
 
@@ -154,11 +155,14 @@ def _note(played: Sequence[PlayedCase], minutes: float) -> str:
 
 def _note_line(played: PlayedCase, minutes: float) -> str:
     """Return the line of a case."""
-    overhead, plain = played.replay.overhead, as_played(played.case.scenario(minutes), ReplayOverhead())
+    scenario, overhead = played.case.scenario(minutes), played.replay.overhead
+    plain = as_played(scenario, ReplayOverhead())
+    reported = (played.replay.perf or math.nan) / (scenario.report.perf(scenario.jobs) * scenario.speed)
     waits = WaitFigures.of(simulate(plain).waits_s())
     added = f"{overhead.running_s:.2f} s + {overhead.idle_s:.2f} s"
-    cells = (str(played.case), added, f"{waits.p50_s:.1f} s / {waits.p90_s:.1f} s", f"{played.replay.late_s:.1f} s")
-    return "| " + " | ".join((*cells, f"{played.load:.1f}")) + " |"
+    without = f"{waits.p50_s:.1f} s / {waits.p90_s:.1f} s"
+    cells = (str(played.case), added, f"{reported:.1%}", without, f"{played.replay.late_s:.1f} s", f"{played.load:.1f}")
+    return "| " + " | ".join(cells) + " |"
 
 
 def _plot(played: PlayedCase) -> Plot:

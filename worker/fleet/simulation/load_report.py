@@ -35,6 +35,7 @@ class LoadReport:
             (WORKER_VAST_METERING), with SECONDS.
         benchmark_s: Seconds of the benchmark's job on an RTX 4090, with CONSTANT. It decides the speed of a worker.
         former: Former units of a job, divided by its units, by its kind. 1 for kinds that are not listed.
+        measured: Units a second that workers have measured, with SECONDS. Without it, they are those of the jobs.
     """
 
     work: ReportedWork = ReportedWork.SECONDS
@@ -42,6 +43,7 @@ class LoadReport:
     metering: bool = True
     benchmark_s: float = 5.0
     former: Mapping[str, float] = field(default_factory=dict)
+    measured: float | None = None
 
     def load(self, job: TraceJob) -> float:
         """Return the load of a job, in this report's units."""
@@ -52,11 +54,12 @@ class LoadReport:
     def perf(self, jobs: Sequence[TraceJob]) -> float:
         """Return the units a second of a worker with the speed 1.
 
-        With SECONDS it is learned from the jobs themselves. With the others, a benchmark has measured it.
+        With SECONDS it is learned from the jobs themselves, unless it was measured. With the others, a benchmark has
+        measured it.
         """
         if self.work is ReportedWork.CONSTANT:
             return CONSTANT / self.benchmark_s
         seconds = sum(job.seconds for job in jobs)
         if self.work is ReportedWork.FORMER_UNITS or not seconds:
             return 1.0
-        return sum(job.units for job in jobs) / seconds
+        return self.measured or sum(job.units for job in jobs) / seconds

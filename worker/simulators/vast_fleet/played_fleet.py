@@ -33,6 +33,8 @@ class PlayedFleet:
     clock: TraceClock
     workers: list[PlayedWorker] = field(default_factory=list)
     samples: list[FleetSample] = field(default_factory=list)
+    perfs: list[float] = field(default_factory=list)
+    """Units a second of a worker in the trace's time, as the ready workers reported them, at each decision."""
     _lives: list[asyncio.Task[None]] = field(default_factory=list)
     """One task for each process that was started."""
 
@@ -66,6 +68,8 @@ class PlayedFleet:
             await self.clock.sleep_until(tick * policy.tick_s)
             view = observer.view(self.workers)
             self.samples.append(_sample(view))
+            if view.ready:
+                self.perfs.append(view.worker_perf)
             self.apply(policy.decide(view))
 
     def apply(self, target: FleetTarget) -> None:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
+from statistics import fmean
 
 from worker.fleet.simulation.life import SimulatedLife
 from worker.fleet.simulation.outcome import NO_WORKER, FleetOutcome
@@ -48,12 +49,14 @@ class ReplayResult:
     Attributes:
         outcome: Jobs, workers and the fleet over time, as the simulation returns them. Times are those of the trace.
         overhead: What it added to the time of a job.
+        perf: Mean units a second of a worker in the trace's time, as the workers have measured them. None without one.
         late_s: The longest time by which a worker was ready later than its boot time says.
         failures: The answers to the jobs that were not served.
     """
 
     outcome: FleetOutcome
     overhead: ReplayOverhead
+    perf: float | None
     late_s: float
     failures: Sequence[str]
 
@@ -125,7 +128,8 @@ def _replay(scenario: FleetScenario, fleet: PlayedFleet, sender: TraceSender) ->
         gave_up=False,
     )
     late_s = max((worker.late_s for worker in fleet.workers), default=0.0)
-    return ReplayResult(outcome, measured_overhead(sender.played), late_s, sender.failures)
+    perf = fmean(fleet.perfs) if fleet.perfs else None
+    return ReplayResult(outcome, measured_overhead(sender.played), perf, late_s, sender.failures)
 
 
 def _life(worker: PlayedWorker, speed: float, sender: TraceSender) -> SimulatedLife:

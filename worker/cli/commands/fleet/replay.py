@@ -134,6 +134,8 @@ def _show(scenario: FleetScenario, played: ReplayResult, speed: float, *, as_jso
         f"\nEach job occupied its worker for {overhead.running_s:.2f} s longer than the trace says, and the worker was "
         f"idle for {overhead.idle_s:.2f} s while a job waited. The jobs of the simulation are longer by both."
     )
+    if played.perf is not None:
+        typer.echo(f"The workers measured {played.perf:.3g} units a second. Those of the simulation report the same.")
     if played.late_s >= LATE_S:
         typer.echo(
             f"A worker was ready {played.late_s:.0f} s later than its boot time says: this machine is too busy for "
@@ -163,6 +165,7 @@ def _as_dict(comparison: Comparison, played: ReplayResult, speed: float) -> dict
         "replay": asdict(comparison.replayed),
         "simulation": asdict(comparison.simulated),
         "overhead": asdict(played.overhead),
+        "perf": played.perf,
         "late_s": played.late_s,
         "failures": list(played.failures),
     }
