@@ -17,12 +17,21 @@ from tests.comfy_api.client import ComfyClient
 from tests.conftest import Client, worker
 from tests.engines import EngineHandle
 from tests.workflows import picture
+from worker.api.auth import LOCAL
 from worker.api.comfy.server import ComfyServer
 from worker.errors import CannotListen, Unauthorized
 from worker.intake import Caller
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+WAITING = """
+import time
+
+
+def wait():
+    while True:
+        time.sleep(0.05)
+"""
 APP = Path(__file__).parents[2] / "examples" / "modal-app"
 CALL = """
 import json, sys
@@ -47,16 +56,20 @@ def identify(headers: Mapping[str, str]) -> Caller:
     """Return the caller of a handler's request: its parent is in a header of the test."""
     if headers.get("X-Parent") == "unknown":
         raise Unauthorized("the handler is not known")
-    return Caller("ann", parent=headers.get("X-Parent"))
+    return Caller(LOCAL, parent=headers.get("X-Parent"))
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def handler_worker(
     engine: EngineHandle, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[tuple[Client, int]]:
-    """A worker and its port for handlers."""
+    """A worker with a handler that does not end, and its port for handlers."""
+    folder = tmp_path_factory.mktemp("handlers")
+    (folder / "app" / "handlers").mkdir(parents=True)
+    (folder / "app" / "handlers" / "waiting.py").write_text(WAITING)
+    options = {"handlers": folder / "app", "handlers_port": 0, "handlers_processes": 2}
     async with (
-        worker(engine, tmp_path_factory.mktemp("handlers")) as client,
+        worker(engine, folder / "state", drain_s=0.0, **options) as client,
         ComfyServer(client.app.services, identify).listening("127.0.0.1", 0) as port,
     ):
         yield client, port
@@ -66,11 +79,21 @@ def of_parent(port: int, session: aiohttp.ClientSession) -> ComfyClient:
     return ComfyClient(session, f"http://127.0.0.1:{port}")
 
 
+async def running_call(client: Client) -> str:
+    """Start a call of the handler, and return its id."""
+    url, headers = f"{client.app.url}/handlers/wait", {"Prefer": "respond-async"}
+    async with client.http.post(url, json={}, headers=headers) as response:
+        assert response.status == 202
+        call: str = (await response.json())["id"]
+        return call
+
+
 async def test_jobs_have_their_parent(handler_worker: tuple[Client, int]) -> None:
     """A prompt of a handler is a job of the principal with the parent's id, which other handlers do not see."""
     client, port = handler_worker
-    headers = {"X-Parent": "parent-1"}, {"X-Parent": "parent-2"}
-    async with aiohttp.ClientSession(headers=headers[0]) as one, aiohttp.ClientSession(headers=headers[1]) as two:
+    calls = await running_call(client), await running_call(client)
+    one, two = (aiohttp.ClientSession(headers={"X-Parent": call}) for call in calls)
+    async with one, two:
         first, second = of_parent(port, one), of_parent(port, two)
         prompt_id = await first.submit(picture())
         entry = await first.ended(prompt_id)
@@ -79,7 +102,15 @@ async def test_jobs_have_their_parent(handler_worker: tuple[Client, int]) -> Non
         [image] = entry["outputs"]["2"]["images"]
         assert (await second.get("/view", **image))[0] == 404
         assert (await first.get("/view", **image))[0] == 200
-    assert client.app.manager.find_owned(prompt_id, "ann").request.parent == "parent-1"
+    assert client.app.manager.find_owned(prompt_id, LOCAL).request.parent == calls[0]
+
+
+async def test_a_call_that_does_not_run_sends_no_prompts(handler_worker: tuple[Client, int]) -> None:
+    """Its prompts would have no owner who could cancel them."""
+    _, port = handler_worker
+    async with aiohttp.ClientSession(headers={"X-Parent": "no-call"}) as session:
+        status, body = await of_parent(port, session).post("/prompt", {"prompt": picture()})
+    assert (status, body["error"]["type"]) == (403, "forbidden")
 
 
 async def test_an_error_of_identify_is_the_response(handler_worker: tuple[Client, int]) -> None:

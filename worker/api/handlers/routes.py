@@ -27,7 +27,10 @@ async def list_handlers(request: web.Request) -> web.Response:
 
 
 async def call_handler(request: web.Request) -> web.StreamResponse:
-    """Handle `POST /handlers/{name}`: call a handler, and return its result. `Prefer: respond-async` returns 202."""
+    """Handle `POST /handlers/{name}`: call a handler, and return its result.
+
+    With `Prefer: respond-async`, return 202 at once.
+    """
     services = services_of(request)
     principal = services.access.admit(authorization_of(request))
     responds_later = bool(RESPOND_ASYNC.search(",".join(request.headers.getall("Prefer", ()))))
