@@ -37,6 +37,7 @@ from worker.errors.deploy import (
     DeployError,
     FleetError,
     FleetProblem,
+    MigrationError,
     MissingValues,
     NoFormerVersion,
     NotThisFleet,
@@ -85,7 +86,6 @@ from worker.errors.job import (
     OutputUnreadable,
 )
 from worker.errors.load import LearnedStateError, MixedClassesError
-from worker.errors.migration import MigrationError
 from worker.errors.node_packs import LockError, RequirementsError
 from worker.errors.prices import PriceError, PriceFileError, PriceProblem, UnknownPrice
 from worker.errors.process import (

@@ -1,4 +1,4 @@
-"""Errors of `comfy-worker deploy`. No message contains a key or a value that was sent."""
+"""Errors of `comfy-worker deploy` and `modal init`. No message contains a key or a value that was sent."""
 
 from __future__ import annotations
 
@@ -120,3 +120,9 @@ class VastRateLimited(DeployError):
     """Vast returned 429 until the time for retries was over. Nothing was changed. Run the command again later."""
 
     code = "vast_rate_limited"
+
+
+class MigrationError(Exception):
+    """An app cannot be read, or the new one cannot be written. The message names the file and the reason."""
+
+    code: ClassVar[str] = "migration_failed"
