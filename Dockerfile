@@ -78,6 +78,7 @@ RUN "${PYTHON}" -P -m venv --without-pip /opt/comfy-worker/env \
 FROM worker-environment AS worker
 COPY pyproject.toml setup.py README.md LICENSE ./
 COPY workflows/ workflows/
+COPY examples/modal/ examples/modal/
 COPY worker/ worker/
 RUN pip --python /opt/comfy-worker/env/bin/python install --quiet --no-deps --no-build-isolation \
         --prefix /opt/comfy-worker .
