@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from pathlib import Path
 
 import aiohttp
 
-from tests.conftest import Client, worker
+from tests.conftest import Client, bearer, worker
 from tests.engines import EngineHandle
+from tests.inputs.files import loading, noise
 from tests.workflows import picture, slow
 
 
@@ -183,3 +185,21 @@ async def test_a_waiting_job_says_how_many_run_before_it(engine: EngineHandle, t
         assert last["position"] == 2
         for job in jobs:
             await client.delete(f"/jobs/{job['id']}", job["token"])
+
+
+async def test_head_of_a_large_result_sends_no_body(client: Client) -> None:
+    """Otherwise the next request on the connection would get the body as its response."""
+    workflow = loading("large.png")
+    workflow["3"] = workflow["2"]
+    _, job = await client.post(
+        "/generate", {"workflow": workflow, "inputs": {"large.png": base64.b64encode(noise(500)).decode()}}
+    )
+    await client.state(job, "completed")
+    url, connector = f"{client.app.url}/jobs/{job['id']}", aiohttp.TCPConnector(limit=1)
+    async with (
+        aiohttp.ClientSession(connector=connector, headers=bearer(job["token"])) as http,
+        http.head(url) as head,
+        http.get(url) as answer,
+    ):
+        assert (head.status, answer.status) == (200, 200)
+        assert int(head.headers["Content-Length"]) == len(await answer.read()) > 1024 * 1024

@@ -89,22 +89,23 @@ async def send(request: web.Request, status: int, body: ResponseBody) -> web.Str
     with suppress(ConnectionError):  # the client disconnected
         await response.prepare(request)
         request[STREAMING] = True
-        async for piece in body.pieces():
-            await response.write(piece)
+        if request.method != hdrs.METH_HEAD:
+            async for piece in body.pieces():
+                await response.write(piece)
         await response.write_eof()
     return response
 
 
 async def send_file(request: web.Request, path: Path, output: Output, headers: dict[str, str]) -> web.StreamResponse:
     """Stream the file of an output. Raises NotFound before anything is sent, or OSError if the file ends early."""
-    size = output.size
+    size = output.size if request.method != hdrs.METH_HEAD else 0  # of what is sent
     try:
         file, piece = _open(path) if size <= LARGEST_ON_LOOP else await in_thread(partial(_open, path))
     except FileNotFoundError:
         raise NotFound(f"output {output.index} of the job no longer exists") from None
     with file:
         response = web.StreamResponse(headers=headers)
-        response.content_length = size
+        response.content_length = output.size
         with suppress(ConnectionError):  # the client disconnected
             await response.prepare(request)
             request[STREAMING] = True
