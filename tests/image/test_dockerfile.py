@@ -49,7 +49,7 @@ def test_every_argument_is_documented() -> None:
 
 def _included(name: str) -> str:
     """Return the entry of .dockerignore for a copied file: its top folder, except where only a part is copied."""
-    return name.rstrip("/") if name.startswith(("image/", "examples/")) else name.split("/")[0]
+    return name.rstrip("/") if name.startswith(("image/", "examples/")) else name.split("/", maxsplit=1)[0]
 
 
 def test_dockerignore_includes_the_copied_files() -> None:
