@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 import pytest_asyncio
 from PIL import Image
@@ -67,6 +68,22 @@ async def test_a_coroutine_function_is_awaited(client: Client) -> None:
 async def test_bytes_are_the_body(client: Client) -> None:
     """Bytes are sent raw, with the type that their beginning has."""
     assert await raw(client, "file") == (200, "image/png", b"\x89PNG\r\n\x1a\n the rest")
+
+
+async def test_head_of_a_result_sends_no_body(client: Client) -> None:
+    """Its length is that of the result, and the next response on the connection is whole."""
+    url, headers = f"{client.app.url}/handlers/returns", {"Prefer": "respond-async"}
+    async with client.http.post(url, json={"megabytes": 2}, headers=headers) as response:
+        job = await response.json()
+    await client.state(job, "completed")
+    path, connector = f"{client.app.url}/jobs/{job['id']}", aiohttp.TCPConnector(limit=1)
+    async with (
+        aiohttp.ClientSession(connector=connector, headers=bearer(job["token"])) as http,
+        http.head(path) as head,
+        http.get(path) as answer,
+    ):
+        assert (head.status, answer.status) == (200, 200)
+        assert int(head.headers["Content-Length"]) == len(await answer.read()) == 2 * 1024 * 1024
 
 
 async def test_a_picture_is_a_png(client: Client) -> None:
