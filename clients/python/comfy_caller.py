@@ -30,7 +30,7 @@ ATTEMPTS, PAUSE_S = 5, 0.5
 READ_S = 60.0
 """Seconds without any data after which a connection counts as lost. The worker sends events more often."""
 UNITS = 3.0
-"""Cost of a call that Vast's router is told, in units. The worker corrects it when it has the request."""
+"""Cost of a call in units, for Vast's router. The worker corrects it when the request arrives."""
 
 
 class RemoteError(Exception):
@@ -206,7 +206,9 @@ class VastTransport:
             """Run the call to its end."""
             try:
                 done.set_result(loop.run_until_complete(task))
-            except (Exception, asyncio.CancelledError) as error:
+            except asyncio.CancelledError:
+                done.set_exception(RemoteError("cancelled", "the call was cancelled", 499))
+            except Exception as error:
                 done.set_exception(error)
             finally:
                 loop.close()

@@ -1,4 +1,4 @@
-"""What is expected of a call before it runs."""
+"""The units that a call is expected to have before it runs."""
 
 from __future__ import annotations
 

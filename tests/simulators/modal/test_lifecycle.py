@@ -71,7 +71,7 @@ async def test_a_terminated_container_loses_its_job_which_runs_again(tmp_path: P
 
 
 async def test_a_preempted_container_ends_within_the_time_of_modal(tmp_path: Path) -> None:
-    """A preempted container gets no new input and ends by itself within 30 s. Its input has a result."""
+    """A preempted container gets no new input and exits within 30 s. Its input has a result."""
     async with workspace(tmp_path, WORKER_FAULT=SLOW_3_S) as space:
         call_id = await running_job(space)
         [task_id] = space.modal.pool.records

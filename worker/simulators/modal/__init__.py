@@ -1,6 +1,6 @@
 """A simulation of Modal's control plane and HTTP edge, for Modal's own clients and Modal's own container process.
 
-It follows the protocol that the package `modal` contains. What is not public is an assumption: see `assumptions.py`.
+It follows the protocol in the package `modal`. `assumptions.py` lists what is assumed where nothing is public.
 """
 
 from worker.simulators.modal.assumptions import ModalAssumptions

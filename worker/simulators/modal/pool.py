@@ -89,7 +89,7 @@ class ContainerPool:
                 self.drain(record)
 
     def drain(self, record: ContainerRecord) -> None:
-        """Give a container no more inputs. It ends by itself after those that run."""
+        """Give a container no more inputs. It exits after the running ones."""
         if record.phase is not ContainerPhase.ENDED:
             record.phase = ContainerPhase.DRAINING
             self._parts().state.changes.notify()
