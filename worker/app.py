@@ -206,7 +206,7 @@ async def _assemble(settings: Settings, options: BuildOptions, tasks: Tasks, sta
     observers.add(replay, metrics, RunMetrics(metrics), metrics.engine_uses)
     tasks.start("event-loop-lag", partial(metrics.measure_loop_delay, notify))
     folder, engines = worker_models(settings), await _engines(settings, observers, tasks, stack)
-    machine = await _machine(settings, traits, engines, tasks, stack)
+    machine = await _machine(settings, traits, engines, calls, tasks, stack)
     fetcher = ModelFetcher(settings.fetch, folder) if folder else None
     comfy = await ComfyClients.of(settings, jobs, engines, tasks)
     templates, work = TemplateModels.of(settings.models, library), PromptWork(engines, ModelSizes(folder))
@@ -250,11 +250,11 @@ async def _engines(settings: Settings, observers: Observers, tasks: Tasks, stack
 
 
 async def _machine(
-    settings: Settings, traits: Traits, engines: EnginePool, tasks: Tasks, stack: AsyncExitStack
+    settings: Settings, traits: Traits, engines: EnginePool, calls: CallUnits, tasks: Tasks, stack: AsyncExitStack
 ) -> MachineMonitor:
     """Observe the GPUs and their speed, and keep what is learned about it."""
     gpus = stack.enter_context(GpuMonitor(Nvml(), visible_gpus_of(engines.configs)).running())
-    learned = LoadStorage(engines, gpus, settings.state, settings.load_priors)
+    learned = LoadStorage(engines, gpus, settings.state, settings.load_priors, calls)
     await stack.enter_async_context(learned.running(tasks))
     return MachineMonitor.of(settings, traits, engines.estimates, gpus)
 
