@@ -128,9 +128,9 @@ class App:
             raise
 
     async def ready(self) -> None:
-        """Wait until an engine is connected and the templates' models are stored.
+        """Wait until an engine is connected, the templates' models are stored, and the handlers are loaded.
 
-        Raises StartupError when ComfyUI does not respond in time or a model cannot be fetched.
+        Raises StartupError when ComfyUI does not respond in time, or a model or the handlers cannot be loaded.
         """
         try:
             await self.engines.wait_until_connected(self.settings.engine.start_s)
@@ -141,13 +141,14 @@ class App:
         self.timing.mark("engine")
         await self.models.wait_until_ready()
         self.timing.mark("models")
+        if self.services.handlers is not None:
+            await self.services.handlers.pool.wait_until_loaded()
 
     async def exclude_from_gc(self) -> None:
         """Exclude everything that the start has loaded from garbage collection, above all the catalog.
 
-        A full collection of it blocks the event loop for some 100 ms and frees nothing, also here, where the first jobs
-        may run already. So only young objects are collected. This applies to the whole process, so call it once the
-        worker is ready, in a process that runs nothing else.
+        A full collection of it blocks the event loop for some 100 ms and frees nothing, so only young objects are
+        collected here. Call it once the worker is ready, in a process that runs nothing else.
         """
         with suppress(EngineUnavailable):
             await self.engines.catalog()  # loads the catalog if no request has needed it yet
@@ -215,7 +216,7 @@ async def _assemble(settings: Settings, options: BuildOptions, tasks: Tasks, sta
     pipeline = replace(pipeline, explain_failure=DamageCheck(models, folder).explain)
     outputs, delivery, store = pipeline.outputs, pipeline.delivery, pipeline.inputs.store
     manager = JobManager(pipeline, jobs, limits, settings.outputs, settings.state, tasks)
-    responses = JobResponses(traits, outputs, engines, delivery, settings.usd_hour)
+    responses = JobResponses(traits, outputs, engines, delivery, settings.usd_hour, pipeline.handlers)
     preflight = Preflight(engines, models, work, limits.sync_limit_s or traits.sync_limit_s)
     spool, body_limits = settings.state / SPOOL, BodyLimits(settings.server.max_body * MIB)
     intake = Intake(spool, body_limits, traits, manager, engines, delivery, library, preflight, store, responses)
