@@ -159,7 +159,8 @@ async def test_an_exit_is_a_failure(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "message"), [("object", "a builtins.object"), ("nan", "not JSON compliant"), ("set", "a builtins.set")]
+    ("kind", "message"),
+    [("object", "of type object"), ("nan", "is nan, which JSON does not have"), ("set", "of type set")],
 )
 async def test_a_value_without_json_form_is_named(client: Client, kind: str, message: str) -> None:
     """A result that cannot be sent is an error that says why."""
