@@ -170,6 +170,29 @@ def test_a_call_of_a_handler_keeps_its_arguments(body: str, call: str, tmp_path:
     assert new_method(tmp_path, body) == (f"return await self.handler({call})", [])
 
 
+def test_a_signature_has_no_names_that_only_the_old_app_has(tmp_path: Path) -> None:
+    """A default gets its value, and an annotation of an imported type is left out."""
+    (tmp_path / "handlers").mkdir()
+    (tmp_path / "handlers" / "flux.py").write_text(HANDLERS)
+    (tmp_path / "config.py").write_text("STEPS = 4\n")
+    (tmp_path / "app.py").write_text(
+        "import modal, config, os\nfrom typing import Optional\nfrom handlers.flux import anything\n"
+        'app = modal.App("signatures")\n'
+        "@app.cls()\n"
+        "class Signatures:\n"
+        "    @modal.method()\n"
+        "    def first(self, text: Optional[str] = None, steps: int = config.STEPS, cfg=-1.5) -> Optional[dict]:\n"
+        "        return anything(text=text, steps=steps, cfg=cfg)\n"
+        "    @modal.method()\n"
+        '    def second(self, folder=os.environ["FOLDER"]):\n'
+        "        return anything(folder=folder)\n"
+    )
+    done = cli("modal", "init", tmp_path, cwd=tmp_path)
+    assert "async def first(self, text=None, steps: int = 4, cfg=-1.5) -> object:" in done.stdout
+    assert "async def second(self, *args, **kwargs) -> object:" in done.stdout
+    assert "app.py:11: the default `os.environ['FOLDER']` of `folder` is no constant" in done.stderr
+
+
 MORE = "it does more than return the result of one handler: move its code into a function of handlers/"
 
 

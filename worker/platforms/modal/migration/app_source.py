@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +19,7 @@ from worker.platforms.modal.migration.handler_call import (
 )
 from worker.platforms.modal.migration.handler_index import HandlerIndex, parsed
 from worker.platforms.modal.migration.image_source import ImageSource, uses_modal
+from worker.platforms.modal.migration.method_signature import annotation, signature
 
 OPTIONS_KEPT = (
     *("gpu", "volumes", "secrets", "cpu", "memory", "ephemeral_disk", "timeout", "startup_timeout"),
@@ -228,44 +228,11 @@ def _add_method(found: AppClass, node: ast.FunctionDef | ast.AsyncFunctionDef, m
 
 def _method(node: ast.FunctionDef | ast.AsyncFunctionDef, module: AppModule) -> AppMethod:
     """Return a method, with the call of the handler that it consists of."""
-    call, problem = None, ""
+    returns = annotation(node.returns) or "object"
     try:
-        call = handler_call(node, module)
+        return AppMethod(node.name, signature(node.args, module), returns, handler_call(node, module), "")
     except NotMapped as error:
-        problem = str(error)
-    returns = ast.unparse(node.returns) if node.returns else "object"
-    return AppMethod(node.name, _parameters(node.args), returns, call, problem)
-
-
-def _parameters(arguments: ast.arguments) -> str:
-    """Return the source of parameters, in the usual format."""
-    positional = [*arguments.posonlyargs, *arguments.args]
-    defaults: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults)) + [*arguments.defaults]
-    parts = [_parameter(entry, default) for entry, default in zip(positional, defaults, strict=True)]
-    if arguments.vararg or arguments.kwonlyargs:
-        parts.append(f"*{_parameter(arguments.vararg, None) if arguments.vararg else ''}")
-    keywords = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
-    parts += [_parameter(entry, default) for entry, default in keywords]
-    if arguments.kwarg:
-        parts.append(f"**{_parameter(arguments.kwarg, None)}")
-    return ", ".join(parts)
-
-
-def _parameter(entry: ast.arg, default: ast.expr | None) -> str:
-    """Return the source of one parameter."""
-    text = f"{entry.arg}: {ast.unparse(entry.annotation)}" if entry.annotation else entry.arg
-    if default is None:
-        return text
-    text_value = _plain_text(default)
-    value = f'"{text_value}"' if text_value is not None else ast.unparse(default)
-    return f"{text} = {value}" if entry.annotation else f"{text}={value}"
-
-
-def _plain_text(node: ast.expr) -> str | None:
-    """Return the value of a text that needs no escapes in double quotes, None for any other expression."""
-    if isinstance(node, ast.Constant) and isinstance(node.value, str) and not re.search(r'["\\\n]', node.value):
-        return node.value
-    return None
+        return AppMethod(node.name, "self, *args, **kwargs", returns, None, str(error))
 
 
 def _call(node: ast.ClassDef, name: str) -> ast.expr | None:

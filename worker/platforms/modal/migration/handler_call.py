@@ -138,14 +138,19 @@ def _argument(node: ast.expr, parameters: frozenset[str], module: AppModule) -> 
     try:
         if names & parameters:
             raise UnknownValue(ast.unparse(node))
-        value = module.constants.value(node)
-        if not isinstance(value, str | int | float | None):
-            raise UnknownValue(ast.unparse(node))
+        return constant_source(module.constants.value(node))
     except UnknownValue:
         reason = f"the argument `{ast.unparse(node)}` is computed: compute it in the handler"
         raise NotMapped(module.at(node, reason)) from None
-    plain = isinstance(value, str) and value.isprintable() and not {'"', "\\"} & set(value)
-    return f'"{value}"' if plain else repr(value)
+
+
+def constant_source(value: object) -> str:
+    """Return the source of a plain constant, with texts in double quotes. Raises UnknownValue for Modal's objects."""
+    if isinstance(value, str) and value.isprintable() and not {'"', "\\"} & set(value):
+        return f'"{value}"'
+    if not isinstance(value, str | bytes | int | float | list | dict | None):
+        raise UnknownValue(repr(value))
+    return repr(value)
 
 
 def _source(name: str, value: str) -> str:
