@@ -170,6 +170,13 @@ def test_a_call_of_a_handler_keeps_its_arguments(body: str, call: str, tmp_path:
     assert new_method(tmp_path, body) == (f"return await self.handler({call})", [])
 
 
+def test_a_helper_that_calls_the_handler_is_left_out_and_named(tmp_path: Path) -> None:
+    """The method works without it, and the row says what to do about it."""
+    line, rows = new_method(tmp_path, "return self._run(gen, text, size=size)")
+    assert line == 'return await self.handler("generate", prompt=text, size=size)'
+    assert rows == ["app.py:11: `method` without `self._run`: let a decorator of the handlers do what it does"]
+
+
 def test_a_signature_has_no_names_that_only_the_old_app_has(tmp_path: Path) -> None:
     """A default gets its value, and an annotation of an imported type is left out."""
     (tmp_path / "handlers").mkdir()
@@ -209,7 +216,8 @@ MORE = "it does more than return the result of one handler: move its code into a
         ("from handlers.gone import run\nreturn run()", "13: handlers/gone.py has no public function `run`"),
         ("result = gen(text)\nresult['cost'] = 1\nreturn result", f"12: {MORE}"),
         ("return gen(text)['image']", f"12: {MORE}"),
-        ("return self._run(gen, prompt=text)", f"12: {MORE}"),
+        ("return self._run(text, gen)", f"12: {MORE}"),
+        ("return self._run(gen, prompt=text.strip())", "12: the argument `text.strip()` is computed"),
         ("if size:\n    return fx.anything()\nreturn gen(text)", f"12: {MORE}"),
         ("gen(text)", f"12: {MORE}"),
         ("return text", "11: it calls no function of handlers/: move its code there"),

@@ -214,7 +214,11 @@ def _add_method(found: AppClass, node: ast.FunctionDef | ast.AsyncFunctionDef, m
     kinds = {"method": "method", **dict.fromkeys(LIFECYCLE, "lifecycle"), **dict.fromkeys(ENDPOINTS, "endpoint")}
     kind = next((kinds[name] for name in names if name in kinds), "")
     if kind == "method":
-        found.methods.append(_method(node, module))
+        method = _method(node, module)
+        found.methods.append(method)
+        if method.call and method.call.helper:
+            text = f"`{method.name}` without `{method.call.helper}`: let a decorator of the handlers do what it does"
+            found.unmapped.append(module.at(node, text))
     elif kind == "lifecycle":
         found.lifecycle.append(node.name)
     elif kind == "endpoint":

@@ -32,10 +32,14 @@ class AppModule:
 
 @dataclass(frozen=True, slots=True)
 class HandlerCall:
-    """The name of a handler, and the source of the keyword arguments of its call."""
+    """The name of a handler, and the source of the keyword arguments of its call.
+
+    `helper` is the method of the app that calls the handler, such as `self._run(handler, ...)`, if there is one.
+    """
 
     handler: str
     arguments: str
+    helper: str = ""
 
 
 def handler_call(method: Method, module: AppModule) -> HandlerCall:
@@ -44,12 +48,17 @@ def handler_call(method: Method, module: AppModule) -> HandlerCall:
     if not any(_stands_for(node, imports).split(".")[0] == PACKAGE for node in ast.walk(method)):
         raise NotMapped(module.at(method, f"it calls no function of {PACKAGE}/: move its code there"))
     call = _only_call(method, module)
+    helper = ast.unparse(call.func) if ast.unparse(call.func).startswith("self.") else ""
+    if helper:  # it gets the handler as its first argument
+        if not call.args or not _stands_for(call.args[0], imports).startswith(f"{PACKAGE}."):
+            raise _does_more(call, module)
+        call = ast.copy_location(ast.Call(call.args[0], call.args[1:], call.keywords), call)
     try:
         function = module.handlers.find(_stands_for(call.func, imports))
     except NotServed as error:
         raise NotMapped(module.at(call, str(error))) from error
     arguments = [_source(name, value) for name, value in _arguments(call, function, _parameters(method), module)]
-    return HandlerCall(function.name, ", ".join(arguments))
+    return HandlerCall(function.name, ", ".join(arguments), helper)
 
 
 def imported_names(node: ast.AST) -> dict[str, str]:
@@ -90,11 +99,15 @@ def _only_call(method: Method, module: AppModule) -> ast.Call:
             value = None
     if isinstance(value, ast.Await):
         value = value.value
-    if isinstance(value, ast.Call) and not ast.unparse(value.func).startswith("self."):
+    if isinstance(value, ast.Call):
         return value
-    place = statements[0] if statements else method
+    raise _does_more(statements[0] if statements else method, module)
+
+
+def _does_more(place: ast.expr | ast.stmt, module: AppModule) -> NotMapped:
+    """Return the error for a method with other code than the call of a handler."""
     reason = "it does more than return the result of one handler: move its code into a function of"
-    raise NotMapped(module.at(place, f"{reason} {PACKAGE}/"))
+    return NotMapped(module.at(place, f"{reason} {PACKAGE}/"))
 
 
 def _is_inert(node: ast.stmt) -> bool:
