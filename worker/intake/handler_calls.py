@@ -139,6 +139,23 @@ class HandlerCalls:
             yield chunk
 
 
+def handler_call_in(body: ScannedBody) -> tuple[str, ScannedBody] | None:
+    """Return the name and the arguments in `{"input": {"handler": NAME, "arguments": {...}}}`, None for other bodies.
+
+    This is the form of a call on platforms that pass on nothing but `input`. The locations of the long strings in
+    `body` become relative to the arguments, so that `body` cannot be used any more.
+    """
+    input_field = body.value.get("input") if isinstance(body.value, Mapping) else None
+    if not isinstance(input_field, Mapping) or "workflow" in input_field:
+        return None
+    name = input_field.get("handler")
+    if not isinstance(name, str):
+        return None
+    if input_field.get("arguments") is None:
+        return name, ScannedBody({}, [], body.limits, body.folder)
+    return name, body.sub_body("input").sub_body("arguments")
+
+
 def _sha256(data: bytes) -> str:
     """Return the hash of data as hexadecimal digits."""
     return hashlib.sha256(data).hexdigest()

@@ -58,6 +58,15 @@ class ServerSettings:
         "Host names besides localhost at which clients reach the gateway: `api.example.com, *.corp.example, "
         "worker:18288`.",
     )
+    health_path: str = setting(
+        "WORKER_HEALTH_PATH",
+        "/ping",
+        "Another path of `GET /ping`, the health check of load balancers: 200 if the worker takes requests, 204 while "
+        "it starts, 503 otherwise.",
+    )
+    health_port: int = setting(
+        "WORKER_HEALTH_PORT", 0, "Another port with `GET /ping` and `GET /health` only. 0 means none."
+    )
     comfy_api: bool = setting(
         "WORKER_COMFY_API",
         False,
