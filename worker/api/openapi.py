@@ -158,7 +158,7 @@ ERRORS = {
     "503": "This worker cannot run the job now. Another one may.",
 }
 RUNPOD_REQUEST = {"$ref": REF.format(model="RunpodRequest")}
-BODIES = {"/validate": VALIDATE, "/run": RUNPOD_REQUEST, "/runsync": RUNPOD_REQUEST}
+BODIES: dict[str, dict[str, Any]] = {"/validate": VALIDATE, "/run": RUNPOD_REQUEST, "/runsync": RUNPOD_REQUEST}
 PARAMETERS = {"/convert": [STRICT], "/validate": [STRICT], "/runsync": [WAIT], "/status-sync/{id}": [WAIT]}
 
 

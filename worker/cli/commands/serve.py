@@ -17,6 +17,7 @@ from worker.errors import RestartRequested, StartupError, StateInUse, UnknownPla
 from worker.platforms.base import Platform
 from worker.platforms.registry import AUTO, choose, choose_platform
 from worker.settings import Settings, environment
+from worker.settings.compatibility.contradictions import contradictions
 
 LOG_LINE = "%(asctime)s %(levelname)-7s %(name)s %(message)s"
 
@@ -96,6 +97,8 @@ def _run(settings: Settings, platform: Platform) -> None:
     from worker.cli.hosting.parent_process import RESTART_CODE
     from worker.connections import raise_file_limit
 
+    for sentence in contradictions(environment(), Settings.fields_by_name()):
+        log.warning("%s", sentence)
     keep_memory_flat()
     raise_file_limit()
     try:
