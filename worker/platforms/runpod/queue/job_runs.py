@@ -103,7 +103,7 @@ class JobRuns:
 
         With `ends_within_s`, a job that is expected to take longer ends at once with an error that says to retry.
         """
-        if taken.id in self._runs or taken.id in self._sender.job_ids:
+        if taken.id in self._runs or self._sender.send_again(taken.id):
             return log.warning("job %s was delivered again while this worker has it", taken.id)
         run = self._runs[taken.id] = QueueRun()
         await self._undelivered.begin(taken.id)

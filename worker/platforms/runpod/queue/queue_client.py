@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
+from io import BytesIO
 from pathlib import Path
 from typing import Self
 
@@ -126,7 +127,7 @@ class QueueClient:
         headers: Mapping[str, str] = {hdrs.CONTENT_TYPE: FORM, "charset": "utf-8", REQUEST_ID: job_id}
         timeout = ClientTimeout(total=limit_s, sock_connect=CONNECT_S)
         async with self._session.post(
-            self.urls.result(job_id), data=body, headers=headers, timeout=timeout
+            self.urls.result(job_id), data=BytesIO(body), headers=headers, timeout=timeout
         ) as response:
             return _answer(response)
 

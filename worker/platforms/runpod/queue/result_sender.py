@@ -58,6 +58,7 @@ class ResultSender:
         self._undelivered = undelivered
         self._tasks = tasks
         self._sending: dict[str, asyncio.Task[None]] = {}
+        self._again: set[str] = set()
         self.stop_pod = False
         """Whether RunPod is asked to stop the pod with each result."""
 
@@ -80,6 +81,16 @@ class ResultSender:
         task = self._tasks.spawn(f"result-{job_id}", self._deliver(job_id, body))
         self._sending[job_id] = task
         task.add_done_callback(lambda done: self._forget(job_id, done))
+
+    def send_again(self, job_id: str) -> bool:
+        """Send a result once more when it was accepted. Return whether it is being sent.
+
+        RunPod has delivered the job again, perhaps after it had accepted the result that is on its way.
+        """
+        if job_id not in self._sending:
+            return False
+        self._again.add(job_id)
+        return True
 
     async def cancel(self, job_id: str) -> bool:
         """Stop sending the result of a job that was cancelled. Return whether one was being sent."""
@@ -104,6 +115,7 @@ class ResultSender:
         """Forget a task that has ended, unless a newer one has replaced it."""
         if self._sending.get(job_id) is done:
             del self._sending[job_id]
+            self._again.discard(job_id)
 
     async def _deliver(self, job_id: str, body: bytes) -> None:
         """Send a result until RunPod accepts it, or will never do so."""
@@ -111,17 +123,21 @@ class ResultSender:
         for pause_s in AGAIN.pauses():
             answer = await self._attempt(job_id, body)
             step = next_step(answer, replaced=replaced)
-            if step is NextStep.DONE or step is NextStep.DROP:
+            if step in {NextStep.DONE, NextStep.DROP}:
                 if step is NextStep.DROP:
                     log.error("RunPod does not accept the result of job %s, which is dropped: %s", job_id, answer)
-                return await self._undelivered.remove(job_id)
+                await self._undelivered.remove(job_id)
+                if job_id not in self._again:
+                    del self._sending[job_id]  # at once, so that a job that is delivered again from now on is seen
+                    return
+                self._again.remove(job_id)
+                continue
             if step is NextStep.REPLACE and answer is not None:
                 log.error("RunPod rejected the result of job %s (%d bytes): %s", job_id, len(body), answer)
                 body, replaced = self._error_body(job_id, _rejection(job_id, len(body), answer.status)), True
                 await self._undelivered.store(job_id, body)
                 continue
             await asyncio.sleep(max(pause_s, answer.retry_after_s if answer is not None else 0.0))
-        return None
 
     async def _attempt(self, job_id: str, body: bytes) -> QueueAnswer | None:
         """Send a result once. Return None without an answer."""

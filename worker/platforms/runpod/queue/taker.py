@@ -16,7 +16,7 @@ from worker.intake import SPOOL
 from worker.platforms.runpod.queue.job_runs import JobRuns
 from worker.platforms.runpod.queue.poll_pacing import PollPacing
 from worker.platforms.runpod.queue.queue_client import NO_ANSWER, QueueClient
-from worker.platforms.runpod.queue.take_decision import TakeDecision, decide
+from worker.platforms.runpod.queue.take_decision import QueueLoad, TakeDecision, decide
 from worker.supervision import stop
 
 log = logging.getLogger(__name__)
@@ -88,10 +88,16 @@ class Taker:
             self._app.admit(0.0)
         except WorkerError:
             return BUSY
-        remaining_s = self._app.engines.estimates.remaining_by_engine()
+        estimates = self._app.engines.estimates
+        remaining_s = estimates.remaining_by_engine()
         connected = [engine.name for engine in self._app.engines.engines if engine.connected]
-        lines = [remaining_s.get(name, 0.0) for name in connected]
-        decision = decide(lines, self._runs.needing_engine, self._runs.calls, self._prefetch_s)
+        load = QueueLoad(
+            [remaining_s.get(name, 0.0) for name in connected],
+            estimates.next_end().p90_s,
+            self._runs.needing_engine,
+            self._runs.calls,
+        )
+        decision = decide(load, self._prefetch_s)
         return TakeDecision(int(min(decision.count, self.most - self.taken)), decision.again_s)
 
     async def _take(self, count: int) -> float:
