@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import sys
 import time
 from pathlib import Path
 
@@ -79,7 +82,7 @@ async def test_a_worker_without_comfyui_reports_itself_and_ends(tmp_path: Path) 
     folder = tmp_path / "comfyui"
     folder.mkdir()
     (folder / "main.py").write_text("raise SystemExit('no GPU')\n")
-    settings = Settings.of(comfyui=str(folder), port=0, state=tmp_path / "state", start_s=20.0)
+    settings = Settings.of(comfyui=str(folder), port=0, state=tmp_path / "state", engine_tries=1)
     async with running_gateway() as gateway:
         environ = gateway.environ()
         platform = choose("auto", environ).platform
@@ -92,6 +95,39 @@ async def test_a_worker_without_comfyui_reports_itself_and_ends(tmp_path: Path) 
         [ping] = gateway.calls("ping")
         assert (ping.query["status"], ping.query["check"]) == ("unhealthy", "comfy-worker")
         assert ping.query["reason"]
+
+
+async def test_a_worker_that_loses_comfyui_for_good_ends_its_pod(tmp_path: Path) -> None:
+    """The job that runs is answered with an error that says to retry and with `stopPod`, and the process ends."""
+    folder, broken = tmp_path / "comfyui", tmp_path / "broken"
+    folder.mkdir()
+    start = [sys.executable, "-m", "worker", "engine", "--base", str(tmp_path / "base"), "--port"]
+    (folder / "main.py").write_text(
+        "import os, sys\n"
+        f"if os.path.exists({str(broken)!r}): raise SystemExit('no GPU')\n"
+        f"command = [*{start!r}, sys.argv[sys.argv.index('--port') + 1]]\n"
+        "os.execv(command[0], command)\n"
+    )
+    settings = Settings.of(comfyui=str(folder), port=0, state=tmp_path / "state", engine_tries=2, sandbox="off")
+    async with running_gateway() as gateway, queue_worker(gateway, settings) as serving:
+        gateway.send("a-e1", input={"workflow": slow(60, steps=600)})
+        await gateway.until(lambda: gateway.progress.get("a-e1"))
+        broken.touch()
+        os.kill(engine_pid(tmp_path / "base"), signal.SIGKILL)
+        result = await gateway.result("a-e1")
+        assert result["stopPod"] is True
+        assert result["output"]["error_info"]["retryable"] is True
+        async with asyncio.timeout(20):
+            await asyncio.wait({serving})
+        assert isinstance(serving.exception(), StartupError)
+        assert "no GPU" in str(serving.exception())
+
+
+def engine_pid(base: Path) -> int:
+    """Return the process of the engine with this folder."""
+    commands = {int(path.parent.name): path for path in Path("/proc").glob("[0-9]*/cmdline")}
+    [pid] = [pid for pid, path in commands.items() if str(base) in path.read_text("utf-8").split("\0")]
+    return pid
 
 
 async def take_until(gateway: Gateway, count: int) -> None:

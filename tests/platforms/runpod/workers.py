@@ -10,6 +10,7 @@ from typing import Any
 
 from tests.engines import EngineHandle
 from tests.platforms.runpod.gateway import Gateway
+from worker.errors import StartupError
 from worker.platforms.registry import AUTO, choose
 from worker.settings import Settings
 
@@ -29,5 +30,5 @@ async def queue_worker(gateway: Gateway, settings: Settings, **environ: str) -> 
         yield serving
     finally:
         serving.cancel()
-        with suppress(asyncio.CancelledError):
+        with suppress(asyncio.CancelledError, StartupError):
             await serving

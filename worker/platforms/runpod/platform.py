@@ -38,15 +38,12 @@ class Runpod(Platform):
 
     async def serve(self, settings: Settings, environ: Mapping[str, str]) -> None:
         """Serve the queue of the endpoint until cancelled, then drain."""
-        from worker.app import build
         from worker.platforms.runpod.queue.queue_worker import serve_queue
 
         runpod = RunpodSettings.from_env(environ)
         if not runpod.has_queue:
             raise StartupError(f"{QUEUE_VARIABLE} is not set: RunPod sets it in the workers of a queue-based endpoint")
-        async with build(settings, traits=self.traits) as app:
-            log.info("listening on %s", app.url)
-            await serve_queue(app, runpod)
+        await serve_queue(settings, runpod, self.traits)
 
     def report_failure(self, message: str, environ: Mapping[str, str]) -> None:
         """Log why the process ends, and report the worker as unhealthy."""

@@ -6,8 +6,9 @@ import asyncio
 import logging
 import time
 
-from worker.app import App
-from worker.errors import Draining, EngineUnavailable, StartupError, WorkerError, WorkerUnavailable
+from worker.app import App, build
+from worker.errors import Draining, EngineUnavailable, StartupError, WorkerError
+from worker.platforms.base import Traits
 from worker.platforms.runpod.queue.job_runs import JobRuns
 from worker.platforms.runpod.queue.poll_pacing import PollPacing
 from worker.platforms.runpod.queue.progress import ProgressUpdates
@@ -16,6 +17,7 @@ from worker.platforms.runpod.queue.result_sender import ResultSender
 from worker.platforms.runpod.queue.taker import Taker
 from worker.platforms.runpod.queue.undelivered import FOLDER, UndeliveredResults
 from worker.platforms.runpod.settings import RunpodSettings
+from worker.settings import Settings
 
 log = logging.getLogger("worker")
 
@@ -56,13 +58,12 @@ class QueueWorker:
             if self._app.tasks.failure is None:
                 await self._drain()
             else:
-                await self._end_jobs(WorkerUnavailable("this worker has failed: send the job again"), LOST_S)
+                await self._give_up()
             raise
-        await self._taker.close(time.monotonic())
         if lost is not None:
-            self._sender.stop_pod = True
-            await self._end_jobs(EngineUnavailable("this worker has lost ComfyUI: send the job again"), LOST_S)
+            await self._give_up()
             raise StartupError(lost)
+        await self._taker.close(time.monotonic())
         log.info("the worker stops its pod after the job, as REFRESH_WORKER says")
 
     async def _wait_until_ready(self) -> None:
@@ -148,6 +149,12 @@ class QueueWorker:
         await self._runs.wait_until_ended(jobs_end_at - time.monotonic())
         await self._end_jobs(Draining("this worker is shutting down: send the job again"), ends_at - time.monotonic())
 
+    async def _give_up(self) -> None:
+        """Take no more jobs, and answer those that run. RunPod is asked to stop the pod with each result."""
+        self._sender.stop_pod = True
+        await self._taker.close(time.monotonic())
+        await self._end_jobs(EngineUnavailable("this worker can run no more jobs: send the job again"), LOST_S)
+
     async def _end_jobs(self, error: WorkerError, timeout_s: float) -> None:
         """End all jobs with an error, and wait until their results are sent."""
         ends_at = time.monotonic() + timeout_s
@@ -156,7 +163,8 @@ class QueueWorker:
         await self._sender.wait_until_sent(ends_at - time.monotonic())
 
 
-async def serve_queue(app: App, settings: RunpodSettings) -> None:
-    """Serve the queue of an endpoint until cancelled. Raises StartupError."""
-    async with QueueClient.of(settings) as client:
-        await QueueWorker(app, client, settings).run()
+async def serve_queue(settings: Settings, runpod: RunpodSettings, traits: Traits) -> None:
+    """Serve the queue of an endpoint until cancelled, then drain. Raises StartupError."""
+    async with QueueClient.of(runpod) as client, build(settings, traits=traits) as app:
+        log.info("listening on %s", app.url)
+        await QueueWorker(app, client, runpod).run()
