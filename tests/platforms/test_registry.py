@@ -29,7 +29,7 @@ class Other(Platform):
         raise NotImplementedError
 
 
-@pytest.mark.parametrize("name", ["none", "vast", "vast-local", "modal"])
+@pytest.mark.parametrize("name", ["none", "vast", "vast-local", "modal", "runpod"])
 def test_each_platform_has_its_name(name: str) -> None:
     """A named platform is chosen, whatever the environment is."""
     assert choose(name, {"CONTAINER_ID": "1", "PUBLIC_IPADDR": "192.0.2.1"}).platform.name == name
@@ -37,7 +37,7 @@ def test_each_platform_has_its_name(name: str) -> None:
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
     """The error for an unknown name lists the platforms."""
-    with pytest.raises(UnknownPlatform, match="The platforms: auto, none, vast, vast-local, modal, other"):
+    with pytest.raises(UnknownPlatform, match="The platforms: auto, none, vast, vast-local, modal, runpod, other"):
         choose("vest", {}, (*PLATFORMS, Other()))
 
 
@@ -47,7 +47,12 @@ def test_a_new_platform_is_found_by_its_environment() -> None:
     assert choose(AUTO, {"OTHER_ID": "1"}, platforms).platform.name == "other"
     nothing = choose(AUTO, {}, platforms)
     assert nothing.platform.name == "none"
-    reasons = ("Vast's CONTAINER_ID and PUBLIC_IPADDR not set", "Modal's MODAL_TASK_ID not set", "OTHER_ID decides")
+    reasons = (
+        "Vast's CONTAINER_ID and PUBLIC_IPADDR not set",
+        "Modal's MODAL_TASK_ID not set",
+        "RunPod's RUNPOD_WEBHOOK_GET_JOB and RUNPOD_ENDPOINT_ID not set",
+        "OTHER_ID decides",
+    )
     assert nothing.reason == "; ".join(reasons)
 
 

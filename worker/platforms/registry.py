@@ -10,6 +10,7 @@ from worker.errors import UnknownPlatform
 from worker.platforms.base import Platform
 from worker.platforms.direct import Direct
 from worker.platforms.modal.platform import Modal
+from worker.platforms.runpod.platform import Runpod
 from worker.platforms.vast.local import VastLocal
 from worker.platforms.vast.platform import Vast
 
@@ -22,6 +23,7 @@ PLATFORMS: Sequence[Platform] = (
     Vast(),
     VastLocal(),
     Modal(),
+    Runpod(),
 )
 
 

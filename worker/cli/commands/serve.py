@@ -34,7 +34,7 @@ log = logging.getLogger("worker")
 def command(  # noqa: PLR0913 - one parameter an option
     *,
     comfyui: Annotated[str | None, typer.Option(help="`embedded`, a URL, or a ComfyUI folder to start.")] = None,
-    platform: Annotated[str | None, typer.Option(help="Platform: none, vast, vast-local, modal or auto.")] = None,
+    platform: Annotated[str | None, typer.Option(help="none, vast, vast-local, modal, runpod or auto.")] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on. 0 means a free port.")] = None,
     state: Annotated[Path | None, typer.Option(help="Folder for everything that the worker writes.")] = None,
