@@ -93,6 +93,7 @@ from worker.errors.process import (
     RestartRequested,
     StartupError,
     StateInUse,
+    UnclearPlatform,
     UnknownPlatform,
     WorkerFailed,
 )
@@ -210,6 +211,7 @@ __all__ = [
     "TraceProblem",
     "UiFormatError",
     "Unauthorized",
+    "UnclearPlatform",
     "UnknownField",
     "UnknownHandler",
     "UnknownPlatform",

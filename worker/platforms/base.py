@@ -70,11 +70,13 @@ class Sdk:
 class Detection:
     """Whether the environment is that of a platform, and the evidence as part of a sentence.
 
-    Without the platform, `evidence` names what is missing.
+    Without the platform, `evidence` names what is missing. `problem` says why the worker cannot start although the
+    platform was found, and what to do.
     """
 
     found: bool
     evidence: str = ""
+    problem: str = ""
 
 
 class Platform(ABC):

@@ -58,8 +58,8 @@ class Settings:
     platform: str = setting(
         "WORKER_PLATFORM",
         "none",
-        "Platform: none, vast, vast-local (a simulation of Vast's router on this machine), modal, or auto (the one "
-        "whose variables are set).",
+        "Platform: none, vast, vast-local (a simulation of Vast's router on this machine), modal, "
+        "runpod, or auto (the one whose variables are set).",
     )
     templates: str = setting(
         "WORKER_TEMPLATES",

@@ -182,7 +182,7 @@ def test_a_job_that_cannot_be_read_is_answered_by_its_id() -> None:
 
 
 def test_detection_names_its_evidence() -> None:
-    """The queue's variable is enough, and `doctor` checks the URLs."""
-    platform = choose("auto", {"RUNPOD_WEBHOOK_GET_JOB": f"{BASE}/job-take/$ID"}).platform
-    assert platform.name == "runpod"
+    """The queue's variable is enough to find the platform, and `doctor` checks the URLs."""
+    platform = choose("runpod", {}).platform
+    assert platform.detect({"RUNPOD_WEBHOOK_GET_JOB": f"{BASE}/job-take/$ID"}).found
     assert [finding.level for finding in platform.check({})] == [Level.FAIL]

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from worker.cli.hosting.signals import ignore_meaningless
-from worker.errors import RestartRequested, StartupError, StateInUse, UnknownPlatform
+from worker.errors import RestartRequested, StartupError, StateInUse, UnclearPlatform, UnknownPlatform
 from worker.platforms.base import Platform
 from worker.platforms.registry import AUTO, choose, choose_platform
 from worker.settings import Settings, environment
@@ -83,7 +83,7 @@ def failure_reported(name: str | None, environ: Mapping[str, str] | None = None)
     except Exception as error:
         environ = environ or environment()
         message = str(error) if isinstance(error, StartupError) else f"unexpected {type(error).__name__}: {error}"
-        with suppress(UnknownPlatform):
+        with suppress(UnknownPlatform, UnclearPlatform):
             platform = choose(name or environ.get("WORKER_PLATFORM") or AUTO, environ).platform
             platform.report_failure(message, environ)
         raise

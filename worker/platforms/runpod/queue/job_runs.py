@@ -7,12 +7,12 @@ import logging
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from worker.api.handlers.routes import handler_calls
 from worker.app import App
-from worker.bodies import ScannedBody
-from worker.errors import Draining, InternalError, InvalidField, NotFound, WorkerError, WorkerUnavailable
+from worker.dialects import RUNPOD
+from worker.errors import Draining, InternalError, NotFound, WorkerError, WorkerUnavailable
 from worker.intake import Caller
 from worker.intake.body_forms import normalize_body
+from worker.intake.handler_calls import handler_call_in
 from worker.job import Job, JobState
 from worker.platforms.runpod.queue.progress import ProgressUpdates
 from worker.platforms.runpod.queue.result_sender import ResultSender
@@ -157,10 +157,10 @@ class JobRuns:
             raise taken.request
         caller = Caller(PRINCIPAL, repeat_key=taken.id, collectable=True)
         await normalize_body(taken.request)
-        if (name := _handler_name(taken.request)) is None:
-            return await self._app.intake.submit(taken.request, caller)
-        calls = handler_calls(self._app.services)
-        return await calls.accept(await calls.read(name, _arguments(taken.request), caller))
+        if (call := handler_call_in(taken.request)) is None:
+            return await self._app.intake.submit(taken.request, caller, dialect=RUNPOD)
+        calls = self._app.services.handler_calls
+        return await calls.accept(await calls.read(*call, caller))
 
     def _follow(self, job_id: str, run: QueueRun, job: Job) -> None:
         """Wait for the end of a job in a task of its own."""
@@ -191,20 +191,3 @@ class JobRuns:
         else:
             await self._sender.send_error(job_id, error)
         self._runs.pop(job_id, None)
-
-
-def _handler_name(body: ScannedBody) -> str | None:
-    """Return the name of the handler that a request calls, or None for a workflow. Raises InvalidField."""
-    request = body.value.get("input") if isinstance(body.value, dict) else None
-    if not isinstance(request, dict) or "handler" not in request or "class_type" in request:
-        return None
-    if not isinstance(request["handler"], str):
-        raise InvalidField('field \'input.handler\' must be a name: {"handler": "NAME", "arguments": {}}')
-    return request["handler"]
-
-
-def _arguments(body: ScannedBody) -> ScannedBody:
-    """Return the arguments of a call as a body of its own."""
-    request = body.sub_body("input")
-    request.value.setdefault("arguments", {})
-    return request.sub_body("arguments")
