@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 
 import aiohttp
 
-from worker.simulators.runpod import LocalRunpod, RunpodAssumptions, serve
+from worker.simulators.runpod import LocalRunpod, PodOptions, RunpodAssumptions, serve
 
 HOLD_S = 0.3
 """Seconds for which takes and stops without a job are held in tests."""
@@ -104,9 +105,13 @@ async def exchange(
 
 
 @asynccontextmanager
-async def plain_endpoint(clock: Callable[[], float] | None = None, **assumptions: Any) -> AsyncIterator[PlainEndpoint]:
+async def plain_endpoint(
+    clock: Callable[[], float] | None = None, *, pods: PodOptions | None = None, **assumptions: Any
+) -> AsyncIterator[PlainEndpoint]:
     """Run the stand-in. `assumptions` are fields of RunpodAssumptions."""
     switches = RunpodAssumptions(**{"take_hold_s": HOLD_S, "stop_hold_s": HOLD_S, **assumptions})
-    clocks: dict[str, Any] = {"clock": clock} if clock else {}
-    async with serve(assumptions=switches, **clocks) as runpod, aiohttp.ClientSession() as http:
+    async with (
+        serve(assumptions=switches, clock=clock or time.time, pods=pods) as runpod,
+        aiohttp.ClientSession() as http,
+    ):
         yield PlainEndpoint(runpod, http)

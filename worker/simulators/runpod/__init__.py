@@ -5,6 +5,17 @@ It follows the protocol of the package `runpod`. `assumptions.py` lists what is 
 
 from worker.simulators.runpod.assumptions import RunpodAssumptions
 from worker.simulators.runpod.fault_config import FaultRule, RunpodFault, RunpodFaults
+from worker.simulators.runpod.pods.pod_pool import PodOptions
+from worker.simulators.runpod.pods.scaling import PodScaling
 from worker.simulators.runpod.server import LocalRunpod, serve
 
-__all__ = ["FaultRule", "LocalRunpod", "RunpodAssumptions", "RunpodFault", "RunpodFaults", "serve"]
+__all__ = [
+    "FaultRule",
+    "LocalRunpod",
+    "PodOptions",
+    "PodScaling",
+    "RunpodAssumptions",
+    "RunpodFault",
+    "RunpodFaults",
+    "serve",
+]

@@ -79,10 +79,12 @@ class EndpointState:
             self.jobs.lose(worker_id, self.clock())
             self.changes.notify()
 
-    def sweep(self) -> None:
-        """End and remove what has run out of time: jobs and workers."""
+    def sweep(self) -> list[str]:
+        """End and remove what has run out of time: jobs and workers. Return the ids of the workers."""
         changed = self.jobs.sweep(self.clock())
-        for worker in self.workers.silent(self.clock(), self.assumptions.lost_after_s):
-            self.lose(worker.id)
+        silent = [worker.id for worker in self.workers.silent(self.clock(), self.assumptions.lost_after_s)]
+        for worker_id in silent:
+            self.lose(worker_id)
         if changed:
             self.changes.notify()
+        return silent

@@ -22,6 +22,8 @@ from worker.simulators.runpod.job_queue.endpoint_jobs import EndpointJobs
 from worker.simulators.runpod.job_queue.records import RunpodJob
 from worker.simulators.runpod.job_queue.webhooks import deliver_webhook
 from worker.simulators.runpod.job_queue.worker_api import WorkerApi
+from worker.simulators.runpod.pods.pod_pool import PodOptions, PodPool
+from worker.simulators.runpod.queue_pods import queue_pod_events
 from worker.supervision import Tasks
 
 LOOPBACK = "127.0.0.1"
@@ -34,9 +36,14 @@ GPU = "FAKE"
 class LocalRunpod:
     """RunPod on this machine, with one endpoint."""
 
-    def __init__(self, state: EndpointState, tasks: Tasks) -> None:
+    def __init__(self, state: EndpointState, tasks: Tasks, options: PodOptions | None = None) -> None:
         self.state = state
         self.url = ""
+        self.pods: PodPool | None = None
+        """The workers that the stand-in has started, None if it starts none."""
+        if options:
+            events = queue_pod_events(state, self.worker_environ)
+            self.pods = PodPool(options, state.assumptions, events, tasks)
         self._tasks = tasks
         self._session: aiohttp.ClientSession | None = None
 
@@ -100,6 +107,8 @@ class LocalRunpod:
             self.url = f"http://{LOOPBACK}:{runner.addresses[0][1]}"
             async with aiohttp.ClientSession() as self._session:
                 self._tasks.start("runpod-sweep", self._sweep)
+                if self.pods:
+                    self._tasks.start("runpod-pods", self.pods.run)
                 yield
         finally:
             await runner.cleanup()
@@ -110,12 +119,15 @@ class LocalRunpod:
             self._tasks.spawn(f"webhook {job.id}", deliver_webhook(self._session, job, self.state.assumptions))
 
     def _stop_pod(self, worker_id: str) -> None:
-        """Stop the worker whose result asked for it."""
+        """Stop a worker that asked for it by `stopPod` or is lost, if the stand-in has started it."""
+        if self.pods:
+            self.pods.stop(worker_id)
 
     async def _sweep(self) -> None:
         """End and remove what has run out of time, again and again."""
         while True:
-            self.state.sweep()
+            for worker_id in self.state.sweep():
+                self._stop_pod(worker_id)
             await asyncio.sleep(SWEEP_S)
 
 
@@ -126,12 +138,16 @@ async def serve(
     endpoint: str = "comfy",
     assumptions: RunpodAssumptions | None = None,
     clock: Callable[[], float] = time.time,
+    pods: PodOptions | None = None,
 ) -> AsyncIterator[LocalRunpod]:
-    """Serve one endpoint on one loopback port. Port 0 picks a free port. Raises CannotListen."""
+    """Serve one endpoint on one loopback port. Port 0 picks a free port. Raises CannotListen.
+
+    With `pods` the stand-in starts workers itself, and kills them at the end.
+    """
     switches = assumptions or RunpodAssumptions()
     async with Tasks() as tasks:
         state = EndpointState(endpoint, switches, EndpointJobs(switches), clock=clock)
-        runpod = LocalRunpod(state, tasks)
+        runpod = LocalRunpod(state, tasks, pods)
         state.jobs.on_end = runpod.job_ended
         async with runpod.listening(port):
             yield runpod

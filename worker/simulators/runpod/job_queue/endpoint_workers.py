@@ -43,9 +43,13 @@ class EndpointWorkers:
     def __init__(self) -> None:
         self.workers: dict[str, GatewayWorker] = {}
 
+    def get(self, worker_id: str, now: float) -> GatewayWorker:
+        """Return a worker, which may be new."""
+        return self.workers.setdefault(worker_id, GatewayWorker(worker_id, now))
+
     def seen(self, worker_id: str, now: float) -> GatewayWorker:
         """Return the worker that sent a request. A lost one that is back counts again."""
-        worker = self.workers.setdefault(worker_id, GatewayWorker(worker_id, now))
+        worker = self.get(worker_id, now)
         if worker.is_lost:
             worker.is_lost, worker.seen_at = False, now
         return worker
@@ -58,10 +62,9 @@ class EndpointWorkers:
         worker.pinged_jobs, worker.unhealthy = job_ids, problem
 
     def silent(self, now: float, lost_after_s: float) -> list[GatewayWorker]:
-        """Return the workers that have not pinged for too long, and are not lost yet."""
-        return [
-            worker for worker in self.workers.values() if not worker.is_lost and now - worker.seen_at >= lost_after_s
-        ]
+        """Return the workers that have asked for jobs, have not pinged for too long, and are not lost yet."""
+        present = [worker for worker in self.workers.values() if worker.takes and not worker.is_lost]
+        return [worker for worker in present if now - worker.seen_at >= lost_after_s]
 
     def phase(self, worker: GatewayWorker, running: set[str]) -> WorkerPhase:
         """Return the state of a worker. `running` are the ids of all workers that have a job."""
