@@ -72,7 +72,12 @@ async def test_a_process_prints_no_variable(engine: EngineHandle, tmp_path: Path
         variables = gateway.environ(
             REGISTRY_PASSWORD=PASSWORD, RUNPOD_WEBHOOK_POST_OUTPUT=f"{gateway.url}/none?k={QUERY}"
         )
-        environ = {**without_settings(os.environ), **variables, "WORKER_STATE": str(tmp_path / "state"), "WORKER_PLATFORM": "runpod"}
+        environ = {
+            **without_settings(os.environ),
+            **variables,
+            "WORKER_STATE": str(tmp_path / "state"),
+            "WORKER_PLATFORM": "runpod",
+        }
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, script), env={**environ, "WORKER_COMFYUI": engine.url}, stdout=-1, stderr=-2
         )
