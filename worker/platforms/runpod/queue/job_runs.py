@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from worker.app import App
 from worker.dialects import RUNPOD
-from worker.errors import Draining, InternalError, NotFound, WorkerError, WorkerUnavailable
+from worker.errors import Draining, InternalError, WorkerError, WorkerUnavailable
 from worker.intake import Caller
 from worker.intake.body_forms import normalize_body
 from worker.intake.handler_calls import handler_call_in
@@ -80,23 +80,13 @@ class JobRuns:
         return sum(run.is_call for run in self._runs.values())
 
     async def restore(self) -> None:
-        """Go on with what an earlier process of this worker has left: send its results, and follow its jobs."""
-        known = set()
+        """Send the results that an earlier process of this worker has left, and answer the jobs that it had."""
         for result in await self._undelivered.load():
-            known.add(result.job_id)
             if result.body is not None:
                 self._sender.start(result.job_id, result.body)
                 continue
-            try:
-                job = self._app.manager.find_owned(result.job_id, PRINCIPAL)
-            except NotFound:
-                error = WorkerUnavailable("this worker was restarted before it had stored the job: send it again")
-                await self._sender.send_error(result.job_id, error)
-                continue
-            self._follow(job.id, QueueRun(job), job)
-        for job in list(self._app.manager.job_index.unfinished()):
-            if job.principal == PRINCIPAL and job.id not in known:  # RunPod has its result, which is an error
-                await self._app.manager.cancel(job)
+            error = WorkerUnavailable("this worker was restarted while it had the job: send the job again")
+            await self._sender.send_error(result.job_id, error)
 
     async def begin(self, taken: TakenJob, ends_within_s: float | None = None) -> None:
         """Start a job that was taken. Never raises: a job that cannot start gets its error as result.
@@ -155,7 +145,8 @@ class JobRuns:
         """Start the job of a request. Raises WorkerError."""
         if isinstance(taken.request, WorkerError):
             raise taken.request
-        caller = Caller(PRINCIPAL, repeat_key=taken.id, collectable=True)
+        # Not collectable: no client requests the job here, so the journal needs no copy of the request.
+        caller = Caller(PRINCIPAL, repeat_key=taken.id)
         await normalize_body(taken.request)
         if (call := handler_call_in(taken.request)) is None:
             return await self._app.intake.submit(taken.request, caller, dialect=RUNPOD)
