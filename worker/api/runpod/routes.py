@@ -157,7 +157,9 @@ def _job(request: web.Request) -> Job:
     principal = _principal(request)
     if not services.access.tokens and not JOB_ID.fullmatch(job_id):
         raise NotFound(f"no job {job_id[:200]!r}: the id is that of the response of /run")
-    return services.manager.find_owned(job_id, principal)
+    job = services.manager.find_owned(job_id, principal)
+    mark_authenticated(request)
+    return job
 
 
 def _wait_s(request: web.Request) -> float | None:

@@ -90,7 +90,7 @@ async def run_python_client(version: str, runpod: LocalRunpod, program: str, fol
     """Run a program with RunPod's Python client, and return the JSON that it prints."""
     environ = {"PATH": os.defpath, "HOME": str(folder), **runpod.client_environ()}
     command = [str(sdk_python(version)), str(HERE / program), runpod.state.endpoint]
-    return await _run(command, environ, folder)
+    return await run_program(command, environ, folder)
 
 
 async def run_npm_client(runpod: LocalRunpod, folder: Path) -> Any:
@@ -98,10 +98,10 @@ async def run_npm_client(runpod: LocalRunpod, folder: Path) -> Any:
     (folder / "node_modules").symlink_to(MODULES)
     shutil.copy(HERE / "js_client.mjs", folder)
     command = ["node", "js_client.mjs", runpod.base_url, runpod.api_key, runpod.state.endpoint]
-    return await _run(command, {"PATH": os.environ["PATH"], "HOME": str(folder)}, folder)
+    return await run_program(command, {"PATH": os.environ["PATH"], "HOME": str(folder)}, folder)
 
 
-async def _run(command: list[str], environ: dict[str, str], folder: Path) -> Any:
+async def run_program(command: list[str], environ: dict[str, str], folder: Path) -> Any:
     """Run a command to its end, and return the JSON in the last line that it prints."""
     process = await asyncio.create_subprocess_exec(
         *command, env=environ, cwd=folder, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
