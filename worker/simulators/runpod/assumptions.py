@@ -51,6 +51,10 @@ class RunpodAssumptions:
     load_balancer_wait_s: Annotated[float, "docs, load balancing: wait for a ready worker"] = 120.0
     load_balancer_limit_s: Annotated[float, "docs, load balancing: processing time of a request"] = 330.0
     load_balancer_body_limit: Annotated[int, "docs, load balancing: request and response"] = 30 * MB
+    no_workers_status: Annotated[int, "unknown: status of `no workers available`"] = 503
+    load_balancer_limit_status: Annotated[int, "unknown: status after the processing time"] = 504
+    load_balancer_body_status: Annotated[int, "unknown: status for a body above the limit"] = 413
+    worker_concurrency: Annotated[int, "unknown: requests that one load-balanced worker gets at once"] = 100
     affinity_wait_s: Annotated[float, "docs, load balancing: `strict` affinity gives up with 400"] = 300.0
     health_poll_s: Annotated[float, "unknown: seconds between two requests of /ping"] = 1.0
     health_timeout_s: Annotated[float, "unknown: seconds for an answer of /ping"] = 5.0
