@@ -30,6 +30,8 @@ class EndpointJobs:
     def __init__(self, assumptions: RunpodAssumptions) -> None:
         self.jobs: dict[str, RunpodJob] = {}
         self.queue: deque[str] = deque()
+        self.running: dict[str, RunpodJob] = {}
+        """The jobs that workers have, by id."""
         self.counts: dict[str, DeliveryCounts] = {}
         """What happened to each job, also to those that have expired."""
         self.retried = 0
@@ -51,7 +53,7 @@ class EndpointJobs:
         for job in taken:
             if not keep:
                 self.queue.remove(job.id)
-            job.move(RunpodStatus.IN_PROGRESS)
+            self._move(job, RunpodStatus.IN_PROGRESS)
             job.started_at, job.worker_id = now, worker_id
             job.holders.add(worker_id)
             job.counts.taken += 1
@@ -105,7 +107,7 @@ class EndpointJobs:
         has_result = job.status in (RunpodStatus.COMPLETED, RunpodStatus.FAILED)
         if not has_result or not self._assumptions.late_progress_reopens_job:
             return ResultOutcome.IGNORED
-        job.move(RunpodStatus.IN_PROGRESS)
+        self._move(job, RunpodStatus.IN_PROGRESS)
         job.ended_at, job.result = None, {"output": output}
         return ResultOutcome.ACCEPTED
 
@@ -142,7 +144,7 @@ class EndpointJobs:
     def lose(self, worker_id: str, now: float) -> None:
         """Queue the jobs of a lost worker again. One that has lost too many workers fails."""
         self._stops.pop(worker_id, None)
-        for job in self.in_progress():
+        for job in list(self.running.values()):
             if worker_id not in job.holders:
                 continue
             job.counts.lost += 1
@@ -186,13 +188,17 @@ class EndpointJobs:
         """Return the stop signals of a worker, each once."""
         return self._stops.pop(worker_id, [])
 
-    def in_progress(self) -> list[RunpodJob]:
-        """Return the running jobs."""
-        return [job for job in self.jobs.values() if job.status is RunpodStatus.IN_PROGRESS]
-
     def totals(self) -> Counter[RunpodStatus]:
         """Return the number of jobs in each state, with those that have expired."""
         return Counter(counts.status for counts in self.counts.values())
+
+    def _move(self, job: RunpodJob, status: RunpodStatus) -> None:
+        """Change the state of a job."""
+        job.status = job.counts.status = status
+        if status is RunpodStatus.IN_PROGRESS:
+            self.running[job.id] = job
+        else:
+            self.running.pop(job.id, None)
 
     def _is_overdue(self, job: RunpodJob, now: float) -> bool:
         """Return whether a job has run longer than its execution timeout."""
@@ -212,7 +218,7 @@ class EndpointJobs:
     def _requeue(self, job: RunpodJob, *, first: bool = True) -> None:
         """Queue a job again, at the front or at the end."""
         self.retried += 1
-        job.move(RunpodStatus.IN_QUEUE)
+        self._move(job, RunpodStatus.IN_QUEUE)
         job.started_at, job.worker_id, job.result = None, "", {}
         job.holders.clear()
         job.chunks.clear()
@@ -228,6 +234,6 @@ class EndpointJobs:
                 self.add_stop(worker_id, job.id)
         if job.id in self.queue:
             self.queue.remove(job.id)
-        job.move(status)
+        self._move(job, status)
         job.ended_at, job.result = now, result
         self.on_end(job)

@@ -101,10 +101,6 @@ class RunpodJob:
         """Whether the job came from /runsync."""
         return self.id.startswith(SYNC)
 
-    def move(self, status: RunpodStatus) -> None:
-        """Change the state."""
-        self.status = self.counts.status = status
-
     @property
     def taken_form(self) -> dict[str, Any]:
         """The job as its worker gets it."""
