@@ -105,6 +105,13 @@ class Platform(ABC):
         process. Raises StartupError when it cannot serve, and RestartRequested after draining for a restart.
         """
 
+    def gateway(self, settings: Settings, environ: Mapping[str, str]) -> Settings:
+        """Return the settings with the address at which the gateway listens on this platform, for health checks.
+
+        The default is for a platform that changes nothing. Raises StartupError for invalid variables.
+        """
+        return settings
+
     def report_failure(self, message: str, environ: Mapping[str, str]) -> None:
         """Report to the platform why the process ends. Never raises. The default does nothing."""
         return

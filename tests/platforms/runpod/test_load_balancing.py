@@ -24,6 +24,7 @@ from worker.platforms.runpod.load_balancing import (
     RunpodLogin,
 )
 from worker.settings import Settings
+from worker.simulators.runpod import RunpodAssumptions, serve_load_balancer
 
 TOKEN = "ann-token-0123456789"
 KEY = {"Authorization": "Bearer rpa_key_of_runpod"}
@@ -110,6 +111,34 @@ async def test_the_health_check_while_it_starts_and_drains(engine: EngineHandle,
             assert answer.status == 200, await answer.text()
         await asyncio.wait_for(process.wait(), 60)
     assert process.returncode == 0
+
+
+@pytest.mark.parametrize("passes_authorization", [False, True])
+async def test_behind_the_load_balancer(engine: EngineHandle, tmp_path: Path, passes_authorization: bool) -> None:
+    """Clients of an endpoint start a job, follow it on its worker, and call RunPod's routes, with both keys."""
+    assumptions = RunpodAssumptions(health_poll_s=0.05, passes_authorization=passes_authorization)
+    async with serve_load_balancer(assumptions=assumptions) as balancer, aiohttp.ClientSession() as http:
+        environ = {**balancer.worker_environ("w1"), "WORKER_TOKENS": f"ann={TOKEN}", "WORKER_PLATFORM": "auto"}
+        key = {"Authorization": f"Bearer {balancer.api_key}"}
+        async with serving("--comfyui", engine.url, cwd=tmp_path, **environ) as (process, _):
+            await balancer.wait_until_ready()
+            done = cli("health", cwd=tmp_path, **environ)
+            assert (done.returncode, environ["PORT"] in done.stdout) == (0, True)
+            body = {"workflow": picture()}
+            async with http.post(f"{balancer.url}/generate/sync", json=body, headers=key) as answer:
+                assert answer.status == 401
+            headers = {**key, "X-Worker-Token": TOKEN}
+            async with http.post(f"{balancer.url}/generate/sync", json=body, headers=headers) as answer:
+                assert (answer.status, (await answer.json())["status"]) == (200, "success")
+            async with http.post(f"{balancer.url}/run", json={"input": body}, headers=headers) as answer:
+                job = await answer.json()
+                headers["X-Runpod-Worker-Id"] = answer.headers["X-Runpod-Worker-Id"]
+            url = f"{balancer.url}/status-sync/{job['id']}?wait=20000"
+            async with http.get(url, headers=headers) as answer:
+                assert (await answer.json())["status"] == "COMPLETED"
+            process.terminate()
+            await balancer.state.changes.until(lambda: balancer.state.ready == 0, 30)
+            assert balancer.state.ready == 0
 
 
 async def numbers(http: aiohttp.ClientSession, url: str) -> int:

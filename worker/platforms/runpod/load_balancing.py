@@ -86,12 +86,13 @@ class LoadBalancingSettings:
                 "the port of a load-balancing endpoint is open: set WORKER_TOKENS and send a token in X-Worker-Token, "
                 "or set WORKER_RUNPOD_LOGIN=platform if RunPod's own API keys are enough"
             )
+        sync_limit_s = min(settings.limits.sync_limit_s or SYNC_LIMIT_S, SYNC_LIMIT_S)
+        return self.listening(settings).replaced(sync_limit_s=sync_limit_s)
+
+    def listening(self, settings: Settings) -> Settings:
+        """Return the settings with the ports and the path of the endpoint."""
         return settings.replaced(
-            host=ANYWHERE,
-            port=self.port,
-            health_port=self.health_port,
-            health_path=self.health_path,
-            sync_limit_s=min(settings.limits.sync_limit_s or SYNC_LIMIT_S, SYNC_LIMIT_S),
+            host=ANYWHERE, port=self.port, health_port=self.health_port, health_path=self.health_path
         )
 
 

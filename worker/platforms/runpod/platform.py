@@ -72,6 +72,13 @@ class Runpod(Platform):
                 "endpoint. Use WORKER_PLATFORM=none elsewhere"
             )
 
+    def gateway(self, settings: Settings, environ: Mapping[str, str]) -> Settings:
+        """Return the settings with RunPod's port, if this is a worker of a load-balancing endpoint."""
+        runpod = RunpodSettings.from_env(environ)
+        if runpod.has_queue or not runpod.endpoint_id:
+            return settings
+        return LoadBalancingSettings.from_env(environ).listening(settings)
+
     def report_failure(self, message: str, environ: Mapping[str, str]) -> None:
         """Log why the process ends, and report the worker as unhealthy."""
         from worker.platforms.runpod.queue.failure_ping import send_failure_ping
