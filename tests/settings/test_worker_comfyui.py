@@ -41,6 +41,8 @@ KEYS = {"BUCKET_ACCESS_KEY_ID": KEY_ID, "BUCKET_SECRET_ACCESS_KEY": SECRET}
         ("https://storage.googleapis.com/pics/", "pics", ""),
         ("https://minio.example.com:9000/store/pics", "pics", ""),
         ("https://minio.example.com", "", ""),
+        ("https://s3.minio.example.com/pics", "pics", ""),
+        ("https://s3.fr-par.scw.cloud/pics", "pics", "fr-par"),
         ("http://127.0.0.1:9000", "", ""),
         ("http://127.0.0.1:9000/pics", "pics", ""),
     ],
@@ -111,6 +113,9 @@ def test_two_names_of_one_setting() -> None:
     assert said(environ) == ["WORKER_LOG_LEVEL=info is used, and COMFY_LOG_LEVEL=DEBUG has no effect"]
     assert said({"WORKER_LOG_LEVEL": "debug", "COMFY_LOG_LEVEL": "DEBUG"}) == []
     assert Settings.from_env({"COMFY_LOG_LEVEL": "ERROR"}).log_level == "ERROR"
+    assert Settings.from_env({"NETWORK_VOLUME_DEBUG": "true"}).models.volume_debug
+    [sentence] = said({"WORKER_S3_ENDPOINT": "https://a:pass@host", "S3_ENDPOINT_URL": "https://other"})
+    assert "pass" not in sentence
     [sentence] = said({"AWS_SECRET_ACCESS_KEY": "one-secret", "S3_SECRET_ACCESS_KEY": "other-secret"})
     assert "secret" not in sentence.replace("SECRET", "")
 

@@ -70,7 +70,7 @@ class RunpodPolicy(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     executionTimeout: float | None = Field(  # noqa: N815 - RunPod's field name
-        None, gt=0, le=7 * 86_400_000, description="Milliseconds after which the job ends with an error."
+        None, ge=0, le=7 * 86_400_000, description="Milliseconds after which the job ends with an error. 0 means none."
     )
 
 
@@ -84,7 +84,7 @@ class RunpodRequest(RunpodEnvelope):
     def timeout_s(self) -> float | None:
         """Seconds after which the job ends, None for the limit of all jobs."""
         timeout_ms = self.policy.executionTimeout if self.policy else None
-        return None if timeout_ms is None else timeout_ms / 1000
+        return timeout_ms / 1000 if timeout_ms else None
 
 
 def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:

@@ -101,7 +101,7 @@ async def test_a_wait_that_ends_returns_the_id(client: Client) -> None:
     assert set(body) == {"id", "status"}
     _, found = await client.get(f"/status-sync/{body['id']}?wait=20000")
     assert (found["status"], found["id"]) == ("COMPLETED", body["id"])
-    for wait in ("900", "300001", "-1", "x", "1e4"):
+    for wait in ("900", "300001", "-1", "x", "1e4", "000001500000000", "٣٠٠٠"):
         status, refused = await client.post(f"/runsync?wait={wait}", {"input": {"workflow": picture()}})
         assert (status, refused["error"]["code"]) == (400, "invalid_field"), wait
 

@@ -31,6 +31,8 @@ from worker.jobs.cancellation import cancel
 JOB_ID = re.compile(r"(sync-)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}-u1")
 """Ids of jobs of these routes. The worker draws them, so knowing one proves that its client may see the job."""
 MIN_WAIT_MS, MAX_WAIT_MS = 1000, 300_000
+LONGEST_WAIT = 9
+"""Digits of `?wait=`."""
 REJECTED = frozenset({400, 404, 409, 422})
 """Statuses of errors that are a failed job at RunPod, because the worker finds them in the input of the job."""
 
@@ -167,7 +169,8 @@ def _wait_s(request: web.Request) -> float | None:
     text = request.query.get("wait")
     if text is None:
         return None
-    if not text.isascii() or not text.isdigit() or not MIN_WAIT_MS <= int(text[:9]) <= MAX_WAIT_MS:
+    is_number = text.isascii() and text.isdigit() and len(text) <= LONGEST_WAIT
+    if not is_number or not MIN_WAIT_MS <= int(text) <= MAX_WAIT_MS:
         raise InvalidField(f"the query parameter wait={text[:80]!r} is not a number of {MIN_WAIT_MS} to {MAX_WAIT_MS}")
     return int(text) / 1000
 

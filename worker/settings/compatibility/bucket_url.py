@@ -14,8 +14,10 @@ SERVICE = re.compile(
 )
 """Hosts of services that are known to take the bucket as their first part."""
 REGION = re.compile(
-    r"(?:^|\.)s3[.-](?:dualstack\.)?(?P<s3>[a-z0-9-]+)\.[^.]+\.[a-z]+|(?P<do>[a-z0-9]+)\.digitaloceanspaces\.com$"
+    r"(?:^|\.)s3[.-](?:dualstack\.)?(?P<s3>(?=[a-z0-9]*[0-9-])[a-z0-9-]+)\.[^.]+\.[a-z]+"
+    r"|(?P<spaces>[a-z0-9]+)\.digitaloceanspaces\.com$"
 )
+"""The region in a host. It has a digit or a hyphen, which the name of a service such as `minio` has not."""
 
 
 def bucket_in(url: str) -> str:
@@ -35,4 +37,4 @@ def bucket_in(url: str) -> str:
 def region_in(url: str) -> str:
     """Return the region in the host of a URL, or an empty string if it has none."""
     match = REGION.search((urlsplit(url).hostname or "").lower())
-    return (match["s3"] or match["do"]) if match else ""
+    return (match["s3"] or match["spaces"]) if match else ""

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from worker.settings.compatibility.worker_comfyui import uses_bucket_url
+from worker.settings.engine_environment import is_credential
 
 if typing.TYPE_CHECKING:
     from worker.settings.settings import SettingField
@@ -54,5 +55,5 @@ def _bucket_contradictions(environ: Mapping[str, str]) -> Iterator[str]:
 
 def _shown(name: str, environ: Mapping[str, str], entry: SettingField) -> str:
     """Return a variable with its value, or only its name if the value may be a secret."""
-    is_secret = isinstance(entry.field.default, SecretStr) or "KEY" in name
+    is_secret = isinstance(entry.field.default, SecretStr) or is_credential(name, environ[name])
     return name if is_secret else f"{name}={environ[name]}"

@@ -13,7 +13,7 @@ BUCKET_KEY = "{prefix}/{month}/{id}/{short_name}"
 """Pattern of the keys that RunPod's SDK gives to uploads, such as `11-26/JOB/1a2b3c4d.png`."""
 BUCKET_URL_LIFE_S = 7 * 86400
 NO_BUCKET = (
-    "BUCKET_ENDPOINT_URL={url} does not name the bucket: append it, as in https://host/bucket, or set WORKER_S3_BUCKET"
+    "BUCKET_ENDPOINT_URL does not name the bucket: append it, as in https://host/bucket, or set WORKER_S3_BUCKET"
 )
 
 
@@ -45,7 +45,7 @@ def _bucket(values: Mapping[str, Any]) -> dict[str, Any]:
     url = str(values["bucket_endpoint"])
     bucket = values.get("s3_bucket") or bucket_in(url)
     if not bucket:
-        raise StartupError(NO_BUCKET.format(url=url))
+        raise StartupError(NO_BUCKET)
     names = {"bucket_access_key_id": "BUCKET_ACCESS_KEY_ID", "bucket_secret_access_key": "BUCKET_SECRET_ACCESS_KEY"}
     missing = [variable for name, variable in names.items() if name not in values]
     if len(missing) == 1:
