@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from tests.simulators.runpod.endpoint import PlainEndpoint, plain_endpoint
-from worker.simulators.runpod import FaultRule, RunpodFault
 
 MB = 1_000_000
 
@@ -311,16 +310,3 @@ async def drain(endpoint: PlainEndpoint, worker_id: str) -> None:
     worker = endpoint.worker(worker_id)
     while job := await worker.take():
         await worker.done(job["id"], {"output": 1})
-
-
-async def test_faults_on_demand() -> None:
-    """Each fault happens as often as its rule says, and the log has every call."""
-    async with plain_endpoint() as endpoint:
-        worker = endpoint.worker()
-        job_id = await endpoint.run()
-        endpoint.runpod.faults.add(FaultRule("job-take", RunpodFault.STATUS, times=2, status=500))
-        assert [(await worker.call("GET", "job-take/pod0?gpu=F"))[0] for _ in range(3)] == [500, 500, 200]
-        endpoint.runpod.faults.add(FaultRule("job-done", RunpodFault.STATUS, status=429, worker_id="other"))
-        assert await worker.done(job_id, {"output": 1}) == 200
-        assert [call.status for call in endpoint.runpod.calls.of("job-take")] == [500, 500, 200]
-        assert endpoint.runpod.faults.injected == {"job-take status": 2}

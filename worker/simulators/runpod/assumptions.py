@@ -1,15 +1,15 @@
 """What the simulation assumes about the closed parts of RunPod: its queue, its gateway and its scheduler.
 
 Each field names its source: RunPod's documentation or SDK, reports of users, or `unknown` for a guess. Where the
-behavior is unknown, the default is the one that is worse for the worker. docs/runpod.md lists them.
+behavior is unknown, the default is the one that is worse for the worker. docs/runpod-stand-in.md lists them.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, get_type_hints
+from typing import Annotated, Any, Self, get_type_hints
 
 MB = 1_000_000
 
@@ -51,9 +51,27 @@ class RunpodAssumptions:
     load_balancer_wait_s: Annotated[float, "docs, load balancing: wait for a ready worker"] = 120.0
     load_balancer_limit_s: Annotated[float, "docs, load balancing: processing time of a request"] = 330.0
     load_balancer_body_limit: Annotated[int, "docs, load balancing: request and response"] = 30 * MB
+    no_workers_status: Annotated[int, "unknown: status of `no workers available`"] = 503
+    load_balancer_limit_status: Annotated[int, "unknown: status after the processing time"] = 504
+    load_balancer_body_status: Annotated[int, "unknown: status for a body above the limit"] = 413
+    worker_concurrency: Annotated[int, "unknown: requests that one load-balanced worker gets at once"] = 100
     affinity_wait_s: Annotated[float, "docs, load balancing: `strict` affinity gives up with 400"] = 300.0
     health_poll_s: Annotated[float, "unknown: seconds between two requests of /ping"] = 1.0
     health_timeout_s: Annotated[float, "unknown: seconds for an answer of /ping"] = 5.0
+
+    @classmethod
+    def read(cls, texts: Iterable[str]) -> Self:
+        """Return the switches in texts like `take_hold_s=5`, the others with their defaults. Raises ValueError."""
+        types = get_type_hints(cls)
+        values: dict[str, Any] = {}
+        for text in texts:
+            name, separator, value = text.partition("=")
+            if not separator or name not in types:
+                raise ValueError(f"{text}: expected NAME=VALUE with a name of RunpodAssumptions")
+            if types[name] is bool and value.lower() not in ("true", "false"):
+                raise ValueError(f"{text}: expected true or false")
+            values[name] = value.lower() == "true" if types[name] is bool else types[name](value)
+        return cls(**values)
 
     @classmethod
     def table(cls) -> Iterator[tuple[str, str, str]]:

@@ -10,6 +10,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from worker.simulators.runpod.call_log import RunpodCall, header_pairs, kept
+from worker.simulators.runpod.control_api import PREFIX
 from worker.simulators.runpod.endpoint_state import EndpointState
 from worker.simulators.runpod.fault_config import FaultRule, RunpodFault
 from worker.simulators.runpod.job_queue.client_refused import ClientRefused
@@ -27,6 +28,8 @@ def exchange_middleware(state: EndpointState) -> Middleware:
 
     @web.middleware
     async def exchange(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path.startswith(PREFIX):
+            return await handler(request)
         at, started = time.time(), time.monotonic()
         body = await request.read()
         response: web.StreamResponse | None = None

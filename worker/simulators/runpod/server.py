@@ -14,6 +14,7 @@ from aiohttp import web
 from worker.errors import CannotListen
 from worker.simulators.runpod.assumptions import RunpodAssumptions
 from worker.simulators.runpod.call_log import RunpodCallLog
+from worker.simulators.runpod.control_api import ControlApi
 from worker.simulators.runpod.endpoint_state import EndpointState
 from worker.simulators.runpod.exchange import exchange_middleware
 from worker.simulators.runpod.fault_config import RunpodFaults
@@ -97,6 +98,7 @@ class LocalRunpod:
         """Serve while the context lasts. Raises CannotListen."""
         app = web.Application(client_max_size=MAX_BODY, middlewares=[exchange_middleware(self.state)])
         app.add_routes([*WorkerApi(self.state, self._stop_pod).routes, *ClientApi(self.state).routes])
+        app.add_routes(ControlApi(self.state).routes)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
         await runner.setup()
         try:

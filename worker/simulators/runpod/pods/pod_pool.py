@@ -103,6 +103,16 @@ class PodPool:
             elif pod.start_after:
                 self._remove(pod)
 
+    def resume(self, pod_id: str) -> bool:
+        """Start a worker again that was scaled down. Return whether it is there."""
+        stopped = next((pod for pod in self.ended if pod.id == pod_id), None)
+        if stopped:
+            self.ended.remove(stopped)
+            stopped.is_stopping, stopped.idle_since = False, None
+            self.pods[pod_id] = stopped
+            self._start(stopped)
+        return pod_id in self.pods
+
     def send_signal(self, pod_id: str, number: signal.Signals) -> None:
         """Send a signal to the main process of a worker, without a report to the platform."""
         pod = self.pods.get(pod_id)
