@@ -35,7 +35,7 @@ $(VENV)/runpod/%/.ready: locks/runpod-%.lock $(READY)
 	$(BIN)/uv pip install --quiet --python $(@D)/bin/python --no-deps --require-hashes -r $<
 	touch $@
 
-run: $(READY) ## demo: local router, two workers, real workflows through Vast's own client; ON=modal or ON=none for another platform, COMFYUI=URL uses a real ComfyUI, GPUS=4 starts one worker with four engines and kills one
+run: $(READY) ## demo: local router, two workers, real workflows through Vast's own client; ON=modal, ON=runpod or ON=none for another platform, COMFYUI=URL uses a real ComfyUI, GPUS=4 starts one worker with four engines and kills one
 	$(BIN)/comfy-worker demo $(if $(ON),--on $(ON)) $(if $(COMFYUI),--comfyui $(COMFYUI)) $(if $(GPUS),--workers 1 --gpus $(GPUS) --kill-one) \
 	  --out out
 
