@@ -33,7 +33,7 @@ DIFFERENCES = {
     "empty": "there is no empty result: a job without files has a status in `output`",
     "late progress": "no progress is sent after the result (R11)",
     "ping": "pings come from the process that runs the jobs, so their headers are those of its other calls (R5)",
-    "generator": "a workflow has one result: nothing is sent to job-stream, and `isStream` is false",
+    "generator": "only with WORKER_RUNPOD_STREAM is something sent to job-stream, and `isStream` true",
 }
 PICTURES = 7
 
@@ -187,8 +187,26 @@ async def test_free_engines_take_a_batch(tmp_path: Path) -> None:
     assert sent["job-1"] == recorded["job-1"]
 
 
-@pytest.mark.parametrize("name", ["worker-generator-aggregate"])
-def test_a_generator_has_no_counterpart(name: str) -> None:
-    """The recording has only requests that this worker makes too, and those of a generator."""
-    calls = {shape.path.partition("/")[0] for shapes in lanes(recording(name)).values() for shape in shapes}
-    assert "job-stream" in calls, DIFFERENCES["generator"]
+async def test_a_stream(engine: EngineHandle, tmp_path: Path) -> None:
+    """With WORKER_RUNPOD_STREAM, updates are the parts of a stream, as the parts of a generator are."""
+    environ = {"WORKER_RUNPOD_PROGRESS": "1", "WORKER_RUNPOD_STREAM": "true"}
+    async with plain_endpoint(**HOLD) as endpoint, queue_worker_at(endpoint, settings_for(engine, tmp_path), **environ):
+        job_id = await endpoint.run({"workflow": slow(3.5, steps=35)})
+        await until(lambda: endpoint.runpod.state.jobs.jobs[job_id].status.is_final)
+        _, stream = await endpoint.get(f"stream/{job_id}")
+        assert {"state", "step"} <= stream["stream"][0]["output"].keys()
+    sent, recorded = both(endpoint, "worker-generator-aggregate")
+    assert (sent["take"], sent["job-1"]) == (recorded["take"], recorded["job-1"])
+
+
+@pytest.mark.parametrize("policy", [{"executionTimeout": 1500}, {"ttl": 2500}], ids=str)
+async def test_policies_reach_comfyui(engine: EngineHandle, tmp_path: Path, policy: dict[str, int]) -> None:
+    """A job that has timed out or expired stops in ComfyUI: the next one runs. Nothing is posted for it."""
+    async with (
+        plain_endpoint(**HOLD, least_execution_timeout_s=1.0) as endpoint,
+        queue_worker_at(endpoint, settings_for(engine, tmp_path)),
+    ):
+        job_id = await endpoint.run({"workflow": slow(60, steps=600)}, policy=policy)
+        assert (await run_sync(endpoint, {"workflow": picture()}))["status"] == "COMPLETED"
+        assert (await endpoint.status(job_id))["status"] in ("TIMED_OUT", 404)
+        assert not [call for call in endpoint.runpod.calls.of("job-done") if job_id in call.path]
