@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-KEPT = 20_000
-KEPT_BODY = 65_536
+KEPT = 10_000
+KEPT_BODY = 16_384
 """Bytes of a body that are kept."""
 
 

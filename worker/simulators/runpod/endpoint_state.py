@@ -65,7 +65,7 @@ class EndpointState:
     @property
     def running_workers(self) -> set[str]:
         """The ids of the workers that have a job."""
-        return {worker_id for job in self.jobs.in_progress() for worker_id in job.holders}
+        return {worker_id for job in self.jobs.running.values() for worker_id in job.holders}
 
     def find(self, job_id: str) -> RunpodJob | None:
         """Return a job in its present state, or None for one that is unknown or has expired."""

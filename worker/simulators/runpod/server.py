@@ -29,7 +29,7 @@ from worker.supervision import Tasks
 
 LOOPBACK = "127.0.0.1"
 MAX_BODY = 64 * 2**20
-SWEEP_S = 0.2
+SWEEP_S = 0.5
 PING_INTERVAL_MS = 2000
 GPU = "FAKE"
 

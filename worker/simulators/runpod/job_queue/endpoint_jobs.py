@@ -30,6 +30,8 @@ class EndpointJobs:
     def __init__(self, assumptions: RunpodAssumptions) -> None:
         self.jobs: dict[str, RunpodJob] = {}
         self.queue: deque[str] = deque()
+        self.running: dict[str, RunpodJob] = {}
+        """The jobs that workers have, by id."""
         self.counts: dict[str, DeliveryCounts] = {}
         """What happened to each job, also to those that have expired."""
         self.retried = 0
@@ -51,7 +53,7 @@ class EndpointJobs:
         for job in taken:
             if not keep:
                 self.queue.remove(job.id)
-            job.move(RunpodStatus.IN_PROGRESS)
+            self._move(job, RunpodStatus.IN_PROGRESS)
             job.started_at, job.worker_id = now, worker_id
             job.holders.add(worker_id)
             job.counts.taken += 1
@@ -81,6 +83,8 @@ class EndpointJobs:
         result: dict[str, Any] = {name: body[name] for name in ("output", "error") if name in body}
         if "error" in body and not self._assumptions.keeps_output_beside_error:
             result.pop("output", None)
+        if self._assumptions.chunks_become_output and result.get("output") == []:
+            result["output"] = list(job.all_chunks)
         job.counts.accepted += 1
         job.worker_id = worker_id
         self._end(job, RunpodStatus.FAILED if "error" in body else RunpodStatus.COMPLETED, result, now)
@@ -105,9 +109,15 @@ class EndpointJobs:
         has_result = job.status in (RunpodStatus.COMPLETED, RunpodStatus.FAILED)
         if not has_result or not self._assumptions.late_progress_reopens_job:
             return ResultOutcome.IGNORED
-        job.move(RunpodStatus.IN_PROGRESS)
+        self._move(job, RunpodStatus.IN_PROGRESS)
         job.ended_at, job.result = None, {"output": output}
         return ResultOutcome.ACCEPTED
+
+    def note_ping(self, job_id: str, now: float) -> None:
+        """Store the time of the first ping that names a running job."""
+        job = self.running.get(job_id)
+        if job and job.pinged_at is None:
+            job.pinged_at = now
 
     def add_chunk(self, job_id: str, worker_id: str, chunk: dict[str, Any]) -> ResultOutcome:
         """Store a part of a job's output for /stream."""
@@ -117,6 +127,7 @@ class EndpointJobs:
         if job.status is not RunpodStatus.IN_PROGRESS or worker_id not in job.holders:
             return ResultOutcome.IGNORED
         job.chunks.append(chunk)
+        job.all_chunks.append(chunk)
         return ResultOutcome.ACCEPTED
 
     def cancel(self, job: RunpodJob, now: float) -> None:
@@ -142,7 +153,7 @@ class EndpointJobs:
     def lose(self, worker_id: str, now: float) -> None:
         """Queue the jobs of a lost worker again. One that has lost too many workers fails."""
         self._stops.pop(worker_id, None)
-        for job in self.in_progress():
+        for job in list(self.running.values()):
             if worker_id not in job.holders:
                 continue
             job.counts.lost += 1
@@ -186,22 +197,27 @@ class EndpointJobs:
         """Return the stop signals of a worker, each once."""
         return self._stops.pop(worker_id, [])
 
-    def in_progress(self) -> list[RunpodJob]:
-        """Return the running jobs."""
-        return [job for job in self.jobs.values() if job.status is RunpodStatus.IN_PROGRESS]
-
     def totals(self) -> Counter[RunpodStatus]:
         """Return the number of jobs in each state, with those that have expired."""
         return Counter(counts.status for counts in self.counts.values())
 
+    def _move(self, job: RunpodJob, status: RunpodStatus) -> None:
+        """Change the state of a job."""
+        job.status = job.counts.status = status
+        if status is RunpodStatus.IN_PROGRESS:
+            self.running[job.id] = job
+        else:
+            self.running.pop(job.id, None)
+
     def _is_overdue(self, job: RunpodJob, now: float) -> bool:
         """Return whether a job has run longer than its execution timeout."""
-        if job.status is not RunpodStatus.IN_PROGRESS or job.started_at is None:
+        began_at = job.pinged_at if self._assumptions.ping_starts_execution else job.started_at
+        if job.status is not RunpodStatus.IN_PROGRESS or began_at is None:
             return False
         limit_s = job.policy.execution_timeout_s
         if limit_s is None:
             limit_s = self._assumptions.execution_timeout_s
-        return now - job.started_at >= max(limit_s, self._assumptions.least_execution_timeout_s)
+        return now - began_at >= max(limit_s, self._assumptions.least_execution_timeout_s)
 
     def _ttl_s(self, job: RunpodJob) -> float:
         return self._assumptions.ttl_s if job.policy.ttl_s is None else job.policy.ttl_s
@@ -212,10 +228,11 @@ class EndpointJobs:
     def _requeue(self, job: RunpodJob, *, first: bool = True) -> None:
         """Queue a job again, at the front or at the end."""
         self.retried += 1
-        job.move(RunpodStatus.IN_QUEUE)
-        job.started_at, job.worker_id, job.result = None, "", {}
+        self._move(job, RunpodStatus.IN_QUEUE)
+        job.started_at, job.pinged_at, job.worker_id, job.result = None, None, "", {}
         job.holders.clear()
         job.chunks.clear()
+        job.all_chunks.clear()
         if first:
             self.queue.appendleft(job.id)
         else:
@@ -228,6 +245,6 @@ class EndpointJobs:
                 self.add_stop(worker_id, job.id)
         if job.id in self.queue:
             self.queue.remove(job.id)
-        job.move(status)
+        self._move(job, status)
         job.ended_at, job.result = now, result
         self.on_end(job)
