@@ -17,7 +17,7 @@ BUILD_ARGS := BASE_IMAGE PYTHON PACK_GROUPS MODELS TORCH REQUIREMENTS RUN_AS
 # If it were set, as in many images, every process of the tests would compile all modules again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: all run serve test runpod-sdks test-tools coverage lint types format docs conformance real bench bench-load bench-fleet bench-handlers bench-runpod chaos soak fuzz mutants lock wheel clean
+.PHONY: all run serve test runpod-sdks test-tools coverage lint types format docs conformance real bench bench-load bench-fleet bench-handlers bench-runpod chaos soak soak-runpod fuzz mutants lock wheel clean
 .PHONY: image image-tools image-test image-sizes push deploy smoke
 
 all: lint types test
@@ -35,7 +35,7 @@ $(VENV)/runpod/%/.ready: locks/runpod-%.lock $(READY)
 	$(BIN)/uv pip install --quiet --python $(@D)/bin/python --no-deps --require-hashes -r $<
 	touch $@
 
-run: $(READY) ## demo: local router, two workers, real workflows through Vast's own client; ON=modal or ON=none for another platform, COMFYUI=URL uses a real ComfyUI, GPUS=4 starts one worker with four engines and kills one
+run: $(READY) ## demo: local router, two workers, real workflows through Vast's own client; ON=modal, ON=runpod or ON=none for another platform, COMFYUI=URL uses a real ComfyUI, GPUS=4 starts one worker with four engines and kills one
 	$(BIN)/comfy-worker demo $(if $(ON),--on $(ON)) $(if $(COMFYUI),--comfyui $(COMFYUI)) $(if $(GPUS),--workers 1 --gpus $(GPUS) --kill-one) \
 	  --out out
 
@@ -107,6 +107,10 @@ chaos: $(READY) ## every fault while jobs run, through four kinds of requests
 soak: $(READY) ## thousands of jobs of all kinds on four engines, with faults; fails if jobs are lost or memory grows
 	$(BIN)/python -m chaos soak $(if $(SHORT),--short)
 	$(BIN)/python -m chaos sockets $(if $(SHORT),--short)
+	$(BIN)/python -m chaos.runpod $(if $(SHORT),--short)
+
+soak-runpod: $(READY) ## 10,000 jobs through the stand-in for RunPod, with faults of its calls, cancels, SIGTERM and SIGKILL of workers; 500 with SHORT=1
+	$(BIN)/python -m chaos.runpod $(if $(SHORT),--short)
 
 fuzz: $(READY) ## send generated requests to every route
 	$(BIN)/python -m chaos fuzz $(if $(SHORT),--short)

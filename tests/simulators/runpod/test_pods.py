@@ -16,6 +16,7 @@ from tests.simulators.runpod.endpoint import PlainEndpoint, plain_endpoint
 from worker.simulators.runpod import PodOptions, PodScaling
 from worker.simulators.runpod.pods.pod_pool import PodPool
 from worker.simulators.runpod.pods.scaling import PodActivity, PodDemand, wanted_workers, workers_to_stop
+from worker.simulators.runpod.queue_pods import queue_pod_events
 
 PROGRAM = Path(__file__).with_name("plain_pod.py")
 LIMIT_S = 30.0
@@ -25,7 +26,7 @@ LIMIT_S = 30.0
 async def pods(folder: Path, scaling: PodScaling, **assumptions: Any) -> AsyncIterator[tuple[PlainEndpoint, PodPool]]:
     """Run the stand-in with workers of its own."""
     options = PodOptions([sys.executable, str(PROGRAM)], folder, scaling=scaling)
-    async with plain_endpoint(pods=options, restart_pause_s=0.05, **assumptions) as endpoint:
+    async with plain_endpoint(pods=options, **{"restart_pause_s": 0.05, **assumptions}) as endpoint:
         pool = endpoint.runpod.pods
         assert pool
         yield endpoint, pool
@@ -84,6 +85,16 @@ async def test_workers_start_for_jobs_and_stop_when_idle(tmp_path: Path) -> None
         assert len({state["output"][0] for state in states}) == 3
         await until(lambda: not pool.pods)
         assert [pod.exit_codes for pod in pool.ended] == [[0]] * 3
+
+
+async def test_jobs_of_low_priority_start_no_worker(tmp_path: Path) -> None:
+    """They wait for a worker that another job starts."""
+    async with pods(tmp_path, PodScaling(max_workers=1, queue_delay_s=0)) as (endpoint, pool):
+        low = await endpoint.run(policy={"lowPriority": True})
+        assert queue_pod_events(endpoint.runpod.state, dict).demand().waited_s == []
+        assert not pool.pods
+        await endpoint.run()
+        await until(lambda: endpoint.runpod.state.jobs.counts[low].accepted == 1)
 
 
 async def test_a_worker_that_dies_starts_again_and_its_job_too(tmp_path: Path) -> None:

@@ -46,6 +46,11 @@ class RunpodSettings:
     progress_s: float = setting(
         "WORKER_RUNPOD_PROGRESS", 1.0, "seconds between two progress updates of a job, at least 1. 0 means none"
     )
+    stream: bool = setting(
+        "WORKER_RUNPOD_STREAM",
+        False,
+        "whether progress updates are parts of the job's stream, for clients of `/stream`, instead of its `output`",
+    )
     refresh: bool = setting(
         "REFRESH_WORKER", False, "whether the worker stops its pod after each job, as worker-comfyui does"
     )

@@ -20,6 +20,7 @@ class RunpodAssumptions:
 
     take_hold_s: Annotated[float, "unknown: seconds for which a take without a job is held; the SDK allows 90"] = 20.0
     stop_hold_s: Annotated[float, "unknown: seconds for which job-stop without a signal is held"] = 20.0
+    empty_status: Annotated[int, "unknown: response to a take or job-stop without a result; the SDK knows 204"] = 204
     take_without_key_status: Annotated[int, "users' note: a take without the key gets 204"] = 204
     run_limit: Annotated[int, "docs, operation-reference: body and result of /run"] = 10 * MB
     runsync_limit: Annotated[int, "docs, operation-reference: body and result of /runsync"] = 20 * MB
@@ -29,11 +30,16 @@ class RunpodAssumptions:
     chunk_limit: Annotated[int, "docs, handler functions: one chunk of a stream"] = MB
     keeps_output_beside_error: Annotated[bool, "unknown: whether `output` stays beside `error`"] = True
     accepts_late_results: Annotated[bool, "unknown: a result from a worker that has lost the job counts"] = False
+    result_answer: Annotated[str, "unknown: body of the response to a result"] = ""
+    adds_unknown_key: Annotated[bool, "unknown: whether taken jobs have more keys than the SDK knows"] = False
+    shows_worker_id: Annotated[bool, "docs, job states: `workerId` in the state of a job"] = True
+    chunks_become_output: Annotated[bool, "unknown: the chunks of a stream replace an empty output"] = False
     late_result_status: Annotated[int, "unknown: response to a result that is ignored"] = 200
     unknown_job_status: Annotated[int, "unknown: response to a result of an unknown or expired job"] = 404
     late_progress_reopens_job: Annotated[bool, "runpod-python issue 250: the job is IN_PROGRESS again"] = True
     requeues_undelivered_jobs: Annotated[bool, "unknown: a job whose take response is not sent is queued again"] = False
     execution_timeout_s: Annotated[float, "docs, endpoint configuration: default of the console"] = 600.0
+    ping_starts_execution: Annotated[bool, "unknown: its time counts from the first ping with the job"] = False
     least_execution_timeout_s: Annotated[float, "docs: minimum of `executionTimeout`"] = 5.0
     ttl_s: Annotated[float, "docs, send-requests: from the submission, also for running jobs"] = 86_400.0
     run_retention_s: Annotated[float, "docs, operation-reference: after completion"] = 1800.0
@@ -43,6 +49,7 @@ class RunpodAssumptions:
     requeue_limit: Annotated[int, "unknown: how often a job whose worker was lost is queued again"] = 3
     unhealthy_workers_get_jobs: Annotated[bool, "unknown: takes of a worker that reported itself unhealthy"] = False
     stopping_workers_get_jobs: Annotated[bool, "unknown: an open take gets a job after SIGTERM to its worker"] = True
+    sends_sigterm: Annotated[bool, "unknown: SIGTERM before SIGKILL at scale-down and stopPod"] = True
     stop_grace_s: Annotated[float, "unknown: seconds from SIGTERM to SIGKILL at scale-down and stopPod"] = 30.0
     restart_pause_s: Annotated[float, "unknown: first pause before a worker that ended is started again"] = 0.5
     webhook_tries: Annotated[int, "docs, send-requests: one delivery and two more tries"] = 3

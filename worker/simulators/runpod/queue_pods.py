@@ -19,14 +19,14 @@ def queue_pod_events(state: EndpointState, environ: Callable[[str], Mapping[str,
         return PodDemand(waited_s, len(state.jobs.running))
 
     def busy(worker_id: str) -> bool:
-        return state.workers.get(worker_id, state.clock()).takes == 0 or worker_id in state.running_workers
+        return not state.workers.get(worker_id, state.clock()).has_asked or worker_id in state.running_workers
 
     def stopping(worker_id: str) -> None:
         state.workers.get(worker_id, state.clock()).is_stopping = True
         state.changes.notify()
 
     def ended(worker_id: str) -> None:
-        state.workers.get(worker_id, state.clock()).takes = 0
+        state.workers.get(worker_id, state.clock()).has_asked = False
         if state.assumptions.exit_requeues:
             state.lose(worker_id)
 

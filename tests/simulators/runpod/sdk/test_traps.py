@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from tests.simulators.runpod.endpoint import PlainEndpoint, plain_endpoint
-from tests.simulators.runpod.sdk.programs import sdk_versions, sdk_worker
-from worker.simulators.runpod import FaultRule, RunpodFault
+from tests.simulators.runpod.sdk.programs import HERE, sdk_python, sdk_versions, sdk_worker
+from worker.simulators.runpod import FaultRule, PodOptions, PodScaling, RunpodFault
 
 LIMIT_S = 40.0
 NEWEST = sdk_versions("1.12")
@@ -140,3 +140,19 @@ async def test_it_ignores_stop_signals_for_other_jobs(version: str, tmp_path: Pa
         await until(lambda: any(call.status == 200 for call in endpoint.runpod.calls.of("job-stop")))
         _, state = await endpoint.post("runsync?wait=20000", {"input": {"op": "echo"}})
         assert state["status"] == "COMPLETED"
+
+
+@pytest.mark.parametrize("version", sdk_versions("1.11"))
+async def test_the_stand_in_starts_and_stops_its_workers(version: str, tmp_path: Path) -> None:
+    """Two jobs start two workers of the SDK. When they are idle they end with SIGTERM, after their long polls."""
+    scaling = PodScaling(max_workers=2, idle_timeout_s=1, queue_delay_s=0)
+    options = PodOptions([str(sdk_python(version)), str(HERE / "plain_handler.py")], tmp_path, scaling=scaling)
+    async with plain_endpoint(pods=options, take_hold_s=1.0, stop_hold_s=1.0) as endpoint:
+        job_ids = [await endpoint.run({"op": "sleep", "s": 3}) for _ in range(2)]
+        counts = endpoint.runpod.state.jobs.counts
+        await until(lambda: all(counts[job_id].accepted for job_id in job_ids))
+        pool = endpoint.runpod.pods
+        assert pool
+        await until(lambda: not pool.pods)
+        assert [pod.exit_codes for pod in pool.ended] == [[0], [0]]
+        assert {worker for job_id in job_ids for worker in counts[job_id].workers} == {"pod-1", "pod-2"}

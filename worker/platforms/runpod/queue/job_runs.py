@@ -62,6 +62,8 @@ class JobRuns:
         self._progress = progress
         self._results = Results(app)
         self._runs: dict[str, QueueRun] = {}
+        self._unfinished: set[str] = set()
+        """Ids of the jobs that an earlier process has not ended. Their results are errors."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -86,6 +88,7 @@ class JobRuns:
                 self._sender.start(result.job_id, result.body)
                 continue
             error = WorkerUnavailable("this worker was restarted while it had the job: send the job again")
+            self._unfinished.add(result.job_id)
             await self._sender.send_error(result.job_id, error)
 
     async def begin(self, taken: TakenJob, ends_within_s: float | None = None) -> None:
@@ -93,6 +96,9 @@ class JobRuns:
 
         With `ends_within_s`, a job that is expected to take longer ends at once with an error that says to retry.
         """
+        if taken.id in self._unfinished:  # RunPod has queued the job again, so that it runs in place of the error
+            self._unfinished.remove(taken.id)
+            await self._sender.cancel(taken.id)
         if taken.id in self._runs or self._sender.send_again(taken.id):
             return log.warning("job %s was delivered again while this worker has it", taken.id)
         run = self._runs[taken.id] = QueueRun()

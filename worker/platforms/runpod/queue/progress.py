@@ -46,7 +46,7 @@ class ProgressUpdates:
         """Send an update whenever the progress has changed, one after the other."""
         last = b""
         while not await _is_set_within(ended, max(self.every_s, SHORTEST_S)):
-            body = progress_body(self._progress(job))
+            body = progress_body(self._progress(job), streamed=self.client.streams)
             if body == last or job.state.ended:
                 continue
             with suppress(*NO_ANSWER):  # the next update has newer facts

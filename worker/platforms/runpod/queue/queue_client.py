@@ -1,4 +1,5 @@
-"""The calls to RunPod, as its SDK makes them: take, batch take, stopped jobs, result, progress and heartbeat."""
+"""The calls to RunPod, as its SDK makes them: take, batch take, stopped jobs, result, part
+of a stream, and heartbeat."""
 
 from __future__ import annotations
 
@@ -58,9 +59,11 @@ class TakeAnswer:
 class QueueClient:
     """Makes the calls. All of them raise an exception of NO_ANSWER without an answer."""
 
-    def __init__(self, session: ClientSession, urls: QueueUrls) -> None:
+    def __init__(self, session: ClientSession, urls: QueueUrls, *, streams: bool = False) -> None:
         self._session = session
         self.urls = urls
+        self.streams = streams
+        """Whether progress is sent as parts of a stream."""
 
     @classmethod
     @asynccontextmanager
@@ -74,7 +77,7 @@ class QueueClient:
         }
         connector = TCPConnector(limit=0)  # two long polls must not take the place of a result
         async with ClientSession(connector=connector, headers=headers) as session:
-            yield cls(session, urls)
+            yield cls(session, urls, streams=settings.stream and bool(urls.stream))
 
     @asynccontextmanager
     async def take(self, count: int, spool: Path, limits: BodyLimits, *, busy: bool) -> AsyncIterator[TakeAnswer]:
@@ -106,11 +109,12 @@ class QueueClient:
 
     async def send_result(self, job_id: str, body: bytes) -> QueueAnswer:
         """Send the result of a job."""
-        return await self._post(job_id, body, RESULT_S)
+        return await self._post(self.urls.result(job_id, streamed=self.streams), job_id, body, RESULT_S)
 
     async def send_progress(self, job_id: str, body: bytes) -> QueueAnswer:
-        """Send a progress update of a job."""
-        return await self._post(job_id, body, PROGRESS_S)
+        """Send a progress update of a job, as a part of its stream if the worker streams."""
+        url = self.urls.chunk(job_id) if self.streams else self.urls.result(job_id)
+        return await self._post(url, job_id, body, PROGRESS_S)
 
     async def ping(self, job_ids: Sequence[str]) -> QueueAnswer:
         """Send a heartbeat with the ids of the jobs that run."""
@@ -123,12 +127,10 @@ class QueueClient:
         async with self._session.get(url, timeout=ClientTimeout(total=PING_S)) as response:
             return _answer(response)
 
-    async def _post(self, job_id: str, body: bytes, limit_s: float) -> QueueAnswer:
+    async def _post(self, url: str, job_id: str, body: bytes, limit_s: float) -> QueueAnswer:
         headers: Mapping[str, str] = {hdrs.CONTENT_TYPE: FORM, "charset": "utf-8", REQUEST_ID: job_id}
         timeout = ClientTimeout(total=limit_s, sock_connect=CONNECT_S)
-        async with self._session.post(
-            self.urls.result(job_id), data=BytesIO(body), headers=headers, timeout=timeout
-        ) as response:
+        async with self._session.post(url, data=BytesIO(body), headers=headers, timeout=timeout) as response:
             return _answer(response)
 
 

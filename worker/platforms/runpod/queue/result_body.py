@@ -45,9 +45,9 @@ def failed_result(body: Mapping[str, Any], *, stop_pod: bool = False) -> bytes:
     return orjson.dumps({"error": error[:LONGEST_ERROR], **stop})
 
 
-def progress_body(progress: Mapping[str, Any]) -> bytes:
-    """Return the body of a progress update."""
-    return orjson.dumps({"status": "IN_PROGRESS", "output": progress})
+def progress_body(progress: Mapping[str, Any], *, streamed: bool = False) -> bytes:
+    """Return the body of a progress update, which is a part of the job's stream or has the form of a result."""
+    return orjson.dumps({"output": progress} if streamed else {"status": "IN_PROGRESS", "output": progress})
 
 
 def too_large(job_id: str, size: int) -> OutputTooLargeForInline:

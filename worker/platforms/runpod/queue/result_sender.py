@@ -13,7 +13,7 @@ from worker.errors import WorkerError, WorkerUnavailable
 from worker.platforms.runpod.queue.queue_client import NO_ANSWER, QueueAnswer, QueueClient
 from worker.platforms.runpod.queue.result_body import failed_result, too_large
 from worker.platforms.runpod.queue.undelivered import UndeliveredResults
-from worker.supervision import Tasks
+from worker.supervision import Tasks, stop
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ class ResultSender:
         task = self._sending.get(job_id)
         if task is None:
             return False
-        task.cancel()
+        await stop(task)
         await self._undelivered.remove(job_id)
         return True
 
@@ -128,7 +128,9 @@ class ResultSender:
                     log.error("RunPod does not accept the result of job %s, which is dropped: %s", job_id, answer)
                 await self._undelivered.remove(job_id)
                 if job_id not in self._again:
-                    del self._sending[job_id]  # at once, so that a job that is delivered again from now on is seen
+                    self._sending.pop(
+                        job_id, None
+                    )  # at once, so that a job that is delivered again from now on is seen
                     return
                 self._again.remove(job_id)
                 continue

@@ -7,7 +7,7 @@ parameters as part of the path (R20).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Self
 from urllib.parse import quote, quote_plus, urlencode, urlsplit
 
@@ -64,6 +64,10 @@ class QueueUrls:
         """Return the URL for the result of a job, and for its progress."""
         return with_query(self.done.replace(ID, quote(job_id, safe="")), ("isStream", str(streamed).lower()))
 
+    def chunk(self, job_id: str) -> str:
+        """Return the URL for a part of the stream of a job."""
+        return with_query(self.stream.replace(ID, quote(job_id, safe="")), ("isStream", "false"))
+
     def ping(self, job_ids: Sequence[str]) -> str:
         """Return the URL of a heartbeat with the jobs that run."""
         jobs = [("job_id", ",".join(job_ids))] if job_ids else []
@@ -93,12 +97,6 @@ def replace_path(url: str, old: str, new: str) -> str:
     """Return the URL with the first occurrence of `old` in its path replaced. The query stays as it is."""
     parts = urlsplit(url)
     return parts._replace(path=parts.path.replace(old, new, 1)).geturl()
-
-
-def without_secrets(urls: QueueUrls) -> QueueUrls:
-    """Return the URLs without their queries, for logs."""
-    bare = [urlsplit(url)._replace(query="").geturl() for url in (urls.take, urls.done, urls.stream, urls.heartbeat)]
-    return replace(urls, take=bare[0], done=bare[1], stream=bare[2], heartbeat=bare[3])
 
 
 def _check(name: str, url: str) -> None:

@@ -72,11 +72,11 @@ class ClientApi:
         text = request.query.get("wait", "")
         wait_ms = min(max(int(text) if text.isdigit() else DEFAULT_WAIT_MS, LEAST_WAIT_MS), MOST_WAIT_MS)
         await self._state.changes.until(lambda: job.status.is_final, wait_ms / MS)
-        return web.json_response(job.status_form)
+        return web.json_response(self._form(job))
 
     async def _status(self, request: web.Request) -> web.Response:
         """Return the state of a job."""
-        return web.json_response(self._job(request).status_form)
+        return web.json_response(self._form(self._job(request)))
 
     async def _status_sync(self, request: web.Request) -> web.Response:
         """Wait for the end of a job and return its state."""
@@ -129,8 +129,12 @@ class ClientApi:
         """List the jobs that have not expired."""
         self._check_key(request)
         self._state.sweep()
-        forms: list[dict[str, Any]] = [job.status_form for job in self._state.jobs.jobs.values()]
+        forms: list[dict[str, Any]] = [self._form(job) for job in self._state.jobs.jobs.values()]
         return web.json_response({"requests": forms})
+
+    def _form(self, job: RunpodJob) -> dict[str, Any]:
+        """Return the state of a job for clients."""
+        return job.status_form(shows_worker=self._state.assumptions.shows_worker_id)
 
     def _job(self, request: web.Request) -> RunpodJob:
         """Return the job in the path. Raises ClientRefused for an unknown or expired one."""

@@ -83,6 +83,8 @@ class EndpointJobs:
         result: dict[str, Any] = {name: body[name] for name in ("output", "error") if name in body}
         if "error" in body and not self._assumptions.keeps_output_beside_error:
             result.pop("output", None)
+        if self._assumptions.chunks_become_output and result.get("output") == []:
+            result["output"] = list(job.all_chunks)
         job.counts.accepted += 1
         job.worker_id = worker_id
         self._end(job, RunpodStatus.FAILED if "error" in body else RunpodStatus.COMPLETED, result, now)
@@ -111,6 +113,12 @@ class EndpointJobs:
         job.ended_at, job.result = None, {"output": output}
         return ResultOutcome.ACCEPTED
 
+    def note_ping(self, job_id: str, now: float) -> None:
+        """Store the time of the first ping that names a running job."""
+        job = self.running.get(job_id)
+        if job and job.pinged_at is None:
+            job.pinged_at = now
+
     def add_chunk(self, job_id: str, worker_id: str, chunk: dict[str, Any]) -> ResultOutcome:
         """Store a part of a job's output for /stream."""
         job = self.jobs.get(job_id)
@@ -119,6 +127,7 @@ class EndpointJobs:
         if job.status is not RunpodStatus.IN_PROGRESS or worker_id not in job.holders:
             return ResultOutcome.IGNORED
         job.chunks.append(chunk)
+        job.all_chunks.append(chunk)
         return ResultOutcome.ACCEPTED
 
     def cancel(self, job: RunpodJob, now: float) -> None:
@@ -202,12 +211,13 @@ class EndpointJobs:
 
     def _is_overdue(self, job: RunpodJob, now: float) -> bool:
         """Return whether a job has run longer than its execution timeout."""
-        if job.status is not RunpodStatus.IN_PROGRESS or job.started_at is None:
+        began_at = job.pinged_at if self._assumptions.ping_starts_execution else job.started_at
+        if job.status is not RunpodStatus.IN_PROGRESS or began_at is None:
             return False
         limit_s = job.policy.execution_timeout_s
         if limit_s is None:
             limit_s = self._assumptions.execution_timeout_s
-        return now - job.started_at >= max(limit_s, self._assumptions.least_execution_timeout_s)
+        return now - began_at >= max(limit_s, self._assumptions.least_execution_timeout_s)
 
     def _ttl_s(self, job: RunpodJob) -> float:
         return self._assumptions.ttl_s if job.policy.ttl_s is None else job.policy.ttl_s
@@ -219,9 +229,10 @@ class EndpointJobs:
         """Queue a job again, at the front or at the end."""
         self.retried += 1
         self._move(job, RunpodStatus.IN_QUEUE)
-        job.started_at, job.worker_id, job.result = None, "", {}
+        job.started_at, job.pinged_at, job.worker_id, job.result = None, None, "", {}
         job.holders.clear()
         job.chunks.clear()
+        job.all_chunks.clear()
         if first:
             self.queue.appendleft(job.id)
         else:

@@ -30,6 +30,8 @@ class GatewayWorker:
     pinged_jobs: tuple[str, ...] = ()
     open_takes: int = 0
     takes: int = 0
+    has_asked: bool = False
+    """Whether the present process of the worker has asked for jobs."""
     unhealthy: str = ""
     is_stopping: bool = False
     is_lost: bool = False
@@ -72,7 +74,7 @@ class EndpointWorkers:
             return WorkerPhase.UNHEALTHY
         if worker.id in running:
             return WorkerPhase.RUNNING
-        return WorkerPhase.IDLE if worker.takes else WorkerPhase.INITIALIZING
+        return WorkerPhase.IDLE if worker.has_asked else WorkerPhase.INITIALIZING
 
     def health(self, running: set[str]) -> dict[str, int]:
         """Return the counts of /health."""

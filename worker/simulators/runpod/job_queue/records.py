@@ -78,11 +78,15 @@ class RunpodJob:
     extra: dict[str, Any] = field(default_factory=dict)
     status: RunpodStatus = RunpodStatus.IN_QUEUE
     started_at: float | None = None
+    pinged_at: float | None = None
+    """Time of the first ping that named the job."""
     ended_at: float | None = None
     worker_id: str = ""
     holders: set[str] = field(default_factory=set)
     result: dict[str, Any] = field(default_factory=dict)
     chunks: list[Any] = field(default_factory=list)
+    """Parts of the output that /stream has not returned yet."""
+    all_chunks: list[Any] = field(default_factory=list)
     counts: DeliveryCounts = field(default_factory=DeliveryCounts)
 
     @classmethod
@@ -106,13 +110,12 @@ class RunpodJob:
         """The job as its worker gets it."""
         return {"id": self.id, "input": self.input, **self.extra}
 
-    @property
-    def status_form(self) -> dict[str, Any]:
-        """The job as clients and webhooks see it. Times are milliseconds."""
+    def status_form(self, *, shows_worker: bool = True) -> dict[str, Any]:
+        """Return the job as clients and webhooks see it. Times are milliseconds."""
         form: dict[str, Any] = {"id": self.id, "status": self.status.value}
         if self.started_at is not None:
             form["delayTime"] = round((self.started_at - self.created_at) * MS)
-            form["workerId"] = self.worker_id
+            form |= {"workerId": self.worker_id} if shows_worker else {}
             if self.ended_at is not None and self.status is not RunpodStatus.CANCELLED:
                 form["executionTime"] = round((self.ended_at - self.started_at) * MS)
         return {**form, **self.result}

@@ -18,7 +18,7 @@ TIMEOUT = aiohttp.ClientTimeout(total=30)
 
 async def deliver_webhook(session: aiohttp.ClientSession, job: RunpodJob, assumptions: RunpodAssumptions) -> None:
     """POST the state of an ended job to its webhook until a response has status 200, at most `webhook_tries` times."""
-    url, form = str(job.extra["webhook"]), job.status_form
+    url, form = str(job.extra["webhook"]), job.status_form(shows_worker=assumptions.shows_worker_id)
     pause_s = assumptions.webhook_pause_s
     backoff = Backoff(pause_s, pause_s, factor=1.0, chance=lambda: 1.0)  # RunPod's pauses are all the same
     for attempt in range(1, assumptions.webhook_tries + 1):

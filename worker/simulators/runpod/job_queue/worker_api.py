@@ -39,14 +39,14 @@ class WorkerApi:
         ]
 
     async def _take(self, request: web.Request) -> web.Response:
-        """Return one job, or 204 when there is none in time."""
+        """Return one job, or nothing when there is none in time."""
         jobs = await self._taken(request, 1)
-        return web.json_response(jobs[0].taken_form) if jobs else web.Response(status=204)
+        return web.json_response(self._taken_form(jobs[0])) if jobs else self._nothing()
 
     async def _take_batch(self, request: web.Request) -> web.Response:
-        """Return up to `batch_size` jobs, or 204 when there is none in time."""
+        """Return up to `batch_size` jobs, or nothing when there is none in time."""
         jobs = await self._taken(request, max(1, _number(request, "batch_size")))
-        return web.json_response([job.taken_form for job in jobs]) if jobs else web.Response(status=204)
+        return web.json_response([self._taken_form(job) for job in jobs]) if jobs else self._nothing()
 
     async def _taken(self, request: web.Request, count: int) -> list[RunpodJob]:
         """Wait for jobs and give them to the worker. Without a key it waits in vain."""
@@ -57,6 +57,7 @@ class WorkerApi:
             self._check_key(request)
         worker = state.workers.seen(worker_id, state.clock())
         worker.takes += 1
+        worker.has_asked = True
         worker.open_takes += 1
         try:
             jobs = await state.changes.until(
@@ -84,12 +85,12 @@ class WorkerApi:
         return state.jobs.take(worker_id, count, state.clock(), keep=keep)
 
     async def _stop(self, request: web.Request) -> web.Response:
-        """Return the ids of jobs that the worker has to stop, or 204 when there is none in time."""
+        """Return the ids of jobs that the worker has to stop, or nothing when there is none in time."""
         self._check_key(request)
         state, worker_id = self._state, request.match_info["worker"]
         state.workers.seen(worker_id, state.clock())
         job_ids = await state.changes.until(lambda: state.jobs.take_stops(worker_id), state.assumptions.stop_hold_s)
-        return web.json_response({"jobsToStop": job_ids}) if job_ids else web.Response(status=204)
+        return web.json_response({"jobsToStop": job_ids}) if job_ids else self._nothing()
 
     async def _done(self, request: web.Request) -> web.Response:
         """Store a result, or the progress of a job."""
@@ -106,7 +107,7 @@ class WorkerApi:
                 state.workers.seen(worker_id, state.clock()).stop_requested = True
                 self._stop_pod(worker_id)
         state.changes.notify()
-        return web.Response(status=self._status(outcome))
+        return web.Response(status=self._status(outcome), text=state.assumptions.result_answer)
 
     async def _stream(self, request: web.Request) -> web.Response:
         """Store one chunk of a stream."""
@@ -126,8 +127,18 @@ class WorkerApi:
         job_ids = tuple(job_id for job_id in query.get("job_id", "").split(",") if job_id)
         problem = f"{query.get('check', '')}: {query.get('reason', '')}" if query.get("status") == "unhealthy" else ""
         state.workers.ping(request.match_info["worker"], job_ids, problem, state.clock())
+        for job_id in job_ids:
+            state.jobs.note_ping(job_id, state.clock())
         state.changes.notify()
         return web.Response()
+
+    def _nothing(self) -> web.Response:
+        """Return the response to a call that has waited in vain."""
+        return web.Response(status=self._state.assumptions.empty_status)
+
+    def _taken_form(self, job: RunpodJob) -> dict[str, Any]:
+        """Return a job as its worker gets it."""
+        return {**job.taken_form, **({"unknownKey": [1]} if self._state.assumptions.adds_unknown_key else {})}
 
     def _status(self, outcome: ResultOutcome) -> int:
         """Return the HTTP status for what became of a result."""

@@ -99,7 +99,8 @@ class PodPool:
             pod.is_stopping = True
             self._events.stopping(pod_id)
             if pod.process:
-                self._tasks.spawn(f"stop {pod_id}", pod.process.stop(self._assumptions.stop_grace_s))
+                grace_s = self._assumptions.stop_grace_s if self._assumptions.sends_sigterm else None
+                self._tasks.spawn(f"stop {pod_id}", pod.process.stop(grace_s))
             elif pod.start_after:
                 self._remove(pod)
 

@@ -27,15 +27,16 @@ class PodProcess:
         with suppress(ProcessLookupError):
             self.process.send_signal(number)
 
-    async def stop(self, grace_s: float) -> None:
-        """Send SIGTERM, and SIGKILL after `grace_s` seconds."""
+    async def stop(self, grace_s: float | None) -> None:
+        """Send SIGTERM, and SIGKILL after `grace_s` seconds. None sends only SIGKILL."""
+        if grace_s is None:
+            return self.send_signal(signal.SIGKILL)
         self.send_signal(signal.SIGTERM)
         try:
             async with asyncio.timeout(grace_s):
                 await self.process.wait()
         except TimeoutError:
             self.send_signal(signal.SIGKILL)
-            await self.process.wait()
 
 
 @asynccontextmanager
