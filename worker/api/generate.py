@@ -20,7 +20,7 @@ from worker.connections import mark_authenticated
 from worker.dialects import RUNPOD
 from worker.inputs import SentFile
 from worker.intake import Caller
-from worker.intake.handler_calls import handler_call_in
+from worker.intake.body_forms import handler_call_in
 from worker.job import Job
 
 ANYTHING = "*/*"

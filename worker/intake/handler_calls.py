@@ -12,7 +12,7 @@ import orjson
 
 from worker.bodies import ScannedBody, SpoolFolder, parse_json, read_json, spool_file, utf8_text
 from worker.bodies.reader import file_chunks
-from worker.errors import InvalidField, InvalidJson
+from worker.errors import InvalidJson
 from worker.handlers.pool import HandlerPool
 from worker.handlers.process import ARGUMENTS
 from worker.inputs import SentFile
@@ -137,26 +137,6 @@ class HandlerCalls:
             size += len(chunk)
             self.intake.limits.check_total(size)
             yield chunk
-
-
-def handler_call_in(body: ScannedBody) -> tuple[str, ScannedBody] | None:
-    """Return the name and the arguments in `{"input": {"handler": NAME, "arguments": {...}}}`, None for other bodies.
-
-    This is the form of a call on platforms that pass on nothing but `input`. The locations of the long strings in
-    `body` become relative to the arguments, so that `body` cannot be used any more. Raises InvalidField for a handler
-    that is no name.
-    """
-    input_field = body.value.get("input") if isinstance(body.value, Mapping) else None
-    if not isinstance(input_field, Mapping) or not input_field.keys().isdisjoint(("workflow", "class_type")):
-        return None
-    name = input_field.get("handler")
-    if name is None:
-        return None
-    if not isinstance(name, str):
-        raise InvalidField('field \'input.handler\' must be a name: {"handler": "NAME", "arguments": {}}')
-    if input_field.get("arguments") is None:
-        return name, ScannedBody({}, [], body.limits, body.folder)
-    return name, body.sub_body("input").sub_body("arguments")
 
 
 def _sha256(data: bytes) -> str:

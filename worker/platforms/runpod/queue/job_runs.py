@@ -11,8 +11,7 @@ from worker.app import App
 from worker.dialects import RUNPOD
 from worker.errors import Draining, InternalError, WorkerError, WorkerUnavailable
 from worker.intake import Caller
-from worker.intake.body_forms import normalize_body
-from worker.intake.handler_calls import handler_call_in
+from worker.intake.body_forms import handler_call_in, normalize_body
 from worker.job import Job, JobState
 from worker.platforms.runpod.queue.progress import ProgressUpdates
 from worker.platforms.runpod.queue.result_sender import ResultSender
