@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SHARED_DATA ?= ../shared/data
+# The versions of RunPod's SDK that the tests use.
+SDKS := 1.11 1.12
 # locks/worker.lock has only the worker's own packages, without tools, which is enough to deploy.
 LOCK ?= requirements.lock
 
@@ -15,7 +17,7 @@ BUILD_ARGS := BASE_IMAGE PYTHON PACK_GROUPS MODELS TORCH REQUIREMENTS RUN_AS
 # If it were set, as in many images, every process of the tests would compile all modules again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: all run serve test test-tools coverage lint types format docs conformance real bench bench-load bench-fleet bench-handlers chaos soak fuzz mutants lock wheel clean
+.PHONY: all run serve test runpod-sdks test-tools coverage lint types format docs conformance real bench bench-load bench-fleet bench-handlers bench-runpod chaos soak soak-runpod fuzz mutants lock wheel clean
 .PHONY: image image-tools image-test image-sizes push deploy smoke
 
 all: lint types test
@@ -27,7 +29,13 @@ $(READY): $(LOCK) pyproject.toml setup.py
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
-run: $(READY) ## demo: local router, two workers, real workflows through Vast's own client; ON=modal or ON=none for another platform, COMFYUI=URL uses a real ComfyUI, GPUS=4 starts one worker with four engines and kills one
+# RunPod's SDK excludes Vast's, and two of its versions are tested: each has a virtual environment of its own.
+$(VENV)/runpod/%/.ready: locks/runpod-%.lock $(READY)
+	$(PYTHON) -m venv $(@D)
+	$(BIN)/uv pip install --quiet --python $(@D)/bin/python --no-deps --require-hashes -r $<
+	touch $@
+
+run: $(READY) ## demo: local router, two workers, real workflows through Vast's own client; ON=modal, ON=runpod or ON=none for another platform, COMFYUI=URL uses a real ComfyUI, GPUS=4 starts one worker with four engines and kills one
 	$(BIN)/comfy-worker demo $(if $(ON),--on $(ON)) $(if $(COMFYUI),--comfyui $(COMFYUI)) $(if $(GPUS),--workers 1 --gpus $(GPUS) --kill-one) \
 	  --out out
 
@@ -35,12 +43,16 @@ serve: $(READY) ## start one worker with the embedded engine
 	$(BIN)/comfy-worker serve
 
 test: $(READY) ## all tests; needs only Python, and skips tests whose tools are not installed
+	-$(MAKE) --no-print-directory runpod-sdks
 	ci/tests.sh 5
+
+runpod-sdks: $(SDKS:%=$(VENV)/runpod/%/.ready) ## RunPod's SDKs for the tests, each in .venv/runpod/VERSION; takes about 20 s
 
 test-tools: $(READY) ## the tests that need other tools than Python; fails if one is missing (ci/tools.sh installs them)
 	ci/tests.sh 2 -m "tools and not image" --require-tools
 
 coverage: $(READY) ## the tests, with branch coverage of the worker in all processes; fails below the limit in pyproject.toml
+	-$(MAKE) --no-print-directory runpod-sdks
 	$(BIN)/pytest -n 4 --dist worksteal -q --timeout 60 --cov --cov-report term:skip-covered
 
 lint: $(READY)
@@ -85,6 +97,9 @@ bench-fleet: $(READY) ## compare the simulation of fleets with queueing theory, 
 bench-handlers: $(READY) ## measure what a call of a handler adds to the same prompt by /generate/sync
 	$(BIN)/python -m bench.handlers $(if $(SHORT),--short)
 
+bench-runpod: $(READY) ## measure how long ComfyUI is idle between two jobs of RunPod's queue, also with RunPod's SDK if `make runpod-sdks` has installed it
+	$(BIN)/python -m bench.runpod $(if $(SHORT),--short)
+
 chaos: $(READY) ## every fault while jobs run, through four kinds of requests
 	$(BIN)/python -m chaos matrix $(if $(SHORT),--short)
 	$(BIN)/python -m chaos extremes $(if $(SHORT),--short)
@@ -92,6 +107,10 @@ chaos: $(READY) ## every fault while jobs run, through four kinds of requests
 soak: $(READY) ## thousands of jobs of all kinds on four engines, with faults; fails if jobs are lost or memory grows
 	$(BIN)/python -m chaos soak $(if $(SHORT),--short)
 	$(BIN)/python -m chaos sockets $(if $(SHORT),--short)
+	$(BIN)/python -m chaos.runpod $(if $(SHORT),--short)
+
+soak-runpod: $(READY) ## 10,000 jobs through the stand-in for RunPod, with faults of its calls, cancels, SIGTERM and SIGKILL of workers; 500 with SHORT=1
+	$(BIN)/python -m chaos.runpod $(if $(SHORT),--short)
 
 fuzz: $(READY) ## send generated requests to every route
 	$(BIN)/python -m chaos fuzz $(if $(SHORT),--short)
@@ -128,13 +147,15 @@ smoke: $(READY) ## send a real request to ENDPOINT on Vast, SMOKE=TEMPLATE or FI
 	$(if $(ENDPOINT),,$(error make smoke ENDPOINT=NAME))
 	$(BIN)/comfy-worker run $(SMOKE) --vast-endpoint $(ENDPOINT) $(if $(VAST_URL),--vast-url $(VAST_URL)) --out out
 
-COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+COMPILE_SDK := $(BIN)/uv pip compile - --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-annotate --custom-compile-command "make lock" --quiet
+COMPILE := $(COMPILE_SDK:-=pyproject.toml)
 
-lock: $(READY) ## write requirements.lock and locks/worker.lock after a change of pyproject.toml; UPGRADE=1 takes the newest versions
+lock: $(READY) ## write requirements.lock, locks/worker.lock and those of RunPod's SDKs after a change of pyproject.toml; UPGRADE=1 takes the newest versions
 	$(COMPILE) --all-extras $(if $(UPGRADE),--upgrade) --output-file requirements.lock
 	$(COMPILE) --extra vast --extra s3 --constraints requirements.lock > locks/worker.lock.new
 	mv locks/worker.lock.new locks/worker.lock
+	for version in $(SDKS); do echo "runpod==$$version.*" | $(COMPILE_SDK) --output-file locks/runpod-$$version.lock; done
 
 wheel: $(READY) ## build the wheel and the source distribution in dist/
 	$(BIN)/uv build --quiet --no-build-isolation --python $(BIN)/python

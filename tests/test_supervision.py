@@ -78,6 +78,7 @@ RESTARTED = [
 ]
 OTHERS = frozenset(
     {"engine", "machine", "announcement", "vast-sdk", "vast-sdk-state", "vast-load", "vast-speed", "containers"}
+    | {"runpod-sweep", "runpod-pods"}
 )
 """Tasks that end the worker, or that a platform or a simulation starts."""
 STARTS = re.compile(r"""\.start\(\s*(?:per_engine\()?"([a-z-]+)\"""")

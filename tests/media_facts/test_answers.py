@@ -47,14 +47,16 @@ async def test_videos_and_audio_have_size_and_duration(client: Client) -> None:
 
 
 async def test_the_runpod_dialect_delivers_every_kind(client: Client) -> None:
-    """The runpod dialect returns videos and audio files under `images`, and texts under `texts`."""
+    """The runpod dialect returns what nodes report as images under `images`, and all else in fields of its own."""
     workflow = {**WORKFLOW, "1": {"class_type": "EmptyImage", "inputs": {**FRAMES, "color": 0xFF00}}}
     workflow["2"] = {"class_type": "EmptyAudio", "inputs": {**SOUND, "duration": 1.25}}
     _, native = await client.post("/generate/sync", {"workflow": workflow})
     _, body = await client.post("/generate/sync", {"input": {"workflow": workflow}})
     files = [item for item in native["outputs"] if item["kind"] != "text"]
-    assert [kind_of(item["filename"]) for item in body["images"]] == [item["kind"] for item in files]
-    for item, expected in zip(body["images"], files, strict=True):
+    delivered = [*body["images"], *body["audio"]]
+    assert [kind_of(item["filename"]) for item in delivered] == [item["kind"] for item in files]
+    assert {kind_of(item["filename"]) for item in body["audio"]} == {"audio"}
+    for item, expected in zip(delivered, files, strict=True):
         assert (item["type"], len(base64.b64decode(item["data"]))) == ("base64", expected["bytes"])
     assert body["images"][0]["subfolder"] == "clips"
     assert body["texts"] == [{"node_id": "15", "text": "a text"}]

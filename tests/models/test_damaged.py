@@ -188,6 +188,18 @@ async def test_a_baked_file_is_set_aside(tmp_path: Path) -> None:
         assert (path.exists(), (path.parent / "page.safetensors.damaged").read_bytes()) == (False, PAGE)
 
 
+async def test_a_file_on_a_network_volume_stays(tmp_path: Path) -> None:
+    """explain names a damaged file on the volume, and does not rename it, because other workers use it."""
+    async with serving_models(tmp_path) as (handle, client):
+        volume = handle.base / "models"
+        path = put(handle, "page.safetensors", PAGE)
+        doctor = DamageCheck(client.app.models, ModelsFolder(tmp_path / "own", volume=volume), settle_s=0)
+        error = await doctor.explain(unloaded(), naming(path.name), client.app.engines.known_catalog)
+        assert (error.code, "replace it there" in error.message) == ("model_damaged", True)
+        assert path.read_bytes() == PAGE
+        assert [file.name for file in path.parent.iterdir() if "damaged" in file.name] == []
+
+
 async def test_a_file_that_is_still_being_written_stays(tmp_path: Path) -> None:
     """explain does not rename a file that changes."""
     async with serving_models(tmp_path) as (handle, client):

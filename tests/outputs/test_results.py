@@ -326,6 +326,15 @@ async def test_problems_are_the_same_in_every_dialect(client: Supervised, dialec
         "gone.png",
         "EmbeddedReport",
     )
+    assert body.get("errors") == ([problem["message"]] if dialect == "runpod" else None)  # as in worker-comfyui
+
+
+async def test_a_job_of_runpod_without_any_output_has_failed(client: Supervised) -> None:
+    """If nothing could be delivered, `error` is worker-comfyui's message, and `details` name each output."""
+    bad = report({"images": [{"filename": "gone-too.png", "subfolder": "", "type": "output"}]})
+    status, body = await client.post("/generate/sync", {"input": {"workflow": with_image(bad, color=63)}})
+    assert (status, body["error"], body["error_info"]["code"]) == (422, "Job processing failed", "output_missing")
+    assert any("gone-too.png" in detail for detail in body["details"])
 
 
 async def test_unreported_files_of_a_comfyui_given_by_url(engine: EngineHandle, tmp_path: Path) -> None:

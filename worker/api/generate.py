@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from aiohttp import hdrs, web
 
 from worker.api.edge.authorization import authorization_of
+from worker.api.errors import DIALECT
 from worker.api.raw.response import FileRequest, file_request_of, file_response
 from worker.api.request_body import caller_of, receive_body
 from worker.api.responses import job_response, pending_response
 from worker.api.services import Services, services_of
 from worker.api.sse import stream_events
+from worker.bodies import ScannedBody
 from worker.connections import mark_authenticated
+from worker.dialects import RUNPOD
+from worker.inputs import SentFile
+from worker.intake import Caller
+from worker.intake.body_forms import handler_call_in
 from worker.job import Job
 
 ANYTHING = "*/*"
@@ -64,20 +70,32 @@ async def accept_job(request: web.Request, route: GenerateRoute) -> Job:
     async with receive_body(request) as (body, files):
         wants_file = route.raw and _file_request_of(request, services) is not None
         caller = caller_of(request, principal, collectable=route.collectable)
-        job = await services.intake.submit(body, replace(caller, raw=wants_file, follows=route.follows), files)
+        job = await submit(request, body, replace(caller, raw=wants_file, follows=route.follows), files)
     mark_authenticated(request)  # without tokens, an accepted job counts as authentication
     return job
 
 
+async def submit(request: web.Request, body: ScannedBody, caller: Caller, files: Sequence[SentFile] = ()) -> Job:
+    """Start the job of a body that was received: the call of a handler in `input`, or else that of a workflow."""
+    services = services_of(request)
+    call = handler_call_in(body)
+    if call is None:
+        return await services.intake.submit(body, caller, files, request.get(DIALECT))
+    request[DIALECT] = RUNPOD
+    calls = services.handler_calls
+    submission = await calls.read(*call, caller)
+    return await calls.accept(replace(submission, request=replace(submission.request, dialect=RUNPOD.name)))
+
+
 async def wait_for_result(request: web.Request, services: Services, job: Job) -> web.StreamResponse:
     """Wait for the job, at most WORKER_SYNC_LIMIT, and respond with JSON."""
-    await _wait_or_detach(services, job)
+    await wait_or_detach(services, job)
     return await job_response(request, services, job)
 
 
 async def _wait_for_file_or_result(request: web.Request, services: Services, job: Job) -> web.StreamResponse:
     """Wait for the job, at most WORKER_SYNC_LIMIT, and respond with a file if the client prefers one."""
-    await _wait_or_detach(services, job)
+    await wait_or_detach(services, job)
     file_request = _file_request_of(request, services)
     if file_request is None:
         return await job_response(request, services, job)
@@ -91,11 +109,12 @@ def _file_request_of(request: web.Request, services: Services) -> FileRequest | 
     return file_request_of(request, services.traits)
 
 
-async def _wait_or_detach(services: Services, job: Job) -> None:
-    """Wait for the job. After WORKER_SYNC_LIMIT, stop waiting, and let the job continue without a client."""
+async def wait_or_detach(services: Services, job: Job, wait_s: float | None = None) -> None:
+    """Wait for the job, at most WORKER_SYNC_LIMIT and at most `wait_s`. Then let it continue without a client."""
+    limit_s = min(filter(None, (services.sync_limit_s, wait_s)), default=None)
     async with services.manager.count_waiter(job):
         try:
-            async with asyncio.timeout(services.sync_limit_s):
+            async with asyncio.timeout(limit_s):
                 await services.manager.wait_for_end(job)
         except TimeoutError:
             await services.manager.detach(job)

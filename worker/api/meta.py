@@ -14,7 +14,7 @@ from worker.dialects import DIALECTS
 from worker.engine.engine import Engine
 from worker.engine.pool import EnginePool
 from worker.engine.process.sandbox.support import engines_sandbox
-from worker.errors import EngineUnavailable
+from worker.errors import EngineUnavailable, ModelsDownloading
 
 
 async def health(request: web.Request) -> web.Response:
@@ -51,6 +51,21 @@ async def ready(request: web.Request) -> web.Response:
     if reason is not None:
         raise EngineUnavailable(reason)
     return json_response({"status": "ready"})
+
+
+async def ping(request: web.Request) -> web.Response:
+    """Handle `GET /ping`: return 200 if the worker takes requests, 204 while it starts, 503 otherwise.
+
+    This is the health check of load balancers. A full queue is healthy: the worker itself returns 429 then.
+    """
+    services = services_of(request)
+    if services.manager.draining or services.permanent_failure() is not None or services.engines.block_reason:
+        return web.Response(status=503)
+    try:
+        services.models.check_ready()
+    except ModelsDownloading:
+        return web.Response(status=204)
+    return web.Response(status=200 if services.engines.connected else 204)
 
 
 async def capabilities(request: web.Request) -> web.Response:

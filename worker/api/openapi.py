@@ -141,6 +141,12 @@ STRICT = {
     "schema": {"type": "boolean", "default": False},
     "description": "Run the workflow exactly as sent: no repairs, no drawn seeds.",
 }
+WAIT = {
+    "name": "wait",
+    "in": "query",
+    "schema": {"type": "integer", "minimum": 1000, "maximum": 300_000},
+    "description": "Milliseconds after which the response has the id and the status of a job that goes on.",
+}
 ERRORS = {
     "400": "The request is malformed.",
     "404": "The job does not exist or belongs to another caller.",
@@ -151,6 +157,9 @@ ERRORS = {
     "499": "The job was cancelled.",
     "503": "This worker cannot run the job now. Another one may.",
 }
+RUNPOD_REQUEST = {"$ref": REF.format(model="RunpodRequest")}
+BODIES: dict[str, dict[str, Any]] = {"/validate": VALIDATE, "/run": RUNPOD_REQUEST, "/runsync": RUNPOD_REQUEST}
+PARAMETERS = {"/convert": [STRICT], "/validate": [STRICT], "/runsync": [WAIT], "/status-sync/{id}": [WAIT]}
 
 
 def document(routes: Iterable[web.RouteDef]) -> dict[str, Any]:
@@ -198,10 +207,10 @@ def _operation(path: str, summary: str) -> dict[str, Any]:
     if path.startswith("/generate"):
         operation["requestBody"] = _request(_one_of(REQUESTS))
         operation["parameters"] = [STRICT, API_KEY, *([FILE_INDEX] if path == "/generate/sync" else [])]
-    elif path == "/validate":
-        operation["requestBody"] = _request(VALIDATE)
-    if path in ("/convert", "/validate"):
-        operation["parameters"] = [STRICT]
+    elif path in BODIES:
+        operation["requestBody"] = _request(BODIES[path])
+    if path in PARAMETERS:
+        operation["parameters"] = [*operation.get("parameters", ()), *PARAMETERS[path]]
     return operation
 
 

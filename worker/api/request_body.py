@@ -42,7 +42,8 @@ BodyAndFiles = tuple[ScannedBody, tuple[SentFile, ...]]
 async def receive_body(request: web.Request) -> AsyncIterator[BodyAndFiles]:
     """Yield the body of a request and the files beside it. They exist until the context ends.
 
-    The dialect is stored in the request, so that errors use it. Raises ClientError or a subclass.
+    The dialect is stored in the request, so that errors use it, unless the route has stored one already. Raises
+    ClientError or a subclass.
     """
     intake = services_of(request).intake
     files: tuple[SentFile, ...] = ()
@@ -58,7 +59,7 @@ async def receive_body(request: web.Request) -> AsyncIterator[BodyAndFiles]:
                 body = await stack.enter_async_context(intake.body(chunks, request.charset or ""))
         except web.RequestPayloadError as error:
             raise _encoding_error() from error
-        request[DIALECT] = dialect_of(body.value)
+        request[DIALECT] = request.get(DIALECT) or dialect_of(body.value)
         yield body, files
 
 

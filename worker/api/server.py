@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache, partial
@@ -21,6 +22,7 @@ from worker.api.errors import errors
 from worker.api.handlers.routes import call_handler, list_handlers
 from worker.api.handlers.running import running_handlers
 from worker.api.openapi import document
+from worker.api.runpod import routes as runpod
 from worker.api.services import OPENAPI, SERVICES, Services
 from worker.connections import HANDLER_OPTIONS, ConnectionLimits, LimitedSite
 from worker.errors import CannotListen, StartupError
@@ -43,9 +45,10 @@ ROUTES = (
     web.get("/jobs/{id}/outputs/{n}", jobs.get_output),
     web.post("/jobs/{id}/deliver", jobs.deliver_job),
     web.get("/result/{id}", jobs.get_stock_result),
-    web.post("/cancel/{id}", jobs.cancel_job),
     web.get("/queue-info", jobs.queue_info),
+    *runpod.ROUTES,
     web.get("/health", meta.health),
+    web.get("/ping", meta.ping),
     web.get("/ready", meta.ready),
     web.get("/capabilities", meta.capabilities),
     web.get("/metrics", metrics.get_metrics),
@@ -54,7 +57,7 @@ ROUTES = (
     web.get("/openapi.json", meta.openapi),
     web.get("/docs", meta.docs),
 )
-
+PLAIN_PATH = re.compile(r"(/[\w.~-]+)+/?", re.ASCII)
 
 _document = cache(partial(document, ROUTES))
 
@@ -77,10 +80,20 @@ def application(services: Services) -> web.Application:
         allow_origins(app, check.cors)
     app[SERVICES] = services
     app[OPENAPI] = openapi
-    app.add_routes(ROUTES)
+    app.add_routes((*ROUTES, *runpod.ENDPOINT_ROUTES))
+    add_health_route(app, settings.health_path)
     if settings.comfy_api:
         _add_comfy_api(app, services)
     return app
+
+
+def add_health_route(app: web.Application, path: str) -> None:
+    """Add the health check at the path of the settings, if no route has it. Raises StartupError for an invalid path."""
+    if path in {resource.canonical for resource in app.router.resources()}:
+        return
+    if not PLAIN_PATH.fullmatch(path):
+        raise StartupError(f"WORKER_HEALTH_PATH={path!r} is not a path: write one like /ping")
+    app.router.add_get(path, meta.ping)
 
 
 def _add_comfy_api(app: web.Application, services: Services) -> None:
@@ -113,14 +126,40 @@ async def listen(services: Services, tasks: Tasks) -> AsyncIterator[str]:
             settings = services.settings
             limits = connection_limits(settings)
             host, port = settings.server.host, settings.server.port
-            try:
-                await LimitedSite(runner, host, port, limits=limits, tasks=tasks).start()
-            except (OSError, OverflowError) as error:
-                raise CannotListen(host, port, error) from error
-            async with running_handlers(services, tasks):
+            await _bind(LimitedSite(runner, host, port, limits=limits, tasks=tasks), host, port)
+            async with running_handlers(services, tasks), _health_port(services, tasks):
                 yield f"http://{host}:{runner.addresses[0][1]}"
         finally:
             await runner.cleanup()
+
+
+@asynccontextmanager
+async def _health_port(services: Services, tasks: Tasks) -> AsyncIterator[None]:
+    """Serve the health checks at the port of the settings, if there is one. Raises StartupError."""
+    settings = services.settings
+    host, port = settings.server.host, settings.server.health_port
+    if port in (0, settings.server.port):
+        yield
+        return
+    app = web.Application(middlewares=[errors])
+    app[SERVICES] = services
+    app.add_routes([web.get("/ping", meta.ping), web.get("/health", meta.health)])
+    add_health_route(app, settings.server.health_path)
+    runner = web.AppRunner(app, access_log=None, **HANDLER_OPTIONS)
+    await runner.setup()
+    try:
+        await _bind(LimitedSite(runner, host, port, limits=connection_limits(settings), tasks=tasks), host, port)
+        yield
+    finally:
+        await runner.cleanup()
+
+
+async def _bind(site: LimitedSite, host: str, port: int) -> None:
+    """Start to listen. Raises CannotListen."""
+    try:
+        await site.start()
+    except (OSError, OverflowError) as error:
+        raise CannotListen(host, port, error) from error
 
 
 def connection_limits(settings: Settings) -> ConnectionLimits:

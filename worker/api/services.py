@@ -15,6 +15,7 @@ from worker.api.comfy.clients import ComfyClients
 from worker.api.edge.hosts import allowed_hosts, connected_host, is_own_host, read_host
 from worker.api.edge.proxies import client_view, trusted_networks
 from worker.engine.pool import EnginePool
+from worker.errors import NotFound
 from worker.events import Observers
 from worker.gpus.machine_monitor import MachineMonitor
 from worker.intake import Intake
@@ -67,6 +68,13 @@ class Services:
         WORKER_SYNC_LIMIT takes precedence over the limit of the platform.
         """
         return self.settings.limits.sync_limit_s or self.traits.sync_limit_s
+
+    @property
+    def handler_calls(self) -> HandlerCalls:
+        """The calls of this worker. Raises NotFound if it has no handlers."""
+        if self.handlers is None:
+            raise NotFound("this worker has no handlers: set WORKER_HANDLERS to the folder of an app")
+        return self.handlers
 
 
 SERVICES = web.AppKey("services", Services)

@@ -51,8 +51,8 @@ class ScannedBody:
             self._set_at(text.location, await text.text(text.size))
         self.spooled = [text for text in self.spooled if text not in texts]
 
-    def sub_body(self, key: str) -> ScannedBody:
-        """Return the value under a key of this object as a body of its own.
+    def sub_body(self, key: str | int) -> ScannedBody:
+        """Return the value under a key or an index as a body of its own.
 
         The locations of its long strings become relative to it, also in this body.
         """

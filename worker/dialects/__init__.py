@@ -15,7 +15,7 @@ DIALECTS = (
     native.DIALECT,
 )
 """All dialects. A new dialect is one file and one line here. The first one whose keys match reads a body."""
-NATIVE, VAST, COMFYUI = native.DIALECT, vast.DIALECT, comfyui.DIALECT
+NATIVE, RUNPOD, VAST, COMFYUI = native.DIALECT, runpod.DIALECT, vast.DIALECT, comfyui.DIALECT
 BY_NAME: dict[str, Dialect] = {dialect.name: dialect for dialect in (*DIALECTS, COMFYUI)}
 """Dialects by name, with the one that only its own route reads."""
 
@@ -43,6 +43,7 @@ __all__ = [
     "COMFYUI",
     "DIALECTS",
     "NATIVE",
+    "RUNPOD",
     "VAST",
     "Body",
     "Dialect",

@@ -7,31 +7,28 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from worker.bodies import Content
-from worker.delivery_options import Webhook
-from worker.dialects.base import (
-    Body,
-    Dialect,
-    JobResponse,
-    ParsedRequest,
-    changes_of,
-    extra_of,
-    parse_model,
-    problems_of,
-    workflow_of,
-)
+from worker.bodies import Content, SpooledText
+from worker.dialects.base import Dialect, ParsedRequest, extra_of, parse_model, workflow_of
 from worker.dialects.bucket_fields import RUNPOD_NAMES, bucket_target
 from worker.dialects.delivery_fields import RunpodEnvelope
 from worker.dialects.extra_fields import KEY_DESCRIPTION, ExtraDataFields
-from worker.dialects.field_names import RUNPOD_FIELD_NAMES, translate_field_names
-from worker.errors import Detail, InvalidField, WorkerError
+from worker.dialects.runpod_result import (
+    INVALID_JSON,
+    NO_INPUT,
+    NO_WORKFLOW,
+    WRONG_IMAGES,
+    completed,
+    event,
+    failed,
+    pending,
+)
+from worker.errors import ClientError, Detail, InvalidField, InvalidJson
 from worker.inputs import read_inputs
 from worker.inputs.earlier_output import InputContent
-from worker.job import Job, JobRequest, JobState, Output, OutputMode, sorted_by_node
+from worker.job import JobRequest, OutputMode
 from worker.workflow.templates.template import Library
 
-STATES_BEFORE_RUN = (JobState.QUEUED, JobState.PREPARING, JobState.WAITING)
-RUN_STATES = (JobState.GENERATING, JobState.DELIVERING)
+FORM = '{"input": {"workflow": {...}}}'
 
 
 class RunpodImage(BaseModel):
@@ -67,15 +64,33 @@ class RunpodInput(RunpodEnvelope):
     extra_data: ExtraDataFields | None = Field(None, description="Not in worker-comfyui.")
 
 
+class RunpodPolicy(BaseModel):
+    """Limits of RunPod's API on one job. The others concern RunPod's queue and have no meaning here."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    executionTimeout: float | None = Field(  # noqa: N815 - RunPod's field name
+        None, ge=0, le=7 * 86_400_000, description="Milliseconds after which the job ends with an error. 0 means none."
+    )
+
+
 class RunpodRequest(RunpodEnvelope):
     """`{"input": {...}}`, with fields of RunPod's API beside it. Unknown fields are ignored."""
 
     input: RunpodInput
+    policy: RunpodPolicy | None = None
+
+    @property
+    def timeout_s(self) -> float | None:
+        """Seconds after which the job ends, None for the limit of all jobs."""
+        timeout_ms = self.policy.executionTimeout if self.policy else None
+        return timeout_ms / 1000 if timeout_ms else None
 
 
 def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
     """Return the job that a RunPod body describes. Raises ClientError or a subclass."""
-    body_model = parse_model(RunpodRequest, body)
+    _check_form(body)
+    body_model = _parsed(body)
     request = body_model.input
     bucket = body_model.s3Config or request.s3Config
     location = "s3Config" if body_model.s3Config else "input.s3Config"
@@ -88,12 +103,40 @@ def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
         target=target,
         own_target=target is not None,
         webhook=body_model.to_webhook() or request.to_webhook(),
+        timeout_s=body_model.timeout_s,
         deliver_models=request.deliver_models,
         strict=request.strict,
         keep_seeds=request.keep_seeds,
         extra=extra_of(request.workflow, request.extra_data, request.comfy_org_api_key),
     )
     return ParsedRequest(job, files)
+
+
+def _check_form(body: object) -> None:
+    """Raise InvalidField or InvalidJson for a body without a workflow."""
+    input_field = body.get("input") if isinstance(body, Mapping) else None
+    if input_field is None:
+        raise _form_error(InvalidField, NO_INPUT, "input", "the body has no `input`")
+    if isinstance(input_field, str | SpooledText):
+        raise _form_error(InvalidJson, INVALID_JSON, "input", "`input` is a text that is not the JSON of an object")
+    if not isinstance(input_field, Mapping) or input_field.get("workflow") is None:
+        raise _form_error(InvalidField, NO_WORKFLOW, "input.workflow", "`input` has no `workflow`")
+
+
+def _form_error(error_type: type[ClientError], text: str, field: str, problem: str) -> ClientError:
+    """Return the error for a body without a workflow. Its message begins with worker-comfyui's `text`."""
+    remedy = f"send {FORM}"
+    return error_type(f"{text}: {problem}; {remedy}", [Detail(problem, input=field, suggestion=remedy)])
+
+
+def _parsed(body: Mapping[str, Any]) -> RunpodRequest:
+    """Return a body as a model. Raises InvalidField, whose message for wrong images begins with worker-comfyui's."""
+    try:
+        return parse_model(RunpodRequest, body)
+    except InvalidField as error:
+        if all((detail.input or "").startswith("input.images") for detail in error.details):
+            raise InvalidField(f"{WRONG_IMAGES}: {error.message}", error.details) from None
+        raise
 
 
 def _contents_by_path(images: Sequence[RunpodImage]) -> dict[str, Content]:
@@ -108,53 +151,6 @@ def _contents_by_path(images: Sequence[RunpodImage]) -> dict[str, Content]:
             )
         contents[image.path] = image.image
     return contents
-
-
-def completed(response: JobResponse) -> Body:
-    """Return the response body of a job that succeeded.
-
-    All files are under `images`, including videos and audio, which worker-comfyui drops. Texts have their own key,
-    because clients decode everything under `images`.
-    """
-    outputs = sorted_by_node(response.job.outputs)
-    images = [_image(response, output) for output in outputs if output.text is None]
-    texts = [{"node_id": output.node_id, "text": output.text} for output in outputs if output.text is not None]
-    body: Body = {"images": images} if images else {"images": [], "status": "success_no_images"}
-    body |= {"texts": texts} if texts else {}
-    problems = translate_field_names(problems_of(response.job), RUNPOD_FIELD_NAMES)
-    return {**body, **response.random_integers, **problems, **changes_of(response.job)}
-
-
-def _image(response: JobResponse, output: Output) -> Body:
-    """Return the fields of one file. As in worker-comfyui, the type of every URL is `s3_url`."""
-    data = response.data.get(output.index)
-    content = {"type": "s3_url", "data": response.url(output)} if data is None else {"type": "base64", "data": data}
-    folder = {"subfolder": output.subfolder} if output.subfolder else {}
-    return {"filename": output.filename, **folder, **content}
-
-
-def pending(job: Job, url: str, progress: Body) -> Body:
-    """Return the body of a 202 response. `progress` has state, position, running node, step, and seconds to the end."""
-    return {"status": "pending", **progress, "id": job.id, "token": job.token, "url": url}
-
-
-def failed(job_id: str | None, error: WorkerError) -> Body:
-    """Return the body of an error. RunPod's field `error` is a text, so the native object is in `error_info`."""
-    error_info = translate_field_names(error.as_dict(), RUNPOD_FIELD_NAMES)
-    details = [detail["message"] for detail in error_info["details"]]
-    body: Body = {"error": error_info["message"], "error_info": error_info, "id": job_id}
-    return {**body, "details": details} if details else body
-
-
-def event(job: Job, webhook: Webhook, response_body: Body) -> Body:
-    """Return the status object that RunPod posts to a webhook, with the response body as its `output`."""
-    times = {
-        "delayTime": round(sum(job.stages.get(state, 0.0) for state in STATES_BEFORE_RUN) * 1000),
-        "executionTime": round(sum(job.stages.get(state, 0.0) for state in RUN_STATES) * 1000),
-    }
-    status = {JobState.COMPLETED: "COMPLETED", JobState.CANCELLED: "CANCELLED"}.get(job.state, "FAILED")
-    error = {"error": response_body["error"]} if "error" in response_body else {}
-    return {"id": job.id, "status": status, **times, **error, "output": response_body}
 
 
 DIALECT = Dialect(

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from worker.engine.process.folders import EMBEDDED, create_state_folder, engine_folders, is_url
+from worker.engine.process.folders import EMBEDDED, create_state_folder, engine_folders, is_url, known_folders
 from worker.engine.process.gpu import AUTO, listed_gpus, read_gpus
 from worker.engine.process.launch import engine_command
 from worker.engine.process.names import FIRST_ENGINE, engine_name
 from worker.engine.process.sandbox.support import SandboxState, engines_sandbox
 from worker.engine.process.supervisor import EngineCommand
+from worker.engine.process.volume import log_volume
 from worker.errors import StartupError
 from worker.settings import Settings, engine_environment
 
@@ -57,6 +59,7 @@ async def engine_configs(settings: Settings) -> list[EngineConfig]:
             EngineConfig(FIRST_ENGINE, url, settings.engine.input_folder, settings.engine.output_folder, models=models)
         ]
     log_sandbox_gaps(settings)
+    await asyncio.to_thread(log_volume, settings, known_folders())
     requested_gpus = settings.engine.gpus.strip()
     gpu_count = await listed_gpus() if requested_gpus == AUTO and settings.engine.comfyui != EMBEDDED else 0
     visible = engine_environment().get("CUDA_VISIBLE_DEVICES", "")
@@ -86,5 +89,5 @@ def managed_config(settings: Settings, name: str, gpu: str | None) -> EngineConf
     if folders is None:
         raise StartupError(f"WORKER_COMFYUI={settings.engine.comfyui} is not started by this worker")
     command = engine_command(settings, folders, name, gpu)
-    models = (folders.models, *([folders.baked] if folders.baked else []))
-    return EngineConfig(name, command.url, folders.input, folders.output, folders.root / "temp", gpu, command, models)
+    temp, models = folders.root / "temp", folders.model_roots
+    return EngineConfig(name, command.url, folders.input, folders.output, temp, gpu, command, models)

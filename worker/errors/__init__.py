@@ -94,6 +94,7 @@ from worker.errors.process import (
     RestartRequested,
     StartupError,
     StateInUse,
+    UnclearPlatform,
     UnknownPlatform,
     WorkerFailed,
 )
@@ -212,6 +213,7 @@ __all__ = [
     "TraceProblem",
     "UiFormatError",
     "Unauthorized",
+    "UnclearPlatform",
     "UnknownField",
     "UnknownHandler",
     "UnknownPlatform",

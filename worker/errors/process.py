@@ -36,6 +36,13 @@ class UnknownPlatform(StartupError):
     """No platform has this name."""
 
 
+class UnclearPlatform(StartupError):
+    """The variables of the environment contradict each other, so that the platform is not clear.
+
+    The message names the variables and the cure. Nothing is reported to a platform.
+    """
+
+
 class WorkerFailed(Exception):
     """A task without which the worker cannot run has failed. The message is a sentence for the platform."""
 

@@ -72,6 +72,26 @@ async def normalize_body(body: ScannedBody) -> None:
     _drop_file_keys(body)
 
 
+def handler_call_in(body: ScannedBody) -> tuple[str, ScannedBody] | None:
+    """Return the name and the arguments in `{"input": {"handler": NAME, "arguments": {...}}}`, None for other bodies.
+
+    This is the form of a call on platforms that pass on nothing but `input`. The locations of the long strings in
+    `body` become relative to the arguments, so that `body` cannot be used any more. Raises InvalidField for a handler
+    that is no name.
+    """
+    input_field = body.value.get("input") if isinstance(body.value, Mapping) else None
+    if not isinstance(input_field, Mapping) or not input_field.keys().isdisjoint(("workflow", "class_type")):
+        return None
+    name = input_field.get("handler")
+    if name is None:
+        return None
+    if not isinstance(name, str):
+        raise InvalidField('field \'input.handler\' must be a name: {"handler": "NAME", "arguments": {}}')
+    if input_field.get("arguments") is None:
+        return name, ScannedBody({}, [], body.limits, body.folder)
+    return name, body.sub_body("input").sub_body("arguments")
+
+
 async def _unwrap_envelope(body: ScannedBody) -> None:
     """Replace the envelope of Vast's clients by the request in it.
 

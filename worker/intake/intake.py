@@ -74,12 +74,14 @@ class Intake:
             await normalize_body(body)
             yield body
 
-    async def submit(self, body: ScannedBody, caller: Caller, files: Sequence[SentFile] = ()) -> Job:
+    async def submit(
+        self, body: ScannedBody, caller: Caller, files: Sequence[SentFile] = (), dialect: Dialect | None = None
+    ) -> Job:
         """Start the job for a body, or return the job that the same request started before.
 
         `files` were sent beside the body. Raises the errors of `read` and `accept`.
         """
-        return await self.accept(await self.read(body, caller, files))
+        return await self.accept(await self.read(body, caller, files, dialect))
 
     async def read(
         self, body: ScannedBody, caller: Caller, files: Sequence[SentFile] = (), dialect: Dialect | None = None

@@ -6,9 +6,9 @@ import asyncio
 import logging
 import sqlite3
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,9 +16,10 @@ from typing import Self
 import orjson
 
 from worker.errors import JournalUnavailable, StartupError
+from worker.extra_data import ExtraData
 from worker.inputs import InputStore
 from worker.job import Job, JobState, OutputMode
-from worker.jobs.journal_file import JournalFile, Statement, is_locked
+from worker.jobs.journal_file import JournalFile, Statement, insert_statement, is_locked
 from worker.jobs.journal_rows import (
     READ,
     VERSION,
@@ -265,7 +266,11 @@ def needs_row(job: Job) -> bool:
 
 
 def _insert_job(job: Job) -> Statement:
-    """Return the statement that writes the row of a job that has not ended, replacing an existing row."""
+    """Return the statement that writes the row of a job that has not ended, replacing an existing row.
+
+    Only a job that a client may request runs again after a restart. Rows of others have no inputs, which may be secret.
+    """
+    request = job.request if job.collectable else replace(job.request, prompt={}, urls={}, extra=ExtraData())
     row: dict[str, object] = {
         "folder": job.folder,
         "principal": job.principal,
@@ -275,23 +280,17 @@ def _insert_job(job: Job) -> Statement:
         "workload": job.workload,
         "created_at": job.created_at,
         "prompt_id": job.prompt_id,
-        "request": pack_request(job.request),
+        "request": pack_request(request),
         "version": VERSION,
         "engine": job.engine,
-        "more_request": pack_later_fields(job.request),
+        "more_request": pack_later_fields(request),
     }
-    return _insert(row, row.values())
+    return insert_statement(row, row.values())
 
 
 def _insert_row(row: sqlite3.Row) -> Statement:
     """Return the statement that writes a copy of a row."""
-    return _insert(row.keys(), tuple(row))
-
-
-def _insert(names: Collection[str], values: Iterable[object]) -> Statement:
-    """Return the statement that writes a row with these columns, replacing an existing row of the same job."""
-    marks = ", ".join("?" * len(names))
-    return f"INSERT OR REPLACE INTO jobs ({', '.join(names)}) VALUES ({marks})", tuple(values)  # noqa: S608
+    return insert_statement(row.keys(), tuple(row))
 
 
 def _update_result(journaled: JournaledJob) -> Statement:

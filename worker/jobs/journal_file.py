@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -236,3 +236,9 @@ def is_locked(error: sqlite3.Error) -> bool:
 def _is_required(column: sqlite3.Row) -> bool:
     """Return whether each new row needs a value for a column."""
     return bool(column["notnull"]) and column["dflt_value"] is None
+
+
+def insert_statement(names: Collection[str], values: Iterable[object]) -> Statement:
+    """Return the statement that writes a row with these columns, replacing an existing row of the same job."""
+    marks = ", ".join("?" * len(names))
+    return f"INSERT OR REPLACE INTO jobs ({', '.join(names)}) VALUES ({marks})", tuple(values)  # noqa: S608

@@ -10,7 +10,7 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-FOLDERS = re.compile(r"bodies|inputs|outputs|models|tls|fetched|(engine|comfyui)(-[\w.-]+)?", re.ASCII)
+FOLDERS = re.compile(r"bodies|undelivered|inputs|outputs|models|tls|fetched|(engine|comfyui)(-[\w.-]+)?", re.ASCII)
 """Names of the folders in the state folder."""
 FILES = re.compile(
     r"journal\.sqlite(-wal|-shm|-journal)?|suspects\.(json|new)|(benchmark|load)\.json(\.new)?|\.has_benchmark"

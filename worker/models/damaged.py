@@ -124,6 +124,9 @@ class DamageCheck:
         message, suggestion = f"{name} of this worker is damaged: {file.reason}.", SEND_ELSEWHERE
         if file.path is not None and await self._is_changing(file.path):
             message = f"{name} of this worker is incomplete: it is still being written."
+        elif file.path is not None and self._folder is not None and self._folder.on_volume(file.path):
+            message += " It is on the network volume, which the worker does not change: replace it there."
+            log.error("%s", message)
         elif file.path is not None and self._folder is not None:
             try:
                 aside = await asyncio.to_thread(self._folder.set_aside, file.path)

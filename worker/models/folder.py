@@ -15,6 +15,7 @@ from pathlib import Path
 
 import orjson
 
+from worker.engine.folders.saved_models import OLDER_NAMES
 from worker.engine.process.folders import engine_folders
 from worker.errors import CacheFull, StartupError
 from worker.inputs.paths.path_text import escapes
@@ -70,10 +71,17 @@ def baked_models(settings: Settings) -> Path | None:
     return folders.baked if folders else None
 
 
+def volume_of(settings: Settings) -> Path | None:
+    """Return the folder of models on a network volume that ComfyUI uses, or None. Nothing in it is ever changed."""
+    folders = engine_folders(settings)
+    return folders.volume if folders else None
+
+
 def worker_models(settings: Settings) -> ModelsFolder | None:
     """Return the folder of models for these settings, or None if it is not known."""
     root = models_folder(settings)
-    return ModelsFolder(root, int(settings.models.quota * GIB), baked=baked_models(settings)) if root else None
+    quota = int(settings.models.quota * GIB)
+    return ModelsFolder(root, quota, baked=baked_models(settings), volume=volume_of(settings)) if root else None
 
 
 def key_of(folder: str, file: str) -> str:
@@ -87,8 +95,8 @@ class ModelFiles:
     Model files are looked up in a folder, if there is one. Input, output and temp files are assumed to be present.
     """
 
-    def __init__(self, root: Path | None, baked: Path | None = None) -> None:
-        self._folder = ModelsFolder(root, baked=baked) if root else None
+    def __init__(self, root: Path | None, baked: Path | None = None, volume: Path | None = None) -> None:
+        self._folder = ModelsFolder(root, baked=baked, volume=volume) if root else None
 
     def exists(self, folder: str, name: str) -> bool:
         """Return True if a file is present in one of ComfyUI's folders."""
@@ -107,6 +115,7 @@ class ModelsFolder:
     - `quota`: most bytes of all files that this worker fetched. 0 means no limit.
     - `is_needed`: returns True for a file that must not be evicted.
     - `baked`: a second, read-only folder that is searched first. Only damaged files in it are renamed.
+    - `volume`: a third folder that is searched last. Nothing in it is changed, because other workers use it too.
     """
 
     def __init__(
@@ -115,9 +124,11 @@ class ModelsFolder:
         quota: int = 0,
         is_needed: Callable[[ModelRecord], bool] = lambda _: False,
         baked: Path | None = None,
+        volume: Path | None = None,
     ) -> None:
         self.root = root
         self._baked = baked
+        self._volume = volume
         self.partial_folder = root / WORKER_FOLDER / "partial"
         self._records = root / WORKER_FOLDER / "records"
         self._quota = quota
@@ -163,19 +174,31 @@ class ModelsFolder:
     def names(self, folder: str) -> list[str]:
         """Return the names of the files in one folder of models, as ComfyUI lists them."""
         names: set[str] = set()
-        for root in (self._baked, self.root):
-            if root is not None:
-                paths = (root / folder).rglob("*")
-                names |= {path.relative_to(root / folder).as_posix() for path in paths if path.is_file()}
+        for place in self._places(folder):
+            names |= {path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file()}
         return sorted(names)
+
+    def _places(self, folder: str) -> Iterator[Path]:
+        """Yield the places of one folder of models, in the order in which ComfyUI searches them."""
+        if self._baked is not None:
+            yield self._baked / folder
+        yield self.root / folder
+        if self._volume is not None:
+            yield self._volume / folder
+            if older_name := OLDER_NAMES.get(folder):
+                yield self._volume / older_name
+
+    def on_volume(self, path: Path) -> bool:
+        """Return True if a file is on the network volume, so that it must not be changed."""
+        return self._volume is not None and path.is_relative_to(self._volume)
 
     def find(self, folder: str, file: str) -> Path | None:
         """Return the path of a model file, or None if it is not present. `baked` is searched first, as ComfyUI does."""
         try:
-            path = self.path(folder, file)
+            self.path(folder, file)
         except ValueError:
             return None
-        candidates = (self._baked / folder / file, path) if self._baked else (path,)
+        candidates = (place / file for place in self._places(folder))
         return next((candidate for candidate in candidates if candidate.is_file()), None)
 
     def set_aside(self, path: Path) -> Path:

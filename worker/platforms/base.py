@@ -70,11 +70,13 @@ class Sdk:
 class Detection:
     """Whether the environment is that of a platform, and the evidence as part of a sentence.
 
-    Without the platform, `evidence` names what is missing.
+    Without the platform, `evidence` names what is missing. `problem` says why the worker cannot start although the
+    platform was found, and what to do.
     """
 
     found: bool
     evidence: str = ""
+    problem: str = ""
 
 
 class Platform(ABC):
@@ -102,6 +104,13 @@ class Platform(ABC):
         A platform builds the worker itself, because it may adjust the settings first, or run the worker in another
         process. Raises StartupError when it cannot serve, and RestartRequested after draining for a restart.
         """
+
+    def gateway(self, settings: Settings, environ: Mapping[str, str]) -> Settings:
+        """Return the settings with the address at which the gateway listens on this platform, for health checks.
+
+        The default is for a platform that changes nothing. Raises StartupError for invalid variables.
+        """
+        return settings
 
     def report_failure(self, message: str, environ: Mapping[str, str]) -> None:
         """Report to the platform why the process ends. Never raises. The default does nothing."""

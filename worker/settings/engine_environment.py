@@ -15,6 +15,7 @@ PLATFORM_SECRETS = frozenset(
         "CONTAINER_API_KEY",
         "VAST_API_KEY",
         "RUNPOD_API_KEY",
+        "RUNPOD_AI_API_KEY",
         "MODAL_IDENTITY_TOKEN",
         "MODAL_TOKEN_ID",
         "MODAL_TOKEN_SECRET",

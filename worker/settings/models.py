@@ -19,6 +19,20 @@ class ModelSettings:
         "folders are used too.",
         flat="models_folder",
     )
+    volume: Path = setting(
+        "WORKER_NETWORK_VOLUME",
+        Path("/runpod-volume"),
+        "Folder of a network volume. If it exists, ComfyUI also uses the models in its folder `models`. The worker "
+        "writes nothing to it.",
+        flat="network_volume",
+    )
+    volume_debug: bool = setting(
+        "WORKER_NETWORK_VOLUME_DEBUG",
+        False,
+        "Whether the worker logs at the start which model folders and files it finds in the network volume.",
+        "NETWORK_VOLUME_DEBUG",
+        flat="network_volume_debug",
+    )
     templates: str = setting(
         "WORKER_MODELS",
         "",

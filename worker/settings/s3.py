@@ -50,7 +50,7 @@ class S3Settings:
         "WORKER_S3_KEY",
         "{prefix}/{date}/{id}/{job}/{filename}",
         "Pattern of the keys in the bucket. {job} is different for each job. The pattern can also contain "
-        "{node} and {index}.",
+        "{node}, {index}, {month} and {short_name}.",
         flat="s3_key",
     )
     url_life_s: int = setting(
@@ -62,6 +62,21 @@ class S3Settings:
         "URL of a public bucket. If it is set, the URL of an output is this URL followed by the key, without "
         "a signature.",
         flat="s3_public_url",
+    )
+    bucket_url: str = setting(
+        "BUCKET_ENDPOINT_URL",
+        "",
+        "worker-comfyui's variable: URL of the S3-compatible server with the bucket, in its path or its host. It is "
+        "used if WORKER_S3_ENDPOINT and WORKER_S3_BUCKET name no other bucket. Then keys are "
+        "`{prefix}/{month}/{id}/{short_name}` and URLs are valid for a week, unless WORKER_S3_KEY and "
+        "WORKER_S3_URL_LIFE are set.",
+        flat="bucket_endpoint",
+    )
+    bucket_access_key_id: SecretStr = setting(
+        "BUCKET_ACCESS_KEY_ID", SecretStr(""), "Access key of the bucket in BUCKET_ENDPOINT_URL."
+    )
+    bucket_secret_access_key: SecretStr = setting(
+        "BUCKET_SECRET_ACCESS_KEY", SecretStr(""), "Secret of this access key."
     )
     allowed_hosts: str = setting(
         "WORKER_S3_ALLOWED_HOSTS",

@@ -58,6 +58,21 @@ class ServerSettings:
         "Host names besides localhost at which clients reach the gateway: `api.example.com, *.corp.example, "
         "worker:18288`.",
     )
+    health_path: str = setting(
+        "WORKER_HEALTH_PATH",
+        "/ping",
+        "Another path of `GET /ping`, the health check of load balancers: 200 if the worker takes requests, 204 while "
+        "it starts, 503 otherwise.",
+    )
+    health_port: int = setting(
+        "WORKER_HEALTH_PORT", 0, "Another port with `GET /ping` and `GET /health` only. 0 means none."
+    )
+    serve_api_locally: bool = setting(
+        "SERVE_API_LOCALLY",
+        False,
+        "worker-comfyui's variable: whether the gateway listens on 0.0.0.0:8000, unless WORKER_GATEWAY_HOST and "
+        "WORKER_GATEWAY_PORT are set. It needs WORKER_TOKENS there.",
+    )
     comfy_api: bool = setting(
         "WORKER_COMFY_API",
         False,

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from worker.settings.compatibility.unresolved import check_secrets
+from worker.settings.compatibility.worker_comfyui import implied_values
 from worker.settings.connections import ConnectionSettings
 from worker.settings.engine import ComfySettings
 from worker.settings.environment import environment
@@ -56,8 +58,8 @@ class Settings:
     platform: str = setting(
         "WORKER_PLATFORM",
         "none",
-        "Platform: none, vast, vast-local (a simulation of Vast's router on this machine), modal, or auto (the one "
-        "whose variables are set).",
+        "Platform: none, vast, vast-local (a simulation of Vast's router on this machine), modal, "
+        "runpod, or auto (the one whose variables are set).",
     )
     templates: str = setting(
         "WORKER_TEMPLATES",
@@ -92,7 +94,10 @@ class Settings:
         "of the GPU's time as `gpu_usd`. It is not what the platform bills.",
     )
     log_level: str = setting(
-        "WORKER_LOG_LEVEL", "info", "Lowest level of the messages in the log: debug, info, warning or error."
+        "WORKER_LOG_LEVEL",
+        "info",
+        "Lowest level of the messages in the log: debug, info, warning or error.",
+        "COMFY_LOG_LEVEL",
     )
 
     def __post_init__(self) -> None:
@@ -124,16 +129,18 @@ class Settings:
         """Read all settings from `environ`, or from the environment of this process.
 
         A value in `flat`, which comes from the command line, takes precedence unless it is None. Raises StartupError
-        with the name of the variable for a value that cannot be parsed.
+        with the name of the variable for a value that cannot be parsed or used, and for one in which RunPod did not
+        replace the placeholder of a secret.
         """
         environ = environment() if environ is None else environ
+        check_secrets(environ)
         values = {name: value for name, value in flat.items() if value is not None}
         for name, entry in cls.fields_by_name().items():
             variables = (entry.field.metadata["env"], *entry.field.metadata["also"])
             variable = next((variable for variable in variables if environ.get(variable)), None)
             if variable and name not in values:
                 values[name] = parse(entry.kind, variable, environ[variable])
-        return cls.of(**values)
+        return cls.of(**implied_values(values))
 
     @classmethod
     def fields_by_name(cls) -> dict[str, SettingField]:

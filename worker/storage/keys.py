@@ -7,11 +7,13 @@ import string
 import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import PurePosixPath
 
 from worker.errors import StartupError
 from worker.job import Job, Output
 
-FIELDS = ("prefix", "date", "id", "job", "node", "index", "filename")
+FIELDS = ("prefix", "date", "month", "id", "job", "node", "index", "filename", "short_name")
 KEPT_ASCII = re.compile(r"[\w.@+=-]", re.ASCII)
 """ASCII characters that a key keeps."""
 AMBIGUOUS = frozenset("/\\.:%?#&\"'<>*|;`$ \u2044\u2215\u29f8")
@@ -23,13 +25,16 @@ MAX_SEGMENT_BYTES = 240
 MAX_FIELD_BYTES: Mapping[str, int] = {
     "prefix": 480,
     "date": 10,
+    "month": 5,
     "id": 128,
     "job": 36,
     "node": 64,
     "index": 6,
     "filename": MAX_SEGMENT_BYTES,
+    "short_name": 24,
 }
 """Maximum length of the value of each field, in bytes of UTF-8."""
+LONGEST_EXTENSION = 15
 MAX_KEY_BYTES = 1024
 """Maximum length of a key in S3, in bytes."""
 
@@ -37,13 +42,14 @@ MAX_KEY_BYTES = 1024
 class KeyTemplate:
     """A template of keys, such as `{prefix}/{date}/{id}/{job}/{filename}`.
 
-    `{date}` is the day on which the job was accepted, in UTC.
+    `{date}` is the day on which the job was accepted, in UTC, and `{month}` its month and year, such as `11-26`.
+    `{short_name}` is eight hexadecimal digits, which differ for each output of each job, and the extension of the file.
     """
 
     def __init__(self, template: str) -> None:
         """Parse a template.
 
-        Raises StartupError for unknown fields, a missing `{filename}`, or keys that would be too long.
+        Raises StartupError for unknown fields, a missing name of the file, or keys that would be too long.
         """
         try:
             parts = list(string.Formatter().parse(template))
@@ -55,15 +61,18 @@ class KeyTemplate:
                 f"WORKER_S3_KEY={template!r}: unknown fields {sorted(unknown)}; known are {', '.join(FIELDS)}"
             )
         has_format = any(format_spec or conversion for _, _, format_spec, conversion in parts)
-        if "filename" not in names or has_format:
-            raise StartupError(f"WORKER_S3_KEY={template!r} must contain {{filename}}, and no field may have a format")
+        if names.isdisjoint(("filename", "short_name")) or has_format:
+            raise StartupError(
+                f"WORKER_S3_KEY={template!r} must contain {{filename}} or {{short_name}}, and no field may have a "
+                "format"
+            )
         longest = sum(len(text.encode()) + MAX_FIELD_BYTES.get(name or "", 0) for text, name, _, _ in parts)
         if longest > MAX_KEY_BYTES:
             raise StartupError(
                 f"WORKER_S3_KEY={template!r} makes keys of up to {longest} bytes. S3 allows {MAX_KEY_BYTES}: shorten it"
             )
         self._template = template
-        self.unique = "job" in names
+        self.unique = not names.isdisjoint(("job", "short_name"))
         """Whether the keys of two jobs always differ."""
 
     def key(self, job: Job, output: Output, prefix: str) -> str:
@@ -72,9 +81,12 @@ class KeyTemplate:
         `prefix` is the configured or requested prefix of the bucket. Empty parts of the key are removed.
         """
         safe_prefix = "/".join(segment(part) for part in prefix.split("/"))
+        created_at = datetime.fromtimestamp(job.created_at, UTC)
         values = {
             "prefix": _first_bytes(safe_prefix, MAX_FIELD_BYTES["prefix"]),
-            "date": datetime.fromtimestamp(job.created_at, UTC).strftime("%Y-%m-%d"),
+            "date": created_at.strftime("%Y-%m-%d"),
+            "month": created_at.strftime("%m-%y"),
+            "short_name": _short_name(job, output),
             "id": segment(job.id, MAX_FIELD_BYTES["id"]),
             "job": job.folder,
             "node": segment(output.node_id, MAX_FIELD_BYTES["node"]),
@@ -112,6 +124,13 @@ def _first_bytes(text: str, max_bytes: int) -> str:
 def _last_bytes(text: str, max_bytes: int) -> str:
     """Return the end of a text, of at most `max_bytes` bytes in UTF-8, without a cut character."""
     return text.encode()[-max_bytes:].decode(errors="ignore")
+
+
+def _short_name(job: Job, output: Output) -> str:
+    """Return a name that nobody can guess, because it depends on the random name of the job's own folder."""
+    digits = sha256(f"{job.folder}/{output.index}".encode()).hexdigest()[:8]
+    extension = segment(PurePosixPath(output.filename).suffix.lstrip("."), LONGEST_EXTENSION)
+    return f"{digits}.{extension}" if extension else digits
 
 
 def _filename(job: Job, output: Output) -> str:

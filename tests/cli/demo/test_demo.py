@@ -48,7 +48,9 @@ def test_a_demo_that_cannot_start_names_the_reason(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize(("on", "client"), [("modal", "modal 1.6.4"), ("none", "comfy-worker run")])
+@pytest.mark.parametrize(
+    ("on", "client"), [("modal", "modal 1.6.4"), ("runpod", "POST /runsync"), ("none", "comfy-worker run")]
+)
 def test_the_demo_runs_on_other_platforms(on: str, client: str, tmp_path: Path) -> None:
     """`--on` makes one picture through the client of that platform, and says which one it was."""
     (tmp_path / "tmp").mkdir()
@@ -63,4 +65,4 @@ def test_the_demo_runs_on_other_platforms(on: str, client: str, tmp_path: Path) 
 def test_a_demo_on_an_unknown_platform_lists_the_names(tmp_path: Path) -> None:
     """The error lists the platforms that a demo can run on."""
     done = cli("demo", "--on", "nowhere", cwd=tmp_path)
-    assert (done.returncode, "The platforms: vast, modal, none" in done.stderr) == (2, True)
+    assert (done.returncode, "The platforms: vast, modal, runpod, none" in done.stderr) == (2, True)

@@ -46,6 +46,7 @@ class BrowserCheck:
     hosts: AllowedHosts
     proxies: Networks
     public_origin: str | None
+    health_routes: frozenset[str] = HEALTH_ROUTES
 
     @classmethod
     def of(cls, settings: ServerSettings) -> BrowserCheck:
@@ -55,6 +56,7 @@ class BrowserCheck:
             allowed_hosts(settings.allowed_hosts, settings.public_url),
             trusted_networks(settings.trusted_proxies),
             read_origin(public_origin(settings.public_url)),
+            HEALTH_ROUTES | {settings.health_path},
         )
 
     def check(self, request: web.Request) -> None:
@@ -125,7 +127,7 @@ def browser_check(check: BrowserCheck) -> Middleware:
     @web.middleware
     async def checked(request: web.Request, handler: Handler) -> web.StreamResponse:
         """Check the request unless it is for a health route, and pass it on."""
-        if request.path not in HEALTH_ROUTES:
+        if request.path not in check.health_routes:
             check.check(request)
         return await handler(request)
 

@@ -10,10 +10,9 @@ from worker.api.edge.authorization import authorization_of
 from worker.api.generate import wait_for_result
 from worker.api.request_body import caller_of
 from worker.api.responses import pending_response
-from worker.api.services import Services, json_response, services_of
+from worker.api.services import json_response, services_of
 from worker.connections import mark_authenticated
-from worker.errors import ClientError, NotFound
-from worker.intake.handler_calls import HandlerCalls
+from worker.errors import ClientError
 
 RESPOND_ASYNC = re.compile(r"(?:^|,)\s*respond-async\s*(?:,|;|$)", re.IGNORECASE)
 """Matches a header `Prefer` (RFC 7240) that wants 202 at once."""
@@ -23,7 +22,7 @@ async def list_handlers(request: web.Request) -> web.Response:
     """Handle `GET /handlers`: list the handlers with their parameters and docstrings."""
     services = services_of(request)
     services.access.authenticate(authorization_of(request))
-    return json_response((await handler_calls(services).pool.table()).describe())
+    return json_response((await services.handler_calls.pool.table()).describe())
 
 
 async def call_handler(request: web.Request) -> web.StreamResponse:
@@ -37,7 +36,7 @@ async def call_handler(request: web.Request) -> web.StreamResponse:
     caller = caller_of(request, principal, collectable=responds_later)
     chunks = request.content.iter_any()
     try:
-        job = await handler_calls(services).submit(request.match_info["name"], chunks, request.charset or "", caller)
+        job = await services.handler_calls.submit(request.match_info["name"], chunks, request.charset or "", caller)
     except web.RequestPayloadError as error:
         raise ClientError("the body does not match its Content-Encoding or Transfer-Encoding") from error
     mark_authenticated(request)  # without tokens, an accepted job counts as authentication
@@ -45,10 +44,3 @@ async def call_handler(request: web.Request) -> web.StreamResponse:
         job.detached = True
         return pending_response(request, services, job)
     return await wait_for_result(request, services, job)
-
-
-def handler_calls(services: Services) -> HandlerCalls:
-    """Return the calls of this worker. Raises NotFound if it has no handlers."""
-    if services.handlers is None:
-        raise NotFound("this worker has no handlers: set WORKER_HANDLERS to the folder of an app")
-    return services.handlers

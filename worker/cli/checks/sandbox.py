@@ -37,7 +37,7 @@ def _inaccessible(settings: Settings) -> list[CheckFinding]:
     Such a folder belongs to another user, and its permissions keep other users out.
     """
     folders = engine_folders(settings)
-    read = [*split(settings.sandbox.read), *((folders.models, folders.baked) if folders else ())]
+    read = [*split(settings.sandbox.read), *(folders.model_roots if folders else ())]
     write = [*split(settings.sandbox.write), *((folders.input, folders.output) if folders else ())]
     required = [(path, stat.S_IROTH) for path in read] + [(path, stat.S_IWOTH) for path in write]
     return [

@@ -29,6 +29,7 @@ ROUTER = "vast"
 EXAMPLES = (
     "comfy-worker demo",
     "comfy-worker demo --on modal",
+    "comfy-worker demo --on runpod",
     "comfy-worker demo --workers 1 --gpus 4 --kill-one",
     "comfy-worker demo --comfyui http://127.0.0.1:8188 --workflows my-workflows --json",
 )
@@ -37,7 +38,10 @@ EXAMPLES = (
 def command(  # noqa: PLR0913 - one parameter an option
     *,
     on: Annotated[
-        str, typer.Option(metavar="PLATFORM", help="vast, modal or none: whose client and platform runs the workflows.")
+        str,
+        typer.Option(
+            metavar="PLATFORM", help="vast, modal, runpod or none: whose client and platform runs the workflows."
+        ),
     ] = ROUTER,
     comfyui: Annotated[
         str | None, typer.Option(metavar="URL", help="A running ComfyUI that all workers share.")
@@ -58,7 +62,8 @@ def command(  # noqa: PLR0913 - one parameter an option
 
     Vast's own client sends them to workers on this machine. Prints the saved outputs, the time of each stage, and the
     workers' reports to the autoscaler. Needs no GPU and no account. With `--on modal`, the app is deployed with
-    `modal deploy` to a local stand-in for Modal, and Modal's own client gets one picture.
+    `modal deploy` to a local stand-in for Modal, and Modal's own client gets one picture. With `--on runpod`, a worker
+    takes one job from a local stand-in for RunPod's queue.
     """
     options = DemoOptions(comfyui, workers, workflows, gpus, kill_one)
     _check(on, options)

@@ -27,7 +27,7 @@ STYLES = {"ok": ("✓", "green"), "warn": ("!", "bold yellow"), "fail": ("✗", 
 def command(
     *,
     comfyui: Annotated[str | None, typer.Option(help="ComfyUI to check, instead of WORKER_COMFYUI.")] = None,
-    platform: Annotated[str | None, typer.Option(help="Platform: none, vast, vast-local, modal or auto.")] = None,
+    platform: Annotated[str | None, typer.Option(help="none, vast, vast-local, modal, runpod or auto.")] = None,
     settings: Annotated[
         bool, typer.Option("--settings", help="Print every setting with its default, and check nothing.")
     ] = False,

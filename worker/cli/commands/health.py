@@ -16,16 +16,19 @@ EXAMPLES = ("comfy-worker health", "comfy-worker health --json")
 def command(*, as_json: Json = False) -> None:
     """Check that the worker on this machine responds.
 
-    Requests GET /health at the port in WORKER_GATEWAY_PORT. Exit code 0: the status is 200. Exit code 1: it is not.
+    Requests GET /health at the port in WORKER_GATEWAY_PORT, or at that of the platform. Exit code 0: the status is 200.
+    Exit code 1: it is not.
     """
     import urllib.error
     import urllib.request
 
     from worker.cli.output.failure import Failure
     from worker.cli.output.json_output import print_json
-    from worker.settings import Settings
+    from worker.platforms.registry import choose
+    from worker.settings import Settings, environment
 
     settings = Settings.from_env()
+    settings = choose(settings.platform, environment()).platform.gateway(settings, environment())
     url = f"http://{ANY_ADDRESS.get(settings.server.host, settings.server.host)}:{settings.server.port}/health"
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT_S) as response:

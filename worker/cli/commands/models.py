@@ -82,12 +82,14 @@ def command(
 def _models_folder(settings: Settings, folder: Path | None) -> ModelsFolder:
     """Return the folder of the option or of the settings. Raises StartupError when neither names one."""
     from worker.errors import StartupError
-    from worker.models.folder import ModelsFolder, baked_models, models_folder
+    from worker.models.folder import ModelsFolder, baked_models, models_folder, volume_of
 
     root = models_folder(settings)
     if root is None:
         raise StartupError("the models folder of that ComfyUI is not known: set --folder or WORKER_MODELS_FOLDER")
-    return ModelsFolder(root, baked=None if folder else baked_models(settings))
+    if folder is not None:
+        return ModelsFolder(root)
+    return ModelsFolder(root, baked=baked_models(settings), volume=volume_of(settings))
 
 
 def _needed_files(

@@ -13,10 +13,19 @@ from typing import Annotated, Any
 import typer
 
 from worker.cli.hosting.signals import ignore_meaningless
-from worker.errors import CannotListen, HandlersPortInUse, RestartRequested, StartupError, StateInUse, UnknownPlatform
+from worker.errors import (
+    CannotListen,
+    HandlersPortInUse,
+    RestartRequested,
+    StartupError,
+    StateInUse,
+    UnclearPlatform,
+    UnknownPlatform,
+)
 from worker.platforms.base import Platform
 from worker.platforms.registry import AUTO, choose, choose_platform
 from worker.settings import Settings, environment
+from worker.settings.compatibility.contradictions import contradictions
 
 LOG_LINE = "%(asctime)s %(levelname)-7s %(name)s %(message)s"
 
@@ -33,7 +42,7 @@ log = logging.getLogger("worker")
 def command(  # noqa: PLR0913 - one parameter an option
     *,
     comfyui: Annotated[str | None, typer.Option(help="`embedded`, a URL, or a ComfyUI folder to start.")] = None,
-    platform: Annotated[str | None, typer.Option(help="Platform: none, vast, vast-local, modal or auto.")] = None,
+    platform: Annotated[str | None, typer.Option(help="none, vast, vast-local, modal, runpod or auto.")] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on. 0 means a free port.")] = None,
     state: Annotated[Path | None, typer.Option(help="Folder for everything that the worker writes.")] = None,
@@ -82,7 +91,7 @@ def failure_reported(name: str | None, environ: Mapping[str, str] | None = None)
     except Exception as error:
         environ = environ or environment()
         message = str(error) if isinstance(error, StartupError) else f"unexpected {type(error).__name__}: {error}"
-        with suppress(UnknownPlatform):
+        with suppress(UnknownPlatform, UnclearPlatform):
             platform = choose(name or environ.get("WORKER_PLATFORM") or AUTO, environ).platform
             platform.report_failure(message, environ)
         raise
@@ -96,6 +105,8 @@ def _run(settings: Settings, platform: Platform) -> None:
     from worker.cli.hosting.parent_process import RESTART_CODE
     from worker.connections import raise_file_limit
 
+    for sentence in contradictions(environment(), Settings.fields_by_name()):
+        log.warning("%s", sentence)
     keep_memory_flat()
     raise_file_limit()
     try:

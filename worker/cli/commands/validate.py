@@ -149,7 +149,7 @@ def _file_check(catalog: Catalog, *, listed: bool, assume: bool) -> FileCheck:
 
     Input files count as present, as a request brings them.
     """
-    from worker.models.folder import ModelFiles, baked_models, models_folder
+    from worker.models.folder import ModelFiles, baked_models, models_folder, volume_of
     from worker.settings import Settings
     from worker.workflow.validation.file_check import AssumeFiles, ListedFiles
 
@@ -158,7 +158,7 @@ def _file_check(catalog: Catalog, *, listed: bool, assume: bool) -> FileCheck:
     if listed:
         return ListedFiles(catalog)
     settings = Settings.from_env()
-    return ModelFiles(models_folder(settings), baked_models(settings))
+    return ModelFiles(models_folder(settings), baked_models(settings), volume_of(settings))
 
 
 def _with_loras(catalog: Catalog, files: FileCheck) -> Catalog:

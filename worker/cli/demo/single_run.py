@@ -11,6 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from aiohttp import ClientSession
+
 from worker.cli.demo.demo_report import Steps
 from worker.cli.hosting.environment import without_settings
 from worker.cli.output.failure import Failure
@@ -18,8 +20,12 @@ from worker.cli.output.saving import save
 from worker.errors import StartupError
 from worker.settings import environment
 from worker.subcommand import worker_command
+from worker.workflow.templates.fill import fill
+from worker.workflow.templates.library import SHIPPED, read_library
 
 TEMPLATE = "smoke-resize"
+WAIT_MS = 120_000
+"""Milliseconds that the call of the demo waits for its result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,35 @@ async def run_on_modal(steps: Steps, state: Path, out: Path) -> SingleRun:
     return SingleRun("Modal (local stand-in)", f"modal {version('modal')}", await _saved(result, out))
 
 
+async def run_on_runpod(steps: Steps, state: Path, out: Path) -> SingleRun:
+    """Start a worker of a queue-based endpoint with a local stand-in for RunPod, and send one job to /runsync.
+
+    Raises Failure.
+    """
+    from worker.simulators.runpod import PodOptions, PodScaling, serve
+
+    template = read_library(SHIPPED)[TEMPLATE]
+    body = {"input": {"workflow": fill(template, {}, secrets.randbelow).prompt}}
+    pods = PodOptions(worker_command("serve"), state, _of_pod, PodScaling(min_workers=1, max_workers=1))
+    async with serve(pods=pods) as runpod, ClientSession() as http:
+        steps.done("a local stand-in for RunPod, with one worker")
+        url, headers = f"{runpod.endpoint_url}/runsync?wait={WAIT_MS}", {"Authorization": f"Bearer {runpod.api_key}"}
+        async with http.post(url, json=body, headers=headers) as answer:
+            result = await answer.json()
+        if result.get("status") != "COMPLETED":
+            raise Failure("job_failed", f"the job is {result.get('status')}: {result.get('error', 'no error')}")
+        steps.done("one picture through RunPod's queue")
+    rows = [{**image, "node_id": "", "kind": "image", "mime": "image/png"} for image in result["output"]["images"]]
+    paths = [file.path for file in await save(rows, out, _no_download)]
+    return SingleRun("RunPod (local stand-in)", "POST /runsync", paths)
+
+
+def _of_pod(folder: Path) -> Mapping[str, str]:
+    """Return the operator's variables of a worker with this folder."""
+    fixed = {"WORKER_PLATFORM": "auto", "WORKER_COMFYUI": "embedded", "WORKER_GATEWAY_PORT": "0"}
+    return {**fixed, "WORKER_STATE": str(folder / "state")}
+
+
 async def run_directly(steps: Steps, state: Path, out: Path) -> SingleRun:
     """Run a template with `comfy-worker run`, which starts a worker and calls it over HTTP. Raises Failure."""
     command = worker_command("run", TEMPLATE, "--out", str(out), "--json")
@@ -90,5 +125,5 @@ async def _no_download(url: str, _: Path) -> None:
     raise Failure("bad_answer", f"an output came as the URL {url}")
 
 
-SINGLE_RUNS: Mapping[str, RunOnce] = {"modal": run_on_modal, "none": run_directly}
+SINGLE_RUNS: Mapping[str, RunOnce] = {"modal": run_on_modal, "runpod": run_on_runpod, "none": run_directly}
 """The runs of `--on`, besides the one behind Vast's router, which has many requests and reports."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import orjson
 
 from worker.engine.process.names import FIRST_ENGINE, per_engine
+from worker.engine.process.volume import volume_models
 from worker.errors import StartupError
 from worker.settings import Settings
 from worker.workflow.catalog.folders import all_folders
@@ -33,7 +34,8 @@ CACHES = {
 class EngineFolders:
     """The folders of one engine. `root` has its files. `input` and `models` are shared by all engines of a worker.
 
-    New models are stored in `models`. `baked` is ComfyUI's own folder of models, which is only read, or None.
+    New models are stored in `models`. `baked` is ComfyUI's own folder of models, and `volume` that on a network volume.
+    Both are only read, and None if they do not exist.
     """
 
     root: Path
@@ -41,6 +43,12 @@ class EngineFolders:
     output: Path
     models: Path
     baked: Path | None = None
+    volume: Path | None = None
+
+    @property
+    def model_roots(self) -> tuple[Path, ...]:
+        """The folders of models, in the order in which ComfyUI searches them."""
+        return tuple(root for root in (self.baked, self.models, self.volume) if root is not None)
 
 
 def engine_folders(settings: Settings, name: str = FIRST_ENGINE) -> EngineFolders | None:
@@ -61,6 +69,7 @@ def engine_folders(settings: Settings, name: str = FIRST_ENGINE) -> EngineFolder
         (output or root / "output").absolute(),
         (settings.models.folder or (first if embedded else state) / "models").absolute(),
         None if embedded else Path(settings.engine.comfyui).absolute() / "models",
+        None if embedded else volume_models(settings),
     )
 
 
@@ -96,15 +105,21 @@ def comfyui_arguments(folders: EngineFolders) -> list[str]:
     ]
 
 
+def known_folders() -> frozenset[str]:
+    """Return the names of ComfyUI's folders of models, including older ones."""
+    return frozenset({*all_folders(), *OTHER_FOLDERS})
+
+
 def _model_paths(folders: EngineFolders) -> dict[str, str]:
     """Return the paths of each folder of models, one a line, by the folder's name.
 
     ComfyUI knows the baked folders already, and ignores a path that is listed twice. They are listed because a pack
-    that adds a folder may assume that no other paths exist.
+    that adds a folder may assume that no other paths exist. The volume is the last one, because nodes save models into
+    the first.
     """
-    roots = [root for root in (folders.baked, folders.models) if root is not None]
+    roots = folders.model_roots
     existing = {path.name for root in roots if root.is_dir() for path in root.iterdir() if path.is_dir()}
-    names = sorted({*all_folders(), *OTHER_FOLDERS, *(name for name in existing if not name.startswith("."))})
+    names = sorted({*known_folders(), *(name for name in existing if not name.startswith("."))})
     return {name: "\n".join(str(root / name) for root in roots) for name in names}
 
 

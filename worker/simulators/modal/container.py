@@ -14,13 +14,13 @@ from pathlib import Path
 from grpclib.server import Server
 from modal_proto import api_pb2
 
+from worker.simulators.marked_processes import kill_marked_processes
 from worker.simulators.modal.container_rpcs import ContainerRecord, ContainerRpcs
 from worker.simulators.modal.handles import app_layout
 from worker.simulators.modal.rpc_service import ControlPlaneParts
 from worker.subcommand import module_command
 
 ENTRYPOINT = "modal._container_entrypoint"
-KILL_CHECK_S = 0.05
 SOCKETS = "/tmp"  # noqa: S108 - the folder in it has a random name
 NETWORK = ("unshare", "--net", "sh", "-c", 'ip link set lo name eth0 && ip link set eth0 up && exec "$@"', "sh")
 """Command that runs another in a network of its own, in which the loopback interface is named eth0."""
@@ -160,19 +160,4 @@ async def _end_all(process: asyncio.subprocess.Process, folder: Path) -> None:
     with suppress(ProcessLookupError):
         process.kill()
     await process.wait()
-    while pids := await asyncio.to_thread(_processes_of, folder):
-        for pid in pids:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        await asyncio.sleep(KILL_CHECK_S)
-
-
-def _processes_of(folder: Path) -> list[int]:
-    """Return the ids of the processes that have inherited the variables of a container."""
-    mark = f"MODAL_CONTAINER_ARGUMENTS_PATH={folder / 'arguments'}\0".encode()
-    found = []
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        with suppress(OSError):  # the process has ended, or belongs to another user
-            if mark in path.read_bytes() + b"\0":
-                found.append(int(path.parent.name))
-    return found
+    await kill_marked_processes(f"MODAL_CONTAINER_ARGUMENTS_PATH={folder / 'arguments'}")

@@ -47,7 +47,7 @@ def sandbox_policy(
     read_arguments, written_arguments = argument_paths(settings.engine.args)
     more_read, more_write = split(settings.sandbox.read), split(settings.sandbox.write)
     code = worker_interpreter_folders() + _comfyui_paths(settings, python, environ)
-    models = [path for path in (folders.models, folders.baked) if path is not None]
+    models = folders.model_roots
     root = folders.root
     writable = [folders.input, folders.output, root / "temp", root / "user", folders.models, *written_arguments]
     _create_folders(writable)

@@ -17,7 +17,6 @@ from worker.api.auth import LOCAL
 from worker.api.edge.unknown_routes import route_hint
 from worker.api.errors import DIALECT
 from worker.api.generate import GenerateRoute
-from worker.api.handlers.routes import handler_calls
 from worker.api.request_body import api_key_of
 from worker.app import App
 from worker.bodies import ScannedBody, SpoolFolder
@@ -176,7 +175,7 @@ class Ingress:
         key = repeat_key(auth_data, payload)
         caller = Caller(LOCAL, base_url, repeat_key=key, collectable=route.collectable, api_key=api_key_of(request))
         if route is CALL_ROUTE:
-            return await handler_calls(self._app.services).read(request.match_info["name"], payload, caller)
+            return await self._app.services.handler_calls.read(request.match_info["name"], payload, caller)
         await normalize_body(payload)
         request[DIALECT] = dialect_of(payload.value)
         return await self._app.intake.read(payload, replace(caller, follows=route.follows))

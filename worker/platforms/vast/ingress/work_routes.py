@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from worker.api.generate import GENERATE_ROUTES, GenerateRoute, wait_for_result
-from worker.api.handlers.routes import handler_calls
 from worker.app import App
 from worker.intake import Submission
 from worker.intake.handler_calls import CallSubmission
@@ -25,5 +24,5 @@ async def units_of(app: App, submission: Submission | CallSubmission) -> float:
 async def accept(app: App, submission: Submission | CallSubmission) -> Job:
     """Start the job of a request. Raises what the intake does."""
     if isinstance(submission, CallSubmission):
-        return await handler_calls(app.services).accept(submission)
+        return await app.services.handler_calls.accept(submission)
     return await app.intake.accept(submission)

@@ -1,0 +1,1 @@
+"""Tests of RunPod's routes and of its dialect."""

@@ -1,0 +1,1 @@
+"""Tests of settings that other programs' variables change."""

@@ -1,0 +1,1 @@
+"""The routes of RunPod's API on the worker's own port."""

@@ -1,0 +1,1 @@
+"""The queue of an endpoint: jobs and workers, the calls of both sides, and webhooks."""
