@@ -8,7 +8,7 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +28,8 @@ SWITCHES = RunpodAssumptions(
     take_hold_s=2.0, stop_hold_s=2.0, run_retention_s=3600.0, stop_grace_s=20.0, requeue_limit=50
 )
 DRAIN_S = 8
+SENDERS = 8
+"""Number of clients that send jobs at the same time."""
 WIDTHS = 97
 """Pictures have this many different widths, so that the result of another job would be noticed."""
 RETRYABLE = ("send it again", "send the job again")
@@ -48,10 +50,11 @@ class RunpodSoak:
     async def run(self) -> list[RunFinding]:
         """Send all jobs, disturb the workers until they have ended, and return the findings."""
         started = time.monotonic()
-        await self._send()
         helpers = [asyncio.create_task(work()) for work in (self.counter.run, self._signal_workers, self._cancel)]
         try:
             async with asyncio.timeout(self.plan.limit_s):
+                numbers = iter(range(self.plan.jobs))
+                await asyncio.gather(*(self._send(numbers) for _ in range(SENDERS)))
                 while not all(job.status.is_final for job in self._jobs()):
                     await asyncio.sleep(0.2)
             ended = True
@@ -64,9 +67,9 @@ class RunpodSoak:
         await self.counter.read()
         return [*self._findings(), fact("seconds", round(seconds)), expect_none("over the time limit", int(not ended))]
 
-    async def _send(self) -> None:
-        """Put all jobs into the queue."""
-        for number in range(self.plan.jobs):
+    async def _send(self, numbers: Iterator[int]) -> None:
+        """Put jobs with these numbers into the queue, one after the other."""
+        for number in numbers:
             body = {"input": {"workflow": prompt(number)}}
             async with self.http.post(f"{self.runpod.endpoint_url}/run", json=body) as answer:
                 self.sent[(await answer.json())["id"]] = number
