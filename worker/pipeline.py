@@ -82,8 +82,14 @@ class Pipeline:
     """Preview method for jobs whose events a client follows. Other jobs have no previews."""
 
     async def run(self, job: Job, timeout_s: float) -> None:
-        """Run a job to its end. A failure is stored in the job as its error. Raises only CancelledError."""
-        await self._end_with(job, self._run_steps(job), timeout_s)
+        """Run a job to its end. A failure is stored in the job as its error. Raises only CancelledError.
+
+        The limit of a call holds from the start of its handler, because it waits for as long as earlier calls run.
+        """
+        if job.request.handler is None:
+            await self._end_with(job, self._run_steps(job), timeout_s)
+        else:
+            await self._end_with(job, self._call_handler(job, job.request.handler, timeout_s), None)
 
     async def deliver_again(self, job: Job, timeout_s: float) -> None:
         """Repeat the delivery of a job's outputs. Raises only CancelledError."""
@@ -91,28 +97,21 @@ class Pipeline:
 
     async def _run_steps(self, job: Job) -> None:
         """Prepare, generate and deliver. Raises the error with which the job fails."""
-        if job.request.handler is None:
-            outputs = await self._run_prompt(job)
-        else:
-            outputs = (await self._call_handler(job, job.request.handler),)
-        await self._deliver(job, outputs)
-
-    async def _run_prompt(self, job: Job) -> tuple[Output, ...]:
-        """Prepare and run the prompt of a job, and return its outputs."""
         prompt = await self._prepare(job)
         try:
-            return await self._generate(job, prompt)
+            outputs = await self._generate(job, prompt)
         except NodeFailed as error:
             raise await self.explain_failure(error, prompt, self.engines.known_catalog) from error
+        await self._deliver(job, outputs)
 
-    async def _end_with(self, job: Job, work: Coroutine[None, None, None], timeout_s: float) -> None:
+    async def _end_with(self, job: Job, work: Coroutine[None, None, None], timeout_s: float | None) -> None:
         """Run `work` for at most `timeout_s` seconds, set the job's end state by its outcome, and announce the end."""
         try:
             async with asyncio.timeout(timeout_s):
                 await work
         except TimeoutError:
             timeout_error = DeliveryFailed if job.state is JobState.DELIVERING else JobTimeout
-            self._fail(job, timeout_error(f"the job did not end within {timeout_s:g} s"))
+            self._fail(job, timeout_error(f"the job did not end within {timeout_s or 0:g} s"))
         except WorkerError as error:
             self._fail(job, error)
         except asyncio.CancelledError:
@@ -157,14 +156,17 @@ class Pipeline:
         self._enter(job, JobState.WAITING)
         return prepared.prompt
 
-    async def _call_handler(self, job: Job, name: str) -> Output:
-        """Call a handler, and return its result as an output."""
+    async def _call_handler(self, job: Job, name: str, limit_s: float) -> None:
+        """Call a handler, and deliver its result. Raises the error with which the job fails."""
         if self.handlers is None:
             raise UnknownHandler(f"this worker does not serve the handler {name!r} any more")
         self._enter(job, JobState.PREPARING)
         self.outputs.make_folder(job)
         self._enter(job, JobState.WAITING)
-        return await self.handlers.call(job, self.outputs.folder(job), lambda: self._enter(job, JobState.GENERATING))
+        output = await self.handlers.call(
+            job, self.outputs.folder(job), limit_s, lambda: self._enter(job, JobState.GENERATING)
+        )
+        await self._deliver(job, (output,))
 
     async def _refine(self, job: Job, prepared: PreparedInputs) -> None:
         """Correct the workload and the predictions of a job, because its input files are known now."""

@@ -20,7 +20,7 @@ image = (
     .add_local_dir(HERE / "graphs", "/root/graphs")
     .add_local_dir(HERE / "handlers", "/root/handlers")
     .add_local_dir(HERE / "utils", "/root/utils")
-    .add_local_python_source("modal_app", "config")
+    .add_local_python_source("modal_app", "config", "costs")
 )
 
 

@@ -8,6 +8,7 @@ The worker is a process of its own, with its own Python: /opt/comfy-worker in th
 """
 
 import asyncio
+import base64
 import contextlib
 import json
 import os
@@ -162,7 +163,7 @@ class Worker:
         """
         reader, writer = await asyncio.open_connection("127.0.0.1", worker_port())
         try:
-            data = b"" if body is None else json.dumps(body).encode()
+            data = b"" if body is None else json.dumps(body, default=encoded).encode()
             fields = {
                 "Host": "127.0.0.1",
                 "Authorization": f"Bearer {self._token}",
@@ -220,6 +221,13 @@ def result_of(answer: object) -> object:
     if isinstance(answer, dict) and answer.get("status") == "error" and isinstance(answer.get("error"), dict):
         raise RuntimeError(f"{answer['error'].get('code')}: {answer['error'].get('message')}")
     return answer
+
+
+def encoded(value: object) -> dict:
+    """Return bytes in an argument as a JSON value, in the form in which the worker reads and returns them."""
+    if isinstance(value, bytes):
+        return {"media_type": "application/octet-stream", "data": base64.b64encode(value).decode()}
+    raise TypeError(f"an argument of type {type(value).__name__} cannot be sent as JSON")
 
 
 async def serve_json(answer, scope, receive, send):

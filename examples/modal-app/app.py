@@ -28,10 +28,8 @@ class ComfyUI:
     @modal.enter()
     def start(self) -> None:
         from utils.comfyui import launch_comfy_server
-        from utils.cost_tracker import CostTracker
 
         self.server = launch_comfy_server(port=config.COMFYUI_PORT)
-        self.costs = CostTracker(platform="modal")
 
     @modal.exit()
     def stop(self) -> None:
@@ -41,52 +39,46 @@ class ComfyUI:
     def generate_flux(self, prompt: str, negative_prompt: str = "", **kwargs) -> dict:
         from handlers.flux import generate_flux_image
 
-        return self._run(generate_flux_image, prompt=prompt, negative_prompt=negative_prompt, **kwargs)
+        return generate_flux_image(prompt=prompt, negative_prompt=negative_prompt, **kwargs)
 
     @modal.method()
     def generate_instantid(self, prompt: str, face_image: str, **kwargs) -> dict:
         from handlers.instantid import generate_instantid_image
 
-        return self._run(generate_instantid_image, prompt=prompt, face_image=face_image, **kwargs)
+        return generate_instantid_image(prompt=prompt, face_image=face_image, **kwargs)
 
     @modal.method()
     def generate_lora(self, prompt: str, lora_name: str, **kwargs) -> dict:
         from handlers.lora import generate_lora_image
 
-        return self._run(generate_lora_image, prompt=prompt, lora_name=lora_name, **kwargs)
+        return generate_lora_image(prompt=prompt, lora_name=lora_name, **kwargs)
 
     @modal.method()
     def generate_wan2(self, prompt: str, **kwargs) -> dict:
         from handlers.wan2 import generate_wan2_video
 
-        return self._run(generate_wan2_video, prompt=prompt, **kwargs)
+        return generate_wan2_video(prompt=prompt, **kwargs)
 
     @modal.method()
     def upscale_seedvr2(self, image: str, **kwargs) -> dict:
         from handlers.seedvr2 import upscale_seedvr2_image
 
-        return self._run(upscale_seedvr2_image, image=image, **kwargs)
+        return upscale_seedvr2_image(image=image, **kwargs)
 
     @modal.method()
     def run_workflow(self, workflow: dict, **kwargs) -> dict:
         from handlers.workflow import run_custom_workflow
 
-        return self._run(run_custom_workflow, workflow=workflow, **kwargs)
+        return run_custom_workflow(workflow=workflow, **kwargs)
 
     @modal.method()
     def generate_denrisi(self, prompt: str, **kwargs) -> dict:
         from handlers.workflow import generate_denrisi_image
 
-        return self._run(generate_denrisi_image, prompt=prompt, **kwargs)
+        return generate_denrisi_image(prompt=prompt, **kwargs)
 
     @modal.fastapi_endpoint(method="POST")
     def api(self, item: dict) -> dict:
         """Run a handler by name: {"handler": "generate_flux", "prompt": "..."}."""
         handler = getattr(self, item.pop("handler"))
         return handler.local(**item)
-
-    def _run(self, handler, **kwargs) -> dict:
-        with self.costs.measure(config.GPU) as call:
-            result = handler(**kwargs)
-        result["cost_usd"] = round(call.usd, 6)
-        return result

@@ -36,6 +36,11 @@ def fail(message):
 
 def read_bytes():
     return b"\\x00\\x01"
+
+
+def add_slowly(first, second=1, **others):
+    time.sleep(first / 10)
+    return {"sum": first + second, **others}
 """
 
 
@@ -83,8 +88,75 @@ async def test_remote_returns_the_result(handlers: Any) -> None:
 async def test_another_process_gets_the_result_of_a_call(client: Client, handlers: Any) -> None:
     """The id of a call is enough to find it."""
     call = await off_loop(handlers.add.spawn, first=1)
-    same = caller.FunctionCall.from_id(call.object_id, client.app.url)
-    assert await off_loop(same.get, timeout=60) == {"sum": 2}
+    for same in (
+        caller.FunctionCall.from_id(call.object_id),
+        caller.FunctionCall.from_id(call.object_id, client.app.url),
+    ):
+        assert await off_loop(same.get, timeout=60) == {"sum": 2}
+    assert await off_loop(caller.FunctionCall.gather, call, same) == [{"sum": 2}, {"sum": 2}]
+
+
+async def test_positional_arguments_get_the_names_of_the_parameters(handlers: Any) -> None:
+    """As in Python, too many of them and one that is given twice are TypeErrors."""
+    assert await off_loop(handlers.add.remote, 2, 3) == {"sum": 5}
+    assert await off_loop(handlers.add_slowly.remote, 1, second=3, label="a") == {"sum": 4, "label": "a"}
+    with pytest.raises(TypeError, match=r"takes 2 positional arguments \(first, second\)"):
+        await off_loop(handlers.add.remote, 1, 2, 3)
+    with pytest.raises(TypeError, match="'first' twice"):
+        await off_loop(handlers.add.remote, 1, first=2)
+    with pytest.raises(caller.RemoteError) as unknown:
+        await off_loop(handlers.no_such_handler.remote, 1)
+    assert unknown.value.code == "unknown_handler"
+
+
+async def test_the_async_forms(handlers: Any) -> None:
+    """`.aio` of each method is awaited in the caller's loop."""
+    assert await handlers.add.remote.aio(2, second=3) == {"sum": 5}
+    call = await handlers.add.spawn.aio(first=2)
+    assert await call.get.aio(timeout=60) == {"sum": 3}
+    assert [result async for result in handlers.add.map.aio([1, 2], kwargs={"second": 5})] == [{"sum": 6}, {"sum": 7}]
+
+
+async def test_a_cancelled_task_cancels_its_call(client: Client, handlers: Any) -> None:
+    """The next call does not wait for the one whose caller has gone."""
+    task = asyncio.create_task(handlers.wait_for_ever.remote.aio())
+    call = await handlers.wait_for_ever.spawn.aio()  # waits behind the task's call
+    await call.cancel.aio()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await handlers.add.remote.aio(first=4) == {"sum": 5}
+
+
+async def test_map_and_starmap_yield_the_results_in_order(handlers: Any) -> None:
+    """An error is raised, or is one of the results."""
+    assert await off_loop(lambda: list(handlers.add_slowly.map([3, 1], [5, 6]))) == [{"sum": 8}, {"sum": 7}]
+    pairs = [(2, 5), (1, 6)]
+    assert await off_loop(lambda: list(handlers.add.starmap(pairs))) == [{"sum": 7}, {"sum": 7}]
+    unordered = await off_loop(lambda: list(handlers.add_slowly.map([3, 1], order_outputs=False)))
+    assert sorted(each["sum"] for each in unordered) == [2, 4]
+    failed = await off_loop(lambda: list(handlers.fail.map(["no face"], return_exceptions=True)))
+    assert [each.code for each in failed] == ["handler_failed"]
+    with pytest.raises(caller.RemoteError, match="no face"):
+        await off_loop(lambda: list(handlers.fail.map(["no face"])))
+
+
+@pytest.mark.parametrize(
+    ("use", "cure"),
+    [
+        (lambda cls: cls(gpu="H100"), "pass them as arguments of the handler"),
+        (lambda cls: cls.with_options(gpu="H100"), "deploy another one"),
+        (lambda cls: cls().with_options(gpu="H100"), "deploy another one"),
+        (lambda cls: cls().add.remote_gen(1), "return a list"),
+        (lambda cls: cls().add.local(1), "import the function"),
+        (lambda cls: cls().add.spawn_map([1]), "call `spawn` for each"),
+        (lambda cls: caller.FunctionCall.from_id(None), "keep the FunctionCall"),
+    ],
+)
+async def test_what_has_no_counterpart_names_the_cure(client: Client, use: Callable[[Any], Any], cure: str) -> None:
+    """The error says what to do instead."""
+    with pytest.raises(caller.Unsupported, match=cure):
+        use(caller.connect(client.app.url))
 
 
 async def test_a_call_is_cancelled(handlers: Any) -> None:

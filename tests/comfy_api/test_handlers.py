@@ -6,12 +6,13 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
 import pytest
 import pytest_asyncio
+from aiohttp import web
 
 from tests.comfy_api.client import ComfyClient
 from tests.conftest import Client, worker
@@ -52,11 +53,11 @@ except comfyui.ComfyUIError as error:
 """
 
 
-def identify(headers: Mapping[str, str]) -> Caller:
+def identify(request: web.Request) -> Caller:
     """Return the caller of a handler's request: its parent is in a header of the test."""
-    if headers.get("X-Parent") == "unknown":
+    if request.headers.get("X-Parent") == "unknown":
         raise Unauthorized("the handler is not known")
-    return Caller(LOCAL, parent=headers.get("X-Parent"))
+    return Caller(LOCAL, parent=request.headers.get("X-Parent"))
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")

@@ -159,7 +159,8 @@ async def test_an_exit_is_a_failure(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "message"), [("object", "a builtins.object"), ("nan", "not JSON compliant"), ("set", "a builtins.set")]
+    ("kind", "message"),
+    [("object", "of type object"), ("nan", "is nan, which JSON does not have"), ("set", "of type set")],
 )
 async def test_a_value_without_json_form_is_named(client: Client, kind: str, message: str) -> None:
     """A result that cannot be sent is an error that says why."""
@@ -219,3 +220,10 @@ async def test_a_process_sees_its_own_app(client: Client) -> None:
     place = await call(client, "place")
     assert Path(place["cwd"]) == Path(place["path"])
     assert (Path(place["cwd"]) / "handlers").is_dir()
+
+
+async def test_calls_have_metrics_by_handler(client: Client) -> None:
+    """The times of a handler's calls can be told from those of other handlers and of templates."""
+    await call(client, "later")
+    async with client.http.get(f"{client.app.url}/metrics") as answer:
+        assert 'comfy_worker_job_duration_seconds_count{template="handlers/later"}' in await answer.text()

@@ -50,9 +50,9 @@ OPTIONAL = {extra: declared(names) for extra, names in PROJECT["optional-depende
 
 
 def imported(tree: ast.AST) -> Iterator[str]:
-    """Yield the top-level packages that a module imports when it runs; `if TYPE_CHECKING:` is for mypy alone."""
+    """Yield the top-level packages that a module imports when it runs; those under `TYPE_CHECKING` are left out."""
     for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+        if isinstance(node, ast.If) and ast.unparse(node.test).startswith("TYPE_CHECKING"):
             continue
         if isinstance(node, ast.Import):
             yield from (alias.name.partition(".")[0] for alias in node.names)

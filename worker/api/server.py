@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache, partial
 from typing import Any
@@ -12,7 +12,7 @@ from aiohttp import web
 from worker.api import convert, generate, jobs, meta, metrics, templates, validate
 from worker.api.comfy.server import add_comfy_routes
 from worker.api.edge.authenticated import mark_authenticated_callers
-from worker.api.edge.authorization import authorization_in
+from worker.api.edge.authorization import authorization_of
 from worker.api.edge.browsers import BrowserCheck, browser_check
 from worker.api.edge.cors import allow_origins
 from worker.api.edge.malformed import limit_malformed_request_logs
@@ -92,9 +92,9 @@ def _add_comfy_api(app: web.Application, services: Services) -> None:
         )
     access = services.access
 
-    def identify(headers: Mapping[str, str]) -> Caller:
+    def identify(request: web.Request) -> Caller:
         """Return the caller by its token."""
-        return Caller(access.authenticate(authorization_in(headers)))
+        return Caller(access.authenticate(authorization_of(request)))
 
     add_comfy_routes(app, identify)
 

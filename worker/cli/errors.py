@@ -13,7 +13,7 @@ from worker.cli.application import command_path
 from worker.cli.output.failure import Failure
 from worker.cli.output.json_output import print_json
 from worker.cli.output.next_steps import next_step
-from worker.errors import CannotListen, StartupError, StateInUse, UnknownPlatform
+from worker.errors import CannotListen, HandlersPortInUse, StartupError, StateInUse, UnknownPlatform
 
 EXTRAS = {
     "vastai": "vast",
@@ -33,6 +33,7 @@ USAGE_ERROR = typer.BadParameter.__mro__[1]
 STARTUP_CODES = {
     StateInUse: "state_in_use",
     CannotListen: "cannot_listen",
+    HandlersPortInUse: "handlers_port_in_use",
     UnknownPlatform: "unknown_platform",
     StartupError: "not_started",
 }

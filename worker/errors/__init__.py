@@ -90,6 +90,7 @@ from worker.errors.node_packs import LockError, RequirementsError
 from worker.errors.prices import PriceError, PriceFileError, PriceProblem, UnknownPrice
 from worker.errors.process import (
     CannotListen,
+    HandlersPortInUse,
     RestartRequested,
     StartupError,
     StateInUse,
@@ -142,6 +143,7 @@ __all__ = [
     "GpuFailed",
     "HandlerCrashed",
     "HandlerFailed",
+    "HandlersPortInUse",
     "HandlersUnavailable",
     "HostNotAllowed",
     "IdTaken",

@@ -18,6 +18,11 @@ class CannotListen(StartupError):
         # asyncio's message repeats the address. An error of name resolution has no errno.
         cause = os.strerror(number).lower() if number is not None and number in errno.errorcode else str(error)
         super().__init__(f"cannot listen on {host}:{port}: {cause}. Choose another port, or 0 for a free one.")
+        self.port = port
+
+
+class HandlersPortInUse(StartupError):
+    """The worker cannot listen on the port at which handlers find ComfyUI's API, WORKER_HANDLERS_PORT."""
 
 
 class StateInUse(StartupError):

@@ -110,6 +110,7 @@ class JobFinished:
     size: int = 0
     code: str | None = None
     template: str | None = None
+    handler: str | None = None
     handed_back: bool = False
     """The worker shuts down, and the job continues after the restart."""
 
@@ -125,6 +126,7 @@ class JobFinished:
             size=sum(output.size for output in job.outputs),
             code=job.error.code if job.error else None,
             template=job.request.template,
+            handler=job.request.handler,
             handed_back=job.handed_back,
         )
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Self
 
 from worker.backoff import Backoff
-from worker.errors import HandlerCrashed, HandlersUnavailable, StartupError
+from worker.errors import HandlerCrashed, HandlersUnavailable, JobTimeout, StartupError
 from worker.handlers.app_folder import AppFolder
 from worker.handlers.process import HandlerProcess, handler_process
 from worker.handlers.signature import HandlerTable
@@ -23,6 +23,8 @@ from worker.supervision import Tasks
 log = logging.getLogger(__name__)
 
 RESTART = Backoff(0.1, 10.0, factor=3)
+FIRST_STARTS = 3
+"""Failed starts after which calls no longer wait."""
 STEADY_S = 60.0
 """A process that ran this long resets the backoff."""
 
@@ -39,8 +41,13 @@ class HandlerPool:
         self._waiting: dict[str, asyncio.Future[HandlerProcess]] = {}
         """Calls that wait for a process, by the folders of their jobs, in the order of their arrival."""
         self._table: HandlerTable | None = None
-        self._loaded = asyncio.Event()
+        self._tried = asyncio.Event()
+        """Set once the app was imported, or the first starts have failed."""
         self._start_problem = ""
+        self._broken: dict[str, str] = {}
+        """Files whose import has ended a process, and why. They are not imported again."""
+        self.ports: Mapping[str, int] = {}
+        """Ports of ComfyUI's API, by the names of the processes."""
 
     @classmethod
     def of(cls, settings: HandlerSettings) -> Self | None:
@@ -51,6 +58,11 @@ class HandlerPool:
     def names(self) -> list[str]:
         """Names of all processes."""
         return [f"handlers-{number}" for number in range(self._settings.processes)]
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """Process ids of the processes that have imported the app, by name."""
+        return {name: process.process.pid for name, process in self._processes.items()}
 
     def running(self, name: str) -> Job | None:
         """Return the call that a process runs, or None."""
@@ -74,6 +86,7 @@ class HandlerPool:
 
     def start(self, tasks: Tasks, ports: dict[str, int]) -> None:
         """Start all processes, each with its port of ComfyUI's API, and start them again when they end."""
+        self.ports = ports
         for name, port in ports.items():
             tasks.start(name, partial(self._keep_running, name, port))
 
@@ -81,7 +94,7 @@ class HandlerPool:
         """Return the handlers of the app, once it was imported. Raises HandlersUnavailable."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self._settings.start_s):
-                await self._loaded.wait()
+                await self._tried.wait()
         return self._checked_table()
 
     def _checked_table(self) -> HandlerTable:
@@ -90,14 +103,20 @@ class HandlerPool:
             raise HandlersUnavailable(f"the handlers cannot be loaded: {self._start_problem or 'they are starting'}")
         return self._table
 
-    async def call(self, job: Job, folder: Path, started: Callable[[], None]) -> Output:
+    async def call(self, job: Job, folder: Path, limit_s: float, started: Callable[[], None]) -> Output:
         """Wait for a free process, run the handler of a job in it, and return its result as an output in a folder.
 
-        `started` is called just before the handler runs. Raises HandlerFailed, HandlerCrashed and UnsupportedResult.
+        `started` is called just before the handler runs. `limit_s` are the seconds for which it may run. Raises
+        HandlerFailed, HandlerCrashed, UnsupportedResult and JobTimeout.
         """
         async with self._free_process(job) as process:
             started()
-            return await process.call(job, folder)
+            try:
+                async with asyncio.timeout(limit_s):
+                    return await process.call(job, folder)
+            except TimeoutError:
+                message = f"the handler did not end within {limit_s:g} s: WORKER_HANDLERS_TIMEOUT is the limit"
+                raise JobTimeout(message) from None
 
     @asynccontextmanager
     async def _free_process(self, job: Job) -> AsyncIterator[HandlerProcess]:
@@ -147,6 +166,8 @@ class HandlerPool:
                 cause, killed = str(error), False
                 self._start_problem = cause
             quick_ends = 0 if killed or time.monotonic() - started_at > STEADY_S else quick_ends + 1
+            if quick_ends >= FIRST_STARTS and not self._broken:
+                self._tried.set()
             pause_s = RESTART.pause(quick_ends) if quick_ends else 0.0
             log.error("the process %s starts again in %.1f s: %s", name, pause_s, cause)
             await asyncio.sleep(pause_s)
@@ -156,8 +177,13 @@ class HandlerPool:
 
         Raises OSError if it cannot be started, and HandlerCrashed if it cannot import the app.
         """
-        async with handler_process(self._app, name, port) as process:
-            self._set_table(HandlerTable.of(await process.loaded_app(self._settings.start_s)))
+        async with handler_process(self._app, name, port, self._broken) as process:
+            try:
+                self._set_table(HandlerTable.of(await process.loaded_app(self._settings.start_s)))
+            except HandlerCrashed as error:
+                if process.importing:
+                    self._broken[process.importing] = f"its import has ended the process of the handlers: {error}"
+                raise
             self._processes[name] = process
             try:
                 self._release(process)
@@ -176,4 +202,4 @@ class HandlerPool:
                 log.error("%s: %s", problem.file, problem.message)
             log.info("handlers: %s", ", ".join(table.by_name) or "none")
         self._table = table
-        self._loaded.set()
+        self._tried.set()

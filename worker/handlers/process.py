@@ -49,7 +49,8 @@ class HandlerProcess:
     max_result: int
     job: Job | None = None
     """The call that runs."""
-    failed_to_start: str | None = None
+    importing: str = ""
+    """The file of the app that it imports, empty when all are imported."""
     killed: bool = False
     """Whether a call ends the process: the worker has killed it, or it has no memory left."""
 
@@ -67,9 +68,11 @@ class HandlerProcess:
         """Wait until the process has imported the app, and return its handlers. Raises HandlerCrashed."""
         try:
             async with asyncio.timeout(timeout_s):
-                message = await self._receive_or_exit()
+                while (message := await self._receive_or_exit()).header.get("type") == "importing":
+                    self.importing = str(message.header["file"])
         except TimeoutError:
             raise HandlerCrashed(f"it did not import the app within {timeout_s:g} s") from None
+        self.importing = ""
         try:
             return LoadedApp.model_validate(message.header)
         except ValidationError as error:
@@ -98,6 +101,8 @@ class HandlerProcess:
                 self.kill()
                 exchange.cancel()
             await asyncio.wait({exchange})
+            if not exchange.cancelled():
+                exchange.exception()  # retrieved so that asyncio does not log it
             self.job = None
 
     def kill(self) -> None:
@@ -113,6 +118,8 @@ class HandlerProcess:
             header = {"name": job.request.handler, "call": job.id}
             await self.channel.send(header, arguments.path, arguments.size)
             message = await self.channel.receive()
+            if message.header.get("call") != job.id:
+                raise ChannelError("the answer of another call")
             self.killed = self.killed or bool(message.header.get("ends"))
             raise_failure(job, message.header)
             return await self._store_result(message, folder)
@@ -166,13 +173,18 @@ def raise_failure(job: Job, header: Mapping[str, Any]) -> None:
 
 
 @asynccontextmanager
-async def handler_process(app: AppFolder, name: str, port: int) -> AsyncIterator[HandlerProcess]:
-    """Start a process of an app, and kill it at the end. `port` is that of ComfyUI's API. Raises OSError."""
+async def handler_process(
+    app: AppFolder, name: str, port: int, broken: Mapping[str, str]
+) -> AsyncIterator[HandlerProcess]:
+    """Start a process of an app, and kill it at the end. Raises OSError.
+
+    `port` is that of ComfyUI's API. `broken` are files that are not imported, and why.
+    """
     own_end, other_end = socket.socketpair()
     with other_end:
         kills = oom_kills()
         process = await asyncio.create_subprocess_exec(
-            *app.command(other_end.fileno(), port),
+            *app.command(other_end.fileno(), port, broken),
             pass_fds=[other_end.fileno()],
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,

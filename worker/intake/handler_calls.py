@@ -118,9 +118,10 @@ class HandlerCalls:
                 break
         else:
             json = utf8_text(head, charset)
-            value = _checked_object(parse_json(json) if json.strip() else {})
+            json = json if json.strip() else b"{}"
+            value = _checked_object(parse_json(json))
             yield Arguments(
-                tuple(value), numbers_in(value), SentFile(ARGUMENTS, json or b"{}"), hashlib.sha256(json).hexdigest()
+                tuple(value), numbers_in(value), SentFile(ARGUMENTS, json), hashlib.sha256(json).hexdigest()
             )
             return
         async with SpoolFolder(self.intake.spool) as folder:

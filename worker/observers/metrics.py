@@ -114,7 +114,7 @@ class Metrics:
         stages = dict(event.stages)
         if JobState.DELIVERY_PENDING in stages:
             return  # a second delivery: the times of the job were observed before the first one
-        template = self._template(event.template)
+        template = self._handler(event.handler) if event.handler is not None else self._template(event.template)
         self.observe(specs.JOB_DURATION, event.elapsed_s, template)
         for stage, seconds in stages.items():
             self.observe(specs.JOB_STAGE, seconds, stage, template)
@@ -176,6 +176,10 @@ class Metrics:
     def _template(self, name: str | None) -> str:
         """Return the name of a template of the library as a label, and `other` for any other name."""
         return name if name is not None and name in self._templates else OTHER
+
+    def _handler(self, name: str) -> str:
+        """Return the label of a handler, as its path is, so that it differs from every template."""
+        return self.bounded_label("handler", f"handlers/{name}")
 
     def _cost_differed(self, event: CostDiffered) -> None:
         """Observe a client's idea of the cost of its job."""

@@ -1,8 +1,10 @@
 """FLUX.1 schnell: an image from text in four steps."""
 
+from costs import with_cost
 from utils.comfyui import build_workflow, execute_workflow, process_image_result
 
 
+@with_cost
 def generate_flux_image(prompt, negative_prompt="", **kwargs):
     """Return an image for a prompt as base64."""
     workflow = build_workflow(

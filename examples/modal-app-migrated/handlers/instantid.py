@@ -1,11 +1,13 @@
 """InstantID: a portrait with the face of a picture."""
 
+from costs import with_cost
 from utils.comfyui import execute_comfyui_workflow, load_graph, process_image_result, random_seed, upload_image
 from utils.image_utils import decode_base64_to_image
 
 MAX_FACE_PIXELS = 1024
 
 
+@with_cost
 def generate_instantid_image(prompt, face_image, negative_prompt="", **kwargs):
     """Return a portrait as base64. `face_image` is a picture of the face as base64."""
     face = decode_base64_to_image(face_image).convert("RGB")

@@ -1,9 +1,11 @@
 """Any workflow in ComfyUI's API format, and Denrisi: Z-Image with the samplers of RES4LYF."""
 
+from costs import with_cost
 from utils.comfyui import execute_comfyui_workflow, load_graph, process_image_result, random_seed, upload_image
 from utils.image_utils import decode_base64_to_image
 
 
+@with_cost
 def run_custom_workflow(workflow, images=None, timeout=900):
     """Run a workflow and return its images as base64.
 
@@ -18,6 +20,7 @@ def run_custom_workflow(workflow, images=None, timeout=900):
     return process_image_result(result)
 
 
+@with_cost
 def generate_denrisi_image(prompt, **kwargs):
     """Return an image by Z-Image and a sampler of RES4LYF as base64."""
     workflow = load_graph("denrisi")

@@ -1,8 +1,10 @@
 """FLUX.1 dev with a LoRA."""
 
+from costs import with_cost
 from utils.comfyui import build_workflow, execute_workflow, process_image_result
 
 
+@with_cost
 def generate_lora_image(prompt, lora_name, lora_strength=1.0, negative_prompt="", **kwargs):
     """Return an image in the style of a LoRA as base64. `lora_name` is a file in the folder `loras`."""
     if not lora_name.endswith(".safetensors"):

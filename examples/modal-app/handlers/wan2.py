@@ -1,10 +1,12 @@
 """Wan 2.2: a video from text."""
 
+from costs import with_cost
 from utils.comfyui import execute_workflow, load_graph, process_video_result, random_seed
 
 FRAMES_PER_SECOND = 16
 
 
+@with_cost
 def generate_wan2_video(prompt, negative_prompt="", seconds=5, **kwargs):
     """Return a video for a prompt as base64."""
     workflow = load_graph("wan2")

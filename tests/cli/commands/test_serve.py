@@ -83,7 +83,12 @@ def test_a_failed_start_names_the_reason(tmp_path: Path) -> None:
     """A used port, a folder without ComfyUI, an unknown platform and missing variables of Vast are errors."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = cli("serve", "--port", taken.getsockname()[1], cwd=tmp_path)
-    assert (done.returncode, "cannot listen on 127.0.0.1" in done.stderr) == (1, True)
+        assert (done.returncode, "cannot listen on 127.0.0.1" in done.stderr) == (1, True)
+        (tmp_path / "app" / "handlers").mkdir(parents=True)
+        handlers = {"WORKER_HANDLERS": "app", "WORKER_HANDLERS_PORT": str(taken.getsockname()[1])}
+        done = cli("serve", "--port", "0", cwd=tmp_path, **handlers)
+    assert (done.returncode, "or set WORKER_HANDLERS_PORT" in done.stderr) == (1, True), done.stderr
+    assert "--port" not in done.stderr
     done = cli("serve", "--comfyui", tmp_path, cwd=tmp_path)
     assert (done.returncode, "has no main.py" in done.stderr) == (1, True)
     done = cli("serve", "--platform", "vest", cwd=tmp_path)

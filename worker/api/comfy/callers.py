@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 
 from aiohttp import web
@@ -12,14 +12,14 @@ from worker.api.request_body import api_key_of, strict_of
 from worker.api.services import base_url, services_of
 from worker.intake import Caller
 
-Identify = Callable[[Mapping[str, str]], Caller]
-"""Returns the caller by the headers of a request. It may raise an error of the WorkerError tree."""
+Identify = Callable[[web.Request], Caller]
+"""Returns the caller of a request. It may raise an error of the WorkerError tree."""
 IDENTIFY: web.AppKey[Identify] = web.AppKey("identify")
 
 
 def scope_of(request: web.Request) -> Scope:
     """Return the owner of what the request may see. Raises what `Identify` raises."""
-    caller = request.app[IDENTIFY](request.headers)
+    caller = request.app[IDENTIFY](request)
     return Scope(caller.principal, caller.parent)
 
 
@@ -30,7 +30,7 @@ def caller_of(request: web.Request) -> Caller:
     what `Identify` raises, RateLimited and InvalidField.
     """
     services = services_of(request)
-    caller = request.app[IDENTIFY](request.headers)
+    caller = request.app[IDENTIFY](request)
     if caller.parent is None:
         services.access.count_request(caller.principal)
     return replace(

@@ -60,8 +60,8 @@ def _route(route: web.RouteDef, prefix: str) -> web.RouteDef:
 class ComfyServer:
     """Serves ComfyUI's API to processes on this machine, such as the handlers of a team.
 
-    `identify` returns the caller by the headers of a request: its principal owns the jobs, and the caller sees only
-    those with its own `parent`. Requests need no token, so `identify` decides who is served.
+    `identify` returns the caller of a request: its principal owns the jobs, and the caller sees only those with its own
+    `parent`. Requests need no token, so `identify` decides who is served.
     """
 
     def __init__(self, services: Services, identify: Identify) -> None:

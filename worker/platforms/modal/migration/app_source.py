@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,16 @@ from typing import Any
 
 from worker.errors import MigrationError
 from worker.platforms.modal.migration.constants import AppConstants, UnknownValue
+from worker.platforms.modal.migration.handler_call import (
+    AppModule,
+    HandlerCall,
+    NotMapped,
+    handler_call,
+    imported_names,
+)
+from worker.platforms.modal.migration.handler_index import HandlerIndex, parsed
+from worker.platforms.modal.migration.image_source import ImageSource, uses_modal
+from worker.platforms.modal.migration.method_signature import annotation, signature
 
 OPTIONS_KEPT = (
     *("gpu", "volumes", "secrets", "cpu", "memory", "ephemeral_disk", "timeout", "startup_timeout"),
@@ -23,14 +32,16 @@ ENDPOINTS = ("fastapi_endpoint", "web_endpoint")
 
 @dataclass(frozen=True, slots=True)
 class AppMethod:
-    """A method with its parameters as source, and the function in `handlers/` that it calls; empty if none is found."""
+    """A method with its parameters as source, and the call of a handler that it consists of.
+
+    `problem` is the sentence why there is no such call, with its place and the cure.
+    """
 
     name: str
     parameters: str
-    arguments: str
     returns: str
-    handler: str
-    line: int
+    call: HandlerCall | None
+    problem: str
 
 
 @dataclass(slots=True)
@@ -53,81 +64,129 @@ class AppClass:
 
 @dataclass(slots=True)
 class AppSource:
-    """An app. `folders`, `modules` and `requirements` are the folders and files that its handlers may need."""
+    """An app. `folders` and `modules` are those that its handlers may need, and `image` has their packages."""
 
     name: str
     path: Path
     classes: list[AppClass]
     folders: list[str]
     modules: list[str]
-    requirements: str
+    image: ImageSource
     unmapped: list[str]
 
 
 def read_app(folder: Path) -> AppSource:
     """Read the app in a folder. Raises MigrationError when there is none, or when a file is not Python."""
     for path in [folder / "app.py", *sorted(folder.glob("*.py"))]:
-        if path.is_file() and "modal.App(" in path.read_text("utf-8"):
-            return _read(path)
-    raise MigrationError(f"{folder} has no file with `modal.App(...)`")
+        if path.is_file() and uses_modal(path):
+            tree = parsed(path)
+            if (call := _app_call(tree)) is not None:
+                return _read(path, tree, call)
+    raise MigrationError(
+        f"{folder} has no file with `modal.App(...)`: name the folder of the original app, whose file Modal deploys"
+    )
 
 
-def _read(path: Path) -> AppSource:
+def _app_call(tree: ast.Module) -> ast.Call | None:
+    """Return the call that makes the app: `modal.App(...)`, also under an imported name."""
+    imports = imported_names(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            first, _, rest = ast.unparse(node.func).partition(".")
+            if f"{imports.get(first, first)}.{rest}".rstrip(".") in ("modal.App", "modal.Stub"):
+                return node
+    return None
+
+
+def _read(path: Path, tree: ast.Module, app: ast.Call) -> AppSource:
     """Read the app that a file defines."""
+    folder = path.parent
     try:
-        tree = ast.parse(path.read_text("utf-8"))
-        constants = AppConstants.of(tree, path.parent)
+        constants = AppConstants.of(tree, folder)
     except SyntaxError as error:
-        raise MigrationError(f"{path} is not valid Python: line {error.lineno}: {error.msg}") from error
-    classes = [_class(node, constants) for node in tree.body if isinstance(node, ast.ClassDef) and _call(node, "cls")]
-    unmapped = [
-        f"the function `{node.name}` (line {node.lineno}): add it to the new app by hand"
+        raise MigrationError(
+            f"{error.filename or path} is not valid Python: line {error.lineno}: {error.msg}"
+        ) from error
+    module = AppModule(path.name, imported_names_of_module(tree), constants, HandlerIndex.of(folder))
+    image = ImageSource.of(folder)
+    folders = [each.name for each in sorted(folder.iterdir()) if each.is_dir() and _is_source(each, image)]
+    modules = [each.name for each in sorted(folder.glob("*.py")) if each != path and not uses_modal(each)]
+    classes = [_class(node, module) for node in tree.body if isinstance(node, ast.ClassDef) and _call(node, "cls")]
+    unmapped = [*_app_options(app, module), *_functions(tree, module)]
+    return AppSource(_app_name(app, constants), path, classes, folders, modules, image, unmapped)
+
+
+def imported_names_of_module(tree: ast.Module) -> dict[str, str]:
+    """Return what the names stand for that a module imports at its top."""
+    return imported_names(ast.Module([node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)], []))
+
+
+def _functions(tree: ast.Module, module: AppModule) -> list[str]:
+    """Return sentences about the functions of the app, which have no counterpart."""
+    return [
+        module.at(node, f"the function `{node.name}`: add it to the new app by hand, or make it a handler")
         for node in tree.body
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.decorator_list
     ]
-    folders = [entry.name for entry in sorted(path.parent.iterdir()) if entry.is_dir() and _is_source(entry)]
-    requirements = "requirements.txt" if (path.parent / "requirements.txt").is_file() else ""
-    modules = [entry.name for entry in sorted(path.parent.glob("*.py")) if entry != path and not _uses_modal(entry)]
-    return AppSource(_app_name(tree, constants), path, classes, folders, modules, requirements, unmapped)
 
 
-def _uses_modal(path: Path) -> bool:
-    """Return whether a module imports Modal's package, and so is a part of the deployment."""
-    return any(line.startswith(("import modal", "from modal")) for line in path.read_text("utf-8").splitlines())
+def _app_options(app: ast.Call, module: AppModule) -> list[str]:
+    """Return sentences about options that the app has for all its classes."""
+    return [
+        module.at(keyword.value, f"{keyword.arg}={ast.unparse(keyword.value)} of the app: add it to its classes")
+        for keyword in app.keywords
+        if keyword.arg not in ("name", "image")
+    ]
 
 
-def _is_source(folder: Path) -> bool:
-    """Return whether a folder goes with the handlers: one with Python or JSON files, no hidden one."""
-    return not folder.name.startswith((".", "_")) and any((*folder.glob("*.py"), *folder.glob("*.json")))
+def _is_source(folder: Path, image: ImageSource) -> bool:
+    """Return whether a folder goes with the handlers: one with Python or JSON files, or one of the image."""
+    if folder.name.startswith((".", "_")):
+        return False
+    return folder.name in image.local_folders or any((*folder.rglob("*.py"), *folder.rglob("*.json")))
 
 
-def _app_name(tree: ast.Module, constants: AppConstants) -> str:
+def _app_name(app: ast.Call, constants: AppConstants) -> str:
     """Return the name of the app. Raises MigrationError when it is not a constant."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "modal.App" and node.args:
-            try:
-                return str(constants.value(node.args[0]))
-            except UnknownValue as error:
-                raise MigrationError(f"line {node.lineno}: the name of the app is no constant: {error}") from error
-    raise MigrationError("`modal.App()` has no name")
+    names = [*app.args[:1], *(keyword.value for keyword in app.keywords if keyword.arg == "name")]
+    if not names:
+        raise MigrationError(f"line {app.lineno}: `modal.App()` has no name")
+    try:
+        return str(constants.value(names[0]))
+    except UnknownValue as error:
+        raise MigrationError(f"line {app.lineno}: the name of the app is no constant: {error}") from error
 
 
-def _class(node: ast.ClassDef, constants: AppConstants) -> AppClass:
+def _class(node: ast.ClassDef, module: AppModule) -> AppClass:
     """Read a class with `@app.cls`."""
-    found = AppClass(node.name)
+    found = AppClass(node.name, unmapped=[*_class_problems(node, module)])
     for keyword in _keywords(node, "cls"):
         if keyword.arg in OPTIONS_KEPT:
-            _add_option(found, found.options, keyword, constants)
+            _add_option(found, found.options, keyword, module.constants)
         elif keyword.arg != "image":
             found.unmapped.append(f"the option {keyword.arg}={ast.unparse(keyword.value)}")
     for keyword in _keywords(node, "concurrent"):
-        _add_option(found, found.concurrency, keyword, constants)
+        _add_option(found, found.concurrency, keyword, module.constants)
     for method in node.body:
         if isinstance(method, ast.FunctionDef | ast.AsyncFunctionDef):
-            _add_method(found, method)
+            _add_method(found, method, module)
             if method.name in found.lifecycle:
-                found.comfy_port = found.comfy_port or _port_in(method, constants)
+                found.comfy_port = found.comfy_port or _port_in(method, module.constants)
     return found
+
+
+def _class_problems(node: ast.ClassDef, module: AppModule) -> Iterator[str]:
+    """Yield sentences about base classes and parameters of a class, which have no counterpart."""
+    for base in node.bases:
+        yield module.at(base, f"the base class `{ast.unparse(base)}`: move its methods into `{node.name}`")
+    for part in node.body:
+        if isinstance(part, ast.AnnAssign) and part.value and "parameter(" in ast.unparse(part.value):
+            name = ast.unparse(part.target)
+            yield module.at(part, f"the parameter `{name}` of the class: make it one of the handlers")
+    for decorator in node.decorator_list:
+        name = ast.unparse(decorator).partition("(")[0]
+        if name.rpartition(".")[2] not in ("cls", "concurrent"):
+            yield module.at(decorator, f"the class with @{name}")
 
 
 def _port_in(node: ast.AST, constants: AppConstants) -> int:
@@ -149,72 +208,35 @@ def _add_option(found: AppClass, options: dict[str, Any], keyword: ast.keyword, 
         found.unmapped.append(f"the option {keyword.arg}: its value `{error}` is no constant")
 
 
-def _add_method(found: AppClass, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
-    """Add a method by its decorator. One without a decorator is a helper, which the new app does not need."""
+def _add_method(found: AppClass, node: ast.FunctionDef | ast.AsyncFunctionDef, module: AppModule) -> None:
+    """Add a method by its decorators. One without a decorator is a helper, which the new app does not need."""
     names = [ast.unparse(entry).partition("(")[0].rpartition(".")[2] for entry in node.decorator_list]
-    if "method" in names:
-        found.methods.append(_method(node))
-    elif any(name in LIFECYCLE for name in names):
+    kinds = {"method": "method", **dict.fromkeys(LIFECYCLE, "lifecycle"), **dict.fromkeys(ENDPOINTS, "endpoint")}
+    kind = next((kinds[name] for name in names if name in kinds), "")
+    if kind == "method":
+        method = _method(node, module)
+        found.methods.append(method)
+        if method.call and method.call.helper:
+            text = f"`{method.name}` without `{method.call.helper}`: let a decorator of the handlers do what it does"
+            found.unmapped.append(module.at(node, text))
+    elif kind == "lifecycle":
         found.lifecycle.append(node.name)
-    elif any(name in ENDPOINTS for name in names):
+    elif kind == "endpoint":
         found.endpoints.append(node.name)
-    elif names:
-        found.unmapped.append(f"the method `{node.name}` (line {node.lineno}) with @{names[0]}")
+        if '"handler"' not in ast.unparse(node).replace("'", '"'):
+            text = f'`{node.name}` takes another body: let its callers send {{"handler": METHOD, ...}}'
+            found.unmapped.append(module.at(node, text))
+    others = [name for name in names if name not in kinds]
+    found.unmapped += [module.at(node, f"the method `{node.name}` with @{name}") for name in others]
 
 
-def _method(node: ast.FunctionDef | ast.AsyncFunctionDef) -> AppMethod:
-    """Return a method, with the handler that it imports."""
-    arguments = node.args
-    named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
-    passed = [f"{entry.arg}={entry.arg}" for entry in named if entry.arg != "self"]
-    if arguments.kwarg:
-        passed.append(f"**{arguments.kwarg.arg}")
-    return AppMethod(
-        name=node.name,
-        parameters=_parameters(arguments),
-        arguments=", ".join(passed),
-        returns=ast.unparse(node.returns) if node.returns else "object",
-        handler=next(_imported_handlers(node), ""),
-        line=node.lineno,
-    )
-
-
-def _parameters(arguments: ast.arguments) -> str:
-    """Return the source of parameters, in the usual format."""
-    positional = [*arguments.posonlyargs, *arguments.args]
-    defaults: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults)) + [*arguments.defaults]
-    parts = [_parameter(entry, default) for entry, default in zip(positional, defaults, strict=True)]
-    if arguments.vararg or arguments.kwonlyargs:
-        parts.append(f"*{_parameter(arguments.vararg, None) if arguments.vararg else ''}")
-    keywords = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
-    parts += [_parameter(entry, default) for entry, default in keywords]
-    if arguments.kwarg:
-        parts.append(f"**{_parameter(arguments.kwarg, None)}")
-    return ", ".join(parts)
-
-
-def _parameter(entry: ast.arg, default: ast.expr | None) -> str:
-    """Return the source of one parameter."""
-    text = f"{entry.arg}: {ast.unparse(entry.annotation)}" if entry.annotation else entry.arg
-    if default is None:
-        return text
-    text_value = _plain_text(default)
-    value = f'"{text_value}"' if text_value is not None else ast.unparse(default)
-    return f"{text} = {value}" if entry.annotation else f"{text}={value}"
-
-
-def _plain_text(node: ast.expr) -> str | None:
-    """Return the value of a text that needs no escapes in double quotes, None for any other expression."""
-    if isinstance(node, ast.Constant) and isinstance(node.value, str) and not re.search(r'["\\\n]', node.value):
-        return node.value
-    return None
-
-
-def _imported_handlers(node: ast.AST) -> Iterator[str]:
-    """Yield the names that a method imports from `handlers`."""
-    for part in ast.walk(node):
-        if isinstance(part, ast.ImportFrom) and (part.module or "").split(".")[0] == "handlers":
-            yield from (alias.name for alias in part.names)
+def _method(node: ast.FunctionDef | ast.AsyncFunctionDef, module: AppModule) -> AppMethod:
+    """Return a method, with the call of the handler that it consists of."""
+    returns = annotation(node.returns) or "object"
+    try:
+        return AppMethod(node.name, signature(node.args, module), returns, handler_call(node, module), "")
+    except NotMapped as error:
+        return AppMethod(node.name, "self, *args, **kwargs", returns, None, str(error))
 
 
 def _call(node: ast.ClassDef, name: str) -> ast.expr | None:
@@ -226,6 +248,6 @@ def _call(node: ast.ClassDef, name: str) -> ast.expr | None:
 def _keywords(node: ast.ClassDef, name: str) -> list[ast.keyword]:
     """Return the keyword arguments of the decorator `name` of a class."""
     for entry in node.decorator_list:
-        if isinstance(entry, ast.Call) and isinstance(entry.func, ast.Attribute) and entry.func.attr == name:
+        if isinstance(entry, ast.Call) and ast.unparse(entry.func).rpartition(".")[2] == name:
             return entry.keywords
     return []

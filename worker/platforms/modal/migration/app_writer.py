@@ -7,6 +7,8 @@ from typing import Any
 
 from worker.platforms.modal.migration.app_source import AppClass, AppMethod, AppSource
 from worker.platforms.modal.migration.constants import ModalObject
+from worker.platforms.modal.migration.file_notes import file_notes
+from worker.platforms.modal.migration.image_source import REQUIREMENTS
 
 HEAD = '''"""{name} on the image of comfy-worker. Written by `comfy-worker modal init`; change it as you like.
 
@@ -32,14 +34,15 @@ image = (
 MARGIN_S = 60
 """Seconds between the worker's limit for a job and Modal's limit for a call, so that the worker's error arrives."""
 ENDPOINT = 'POST / with {"handler": METHOD, ...}: now with Modal-Key and Modal-Secret; compare the body with your own'
+LIFECYCLE = "Worker.start and Worker.stop, instead of its code"
 SECRETS = "name the variables that the handlers read in WORKER_HANDLERS_ENV"
 
 
 def new_app(source: AppSource) -> str:
     """Return the source of the new app."""
     lines = [HEAD.format(name=source.name, quoted=quoted(source.name))]
-    if source.requirements:
-        lines.append(f"    .pip_install_from_requirements(str(HERE / {quoted(source.requirements)}))\n")
+    if source.image.packages:
+        lines.append(f"    .pip_install_from_requirements(str(HERE / {quoted(REQUIREMENTS)}))\n")
     lines += [
         f"    .add_local_dir(HERE / {quoted(folder)}, {quoted(f'/root/{folder}')})\n" for folder in source.folders
     ]
@@ -65,7 +68,7 @@ def _class(entry: AppClass) -> Iterator[str]:
         options = ", ".join(f"{name}={value!r}" for name, value in entry.concurrency.items())
         yield f"@modal.concurrent({options})\n"
     yield f"class {entry.name}(Worker):\n"
-    methods = [_method(method) for method in entry.methods if method.handler]
+    methods = [_method(method) for method in entry.methods]
     methods += [_endpoint(name, entry) for name in entry.endpoints]
     yield "\n".join(methods) if methods else "    pass\n"
 
@@ -104,19 +107,18 @@ def _value(value: object) -> str:
 
 
 def _method(method: AppMethod) -> str:
-    """Return the source of a method, which calls the handler with the same arguments."""
-    arguments = f", {method.arguments}" if method.arguments else ""
-    return (
-        f"    @modal.method()\n"
-        f"    async def {method.name}({method.parameters}) -> {method.returns}:\n"
-        f"        return await self.handler({quoted(method.handler)}{arguments})\n"
-    )
+    """Return the source of a method, which calls the handler with the same arguments, or raises the problem."""
+    head = f"    @modal.method()\n    async def {method.name}({method.parameters}) -> {method.returns}:\n"
+    if method.call is None:
+        return f"{head}        raise NotImplementedError({quoted(method.problem)})\n"
+    arguments = f", {method.call.arguments}" if method.call.arguments else ""
+    return f"{head}        return await self.handler({quoted(method.call.handler)}{arguments})\n"
 
 
 def _endpoint(name: str, entry: AppClass) -> str:
     """Return the source of an endpoint, which takes the names of the methods as those of the handlers."""
     rows = "".join(
-        f"            {quoted(each.name)}: {quoted(each.handler)},\n" for each in entry.methods if each.handler
+        f"            {quoted(each.name)}: {quoted(each.call.handler)},\n" for each in entry.methods if each.call
     )
     return (
         f"    @modal.asgi_app(requires_proxy_auth=True)\n"
@@ -128,11 +130,15 @@ def _endpoint(name: str, entry: AppClass) -> str:
 
 
 def mapping(source: AppSource) -> list[tuple[str, str]]:
-    """Return rows of what the app has, and what becomes of it. The second text begins with `not mapped` if nothing."""
-    rows = [("modal.App", source.name), ("image", "comfy-worker, with your requirements for the handlers")]
+    """Return rows of what the app has, and what becomes of it.
+
+    The second text begins with `not mapped` if there is no counterpart, and with `change` if you have to change
+    something before the new app works.
+    """
+    rows = [("modal.App", source.name), ("image", _packages(source)), *source.image.rows]
     for entry in source.classes:
         rows.append((f"class {entry.name}", f"class {entry.name}, with the same containers and options"))
-        rows += [(f"{entry.name}.{name}", "Worker.start and Worker.stop") for name in entry.lifecycle]
+        rows += [(f"{entry.name}.{name}", LIFECYCLE) for name in entry.lifecycle]
         for name, value in entry.options.items():
             shown = f"{_shown(value)}: {SECRETS}" if name == "secrets" else _shown(value)
             rows.append((f"{entry.name}: {name}", shown))
@@ -140,16 +146,20 @@ def mapping(source: AppSource) -> list[tuple[str, str]]:
         if entry.comfy_port:
             rows.append((f"{entry.name}: port of ComfyUI", f"WORKER_HANDLERS_PORT={entry.comfy_port}"))
         for method in entry.methods:
-            target = f"POST /handlers/{method.handler}" if method.handler else _no_handler(method)
+            target = f"POST /handlers/{method.call.handler}" if method.call else f"not mapped: {method.problem}"
             rows.append((f"{entry.name}.{method.name}", target))
         rows += [(f"{entry.name}.{name}", ENDPOINT) for name in entry.endpoints]
         rows += [(entry.name, f"not mapped: {text}") for text in entry.unmapped]
-    return rows + [("app", f"not mapped: {text}") for text in source.unmapped]
+    return rows + [("app", f"not mapped: {text}") for text in source.unmapped] + file_notes(source)
 
 
-def _no_handler(method: AppMethod) -> str:
-    """Return why a method is not mapped."""
-    return f"not mapped: line {method.line} imports no function from handlers/, so move its code there"
+def _packages(source: AppSource) -> str:
+    """Return what becomes of the image."""
+    unused = source.image.without_use
+    left_out = f", without {', '.join(unused)}" if unused else ""
+    return (
+        f"comfy-worker, with {REQUIREMENTS} for the handlers: {', '.join(source.image.packages) or 'empty'}{left_out}"
+    )
 
 
 def _shown(value: object) -> str:

@@ -72,6 +72,8 @@ class AppConstants:
             for suffix, kind in MODAL_NAMES.items():
                 if ast.unparse(node.func).endswith(suffix):
                     return ModalObject(kind, str(self.value(node.args[0])))
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+            return -self.value(node.operand)
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
             return self.value(node.left) * self.value(node.right)
         raise UnknownValue(ast.unparse(node))
