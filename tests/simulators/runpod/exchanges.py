@@ -96,8 +96,11 @@ def recording(name: str) -> list[Exchange]:
 
 
 def logged(calls: Iterable[RunpodCall]) -> list[Exchange]:
-    """Return the exchanges of a log."""
-    return [Exchange.logged(call) for call in calls]
+    """Return the exchanges of a log.
+
+    Those with other paths come from programs that have used the port before, such as another test's load balancer.
+    """
+    return [Exchange.logged(call) for call in calls if call.path.startswith("/v2/")]
 
 
 def lanes(exchanges: Sequence[Exchange]) -> Lanes:
