@@ -78,7 +78,7 @@ RESTARTED = [
 ]
 OTHERS = frozenset(
     {"engine", "machine", "announcement", "vast-sdk", "vast-sdk-state", "vast-load", "vast-speed", "containers"}
-    | {"runpod-sweep", "runpod-pods"}
+    | {"runpod-sweep", "runpod-pods", "runpod-take", "runpod-stop", "runpod-ping"}
 )
 """Tasks that end the worker, or that a platform or a simulation starts."""
 STARTS = re.compile(r"""\.start\(\s*(?:per_engine\()?"([a-z-]+)\"""")

@@ -128,9 +128,9 @@ class App:
             raise
 
     async def ready(self) -> None:
-        """Wait until an engine is connected and the templates' models are stored.
+        """Wait until an engine is connected, the templates' models are stored, and the handlers are loaded.
 
-        Raises StartupError when ComfyUI does not respond in time or a model cannot be fetched.
+        Raises StartupError when ComfyUI does not respond in time, or a model or the handlers cannot be loaded.
         """
         try:
             await self.engines.wait_until_connected(self.settings.engine.start_s)
@@ -141,13 +141,14 @@ class App:
         self.timing.mark("engine")
         await self.models.wait_until_ready()
         self.timing.mark("models")
+        if self.services.handlers is not None:
+            await self.services.handlers.pool.wait_until_loaded()
 
     async def exclude_from_gc(self) -> None:
         """Exclude everything that the start has loaded from garbage collection, above all the catalog.
 
-        A full collection of it blocks the event loop for some 100 ms and frees nothing, also here, where the first jobs
-        may run already. So only young objects are collected. This applies to the whole process, so call it once the
-        worker is ready, in a process that runs nothing else.
+        A full collection of it blocks the event loop for some 100 ms and frees nothing, so only young objects are
+        collected here. Call it once the worker is ready, in a process that runs nothing else.
         """
         with suppress(EngineUnavailable):
             await self.engines.catalog()  # loads the catalog if no request has needed it yet
@@ -206,7 +207,7 @@ async def _assemble(settings: Settings, options: BuildOptions, tasks: Tasks, sta
     observers.add(replay, metrics, RunMetrics(metrics), metrics.engine_uses)
     tasks.start("event-loop-lag", partial(metrics.measure_loop_delay, notify))
     folder, engines = worker_models(settings), await _engines(settings, observers, tasks, stack)
-    machine = await _machine(settings, traits, engines, tasks, stack)
+    machine = await _machine(settings, traits, engines, calls, tasks, stack)
     fetcher = ModelFetcher(settings.fetch, folder) if folder else None
     comfy = await ComfyClients.of(settings, jobs, engines, tasks)
     templates, work = TemplateModels.of(settings.models, library), PromptWork(engines, ModelSizes(folder))
@@ -215,7 +216,7 @@ async def _assemble(settings: Settings, options: BuildOptions, tasks: Tasks, sta
     pipeline = replace(pipeline, explain_failure=DamageCheck(models, folder).explain)
     outputs, delivery, store = pipeline.outputs, pipeline.delivery, pipeline.inputs.store
     manager = JobManager(pipeline, jobs, limits, settings.outputs, settings.state, tasks)
-    responses = JobResponses(traits, outputs, engines, delivery, settings.usd_hour)
+    responses = JobResponses(traits, outputs, engines, delivery, settings.usd_hour, pipeline.handlers)
     preflight = Preflight(engines, models, work, limits.sync_limit_s or traits.sync_limit_s)
     spool, body_limits = settings.state / SPOOL, BodyLimits(settings.server.max_body * MIB)
     intake = Intake(spool, body_limits, traits, manager, engines, delivery, library, preflight, store, responses)
@@ -250,11 +251,11 @@ async def _engines(settings: Settings, observers: Observers, tasks: Tasks, stack
 
 
 async def _machine(
-    settings: Settings, traits: Traits, engines: EnginePool, tasks: Tasks, stack: AsyncExitStack
+    settings: Settings, traits: Traits, engines: EnginePool, calls: CallUnits, tasks: Tasks, stack: AsyncExitStack
 ) -> MachineMonitor:
     """Observe the GPUs and their speed, and keep what is learned about it."""
     gpus = stack.enter_context(GpuMonitor(Nvml(), visible_gpus_of(engines.configs)).running())
-    learned = LoadStorage(engines, gpus, settings.state, settings.load_priors)
+    learned = LoadStorage(engines, gpus, settings.state, settings.load_priors, calls)
     await stack.enter_async_context(learned.running(tasks))
     return MachineMonitor.of(settings, traits, engines.estimates, gpus)
 

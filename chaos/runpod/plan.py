@@ -22,7 +22,7 @@ class RunpodPlan:
     cancel_share: float = 0.02
 
 
-FULL = RunpodPlan(jobs=10_000, limit_s=600.0, kill_every_s=20.0)
+FULL = RunpodPlan(jobs=10_000, limit_s=1200.0, kill_every_s=20.0)
 SHORT = RunpodPlan(jobs=500, limit_s=180.0, workers=2, kill_every_s=8.0)
 
 

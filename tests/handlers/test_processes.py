@@ -194,6 +194,38 @@ async def test_two_processes_run_two_calls(engine: EngineHandle, tmp_path: Path)
         assert await other == (200, None)
 
 
+async def test_a_waiting_call_has_its_position(client: Client, tmp_path: Path) -> None:
+    """The position is the number of calls that start before it, and becomes less when one of them has gone."""
+    await client.post("/handlers/waits", {"ready": str(tmp_path / "ready")}, Prefer="respond-async")
+    await until(tmp_path / "ready")
+    waiting = [(await client.post("/handlers/waits", {}, Prefer="respond-async"))[1] for _ in range(3)]
+    assert [await position(client, job) for job in waiting] == [0, 1, 2]
+    await client.delete(f"/jobs/{waiting[0]['id']}", waiting[0]["token"])
+    assert [await position(client, job) for job in waiting[1:]] == [0, 1]
+
+
+async def position(client: Client, job: dict[str, Any]) -> int:
+    """Return the position of a job that waits."""
+    status, body = await client.get(f"/jobs/{job['id']}", job["token"])
+    assert status == 202, body
+    return body["position"]
+
+
+async def test_the_worker_is_ready_once_the_handlers_are_loaded(engine: EngineHandle, tmp_path: Path) -> None:
+    """Until then /ready says what it waits for, so that a router sends no calls."""
+    loaded = tmp_path / "loaded"
+    code = (
+        f"import os, time\nwhile not os.path.exists({str(loaded)!r}):\n    time.sleep(0.01)\n\ndef f():\n    return 1\n"
+    )
+    async with handlers(engine, tmp_path, {"slow": code}) as client:
+        status, body = await client.get("/ready")
+        assert (status, body["error"]["code"]) == (503, "handlers_unavailable")
+        assert "they are starting" in body["error"]["message"]
+        loaded.touch()
+        assert await call(client, "f") == (200, 1)
+        assert (await client.get("/ready"))[0] == 200
+
+
 async def test_the_app_has_its_own_interpreter(engine: EngineHandle, tmp_path: Path) -> None:
     """The interpreter in the app's `.venv` runs its handlers."""
     python = tmp_path / "app" / ".venv" / "bin" / "python"

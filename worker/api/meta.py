@@ -43,6 +43,8 @@ async def ready(request: web.Request) -> web.Response:
     services = services_of(request)
     services.manager.admit()  # raises if no further job is accepted
     services.models.check_ready()
+    if services.handlers is not None:
+        services.handlers.pool.check_loaded()
     if not services.engines.connected:
         raise EngineUnavailable("ComfyUI is not connected")
     reason = services.engines.block_reason

@@ -97,12 +97,17 @@ async def send(request: web.Request, status: int, body: ResponseBody) -> web.Str
 
 
 async def send_file(request: web.Request, path: Path, output: Output, headers: dict[str, str]) -> web.StreamResponse:
-    """Stream the file of an output. Raises NotFound before anything is sent, or OSError if the file ends early."""
-    size = output.size if request.method != hdrs.METH_HEAD else 0  # of what is sent
+    """Send the file of an output, a large one in pieces.
+
+    Raises NotFound before anything is sent, or OSError if the file is shorter than the output.
+    """
     try:
-        file, piece = _open(path) if size <= LARGEST_ON_LOOP else await in_thread(partial(_open, path))
+        if output.size <= LARGEST_ON_LOOP:
+            return web.Response(body=_read(path, output.size), headers=headers)
+        file, piece = await in_thread(partial(_open, path))
     except FileNotFoundError:
         raise NotFound(f"output {output.index} of the job no longer exists") from None
+    size = output.size if request.method != hdrs.METH_HEAD else 0  # of what is sent
     with file:
         response = web.StreamResponse(headers=headers)
         response.content_length = output.size
@@ -114,10 +119,22 @@ async def send_file(request: web.Request, path: Path, output: Output, headers: d
                 await response.write(piece)
                 sent_bytes += len(piece)
                 piece = await in_thread(partial(file.read, PIECE)) if sent_bytes < size else b""
-            if sent_bytes != size:  # the file is shorter than the Content-Length that was sent
-                raise OSError(f"{path} has changed since the job ended, so the response is incomplete")
+            _check_length(path, sent_bytes, size)
             await response.write_eof()
     return response
+
+
+def _check_length(path: Path, length: int, expected: int) -> None:
+    """Raise OSError if a file has another length than when its job ended, which is the `Content-Length`."""
+    if length != expected:
+        raise OSError(f"{path} has changed since the job ended, so the response is incomplete")
+
+
+def _read(path: Path, size: int) -> bytes:
+    """Return the content of a file. Raises OSError if its size has changed."""
+    data = path.read_bytes()
+    _check_length(path, len(data), size)
+    return data
 
 
 def _open(path: Path) -> tuple[BinaryIO, bytes]:

@@ -130,9 +130,16 @@ def execute_workflow(workflow: dict[str, Any], port: int | None = None, timeout:
     Returns {"prompt_id": ..., "files": [{"filename", "node", "data"}, ...]}, with `data` as bytes. Raises ComfyUIError
     when ComfyUI refuses the prompt or a node fails, and TimeoutError after `timeout` seconds.
     """
-    answer = json.loads(_post("/prompt", {"prompt": workflow, "client_id": uuid.uuid4().hex}, port))
-    prompt_id = answer["prompt_id"]
-    entry = _wait_for_history(prompt_id, port, time.monotonic() + timeout)
+    deadline = time.monotonic() + timeout
+    answer = _post("/prompt", {"prompt": workflow, "client_id": uuid.uuid4().hex}, port, _prefer_wait(deadline))
+    prompt_id, history = answer["prompt_id"], answer.get("history", {})
+    while prompt_id not in history:
+        if time.monotonic() >= deadline:
+            _post("/interrupt", {"prompt_id": prompt_id}, port)
+            raise TimeoutError(f"prompt {prompt_id} has not ended in time")
+        time.sleep(0.05)  # for a ComfyUI that answers at once
+        history = json.loads(_request("GET", f"/history/{prompt_id}", port=port, headers=_prefer_wait(deadline)))
+    entry = history[prompt_id]
     if entry.get("status", {}).get("status_str") == "error":
         raise ComfyUIError(_failure(entry["status"]))
     files = [
@@ -230,18 +237,9 @@ class CostTracker:
         return float(sum(call.usd for call in self.calls))
 
 
-def _wait_for_history(prompt_id: str, port: int | None, deadline: float) -> dict[str, Any]:
-    """Return the entry of a prompt that has ended. The worker answers at its end. Raises TimeoutError."""
-    while (left_s := deadline - time.monotonic()) > 0:
-        wait_s = max(1, min(LONGEST_WAIT_S, int(left_s)))
-        prefer = {"Prefer": f"wait={wait_s}"}
-        history = json.loads(_request("GET", f"/history/{prompt_id}", port=port, headers=prefer))
-        if prompt_id in history:
-            entry: dict[str, Any] = history[prompt_id]
-            return entry
-        time.sleep(0.05)  # for a ComfyUI that answers at once
-    _post("/interrupt", {"prompt_id": prompt_id}, port)
-    raise TimeoutError(f"prompt {prompt_id} has not ended in time")
+def _prefer_wait(deadline: float) -> dict[str, str]:
+    """Return the header with which the worker answers when the prompt has ended, before the deadline."""
+    return {"Prefer": f"wait={max(1, min(LONGEST_WAIT_S, int(deadline - time.monotonic())))}"}
 
 
 def _request(
@@ -262,8 +260,10 @@ def _request(
     return data
 
 
-def _post(path: str, value: object, port: int | None) -> bytes:
-    return _request("POST", path, json.dumps(value).encode(), port, {"Content-Type": "application/json"})
+def _post(path: str, value: object, port: int | None, headers: dict[str, str] | None = None) -> dict[str, Any]:
+    headers = {"Content-Type": "application/json", **(headers or {})}
+    answer: dict[str, Any] = json.loads(_request("POST", path, json.dumps(value).encode(), port, headers) or "{}")
+    return answer
 
 
 def _query(file: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from worker.backoff import Backoff
-from worker.errors import HandlerCrashed, HandlersUnavailable
+from worker.errors import HandlerCrashed, HandlersUnavailable, StartupError
 from worker.handlers.app_folder import AppFolder
 from worker.handlers.process import HandlerProcess, handler_process
 from worker.handlers.signature import HandlerTable
@@ -57,6 +57,17 @@ class HandlerPool:
         process = self._processes.get(name)
         return process.job if process is not None else None
 
+    def check_loaded(self) -> None:
+        """Raise HandlersUnavailable until the app was imported."""
+        self._checked_table()
+
+    async def wait_until_loaded(self) -> None:
+        """Wait until the app was imported. Raises StartupError if that fails."""
+        try:
+            await self.table()
+        except HandlersUnavailable as error:
+            raise StartupError(str(error)) from error
+
     def position(self, job: Job) -> int:
         """Return the number of calls that start before a job's call."""
         return list(self._waiting).index(job.folder) if job.folder in self._waiting else 0
@@ -71,6 +82,10 @@ class HandlerPool:
         with suppress(TimeoutError):
             async with asyncio.timeout(self._settings.start_s):
                 await self._loaded.wait()
+        return self._checked_table()
+
+    def _checked_table(self) -> HandlerTable:
+        """Return the handlers of the app. Raises HandlersUnavailable until it was imported."""
         if self._table is None:
             raise HandlersUnavailable(f"the handlers cannot be loaded: {self._start_problem or 'they are starting'}")
         return self._table

@@ -93,7 +93,8 @@ def _store_all(folder: Path, files: Sequence[tuple[str, bytes | SpooledFile | Ke
 
 def _store(name: str, path: Path, content: bytes | SpooledFile | KeptFile) -> InputFile:
     """Write, move or link one file to `path`, and return it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if "/" in name:
+        path.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(content, KeptFile):
         return _link(name, path, content)
     if isinstance(content, SpooledFile):

@@ -12,6 +12,7 @@ from worker.dialects import BY_NAME, Body, Dialect, JobResponse
 from worker.dialects.base import changes_of
 from worker.engine.pool import EnginePool
 from worker.errors import DeliveryFailed, EngineUnavailable, NotFound, OutputTooLargeForInline, WorkerError
+from worker.handlers.pool import HandlerPool
 from worker.intake.response_body import SMALL, LargeFiles, ResponseBody, encode_base64
 from worker.job import Job, JobState, Output, OutputMode
 from worker.outputs.delivery import Delivery
@@ -36,6 +37,7 @@ class JobResponses:
     delivery: Delivery
     usd_hour: float = 0.0
     """Price of a GPU in US dollars an hour, 0 if it is not known."""
+    handlers: HandlerPool | None = None
 
     async def of(self, job: Job, base_url: str, dialect: Dialect | None = None) -> tuple[int, ResponseBody]:
         """Return HTTP status and body for a job in any state. Store the hashes of its outputs in the job.
@@ -121,10 +123,16 @@ class JobResponses:
 
     def pending(self, job: Job, base_url: str, dialect: Dialect | None = None) -> Body:
         """Return the body for a job that has not ended: its progress, and the URL of its result."""
-        position = 0 if job.state in STARTED_STATES else self.engines.position(job)
+        position = 0 if job.state in STARTED_STATES else self._position(job)
         dialect = dialect or BY_NAME[job.request.dialect]
         fields = progress(job, position) | self.eta(job)
         return dialect.pending(job, self.job_url(job, base_url), fields) | changes_of(job)
+
+    def _position(self, job: Job) -> int:
+        """Return the number of jobs that run before a job, for the call of a handler the number of such calls."""
+        if job.request.handler is None:
+            return self.engines.position(job)
+        return self.handlers.position(job) if self.handlers is not None else 0
 
     def eta(self, job: Job) -> Body:
         """Return the fields with the seconds until ComfyUI has run a job: the median, and the 90 % quantile.

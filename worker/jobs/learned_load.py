@@ -44,13 +44,14 @@ def read_state(path: Path) -> LearnedState:
 
 
 def write_state(path: Path, state: LearnedState) -> None:
-    """Write a learned state to a file, which is never left half written.
+    """Write a learned state to a file. Raises OSError."""
+    write_json(path, state.to_json())
 
-    Raises:
-        OSError: The file cannot be written.
-    """
+
+def write_json(path: Path, value: object) -> None:
+    """Write a value to a file, which is never left half written. Raises OSError."""
     new = path.with_name(f"{path.name}.new")
-    new.write_bytes(orjson.dumps(state.to_json()))
+    new.write_bytes(orjson.dumps(value))
     new.replace(path)
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from statistics import median
 from typing import Any
+
+from pydantic import NonNegativeFloat, TypeAdapter, ValidationError
 
 MOST_SAMPLES = 32
 """Last calls of one handler, or of one shape of its arguments, that count."""
@@ -13,6 +16,9 @@ MOST_SHAPES = 1000
 """Shapes that are remembered. The one that was learned first is dropped."""
 
 Shape = tuple[tuple[str, float], ...]
+SavedSamples = list[str | Shape | list[float] | None]
+"""Handler, shape, and units of the last calls."""
+ENTRY = TypeAdapter(tuple[str, Shape | None, list[NonNegativeFloat]])
 
 
 def numbers_in(arguments: Mapping[str, Any]) -> dict[str, float]:
@@ -38,6 +44,17 @@ class CallUnits:
             self._samples.setdefault(key, deque(maxlen=MOST_SAMPLES)).append(units)
         if len(self._samples) > MOST_SHAPES:
             del self._samples[next(key for key in self._samples if key[1] is not None)]
+
+    def saved(self) -> list[SavedSamples]:
+        """Return what was learned, in a form that JSON can hold, the shape that was learned first at the beginning."""
+        return [[handler, shape, list(samples)] for (handler, shape), samples in self._samples.items()]
+
+    def restore(self, saved: object) -> None:
+        """Learn what an earlier process has saved. Entries of another form are left out."""
+        for entry in saved if isinstance(saved, list) else []:
+            with suppress(ValidationError):
+                handler, shape, samples = ENTRY.validate_python(entry)
+                self._samples[handler, shape] = deque(samples, maxlen=MOST_SAMPLES)
 
 
 def _shape(numbers: Mapping[str, float]) -> Shape:

@@ -159,7 +159,7 @@ async def running_gateway(hold_s: float = 2.0) -> AsyncIterator[Gateway]:
     gateway = Gateway(hold_s)
     app = web.Application(client_max_size=64 * 1024 * 1024)
     app.router.add_route("*", "/v2/{path:.*}", gateway.handle)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()

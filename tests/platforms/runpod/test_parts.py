@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import socket
 
 import pytest
 
@@ -11,7 +13,7 @@ from worker.check_finding import Level
 from worker.errors import InvalidJson, StartupError
 from worker.platforms.registry import choose
 from worker.platforms.runpod.queue.poll_pacing import PollPacing
-from worker.platforms.runpod.queue.queue_client import QueueAnswer
+from worker.platforms.runpod.queue.queue_client import QueueAnswer, open_socket
 from worker.platforms.runpod.queue.result_body import (
     ASYNC_LIMIT,
     completed_result,
@@ -34,6 +36,7 @@ def settings(**variables: str) -> RunpodSettings:
         "RUNPOD_WEBHOOK_POST_OUTPUT": f"{BASE}/job-done/$RUNPOD_POD_ID/$ID?gpu=A+B",
         "RUNPOD_WEBHOOK_PING": f"{BASE}/ping/$RUNPOD_POD_ID?gpu=A+B",
         "RUNPOD_POD_ID": "pod0",
+        "RUNPOD_AI_API_KEY": "key",
     }
     return RunpodSettings.from_env({**fixed, **variables})
 
@@ -48,6 +51,21 @@ def test_the_urls_are_those_of_the_sdk() -> None:
     assert urls.ping(["a", "b"]) == f"{BASE}/ping/pod0?gpu=A+B&job_id=a,b&runpod_version=1.11.0"
     assert urls.ping([]) == f"{BASE}/ping/pod0?gpu=A+B&runpod_version=1.11.0"
     assert "status=unhealthy&check=gpu&reason=a+b%26c" in urls.unhealthy("gpu", "a b&c")
+
+
+def test_a_worker_without_an_id_or_a_key_sends_no_pings() -> None:
+    """RunPod could not tell which worker it is. Takes have a random id, as those of the SDK."""
+    assert QueueUrls.of(settings(RUNPOD_AI_API_KEY="")).heartbeat == ""
+    urls = QueueUrls.of(settings(RUNPOD_POD_ID=""))
+    assert urls.heartbeat == ""
+    assert re.search(r"/job-take/[0-9a-f]{32}\?", urls.take)
+
+
+def test_connections_are_checked_while_nothing_is_sent() -> None:
+    """A connection that a frozen machine has lost ends 25 s later, and not when the poll times out."""
+    with open_socket((socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", 1))) as connection:
+        assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 10
 
 
 def test_urls_without_a_query_get_one() -> None:

@@ -12,7 +12,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -84,10 +84,6 @@ class RequestShape:
     content_type: str
     authorization: str
     body: Any
-
-    def without_headers(self, *names: str) -> RequestShape:
-        """Return the shape without some headers."""
-        return replace(self, headers=tuple(name for name in self.headers if name not in names))
 
 
 Lanes = dict[str, list[RequestShape]]

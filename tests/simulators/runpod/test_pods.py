@@ -15,7 +15,13 @@ import pytest
 from tests.simulators.runpod.endpoint import PlainEndpoint, plain_endpoint
 from worker.simulators.runpod import PodOptions, PodScaling
 from worker.simulators.runpod.pods.pod_pool import PodPool
-from worker.simulators.runpod.pods.scaling import PodActivity, PodDemand, wanted_workers, workers_to_stop
+from worker.simulators.runpod.pods.scaling import (
+    PodActivity,
+    PodDemand,
+    wanted_workers,
+    workers_to_start,
+    workers_to_stop,
+)
 from worker.simulators.runpod.queue_pods import queue_pod_events
 
 PROGRAM = Path(__file__).with_name("plain_pod.py")
@@ -66,6 +72,15 @@ REQUEST_COUNT = PodScaling(max_workers=3, request_count=2)
 def test_the_wanted_number(scaling: PodScaling, waited_s: list[float], in_progress: int, expected: int) -> None:
     """Each scaler stays between the limits."""
     assert wanted_workers(scaling, PodDemand(waited_s, in_progress)) == expected
+
+
+@pytest.mark.parametrize(
+    ("wanted", "running", "expected"),
+    [(0, 0, ([], 0)), (1, 1, ([], 0)), (2, 1, (["a"], 0)), (2, 0, (["a"], 0)), (5, 1, (["a"], 2)), (1, 3, ([], 0))],
+)
+def test_ended_workers_start_again_before_new_ones(wanted: int, running: int, expected: tuple[list[str], int]) -> None:
+    """Only while workers are missing, and after their pause, during which no new worker takes their place."""
+    assert workers_to_start(wanted, running, [("a", 9.0), ("b", 11.0)], 10.0) == expected
 
 
 def test_the_longest_idle_workers_stop_first() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
+
+import orjson
 
 from worker.api.comfy.client_prompts import CallerPrompts, ClientPrompt, Scope, output_nodes_of, ref_of
 from worker.api.comfy.encoding import json_bytes
@@ -103,9 +105,12 @@ class Prompts:
         if self.sockets.any_of(scope):
             self.sockets.broadcast(scope, self.status(scope))
 
-    def history_of(self, prompt: ClientPrompt) -> bytes:
-        """Return the entry of a prompt that has ended, as JSON."""
-        return prompt.history or json_bytes(entry_of(prompt))
+    def history(self, ended: Iterable[ClientPrompt]) -> bytes:
+        """Return the entries of prompts that have ended by their ids, as JSON."""
+        entries = [
+            orjson.dumps(prompt.id) + b":" + (prompt.history or json_bytes(entry_of(prompt))) for prompt in ended
+        ]
+        return b"{" + b",".join(entries) + b"}"
 
     def _add(self, job: Job, frames: PromptFrames | None) -> ClientPrompt:
         """Add the prompt of a job."""

@@ -26,7 +26,8 @@ def queue_pod_events(state: EndpointState, environ: Callable[[str], Mapping[str,
         state.changes.notify()
 
     def ended(worker_id: str) -> None:
-        state.workers.get(worker_id, state.clock()).has_asked = False
+        worker = state.workers.get(worker_id, state.clock())
+        worker.has_asked, worker.unhealthy = False, ""
         if state.assumptions.exit_requeues:
             state.lose(worker_id)
 

@@ -17,7 +17,7 @@ async def handler(job: dict[str, Any]) -> Any:
     given = job["input"]
     op = given.get("op")
     if op == "sleep":
-        await asyncio.sleep(given["s"])
+        await asyncio.sleep(given["s"] + given.get("more", 0))
         return {"slept": given["s"]}
     if op == "raise":
         raise RuntimeError("boom " + given.get("x", ""))

@@ -32,7 +32,7 @@ def sync_calls() -> list[object]:
     job = endpoint.run({"op": "raise"})
     results.append(job.output(timeout=20))
     job = endpoint.run({"op": "sleep", "s": 20})
-    time.sleep(1.5)
+    time.sleep(2.5)  # until the worker has it
     job.cancel()
     results += [job.status(), sorted(endpoint.health()), endpoint.purge_queue()["status"]]
     # CANCELLED is no end for `stream()`: it polls until the process ends.

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import re
-from contextlib import suppress
-
-import orjson
 from aiohttp import web
 
 from worker.api.comfy.callers import prompts_of
 from worker.api.comfy.client_prompts import ClientPrompt
+from worker.api.comfy.routes.waiting import wait_if_preferred
 from worker.api.request_body import read_small_object
 from worker.api.services import SAFE_HEADERS, services_of
 from worker.errors import InvalidField
-
-WAIT = re.compile(r"(?:^|,)\s*wait=(\d{1,4})\s*(?:,|;|$)", re.IGNORECASE)
-"""Matches the seconds that a client is willing to wait."""
 
 
 async def get_history(request: web.Request) -> web.Response:
@@ -38,11 +31,8 @@ async def get_entry(request: web.Request) -> web.Response:
     With `Prefer: wait=SECONDS` (RFC 7240), the response is sent when the prompt ends, at the latest after this time.
     """
     prompt = prompts_of(request).by_id.get(request.match_info["prompt_id"])
-    wait = WAIT.search(request.headers.get("Prefer", ""))
-    if prompt is not None and wait is not None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(int(wait[1])):
-                await services_of(request).manager.wait_for_end(prompt.job)
+    if prompt is not None:
+        await wait_if_preferred(request, prompt.job)
     return _response(request, [prompt] if prompt and prompt.job.state.ended and not prompt.hidden else [])
 
 
@@ -58,9 +48,7 @@ async def post_history(request: web.Request) -> web.Response:
 
 def _response(request: web.Request, ended: list[ClientPrompt]) -> web.Response:
     """Return a response with the entries of prompts by their ids."""
-    prompts = services_of(request).comfy.prompts
-    entries = [orjson.dumps(prompt.id) + b":" + prompts.history_of(prompt) for prompt in ended]
-    body = b"{" + b",".join(entries) + b"}"
+    body = services_of(request).comfy.prompts.history(ended)
     return web.Response(body=body, headers=SAFE_HEADERS, content_type="application/json")
 
 

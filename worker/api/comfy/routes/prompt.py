@@ -6,12 +6,14 @@ import re
 import uuid
 from dataclasses import replace
 
+import orjson
 from aiohttp import web
 
 from worker.api.comfy.callers import caller_of
 from worker.api.comfy.client_prompts import Scope
 from worker.api.comfy.file_names import CallerFiles
 from worker.api.comfy.refusals import plain_refusal, refusal_response
+from worker.api.comfy.routes.waiting import wait_if_preferred
 from worker.api.request_body import receive_body
 from worker.api.services import Services, json_response, services_of
 from worker.bodies import ScannedBody
@@ -29,7 +31,11 @@ NO_PROMPT = "No prompt provided"
 
 
 async def post_prompt(request: web.Request) -> web.StreamResponse:
-    """Handle `POST /prompt`: start a job, and return its id and its number. Errors have ComfyUI's form."""
+    """Handle `POST /prompt`: start a job, and return its id and its number. Errors have ComfyUI's form.
+
+    With `Prefer: wait=SECONDS` (RFC 7240), the response is sent when the prompt ends, at the latest after this time. It
+    has the prompt's entry of the history then, which saves the client a request.
+    """
     services, caller = services_of(request), caller_of(request)
     async with receive_body(request) as (body, files):
         if not (body.value.get("prompt") or body.value.get("workflow")):
@@ -45,7 +51,8 @@ async def post_prompt(request: web.Request) -> web.StreamResponse:
             return refusal_response(request, error, submission.request.prompt)
     mark_authenticated(request)  # without tokens, an accepted job counts as authentication
     job.detached = True
-    return json_response(_accepted(services, job))
+    waited = await wait_if_preferred(request, job)
+    return json_response(_accepted(services, job, with_history=waited))
 
 
 async def _read(services: Services, body: ScannedBody, caller: Caller, sent_files: tuple[SentFile, ...]) -> Submission:
@@ -59,8 +66,11 @@ async def _read(services: Services, body: ScannedBody, caller: Caller, sent_file
     return files.resolve(replace(submission, request=request), await services.intake.catalog())
 
 
-def _accepted(services: Services, job: Job) -> dict[str, object]:
-    """Return the body of the response for an accepted prompt."""
+def _accepted(services: Services, job: Job, *, with_history: bool) -> dict[str, object]:
+    """Return the body of the response for an accepted prompt, with its entry of the history if it has ended."""
     prompt = services.comfy.prompts.of(Scope.of(job)).by_id.get(job.id)
     number = prompt.number if prompt is not None else 0
-    return {"prompt_id": job.id, "number": number, "node_errors": {}, **changes_of(job)}
+    body = {"prompt_id": job.id, "number": number, "node_errors": {}, **changes_of(job)}
+    if with_history and prompt is not None and job.state.ended:
+        body["history"] = orjson.Fragment(services.comfy.prompts.history([prompt]))
+    return body

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from aiohttp import hdrs, web
+from aiohttp import ETag, hdrs, web
 
 from worker.api.comfy.callers import scope_of
 from worker.api.comfy.client_prompts import Scope
 from worker.api.comfy.rendering import Rendering, render
-from worker.api.responses import content_disposition
+from worker.api.responses import LARGEST_ON_LOOP, content_disposition
 from worker.api.services import SAFE_HEADERS, Services, services_of
 from worker.engine.protocol.api import FileRef
 from worker.inputs.file_inputs import ANNOTATED
 from worker.outputs.kinds import mime_of
 from worker.storage.active_content import disposition
 
+CONDITIONS = frozenset(
+    {
+        hdrs.RANGE,
+        hdrs.IF_RANGE,
+        hdrs.IF_MATCH,
+        hdrs.IF_NONE_MATCH,
+        hdrs.IF_MODIFIED_SINCE,
+        hdrs.IF_UNMODIFIED_SINCE,
+    }
+)
+"""Headers of requests for a part of a file, or for a file that has changed."""
 TYPES = frozenset({"output", "input", "temp"})
 """ComfyUI's folders."""
 
@@ -29,15 +39,26 @@ async def view(request: web.Request) -> web.StreamResponse:
     if isinstance(ref, int):
         return web.Response(status=ref)
     path = await find_file(services, scope, ref)
-    if path is None or not await asyncio.to_thread(path.is_file):
+    if path is None or not path.is_file():
         return web.Response(status=404)
     rendering = Rendering.read(request.query)
     name = ref.filename
     if rendering is not None:
         image = await render(path, rendering)
-        headers = _headers(name, image.mime)
-        return web.Response(body=image.data, headers=headers)
-    return web.FileResponse(path, headers=_headers(name, mime_of(name)))
+        return web.Response(body=image.data, headers=_headers(name, image.mime))
+    headers = _headers(name, mime_of(name))
+    if path.stat().st_size > LARGEST_ON_LOOP or not CONDITIONS.isdisjoint(request.headers):
+        return web.FileResponse(path, headers=headers)
+    return _small_file(path, headers)
+
+
+def _small_file(path: Path, headers: Mapping[str, str]) -> web.Response:
+    """Return the response that `FileResponse` sends to a request without conditions, but without its thread."""
+    status, data = path.stat(), path.read_bytes()
+    response = web.Response(body=data, headers={**headers, hdrs.ACCEPT_RANGES: "bytes"})
+    response.last_modified = status.st_mtime
+    response.etag = ETag(f"{status.st_mtime_ns:x}-{status.st_size:x}")
+    return response
 
 
 async def find_file(services: Services, scope: Scope, ref: FileRef) -> Path | None:

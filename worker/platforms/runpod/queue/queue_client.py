@@ -3,6 +3,7 @@ of a stream, and heartbeat."""
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Self
 
-from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, TCPConnector, hdrs
+from aiohttp import AddrInfoType, ClientError, ClientResponse, ClientSession, ClientTimeout, TCPConnector, hdrs
 
 from worker import __version__
 from worker.bodies import BodyLimits, open_json, parse_json
@@ -24,6 +25,8 @@ CONNECT_S = 10.0
 HELD_S = 120.0
 """Seconds without a byte after which a long poll is given up. RunPod's SDK gives up after 90 s, and a job that RunPod
 sends just then is lost (R18). RunPod has to answer earlier than this worker gives up."""
+KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
+"""A connection without an answer to three probes, 25 s after the last byte, is broken."""
 PING_S, PROGRESS_S = 10.0, 5.0
 RESULT_S = 300.0
 """Seconds for sending a result of 20 MB over a slow network."""
@@ -75,7 +78,8 @@ class QueueClient:
             hdrs.AUTHORIZATION: settings.api_key.get_secret_value(),  # without `Bearer`
             hdrs.USER_AGENT: USER_AGENT,
         }
-        connector = TCPConnector(limit=0)  # two long polls must not take the place of a result
+        # Without a limit, because two long polls must not take the place of a result.
+        connector = TCPConnector(limit=0, socket_factory=open_socket)
         async with ClientSession(connector=connector, headers=headers) as session:
             yield cls(session, urls, streams=settings.stream and bool(urls.stream))
 
@@ -132,6 +136,20 @@ class QueueClient:
         timeout = ClientTimeout(total=limit_s, sock_connect=CONNECT_S)
         async with self._session.post(url, data=BytesIO(body), headers=headers, timeout=timeout) as response:
             return _answer(response)
+
+
+def open_socket(address: AddrInfoType) -> socket.socket:
+    """Return a socket whose connection is checked while nothing is sent, such as during a long poll.
+
+    A machine that was frozen and resumed, as FlashBoot does it, has connections that end only that way.
+    """
+    family, kind, protocol, _, _ = address
+    connection = socket.socket(family, kind, protocol)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in KEEPALIVE.items():
+        if hasattr(socket, name):  # not on every system
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    return connection
 
 
 def _held() -> ClientTimeout:

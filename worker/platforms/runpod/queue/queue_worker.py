@@ -85,7 +85,7 @@ class QueueWorker:
         if self._client.urls.heartbeat:
             self._app.tasks.start("runpod-ping", self._ping)
         else:
-            log.warning("RUNPOD_WEBHOOK_PING is not set: RunPod gets no heartbeats")
+            log.warning("RunPod gets no heartbeats: set RUNPOD_WEBHOOK_PING, RUNPOD_POD_ID and RUNPOD_AI_API_KEY")
 
     async def _wait_for_end(self) -> str | None:
         """Wait until the engines are lost for good, and return the reason.

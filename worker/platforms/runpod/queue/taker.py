@@ -111,8 +111,10 @@ class Taker:
                 self.taken += jobs
                 for job in taken.jobs:
                     await self._runs.begin(job, self._left_s())
-        except (*NO_ANSWER, WorkerError) as error:
+        except NO_ANSWER as error:
             self._log_failure(f"{type(error).__name__}: {error}")
+        except WorkerError as error:
+            self._log_failure(f"the answer cannot be read: {error.code}")  # its message may quote a request
         finally:
             self._polling = False
         if answer is not None and not answer.accepted:

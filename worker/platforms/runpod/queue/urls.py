@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 from urllib.parse import quote, quote_plus, urlencode, urlsplit
+from uuid import uuid4
 
 from worker.errors import StartupError
 from worker.platforms.runpod.settings import RunpodSettings
@@ -34,19 +35,23 @@ class QueueUrls:
 
     @classmethod
     def of(cls, settings: RunpodSettings) -> Self:
-        """Return the URLs of a worker. Raises StartupError for a URL that is missing or cannot be used."""
+        """Return the URLs of a worker. Raises StartupError for a URL that is missing or cannot be used.
+
+        A worker without an id gets a random one. As in RunPod's SDK, it sends no pings then, and none without a key.
+        """
         for name, url in (
             ("RUNPOD_WEBHOOK_GET_JOB", settings.take_url),
             ("RUNPOD_WEBHOOK_POST_OUTPUT", settings.done_url),
         ):
             _check(name, url)
-        pod = quote(settings.pod_id, safe="")
+        pod = quote(settings.pod_id or uuid4().hex, safe="")
+        ping_url = settings.ping_url if settings.pod_id and settings.api_key.get_secret_value() else ""
         # In the two URLs with a worker, `$ID` is the worker. The longer placeholder goes first: it contains no other.
         return cls(
             take=settings.take_url.replace(POD_ID, pod).replace(ID, pod),
             done=settings.done_url.replace(POD_ID, pod),
             stream=settings.stream_url.replace(POD_ID, pod),
-            heartbeat=settings.ping_url.replace(POD_ID, pod).replace(ID, pod),
+            heartbeat=ping_url.replace(POD_ID, pod).replace(ID, pod),
         )
 
     def take_jobs(self, count: int, *, busy: bool) -> str:

@@ -19,6 +19,7 @@ from worker.simulators.runpod.pods.scaling import (
     PodDemand,
     PodScaling,
     wanted_workers,
+    workers_to_start,
     workers_to_stop,
 )
 from worker.supervision import Tasks
@@ -50,7 +51,8 @@ class Pod:
     failures: int = 0
     idle_since: float | None = None
     is_stopping: bool = False
-    start_after: float = 0.0
+    start_after: float | None = None
+    """Time from which a worker whose process has ended may start again, None while it runs."""
     exit_codes: list[int] = field(default_factory=list)
     """The exit code of each process that has ended; negative for a signal."""
 
@@ -101,7 +103,7 @@ class PodPool:
             if pod.process:
                 grace_s = self._assumptions.stop_grace_s if self._assumptions.sends_sigterm else None
                 self._tasks.spawn(f"stop {pod_id}", pod.process.stop(grace_s))
-            elif pod.start_after:
+            elif pod.start_after is not None:
                 self._remove(pod)
 
     def resume(self, pod_id: str) -> bool:
@@ -132,11 +134,12 @@ class PodPool:
         idle = [PodActivity(pod.id, None if pod.idle_since is None else now - pod.idle_since) for pod in present]
         for pod_id in workers_to_stop(self._options.scaling, wanted, idle):
             self.stop(pod_id)
-        for _ in range(wanted - len(present)):
+        ended = [(pod.id, pod.start_after) for pod in present if pod.start_after is not None]
+        due, new = workers_to_start(wanted, len(present) - len(ended), ended, now)
+        for pod_id in due:
+            self._start(self.pods[pod_id])
+        for _ in range(new):
             self._add()
-        for pod in present[:wanted]:
-            if pod.start_after and now >= pod.start_after:
-                self._start(pod)
 
     def _add(self) -> None:
         """Start a new worker."""
@@ -146,7 +149,7 @@ class PodPool:
 
     def _start(self, pod: Pod) -> None:
         """Start the process of a worker."""
-        pod.start_after = 0.0
+        pod.start_after = None
         pod.starts += 1
         self._tasks.spawn(f"pod {pod.id}", self._run_one(pod))
 

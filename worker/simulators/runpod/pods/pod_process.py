@@ -59,7 +59,7 @@ async def run_pod(command: Sequence[str], environ: Mapping[str, str], folder: Pa
         yield PodProcess(process)
     finally:
         with suppress(ProcessLookupError):
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
         await kill_marked_processes(f"HOME={folder}")
 

@@ -50,6 +50,19 @@ def wanted_workers(scaling: PodScaling, demand: PodDemand) -> int:
     return min(max(needed, scaling.min_workers), scaling.max_workers)
 
 
+def workers_to_start(
+    wanted: int, running: int, ended: Sequence[tuple[str, float]], now: float
+) -> tuple[list[str], int]:
+    """Return the ids of the ended workers that start again now, and the number of new workers.
+
+    `ended` are workers whose process has ended, with the time from which each may start again. A worker that waits for
+    that time is not replaced by a new one.
+    """
+    missing = max(0, wanted - running)
+    due = [pod_id for pod_id, start_after in ended[:missing] if now >= start_after]
+    return due, max(0, missing - len(ended))
+
+
 def workers_to_stop(scaling: PodScaling, wanted: int, pods: Iterable[PodActivity]) -> list[str]:
     """Return the ids of the workers that have been idle for too long, the longest first."""
     present = list(pods)
