@@ -14,7 +14,7 @@ from worker.dialects import DIALECTS
 from worker.engine.engine import Engine
 from worker.engine.pool import EnginePool
 from worker.engine.process.sandbox.support import engines_sandbox
-from worker.errors import EngineUnavailable, ModelsDownloading
+from worker.errors import EngineUnavailable, HandlersUnavailable, ModelsDownloading
 
 
 async def health(request: web.Request) -> web.Response:
@@ -63,7 +63,9 @@ async def ping(request: web.Request) -> web.Response:
         return web.Response(status=503)
     try:
         services.models.check_ready()
-    except ModelsDownloading:
+        if services.handlers is not None:
+            services.handlers.pool.check_loaded()
+    except (ModelsDownloading, HandlersUnavailable):
         return web.Response(status=204)
     return web.Response(status=200 if services.engines.connected else 204)
 
