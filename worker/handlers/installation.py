@@ -27,10 +27,10 @@ def install(app: Path, python: str) -> Path:
     if not interpreter.exists():
         _run([python, "-c", "import sys, venv; venv.main(sys.argv[1:])", str(environment)], folder)
     if (folder / REQUIREMENTS).is_file():
-        pip = [str(interpreter), "-m", "pip"]
-        if not next(environment.glob("lib/*/site-packages/pip"), None):  # as in environments that uv has made
-            _run([str(interpreter), "-m", "ensurepip"], folder)
-        _run([*pip, "install", "--disable-pip-version-check", "--requirement", REQUIREMENTS], folder)
+        pip = environment / "bin" / "pip"
+        if not pip.exists():  # as in environments that uv has made
+            _run([str(interpreter), "-c", "import ensurepip; ensurepip.bootstrap(default_pip=True)"], folder)
+        _run([str(pip), "install", "--disable-pip-version-check", "--requirement", REQUIREMENTS], folder)
     return interpreter
 
 

@@ -23,7 +23,7 @@ NEXT_STEPS = {
     # This machine
     "state_in_use": "Stop the other worker, or choose another folder with `comfy-worker serve --state FOLDER`.",
     "cannot_listen": "Run `{command} --port 0` to listen on a free port.",
-    "handlers_port_in_use": "Stop the program that uses the port, such as ComfyUI, or set WORKER_HANDLERS_PORT.",
+    "handlers_port_in_use": "Stop the program with this port, or run `{command}` with another WORKER_HANDLERS_PORT.",
     "unknown_platform": "Run `{command} --platform auto` to detect the platform.",
     "not_started": "Run `comfy-worker doctor` to check this machine and its settings.",
     "no_engine": "Run `comfy-worker doctor` to check this machine and its settings.",

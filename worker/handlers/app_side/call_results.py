@@ -138,6 +138,6 @@ def _describe_frame(frame: traceback.FrameSummary) -> str:
 
 
 def _is_missing_variable(error: BaseException) -> bool:
-    """Return whether `os.environ` has raised the exception."""
+    """Return whether the exception comes from the environment, which has no such variable."""
     frames = traceback.extract_tb(error.__traceback__)
     return isinstance(error, KeyError) and bool(frames) and frames[-1].filename in ("<frozen os>", os.__file__)

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Mapping
 
 import aiohttp
 from aiohttp import web
-from multidict import CIMultiDict
 
 from worker.simulators.runpod.assumptions import RunpodAssumptions
 from worker.simulators.runpod.load_balancing.routing import WORKER_ID, BalancedWorker
@@ -16,6 +15,8 @@ OWN_HEADERS = frozenset(
     {"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "host"}
 )
 """Headers of one connection, which are not forwarded."""
+HANDSHAKE = "sec-websocket-"
+"""Beginning of the names of the headers with which a WebSocket is opened."""
 BEGUN = web.RequestKey("begun", bool)
 """Whether a part of the response was sent."""
 
@@ -58,9 +59,7 @@ class Forwarder:
 
     async def forward_websocket(self, worker: BalancedWorker, request: web.Request) -> web.StreamResponse:
         """Connect a client's WebSocket with one of the worker. Raises aiohttp.ClientError if the worker has none."""
-        headers = self._forwarded(request.headers)
-        for name in [name for name in headers if name.lower().startswith("sec-websocket-")]:
-            headers.popall(name, None)
+        headers = [each for each in self._forwarded(request.headers) if not each[0].lower().startswith(HANDSHAKE)]
         offered = request.headers.get("Sec-WebSocket-Protocol", "").split(",")
         protocols = [name.strip() for name in offered if name.strip()]
         url = worker.url + request.rel_url.raw_path_qs
@@ -73,15 +72,15 @@ class Forwarder:
             await client.close(code=upstream.close_code or aiohttp.WSCloseCode.OK)
             return client
 
-    def _forwarded(self, headers: Mapping[str, str]) -> CIMultiDict[str]:
+    def _forwarded(self, headers: Mapping[str, str]) -> list[tuple[str, str]]:
         """Return the headers that reach the worker. The key of the client may stay with RunPod."""
         dropped = OWN_HEADERS if self._assumptions.passes_authorization else OWN_HEADERS | {"authorization"}
         return _without(headers, dropped)
 
 
-def _without(headers: Mapping[str, str], names: frozenset[str]) -> CIMultiDict[str]:
+def _without(headers: Mapping[str, str], names: frozenset[str]) -> list[tuple[str, str]]:
     """Return headers without those of some names."""
-    return CIMultiDict((name, value) for name, value in headers.items() if name.lower() not in names)
+    return [(name, value) for name, value in headers.items() if name.lower() not in names]
 
 
 async def _copy_both(client: Socket, upstream: Socket) -> None:
