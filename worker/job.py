@@ -85,7 +85,8 @@ class JobRequest:
     urls: Mapping[str, str] = field(default_factory=dict)
     """URLs of input files, by the name that the workflow uses."""
     output_mode: OutputMode = OutputMode.BASE64
-    handler: str | None = None  # that the job calls in place of a prompt, with the arguments in an input file
+    handler: str | None = None  # that the job calls in place of a prompt
+    arguments: str = ""  # of the call as a JSON object. Large ones are in an input file
     dialect: str = "native"
     """Name of the dialect of the response. The intake sets it."""
     key: str | None = None
@@ -94,7 +95,7 @@ class JobRequest:
     """The same for a request that the platform repeats."""
     timeout_s: float | None = None
     fingerprint: str = ""
-    """Hash of the body. One key with two bodies is a conflict. Empty for a job that an earlier release stored."""
+    """Hash of the body. One key with two bodies is a conflict. Empty for a job of an earlier release."""
     former_fingerprints: tuple[str, ...] = ()  # by the rules of v0.2.0 and of earlier releases
     follows: bool = False
     """Whether the client follows the job's events, which contain previews then. The intake sets it."""
@@ -115,8 +116,7 @@ class JobRequest:
     """The random integers in the prompt, in its order."""
     repairs: tuple[Repair, ...] = ()
     """Changes to the prompt that was sent."""
-    warnings: tuple[Detail, ...] = ()
-    """Notes for the client about the conversion of its workflow."""
+    warnings: tuple[Detail, ...] = ()  # for the client, about the conversion of its workflow
     strict: bool = False
     """Whether repairs and new seeds are switched off."""
     keep_seeds: bool = False

@@ -18,7 +18,7 @@ LENGTHS = struct.Struct(">II")
 LONGEST_HEADER = 16 * 1024 * 1024
 """Most bytes of a header, which lists all handlers of an app with their docstrings."""
 PIECE = 256 * 1024
-"""Bytes that are read, written and sent at a time. Smaller files are read on the event loop."""
+"""Bytes that are read, written and sent at a time. Smaller results are written on the event loop."""
 
 
 class ChannelError(Exception):
@@ -45,17 +45,19 @@ class HandlerChannel:
         """Open the channel on one end of a pair of sockets."""
         return cls(*await asyncio.open_unix_connection(sock=own_end, limit=PIECE))
 
-    async def send(self, header: Mapping[str, Any], body: Path, size: int) -> None:
-        """Send a header, and the file `body` of `size` bytes. Raises OSError."""
-        data = json.dumps(header).encode()
-        head = LENGTHS.pack(len(data), size) + data
-        with body.open("rb") as file:
-            while size > PIECE:
-                self.writer.write(head + await in_thread(partial(file.read, PIECE)))
-                await self.writer.drain()
-                size, head = size - PIECE, b""
-            self.writer.write(head + file.read(size))
+    async def send(self, header: Mapping[str, Any], body: bytes) -> None:
+        """Send a message. Raises OSError."""
+        self.writer.write(_head(header, len(body)) + body)
         await self.writer.drain()
+
+    async def send_file(self, header: Mapping[str, Any], body: Path, size: int) -> None:
+        """Send a message with the file `body` of `size` bytes. Raises OSError."""
+        self.writer.write(_head(header, size))
+        with body.open("rb") as file:
+            while size > 0:
+                self.writer.write(await in_thread(partial(file.read, min(size, PIECE))))
+                await self.writer.drain()
+                size -= PIECE
 
     async def receive(self) -> Message:
         """Wait for a message, and return its header. Raises ChannelError, and EOFError when the process has ended."""
@@ -75,3 +77,9 @@ class HandlerChannel:
     def close(self) -> None:
         """Close the socket."""
         self.writer.close()
+
+
+def _head(header: Mapping[str, Any], size: int) -> bytes:
+    """Return what comes before the body of a message."""
+    data = json.dumps(header).encode()
+    return LENGTHS.pack(len(data), size) + data

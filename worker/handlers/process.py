@@ -34,7 +34,7 @@ EXIT_S = 2.0
 """Seconds that a process may take to end after it has closed its socket."""
 JSON = "application/json"
 ARGUMENTS = "arguments.json"
-"""Name of the input file with the arguments of a call."""
+"""Name of the input file with the large arguments of a call."""
 
 
 @dataclass(slots=True, eq=False)
@@ -114,9 +114,12 @@ class HandlerProcess:
     async def _exchange(self, job: Job, folder: Path) -> Output:
         """Send a call, and receive its answer."""
         try:
-            arguments = next(file for file in job.request.inputs if file.name == ARGUMENTS)
             header = {"name": job.request.handler, "call": job.id}
-            await self.channel.send(header, arguments.path, arguments.size)
+            if job.request.arguments:
+                await self.channel.send(header, job.request.arguments.encode())
+            else:
+                arguments = next(file for file in job.request.inputs if file.name == ARGUMENTS)
+                await self.channel.send_file(header, arguments.path, arguments.size)
             message = await self.channel.receive()
             if message.header.get("call") != job.id:
                 raise ChannelError("the answer of another call")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -23,30 +23,39 @@ from worker.load.call_units import CallUnits, numbers_in
 from worker.load.node_work import NO_WORK
 from worker.settings import HandlerSettings
 
+LARGEST_IN_MEMORY = 64 * 1024
+"""Largest arguments in bytes that are stored with the job."""
+
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """The arguments of a call: their names, those that are numbers, and the JSON object as a file."""
+    """The arguments of a call: their names, those that are numbers, and the JSON object, as a file if it is large."""
 
     names: tuple[str, ...]
     numbers: Mapping[str, float]
-    file: SentFile
+    json: bytes | SentFile
     sha256: str
+
+    @classmethod
+    def of(cls, value: Mapping[str, Any], json: bytes) -> Self:
+        """Return the arguments in an object, which is also given as JSON."""
+        whole = json if len(json) <= LARGEST_IN_MEMORY else SentFile(ARGUMENTS, json)
+        return cls(tuple(value), numbers_in(value), whole, hashlib.sha256(json).hexdigest())
 
 
 @dataclass(frozen=True, slots=True)
 class CallSubmission:
-    """A call that was read and checked: its job, its arguments as a file, and the units that it is expected to have."""
+    """A call that was read and checked: its job, the file of large arguments, and the units that it should have."""
 
     request: JobRequest
-    arguments: SentFile
+    files: Sequence[SentFile]
     caller: Caller
     units: float
 
 
 @dataclass(frozen=True, slots=True)
 class HandlerCalls:
-    """Starts the jobs of calls. The arguments are an input file of the job, so that they survive a restart."""
+    """Starts the jobs of calls. The arguments are stored with the job, or as its input file if they are large."""
 
     pool: HandlerPool
     intake: Intake
@@ -77,14 +86,11 @@ class HandlerCalls:
         value = _checked_object(body.value)
         handler.check(value)
         json = orjson.dumps(value)
-        arguments = Arguments(
-            tuple(value), numbers_in(value), SentFile(ARGUMENTS, json), hashlib.sha256(json).hexdigest()
-        )
-        return self._submission(name, arguments, caller)
+        return self._submission(name, Arguments.of(value, json), caller)
 
     async def accept(self, call: CallSubmission) -> Job:
         """Start the job of a call, or return the one that the same request started. Raises what the manager does."""
-        async with self.intake.files.receive([call.arguments]) as received:
+        async with self.intake.files.receive(call.files) as received:
             work, caller = replace(NO_WORK, units=call.units), call.caller
             return await self.intake.manager.accept(
                 call.request, work, caller.principal, collectable=caller.collectable, arrived=received
@@ -92,10 +98,11 @@ class HandlerCalls:
 
     def _submission(self, name: str, arguments: Arguments, caller: Caller) -> CallSubmission:
         """Return the call with these arguments, which were checked."""
-        key = caller.idempotency_key
+        key, json = caller.idempotency_key, arguments.json
         request = JobRequest(
             prompt={},
             handler=name,
+            arguments=json.decode() if isinstance(json, bytes) else "",
             params=arguments.numbers,
             output_mode=OutputMode.NONE,
             raw=True,
@@ -105,7 +112,8 @@ class HandlerCalls:
             fingerprint=_sha256(f"{name} {arguments.sha256}".encode()) if key else "",
             base_url=caller.base_url,
         )
-        return CallSubmission(request, arguments.file, caller, self.units.expected(name, arguments.numbers))
+        files = [] if isinstance(json, bytes) else [json]
+        return CallSubmission(request, files, caller, self.units.expected(name, arguments.numbers))
 
     @asynccontextmanager
     async def _receive(self, chunks: AsyncIterator[bytes], charset: str) -> AsyncIterator[Arguments]:
@@ -120,9 +128,7 @@ class HandlerCalls:
             json = utf8_text(head, charset)
             json = json if json.strip() else b"{}"
             value = _checked_object(parse_json(json))
-            yield Arguments(
-                tuple(value), numbers_in(value), SentFile(ARGUMENTS, json), hashlib.sha256(json).hexdigest()
-            )
+            yield Arguments.of(value, json)
             return
         async with SpoolFolder(self.intake.spool) as folder:
             file = await spool_file(self._checked(head, chunks), folder)

@@ -266,11 +266,10 @@ def needs_row(job: Job) -> bool:
 
 
 def _insert_job(job: Job) -> Statement:
-    """Return the statement that writes the row of a job that has not ended, replacing an existing row.
-
-    Only a job that a client may request runs again after a restart. Rows of others have no inputs, which may be secret.
-    """
-    request = job.request if job.collectable else replace(job.request, prompt={}, urls={}, extra=ExtraData())
+    """Return the statement that writes the row of a job that has not ended, replacing an existing row."""
+    request = job.request
+    if not job.collectable:  # it does not run again after a restart, and its inputs may be secret
+        request = replace(request, prompt={}, urls={}, arguments="", extra=ExtraData())
     row: dict[str, object] = {
         "folder": job.folder,
         "principal": job.principal,

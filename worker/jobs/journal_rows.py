@@ -117,6 +117,7 @@ class LaterRequestFields(BaseModel):
     warnings: tuple[Detail, ...] = ()
     seeds: tuple[RandomInteger, ...] = ()
     handler: str | None = None
+    arguments: str = ""
     client_id: str = ""
     parent: str | None = None
     keeps_previews: bool = False

@@ -280,7 +280,8 @@ class JobManager:
         if job.request.inputs:
             self._run_in_background(self._pipeline.inputs.store.remove(job.folder))
         target, webhook = (None, None) if job.state in ENDS else (job.request.target, job.request.webhook)
-        job.request = replace(job.request, prompt={}, inputs=(), target=target, webhook=webhook, extra=ExtraData())
+        kept = replace(job.request, prompt={}, inputs=(), arguments="", extra=ExtraData())
+        job.request = replace(kept, target=target, webhook=webhook)
         if self._pipeline.inputs.has_files(job):
             self._run_in_background(self._pipeline.inputs.remove(job))
 
