@@ -60,14 +60,14 @@ async def ping(request: web.Request) -> web.Response:
     """
     services = services_of(request)
     if services.manager.draining or services.permanent_failure() is not None or services.engines.block_reason:
-        return web.Response(status=503)
+        return json_response({"status": "unavailable"}, 503)
     try:
         services.models.check_ready()
         if services.handlers is not None:
             services.handlers.pool.check_loaded()
     except (ModelsDownloading, HandlersUnavailable):
         return web.Response(status=204)
-    return web.Response(status=200 if services.engines.connected else 204)
+    return json_response({"status": "ready"}) if services.engines.connected else web.Response(status=204)
 
 
 async def capabilities(request: web.Request) -> web.Response:
