@@ -317,9 +317,16 @@ async def test_the_worker_is_ready_once_the_handlers_are_loaded(engine: EngineHa
         status, body = await client.get("/ready")
         assert (status, body["error"]["code"]) == (503, "handlers_unavailable")
         assert "they are starting" in body["error"]["message"]
+        assert await ping(client) == 204
         loaded.touch()
         assert await call(client, "f") == (200, 1)
-        assert (await client.get("/ready"))[0] == 200
+        assert ((await client.get("/ready"))[0], await ping(client)) == (200, 200)
+
+
+async def ping(client: Client) -> int:
+    """Return the status of the health check of load balancers."""
+    async with client.http.get(f"{client.app.url}/ping") as answer:
+        return answer.status
 
 
 FIXED = """
