@@ -107,6 +107,14 @@ def takes_bytes(video: bytes, other: "bytes | None" = None):
     return [len(video), None if other is None else len(other)]
 
 
+def kind_of(value, **rest):
+    return [type(value).__name__, *(type(each).__name__ for each in rest.values())]
+
+
+def takes_a_dict(value: dict):
+    return value
+
+
 def forks():
     return "child" if os.fork() == 0 else "parent"
 
@@ -202,6 +210,13 @@ async def test_bytes_can_be_sent(client: Client, form: Any) -> None:
     data = base64.b64encode(b"12345").decode()
     assert await call(client, "takes_bytes", video=form(data)) == (200, [5, None])
     assert await call(client, "takes_bytes", video=form(data), other=form(data)) == (200, [5, 5])
+
+
+async def test_a_file_is_bytes_where_nothing_else_is_declared(client: Client) -> None:
+    """Callers of Modal's client pass bytes to parameters without annotations. A declared dict stays one."""
+    file = {"media_type": "video/mp4", "data": base64.b64encode(b"12345").decode()}
+    assert await call(client, "kind_of", value=file, other=file, text="MTIz") == (200, ["bytes", "bytes", "str"])
+    assert await call(client, "takes_a_dict", value=file) == (200, file)
 
 
 async def test_bytes_that_are_no_base64_are_refused(client: Client) -> None:

@@ -23,6 +23,8 @@ else:
 Description = dict[str, Any]
 BYTES = re.compile(r"\bbytes\b")
 """Matches the annotation of a parameter that takes bytes."""
+FILE = {"media_type", "data"}
+"""Keys of a file in a result, which is also the form of bytes in arguments."""
 
 
 class AppHandlers:
@@ -40,8 +42,8 @@ class AppHandlers:
         """Names of the handlers that take the port of ComfyUI's API."""
         self._files: dict[str, str] = {}
         """Files of the handlers, relative to the app."""
-        self._bytes: dict[str, list[str]] = {}
-        """Names of the parameters of each handler that take bytes."""
+        self._annotations: dict[str, dict[str, str | None]] = {}
+        """Annotations of the parameters of each handler, as text."""
         for path in sorted((app / "handlers").iterdir()):
             file = f"handlers/{path.name}"
             if path.name.startswith(("_", ".")):
@@ -55,9 +57,12 @@ class AppHandlers:
                 self._import(path.stem, file)
 
     def arguments(self, name: str, sent: dict[str, Any]) -> dict[str, Any]:
-        """Return the arguments of a call. Those whose parameter takes bytes are decoded from base64."""
-        decoded = {key: _decoded(key, sent[key]) for key in self._bytes[name] if key in sent}
-        return {**sent, **decoded} if decoded else sent
+        """Return the arguments of a call, with bytes for those that are sent as files.
+
+        A parameter whose annotation has `bytes` takes base64 as well. One with another annotation gets what was sent.
+        """
+        annotations = self._annotations[name]
+        return {key: _decoded(key, value, annotations.get(key)) for key, value in sent.items()}
 
     def describe(self) -> list[Description]:
         """Return the name, file, docstring and parameters of each handler."""
@@ -92,7 +97,7 @@ class AppHandlers:
         """Add a handler."""
         parameters = inspect.signature(function).parameters
         self.functions[name], self._files[name] = function, file
-        self._bytes[name] = [key for key, each in parameters.items() if BYTES.search(annotation_of(each) or "")]
+        self._annotations[name] = {key: annotation_of(each) for key, each in parameters.items()}
         if "port" in parameters:
             self.with_port.add(name)
 
@@ -139,11 +144,12 @@ def annotation_of(parameter: inspect.Parameter) -> str | None:
     return text if isinstance(text, str) else inspect.formatannotation(text)
 
 
-def _decoded(name: str, value: object) -> object:
-    """Return the bytes of an argument that is base64, a data URL, or a file as results have it. Return others as is."""
-    if isinstance(value, dict) and value.keys() == {"media_type", "data"}:
-        value = value["data"]
-    if not isinstance(value, str):
+def _decoded(name: str, value: Any, annotation: str | None) -> Any:  # noqa: ANN401 - any argument
+    """Return the bytes of an argument that is a file as results have it, base64, or a data URL. Return others as is."""
+    takes_bytes = annotation is not None and BYTES.search(annotation) is not None
+    if isinstance(value, dict) and value.keys() == FILE and (takes_bytes or annotation is None):
+        value, takes_bytes = value["data"], True
+    if not takes_bytes or not isinstance(value, str):
         return value
     text = value.split(",", 1)[1] if value.startswith("data:") and "," in value else value
     try:
