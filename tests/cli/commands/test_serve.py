@@ -87,7 +87,7 @@ def test_a_failed_start_names_the_reason(tmp_path: Path) -> None:
         (tmp_path / "app" / "handlers").mkdir(parents=True)
         handlers = {"WORKER_HANDLERS": "app", "WORKER_HANDLERS_PORT": str(taken.getsockname()[1])}
         done = cli("serve", "--port", "0", cwd=tmp_path, **handlers)
-    assert (done.returncode, "or set WORKER_HANDLERS_PORT" in done.stderr) == (1, True), done.stderr
+    assert (done.returncode, "with another WORKER_HANDLERS_PORT" in done.stderr) == (1, True), done.stderr
     assert "--port" not in done.stderr
     done = cli("serve", "--comfyui", tmp_path, cwd=tmp_path)
     assert (done.returncode, "has no main.py" in done.stderr) == (1, True)

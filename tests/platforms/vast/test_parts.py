@@ -60,7 +60,8 @@ def test_auto_selects_vast_by_its_variables() -> None:
     assert choose("auto", ENV).platform.name == "vast"
     assert choose("none", ENV).platform.name == "none"
     half = choose("auto", {"CONTAINER_ID": "42"})
-    assert (half.platform.name, half.reason) == ("none", "Vast's PUBLIC_IPADDR not set; Modal's MODAL_TASK_ID not set")
+    assert half.platform.name == "none"
+    assert half.reason.startswith("Vast's PUBLIC_IPADDR not set; ")
 
 
 def test_a_failure_report_needs_only_the_instance_number() -> None:
