@@ -83,7 +83,7 @@ conformance: $(READY) ## replay the recorded sessions and verdicts of a real Com
 
 real: $(READY) ## run about 240 prompts on a real ComfyUI, COMFYUI=FOLDER with main.py, custom_nodes/ and .venv/; MODELS=FOLDER for more models, CLIENTS=FOLDER for ComfyUI's examples with a WebSocket, ARGS="--cpu"; writes docs/compatibility.md
 	$(BIN)/python -m real $(COMFYUI) $(if $(MODELS),--models $(MODELS)) $(if $(ARGS),--arguments="$(ARGS)") $(if $(ONLY),--only "$(ONLY)") $(if $(RECORD),--record $(RECORD)) $(if $(wildcard $(SHARED_DATA)/wild),--prompts $(SHARED_DATA)/wild)
-	REAL_COMFYUI=$(COMFYUI) COMFYUI_CLIENTS=$(CLIENTS) $(BIN)/pytest -q tests/real/test_sandbox.py tests/real/test_script_examples.py
+	REAL_COMFYUI=$(COMFYUI) COMFYUI_CLIENTS=$(CLIENTS) $(BIN)/pytest -q tests/real/test_sandbox.py tests/real/test_script_examples.py tests/real/test_runpod.py
 
 bench: $(READY) ## measure, and write docs/benchmarks.md
 	$(BIN)/python -m bench
