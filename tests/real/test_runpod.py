@@ -52,7 +52,7 @@ def color_of(data: str) -> object:
 async def test_jobs_run_on_a_real_comfyui(tmp_path: Path) -> None:
     """A workflow, an invalid one, and a call of a handler end as clients of RunPod expect."""
     options = {"comfyui": COMFYUI, "comfyui_args": "--cpu", "port": 0, "state": tmp_path / "state"}
-    settings = Settings.of(**options, handlers=write_app(tmp_path / "app", run=HANDLER), handlers_port=0)
+    settings = Settings.of(**options, handlers=write_app(tmp_path / "app", run=HANDLER), handlers_port=0, drain_s=1.0)
     async with serve() as runpod, aiohttp.ClientSession(headers=bearer(runpod.api_key)) as http:
         environ = runpod.worker_environ("pod-1")
         serving = asyncio.create_task(choose("auto", environ).platform.serve(settings, environ))

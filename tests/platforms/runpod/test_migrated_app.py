@@ -30,7 +30,7 @@ async def test_the_handlers_of_the_sample_app_answer_unchanged(engine: EngineHan
     assert [(app / "handlers" / path.name).read_bytes() for path in files] == [path.read_bytes() for path in files]
     async with serve() as runpod, aiohttp.ClientSession(headers=bearer(runpod.api_key)) as http:
         environ = runpod.worker_environ("pod-1")
-        settings = settings_for(engine, tmp_path / "state", handlers=app, handlers_port=port)
+        settings = settings_for(engine, tmp_path / "state", handlers=app, handlers_port=port, drain_s=1.0)
         serving = asyncio.create_task(choose("auto", environ).platform.serve(settings, environ))
         try:
             arguments = {"prompt": "a lighthouse at dusk", "width": 64, "height": 64}
