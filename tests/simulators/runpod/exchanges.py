@@ -75,7 +75,7 @@ class Exchange:
 
 @dataclass(frozen=True)
 class RequestShape:
-    """What is compared of a request. `headers` are names in lower case, and `body` is the shape of its JSON."""
+    """The compared parts of a request. `headers` are lower-case names, and `body` is the shape of its JSON."""
 
     method: str
     path: str

@@ -123,7 +123,7 @@ async def test_stop_signals_for_any_job() -> None:
 
 @pytest.mark.parametrize("requeues", [False, True])
 async def test_a_take_whose_response_is_lost(requeues: bool) -> None:
-    """The job waits for its execution timeout, or goes to the next take, which aiohttp sends by itself."""
+    """The job waits for its execution timeout, or goes to the next take, which aiohttp repeats without notice."""
     async with plain_endpoint(requeues_undelivered_jobs=requeues) as endpoint:
         job_id = await endpoint.run()
         endpoint.runpod.faults.add(FaultRule("job-take", RunpodFault.DROPPED))

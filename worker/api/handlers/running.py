@@ -10,7 +10,7 @@ from aiohttp import web
 
 from worker.api.comfy.server import ComfyServer
 from worker.api.services import Services
-from worker.errors import Forbidden
+from worker.errors import CannotListen, Forbidden, HandlersPortInUse
 from worker.handlers.comfy_compat import CALL_HEADER, HOST
 from worker.handlers.pool import HandlerPool
 from worker.handlers.senders import sender
@@ -23,7 +23,7 @@ NO_CALL = ""
 
 @asynccontextmanager
 async def running_handlers(services: Services, tasks: Tasks) -> AsyncIterator[None]:
-    """Run the processes of the app in the settings, if there is one, while the context lasts. Raises CannotListen."""
+    """Run the processes of the app in the settings while the context lasts. Raises HandlersPortInUse."""
     if services.handlers is None:
         yield
         return
@@ -33,7 +33,10 @@ async def running_handlers(services: Services, tasks: Tasks) -> AsyncIterator[No
         for number, name in enumerate(pool.names):
             server = ComfyServer(services, partial(caller_of_process, pool, name))
             port = first_port + number if first_port else 0
-            ports[name] = await stack.enter_async_context(server.listening(HOST, port))
+            try:
+                ports[name] = await stack.enter_async_context(server.listening(HOST, port))
+            except CannotListen as error:
+                raise HandlersPortInUse(str(error)) from error
         pool.start(tasks, ports)
         yield
 

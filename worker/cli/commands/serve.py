@@ -13,15 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from worker.cli.hosting.signals import ignore_meaningless
-from worker.errors import (
-    CannotListen,
-    HandlersPortInUse,
-    RestartRequested,
-    StartupError,
-    StateInUse,
-    UnclearPlatform,
-    UnknownPlatform,
-)
+from worker.errors import RestartRequested, StartupError, StateInUse, UnclearPlatform, UnknownPlatform
 from worker.platforms.base import Platform
 from worker.platforms.registry import AUTO, choose, choose_platform
 from worker.settings import Settings, environment
@@ -114,11 +106,6 @@ def _run(settings: Settings, platform: Platform) -> None:
     except RestartRequested as error:
         log.info("%s", error)
         raise typer.Exit(RESTART_CODE) from None
-    except CannotListen as error:
-        ports = range(settings.handlers.port, settings.handlers.port + settings.handlers.processes)
-        if settings.handlers.app and error.port in ports and error.port != settings.server.port:
-            raise HandlersPortInUse(str(error)) from error
-        raise
 
 
 async def serve(settings: Settings, platform: Platform) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-import typing
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from worker.settings import parse, setting
+from worker.platforms.platform_settings import PlatformSettings
+from worker.settings import setting
 
 
 class ModalLogin(StrEnum):
@@ -21,7 +19,7 @@ class ModalLogin(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class ModalSettings:
+class ModalSettings(PlatformSettings):
     """Settings from the environment."""
 
     task_id: str = setting("MODAL_TASK_ID", "", "id of the container (set by Modal)")
@@ -33,17 +31,3 @@ class ModalSettings:
         ModalLogin.WORKER,
         "who checks requests: `worker`, with WORKER_TOKENS, or `platform`, if the app sets `requires_proxy_auth=True`",
     )
-
-    @classmethod
-    def from_env(cls, environ: Mapping[str, str]) -> ModalSettings:
-        """Return the settings in the environment. Raises StartupError, which names a variable with an invalid value."""
-        kinds = typing.get_type_hints(cls)
-        names = {field.name: field.metadata["env"] for field in dataclasses.fields(cls)}
-        values = {name: parse(kinds[name], env, environ[env]) for name, env in names.items() if environ.get(env)}
-        return cls(**values)
-
-    @classmethod
-    def table(cls) -> Iterator[tuple[str, str, str]]:
-        """Yield rows of (environment variable, default, help)."""
-        for field in dataclasses.fields(cls):
-            yield field.metadata["env"], str(field.default), field.metadata["help"]

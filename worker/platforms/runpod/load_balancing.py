@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from worker.errors import StartupError
 from worker.platforms.base import Authenticator, Traits
-from worker.settings import Settings, parse, setting
+from worker.platforms.platform_settings import PlatformSettings
+from worker.settings import Settings, setting
 
 log = logging.getLogger("worker")
 
@@ -45,7 +45,7 @@ LOAD_BALANCING_TRAITS = Traits(
 
 
 @dataclass(frozen=True, slots=True)
-class LoadBalancingSettings:
+class LoadBalancingSettings(PlatformSettings):
     """Settings of a load-balancing endpoint, from the environment."""
 
     port: int = setting("PORT", 80, "port on which the worker listens; the endpoint's `ports` have to contain it")
@@ -56,20 +56,6 @@ class LoadBalancingSettings:
         RunpodLogin.WORKER,
         "who checks requests: `worker`, with WORKER_TOKENS, or `platform`, with the API keys of RunPod alone",
     )
-
-    @classmethod
-    def from_env(cls, environ: Mapping[str, str]) -> LoadBalancingSettings:
-        """Return the settings in the environment. Raises StartupError, which names a variable with an invalid value."""
-        kinds = typing.get_type_hints(cls)
-        names = {field.name: field.metadata["env"] for field in dataclasses.fields(cls)}
-        values = {name: parse(kinds[name], env, environ[env]) for name, env in names.items() if environ.get(env)}
-        return cls(**values)
-
-    @classmethod
-    def table(cls) -> Iterator[tuple[str, str, str]]:
-        """Yield rows of (environment variable, default, help)."""
-        for field in dataclasses.fields(cls):
-            yield field.metadata["env"], str(field.default), field.metadata["help"]
 
     @property
     def traits(self) -> Traits:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
-import typing
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pydantic import SecretStr
 
-from worker.settings import parse, setting
+from worker.platforms.platform_settings import PlatformSettings
+from worker.settings import setting
 
 SHORTEST_PING_S = 1.0
 """RunPod's SDK divides the interval by 1000 without a remainder, and its ping process dies at 0 (R19)."""
 
 
 @dataclass(frozen=True, slots=True)
-class RunpodSettings:
+class RunpodSettings(PlatformSettings):
     """Settings from the environment. Durations are in seconds, except `ping_interval_ms`."""
 
     take_url: str = setting("RUNPOD_WEBHOOK_GET_JOB", "", "URL from which jobs are taken (set by RunPod)")
@@ -64,18 +62,3 @@ class RunpodSettings:
     def ping_s(self) -> float:
         """Seconds between heartbeats."""
         return max(self.ping_interval_ms / 1000, SHORTEST_PING_S)
-
-    @classmethod
-    def from_env(cls, environ: Mapping[str, str]) -> RunpodSettings:
-        """Return the settings in the environment. Raises StartupError, which names a variable with an invalid value."""
-        kinds = typing.get_type_hints(cls)
-        names = {field.name: field.metadata["env"] for field in dataclasses.fields(cls)}
-        values = {name: parse(kinds[name], env, environ[env]) for name, env in names.items() if environ.get(env)}
-        return cls(**values)
-
-    @classmethod
-    def table(cls) -> Iterator[tuple[str, str, str]]:
-        """Yield rows of (environment variable, default, help)."""
-        for field in dataclasses.fields(cls):
-            default = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
-            yield field.metadata["env"], str(default), field.metadata["help"]
