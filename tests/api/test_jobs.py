@@ -203,3 +203,13 @@ async def test_head_of_a_large_result_sends_no_body(client: Client) -> None:
     ):
         assert (head.status, answer.status) == (200, 200)
         assert int(head.headers["Content-Length"]) == len(await answer.read()) > 1024 * 1024
+
+
+async def test_a_request_waits_for_the_end_of_a_job(client: Client) -> None:
+    """With `Prefer: wait`, the response is the result, or 202 when the time is over."""
+    _, job = await client.post("/generate", {"workflow": slow(0.5, 10)})
+    url, headers = f"{client.app.url}/jobs/{job['id']}", bearer(job["token"])
+    async with client.http.get(url, headers=headers | {"Prefer": "wait=0"}) as answer:
+        assert answer.status == 202
+    async with client.http.get(url, headers=headers | {"Prefer": "wait=50"}) as answer:
+        assert (answer.status, (await answer.json())["status"]) == (200, "success")

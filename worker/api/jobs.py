@@ -10,6 +10,7 @@ import asyncio
 from aiohttp import web
 
 from worker.api.edge.authorization import authorization_of
+from worker.api.edge.prefer import wait_if_preferred
 from worker.api.generate import wait_for_result
 from worker.api.request_body import read_small_object
 from worker.api.responses import file_headers, job_response
@@ -24,8 +25,13 @@ from worker.jobs.cancellation import cancel
 
 
 async def get_job(request: web.Request) -> web.StreamResponse:
-    """Handle `GET /jobs/{id}`: return the result or the error, or 202 with the state of a job that has not ended."""
-    return await job_response(request, services_of(request), _job(request))
+    """Handle `GET /jobs/{id}`: return the result or the error, or 202 with the state of a job that has not ended.
+
+    With `Prefer: wait=SECONDS`, wait for the end of the job, at most for this time.
+    """
+    job = _job(request)
+    await wait_if_preferred(request, job)
+    return await job_response(request, services_of(request), job)
 
 
 async def get_stock_result(request: web.Request) -> web.StreamResponse:

@@ -4,7 +4,14 @@ Clients see the tree of WorkerError. Each class of it has a code, an HTTP status
 the worker or the job.
 """
 
-from worker.errors.advice import AdviceError, TargetInvalid
+from worker.errors.backends import (
+    BackendError,
+    BackendRefused,
+    BackendUnreachable,
+    JobLost,
+    OperationUnsupported,
+    SubmissionUncertain,
+)
 from worker.errors.client import (
     BadSignature,
     BodyTooLarge,
@@ -85,8 +92,8 @@ from worker.errors.job import (
     OutputTooLargeForInline,
     OutputUnreadable,
 )
-from worker.errors.load import LearnedStateError, MixedClassesError
 from worker.errors.node_packs import LockError, RequirementsError
+from worker.errors.planning import AdviceError, LearnedStateError, MixedClassesError, TargetInvalid
 from worker.errors.prices import PriceError, PriceFileError, PriceProblem, UnknownPrice
 from worker.errors.process import (
     CannotListen,
@@ -121,6 +128,9 @@ __all__ = [
     "AdviceError",
     "AmbiguousName",
     "ApiKeyLost",
+    "BackendError",
+    "BackendRefused",
+    "BackendUnreachable",
     "BadSignature",
     "BodyTooLarge",
     "CacheFull",
@@ -160,6 +170,7 @@ __all__ = [
     "JobCancelled",
     "JobCrashesEngine",
     "JobError",
+    "JobLost",
     "JobTimeout",
     "JournalUnavailable",
     "LearnedStateError",
@@ -180,6 +191,7 @@ __all__ = [
     "NotFound",
     "NotThisFleet",
     "NothingToDeliver",
+    "OperationUnsupported",
     "OriginNotAllowed",
     "OutOfMemory",
     "OutputMissing",
@@ -206,6 +218,7 @@ __all__ = [
     "StalePlan",
     "StartupError",
     "StateInUse",
+    "SubmissionUncertain",
     "TargetInvalid",
     "TargetNotAllowed",
     "TraceError",

@@ -39,7 +39,7 @@ class ModelSession(Protocol):
     async def close(self) -> None: ...
 
 
-class Backend(Protocol):
+class SdkBackend(Protocol):
     """The SDK's backend."""
 
     metrics: SdkMetrics
@@ -51,7 +51,7 @@ class Backend(Protocol):
 class SdkWorker(Protocol):
     """The SDK's `Worker`."""
 
-    backend: Backend
+    backend: SdkBackend
     routes: list[web.RouteDef]
 
     async def run_async(self, *, host: str) -> None: ...

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from worker.api.comfy.callers import prompts_of
 from worker.api.comfy.client_prompts import ClientPrompt
-from worker.api.comfy.routes.waiting import wait_if_preferred
+from worker.api.edge.prefer import wait_if_preferred
 from worker.api.request_body import read_small_object
 from worker.api.services import SAFE_HEADERS, services_of
 from worker.errors import InvalidField

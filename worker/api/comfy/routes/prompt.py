@@ -13,7 +13,7 @@ from worker.api.comfy.callers import caller_of
 from worker.api.comfy.client_prompts import Scope
 from worker.api.comfy.file_names import CallerFiles
 from worker.api.comfy.refusals import plain_refusal, refusal_response
-from worker.api.comfy.routes.waiting import wait_if_preferred
+from worker.api.edge.prefer import wait_if_preferred
 from worker.api.request_body import receive_body
 from worker.api.services import Services, json_response, services_of
 from worker.bodies import ScannedBody

@@ -1,4 +1,4 @@
-"""Errors of the advice on the parameters of a fleet."""
+"""Errors of the data with which a fleet is planned: the advice on its parameters, and what its workers have learned."""
 
 from __future__ import annotations
 
@@ -15,3 +15,11 @@ class TargetInvalid(AdviceError):
     """The text states no target or no budget. The message has the place and an example."""
 
     code = "target_invalid"
+
+
+class MixedClassesError(ValueError):
+    """The states do not belong to one class of GPUs."""
+
+
+class LearnedStateError(ValueError):
+    """A learned state cannot be read."""

@@ -1,4 +1,4 @@
-"""The wait for the end of a prompt that a client asks for with `Prefer: wait=SECONDS` (RFC 7240)."""
+"""The wait for the end of a job that a client asks for with `Prefer: wait=SECONDS` (RFC 7240)."""
 
 from __future__ import annotations
 

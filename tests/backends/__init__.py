@@ -1,0 +1,1 @@
+"""Tests of the backends, with one suite that all of them pass."""

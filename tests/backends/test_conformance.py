@@ -1,0 +1,192 @@
+"""The suite that every backend passes. What a backend cannot do is a capability, and raises OperationUnsupported."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from tests.backends.open_backends import BACKENDS
+from tests.workflows import Workflow, faulty, picture, slow
+from worker.backends.base import Backend, JobBody, JobReference, RemoteState, Uniqueness
+from worker.errors import BackendRefused, JobLost, OperationUnsupported
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+UNKNOWN_CLASS = {"1": {"class_type": "NoSuchNode", "inputs": {}}}
+LIMIT_S = 60
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=BACKENDS)
+async def backend(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Backend]:
+    """One backend of each kind, for all tests."""
+    async with BACKENDS[request.param](tmp_path_factory.mktemp(request.param)) as opened:
+        yield opened
+
+
+def job(workflow: Workflow, **fields: object) -> JobBody:
+    """Return a job with a new key."""
+    return JobBody(uuid.uuid4().hex, json.dumps({"workflow": workflow, **fields}).encode())
+
+
+async def submitted(backend: Backend, body: JobBody) -> JobReference:
+    """Submit a job as a caller does that stores its reference."""
+    return await backend.submit(body, await backend.locate(body))
+
+
+async def result_of(backend: Backend, reference: JobReference) -> tuple[int, dict]:
+    """Return the status and the body of a job's result."""
+    async with asyncio.timeout(LIMIT_S), backend.result(reference) as response:
+        return response.status, json.loads(await response.read())
+
+
+async def wait_for(backend: Backend, reference: JobReference, *states: RemoteState) -> None:
+    """Wait until a job is in one of these states."""
+    async with asyncio.timeout(LIMIT_S):
+        while (await backend.status(reference)).state not in states:
+            await asyncio.sleep(0.05)
+
+
+async def test_a_job_is_submitted_and_its_result_is_read(backend: Backend) -> None:
+    """The result has the status and the body that a worker sends."""
+    reference = await submitted(backend, job(picture()))
+    status, body = await result_of(backend, reference)
+    assert (status, body["status"]) == (200, "success")
+    assert body["image"].startswith("iVBOR")
+    assert (await backend.status(reference)).state is RemoteState.SUCCEEDED
+
+
+async def test_a_job_runs_with_one_call(backend: Backend) -> None:
+    """`run` starts a job and returns its result."""
+    body = job(picture())
+    async with asyncio.timeout(LIMIT_S), backend.run(body, await backend.locate(body)) as response:
+        assert response.status == 200
+        assert json.loads(await response.read())["image"].startswith("iVBOR")
+
+
+async def test_a_result_can_be_read_twice(backend: Backend) -> None:
+    """A caller whose own client has left may ask again."""
+    reference = await submitted(backend, job(picture()))
+    first = await result_of(backend, reference)
+    assert (await result_of(backend, reference))[1]["outputs"] == first[1]["outputs"]
+
+
+async def test_an_invalid_job_is_refused_or_fails_with_the_workers_error(backend: Backend) -> None:
+    """The error names the node. Sending the job to another backend would not help."""
+    try:
+        reference = await submitted(backend, job(UNKNOWN_CLASS))
+    except BackendRefused as error:
+        refused, (status, answer) = error, (error.status, json.loads(error.body))
+    else:  # a queue accepts anything, and its worker reports the error
+        refused, (status, answer) = None, await result_of(backend, reference)
+        assert (await backend.status(reference)).state is RemoteState.FAILED
+    assert refused is None or not refused.elsewhere
+    assert (status, answer["error"]["code"]) == (422, "invalid_workflow")
+    assert "NoSuchNode" in answer["error"]["message"]
+
+
+async def test_a_job_that_fails_has_its_error_as_result(backend: Backend) -> None:
+    """The HTTP status is that of the worker's error."""
+    reference = await submitted(backend, job(faulty("raise")))
+    status, body = await result_of(backend, reference)
+    assert (status, body["error"]["code"]) == (422, "node_failed")
+    assert body["error"]["details"][0]["node_id"] == "4"
+    assert (await backend.status(reference)).state is RemoteState.FAILED
+
+
+async def test_the_status_of_a_running_job(backend: Backend) -> None:
+    """A job that runs is RUNNING, and can be cancelled if the backend has the capability."""
+    reference = await submitted(backend, job(slow(30, 600)))
+    await wait_for(backend, reference, RemoteState.RUNNING)
+    if not backend.capabilities.cancels_running:
+        with pytest.raises(OperationUnsupported):
+            await backend.cancel(reference)
+        return
+    assert (await backend.cancel(reference)).cancelled
+    assert (await backend.status(reference)).state is RemoteState.CANCELLED
+    assert (await result_of(backend, reference))[0] == 499
+    assert not (await backend.cancel(reference)).cancelled
+
+
+async def test_another_process_attaches(backend: Backend) -> None:
+    """A reference that was stored as JSON is enough to follow a job."""
+    reference = JobReference.from_json((await submitted(backend, job(slow(0.5, 10)))).as_json())
+    if not backend.capabilities.attaches:
+        with pytest.raises(OperationUnsupported):
+            await backend.attach(reference)
+        return
+    assert not (await backend.attach(reference)).state.ended
+    assert (await result_of(backend, reference))[0] == 200
+
+
+async def test_a_submission_that_is_repeated_finds_its_job(backend: Backend) -> None:
+    """With uniqueness, the second submission returns the same reference."""
+    body = job(slow(0.2, 4))
+    located = await backend.locate(body)
+    first, second = await backend.submit(body, located), await backend.submit(body, located)
+    is_unique = backend.capabilities.uniqueness is not Uniqueness.NONE
+    assert (first.id == second.id) == is_unique
+    for reference in (first, second):
+        assert (await result_of(backend, reference))[0] == 200
+
+
+async def test_the_events_of_a_job(backend: Backend) -> None:
+    """Events are numbered, can be resumed, and end with the result. Without the capability they are unsupported."""
+    reference = await submitted(backend, job(slow(0.3, 6)))
+    if not backend.capabilities.events:
+        with pytest.raises(OperationUnsupported):
+            await anext(aiter(backend.events(reference)))
+        return
+    async with asyncio.timeout(LIMIT_S):
+        events = [event async for event in backend.events(reference)]
+    assert [event.name for event in events if event.name != "preview"][-1] == "result"
+    assert {"accepted", "state", "step", "output"} <= {event.name for event in events}
+    numbers = [event.number for event in events]
+    assert numbers == sorted(set(numbers))
+    async with asyncio.timeout(LIMIT_S):
+        later = [event async for event in backend.events(reference, numbers[-2])]
+    assert [event.number for event in later] == numbers[-1:]
+    assert json.loads(later[0].data)["status"] == "success"
+
+
+async def test_an_unknown_job_is_lost(backend: Backend) -> None:
+    """Every operation of an unknown job raises JobLost."""
+    known = await submitted(backend, job(picture()))
+    await result_of(backend, known)
+    unknown = JobReference(f"{known.id[:-12]}000000000000", known.token, known.address, known.extra)
+    with pytest.raises(JobLost):
+        await backend.status(unknown)
+    with pytest.raises(JobLost):
+        await result_of(backend, unknown)
+    with pytest.raises(JobLost):
+        await backend.cancel(unknown)
+
+
+async def test_the_price_and_the_load(backend: Backend) -> None:
+    """Both are numbers, or unsupported."""
+    if backend.capabilities.price:
+        price = await backend.price()
+        assert price.usd_hour > 0
+        assert price.source
+    else:
+        with pytest.raises(OperationUnsupported):
+            await backend.price()
+    if backend.capabilities.load:
+        assert (await backend.load()).queued >= 0
+    else:
+        with pytest.raises(OperationUnsupported):
+            await backend.load()
+
+
+async def test_twenty_jobs_at_once(backend: Backend) -> None:
+    """Each job has its own result."""
+    bodies = [job(picture(prefix=f"many{number}")) for number in range(20)]
+    references = await asyncio.gather(*(submitted(backend, body) for body in bodies))
+    results = await asyncio.gather(*(result_of(backend, reference) for reference in references))
+    assert [status for status, _ in results] == [200] * 20
+    for number, (_, body) in enumerate(results):
+        assert body["outputs"][0]["filename"].startswith(f"many{number}_")

@@ -1,0 +1,51 @@
+"""What an error response of a worker says about sending the same job to another backend. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from worker.backends.base import JSON
+
+GATEWAY_STATUSES = frozenset({429, 500, 502, 503, 504})
+"""Statuses of a proxy or a platform in front of a worker, whose body is not a worker's error."""
+KEY_STATUSES = frozenset({401, 403})
+"""Statuses for a key of the operator that the backend does not accept. The caller is not at fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalFacts:
+    """The error of a response. `elsewhere` means that another backend may accept the same job, or run it."""
+
+    code: str
+    message: str
+    elsewhere: bool
+
+
+def read_refusal(status: int, body: bytes) -> RefusalFacts:
+    """Return the facts in an error response, in any dialect. `body` may be anything."""
+    error = _error_object(body)
+    if status in KEY_STATUSES or error is None:
+        text = body[:200].decode(errors="replace").strip()
+        elsewhere = status in GATEWAY_STATUSES or status in KEY_STATUSES
+        return RefusalFacts(f"http_{status}", text or f"HTTP {status} without a body", elsewhere)
+    return RefusalFacts(str(error["code"]), str(error.get("message", "")), bool(error.get("retryable_elsewhere")))
+
+
+def is_foreign(status: int, content_type: str) -> bool:
+    """Return whether a response is that of a server in front of the worker, such as a reverse proxy or a platform."""
+    return status in GATEWAY_STATUSES and content_type != JSON
+
+
+def _error_object(body: bytes) -> dict[str, Any] | None:
+    """Return the object with the code of an error, which is in another field in RunPod's dialect, or None."""
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(value, dict):
+        return None
+    error = value.get("error_info") or value.get("error")
+    return error if isinstance(error, dict) and "code" in error else None

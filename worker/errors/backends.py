@@ -1,0 +1,55 @@
+"""Errors of backends: the places that a caller's job can go to."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class BackendError(Exception):
+    """Root of the errors of backends. `code` is for programs, the message for people. It contains no key."""
+
+    code: ClassVar[str] = "backend_error"
+
+
+class BackendUnreachable(BackendError):
+    """The backend did not get the request, or did not answer a question about a job. Nothing was accepted."""
+
+    code = "backend_unreachable"
+
+
+class BackendRefused(BackendError):
+    """The backend answered a submission with an error, so it has no such job.
+
+    `status` and `body` are the HTTP status and the JSON of the answer, in the dialect of the request where the backend
+    knows it. `elsewhere` means that another backend may accept the same request. `retry_after_s` is the time after
+    which this one may.
+    """
+
+    code = "backend_refused"
+
+    def __init__(
+        self, message: str, status: int, body: bytes, *, elsewhere: bool, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body = body
+        self.elsewhere = elsewhere
+        self.retry_after_s = retry_after_s
+
+
+class SubmissionUncertain(BackendError):
+    """The request was sent, and its answer was lost. The backend may have accepted the job."""
+
+    code = "submission_uncertain"
+
+
+class JobLost(BackendError):
+    """The backend no longer knows the job, or the worker that had it is gone. It will not end there."""
+
+    code = "job_lost"
+
+
+class OperationUnsupported(BackendError):
+    """The backend does not have this operation. `Backend.capabilities` says so beforehand."""
+
+    code = "operation_unsupported"
