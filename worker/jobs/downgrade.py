@@ -10,7 +10,7 @@ from pathlib import Path
 
 from worker.errors import StartupError
 from worker.inputs import InputStore
-from worker.jobs.journal_file import BESIDE, COLUMNS, SCHEMA_VERSION
+from worker.jobs.journal_file import BESIDE, JOBS
 from worker.jobs.journal_rows import UnreadableRow, pack_request, pack_result, read_row
 from worker.jobs.state_folder import set_aside
 from worker.jobs.state_lock import state_lock
@@ -76,15 +76,15 @@ def _row(row: Mapping[str, object], store: InputStore) -> tuple[object, ...]:
         raise UnreadableRow("its input files are in folders")
     result, _ = pack_result(job) if stored.ended_at is not None else (None, None)
     values = {**row, "request": pack_request(job.request), "result": result}
-    return tuple(values[name] for name in COLUMNS)
+    return tuple(values[name] for name in JOBS.columns)
 
 
 def _write(path: Path, rows: list[tuple[object, ...]]) -> None:
     """Write a journal with the columns of the first release."""
-    columns = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("BEGIN")
-        connection.execute(f"CREATE TABLE jobs ({columns}) WITHOUT ROWID")
-        connection.executemany(f"INSERT INTO jobs VALUES ({', '.join('?' * len(COLUMNS))})", rows)  # noqa: S608
-        connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        connection.execute(JOBS.create_statement(with_added=False))
+        for row in rows:
+            connection.execute(*JOBS.insert_statement(JOBS.columns, row))
+        connection.execute(f"PRAGMA user_version={JOBS.version}")
         connection.execute("COMMIT")

@@ -19,7 +19,7 @@ from worker.errors import JournalUnavailable, StartupError
 from worker.extra_data import ExtraData
 from worker.inputs import InputStore
 from worker.job import Job, JobState, OutputMode
-from worker.jobs.journal_file import JournalFile, Statement, insert_statement, is_locked
+from worker.jobs.journal_file import JOBS, JournalFile, Statement, is_locked
 from worker.jobs.journal_rows import (
     READ,
     VERSION,
@@ -67,7 +67,7 @@ class Journal:
         self._path = path
         self._busy_s = busy_s
         self._inputs = InputStore(path.parent / "inputs")
-        self._file = JournalFile(path, start_s)
+        self._file = JournalFile(path, start_s, JOBS)
         self._journaled: dict[str, JournaledJob] = {}
         """The jobs that have a row in the journal, by the name of their folder."""
         self._rows_set_aside = 0
@@ -284,12 +284,12 @@ def _insert_job(job: Job) -> Statement:
         "engine": job.engine,
         "more_request": pack_later_fields(request),
     }
-    return insert_statement(row, row.values())
+    return JOBS.insert_statement(row, row.values())
 
 
 def _insert_row(row: sqlite3.Row) -> Statement:
     """Return the statement that writes a copy of a row."""
-    return insert_statement(row.keys(), tuple(row))
+    return JOBS.insert_statement(row.keys(), tuple(row))
 
 
 def _update_result(journaled: JournaledJob) -> Statement:

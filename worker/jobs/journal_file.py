@@ -1,12 +1,13 @@
-"""The journal's SQLite file. A damaged file, or one of another version, is moved aside and replaced."""
+"""A journal's SQLite file, with one table. A damaged file, or one of another version, is moved aside and replaced."""
 
 from __future__ import annotations
 
 import logging
 import os
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from worker.errors import StartupError
@@ -14,23 +15,6 @@ from worker.jobs.state_folder import set_aside
 
 log = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 1
-COLUMNS = {
-    "folder": "TEXT PRIMARY KEY",
-    "principal": "TEXT NOT NULL",
-    "id": "TEXT NOT NULL",
-    "token": "TEXT NOT NULL",
-    "collectable": "INTEGER NOT NULL",
-    "workload": "REAL NOT NULL",
-    "created_at": "REAL NOT NULL",
-    "ended_at": "REAL",
-    "prompt_id": "TEXT",
-    "request": "BLOB NOT NULL",
-    "result": "BLOB",
-}
-"""Columns of the first release."""
-ADDED = {"version": "INTEGER NOT NULL DEFAULT 1", "engine": "TEXT", "more_request": "BLOB", "more_result": "BLOB"}
-"""Columns that older files lack. The schema version stays the same, so that older workers can open the file."""
 BESIDE = ("-wal", "-shm", "-journal")
 """Suffixes of SQLite's files beside a database."""
 LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
@@ -51,15 +35,63 @@ UNREADABLE = frozenset({sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_RE
 Statement = tuple[str, tuple[object, ...]]
 
 
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """The table of a journal.
+
+    - `columns` are those of the first release, with their SQL types. One of them is the primary key.
+    - `added` are columns that older files lack. The version stays the same, so that older programs can open the file.
+      Each of them needs a default or allows NULL.
+    """
+
+    table: str
+    columns: Mapping[str, str]
+    added: Mapping[str, str]
+    version: int
+
+    def create_statement(self, *, with_added: bool = True) -> str:
+        """Return the statement that creates the table, without the added columns if an older program reads the file."""
+        names = {**self.columns, **(self.added if with_added else {})}
+        columns = ", ".join(f"{name} {kind}" for name, kind in names.items())
+        return f"CREATE TABLE {self.table} ({columns}) WITHOUT ROWID"
+
+    def insert_statement(self, names: Collection[str], values: Iterable[object]) -> Statement:
+        """Return the statement that writes a row with these columns, replacing an existing row with the same key."""
+        marks = ", ".join("?" * len(names))
+        return f"INSERT OR REPLACE INTO {self.table} ({', '.join(names)}) VALUES ({marks})", tuple(values)  # noqa: S608
+
+
+JOBS = Schema(
+    "jobs",
+    columns={
+        "folder": "TEXT PRIMARY KEY",
+        "principal": "TEXT NOT NULL",
+        "id": "TEXT NOT NULL",
+        "token": "TEXT NOT NULL",
+        "collectable": "INTEGER NOT NULL",
+        "workload": "REAL NOT NULL",
+        "created_at": "REAL NOT NULL",
+        "ended_at": "REAL",
+        "prompt_id": "TEXT",
+        "request": "BLOB NOT NULL",
+        "result": "BLOB",
+    },
+    added={"version": "INTEGER NOT NULL DEFAULT 1", "engine": "TEXT", "more_request": "BLOB", "more_result": "BLOB"},
+    version=1,
+)
+"""The jobs of a worker."""
+
+
 class UnsupportedVersion(Exception):
     """The file is not a journal of a supported version. The message names the reason."""
 
 
 class JournalFile:
-    """One connection to the journal. Only `open` and `waiting_for_locks` wait for locks of other processes."""
+    """One connection to a journal. Only `open` and `waiting_for_locks` wait for locks of other processes."""
 
-    def __init__(self, path: Path, busy_s: float) -> None:
+    def __init__(self, path: Path, busy_s: float, schema: Schema) -> None:
         self._path = path
+        self._schema = schema
         self._busy_s = busy_s
         self._connection: sqlite3.Connection | None = None
         self._inode = 0
@@ -174,7 +206,7 @@ class JournalFile:
 
     def columns(self) -> list[str]:
         """Return the names of the table's columns."""
-        return [row["name"] for row in self.execute("PRAGMA table_info(jobs)")]
+        return [row["name"] for row in self.execute(f"PRAGMA table_info({self._schema.table})")]
 
     def _connect(self) -> None:
         """Open a connection and prepare the schema. Raises UnsupportedVersion and sqlite3.DatabaseError."""
@@ -194,27 +226,27 @@ class JournalFile:
 
         Raises UnsupportedVersion and sqlite3.DatabaseError.
         """
+        schema = self._schema
         self.execute("PRAGMA journal_mode=WAL")
         self.execute("PRAGMA synchronous=NORMAL")
         [version] = self.execute("PRAGMA user_version").fetchone()
         if version == 0:
-            columns = ", ".join(f"{name} {kind}" for name, kind in (COLUMNS | ADDED).items())
             self.execute("BEGIN")
-            self.execute(f"CREATE TABLE jobs ({columns}) WITHOUT ROWID")
-            self.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+            self.execute(schema.create_statement())
+            self.execute(f"PRAGMA user_version={schema.version}")
             self.execute("COMMIT")
-        elif version != SCHEMA_VERSION:
-            raise UnsupportedVersion(f"it has version {version}, and this worker supports version {SCHEMA_VERSION}")
-        columns_by_name = {row["name"]: row for row in self.execute("PRAGMA table_info(jobs)")}
-        missing = COLUMNS.keys() - columns_by_name.keys()
+        elif version != schema.version:
+            raise UnsupportedVersion(f"it has version {version}, and this worker supports version {schema.version}")
+        columns_by_name = {row["name"]: row for row in self.execute(f"PRAGMA table_info({schema.table})")}
+        missing = schema.columns.keys() - columns_by_name.keys()
         if missing:
             raise UnsupportedVersion(f"it has no column {min(missing)}")
-        unknown = columns_by_name.keys() - COLUMNS.keys() - ADDED.keys()
+        unknown = columns_by_name.keys() - schema.columns.keys() - schema.added.keys()
         required = [name for name in unknown if _is_required(columns_by_name[name])]
         if required:
             raise UnsupportedVersion(f"each row needs a value for {min(required)}, which this worker does not know")
-        for name in ADDED.keys() - columns_by_name.keys():
-            self.execute(f"ALTER TABLE jobs ADD COLUMN {name} {ADDED[name]}")
+        for name in schema.added.keys() - columns_by_name.keys():
+            self.execute(f"ALTER TABLE {schema.table} ADD COLUMN {name} {schema.added[name]}")
 
     def _is_damage(self, error: sqlite3.Error) -> bool:
         """Return whether an error while opening means a file that is damaged, or that this process may not use."""
@@ -236,9 +268,3 @@ def is_locked(error: sqlite3.Error) -> bool:
 def _is_required(column: sqlite3.Row) -> bool:
     """Return whether each new row needs a value for a column."""
     return bool(column["notnull"]) and column["dflt_value"] is None
-
-
-def insert_statement(names: Collection[str], values: Iterable[object]) -> Statement:
-    """Return the statement that writes a row with these columns, replacing an existing row of the same job."""
-    marks = ", ".join("?" * len(names))
-    return f"INSERT OR REPLACE INTO jobs ({', '.join(names)}) VALUES ({marks})", tuple(values)  # noqa: S608
