@@ -90,13 +90,14 @@ class ProxyJob:
 
     caller: str
     request: bytes | None = field(repr=False)
-    facts: RequestFacts = RequestFacts()  # noqa: RUF009 - frozen
+    facts: RequestFacts = RequestFacts()
     id: str = ""
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
     token: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
     fingerprint: str = ""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     collectable: bool = False
+    follows: bool = False  # whether the caller follows its events, so that they have previews
     promised: bool = False
     created_at: float = field(default_factory=time.time)
     attempts: list[Attempt] = field(default_factory=list)
