@@ -97,7 +97,9 @@ from worker.errors.planning import AdviceError, LearnedStateError, MixedClassesE
 from worker.errors.prices import PriceError, PriceFileError, PriceProblem, UnknownPrice
 from worker.errors.process import (
     CannotListen,
+    ConfigProblem,
     HandlersPortInUse,
+    ProxyConfigError,
     RestartRequested,
     StartupError,
     StateInUse,
@@ -137,6 +139,7 @@ __all__ = [
     "CannotConvert",
     "CannotListen",
     "ClientError",
+    "ConfigProblem",
     "ConversionFailed",
     "DeliveryFailed",
     "DeliveryRefused",
@@ -207,6 +210,7 @@ __all__ = [
     "PriceProblem",
     "PromptError",
     "PromptRefusedError",
+    "ProxyConfigError",
     "RateLimited",
     "RemovedByOperator",
     "RequestTimeout",
