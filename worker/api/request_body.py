@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from email.errors import MessageError
 from email.header import decode_header, make_header
+from pathlib import Path
 from typing import Any
 
 from aiohttp import BodyPartReader, web
@@ -15,7 +16,16 @@ from worker.api.edge.form_body import FORM, form_chunks
 from worker.api.edge.form_parts import multipart_errors_as_client_errors
 from worker.api.errors import DIALECT
 from worker.api.services import base_url, services_of
-from worker.bodies import BodyLimits, ScannedBody, SpoolFolder, parse_json, read_json, spool_file, utf8_text
+from worker.bodies import (
+    BodyLimits,
+    ScannedBody,
+    SpoolFolder,
+    open_json,
+    parse_json,
+    read_json,
+    spool_file,
+    utf8_text,
+)
 from worker.errors import ClientError, InvalidField, InvalidJson
 from worker.inputs import FormFile, SentFile, read_form
 from worker.intake import Caller, normalize_body
@@ -46,20 +56,32 @@ async def receive_body(request: web.Request) -> AsyncIterator[BodyAndFiles]:
     ClientError or a subclass.
     """
     intake = services_of(request).intake
+    async with open_body(request, request.content.iter_any(), intake.spool, intake.limits) as (body, files):
+        request[DIALECT] = request.get(DIALECT) or dialect_of(body.value)
+        yield body, files
+
+
+@asynccontextmanager
+async def open_body(
+    request: web.Request, chunks: AsyncIterator[bytes], spool: Path, limits: BodyLimits
+) -> AsyncIterator[BodyAndFiles]:
+    """Yield the body of a request, normalized, and the files beside it. They exist until the context ends.
+
+    `chunks` are those of the request, which a multipart body does not use. Raises ClientError or a subclass.
+    """
     files: tuple[SentFile, ...] = ()
     async with AsyncExitStack() as stack:
         try:
             if request.content_type.startswith("multipart/"):
-                folder = await stack.enter_async_context(SpoolFolder(intake.spool))
-                body, files = await _read_multipart(request, folder, intake.limits)
+                folder = await stack.enter_async_context(SpoolFolder(spool))
+                body, files = await _read_multipart(request, folder, limits)
             else:
-                chunks: AsyncIterator[bytes] = request.content.iter_any()
                 if request.content_type == FORM:
-                    chunks = form_chunks(chunks, intake.limits)
-                body = await stack.enter_async_context(intake.body(chunks, request.charset or ""))
+                    chunks = form_chunks(chunks, limits)
+                body = await stack.enter_async_context(open_json(chunks, spool, limits, request.charset or ""))
+                await normalize_body(body)
         except web.RequestPayloadError as error:
             raise _encoding_error() from error
-        request[DIALECT] = request.get(DIALECT) or dialect_of(body.value)
         yield body, files
 
 

@@ -65,11 +65,13 @@ class JobBody:
       one, and the idempotency key of every submission.
     - `json` is the body of `POST /generate/sync`, without an id.
     - `headers` are those of the request that belong to the job, such as a key of comfy.org.
+    - `follows` means that its events will be followed, so that they have previews.
     """
 
     key: str
     json: bytes = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    follows: bool = False
 
 
 @dataclass(frozen=True, slots=True)

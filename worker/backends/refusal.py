@@ -17,35 +17,41 @@ KEY_STATUSES = frozenset({401, 403})
 
 @dataclass(frozen=True, slots=True)
 class RefusalFacts:
-    """The error of a response. `elsewhere` means that another backend may accept the same job, or run it."""
+    """The error of a response. `elsewhere` means that another backend may accept the same job, or run it.
+
+    `job_id` is empty if there is no job, so that nothing was accepted.
+    """
 
     code: str
     message: str
     elsewhere: bool
+    job_id: str = ""
 
 
 def read_refusal(status: int, body: bytes) -> RefusalFacts:
     """Return the facts in an error response, in any dialect. `body` may be anything."""
-    error = _error_object(body)
-    if status in KEY_STATUSES or error is None:
+    value = _object(body)
+    error = value.get("error_info") or value.get("error")  # the first one in RunPod's dialect
+    if status in KEY_STATUSES or not isinstance(error, dict) or "code" not in error:
         text = body[:200].decode(errors="replace").strip()
         elsewhere = status in GATEWAY_STATUSES or status in KEY_STATUSES
         return RefusalFacts(f"http_{status}", text or f"HTTP {status} without a body", elsewhere)
-    return RefusalFacts(str(error["code"]), str(error.get("message", "")), bool(error.get("retryable_elsewhere")))
+    message, elsewhere = str(error.get("message", "")), bool(error.get("retryable_elsewhere"))
+    return RefusalFacts(str(error["code"]), message, elsewhere, str(value.get("id") or ""))
 
 
 def is_foreign(status: int, content_type: str) -> bool:
-    """Return whether a response is that of a server in front of the worker, such as a reverse proxy or a platform."""
-    return status in GATEWAY_STATUSES and content_type != JSON
+    """Return whether a response to a request about a job is that of a server in front of the worker.
+
+    A worker answers such a request in JSON, and never with 401 or 403, because it has the token of the job.
+    """
+    return status in KEY_STATUSES or (status >= 400 and content_type != JSON)
 
 
-def _error_object(body: bytes) -> dict[str, Any] | None:
-    """Return the object with the code of an error, which is in another field in RunPod's dialect, or None."""
+def _object(body: bytes) -> dict[str, Any]:
+    """Return the JSON object in a body, or an empty one for anything else."""
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return None
-    if not isinstance(value, dict):
-        return None
-    error = value.get("error_info") or value.get("error")
-    return error if isinstance(error, dict) and "code" in error else None
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from worker.errors.unavailable import WorkerUnavailable
+
 
 class BackendError(Exception):
     """Root of the errors of backends. `code` is for programs, the message for people. It contains no key."""
@@ -53,3 +55,26 @@ class OperationUnsupported(BackendError):
     """The backend does not have this operation. `Backend.capabilities` says so beforehand."""
 
     code = "operation_unsupported"
+
+
+class NoBackend(WorkerUnavailable):
+    """The proxy has no backend that takes the job now. The message has the reason of each. Retry later."""
+
+    code = "no_backend"
+
+
+class JobGone(WorkerUnavailable):
+    """The backend that had accepted the job has lost it, and the proxy does not send it again on its own.
+
+    The job may have run. Send it again if a second run does no harm.
+    """
+
+    code = "job_gone"
+
+
+class CannotCancel(WorkerUnavailable):
+    """The backend of the job cannot cancel it, or did not respond. The job goes on."""
+
+    code = "cannot_cancel"
+    status = 409
+    retryable_elsewhere = False

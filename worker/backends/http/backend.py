@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 import aiohttp
+import orjson
 
 from worker.backends.base import (
     JSON,
@@ -30,7 +31,7 @@ from worker.sse import EventParser
 
 WAIT_S = 50
 """Seconds for which the worker holds a request for the result of a job that runs."""
-UNKNOWN_JOB = frozenset({401, 404, 410})
+NOT_FOUND = 404
 PROGRESS = ("state", "position", "node", "step", "eta_s", "eta_p90_s")
 QUEUED_STATES = frozenset({"queued", "preparing", "waiting"})
 CANCELLED = 499
@@ -52,11 +53,16 @@ class HttpBackend(Backend):
         return Capabilities(price=self._price is not None)
 
     async def submit(self, job: JobBody, located: JobReference | None = None) -> JobReference:
-        """Start a job with `POST /generate`."""
-        async with self._submission("/generate", job) as response:
+        """Start a job with `POST /generate`, or with `/generate/stream` for previews in its events."""
+        path = "/generate/stream" if job.follows else "/generate"
+        async with self._submission(path, job) as response:
             if response.status >= 400:
                 raise await self._refusal(response)
-            return _reference(await self._connection.json(response))
+            if not job.follows:
+                return _reference(await self._connection.json(response))
+            async for event in self._events(response):
+                return _reference(orjson.loads(event.data))
+        raise SubmissionUncertain(f"{self.name}: the connection broke before the job was accepted")
 
     async def status(self, reference: JobReference) -> RemoteStatus:
         """Return the status by `GET /jobs/{id}`. The body of a result is not read."""
@@ -71,10 +77,8 @@ class HttpBackend(Backend):
         """Yield the events of `GET /jobs/{id}/events`."""
         headers = {"Last-Event-ID": str(after)} if after else None
         async with self._about(reference, "GET", "/events", headers) as response:
-            parser = EventParser()
-            async for chunk in self._connection.chunks(response):
-                for event in parser.feed(chunk):
-                    yield RemoteEvent(int(event.id), event.name, event.data)
+            async for event in self._events(response):
+                yield event
 
     @asynccontextmanager
     async def result(self, reference: JobReference) -> AsyncIterator[RemoteResponse]:
@@ -135,11 +139,18 @@ class HttpBackend(Backend):
         url = f"/jobs/{quote(reference.id, safe='')}{path}"
         authorization = {"Authorization": f"Bearer {reference.token}"} if reference.token else {}
         async with self._connection.request(method, url, headers={**authorization, **(headers or {})}) as response:
-            if response.status in UNKNOWN_JOB:
+            if response.status == NOT_FOUND and response.content_type == JSON:
                 raise JobLost(f"{self.name}: the worker does not know the job {reference.id} any more")
             if is_foreign(response.status, response.content_type):
                 raise BackendUnreachable(f"{self.name}: HTTP {response.status} from a server in front of the worker")
             yield response
+
+    async def _events(self, response: aiohttp.ClientResponse) -> AsyncIterator[RemoteEvent]:
+        """Yield the events in a response. Raises BackendUnreachable if the connection breaks."""
+        parser = EventParser()
+        async for chunk in self._connection.chunks(response):
+            for event in parser.feed(chunk):
+                yield RemoteEvent(int(event.id), event.name, event.data)
 
     async def _refusal(self, response: aiohttp.ClientResponse) -> BackendRefused:
         """Return the error for the response to a job that was not accepted."""

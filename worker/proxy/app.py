@@ -1,0 +1,116 @@
+"""The only place where the parts of the proxy meet."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from worker.backends.registry import open_backend
+from worker.bodies import BodyLimits, remove_leftovers
+from worker.jobs.state_lock import state_lock
+from worker.proxy.callers import Callers, ProxyCaller
+from worker.proxy.config.tables import BackendTable, ProxyConfig, Resubmit
+from worker.proxy.dispatcher import Dispatcher
+from worker.proxy.events import ProxyEvent
+from worker.proxy.job import ProxyJob
+from worker.proxy.jobs import ProxyJobs
+from worker.proxy.journal import JobJournal
+from worker.proxy.monitor import watch
+from worker.proxy.outputs import JobOutputs
+from worker.proxy.results import ResultStore
+from worker.proxy.routing import BackendState, RouteRequest, Routing
+from worker.proxy.server import listen
+from worker.proxy.services import ProxyServices
+from worker.proxy.slot import BackendSlot
+from worker.supervision import Tasks
+from worker.workflow.templates.library import load_library
+
+log = logging.getLogger(__name__)
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyApp:
+    """A running proxy, at a URL."""
+
+    url: str
+    jobs: ProxyJobs
+    slots: Mapping[str, BackendSlot]
+
+
+@asynccontextmanager
+async def build(config: ProxyConfig, environ: Mapping[str, str]) -> AsyncIterator[ProxyApp]:
+    """Run a proxy until the context ends. Jobs that have not ended are followed again at the next start.
+
+    `environ` has the keys of backends. Raises StartupError.
+    """
+    state = config.server.state.absolute()
+    async with AsyncExitStack() as stack:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        stack.enter_context(state_lock(state))
+        spool = state / "bodies"
+        spool.mkdir(exist_ok=True)
+        await remove_leftovers(spool)
+        slots = {table.name: await _open(stack, table, environ, state) for table in config.backends}
+        journal = stack.enter_context(JobJournal(state / "journal.sqlite"))
+        tasks = await stack.enter_async_context(Tasks())
+        callers, routing = Callers.of(config), Routing.of(config)
+        observers: list[Callable[[ProxyEvent], None]] = []
+        notify = partial(_notify, observers)
+        results = ResultStore(state / "results")
+        outputs = JobOutputs(results)
+        order = partial(_order, routing, callers, slots)
+        dispatcher = Dispatcher(slots, order, journal, results, outputs, notify)
+        server = config.server
+        jobs = ProxyJobs(
+            slots,
+            dispatcher,
+            journal,
+            results,
+            tasks,
+            result_ttl_s=server.result_ttl_s,
+            hangup_grace_s=server.hangup_grace_s,
+        )
+        tasks.start("monitor", partial(watch, list(slots.values())))
+        tasks.start("sweep", jobs.sweep)
+        limits = BodyLimits(server.max_body_mib * MIB)
+        library = load_library()
+        services = ProxyServices(
+            server, jobs, slots, callers, routing, outputs, library, notify, spool, limits
+        )
+        restored = jobs.restore()
+        url = await stack.enter_async_context(listen(services, tasks))
+        log.info("proxy at %s in front of %s, with %d jobs of an earlier process", url, ", ".join(slots), restored)
+        yield ProxyApp(url, jobs, slots)
+
+
+async def _open(stack: AsyncExitStack, table: BackendTable, environ: Mapping[str, str], state: Path) -> BackendSlot:
+    """Open a backend until the stack is closed. Raises StartupError."""
+    backend = await stack.enter_async_context(open_backend(table.settings(environ, state)))
+    return BackendSlot(backend, table.lost_after_s, table.resubmit is Resubmit.WHEN_LOST, table.max_queue)
+
+
+def _order(
+    routing: Routing, callers: Callers, slots: Mapping[str, BackendSlot], job: ProxyJob
+) -> Sequence[str]:
+    """Return the names of the backends for a job, the preferred one first. Raises Forbidden."""
+    caller = callers.by_name.get(job.caller) or ProxyCaller(job.caller)
+    key = job.key if job.id == job.key else job.id
+    request = RouteRequest(caller, key, job.facts.template, job.facts.handler, job.facts.sticky)
+    states = {name: BackendState(not slot.problem, slot.queued, slot.max_queue) for name, slot in slots.items()}
+    return [choice.backend for choice in routing.order(request, states)]
+
+
+def _notify(observers: Sequence[Callable[[ProxyEvent], None]], event: ProxyEvent) -> None:
+    """Pass an event to all observers. A failing observer fails no job."""
+    for observer in observers:
+        try:
+            observer(event)
+        except Exception:
+            log.exception("an observer failed")

@@ -1,0 +1,133 @@
+"""A job of the proxy: what was requested, the backends that it went to, and its result. No I/O."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from worker.backends.base import JobReference
+
+
+class AttemptOutcome(StrEnum):
+    """How the attempt to run a job on one backend ended.
+
+    - REFUSED: the backend did not accept the job, UNREACHABLE: it did not get it.
+    - FAILED: the job ended there with an error that another backend may not have.
+    - LOST: the backend accepted the job, or may have, and no longer has it.
+    - ENDED: the job ended there, and this is its result.
+    """
+
+    REFUSED = "refused"
+    UNREACHABLE = "unreachable"
+    FAILED = "failed"
+    LOST = "lost"
+    ENDED = "ended"
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One backend that was asked to run a job.
+
+    `reference` is the place of the job there: where it will be, and once `accepted` is true, where it is. `outcome` is
+    None while the backend may have the job.
+    """
+
+    backend: str
+    reference: JobReference | None = None
+    accepted: bool = False
+    outcome: AttemptOutcome | None = None
+    reason: str = ""
+
+    @property
+    def open(self) -> bool:
+        """Whether the backend may have the job now."""
+        return self.outcome is None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFacts:
+    """What the proxy reads in a request. Everything else is passed on as it is.
+
+    - `dialect` is the name of the dialect of the response.
+    - `template` and `handler` are the names in the request, for routes.
+    - `wants_urls` means that the proxy replaces base64 in the result by URLs of its own.
+    - `sticky` is the value of the header by which a route chooses a side.
+    """
+
+    dialect: str = "native"
+    template: str = ""
+    handler: str = ""
+    wants_urls: bool = False
+    sticky: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredResult:
+    """The result of a job: HTTP status and body. The body is in memory, or in a file if `path` is set."""
+
+    status: int
+    size: int
+    content_type: str
+    data: bytes | None = field(default=None, repr=False)
+    path: Path | None = None
+
+
+@dataclass(slots=True, eq=False)
+class ProxyJob:
+    """A job.
+
+    - `id` is the caller's name for it. `key` is unique among all callers, and names the job at its backends.
+    - `collectable` means that the caller can fetch the result later, so the job survives a restart of the proxy.
+    - `promised` means that the caller was told that the job is accepted, so it is repeated until a backend takes it.
+    - `request` is the body, None if it is only in the journal's folder.
+    """
+
+    caller: str
+    request: bytes | None = field(repr=False)
+    facts: RequestFacts = RequestFacts()
+    id: str = ""
+    key: str = field(default_factory=lambda: uuid.uuid4().hex)
+    token: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
+    fingerprint: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    collectable: bool = False
+    follows: bool = False  # whether the caller follows its events, so that they have previews
+    promised: bool = False
+    created_at: float = field(default_factory=time.time)
+    attempts: list[Attempt] = field(default_factory=list)
+    result: StoredResult | None = None
+    ended_at: float | None = None
+    cancelled: bool = False
+    """Whether the caller wants the job no more. It is not sent to another backend then."""
+    waiters: int = 0
+    """Number of requests that wait for the result."""
+    accepted: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+    """Set when a backend has accepted the job, and when the job has ended."""
+    ended: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+    task: asyncio.Task[None] | None = field(default=None, repr=False)
+    """The task that runs the job."""
+
+    def __post_init__(self) -> None:
+        self.id = self.id or self.key
+
+    @property
+    def attempt(self) -> Attempt | None:
+        """The attempt that may run the job now, None if no backend has it."""
+        return self.attempts[-1] if self.attempts and self.attempts[-1].open else None
+
+    @property
+    def lost(self) -> tuple[Attempt, ...]:
+        """The backends that had accepted the job, or may have, and have lost it."""
+        return tuple(attempt for attempt in self.attempts if attempt.outcome is AttemptOutcome.LOST)
+
+    def end(self, result: StoredResult) -> None:
+        """Store the result, and wake all that wait for it."""
+        self.result, self.ended_at = result, time.time()
+        self.accepted.set()
+        self.ended.set()

@@ -1,0 +1,154 @@
+"""Reads a request: its body as it is sent to a backend, and the facts that the proxy needs."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from worker.api.edge.form_body import FORM
+from worker.api.errors import DIALECT
+from worker.api.request_body import API_KEY_HEADER, open_body
+from worker.bodies import BodyLimits, ScannedBody, SpooledFile, in_thread, open_json
+from worker.dialects import detect
+from worker.errors import InvalidJson
+from worker.inputs import SentFile
+from worker.intake.fingerprints import fingerprints
+from worker.proxy.job import RequestFacts
+
+PASSED_ON = (API_KEY_HEADER,)
+"""Headers of a request that belong to its job."""
+JOB_ID_FIELDS: Mapping[str, tuple[str, ...]] = {
+    "native": ("id", "prompt_id"),
+    "vast": ("request_id",),
+    "runpod": (),
+}
+"""Fields with the caller's id of the job, by dialect."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedRequest:
+    """A request that was read. `json` is its body without an id. `own_id` is the caller's id, empty if it has none."""
+
+    json: bytes = field(repr=False)
+    facts: RequestFacts
+    own_id: str
+    fingerprint: str
+    headers: Mapping[str, str] = field(repr=False)
+
+
+async def receive(request: web.Request, spool: Path, limits: BodyLimits) -> ReceivedRequest:
+    """Read a request for a job, in any form that a worker accepts. Raises ClientError or a subclass."""
+    copy = bytearray()
+
+    async def chunks() -> AsyncIterator[bytes]:
+        """Yield the body while it arrives, and keep a copy."""
+        async for chunk in request.content.iter_any():
+            copy.extend(chunk)
+            yield chunk
+
+    async with open_body(request, chunks(), spool, limits) as (body, files):
+        if not isinstance(body.value, dict):
+            raise InvalidJson(f"the body must be a JSON object, not {type(body.value).__name__}")
+        request[DIALECT] = detect(body.value)
+        facts, own_id = facts_of(body.value), job_id_of(body.value)
+        own_id = own_id or request.headers.get("Idempotency-Key", "").strip()
+        fingerprint = (await fingerprints(body, files, first_release=False)).newest if own_id else ""
+        if _is_plain(request, copy) and not files and not must_rewrite(body.value, facts):
+            json = bytes(copy)
+        else:
+            json = await _rewritten(body, files, facts, limits)
+    return ReceivedRequest(json, facts, own_id, fingerprint, _headers(request))
+
+
+async def receive_call(request: web.Request, handler: str, spool: Path, limits: BodyLimits) -> ReceivedRequest:
+    """Read the arguments of a handler. The job is in the form of a call on platforms. Raises ClientError."""
+    own_id = request.headers.get("Idempotency-Key", "").strip()
+    chunks = request.content.iter_any() if request.body_exists else _no_arguments()
+    async with open_json(chunks, spool, limits, request.charset or "") as body:
+        fingerprint = body.fingerprint() if own_id else ""
+        body.limits = replace(limits, max_restored=limits.total)
+        await body.restore_texts()
+        json = orjson.dumps({"input": {"handler": handler, "arguments": body.value}})
+    return ReceivedRequest(json, RequestFacts(handler=handler), own_id, fingerprint, _headers(request))
+
+
+async def _no_arguments() -> AsyncIterator[bytes]:
+    """Yield the body of a call without arguments."""
+    yield b"{}"
+
+
+def facts_of(value: Mapping[str, Any]) -> RequestFacts:
+    """Return the facts in a normalized body."""
+    fields = value["input"] if isinstance(value.get("input"), Mapping) else value
+    return RequestFacts(
+        dialect=detect(value).name,
+        template=_text(fields.get("template") or fields.get("modifier")),
+        handler=_text(fields.get("handler")) if fields is not value else "",
+        wants_urls=value.get("output_format") == "url" and not {"s3", "put_urls"} & value.keys(),
+    )
+
+
+def job_id_of(value: Mapping[str, Any]) -> str:
+    """Return the caller's id of the job in a normalized body, or an empty string."""
+    fields = value["input"] if isinstance(value.get("input"), Mapping) else value
+    names = JOB_ID_FIELDS[detect(value).name]
+    return next((_text(fields[name]) for name in names if fields.get(name)), "")
+
+
+def must_rewrite(value: Mapping[str, Any], facts: RequestFacts) -> bool:
+    """Return whether a body has to be changed before it is sent to a backend."""
+    return facts.wants_urls or bool(job_id_of(value))
+
+
+async def _rewritten(body: ScannedBody, files: Sequence[SentFile], facts: RequestFacts, limits: BodyLimits) -> bytes:
+    """Return the JSON of a body without its id, with its files inline, and with inline outputs."""
+    body.limits = replace(limits, max_restored=limits.total)
+    await body.restore_texts()
+    value = dict(body.value)
+    if isinstance(value.get("input"), dict):
+        value["input"] = _without(value["input"], JOB_ID_FIELDS[facts.dialect])
+    else:
+        value = _without(value, JOB_ID_FIELDS[facts.dialect])
+    if facts.wants_urls:
+        value["output_format"] = "base64"
+    if files:
+        value["inputs"] = {**value.get("inputs", {}), **{file.name: await _inline(file) for file in files}}
+    return orjson.dumps(value)
+
+
+def _without(fields: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Return fields without those of these names."""
+    return {name: value for name, value in fields.items() if name not in names}
+
+
+async def _inline(file: SentFile) -> str:
+    """Return the content of a file beside the body in base64."""
+    content = file.content
+    if isinstance(content, SpooledFile):
+        content = await in_thread(content.path.read_bytes)
+    if not isinstance(content, bytes):
+        raise InvalidJson(f"the file {file.name!r} cannot be sent beside the body")
+    return base64.b64encode(content).decode()
+
+
+def _is_plain(request: web.Request, body: bytearray) -> bool:
+    """Return whether the bytes of the body are a JSON object in UTF-8."""
+    is_utf8 = (request.charset or "utf-8").lower() in {"utf-8", "utf8"}
+    is_json = request.content_type != FORM and not request.content_type.startswith("multipart/")
+    return is_utf8 and is_json and body[:64].lstrip()[:1] == b"{" and body.rstrip()[-1:] == b"}"
+
+
+def _headers(request: web.Request) -> dict[str, str]:
+    """Return the headers that belong to the job."""
+    return {name: request.headers[name] for name in PASSED_ON if name in request.headers}
+
+
+def _text(value: object) -> str:
+    """Return a text, or an empty string for anything else."""
+    return value if isinstance(value, str) else ""

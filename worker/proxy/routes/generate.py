@@ -1,0 +1,134 @@
+"""Routes that start jobs: wait for the result, fetch it later, or follow the events."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from aiohttp import web
+
+from worker.connections import mark_authenticated
+from worker.errors import ClientError
+from worker.proxy.callers import ProxyCaller, check_open_jobs
+from worker.proxy.events import JobReceived
+from worker.proxy.job import ProxyJob
+from worker.proxy.requests import ReceivedRequest, receive, receive_call
+from worker.proxy.routes.responses import send_events, send_pending, send_result
+from worker.proxy.routing import RouteRequest
+from worker.proxy.services import caller_of, proxy_of
+
+SUBMIT_S = 10.0
+"""Seconds for which `POST /generate` waits until a backend has accepted the job, so that it can return its error."""
+LONGEST_ID = 200
+
+
+async def generate_sync(request: web.Request) -> web.StreamResponse:
+    """Handle `POST /generate/sync`: run a job and return its result, or 202 after the server's `sync_limit_s`."""
+    return await wait_and_send(request, await _start(request))
+
+
+async def generate(request: web.Request) -> web.StreamResponse:
+    """Handle `POST /generate`: return 202 with the token for the result, or the error of a job that no backend takes."""
+    job = await _start(request, JobKind(collectable=True))
+    return await _accepted_or_error(request, job) or await send_pending(request, job)
+
+
+async def generate_stream(request: web.Request) -> web.StreamResponse:
+    """Handle `POST /generate/stream`: stream the events of a job. The last one is the result."""
+    job = await _start(request, JobKind(collectable=True, follows=True))
+    return await _accepted_or_error(request, job) or await send_events(request, job)
+
+
+async def call_handler(request: web.Request) -> web.StreamResponse:
+    """Handle `POST /handlers/{name}`: call a function of the team's app, and return its result."""
+    services, caller = proxy_of(request), admit(request)
+    later = "respond-async" in request.headers.get("Prefer", "").lower()
+    received = await receive_call(request, request.match_info["name"], services.spool, services.limits)
+    job = start(request, caller, received, JobKind(collectable=later))
+    if later:
+        return await _accepted_or_error(request, job) or await send_pending(request, job)
+    return await wait_and_send(request, job)
+
+
+@dataclass(frozen=True, slots=True)
+class JobKind:
+    """How a route starts a job.
+
+    `collectable` means that the caller gets id and token, `follows` that it gets the events. `job_id` is an id that the
+    route has drawn.
+    """
+
+    collectable: bool = False
+    follows: bool = False
+    job_id: str = ""
+
+
+def admit(request: web.Request) -> ProxyCaller:
+    """Return the caller of a request that starts a job, within its limits. Raises Unauthorized and RateLimited."""
+    services, caller = proxy_of(request), caller_of(request)
+    services.callers.count_request(caller)
+    if caller.max_jobs:
+        check_open_jobs(caller, services.jobs.open_by_caller()[caller.name])
+    return caller
+
+
+def start(request: web.Request, caller: ProxyCaller, received: ReceivedRequest, kind: JobKind) -> ProxyJob:
+    """Start the job of a request that was read, or return the one that the same request has started before.
+
+    Raises Forbidden, WorkerBusy, IdTaken and JournalUnavailable.
+    """
+    services, own_id, facts = proxy_of(request), received.own_id, received.facts
+    if len(own_id) > LONGEST_ID:
+        raise ClientError(f"the id of the job has more than {LONGEST_ID} characters")
+    job = ProxyJob(
+        caller=caller.name,
+        request=received.json,
+        facts=facts,
+        id=own_id or kind.job_id,
+        fingerprint=received.fingerprint,
+        headers=received.headers,
+        collectable=kind.collectable or bool(own_id),
+        follows=kind.follows,
+    )
+    route = RouteRequest(caller, own_id or job.key, facts.template, facts.handler)
+    header = services.routing.sticky_header(route)
+    job.facts = replace(facts, sticky=request.headers.get(header, "") if header else "")
+    known = services.jobs.accept(job, has_own_id=bool(own_id))
+    mark_authenticated(request)
+    if known is job:
+        services.notify(JobReceived(job))
+    return known
+
+
+async def wait_and_send(request: web.Request, job: ProxyJob, limit_s: float | None = None) -> web.StreamResponse:
+    """Wait for the end of a job, at most `limit_s` or the server's limit, and send its result, or 202."""
+    services = proxy_of(request)
+    async with services.jobs.waiting(job):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(limit_s or services.server.sync_limit_s or None):
+                await job.ended.wait()
+        if job.ended.is_set():
+            return await send_result(request, job)
+        services.jobs.make_collectable(job)
+        return await send_pending(request, job)
+
+
+async def _start(request: web.Request, kind: JobKind = JobKind()) -> ProxyJob:  # noqa: B008 - frozen
+    """Admit the caller, read the body, and start the job."""
+    services, caller = proxy_of(request), admit(request)
+    received = await receive(request, services.spool, services.limits)
+    return start(request, caller, received, kind)
+
+
+async def _accepted_or_error(request: web.Request, job: ProxyJob) -> web.StreamResponse | None:
+    """Wait until a backend has accepted a job. Send the error if none takes it, and forget the job. Else return None."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(SUBMIT_S):
+            await job.accepted.wait()
+    if job.result is None or job.result.status < 400 or any(attempt.accepted for attempt in job.attempts):
+        job.promised = True
+        return None
+    response = await send_result(request, job)
+    await proxy_of(request).jobs.forget(job)
+    return response
