@@ -68,6 +68,7 @@ FAILURES = [
     (["prices", "--live"], 1, "key_missing", "VAST_API_KEY"),
     (["prices", "--file", "gone.toml"], 1, "file_unreadable", "`comfy-worker prices --help`"),
     (["prices", "--file", "bad.toml"], 1, "prices_invalid", "`comfy-worker prices --file FILE`"),
+    (["proxy", "check", "gone.toml"], 1, "proxy_config_invalid", "`comfy-worker proxy check FILE`"),
     (["demo", "--comfyui", NOWHERE], 1, "engine_unavailable", "`comfy-worker doctor`"),
     (["demo", "--workflows", "empty"], 1, "no_workflows", "--workflows"),
 ]

@@ -25,6 +25,8 @@ SMOKE = WORKFLOWS / "smoke-resize.json"
 WITHOUT_DATA = {
     "serve": "runs until it is stopped",
     "engine": "runs until it is stopped",
+    "proxy": "runs until it is stopped",
+    "proxy schema": "always prints JSON",
     "deploy": "prints its help",
     "journal": "prints its help",
     "handlers": "prints its help",

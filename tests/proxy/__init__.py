@@ -1,1 +1,1 @@
-"""Tests of the proxy."""
+"""Tests of `comfy-worker proxy`."""

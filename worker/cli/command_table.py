@@ -75,6 +75,17 @@ COMMANDS = {
     "prices": CommandEntry("worker.cli.commands.prices", "Show what Vast, RunPod and Modal charge."),
     "modal": CommandEntry("worker.cli.commands.modal.group", "Write apps that run the image on Modal."),
     "modal init": CommandEntry("worker.cli.commands.modal.init", "Move a Modal app to this image."),
+    "proxy": CommandEntry("worker.cli.commands.proxy.group", "Serve plain HTTP in front of several backends."),
+    "proxy key": CommandEntry(
+        "worker.cli.commands.proxy.new_key", "Make a key for a caller of the proxy, and print its table for proxy.toml."
+    ),
+    "proxy check": CommandEntry(
+        "worker.cli.commands.proxy.check", "Check a configuration file, and show its backends, routes and callers."
+    ),
+    "proxy schema": CommandEntry(
+        "worker.cli.commands.proxy.schema",
+        "Print the JSON Schema of proxy.toml, with which editors complete and check the file.",
+    ),
     "journal": CommandEntry("worker.cli.commands.journal.group", "Convert the job journal of a state folder."),
     "journal downgrade": CommandEntry(
         "worker.cli.commands.journal.downgrade", "Rewrite the journal for a worker older than v0.2.0."

@@ -13,7 +13,7 @@ from worker.cli.application import command_path
 from worker.cli.output.failure import Failure
 from worker.cli.output.json_output import print_json
 from worker.cli.output.next_steps import next_step
-from worker.errors import CannotListen, HandlersPortInUse, StartupError, StateInUse, UnknownPlatform
+from worker.errors import CannotListen, HandlersPortInUse, ProxyConfigError, StartupError, StateInUse, UnknownPlatform
 
 EXTRAS = {
     "vastai": "vast",
@@ -35,6 +35,7 @@ STARTUP_CODES = {
     CannotListen: "cannot_listen",
     HandlersPortInUse: "handlers_port_in_use",
     UnknownPlatform: "unknown_platform",
+    ProxyConfigError: "proxy_config_invalid",
     StartupError: "not_started",
 }
 

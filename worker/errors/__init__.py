@@ -100,7 +100,9 @@ from worker.errors.planning import AdviceError, LearnedStateError, MixedClassesE
 from worker.errors.prices import PriceError, PriceFileError, PriceProblem, UnknownPrice
 from worker.errors.process import (
     CannotListen,
+    ConfigProblem,
     HandlersPortInUse,
+    ProxyConfigError,
     RestartRequested,
     StartupError,
     StateInUse,
@@ -141,6 +143,7 @@ __all__ = [
     "CannotConvert",
     "CannotListen",
     "ClientError",
+    "ConfigProblem",
     "ConversionFailed",
     "DeliveryFailed",
     "DeliveryRefused",
@@ -213,6 +216,7 @@ __all__ = [
     "PriceProblem",
     "PromptError",
     "PromptRefusedError",
+    "ProxyConfigError",
     "RateLimited",
     "RemovedByOperator",
     "RequestTimeout",

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
 
 
 class StartupError(Exception):
@@ -41,6 +44,39 @@ class UnclearPlatform(StartupError):
 
     The message names the variables and the cure. Nothing is reported to a platform.
     """
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigProblem:
+    """One thing to change in the proxy's configuration.
+
+    `table` is empty for the file itself. `index` is the position of the table in an array of tables. `line` is None if
+    it is not known.
+    """
+
+    message: str
+    table: str = ""
+    key: str = ""
+    index: int | None = None
+    line: int | None = None
+
+    def at(self, line: int | None) -> Self:
+        """Return the problem with its line in the file."""
+        return replace(self, line=line)
+
+    def __str__(self) -> str:
+        table = f"[[{self.table}]] {self.index + 1}" if self.index is not None else f"[{self.table}]"
+        place = " ".join(part for part in (table if self.table else "", self.key) if part)
+        line = f"line {self.line}" if self.line else ""
+        return ": ".join(part for part in (line, place, self.message) if part)
+
+
+class ProxyConfigError(StartupError):
+    """The configuration of the proxy is invalid. `problems` lists every problem in it."""
+
+    def __init__(self, file: str, problems: Sequence[ConfigProblem]) -> None:
+        super().__init__("\n".join(f"{file}: {problem}" for problem in problems))
+        self.problems = tuple(problems)
 
 
 class WorkerFailed(Exception):

@@ -70,6 +70,8 @@ NEXT_STEPS = {
     # Prices
     "prices_invalid": "Correct the file and run `comfy-worker prices --file FILE` to check it.",
     "price_unknown": "Run `comfy-worker prices` to see which prices are known, and add this one in a price file.",
+    # Proxy
+    "proxy_config_invalid": "Correct the file and run `comfy-worker proxy check FILE` to check it.",
     # Modal
     "migration_failed": "Run `{command} --help` to see examples.",
     # Node packs

@@ -1,0 +1,1 @@
+"""The commands `comfy-worker proxy ...`."""

@@ -1,0 +1,1 @@
+"""The configuration of the proxy: `proxy.toml` as types, and its problems with their lines."""
