@@ -27,5 +27,12 @@ async def http(folder: Path) -> AsyncIterator[Backend]:
                 yield backend
 
 
-BACKENDS: dict[str, Callable[[Path], AbstractAsyncContextManager[Backend]]] = {"http": http}
+@asynccontextmanager
+async def local(folder: Path) -> AsyncIterator[Backend]:
+    """A child process with an embedded engine."""
+    async with open_backend(BackendSettings("local", "local:", state=folder)) as backend:
+        yield backend
+
+
+BACKENDS: dict[str, Callable[[Path], AbstractAsyncContextManager[Backend]]] = {"http": http, "local": local}
 """Functions that open a backend, by its kind. Each gets an empty folder."""

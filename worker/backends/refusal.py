@@ -25,12 +25,15 @@ class RefusalFacts:
 
 
 def read_refusal(status: int, body: bytes) -> RefusalFacts:
-    """Return the facts in an error response, in any dialect. `body` may be anything."""
+    """Return the facts in an error response, in any dialect. `body` may be anything.
+
+    A body that is no worker's comes from a server in front of it, or from another server: another backend may be a
+    worker.
+    """
     error = _error_object(body)
     if status in KEY_STATUSES or error is None:
-        text = body[:200].decode(errors="replace").strip()
-        elsewhere = status in GATEWAY_STATUSES or status in KEY_STATUSES
-        return RefusalFacts(f"http_{status}", text or f"HTTP {status} without a body", elsewhere)
+        text = str(error["message"]) if error else body[:200].decode(errors="replace").strip()
+        return RefusalFacts(f"http_{status}", text or f"HTTP {status} without a body", elsewhere=True)
     return RefusalFacts(str(error["code"]), str(error.get("message", "")), bool(error.get("retryable_elsewhere")))
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, ClassVar
+from typing import ClassVar
 from urllib.parse import quote
 
 import aiohttp
+import orjson
 
 from worker.backends.base import (
     JSON,
@@ -23,11 +24,12 @@ from worker.backends.base import (
     RemoteState,
     RemoteStatus,
 )
-from worker.backends.http.connection import HttpConnection
+from worker.backends.http.connection import HttpConnection, Outgoing, retry_after_s
 from worker.backends.refusal import is_foreign, read_refusal
 from worker.errors import BackendRefused, BackendUnreachable, JobLost, OperationUnsupported, SubmissionUncertain
 from worker.sse import EventParser
 
+SYNC = "/generate/sync"
 WAIT_S = 50
 """Seconds for which the worker holds a request for the result of a job that runs."""
 UNKNOWN_JOB = frozenset({401, 404, 410})
@@ -56,13 +58,13 @@ class HttpBackend(Backend):
         async with self._submission("/generate", job) as response:
             if response.status >= 400:
                 raise await self._refusal(response)
-            return _reference(await self._connection.json(response))
+            return await self._accepted(response)
 
     async def status(self, reference: JobReference) -> RemoteStatus:
         """Return the status by `GET /jobs/{id}`. The body of a result is not read."""
         async with self._about(reference, "GET") as response:
             if response.status != 202:
-                return RemoteStatus(_end_state(response.status))
+                return RemoteStatus(end_state(response.status))
             progress = await self._connection.json(response)
         state = RemoteState.QUEUED if progress.get("state") in QUEUED_STATES else RemoteState.RUNNING
         return RemoteStatus(state, {name: progress[name] for name in PROGRESS if name in progress})
@@ -74,7 +76,8 @@ class HttpBackend(Backend):
             parser = EventParser()
             async for chunk in self._connection.chunks(response):
                 for event in parser.feed(chunk):
-                    yield RemoteEvent(int(event.id), event.name, event.data)
+                    if event.id.isdigit():
+                        yield RemoteEvent(int(event.id), event.name, event.data)
 
     @asynccontextmanager
     async def result(self, reference: JobReference) -> AsyncIterator[RemoteResponse]:
@@ -92,11 +95,11 @@ class HttpBackend(Backend):
 
         A response with an error may be a refusal, or the result of a job that has failed.
         """
-        async with self._submission("/generate/sync", job) as response:
+        async with self._submission(SYNC, job) as response:
             if response.status != 202:
                 yield self._opened(response)
                 return
-            reference = _reference(await self._connection.json(response))
+            reference = await self._accepted(response)
         async with self.result(reference) as result:
             yield result
 
@@ -123,9 +126,19 @@ class HttpBackend(Backend):
     async def _submission(self, path: str, job: JobBody) -> AsyncIterator[aiohttp.ClientResponse]:
         """Send a job. Raises SubmissionUncertain if the connection breaks before the response."""
         headers = {**job.headers, "Content-Type": JSON, "Idempotency-Key": job.key}
-        request = self._connection.request("POST", path, headers=headers, body=job.json, lost=SubmissionUncertain)
-        async with request as response:
+        outgoing = Outgoing(headers, job.json, lost=SubmissionUncertain, waits=path == SYNC)
+        async with self._connection.request("POST", path, outgoing) as response:
             yield response
+
+    async def _accepted(self, response: aiohttp.ClientResponse) -> JobReference:
+        """Return the reference in a 202 response. Raises SubmissionUncertain if the connection breaks meanwhile.
+
+        Raises BackendUnreachable for a response that no worker sends.
+        """
+        accepted = await self._connection.json(response, lost=SubmissionUncertain)
+        if response.status != 202 or not {"id", "token"} <= accepted.keys():
+            raise self._connection.unexpected(response, orjson.dumps(accepted))
+        return JobReference(str(accepted["id"]), str(accepted["token"]))
 
     @asynccontextmanager
     async def _about(
@@ -134,7 +147,8 @@ class HttpBackend(Backend):
         """Send a request about a job. Raises JobLost if the worker does not know it, and BackendUnreachable."""
         url = f"/jobs/{quote(reference.id, safe='')}{path}"
         authorization = {"Authorization": f"Bearer {reference.token}"} if reference.token else {}
-        async with self._connection.request(method, url, headers={**authorization, **(headers or {})}) as response:
+        outgoing = Outgoing({**authorization, **(headers or {})})
+        async with self._connection.request(method, url, outgoing) as response:
             if response.status in UNKNOWN_JOB:
                 raise JobLost(f"{self.name}: the worker does not know the job {reference.id} any more")
             if is_foreign(response.status, response.content_type):
@@ -143,14 +157,14 @@ class HttpBackend(Backend):
 
     async def _refusal(self, response: aiohttp.ClientResponse) -> BackendRefused:
         """Return the error for the response to a job that was not accepted."""
-        body, retry_after = await self._connection.read(response), response.headers.get("Retry-After", "")
+        body = await self._connection.read(response)
         facts = read_refusal(response.status, body)
         return BackendRefused(
             f"{self.name}: {facts.message}",
             response.status,
             body,
             elsewhere=facts.elsewhere,
-            retry_after_s=float(retry_after) if retry_after.isdigit() else None,
+            retry_after_s=retry_after_s(response),
         )
 
     def _opened(self, response: aiohttp.ClientResponse) -> RemoteResponse:
@@ -158,12 +172,7 @@ class HttpBackend(Backend):
         return RemoteResponse(response.status, self._connection.chunks(response), content_type=response.content_type)
 
 
-def _reference(accepted: Mapping[str, Any]) -> JobReference:
-    """Return the reference in the body of a 202 response."""
-    return JobReference(str(accepted["id"]), str(accepted["token"]))
-
-
-def _end_state(status: int) -> RemoteState:
+def end_state(status: int) -> RemoteState:
     """Return the state of a job whose result has this HTTP status."""
     if status < 300:
         return RemoteState.SUCCEEDED
