@@ -9,10 +9,11 @@ from worker.backends.base import Backend
 from worker.backends.http.open import open_http
 from worker.backends.local.open import open_local
 from worker.backends.settings import BackendSettings
+from worker.backends.vast.open import open_vast
 
 Opener = Callable[[BackendSettings], AbstractAsyncContextManager[Backend]]
 
-OPENERS: Mapping[str, Opener] = {"http": open_http, "local": open_local}
+OPENERS: Mapping[str, Opener] = {"http": open_http, "local": open_local, "vast": open_vast}
 """Functions that open a backend, by its kind."""
 
 

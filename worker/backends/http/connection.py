@@ -8,7 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
 import orjson
@@ -30,11 +30,9 @@ SHOWN_BYTES = 200
 """Bytes of an unexpected body that a message shows."""
 
 
-def open_session(ssl_context: ssl.SSLContext | None = None) -> aiohttp.ClientSession:
+def open_session() -> aiohttp.ClientSession:
     """Return a session for a backend. Each waiting job needs a connection of its own, so they are not limited."""
-    connector = aiohttp.TCPConnector(
-        limit=0, keepalive_timeout=KEEP_ALIVE_S, ssl=ssl_context or True, socket_factory=_probed_socket
-    )
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S, socket_factory=_probed_socket)
     return aiohttp.ClientSession(connector=connector, timeout=SESSION_TIMEOUT)
 
 
@@ -69,11 +67,24 @@ NOTHING = Outgoing()
 class HttpConnection:
     """Requests to a URL with the operator's key for it. The session may be shared by several backends."""
 
-    def __init__(self, name: str, session: aiohttp.ClientSession, url: str, key: SecretStr | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        session: aiohttp.ClientSession,
+        url: str,
+        key: SecretStr | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
         self._name = name
         self._session = session
         self._url = url.rstrip("/")
         self._authorization = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
+
+        self._ssl = ssl_context or True
+
+    def to(self, url: str, ssl_context: ssl.SSLContext | None = None) -> Self:
+        """Return a connection to another URL, without a key, in the same session."""
+        return type(self)(self._name, self._session, url, ssl_context=ssl_context)
 
     @property
     def url(self) -> str:
@@ -92,7 +103,13 @@ class HttpConnection:
         headers = {**self._authorization, **outgoing.headers}
         try:
             response = await self._session.request(
-                method, self._url + path, headers=headers, data=outgoing.body, allow_redirects=False, timeout=timeout
+                method,
+                self._url + path,
+                headers=headers,
+                data=outgoing.body,
+                allow_redirects=False,
+                timeout=timeout,
+                ssl=self._ssl,
             )
         except (aiohttp.ClientConnectorError, aiohttp.InvalidURL, aiohttp.ConnectionTimeoutError) as error:
             raise BackendUnreachable(f"{self._name}: no connection to {self._url}: {describe(error)}") from error
@@ -136,7 +153,8 @@ class HttpConnection:
         """Return the error for a response that the other side of this connection cannot have sent."""
         location = response.headers.get("Location")
         text = f"a redirect to {location}" if location else repr(body[:SHOWN_BYTES].decode(errors="replace"))
-        return BackendUnreachable(f"{self._name}: {self._url} is no worker: HTTP {response.status}, {text}")
+        server = response.url.origin()
+        return BackendUnreachable(f"{self._name}: {server} is no worker: HTTP {response.status}, {text}")
 
 
 def describe(error: BaseException) -> str:
