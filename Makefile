@@ -17,7 +17,7 @@ BUILD_ARGS := BASE_IMAGE PYTHON PACK_GROUPS MODELS TORCH REQUIREMENTS RUN_AS
 # If it were set, as in many images, every process of the tests would compile all modules again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: all run serve test runpod-sdks test-tools coverage lint types format docs conformance real bench bench-load bench-fleet bench-handlers bench-runpod chaos soak soak-runpod fuzz mutants lock wheel clean
+.PHONY: all run serve test runpod-sdks test-tools coverage lint types format docs conformance real bench bench-load bench-fleet bench-handlers bench-runpod bench-proxy chaos soak soak-runpod fuzz mutants lock wheel clean
 .PHONY: image image-tools image-test image-sizes push deploy smoke
 
 all: lint types test
@@ -99,6 +99,9 @@ bench-handlers: $(READY) ## measure what a call of a handler adds to the same pr
 
 bench-runpod: $(READY) ## measure how long ComfyUI is idle between two jobs of RunPod's queue, also with RunPod's SDK if `make runpod-sdks` has installed it
 	$(BIN)/python -m bench.runpod $(if $(SHORT),--short)
+
+bench-proxy: $(READY) ## measure what the proxy adds to a worker, for one job and for 25 at once, and its memory with 500 waiting jobs
+	$(BIN)/python -m bench.proxy $(if $(SHORT),--short)
 
 chaos: $(READY) ## every fault while jobs run, through four kinds of requests
 	$(BIN)/python -m chaos matrix $(if $(SHORT),--short)

@@ -115,6 +115,8 @@ class Routing:
 
 def chosen_side(value: str, weights: Mapping[str, float]) -> list[str]:
     """Return the one backend that a value chooses, or an empty list if no backend has a weight above 0."""
+    if len(weights) == 1:
+        return [name for name, weight in weights.items() if weight > 0]
     scores = {name: _score(value, name, weight) for name, weight in weights.items() if weight > 0}
     return [max(scores, key=lambda name: (scores[name], name))] if scores else []
 

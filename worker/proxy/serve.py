@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Mapping
 
 from worker.proxy.app import build
@@ -12,4 +13,6 @@ from worker.proxy.config.tables import ProxyConfig
 async def serve(config: ProxyConfig, environ: Mapping[str, str]) -> None:
     """Serve until the task is cancelled. Raises StartupError."""
     async with build(config, environ):
+        gc.collect(generation=1)
+        gc.freeze()  # what the start has loaded is never freed, so collections can skip it
         await asyncio.Event().wait()

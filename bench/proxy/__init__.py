@@ -1,0 +1,1 @@
+"""The overhead of the proxy in front of a worker."""
