@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from tests.engines import EngineHandle
-from tests.proxy import Proxy
+from tests.relay import Proxy
 from tests.workflows import slow
 from worker.engine.client import ComfyClient
 from worker.engine.protocol.messages import Executing, RunMessage

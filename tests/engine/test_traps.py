@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import Client, worker
 from tests.engines import EngineHandle, start_engine
-from tests.proxy import Proxy
+from tests.relay import Proxy
 from tests.workflows import picture, slow
 
 

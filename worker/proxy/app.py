@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -28,7 +27,7 @@ from worker.proxy.server import listen
 from worker.proxy.services import ProxyServices
 from worker.proxy.slot import BackendSlot
 from worker.supervision import Tasks
-from worker.workflow.templates.library import load_library
+from worker.workflow.templates.library import SHIPPED, read_library
 
 log = logging.getLogger(__name__)
 
@@ -80,10 +79,8 @@ async def build(config: ProxyConfig, environ: Mapping[str, str]) -> AsyncIterato
         tasks.start("monitor", partial(watch, list(slots.values())))
         tasks.start("sweep", jobs.sweep)
         limits = BodyLimits(server.max_body_mib * MIB)
-        library = load_library()
-        services = ProxyServices(
-            server, jobs, slots, callers, routing, outputs, library, notify, spool, limits
-        )
+        library = read_library(SHIPPED)
+        services = ProxyServices(server, jobs, slots, callers, routing, outputs, library, notify, spool, limits)
         restored = jobs.restore()
         url = await stack.enter_async_context(listen(services, tasks))
         log.info("proxy at %s in front of %s, with %d jobs of an earlier process", url, ", ".join(slots), restored)
@@ -96,9 +93,7 @@ async def _open(stack: AsyncExitStack, table: BackendTable, environ: Mapping[str
     return BackendSlot(backend, table.lost_after_s, table.resubmit is Resubmit.WHEN_LOST, table.max_queue)
 
 
-def _order(
-    routing: Routing, callers: Callers, slots: Mapping[str, BackendSlot], job: ProxyJob
-) -> Sequence[str]:
+def _order(routing: Routing, callers: Callers, slots: Mapping[str, BackendSlot], job: ProxyJob) -> Sequence[str]:
     """Return the names of the backends for a job, the preferred one first. Raises Forbidden."""
     caller = callers.by_name.get(job.caller) or ProxyCaller(job.caller)
     key = job.key if job.id == job.key else job.id

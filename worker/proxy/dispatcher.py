@@ -52,7 +52,7 @@ CONTINUES = "draining"
 class Dispatcher:
     """Runs jobs. `order` returns the names of the backends that may run a job, the preferred one first."""
 
-    def __init__(  # noqa: PLR0913 - the parts that it connects
+    def __init__(
         self,
         slots: Mapping[str, BackendSlot],
         order: Callable[[ProxyJob], Sequence[str]],

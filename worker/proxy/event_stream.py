@@ -16,7 +16,7 @@ from worker.proxy.jobs import ProxyJobs
 from worker.proxy.slot import BackendSlot
 
 SPAN = 1_000_000
-"""Numbers of events that each attempt to run a job has. An event with number n of attempt k has the number k*SPAN + n."""
+"""Numbers of events of each attempt to run a job. Event n of attempt k has the number k * SPAN + n."""
 OWN = frozenset({"accepted", "result"})
 """Events that the proxy sends itself, because they have the id and the token of the caller's job."""
 POLL_S = 1.0

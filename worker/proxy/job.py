@@ -57,6 +57,7 @@ class RequestFacts:
     - `dialect` is the name of the dialect of the response.
     - `template` and `handler` are the names in the request, for routes.
     - `wants_urls` means that the proxy replaces base64 in the result by URLs of its own.
+    - `webhook` means that the worker sends the result to a webhook, so that the job goes on without a client.
     - `sticky` is the value of the header by which a route chooses a side.
     """
 
@@ -64,6 +65,7 @@ class RequestFacts:
     template: str = ""
     handler: str = ""
     wants_urls: bool = False
+    webhook: bool = False
     sticky: str = ""
 
 

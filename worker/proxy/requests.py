@@ -91,6 +91,7 @@ def facts_of(value: Mapping[str, Any]) -> RequestFacts:
         template=_text(fields.get("template") or fields.get("modifier")),
         handler=_text(fields.get("handler")) if fields is not value else "",
         wants_urls=value.get("output_format") == "url" and not {"s3", "put_urls"} & value.keys(),
+        webhook=bool(value.get("webhook") or fields.get("webhook")),
     )
 
 

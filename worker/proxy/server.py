@@ -21,7 +21,7 @@ from worker.errors import CannotListen
 from worker.proxy.routes import generate, jobs, meta
 from worker.proxy.routes.errors import errors
 from worker.proxy.services import PROXY, ProxyServices
-from worker.settings import ConnectionSettings
+from worker.settings.connections import ConnectionSettings
 from worker.supervision import Tasks
 
 ROUTES = (

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-
-from worker.job import Output
+from typing import Generic, Protocol, TypeVar
 
 JSON = "application/json"
 ANY_FILE = "application/octet-stream"
@@ -51,11 +50,30 @@ class MediaRange:
         return self.type in {"*", kind} and self.subtype in {"*", subtype}
 
 
+class TypedOutput(Protocol):
+    """An output of a job. `text` is None for a file."""
+
+    @property
+    def mime(self) -> str:
+        """MIME type."""
+
+    @property
+    def kind(self) -> str:
+        """Kind, such as `image`."""
+
+    @property
+    def text(self) -> str | None:
+        """The text of an output of text."""
+
+
+Choosable = TypeVar("Choosable", bound=TypedOutput)
+
+
 @dataclass(frozen=True, slots=True)
-class FileChoice:
+class FileChoice(Generic[Choosable]):
     """The output that is sent, and its content type."""
 
-    output: Output
+    output: Choosable
     content_type: str
 
 
@@ -83,7 +101,7 @@ class AcceptHeader:
             return 1.0
         return _quality(self.ranges, JSON) or 0.0
 
-    def choose(self, outputs: Sequence[Output]) -> FileChoice | None:
+    def choose(self, outputs: Sequence[Choosable]) -> FileChoice[Choosable] | None:
         """Return the first file with the highest quality, or None if JSON has at least that quality.
 
         If no file has an accepted type, the first file is sent as `application/octet-stream` if that is accepted.
@@ -98,7 +116,7 @@ class AcceptHeader:
         any_file_quality = next((media_range.q for media_range in self.ranges if media_range.name == ANY_FILE), 0.0)
         return FileChoice(files[0], ANY_FILE) if any_file_quality > self.json_quality else None
 
-    def _file_quality(self, output: Output) -> float:
+    def _file_quality(self, output: TypedOutput) -> float:
         """Return the quality of a file by its type. 0 means that it is not accepted.
 
         If no range includes the type, the kind of the output decides, because the machine may have no specific type for

@@ -95,7 +95,7 @@ def _check_size(output: Output, services: Services) -> None:
         )
 
 
-def _headers(job: Job, choice: FileChoice) -> dict[str, str]:
+def _headers(job: Job, choice: FileChoice[Output]) -> dict[str, str]:
     """Return the headers of a file. They include ids, counts and times that the JSON response would have."""
     request = job.request
     lists = {"Problems": job.problems, "Repairs": request.repairs, "Warnings": request.warnings}

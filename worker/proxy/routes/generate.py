@@ -29,7 +29,7 @@ async def generate_sync(request: web.Request) -> web.StreamResponse:
 
 
 async def generate(request: web.Request) -> web.StreamResponse:
-    """Handle `POST /generate`: return 202 with the token for the result, or the error of a job that no backend takes."""
+    """Handle `POST /generate`: return 202 with the token for the result, or an error if no backend takes the job."""
     job = await _start(request, JobKind(collectable=True))
     return await _accepted_or_error(request, job) or await send_pending(request, job)
 
@@ -88,7 +88,7 @@ def start(request: web.Request, caller: ProxyCaller, received: ReceivedRequest, 
         id=own_id or kind.job_id,
         fingerprint=received.fingerprint,
         headers=received.headers,
-        collectable=kind.collectable or bool(own_id),
+        collectable=kind.collectable or bool(own_id) or facts.wants_urls or facts.webhook,
         follows=kind.follows,
     )
     route = RouteRequest(caller, own_id or job.key, facts.template, facts.handler)
@@ -114,7 +114,7 @@ async def wait_and_send(request: web.Request, job: ProxyJob, limit_s: float | No
         return await send_pending(request, job)
 
 
-async def _start(request: web.Request, kind: JobKind = JobKind()) -> ProxyJob:  # noqa: B008 - frozen
+async def _start(request: web.Request, kind: JobKind = JobKind()) -> ProxyJob:
     """Admit the caller, read the body, and start the job."""
     services, caller = proxy_of(request), admit(request)
     received = await receive(request, services.spool, services.limits)
@@ -122,7 +122,7 @@ async def _start(request: web.Request, kind: JobKind = JobKind()) -> ProxyJob:  
 
 
 async def _accepted_or_error(request: web.Request, job: ProxyJob) -> web.StreamResponse | None:
-    """Wait until a backend has accepted a job. Send the error if none takes it, and forget the job. Else return None."""
+    """Wait until a backend has accepted a job, and return None. If none takes it, send the error and forget the job."""
     with suppress(TimeoutError):
         async with asyncio.timeout(SUBMIT_S):
             await job.accepted.wait()

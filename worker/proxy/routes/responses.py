@@ -36,8 +36,9 @@ async def send_result(request: web.Request, job: ProxyJob) -> web.StreamResponse
         accepted = AcceptHeader.read(request.headers.getall(hdrs.ACCEPT))
         if accepted.prefers_files:
             return await _send_accepted_file(request, job, accepted)
-    if result.data is not None and result.path is None:
-        body = _with_base_url(request, job, result.data)
+    if job.facts.wants_urls or result.data is not None:
+        body = b"".join([piece async for piece in _pieces(result)])
+        body = _with_base_url(request, job, body)
         return web.Response(body=body, status=result.status, content_type=result.content_type, headers=headers)
     return await _send_pieces(request, result, headers)
 
@@ -118,7 +119,7 @@ async def _send_pieces(request: web.Request, result: StoredResult, headers: dict
 
 async def _pieces(result: StoredResult) -> AsyncIterator[bytes]:
     """Yield the body of a result."""
-    if result.path is None:
+    if result.data is not None or result.path is None:
         yield result.data or b""
         return
     with result.path.open("rb") as file:
@@ -130,13 +131,17 @@ async def _write_result(request: web.Request, job: ProxyJob, response: web.Strea
     """Write the result of a job as the data of an event."""
     result = job.result
     assert result is not None  # noqa: S101 - it has ended
+    if job.facts.wants_urls:
+        body = b"".join([piece async for piece in _pieces(result)])
+        return await response.write(_with_base_url(request, job, body))
     async for piece in _pieces(result):
-        await response.write(_with_base_url(request, job, piece))
+        await response.write(piece)
+    return None
 
 
 def _with_base_url(request: web.Request, job: ProxyJob, body: bytes) -> bytes:
     """Return a result whose paths of this proxy are URLs for the client of a request."""
-    if not job.facts.wants_urls:
+    if not job.facts.wants_urls or job.result is None or job.result.status >= 400:
         return body
     value = orjson.loads(body)
     base = base_url(request)
