@@ -11,7 +11,7 @@ from worker import __version__
 from worker.observers.families import metric_family
 from worker.observers.metric_specs import INFO, MetricSpec, MetricType
 from worker.observers.metrics import encoded_page, registered_counter, registered_histogram
-from worker.proxy.events import AttemptEnded, AttemptStarted, JobEnded, ProxyEvent, RequestRejected
+from worker.proxy.events import AttemptEnded, AttemptStarted, BackendPassedOver, JobEnded, ProxyEvent, RequestRejected
 from worker.proxy.job import AttemptOutcome, ProxyJob
 from worker.proxy.metrics import specs
 from worker.proxy.slot import BackendSlot
@@ -39,6 +39,8 @@ class ProxyMetrics:
         match event:
             case AttemptStarted(job, backend):
                 self._attempt_started(job, backend)
+            case BackendPassedOver(_, backend, demotion):
+                self._count(specs.FALLBACKS, backend, demotion.value)
             case AttemptEnded(_, backend, outcome):
                 self._count(specs.ATTEMPTS, backend, outcome.value)
             case JobEnded(job):

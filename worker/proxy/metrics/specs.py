@@ -22,7 +22,10 @@ ATTEMPTS = counter(
     "proxy_attempts_total", "Jobs that a backend no longer has, by how that ended.", "backend", "outcome"
 )
 FALLBACKS = counter(
-    "proxy_fallbacks_total", "Jobs that were sent to another backend after this one.", "backend", "reason"
+    "proxy_fallbacks_total",
+    "Jobs that were sent to another backend instead of this one, or after it.",
+    "backend",
+    "reason",
 )
 RESUBMISSIONS = counter(
     "proxy_resubmissions_total", "Jobs that were sent again, because this backend had lost them.", "backend"
