@@ -213,3 +213,17 @@ async def test_a_request_waits_for_the_end_of_a_job(client: Client) -> None:
         assert answer.status == 202
     async with client.http.get(url, headers=headers | {"Prefer": "wait=50"}) as answer:
         assert (answer.status, (await answer.json())["status"]) == (200, "success")
+
+
+async def test_a_job_with_an_id_survives_a_client_that_leaves_at_once(client: Client) -> None:
+    """A client that loses its connection before it has a response sends the request again, and the job runs."""
+    url = f"{client.app.url}/generate"
+    for number in range(20):
+        body = {"workflow": picture(), "id": f"left-{number}"}
+        sent = asyncio.create_task(client.http.post(url, json=body))
+        for _ in range(number):  # each time at another moment
+            await asyncio.sleep(0)
+        sent.cancel()
+        await asyncio.gather(sent, return_exceptions=True)
+        status, answer = await client.post("/generate/sync", body)
+        assert (status, answer["id"]) == (200, body["id"])

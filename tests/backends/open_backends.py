@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from pydantic import SecretStr
 
 from tests.conftest import worker
 from tests.engines import start_engine
+from tests.platforms.conftest import loaded, processes, start_worker
 from worker.backends.base import Backend
 from worker.backends.registry import open_backend
 from worker.backends.settings import BackendSettings
+from worker.simulators import vast_router
 
 TOKEN = "a-token-of-the-operator"
 
@@ -27,5 +29,32 @@ async def http(folder: Path) -> AsyncIterator[Backend]:
                 yield backend
 
 
-BACKENDS: dict[str, Callable[[Path], AbstractAsyncContextManager[Backend]]] = {"http": http}
+@asynccontextmanager
+async def local(folder: Path) -> AsyncIterator[Backend]:
+    """A child process with an embedded engine."""
+    async with open_backend(BackendSettings("local", "local:", state=folder)) as backend:
+        yield backend
+
+
+@asynccontextmanager
+async def vast(folder: Path) -> AsyncIterator[Backend]:
+    """An endpoint with two workers behind a local router, which clients reach with TLS."""
+    async with AsyncExitStack() as stack:
+        local_vast = await stack.enter_async_context(vast_router.serve(tls=True))
+        spawn = await stack.enter_async_context(processes(folder))
+        engine = stack.enter_context(start_engine(folder / "engine"))
+        for number in (1, 2):
+            await start_worker(spawn, local_vast, engine, number, folder / f"state-{number}")
+        for number in (1, 2):
+            await local_vast.record.until(loaded(number))
+        key = SecretStr(local_vast.api_key)
+        settings = BackendSettings("vast", "vast://comfy", key, api_url=local_vast.url, gpu="RTX 4090")
+        yield await stack.enter_async_context(open_backend(settings))
+
+
+BACKENDS: dict[str, Callable[[Path], AbstractAsyncContextManager[Backend]]] = {
+    "http": http,
+    "local": local,
+    "vast": vast,
+}
 """Functions that open a backend, by its kind. Each gets an empty folder."""

@@ -212,7 +212,8 @@ class Backend(ABC):
     async def locate(self, job: JobBody) -> JobReference | None:
         """Return the reference that a job will have, if the backend knows it before it gets the job, else None.
 
-        A caller that stores it before `submit` finds the job after a crash between the two. Raises BackendRefused.
+        A caller that stores it before `submit` finds the job after a crash between the two: it submits the job again
+        with this reference. Until then, the methods about a job raise SubmissionUncertain. Raises BackendRefused.
         """
         return None
 

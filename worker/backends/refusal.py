@@ -9,8 +9,6 @@ import orjson
 
 from worker.backends.base import JSON
 
-GATEWAY_STATUSES = frozenset({429, 500, 502, 503, 504})
-"""Statuses of a proxy or a platform in front of a worker, whose body is not a worker's error."""
 KEY_STATUSES = frozenset({401, 403})
 """Statuses for a key of the operator that the backend does not accept. The caller is not at fault."""
 
@@ -29,21 +27,26 @@ class RefusalFacts:
 
 
 def read_refusal(status: int, body: bytes) -> RefusalFacts:
-    """Return the facts in an error response, in any dialect. `body` may be anything."""
+    """Return the facts in an error response, in any dialect. `body` may be anything.
+
+    A body that is no worker's comes from a server in front of it, or from another server: another backend may be a
+    worker.
+    """
     value = _object(body)
     error = value.get("error_info") or value.get("error")  # the first one in RunPod's dialect
-    if status in KEY_STATUSES or not isinstance(error, dict) or "code" not in error:
+    if not isinstance(error, dict) or "code" not in error:
         text = body[:200].decode(errors="replace").strip()
-        elsewhere = status in GATEWAY_STATUSES or status in KEY_STATUSES
-        return RefusalFacts(f"http_{status}", text or f"HTTP {status} without a body", elsewhere)
-    message, elsewhere = str(error.get("message", "")), bool(error.get("retryable_elsewhere"))
-    return RefusalFacts(str(error["code"]), message, elsewhere, str(value.get("id") or ""))
+        return RefusalFacts(f"http_{status}", text or f"HTTP {status} without a body", elsewhere=True)
+    message, job_id = str(error.get("message", "")), str(value.get("id") or "")
+    if status in KEY_STATUSES:
+        return RefusalFacts(f"http_{status}", message, elsewhere=True)
+    return RefusalFacts(str(error["code"]), message, bool(error.get("retryable_elsewhere")), job_id)
 
 
 def is_foreign(status: int, content_type: str) -> bool:
-    """Return whether a response to a request about a job is that of a server in front of the worker.
+    """Return whether a response about a job is that of a server in front of the worker, or of a platform.
 
-    A worker answers such a request in JSON, and never with 401 or 403, because it has the token of the job.
+    A worker answers in JSON, and never with 401 or 403, because the request has the token of the job.
     """
     return status in KEY_STATUSES or (status >= 400 and content_type != JSON)
 

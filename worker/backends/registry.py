@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 
-import aiohttp
-
-from worker.backends.base import Backend, GpuPrice
-from worker.backends.http.backend import HttpBackend
-from worker.backends.http.connection import KEEP_ALIVE_S, SESSION_TIMEOUT, HttpConnection
+from worker.backends.base import Backend
+from worker.backends.http.open import open_http
+from worker.backends.local.open import open_local
 from worker.backends.settings import BackendSettings
+from worker.backends.vast.open import open_vast
 
 Opener = Callable[[BackendSettings], AbstractAsyncContextManager[Backend]]
 
-
-@asynccontextmanager
-async def _open_http(settings: BackendSettings) -> AsyncIterator[Backend]:
-    """Open a worker at a URL. Each waiting job needs a connection of its own, so their number is not limited."""
-    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S)
-    async with aiohttp.ClientSession(connector=connector, timeout=SESSION_TIMEOUT) as session:
-        connection = HttpConnection(settings.name, session, settings.url, settings.key)
-        price = None if settings.usd_hour is None else GpuPrice(settings.usd_hour, "the settings of the backend")
-        yield HttpBackend(settings.name, connection, price)
-
-
-OPENERS: Mapping[str, Opener] = {"http": _open_http}
+OPENERS: Mapping[str, Opener] = {"http": open_http, "local": open_local, "vast": open_vast}
 """Functions that open a backend, by its kind."""
 
 

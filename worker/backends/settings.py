@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import SecretStr
 
@@ -53,6 +53,23 @@ class BackendSettings:
         """The part of the URL after the scheme: the endpoint of `vast://comfy`, or `app/Class` of `modal://app/Class`."""
         parts = urlsplit(self.url)
         return f"{parts.netloc}{parts.path}".strip("/")
+
+    def options(self, *known: str) -> Mapping[str, str]:
+        """Return the options in the query of the URL. Raises StartupError for one that is not known."""
+        values = {name: values[-1] for name, values in parse_qs(urlsplit(self.url).query).items()}
+        if unknown := sorted(values.keys() - set(known)):
+            options = ", ".join(known) or "none"
+            raise StartupError(f"{self.name}: {self.kind} has no option {unknown[0]!r}. It has: {options}")
+        return values
+
+
+def number_option(options: Mapping[str, str], name: str, default: float) -> float:
+    """Return an option that is a number. Raises StartupError for any other text."""
+    text = options.get(name, "")
+    try:
+        return float(text) if text else default
+    except ValueError:
+        raise StartupError(f"the option {name}={text!r} of a backend is to be a number of seconds") from None
 
 
 def kind_of(url: str) -> str:

@@ -127,7 +127,8 @@ class JobManager:
         try:
             await entry.recorded.wait()
         except asyncio.CancelledError:
-            entry.abandon()  # the client disconnected before it got a response
+            if not entry.job.request.key:  # with a key, the client sends the request again
+                entry.abandon()  # the client disconnected before it got a response
             raise
         if isinstance(entry.job.error, JournalUnavailable):
             raise entry.job.error

@@ -2,50 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from typing import Any, ClassVar
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import ClassVar
 from urllib.parse import quote
 
 import aiohttp
-import orjson
 
-from worker.backends.base import (
-    JSON,
-    Backend,
-    BackendLoad,
-    Capabilities,
-    GpuPrice,
-    JobBody,
-    JobReference,
-    RemoteCancellation,
-    RemoteEvent,
-    RemoteResponse,
-    RemoteState,
-    RemoteStatus,
-)
-from worker.backends.http.connection import HttpConnection
-from worker.backends.refusal import is_foreign, read_refusal
-from worker.errors import BackendRefused, BackendUnreachable, JobLost, OperationUnsupported, SubmissionUncertain
-from worker.sse import EventParser
+from worker.backends.base import JSON, BackendLoad, Capabilities, JobBody, JobReference, RemoteResponse
+from worker.backends.http.connection import Outgoing
+from worker.backends.http.worker_backend import JobAction, JobQuery, WorkerBackend
+from worker.errors import OperationUnsupported, SubmissionUncertain
 
-WAIT_S = 50
-"""Seconds for which the worker holds a request for the result of a job that runs."""
-NOT_FOUND = 404
-PROGRESS = ("state", "position", "node", "step", "eta_s", "eta_p90_s")
-QUEUED_STATES = frozenset({"queued", "preparing", "waiting"})
-CANCELLED = 499
+SYNC = "/generate/sync"
+ROUTES = {JobAction.RESULT: ("GET", ""), JobAction.EVENTS: ("GET", "/events"), JobAction.CANCEL: ("DELETE", "")}
+"""Method and path below `/jobs/{id}`."""
 
 
-class HttpBackend(Backend):
+class HttpBackend(WorkerBackend):
     """A worker at a URL. The key of a job is its id there, so that a submission that is repeated finds its job."""
 
     kind: ClassVar[str] = "http"
-
-    def __init__(self, name: str, connection: HttpConnection, price: GpuPrice | None = None) -> None:
-        super().__init__(name)
-        self._connection = connection
-        self._price = price
 
     @property
     def capabilities(self) -> Capabilities:
@@ -54,41 +31,8 @@ class HttpBackend(Backend):
 
     async def submit(self, job: JobBody, located: JobReference | None = None) -> JobReference:
         """Start a job with `POST /generate`, or with `/generate/stream` for previews in its events."""
-        path = "/generate/stream" if job.follows else "/generate"
-        async with self._submission(path, job) as response:
-            if response.status >= 400:
-                raise await self._refusal(response)
-            if not job.follows:
-                return _reference(await self._connection.json(response))
-            async for event in self._events(response):
-                return _reference(orjson.loads(event.data))
-        raise SubmissionUncertain(f"{self.name}: the connection broke before the job was accepted")
-
-    async def status(self, reference: JobReference) -> RemoteStatus:
-        """Return the status by `GET /jobs/{id}`. The body of a result is not read."""
-        async with self._about(reference, "GET") as response:
-            if response.status != 202:
-                return RemoteStatus(_end_state(response.status))
-            progress = await self._connection.json(response)
-        state = RemoteState.QUEUED if progress.get("state") in QUEUED_STATES else RemoteState.RUNNING
-        return RemoteStatus(state, {name: progress[name] for name in PROGRESS if name in progress})
-
-    async def events(self, reference: JobReference, after: int = 0) -> AsyncIterator[RemoteEvent]:
-        """Yield the events of `GET /jobs/{id}/events`."""
-        headers = {"Last-Event-ID": str(after)} if after else None
-        async with self._about(reference, "GET", "/events", headers) as response:
-            async for event in self._events(response):
-                yield event
-
-    @asynccontextmanager
-    async def result(self, reference: JobReference) -> AsyncIterator[RemoteResponse]:
-        """Wait with `GET /jobs/{id}`, which returns after at most WAIT_S seconds, until the job has ended."""
-        while True:
-            async with self._about(reference, "GET", headers={"Prefer": f"wait={WAIT_S}"}) as response:
-                if response.status != 202:
-                    yield self._opened(response)
-                    return
-                await self._connection.read(response)
+        async with self._submission("/generate/stream" if job.follows else "/generate", job) as response:
+            return JobReference(*await (self._first_event(response) if job.follows else self._accepted(response)))
 
     @asynccontextmanager
     async def run(self, job: JobBody, located: JobReference | None = None) -> AsyncIterator[RemoteResponse]:
@@ -96,23 +40,13 @@ class HttpBackend(Backend):
 
         A response with an error may be a refusal, or the result of a job that has failed.
         """
-        async with self._submission("/generate/sync", job) as response:
+        async with self._submission(SYNC, job) as response:
             if response.status != 202:
                 yield self._opened(response)
                 return
-            reference = _reference(await self._connection.json(response))
+            reference = JobReference(*await self._accepted(response))
         async with self.result(reference) as result:
             yield result
-
-    async def cancel(self, reference: JobReference) -> RemoteCancellation:
-        """Cancel a job with `DELETE /jobs/{id}`."""
-        async with self._about(reference, "DELETE") as response:
-            answer = await self._connection.json(response)
-        return RemoteCancellation(bool(answer.get("cancelled")), bool(answer.get("stopping")))
-
-    async def price(self) -> GpuPrice:
-        """Return the price in the settings of the backend."""
-        return self._price if self._price is not None else await super().price()
 
     async def load(self) -> BackendLoad:
         """Return the numbers of jobs in the health of RunPod's API, which has those that wait and those that run."""
@@ -127,55 +61,14 @@ class HttpBackend(Backend):
     async def _submission(self, path: str, job: JobBody) -> AsyncIterator[aiohttp.ClientResponse]:
         """Send a job. Raises SubmissionUncertain if the connection breaks before the response."""
         headers = {**job.headers, "Content-Type": JSON, "Idempotency-Key": job.key}
-        request = self._connection.request("POST", path, headers=headers, body=job.json, lost=SubmissionUncertain)
-        async with request as response:
+        outgoing = Outgoing(headers, job.json, lost=SubmissionUncertain, waits=path == SYNC)
+        async with self._connection.request("POST", path, outgoing) as response:
             yield response
 
-    @asynccontextmanager
-    async def _about(
-        self, reference: JobReference, method: str, path: str = "", headers: Mapping[str, str] | None = None
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Send a request about a job. Raises JobLost if the worker does not know it, and BackendUnreachable."""
-        url = f"/jobs/{quote(reference.id, safe='')}{path}"
-        authorization = {"Authorization": f"Bearer {reference.token}"} if reference.token else {}
-        async with self._connection.request(method, url, headers={**authorization, **(headers or {})}) as response:
-            if response.status == NOT_FOUND and response.content_type == JSON:
-                raise JobLost(f"{self.name}: the worker does not know the job {reference.id} any more")
-            if is_foreign(response.status, response.content_type):
-                raise BackendUnreachable(f"{self.name}: HTTP {response.status} from a server in front of the worker")
-            yield response
-
-    async def _events(self, response: aiohttp.ClientResponse) -> AsyncIterator[RemoteEvent]:
-        """Yield the events in a response. Raises BackendUnreachable if the connection breaks."""
-        parser = EventParser()
-        async for chunk in self._connection.chunks(response):
-            for event in parser.feed(chunk):
-                yield RemoteEvent(int(event.id), event.name, event.data)
-
-    async def _refusal(self, response: aiohttp.ClientResponse) -> BackendRefused:
-        """Return the error for the response to a job that was not accepted."""
-        body, retry_after = await self._connection.read(response), response.headers.get("Retry-After", "")
-        facts = read_refusal(response.status, body)
-        return BackendRefused(
-            f"{self.name}: {facts.message}",
-            response.status,
-            body,
-            elsewhere=facts.elsewhere,
-            retry_after_s=float(retry_after) if retry_after.isdigit() else None,
-        )
-
-    def _opened(self, response: aiohttp.ClientResponse) -> RemoteResponse:
-        """Return the result in an HTTP response."""
-        return RemoteResponse(response.status, self._connection.chunks(response), content_type=response.content_type)
-
-
-def _reference(accepted: Mapping[str, Any]) -> JobReference:
-    """Return the reference in the body of a 202 response."""
-    return JobReference(str(accepted["id"]), str(accepted["token"]))
-
-
-def _end_state(status: int) -> RemoteState:
-    """Return the state of a job whose result has this HTTP status."""
-    if status < 300:
-        return RemoteState.SUCCEEDED
-    return RemoteState.CANCELLED if status == CANCELLED else RemoteState.FAILED
+    def _send(self, reference: JobReference, query: JobQuery) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        """Send a request to `/jobs/{id}`, with the token of the job."""
+        method, part = ROUTES[query.action]
+        headers = {"Authorization": f"Bearer {reference.token}"} if reference.token else {}
+        headers |= {"Prefer": f"wait={query.wait_s}"} if query.wait_s else {}
+        headers |= {"Last-Event-ID": str(query.after)} if query.after else {}
+        return self._connection.request(method, f"/jobs/{quote(reference.id, safe='')}{part}", Outgoing(headers))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 import aiohttp
 import orjson
@@ -12,67 +16,157 @@ from pydantic import SecretStr
 
 from worker.errors import BackendError, BackendUnreachable
 
-SESSION_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10)
-"""A job may take hours. Whether the other side still lives is checked by other requests."""
+SILENCE_S = 60.0
+"""Seconds without a byte after which the other side counts as hanging. A worker that lets a request wait sends
+something before that: the comments of an event stream, or a 202 after `Prefer: wait`."""
+SESSION_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=SILENCE_S)
+WITHOUT_LIMIT = aiohttp.ClientTimeout(total=None, sock_connect=10)
+"""For a request whose response comes at the end of a job, which may take hours."""
 KEEP_ALIVE_S = 30.0
 """Seconds for which an idle connection is kept. The worker closes one after 75 s."""
+PROBE_AFTER_S, PROBE_EVERY_S, PROBES = 30, 10, 3
+"""TCP keep-alive: a host that has vanished without a word is noticed after a minute, also by a request that waits."""
+SHOWN_BYTES = 200
+"""Bytes of an unexpected body that a message shows."""
+
+
+def open_session() -> aiohttp.ClientSession:
+    """Return a session for a backend. Each waiting job needs a connection of its own, so they are not limited."""
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S, socket_factory=_probed_socket)
+    return aiohttp.ClientSession(connector=connector, timeout=SESSION_TIMEOUT)
+
+
+def _probed_socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    """Return a socket with TCP keep-alive."""
+    family, kind, protocol, _, _ = address
+    made = socket.socket(family=family, type=kind, proto=protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if sys.platform == "linux":
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, PROBE_AFTER_S)
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, PROBE_EVERY_S)
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, PROBES)
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """What is sent with a request. `waits` means that its response comes at the end of a job.
+
+    `lost` is the error if the connection breaks between the request and the response.
+    """
+
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes | None = field(default=None, repr=False)
+    lost: type[BackendError] = BackendUnreachable
+    waits: bool = False
+
+
+NOTHING = Outgoing()
 
 
 class HttpConnection:
     """Requests to a URL with the operator's key for it. The session may be shared by several backends."""
 
-    def __init__(self, name: str, session: aiohttp.ClientSession, url: str, key: SecretStr | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        session: aiohttp.ClientSession,
+        url: str,
+        key: SecretStr | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
         self._name = name
         self._session = session
         self._url = url.rstrip("/")
         self._authorization = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
 
+        self._ssl = ssl_context or True
+
+    def to(self, url: str, ssl_context: ssl.SSLContext | None = None) -> Self:
+        """Return a connection to another URL, without a key, in the same session."""
+        return type(self)(self._name, self._session, url, ssl_context=ssl_context)
+
+    @property
+    def url(self) -> str:
+        """The URL, without a slash at its end."""
+        return self._url
+
     @asynccontextmanager
     async def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        body: bytes | None = None,
-        lost: type[BackendError] = BackendUnreachable,
+        self, method: str, path: str, outgoing: Outgoing = NOTHING
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Send a request and yield the response, whatever its status.
 
-        Raises BackendUnreachable if no connection is made, and `lost` if it breaks before the response.
+        Raises BackendUnreachable if no connection is made, and `outgoing.lost` if it breaks before the response.
         """
-        all_headers = {**self._authorization, **(headers or {})}
+        timeout = WITHOUT_LIMIT if outgoing.waits else SESSION_TIMEOUT
+        headers = {**self._authorization, **outgoing.headers}
         try:
             response = await self._session.request(
-                method, self._url + path, headers=all_headers, data=body, allow_redirects=False
+                method,
+                self._url + path,
+                headers=headers,
+                data=outgoing.body,
+                allow_redirects=False,
+                timeout=timeout,
+                ssl=self._ssl,
             )
-        except aiohttp.ClientConnectorError as error:
-            raise BackendUnreachable(f"{self._name}: no connection to {self._url}: {error.strerror}") from error
+        except (aiohttp.ClientConnectorError, aiohttp.InvalidURL, aiohttp.ConnectionTimeoutError) as error:
+            raise BackendUnreachable(f"{self._name}: no connection to {self._url}: {describe(error)}") from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise lost(f"{self._name}: {self._url} did not respond: {error or type(error).__name__}") from error
+            raise outgoing.lost(f"{self._name}: {self._url} did not respond: {describe(error)}") from error
         async with response:
             yield response
 
-    async def chunks(self, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-        """Yield the body of a response in pieces. Raises BackendUnreachable if the connection breaks."""
+    async def chunks(
+        self, response: aiohttp.ClientResponse, lost: type[BackendError] = BackendUnreachable
+    ) -> AsyncIterator[bytes]:
+        """Yield the body of a response in pieces. Raises `lost` if the connection breaks."""
         try:
             async for chunk in response.content.iter_any():
                 yield chunk
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise BackendUnreachable(f"{self._name}: the connection broke during a response: {error}") from error
+            message = f"{self._name}: the connection broke during a response: {describe(error)}"
+            raise lost(message) from error
 
-    async def read(self, response: aiohttp.ClientResponse) -> bytes:
-        """Return the body of a response. Raises BackendUnreachable if the connection breaks."""
-        return b"".join([chunk async for chunk in self.chunks(response)])
+    async def read(self, response: aiohttp.ClientResponse, lost: type[BackendError] = BackendUnreachable) -> bytes:
+        """Return the body of a response. Raises `lost` if the connection breaks."""
+        return b"".join([chunk async for chunk in self.chunks(response, lost)])
 
-    async def json(self, response: aiohttp.ClientResponse) -> dict[str, Any]:
-        """Return the JSON object in the body of a response. Raises BackendUnreachable for anything else."""
-        body = await self.read(response)
+    async def json(
+        self, response: aiohttp.ClientResponse, lost: type[BackendError] = BackendUnreachable
+    ) -> dict[str, Any]:
+        """Return the JSON object in the body of a response.
+
+        Raises `lost` if the connection breaks, and BackendUnreachable for anything but an object.
+        """
+        body = await self.read(response, lost)
         try:
             value = orjson.loads(body)
         except orjson.JSONDecodeError:
             value = None
         if not isinstance(value, dict):
-            text = body[:200].decode(errors="replace")
-            raise BackendUnreachable(f"{self._name}: {self._url} is no worker: HTTP {response.status}, {text!r}")
+            raise self.unexpected(response, body)
         return value
+
+    def unexpected(self, response: aiohttp.ClientResponse, body: bytes) -> BackendUnreachable:
+        """Return the error for a response that the other side of this connection cannot have sent."""
+        location = response.headers.get("Location")
+        text = f"a redirect to {location}" if location else repr(body[:SHOWN_BYTES].decode(errors="replace"))
+        server = response.url.origin()
+        return BackendUnreachable(f"{self._name}: {server} is no worker: HTTP {response.status}, {text}")
+
+
+def describe(error: BaseException) -> str:
+    """Return the reason of an error of a connection. It contains neither a query nor a header."""
+    if isinstance(error, aiohttp.ClientConnectorError) and not isinstance(error, aiohttp.ClientSSLError):
+        return error.strerror or "the address cannot be reached"
+    if isinstance(error, aiohttp.ClientResponseError | aiohttp.InvalidURL):
+        return type(error).__name__  # their texts contain the URL with its query
+    return str(error) or type(error).__name__
+
+
+def retry_after_s(response: aiohttp.ClientResponse) -> float | None:
+    """Return the seconds in `Retry-After`, None without it or for a date."""
+    text = response.headers.get("Retry-After", "")
+    return float(text) if text.isascii() and text.isdigit() else None

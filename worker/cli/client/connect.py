@@ -100,7 +100,7 @@ class VastClient:
 
     async def follow(self, request: Mapping[str, Any]) -> AsyncIterator[tuple[str, dict[str, Any]]]:
         """Yield the name and the data of each event. Raises Failure when Vast does not deliver the request."""
-        from worker.cli.client.cost import cost_of
+        from worker.intake.request_cost import cost_of
 
         cost = await asyncio.to_thread(cost_of, request)
         try:

@@ -13,6 +13,7 @@ import typer
 from worker.cli.usage import UsageFailure
 from worker.engine.catalogs import read_catalog
 from worker.errors import CannotConvert, ParamsError, PromptError, StartupError, WorkerError
+from worker.intake.request_cost import prompt_in
 from worker.settings import Settings
 from worker.workflow.assign import set_input
 from worker.workflow.catalog.catalog import Catalog, bundled_catalog
@@ -101,15 +102,6 @@ def catalog_of(paths: Sequence[Path]) -> Catalog:
         except StartupError as error:
             raise typer.BadParameter(str(error)) from error
     return Catalog.from_object_info(merged)
-
-
-def prompt_in(workflow: object) -> Prompt:
-    """Return the prompt of a workflow in either format, with the node classes of the bundled catalog.
-
-    Raises PromptError when it is not a workflow, and CannotConvert when the editor's format cannot be converted.
-    """
-    unwrapped = unwrap(workflow)
-    return convert(unwrapped, bundled_catalog()).prompt if is_ui(unwrapped) else parse_prompt(unwrapped)
 
 
 def read_prompt(path: Path) -> Prompt:

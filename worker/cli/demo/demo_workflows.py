@@ -10,10 +10,10 @@ from typing import Any
 
 import aiohttp
 
-from worker.cli.client.workflow_file import prompt_in
 from worker.cli.output.failure import Failure
 from worker.engine.protocol.api import ComfyApi
 from worker.errors import CannotConvert, EngineUnavailable, PromptError
+from worker.intake.request_cost import prompt_in
 from worker.load.workload import workload
 from worker.workflow.embedded_metadata import extract_workflow
 from worker.workflow.json_value import Json

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 
 from worker.errors import StartupError
+from worker.settings import environment
 
 if TYPE_CHECKING:
     from vastai.serverless.client.client import Serverless
@@ -127,16 +128,7 @@ async def open_endpoint(name: str, url: str | None = None) -> AsyncIterator[Vast
     `url` is the address of a simulated Vast, None for Vast itself. Raises StartupError when the key is missing or the
     endpoint cannot be opened.
     """
-    try:
-        from vastai.serverless.client.client import Serverless
-    except ImportError as error:
-        raise StartupError(f"Vast's SDK cannot be imported: {error}; install the extra `vast`") from error
-    try:
-        client = Serverless(autoscaler_url=url, webserver_url=url) if url else Serverless()
-    except AttributeError:
-        raise StartupError("VAST_API_KEY is not set") from None
-    if url:
-        client.SSL_CERT_URL = f"{url}/root.pem"
+    client = sdk_client(environment().get("VAST_API_KEY", ""), url)
     try:
         await client.get_ssl_context()
         endpoint = await client.get_endpoint(name)
@@ -145,6 +137,24 @@ async def open_endpoint(name: str, url: str | None = None) -> AsyncIterator[Vast
         raise StartupError(f"Vast's endpoint {name!r} cannot be opened: {error}") from error
     async with client:
         yield VastEndpoint(client, endpoint)
+
+
+def sdk_client(key: str, url: str | None = None) -> Serverless:
+    """Return Vast's own client with an API key. `url` is the address of a simulated Vast, None for Vast itself.
+
+    Raises StartupError without a key or without the SDK.
+    """
+    try:
+        from vastai.serverless.client.client import Serverless
+    except ImportError as error:
+        cure = "pip install 'comfy-worker[vast]'"
+        raise StartupError(f"Vast's SDK cannot be imported: {error}. Install it with: {cure}") from error
+    if not key:
+        raise StartupError("VAST_API_KEY is not set")
+    client = Serverless(key, autoscaler_url=url, webserver_url=url) if url else Serverless(key)
+    if url:
+        client.SSL_CERT_URL = f"{url}/root.pem"
+    return client
 
 
 def event_name(data: Mapping[str, Any]) -> str:

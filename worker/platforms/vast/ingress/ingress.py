@@ -7,7 +7,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from typing import Any, cast
 
 from aiohttp import web
@@ -15,7 +14,6 @@ from aiohttp.typedefs import Handler
 
 from worker.api.auth import LOCAL
 from worker.api.edge.unknown_routes import route_hint
-from worker.api.errors import DIALECT
 from worker.api.generate import GenerateRoute
 from worker.api.request_body import api_key_of
 from worker.app import App
@@ -32,16 +30,15 @@ from worker.errors import (
     WorkerUnavailable,
 )
 from worker.events import RequestRefused
-from worker.intake import Caller, Submission, normalize_body
+from worker.intake import Caller, Submission
 from worker.intake.handler_calls import CallSubmission
-from worker.intake.intake import dialect_of
 from worker.job import Job, JobState
 from worker.load.workload import FLOOR
 from worker.platforms.vast.ingress.envelope_reader import EnvelopeReader, check_uncompressed
 from worker.platforms.vast.ingress.refusal import refusal
 from worker.platforms.vast.ingress.request_context import CONTEXT, HeaderOnly, RequestContext
 from worker.platforms.vast.ingress.signature_check import AuthData, Envelope, SignatureCheck, repeat_key
-from worker.platforms.vast.ingress.work_routes import CALL_ROUTE, HANDLERS, SYNC, WORK_ROUTES, units_of
+from worker.platforms.vast.ingress.work_routes import HANDLERS, SYNC, WORK_ROUTES, read_work, units_of
 from worker.platforms.vast.reporting.ledger import Ledger
 from worker.platforms.vast.reporting.new_work import MetricsEntry
 from worker.platforms.vast.reporting.reported_load import ReportedLoad
@@ -174,11 +171,7 @@ class Ingress:
         base_url = self._app.settings.server.public_url.rstrip("/")
         key = repeat_key(auth_data, payload)
         caller = Caller(LOCAL, base_url, repeat_key=key, collectable=route.collectable, api_key=api_key_of(request))
-        if route is CALL_ROUTE:
-            return await self._app.services.handler_calls.read(request.match_info["name"], payload, caller)
-        await normalize_body(payload)
-        request[DIALECT] = dialect_of(payload.value)
-        return await self._app.intake.read(payload, replace(caller, follows=route.follows))
+        return await read_work(self._app, request, route, payload, caller)
 
     def _admit(self, envelope: Envelope, workload: float) -> None:
         """Raise an error when a request has to be rejected before the SDK counts it. Otherwise, do nothing."""

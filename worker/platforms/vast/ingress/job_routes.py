@@ -18,7 +18,9 @@ from worker.platforms.vast.ingress.response_proxy import forward_response
 
 DOTS = frozenset({".", ".."})
 """Ids that a URL treats as folders, so that the request would leave `/jobs`."""
-HANDLE_FIELDS = frozenset({"id", "token", "last_event_id"})
+LONGEST_WAIT_S = 240
+"""Longest `wait_s`. The session to the gateway ends a request after five minutes."""
+HANDLE_FIELDS = frozenset({"id", "token", "last_event_id", "wait_s"})
 """Fields of a body that are not passed on to the gateway."""
 
 
@@ -26,7 +28,8 @@ class JobRoutes:
     """The gateway's `/jobs/{id}` for clients that cannot choose method or headers: Vast's client only posts JSON.
 
     The body is `{"id", "token"}`, plain or as the payload of a request through the router. `/events` also accepts
-    `last_event_id`, and `/deliver` accepts the fields of `POST /jobs/{id}/deliver`.
+    `last_event_id`, `/result` the seconds `wait_s` for which it waits for the end of the job, and `/deliver` the fields
+    of `POST /jobs/{id}/deliver`.
     """
 
     def __init__(self, ingress: Ingress, session: ClientSession, gateway: str) -> None:
@@ -78,7 +81,7 @@ def _job_id(payload: Mapping[str, Any]) -> str:
 
 
 def _headers(payload: Mapping[str, Any]) -> dict[str, str]:
-    """Return the headers for the gateway: the job's token, and the id of the last event that the client received.
+    """Return the headers for the gateway: the job's token, the id of the last event, and the wait for the end.
 
     Raises InvalidField when the token is not a text.
     """
@@ -89,4 +92,7 @@ def _headers(payload: Mapping[str, Any]) -> dict[str, str]:
     last_id = payload.get("last_event_id")
     if last_id is not None:
         headers["Last-Event-ID"] = str(int(last_id)) if isinstance(last_id, int) else "0"  # 0 repeats all events
+    wait_s = payload.get("wait_s")
+    if isinstance(wait_s, int) and 0 < wait_s <= LONGEST_WAIT_S:
+        headers["Prefer"] = f"wait={wait_s}"
     return headers

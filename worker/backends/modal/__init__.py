@@ -1,0 +1,1 @@
+"""The backend for a class of a Modal app."""

@@ -1,0 +1,1 @@
+"""The backend for a queue-based endpoint of RunPod."""

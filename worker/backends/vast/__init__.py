@@ -1,0 +1,1 @@
+"""The backend for an endpoint of Vast."""
