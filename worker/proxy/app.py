@@ -54,9 +54,7 @@ async def build(config: ProxyConfig, environ: Mapping[str, str]) -> AsyncIterato
     async with AsyncExitStack() as stack:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
         stack.enter_context(state_lock(state))
-        spool = state / "bodies"
-        spool.mkdir(exist_ok=True)
-        await remove_leftovers(spool)
+        spool = await _spool_folder(state)
         slots = {table.name: await _open(stack, table, environ, state) for table in config.backends}
         journal = stack.enter_context(JobJournal(state / "journal.sqlite"))
         tasks = await stack.enter_async_context(Tasks())
@@ -64,8 +62,7 @@ async def build(config: ProxyConfig, environ: Mapping[str, str]) -> AsyncIterato
         metrics = ProxyMetrics()
         notify = partial(_notify, [metrics.observe])
         results = ResultStore(state / "results")
-        outputs = JobOutputs(results)
-        order = partial(_order, routing, callers, slots, notify)
+        outputs, order = JobOutputs(results), partial(_order, routing, callers, slots, notify)
         dispatcher = Dispatcher(slots, order, journal, results, outputs, notify)
         server = config.server
         jobs = ProxyJobs(
@@ -79,8 +76,7 @@ async def build(config: ProxyConfig, environ: Mapping[str, str]) -> AsyncIterato
         )
         tasks.start("monitor", partial(watch, list(slots.values())))
         tasks.start("sweep", jobs.sweep)
-        limits = BodyLimits(server.max_body_mib * MIB)
-        library = read_library(SHIPPED)
+        limits, library = BodyLimits(server.max_body_mib * MIB), read_library(SHIPPED)
         services = ProxyServices(
             server, jobs, slots, callers, routing, outputs, library, metrics, notify, spool, limits
         )
@@ -88,6 +84,14 @@ async def build(config: ProxyConfig, environ: Mapping[str, str]) -> AsyncIterato
         url = await stack.enter_async_context(listen(services, tasks))
         log.info("proxy at %s in front of %s, with %d jobs of an earlier process", url, ", ".join(slots), restored)
         yield ProxyApp(url, jobs, slots)
+
+
+async def _spool_folder(state: Path) -> Path:
+    """Return the empty folder for large bodies while they arrive."""
+    spool = state / "bodies"
+    spool.mkdir(exist_ok=True)
+    await remove_leftovers(spool)
+    return spool
 
 
 async def _open(stack: AsyncExitStack, table: BackendTable, environ: Mapping[str, str], state: Path) -> BackendSlot:
