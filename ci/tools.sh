@@ -3,7 +3,7 @@
 # Exits with 3 if they cannot be installed on this machine.
 set -euo pipefail
 # The names in the tests' marks, and the package of each.
-declare -A packages=([cc]=build-essential [chromium]=chromium [faketime]=faketime [fish]=fish [node]=nodejs [prometheus]=prometheus [promtool]=prometheus [tsc]=node-typescript [zsh]=zsh)
+declare -A packages=([caddy]=caddy [cc]=build-essential [chromium]=chromium [faketime]=faketime [fish]=fish [node]=nodejs [prometheus]=prometheus [promtool]=prometheus [tsc]=node-typescript [zsh]=zsh)
 
 missing=()
 for program in "${!packages[@]}"; do

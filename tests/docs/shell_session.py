@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.docs.pages import ROOT, Step
 
-PORTS = (18288, 8900)
+PORTS = (18288, 8900, 8080)
 """Ports that the pages use; each is replaced by a free one."""
 
 _LIMIT_S = 100

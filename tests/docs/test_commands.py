@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from tests.docs.pages import NEEDS, PAGES, SHELL, Block, blocks_of
-from tests.docs.shell_session import matches, run_steps
+from tests.docs.shell_session import PORTS, matches, run_steps
 from worker.cli.command_table import COMMANDS
 from worker.engine.process.free_port import free_ports
 
@@ -57,7 +57,7 @@ def test_every_block_of_data_or_python_parses(block: Block) -> None:
 def test_the_commands_of_a_page_run_as_shown(page: Path, tmp_path: Path) -> None:
     """Each command of a page exits with 0, or the status in its comment, and prints the lines shown below it."""
     steps = [step for block in runnable(page) for step in block.steps()]
-    for step, (status, output) in zip(steps, run_steps(steps, tmp_path, free_ports(2)), strict=True):
+    for step, (status, output) in zip(steps, run_steps(steps, tmp_path, free_ports(len(PORTS))), strict=True):
         expected = EXIT.search(step.command)
         assert status == (int(expected[1]) if expected else 0), f"$ {step.command}\n{output}"
         missing = matches(step.output, output)

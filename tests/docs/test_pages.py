@@ -13,9 +13,11 @@ from worker.api.server import ROUTES
 from worker.errors import WorkerError
 from worker.job import JobState
 from worker.observers.metric_specs import LIVE, RECORDED, MetricSpec
+from worker.proxy.metrics.specs import PROXY_LIVE, PROXY_RECORDED
 
 HTTP = (ROOT / "docs" / "http.md").read_text("utf-8")
 README = (ROOT / "README.md").read_text("utf-8")
+METRIC_SPECS = (*RECORDED, *LIVE, *PROXY_RECORDED, *PROXY_LIVE)
 METRICS = (ROOT / "docs" / "metrics.md").read_text("utf-8")
 
 
@@ -35,7 +37,7 @@ def test_every_route_is_in_the_readme(route: object) -> None:
     assert path in README
 
 
-@pytest.mark.parametrize("spec", [*RECORDED, *LIVE], ids=lambda spec: spec.name)
+@pytest.mark.parametrize("spec", METRIC_SPECS, ids=lambda spec: spec.name)
 def test_every_metric_is_documented(spec: MetricSpec) -> None:
     """The table of metrics has the name, the type, the labels and the meaning that the code gives."""
     labels = ", ".join(f"`{label}`" for label in spec.labels)
@@ -44,7 +46,7 @@ def test_every_metric_is_documented(spec: MetricSpec) -> None:
 
 def test_no_metric_of_the_page_is_made_up() -> None:
     """Whatever the page names, in its table or in its examples, is there."""
-    names = {spec.full_name for spec in (*RECORDED, *LIVE)}
+    names = {spec.full_name for spec in METRIC_SPECS}
     for name in re.findall(r"\bcomfy_worker_\w+", METRICS):
         assert name in names or re.sub(r"_(bucket|sum|count)$", "", name) in names, name
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import Step
-from tests.docs.shell_session import matches, run_steps
+from tests.docs.shell_session import PORTS, matches, run_steps
 
 PRINTED = "✓ done in 253 ms  (embedded)\n  out/a_00001_.png    image\n  total   253 ms    ████\n"
 
@@ -37,4 +37,4 @@ def test_matches_names_a_line_that_is_not_printed(documented: list[str]) -> None
 def test_run_steps_returns_the_status_and_output_of_each_command(tmp_path: Path) -> None:
     """Commands share one shell; each has its own status; a process in the background is stopped at the end."""
     steps = [Step("NAME=x; sleep 300 &", ()), Step("echo $NAME 18288", ()), Step("false", ())]
-    assert run_steps(steps, tmp_path, (18288, 8900)) == [(0, ""), (0, "x 18288\n"), (1, "")]
+    assert run_steps(steps, tmp_path, PORTS) == [(0, ""), (0, "x 18288\n"), (1, "")]

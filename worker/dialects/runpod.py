@@ -89,7 +89,7 @@ class RunpodRequest(RunpodEnvelope):
 
 def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
     """Return the job that a RunPod body describes. Raises ClientError or a subclass."""
-    _check_form(body)
+    check_form(body)
     body_model = _parsed(body)
     request = body_model.input
     bucket = body_model.s3Config or request.s3Config
@@ -112,7 +112,7 @@ def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
     return ParsedRequest(job, files)
 
 
-def _check_form(body: object) -> None:
+def check_form(body: object) -> None:
     """Raise InvalidField or InvalidJson for a body without a workflow."""
     input_field = body.get("input") if isinstance(body, Mapping) else None
     if input_field is None:

@@ -38,122 +38,118 @@ class MetricSpec:
         return PREFIX + self.name
 
 
-def _counter(name: str, text: str, *labels: str) -> MetricSpec:
+def counter(name: str, text: str, *labels: str) -> MetricSpec:
     """Return the specification of a counter."""
     return MetricSpec(MetricType.COUNTER, name, text, labels)
 
 
-def _gauge(name: str, text: str, *labels: str) -> MetricSpec:
+def gauge(name: str, text: str, *labels: str) -> MetricSpec:
     """Return the specification of a gauge."""
     return MetricSpec(MetricType.GAUGE, name, text, labels)
 
 
-def _histogram(name: str, text: str, *labels: str, buckets: tuple[float, ...] = JOB_BUCKETS) -> MetricSpec:
+def histogram(name: str, text: str, *labels: str, buckets: tuple[float, ...] = JOB_BUCKETS) -> MetricSpec:
     """Return the specification of a histogram."""
     return MetricSpec(MetricType.HISTOGRAM, name, text, labels, buckets)
 
 
-JOBS = _counter("jobs_total", "Jobs that ended, and jobs whose delivery failed.", "state", "code")
-JOB_DURATION = _histogram(
+JOBS = counter("jobs_total", "Jobs that ended, and jobs whose delivery failed.", "state", "code")
+JOB_DURATION = histogram(
     "job_duration_seconds", "Time from the acceptance of a job to its end, or to its first failed delivery.", "template"
 )
-JOB_STAGE = _histogram("job_stage_seconds", "Time that a job spent in each stage.", "stage", "template")
-JOB_QUEUE = _histogram("job_queue_seconds", "Time from the acceptance of a job until ComfyUI started to run it.")
-NODE = _histogram("node_seconds", "Time that ComfyUI needed for a node.", "class")
-GPU_GAP = _histogram(
+JOB_STAGE = histogram("job_stage_seconds", "Time that a job spent in each stage.", "stage", "template")
+JOB_QUEUE = histogram("job_queue_seconds", "Time from the acceptance of a job until ComfyUI started to run it.")
+NODE = histogram("node_seconds", "Time that ComfyUI needed for a node.", "class")
+GPU_GAP = histogram(
     "gpu_gap_seconds",
     "Time between two runs if the second one was already waiting in ComfyUI's queue.",
     "engine",
     buckets=GAP_BUCKETS,
 )
-PREDICTED = _histogram(
+PREDICTED = histogram(
     "predicted_seconds", "Predicted time of a run, as known just before it started.", "template", "cold"
 )
-PREDICTION_RATIO = _histogram(
+PREDICTION_RATIO = histogram(
     "prediction_ratio",
     "Time of a run divided by its predicted time.",
     *("template", "cold"),
     buckets=RATIO_BUCKETS,
 )
-PREDICTIONS = _counter(
+PREDICTIONS = counter(
     "predictions_total", "Predicted runs, by whether they kept to the predicted 90 % quantile.", "within_p90"
 )
-REFUSED = _counter("requests_refused_total", "Requests that got an error response.", "route", "dialect", "code")
-CACHE_HITS = _counter("cache_hits_total", "Files and node results that were taken from a cache.", "cache")
-INPUT_FETCHES = _counter("input_fetches_total", "Input files downloaded from URLs.", "code")
-INPUT_BYTES = _counter("input_fetched_bytes_total", "Bytes of the input files that were downloaded.")
-INPUT_FETCH = _histogram("input_fetch_seconds", "Time to download an input file.")
-MODEL_FETCHES = _counter("model_fetches_total", "Model files downloaded.", "code")
-MODEL_BYTES = _counter("model_fetched_bytes_total", "Bytes of the model files that were downloaded.")
-MODEL_FETCH = _histogram("model_fetch_seconds", "Time to download a model file.")
-MODEL_LOADS = _counter("model_loads_total", "Nodes that loaded models into the GPU's memory.", "tier")
-MODEL_LOAD = _histogram("model_load_seconds", "Time that a node needed to load models into the GPU's memory.", "tier")
-DELIVERIES = _counter("deliveries_total", "Attempts to deliver the files of a job.", "way", "code")
-DELIVERED_BYTES = _counter("delivered_bytes_total", "Bytes of the files that were delivered.", "way")
-DELIVERY = _histogram("delivery_seconds", "Time to deliver the files of a job.", "way")
-WEBHOOKS = _counter("webhook_tries_total", "Attempts to send a webhook.", "outcome")
-ENGINE_STARTS = _counter("engine_starts_total", "Successful starts of a ComfyUI process.", "engine")
-ENGINE_START = _histogram(
+REFUSED = counter("requests_refused_total", "Requests that got an error response.", "route", "dialect", "code")
+CACHE_HITS = counter("cache_hits_total", "Files and node results that were taken from a cache.", "cache")
+INPUT_FETCHES = counter("input_fetches_total", "Input files downloaded from URLs.", "code")
+INPUT_BYTES = counter("input_fetched_bytes_total", "Bytes of the input files that were downloaded.")
+INPUT_FETCH = histogram("input_fetch_seconds", "Time to download an input file.")
+MODEL_FETCHES = counter("model_fetches_total", "Model files downloaded.", "code")
+MODEL_BYTES = counter("model_fetched_bytes_total", "Bytes of the model files that were downloaded.")
+MODEL_FETCH = histogram("model_fetch_seconds", "Time to download a model file.")
+MODEL_LOADS = counter("model_loads_total", "Nodes that loaded models into the GPU's memory.", "tier")
+MODEL_LOAD = histogram("model_load_seconds", "Time that a node needed to load models into the GPU's memory.", "tier")
+DELIVERIES = counter("deliveries_total", "Attempts to deliver the files of a job.", "way", "code")
+DELIVERED_BYTES = counter("delivered_bytes_total", "Bytes of the files that were delivered.", "way")
+DELIVERY = histogram("delivery_seconds", "Time to deliver the files of a job.", "way")
+WEBHOOKS = counter("webhook_tries_total", "Attempts to send a webhook.", "outcome")
+ENGINE_STARTS = counter("engine_starts_total", "Successful starts of a ComfyUI process.", "engine")
+ENGINE_START = histogram(
     "engine_start_seconds", "Time from the start of a ComfyUI process to its first response.", "engine"
 )
-ENGINE_LOSSES = _counter(
+ENGINE_LOSSES = counter(
     "engine_losses_total", "Crashes and restarts of ComfyUI, and lost connections to it.", "engine", "cause"
 )
-SLOWED = _counter(
-    "machine_slowed_total", "Times that an engine has become slower for good, as its jobs show.", "engine"
-)
-REPORTS = _counter("autoscaler_reports_total", "Load reports that were sent to the platform's autoscaler.", "result")
-TASK_FAILURES = _counter("task_failures_total", "Failures of background tasks.", "task")
-LOOP_LAG = _histogram("event_loop_lag_seconds", "Delay with which the event loop runs a timer.", buckets=LAG_BUCKETS)
+SLOWED = counter("machine_slowed_total", "Times that an engine has become slower for good, as its jobs show.", "engine")
+REPORTS = counter("autoscaler_reports_total", "Load reports that were sent to the platform's autoscaler.", "result")
+TASK_FAILURES = counter("task_failures_total", "Failures of background tasks.", "task")
+LOOP_LAG = histogram("event_loop_lag_seconds", "Delay with which the event loop runs a timer.", buckets=LAG_BUCKETS)
 
-BUSY = _counter("gpu_busy_seconds_total", "Time in which an engine ran a job.", "engine")
-IDLE = _counter("gpu_idle_seconds_total", "Time in which an engine was connected and ran no job.", "engine")
-COST = _counter(
-    "cost_usd_total", "Cost of the time in which the engines were busy and idle, by WORKER_USD_HOUR.", "use"
-)
-SLOWDOWN = _gauge(
+BUSY = counter("gpu_busy_seconds_total", "Time in which an engine ran a job.", "engine")
+IDLE = counter("gpu_idle_seconds_total", "Time in which an engine was connected and ran no job.", "engine")
+COST = counter("cost_usd_total", "Cost of the time in which the engines were busy and idle, by WORKER_USD_HOUR.", "use")
+SLOWDOWN = gauge(
     "machine_slowdown_ratio",
     "Time that jobs need on an engine, divided by what is known of its GPU model. 1 means as fast as expected.",
     "engine",
 )
 
-RUNNING = _gauge("jobs_running", "Jobs that ComfyUI is running.")
-WAITING = _gauge("jobs_waiting", "Accepted jobs that ComfyUI has not started yet.")
-DELIVERING = _gauge("jobs_delivering", "Jobs whose files are being delivered.")
-LOAD = _gauge("load_units", "Total workload of all jobs that have not ended.")
-QUEUE_WORK = _gauge("queue_work_seconds", "Estimated time until all accepted jobs have run.")
-ENGINES = _gauge("engines", "ComfyUI processes that this worker uses.", "state")
-DISK_FREE = _gauge("disk_free_bytes", "Free bytes on the disk of the state folder.")
-SET_ASIDE = _gauge("journal_set_aside_jobs", "Jobs of earlier processes that the journal could not read.")
-READY = _gauge("ready", "1 if the worker can run a new job, else 0.")
-SANDBOXED = _gauge("engine_sandbox", "State of ComfyUI's sandbox. The current state has the value 1.", "state")
-INFO = _gauge("info", "Always 1. The version is a label.", "version")
-CLIENT_COST = _histogram(
+RUNNING = gauge("jobs_running", "Jobs that ComfyUI is running.")
+WAITING = gauge("jobs_waiting", "Accepted jobs that ComfyUI has not started yet.")
+DELIVERING = gauge("jobs_delivering", "Jobs whose files are being delivered.")
+LOAD = gauge("load_units", "Total workload of all jobs that have not ended.")
+QUEUE_WORK = gauge("queue_work_seconds", "Estimated time until all accepted jobs have run.")
+ENGINES = gauge("engines", "ComfyUI processes that this worker uses.", "state")
+DISK_FREE = gauge("disk_free_bytes", "Free bytes on the disk of the state folder.")
+SET_ASIDE = gauge("journal_set_aside_jobs", "Jobs of earlier processes that the journal could not read.")
+READY = gauge("ready", "1 if the worker can run a new job, else 0.")
+SANDBOXED = gauge("engine_sandbox", "State of ComfyUI's sandbox. The current state has the value 1.", "state")
+INFO = gauge("info", "Always 1. The version is a label.", "version")
+CLIENT_COST = histogram(
     "client_cost_ratio",
     "Cost that a client told the platform's router, divided by the workload of its job, if they differ.",
     buckets=RATIO_BUCKETS,
 )
-REPORTED_LOAD = _gauge("reported_load_units", "Workload in the last report to the platform's autoscaler.")
-MAX_PERF = _gauge(
+REPORTED_LOAD = gauge("reported_load_units", "Workload in the last report to the platform's autoscaler.")
+MAX_PERF = gauge(
     "max_perf_units", "Speed in the last report to the platform's autoscaler, in units of workload per second."
 )
 
-GPU_INFO = _gauge(
+GPU_INFO = gauge(
     "gpu_info",
     "Always 1. A GPU that the worker can use: its model, the version of its driver, and the engine that uses it.",
     *("gpu", "uuid", "name", "driver", "engine"),
 )
-GPU_UP = _gauge("gpu_up", "1 if the driver can read the GPU, else 0.", "gpu")
-GPU_UTILIZATION = _gauge(
+GPU_UP = gauge("gpu_up", "1 if the driver can read the GPU, else 0.", "gpu")
+GPU_UTILIZATION = gauge(
     "gpu_utilization_ratio", "Share of the last moments in which the GPU ran any program, from 0 to 1.", "gpu"
 )
-GPU_MEMORY_USED = _gauge("gpu_memory_used_bytes", "Memory of the GPU that is in use, by any program.", "gpu")
-GPU_MEMORY_TOTAL = _gauge("gpu_memory_total_bytes", "Memory of the GPU.", "gpu")
-GPU_POWER = _gauge("gpu_power_watts", "Power that the GPU draws.", "gpu")
-GPU_ENERGY = _counter("gpu_energy_joules_total", "Energy that the GPU has used since its driver was started.", "gpu")
-GPU_TEMPERATURE = _gauge("gpu_temperature_celsius", "Temperature of the GPU.", "gpu")
-GPU_CLOCK = _gauge("gpu_clock_hertz", "Clock of the GPU's processors.", "gpu")
-GPU_THROTTLED = _counter(
+GPU_MEMORY_USED = gauge("gpu_memory_used_bytes", "Memory of the GPU that is in use, by any program.", "gpu")
+GPU_MEMORY_TOTAL = gauge("gpu_memory_total_bytes", "Memory of the GPU.", "gpu")
+GPU_POWER = gauge("gpu_power_watts", "Power that the GPU draws.", "gpu")
+GPU_ENERGY = counter("gpu_energy_joules_total", "Energy that the GPU has used since its driver was started.", "gpu")
+GPU_TEMPERATURE = gauge("gpu_temperature_celsius", "Temperature of the GPU.", "gpu")
+GPU_CLOCK = gauge("gpu_clock_hertz", "Clock of the GPU's processors.", "gpu")
+GPU_THROTTLED = counter(
     "gpu_throttle_seconds_total", "Time in which the GPU was slower than its normal clock, by reason.", "gpu", "reason"
 )
 

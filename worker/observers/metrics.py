@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, Metric
@@ -58,8 +58,10 @@ class Metrics:
     def __init__(self, templates: Collection[str]) -> None:
         self._templates = frozenset(templates)
         self._registry = CollectorRegistry()
-        self._counters = {spec: _counter(spec, self._registry) for spec in _specs_of(MetricType.COUNTER)}
-        self._histograms = {spec: _histogram(spec, self._registry) for spec in _specs_of(MetricType.HISTOGRAM)}
+        self._counters = {spec: registered_counter(spec, self._registry) for spec in _specs_of(MetricType.COUNTER)}
+        self._histograms = {
+            spec: registered_histogram(spec, self._registry) for spec in _specs_of(MetricType.HISTOGRAM)
+        }
         self._counter_series: dict[Series, Counter] = {}
         self._histogram_series: dict[Series, Histogram] = {}
         self._values_by_label: dict[str, set[str]] = {}
@@ -104,9 +106,7 @@ class Metrics:
 
         Takes some milliseconds, so call it in a thread.
         """
-        # The header is not passed on, because prometheus-client fails for a version that is not a number.
-        encode, content_type = choose_encoder(f"{OPENMETRICS}; version=1.0.0" if OPENMETRICS in accept else "")
-        return encode(_MetricsPage(self._registry, snapshot, self._last_report)), content_type
+        return encoded_page(self._registry, live_metrics(snapshot, self._last_report), accept)
 
     def _job_finished(self, event: JobFinished) -> None:
         """Count a job, and observe its times unless this is a second delivery."""
@@ -212,10 +212,9 @@ class Metrics:
 class _MetricsPage:
     """A registry with the live metrics of one moment, in the form that prometheus-client encodes."""
 
-    def __init__(self, registry: CollectorRegistry, snapshot: Snapshot, report: LoadReported | None) -> None:
+    def __init__(self, registry: CollectorRegistry, live: Iterable[Metric]) -> None:
         self._registry = registry
-        self._snapshot = snapshot
-        self._report = report
+        self._live = live
 
     def collect(self) -> Iterator[Metric]:
         """Yield all metrics. prometheus-client calls it."""
@@ -223,7 +222,14 @@ class _MetricsPage:
             # prometheus-client adds the time of creation of each counter and histogram, which Prometheus does not need.
             metric.samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
             yield metric
-        yield from live_metrics(self._snapshot, self._report)
+        yield from self._live
+
+
+def encoded_page(registry: CollectorRegistry, live: Iterable[Metric], accept: str) -> tuple[bytes, str]:
+    """Return a page with the metrics of a registry and live ones, and its content type for an `Accept` header."""
+    # The header is not passed on, because prometheus-client fails for a version that is not a number.
+    encode, content_type = choose_encoder(f"{OPENMETRICS}; version=1.0.0" if OPENMETRICS in accept else "")
+    return encode(_MetricsPage(registry, live)), content_type
 
 
 def _series(metric: M, labels: tuple[str, ...]) -> M:
@@ -241,11 +247,11 @@ def _specs_of(kind: MetricType) -> Iterator[MetricSpec]:
     return (spec for spec in specs.RECORDED if spec.type is kind)
 
 
-def _counter(spec: MetricSpec, registry: CollectorRegistry) -> Counter:
-    """Register a counter."""
+def registered_counter(spec: MetricSpec, registry: CollectorRegistry) -> Counter:
+    """Return a new counter in a registry."""
     return Counter(spec.full_name, spec.help, spec.labels, registry=registry)
 
 
-def _histogram(spec: MetricSpec, registry: CollectorRegistry) -> Histogram:
-    """Register a histogram."""
+def registered_histogram(spec: MetricSpec, registry: CollectorRegistry) -> Histogram:
+    """Return a new histogram in a registry."""
     return Histogram(spec.full_name, spec.help, spec.labels, registry=registry, buckets=spec.buckets)

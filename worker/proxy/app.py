@@ -15,14 +15,15 @@ from worker.jobs.state_lock import state_lock
 from worker.proxy.callers import Callers, ProxyCaller
 from worker.proxy.config.tables import BackendTable, ProxyConfig, Resubmit
 from worker.proxy.dispatcher import Dispatcher
-from worker.proxy.events import ProxyEvent
+from worker.proxy.events import BackendPassedOver, ProxyEvent
 from worker.proxy.job import ProxyJob
 from worker.proxy.jobs import ProxyJobs
 from worker.proxy.journal import JobJournal
+from worker.proxy.metrics.recorder import ProxyMetrics
 from worker.proxy.monitor import watch
 from worker.proxy.outputs import JobOutputs
 from worker.proxy.results import ResultStore
-from worker.proxy.routing import BackendState, RouteRequest, Routing
+from worker.proxy.routing import BackendState, RouteRequest, Routing, passed_over
 from worker.proxy.server import listen
 from worker.proxy.services import ProxyServices
 from worker.proxy.slot import BackendSlot
@@ -53,18 +54,15 @@ async def build(config: ProxyConfig, environ: Mapping[str, str]) -> AsyncIterato
     async with AsyncExitStack() as stack:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
         stack.enter_context(state_lock(state))
-        spool = state / "bodies"
-        spool.mkdir(exist_ok=True)
-        await remove_leftovers(spool)
+        spool = await _spool_folder(state)
         slots = {table.name: await _open(stack, table, environ, state) for table in config.backends}
         journal = stack.enter_context(JobJournal(state / "journal.sqlite"))
         tasks = await stack.enter_async_context(Tasks())
         callers, routing = Callers.of(config), Routing.of(config)
-        observers: list[Callable[[ProxyEvent], None]] = []
-        notify = partial(_notify, observers)
+        metrics = ProxyMetrics()
+        notify = partial(_notify, [metrics.observe])
         results = ResultStore(state / "results")
-        outputs = JobOutputs(results)
-        order = partial(_order, routing, callers, slots)
+        outputs, order = JobOutputs(results), partial(_order, routing, callers, slots, notify)
         dispatcher = Dispatcher(slots, order, journal, results, outputs, notify)
         server = config.server
         jobs = ProxyJobs(
@@ -78,13 +76,22 @@ async def build(config: ProxyConfig, environ: Mapping[str, str]) -> AsyncIterato
         )
         tasks.start("monitor", partial(watch, list(slots.values())))
         tasks.start("sweep", jobs.sweep)
-        limits = BodyLimits(server.max_body_mib * MIB)
-        library = read_library(SHIPPED)
-        services = ProxyServices(server, jobs, slots, callers, routing, outputs, library, notify, spool, limits)
+        limits, library = BodyLimits(server.max_body_mib * MIB), read_library(SHIPPED)
+        services = ProxyServices(
+            server, jobs, slots, callers, routing, outputs, library, metrics, notify, spool, limits
+        )
         restored = jobs.restore()
         url = await stack.enter_async_context(listen(services, tasks))
         log.info("proxy at %s in front of %s, with %d jobs of an earlier process", url, ", ".join(slots), restored)
         yield ProxyApp(url, jobs, slots)
+
+
+async def _spool_folder(state: Path) -> Path:
+    """Return the empty folder for large bodies while they arrive."""
+    spool = state / "bodies"
+    spool.mkdir(exist_ok=True)
+    await remove_leftovers(spool)
+    return spool
 
 
 async def _open(stack: AsyncExitStack, table: BackendTable, environ: Mapping[str, str], state: Path) -> BackendSlot:
@@ -93,13 +100,24 @@ async def _open(stack: AsyncExitStack, table: BackendTable, environ: Mapping[str
     return BackendSlot(backend, table.lost_after_s, table.resubmit is Resubmit.WHEN_LOST, table.max_queue)
 
 
-def _order(routing: Routing, callers: Callers, slots: Mapping[str, BackendSlot], job: ProxyJob) -> Sequence[str]:
+def _order(
+    routing: Routing,
+    callers: Callers,
+    slots: Mapping[str, BackendSlot],
+    notify: Callable[[ProxyEvent], None],
+    job: ProxyJob,
+) -> Sequence[str]:
     """Return the names of the backends for a job, the preferred one first. Raises Forbidden."""
     caller = callers.by_name.get(job.caller) or ProxyCaller(job.caller)
     key = job.key if job.id == job.key else job.id
     request = RouteRequest(caller, key, job.facts.template, job.facts.handler, job.facts.sticky)
     states = {name: BackendState(not slot.problem, slot.queued, slot.max_queue) for name, slot in slots.items()}
-    return [choice.backend for choice in routing.order(request, states)]
+    choices = routing.order(request, states)
+    if not job.attempts:  # otherwise they were reported before
+        for choice in passed_over(choices):
+            if choice.demotion is not None:
+                notify(BackendPassedOver(job, choice.backend, choice.demotion))
+    return [choice.backend for choice in choices]
 
 
 def _notify(observers: Sequence[Callable[[ProxyEvent], None]], event: ProxyEvent) -> None:

@@ -199,7 +199,7 @@ class Dispatcher:
         attempt.accepted = True
         self._journal.record_attempts(job)
         self._journal.release_request(job)
-        job.accepted.set()
+        job.accept()
 
     async def _run_at_once(self, job: ProxyJob, slot: BackendSlot, attempt: Attempt, body: JobBody) -> StoredResult:
         """Submit a job and read its result with one request. It is repeated if its connection breaks.

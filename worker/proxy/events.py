@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from worker.proxy.job import AttemptOutcome, ProxyJob
+from worker.proxy.routing import Demotion
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +13,15 @@ class JobReceived:
     """A job was accepted by the proxy."""
 
     job: ProxyJob
+
+
+@dataclass(frozen=True, slots=True)
+class BackendPassedOver:
+    """A job is sent to another backend first, because of the state of this one."""
+
+    job: ProxyJob
+    backend: str
+    demotion: Demotion
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,4 +57,4 @@ class RequestRejected:
     status: int
 
 
-ProxyEvent = JobReceived | AttemptStarted | AttemptEnded | JobEnded | RequestRejected
+ProxyEvent = JobReceived | BackendPassedOver | AttemptStarted | AttemptEnded | JobEnded | RequestRejected

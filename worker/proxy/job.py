@@ -102,6 +102,8 @@ class ProxyJob:
     follows: bool = False  # whether the caller follows its events, so that they have previews
     promised: bool = False
     created_at: float = field(default_factory=time.time)
+    accepted_at: float | None = None
+    """Epoch seconds at which a backend has accepted the job, None before, and after a restart of the proxy."""
     attempts: list[Attempt] = field(default_factory=list)
     result: StoredResult | None = None
     ended_at: float | None = None
@@ -127,6 +129,11 @@ class ProxyJob:
     def lost(self) -> tuple[Attempt, ...]:
         """The backends that had accepted the job, or may have, and have lost it."""
         return tuple(attempt for attempt in self.attempts if attempt.outcome is AttemptOutcome.LOST)
+
+    def accept(self) -> None:
+        """Record that a backend has accepted the job, and wake all that wait for this."""
+        self.accepted_at = time.time()
+        self.accepted.set()
 
     def end(self, result: StoredResult) -> None:
         """Store the result, and wake all that wait for it."""

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from worker.backends.base import RemoteCancellation, RemoteStatus
 from worker.errors import BackendError, IdTaken, NotFound, OperationUnsupported, WorkerBusy
 from worker.proxy.dispatcher import Dispatcher
-from worker.proxy.job import ProxyJob
+from worker.proxy.job import ProxyJob, StoredResult
 from worker.proxy.journal import JobJournal, age_s
 from worker.proxy.results import ResultStore
 from worker.proxy.slot import BackendSlot
@@ -100,6 +100,14 @@ class ProxyJobs:
     def open_by_caller(self) -> Counter[str]:
         """Return the numbers of jobs that have not ended."""
         return Counter(job.caller for job in self._by_key.values() if not job.ended.is_set())
+
+    def results(self) -> list[StoredResult]:
+        """Return the results that are kept."""
+        return [job.result for job in self._by_key.values() if job.result is not None]
+
+    def of_caller(self, caller: str) -> list[ProxyJob]:
+        """Return the jobs of a caller that have not ended."""
+        return [job for job in self._by_key.values() if job.caller == caller and not job.ended.is_set()]
 
     def find(self, job_id: str, *, caller: str | None = None, token: str = "") -> ProxyJob:
         """Return a job by its id and its caller, or by its id and its token. Raises NotFound."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -42,8 +42,13 @@ class ReceivedRequest:
     headers: Mapping[str, str] = field(repr=False)
 
 
-async def receive(request: web.Request, spool: Path, limits: BodyLimits) -> ReceivedRequest:
-    """Read a request for a job, in any form that a worker accepts. Raises ClientError or a subclass."""
+async def receive(
+    request: web.Request, spool: Path, limits: BodyLimits, check: Callable[[Mapping[str, Any]], None] | None = None
+) -> ReceivedRequest:
+    """Read a request for a job, in any form that a worker accepts. Raises ClientError or a subclass.
+
+    `check` raises one for a body that the route does not accept. A route may have set the dialect of its responses.
+    """
     copy = bytearray()
 
     async def chunks() -> AsyncIterator[bytes]:
@@ -55,7 +60,9 @@ async def receive(request: web.Request, spool: Path, limits: BodyLimits) -> Rece
     async with open_body(request, chunks(), spool, limits) as (body, files):
         if not isinstance(body.value, dict):
             raise InvalidJson(f"the body must be a JSON object, not {type(body.value).__name__}")
-        request[DIALECT] = detect(body.value)
+        request.setdefault(DIALECT, detect(body.value))
+        if check is not None:
+            check(body.value)
         facts, own_id = facts_of(body.value), job_id_of(body.value)
         own_id = own_id or request.headers.get("Idempotency-Key", "").strip()
         fingerprint = (await fingerprints(body, files, first_release=False)).newest if own_id else ""

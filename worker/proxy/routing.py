@@ -8,8 +8,8 @@ only to a backend that gains, or from one that loses.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from hashlib import sha256
@@ -63,10 +63,14 @@ class BackendState:
 
 @dataclass(frozen=True, slots=True)
 class RoutedBackend:
-    """A backend to try. `demotion` is the reason why it stands after others that its route names later."""
+    """A backend to try. `demotion` is the reason why it stands after others that its route names later.
+
+    `rank` is its place without demotions, from 0.
+    """
 
     backend: str
     demotion: Demotion | None = None
+    rank: int = field(default=0, compare=False)
 
 
 ORDER = (None, Demotion.QUEUE_TOO_LONG, Demotion.UNREACHABLE)
@@ -101,7 +105,10 @@ class Routing:
         names = [*side, *(name for name in route.fallback if request.caller.may_use(name) and name not in side)]
         if not names:
             raise Forbidden(f"{request.caller.name!r} may use none of the backends of this job: ask the operator")
-        choices = [RoutedBackend(name, states.get(name, UNKNOWN_STATE).demotion) for name in dict.fromkeys(names)]
+        choices = [
+            RoutedBackend(name, states.get(name, UNKNOWN_STATE).demotion, rank)
+            for rank, name in enumerate(dict.fromkeys(names))
+        ]
         return sorted(choices, key=lambda choice: ORDER.index(choice.demotion))
 
     def route(self, request: RouteRequest) -> RouteTable:
@@ -121,9 +128,14 @@ def chosen_side(value: str, weights: Mapping[str, float]) -> list[str]:
     return [max(scores, key=lambda name: (scores[name], name))] if scores else []
 
 
+def passed_over(choices: Sequence[RoutedBackend]) -> list[RoutedBackend]:
+    """Return the backends that would have been tried before the first one, but for their state."""
+    return [choice for choice in choices if choice.rank < choices[0].rank]
+
+
 def _score(value: str, backend: str, weight: float) -> float:
     """Return the score of a backend for a value. The highest of several wins with a chance in proportion to weights."""
-    digest = sha256(f"{backend}\0{value}".encode(errors="surrogateescape")).digest()
+    digest = sha256(f"{backend}\0{value}".encode(errors="surrogatepass")).digest()
     fraction = (int.from_bytes(digest[:8]) >> (64 - HASH_BITS)) + 0.5
     return weight / -math.log(fraction / 2**HASH_BITS)
 

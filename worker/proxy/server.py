@@ -18,7 +18,7 @@ from worker.api.openapi import document
 from worker.api.services import OPENAPI
 from worker.connections import HANDLER_OPTIONS, ConnectionLimits, LimitedSite
 from worker.errors import CannotListen
-from worker.proxy.routes import generate, jobs, meta
+from worker.proxy.routes import generate, jobs, meta, metrics, runpod
 from worker.proxy.routes.errors import errors
 from worker.proxy.services import PROXY, ProxyServices
 from worker.settings.connections import ConnectionSettings
@@ -34,7 +34,6 @@ ROUTES = (
     web.get("/jobs/{id}/events", jobs.get_events, allow_head=False),
     web.get("/jobs/{id}/outputs/{n}", jobs.get_output),
     web.get("/result/{id}", jobs.get_job),
-    web.post("/cancel/{id}", jobs.cancel_job),
     web.get("/queue-info", jobs.queue_info),
     web.get("/templates", meta.list_templates),
     web.get("/templates/{name}", meta.get_template),
@@ -44,6 +43,9 @@ ROUTES = (
     web.get("/ready", meta.ready),
     web.get("/openapi.json", worker_meta.openapi),
     web.get("/docs", worker_meta.docs),
+    web.get("/metrics", metrics.get_metrics),
+    *runpod.ROUTES,
+    *runpod.ENDPOINT_ROUTES,
 )
 
 _document = cache(partial(document, ROUTES))

@@ -19,6 +19,7 @@ from worker.proxy.config.tables import ServerTable
 from worker.proxy.events import ProxyEvent
 from worker.proxy.job import ProxyJob
 from worker.proxy.jobs import ProxyJobs
+from worker.proxy.metrics.recorder import ProxyMetrics
 from worker.proxy.outputs import JobOutputs
 from worker.proxy.routing import Routing
 from worker.proxy.slot import BackendSlot
@@ -36,6 +37,7 @@ class ProxyServices:
     routing: Routing
     outputs: JobOutputs
     library: Library
+    metrics: ProxyMetrics
     notify: Callable[[ProxyEvent], None]
     spool: Path
     limits: BodyLimits

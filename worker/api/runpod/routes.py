@@ -50,14 +50,14 @@ async def run_sync(request: web.Request) -> web.StreamResponse:
     `?wait=` limits the wait in milliseconds. After that, and after WORKER_SYNC_LIMIT, the job goes on, and the response
     has its id. An input that cannot run is a job that has failed, as at RunPod.
     """
-    services, wait_s, job_id = services_of(request), _wait_s(request), new_id("sync-")
+    services, limit_s, job_id = services_of(request), wait_s(request), new_id("sync-")
     try:
         job = await _start(request, job_id)
     except ClientError as error:
         if error.status not in REJECTED:
             raise
         return _rejected(request, services, job_id, error)
-    await wait_or_detach(services, job, wait_s)
+    await wait_or_detach(services, job, limit_s)
     return await _status(request, services, job)
 
 
@@ -68,9 +68,9 @@ async def get_status(request: web.Request) -> web.StreamResponse:
 
 async def get_status_sync(request: web.Request) -> web.StreamResponse:
     """Handle `GET /status-sync/{id}`: return the same once the job has ended, or after the query's wait."""
-    services, job, wait_s = services_of(request), _job(request), _wait_s(request)
+    services, job, limit_s = services_of(request), _job(request), wait_s(request)
     if not job.state.ended:
-        await wait_or_detach(services, job, wait_s)
+        await wait_or_detach(services, job, limit_s)
     return await _status(request, services, job)
 
 
@@ -144,10 +144,15 @@ async def _start(request: web.Request, job_id: str) -> Job:
 
 
 def _principal(request: web.Request) -> str:
-    """Return the name of the caller. Like RunPod's API, these routes also take a bare key in `Authorization`."""
+    """Return the name of the caller."""
+    return services_of(request).access.authenticate(runpod_authorization(request))
+
+
+def runpod_authorization(request: web.Request) -> str:
+    """Return the header `Authorization` with a scheme. Like RunPod's API, these routes also take a bare key."""
     authorization = authorization_of(request).strip()
     is_bare = bool(authorization) and " " not in authorization
-    return services_of(request).access.authenticate(f"Bearer {authorization}" if is_bare else authorization)
+    return f"Bearer {authorization}" if is_bare else authorization
 
 
 def _job(request: web.Request) -> Job:
@@ -164,7 +169,7 @@ def _job(request: web.Request) -> Job:
     return job
 
 
-def _wait_s(request: web.Request) -> float | None:
+def wait_s(request: web.Request) -> float | None:
     """Return the seconds in `?wait=`, which has milliseconds, or None without it. Raises InvalidField."""
     text = request.query.get("wait")
     if text is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -31,13 +32,13 @@ async def generate_sync(request: web.Request) -> web.StreamResponse:
 async def generate(request: web.Request) -> web.StreamResponse:
     """Handle `POST /generate`: return 202 with the token for the result, or an error if no backend takes the job."""
     job = await _start(request, JobKind(collectable=True))
-    return await _accepted_or_error(request, job) or await send_pending(request, job)
+    return await accepted_or_error(request, job) or await send_pending(request, job)
 
 
 async def generate_stream(request: web.Request) -> web.StreamResponse:
     """Handle `POST /generate/stream`: stream the events of a job. The last one is the result."""
     job = await _start(request, JobKind(collectable=True, follows=True))
-    return await _accepted_or_error(request, job) or await send_events(request, job)
+    return await accepted_or_error(request, job) or await send_events(request, job)
 
 
 async def call_handler(request: web.Request) -> web.StreamResponse:
@@ -47,7 +48,7 @@ async def call_handler(request: web.Request) -> web.StreamResponse:
     received = await receive_call(request, request.match_info["name"], services.spool, services.limits)
     job = start(request, caller, received, JobKind(collectable=later))
     if later:
-        return await _accepted_or_error(request, job) or await send_pending(request, job)
+        return await accepted_or_error(request, job) or await send_pending(request, job)
     return await wait_and_send(request, job)
 
 
@@ -56,7 +57,7 @@ class JobKind:
     """How a route starts a job.
 
     `collectable` means that the caller gets id and token, `follows` that it gets the events. `job_id` is an id that the
-    route has drawn.
+    route has drawn, under which the backend knows the job too, so that webhooks have it.
     """
 
     collectable: bool = False
@@ -64,9 +65,12 @@ class JobKind:
     job_id: str = ""
 
 
-def admit(request: web.Request) -> ProxyCaller:
-    """Return the caller of a request that starts a job, within its limits. Raises Unauthorized and RateLimited."""
-    services, caller = proxy_of(request), caller_of(request)
+def admit(request: web.Request, caller: ProxyCaller | None = None) -> ProxyCaller:
+    """Return the caller of a request that starts a job, within its limits. Raises Unauthorized and RateLimited.
+
+    `caller` is one that the route has authenticated in its own way.
+    """
+    services, caller = proxy_of(request), caller or caller_of(request)
     services.callers.count_request(caller)
     if caller.max_jobs:
         check_open_jobs(caller, services.jobs.open_by_caller()[caller.name])
@@ -86,6 +90,7 @@ def start(request: web.Request, caller: ProxyCaller, received: ReceivedRequest, 
         request=received.json,
         facts=facts,
         id=own_id or kind.job_id,
+        key=kind.job_id or uuid.uuid4().hex,
         fingerprint=received.fingerprint,
         headers=received.headers,
         collectable=kind.collectable or bool(own_id) or facts.wants_urls or facts.webhook,
@@ -121,7 +126,7 @@ async def _start(request: web.Request, kind: JobKind = JobKind()) -> ProxyJob:
     return start(request, caller, received, kind)
 
 
-async def _accepted_or_error(request: web.Request, job: ProxyJob) -> web.StreamResponse | None:
+async def accepted_or_error(request: web.Request, job: ProxyJob) -> web.StreamResponse | None:
     """Wait until a backend has accepted a job, and return None. If none takes it, send the error and forget the job."""
     with suppress(TimeoutError):
         async with asyncio.timeout(SUBMIT_S):

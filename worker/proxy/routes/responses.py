@@ -37,7 +37,7 @@ async def send_result(request: web.Request, job: ProxyJob) -> web.StreamResponse
         if accepted.prefers_files:
             return await _send_accepted_file(request, job, accepted)
     if job.facts.wants_urls or result.data is not None:
-        body = b"".join([piece async for piece in _pieces(result)])
+        body = b"".join([piece async for piece in pieces_of(result)])
         body = _with_base_url(request, job, body)
         return web.Response(body=body, status=result.status, content_type=result.content_type, headers=headers)
     return await _send_pieces(request, result, headers)
@@ -111,13 +111,13 @@ async def _send_pieces(request: web.Request, result: StoredResult, headers: dict
     with suppress(ConnectionResetError):  # the client disconnected
         await response.prepare(request)
         request[STREAMING] = True
-        async for piece in _pieces(result):
+        async for piece in pieces_of(result):
             await response.write(piece)
         await response.write_eof()
     return response
 
 
-async def _pieces(result: StoredResult) -> AsyncIterator[bytes]:
+async def pieces_of(result: StoredResult) -> AsyncIterator[bytes]:
     """Yield the body of a result."""
     if result.data is not None or result.path is None:
         yield result.data or b""
@@ -132,9 +132,9 @@ async def _write_result(request: web.Request, job: ProxyJob, response: web.Strea
     result = job.result
     assert result is not None  # noqa: S101 - it has ended
     if job.facts.wants_urls:
-        body = b"".join([piece async for piece in _pieces(result)])
+        body = b"".join([piece async for piece in pieces_of(result)])
         return await response.write(_with_base_url(request, job, body))
-    async for piece in _pieces(result):
+    async for piece in pieces_of(result):
         await response.write(piece)
     return None
 
