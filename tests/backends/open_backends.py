@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -11,10 +12,15 @@ from pydantic import SecretStr
 from tests.conftest import worker
 from tests.engines import start_engine
 from tests.platforms.conftest import loaded, processes, start_worker
+from tests.platforms.runpod.workers import settings_for
 from worker.backends.base import Backend
 from worker.backends.registry import open_backend
 from worker.backends.settings import BackendSettings
+from worker.platforms.registry import AUTO, choose
+from worker.simulators import runpod as runpod_stand_in
 from worker.simulators import vast_router
+from worker.simulators.runpod import RunpodAssumptions
+from worker.supervision import stop
 
 TOKEN = "a-token-of-the-operator"
 
@@ -52,9 +58,27 @@ async def vast(folder: Path) -> AsyncIterator[Backend]:
         yield await stack.enter_async_context(open_backend(settings))
 
 
+@asynccontextmanager
+async def runpod(folder: Path) -> AsyncIterator[Backend]:
+    """A queue-based endpoint with one worker in this process."""
+    async with AsyncExitStack() as stack:
+        local_runpod = await stack.enter_async_context(
+            runpod_stand_in.serve(assumptions=RunpodAssumptions(take_hold_s=1))
+        )
+        engine = stack.enter_context(start_engine(folder / "engine"))
+        variables = local_runpod.worker_environ("worker-1")
+        settings = settings_for(engine, folder / "state")
+        serving = asyncio.create_task(choose(AUTO, variables).platform.serve(settings, variables))
+        stack.push_async_callback(stop, serving)
+        key = SecretStr(local_runpod.api_key)
+        described = BackendSettings("runpod", "runpod://comfy", key, api_url=local_runpod.base_url, gpu="RTX 4090")
+        yield await stack.enter_async_context(open_backend(described))
+
+
 BACKENDS: dict[str, Callable[[Path], AbstractAsyncContextManager[Backend]]] = {
     "http": http,
     "local": local,
     "vast": vast,
+    "runpod": runpod,
 }
 """Functions that open a backend, by its kind. Each gets an empty folder."""

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from worker.backends.base import JSON
+from worker.errors import BackendRefused, BodyTooLarge
 
 GATEWAY_STATUSES = frozenset({429, 500, 502, 503, 504})
 """Statuses of a proxy or a platform in front of a worker, whose body is not a worker's error."""
@@ -52,3 +53,11 @@ def _error_object(body: bytes) -> dict[str, Any] | None:
         return None
     error = value.get("error_info") or value.get("error")
     return error if isinstance(error, dict) and "code" in error else None
+
+
+def too_large(name: str, size: int, limit: int) -> BackendRefused:
+    """Return the error for a job above the limit of a platform. Another backend may accept it."""
+    message = f"{name}: the request has {size:,} bytes, and this backend accepts {limit:,}: send input files by URL"
+    error = BodyTooLarge(message)
+    body = orjson.dumps({"status": "error", "error": {**error.as_dict(), "retryable_elsewhere": True}})
+    return BackendRefused(message, error.status, body, elsewhere=True)
