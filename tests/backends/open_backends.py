@@ -13,6 +13,7 @@ from tests.conftest import worker
 from tests.engines import start_engine
 from tests.platforms.conftest import loaded, processes, start_worker
 from tests.platforms.runpod.workers import settings_for
+from tests.simulators.modal.workspace import workspace
 from worker.backends.base import Backend
 from worker.backends.registry import open_backend
 from worker.backends.settings import BackendSettings
@@ -75,10 +76,20 @@ async def runpod(folder: Path) -> AsyncIterator[Backend]:
         yield await stack.enter_async_context(open_backend(described))
 
 
+@asynccontextmanager
+async def modal(folder: Path) -> AsyncIterator[Backend]:
+    """The shipped app on a local stand-in, with a real container that starts a worker."""
+    async with workspace(folder) as space:
+        described = BackendSettings("modal", "modal://comfy-worker/ComfyUI", api_url=space.modal.url, gpu="L40S")
+        async with open_backend(described) as backend:
+            yield backend
+
+
 BACKENDS: dict[str, Callable[[Path], AbstractAsyncContextManager[Backend]]] = {
     "http": http,
     "local": local,
     "vast": vast,
     "runpod": runpod,
+    "modal": modal,
 }
 """Functions that open a backend, by its kind. Each gets an empty folder."""

@@ -55,9 +55,19 @@ def _error_object(body: bytes) -> dict[str, Any] | None:
     return error if isinstance(error, dict) and "code" in error else None
 
 
+def refused_by_platform(
+    name: str, status: int, code: str, message: str, retry_s: float | None = None
+) -> BackendRefused:
+    """Return the error for a job that a platform did not give to a worker. Another backend may accept it.
+
+    The body has the form of the native dialect.
+    """
+    error = {"code": code, "message": message, "fault": "worker", "retryable": True, "retryable_elsewhere": True}
+    body = orjson.dumps({"status": "error", "error": {**error, "details": []}})
+    return BackendRefused(f"{name}: {message}", status, body, elsewhere=True, retry_after_s=retry_s)
+
+
 def too_large(name: str, size: int, limit: int) -> BackendRefused:
     """Return the error for a job above the limit of a platform. Another backend may accept it."""
-    message = f"{name}: the request has {size:,} bytes, and this backend accepts {limit:,}: send input files by URL"
-    error = BodyTooLarge(message)
-    body = orjson.dumps({"status": "error", "error": {**error.as_dict(), "retryable_elsewhere": True}})
-    return BackendRefused(message, error.status, body, elsewhere=True)
+    message = f"the request has {size:,} bytes, and the limit is {limit:,}: send input files by URL"
+    return refused_by_platform(name, BodyTooLarge.status, BodyTooLarge.code, message)

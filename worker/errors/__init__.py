@@ -9,6 +9,8 @@ from worker.errors.backends import (
     BackendRefused,
     BackendUnreachable,
     JobLost,
+    ModalRefused,
+    ModalUnreachable,
     OperationUnsupported,
     SubmissionUncertain,
 )
@@ -179,6 +181,8 @@ __all__ = [
     "MigrationError",
     "MissingValues",
     "MixedClassesError",
+    "ModalRefused",
+    "ModalUnreachable",
     "ModelDamaged",
     "ModelMismatch",
     "ModelsDownloading",

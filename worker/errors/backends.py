@@ -53,3 +53,15 @@ class OperationUnsupported(BackendError):
     """The backend does not have this operation. `Backend.capabilities` says so beforehand."""
 
     code = "operation_unsupported"
+
+
+class ModalRefused(Exception):
+    """Modal rejects the token, or has no such class. `status` is the HTTP status that fits. Check the backend's URL."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class ModalUnreachable(Exception):
+    """Modal's API returned no usable response in time."""

@@ -11,6 +11,7 @@ import orjson
 
 from worker.backends.dialect import parse
 from worker.backends.http.connection import HttpConnection, Outgoing, retry_after_s
+from worker.backends.refusal import refused_by_platform
 from worker.backoff import Backoff
 from worker.errors import BackendError, BackendRefused, BackendUnreachable, JobLost, SubmissionUncertain
 
@@ -115,10 +116,9 @@ class RunpodApi:
         """Return the error for a job that the endpoint did not accept. Another backend may accept the same job."""
         body = await self.connection.read(response)
         text = body[:200].decode(errors="replace")
-        message = f"{self.name}: RunPod returns HTTP {response.status} for a job: {text}"
-        error = {"code": "runpod_refused", "message": message, "fault": "worker", "retryable": True}
-        json = orjson.dumps({"status": "error", "error": {**error, "retryable_elsewhere": True, "details": []}})
-        return BackendRefused(message, response.status, json, elsewhere=True, retry_after_s=retry_after_s(response))
+        message = f"RunPod returns HTTP {response.status} for a job: {text}"
+        retry_s = retry_after_s(response)
+        return refused_by_platform(self.name, response.status, "runpod_refused", message, retry_s)
 
 
 def has_ended(answer: dict[str, Any]) -> bool:
