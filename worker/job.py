@@ -119,8 +119,7 @@ class JobRequest:
     warnings: tuple[Detail, ...] = ()  # for the client, about the conversion of its workflow
     strict: bool = False
     """Whether repairs and new seeds are switched off."""
-    keep_seeds: bool = False
-    """Whether the sent or saved seeds are used."""
+    keep_seeds: bool = False  # whether the sent or saved seeds are used
     seed_fields: tuple[SeedField, ...] = ()
     """Inputs that get a new seed when the job is accepted, as the editor does it."""
     seeds: tuple[RandomInteger, ...] = ()
@@ -131,6 +130,7 @@ class JobRequest:
     client_id: str = ""  # of a client of ComfyUI's API, which gets the events
     parent: str | None = None  # id of the job whose handler sent the request
     keeps_previews: bool = False  # whether previews are outputs beside saved files
+    with_status: bool = False  # whether the client of a queue gets status and body of the response as one value
 
     @property
     def job_id(self) -> str | None:

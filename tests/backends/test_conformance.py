@@ -5,27 +5,48 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from typing import TypeVar
 
 import pytest
 import pytest_asyncio
+from pydantic import SecretStr
 
-from tests.backends.open_backends import BACKENDS
-from tests.workflows import Workflow, faulty, picture, slow
+from tests.backends.open_backends import BACKENDS, OpenBackend
+from tests.platforms.test_pull_platform import noise
+from tests.workflows import Workflow, drawn, faulty, picture, slow
 from worker.backends.base import Backend, JobBody, JobReference, RemoteState, Uniqueness
-from worker.errors import BackendRefused, JobLost, OperationUnsupported
+from worker.backends.registry import open_backend
+from worker.errors import (
+    BackendRefused,
+    BackendUnreachable,
+    JobLost,
+    OperationUnsupported,
+    StartupError,
+    SubmissionUncertain,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 UNKNOWN_CLASS = {"1": {"class_type": "NoSuchNode", "inputs": {}}}
 LIMIT_S = 60
+T = TypeVar("T")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=BACKENDS)
-async def backend(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Backend]:
+async def opened(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[OpenBackend]:
     """One backend of each kind, for all tests."""
-    async with BACKENDS[request.param](tmp_path_factory.mktemp(request.param)) as opened:
-        yield opened
+    async with BACKENDS[request.param](tmp_path_factory.mktemp(request.param)) as found:
+        yield found
+
+
+@pytest.fixture
+def backend(opened: OpenBackend) -> Backend:
+    """The backend alone."""
+    return opened.backend
 
 
 def job(workflow: Workflow, **fields: object) -> JobBody:
@@ -42,6 +63,20 @@ async def result_of(backend: Backend, reference: JobReference) -> tuple[int, dic
     """Return the status and the body of a job's result."""
     async with asyncio.timeout(LIMIT_S), backend.result(reference) as response:
         return response.status, json.loads(await response.read())
+
+
+async def until_reached(operation: Callable[[], Awaitable[T]]) -> T:
+    """Return the result of an operation, which is repeated while the backend cannot be reached or refuses for now."""
+    async with asyncio.timeout(LIMIT_S):
+        while True:
+            try:
+                return await operation()
+            except (BackendUnreachable, SubmissionUncertain):
+                await asyncio.sleep(0.2)
+            except BackendRefused as error:
+                if not error.elsewhere:
+                    raise
+                await asyncio.sleep(0.2)
 
 
 async def wait_for(backend: Backend, reference: JobReference, *states: RemoteState) -> None:
@@ -182,11 +217,123 @@ async def test_the_price_and_the_load(backend: Backend) -> None:
             await backend.load()
 
 
-async def test_twenty_jobs_at_once(backend: Backend) -> None:
+async def test_a_hundred_jobs_at_once(backend: Backend) -> None:
     """Each job has its own result."""
-    bodies = [job(picture(prefix=f"many{number}")) for number in range(20)]
+    bodies = [job(picture(16, 16, prefix=f"many{number}")) for number in range(100)]
     references = await asyncio.gather(*(submitted(backend, body) for body in bodies))
     results = await asyncio.gather(*(result_of(backend, reference) for reference in references))
-    assert [status for status, _ in results] == [200] * 20
+    assert [status for status, _ in results] == [200] * 100
     for number, (_, body) in enumerate(results):
         assert body["outputs"][0]["filename"].startswith(f"many{number}_")
+
+
+@pytest.mark.parametrize(
+    ("request_body", "field"),
+    [
+        ({"input": {"workflow": picture()}}, "images"),
+        ({"input": {"workflow_json": picture(), "return_outputs_as_base64": True}}, "output"),
+        ({"template": "smoke-resize", "params": {"width": 64, "height": 32}}, "outputs"),
+        ({"workflow": drawn()}, "outputs"),
+        ({"input": {"handler": "greet", "arguments": {"name": "you"}}}, "text"),
+    ],
+    ids=["runpod", "vast", "template", "editor", "handler"],
+)
+async def test_every_dialect_and_handlers(backend: Backend, request_body: dict, field: str) -> None:
+    """A job has the body of /generate/sync in any dialect, and its result is in the same one."""
+    reference = await submitted(backend, JobBody(uuid.uuid4().hex, json.dumps(request_body).encode()))
+    status, body = await result_of(backend, reference)
+    assert status == 200, body
+    assert body[field]
+
+
+async def test_errors_have_the_dialect_of_the_job(backend: Backend) -> None:
+    """The error of a job in RunPod's form is in RunPod's form, also if it was cancelled at the platform."""
+    body = JobBody(uuid.uuid4().hex, json.dumps({"input": {"workflow": slow(30, 600)}}).encode())
+    reference = await submitted(backend, body)
+    await wait_for(backend, reference, RemoteState.RUNNING)
+    await backend.cancel(reference)
+    status, answer = await result_of(backend, reference)
+    assert (status, answer["error_info"]["code"]) == (499, "cancelled")
+
+
+async def test_an_input_file_of_three_megabytes(backend: Backend) -> None:
+    """The file is in the body, and its picture comes back."""
+    workflow = picture()
+    workflow["1"] = {"class_type": "LoadImage", "inputs": {"image": "noise.png"}}
+    reference = await submitted(backend, job(workflow, inputs={"noise.png": noise(1000)}))
+    status, body = await result_of(backend, reference)
+    assert (status, body["outputs"][0]["width"]) == (200, 1000)
+
+
+async def test_a_caller_that_leaves_cancels_no_job(backend: Backend) -> None:
+    """The job goes on when the coroutine that waits for it is cancelled."""
+    reference = await submitted(backend, job(slow(1.0, 20)))
+    waiting = asyncio.create_task(result_of(backend, reference))
+    await wait_for(backend, reference, RemoteState.RUNNING)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert (await result_of(backend, reference))[0] == 200
+
+
+async def test_a_second_instance_follows_a_job(opened: OpenBackend) -> None:
+    """All that another process needs is in the reference and the settings."""
+    if opened.settings.kind == "local":
+        pytest.skip("a second instance would be another worker")
+    reference = await submitted(opened.backend, job(slow(0.5, 10)))
+    async with open_backend(opened.settings) as second:
+        stored = JobReference.from_json(reference.as_json())
+        assert (await second.attach(stored)).state in RemoteState
+        assert (await result_of(second, stored))[0] == 200
+
+
+async def test_a_job_survives_a_restart_of_its_worker(opened: OpenBackend) -> None:
+    """The worker runs the job again after its restart, and recognizes a submission that is repeated then."""
+    if opened.restart is None:
+        pytest.skip("the platform would give the job to another worker")
+    backend, body = opened.backend, job(slow(1.0, 20))
+    located = await backend.locate(body)
+    reference = await backend.submit(body, located)
+    await wait_for(backend, reference, RemoteState.RUNNING)
+    await opened.restart(reference)
+    again = await until_reached(lambda: backend.submit(body, located))
+    assert again.id == reference.id
+    status, _ = await until_reached(lambda: result_of(backend, reference))
+    assert status == 200
+
+
+async def test_a_lost_answer_to_a_submission(opened: OpenBackend) -> None:
+    """The submission is uncertain. Sent again, it starts as many runs as the uniqueness of the backend says."""
+    if opened.relay is None or opened.started is None:
+        pytest.skip("no relay can tell the answers apart")
+    backend, body = opened.backend, job(slow(0.2, 4))
+    before, located = await opened.started(), await backend.locate(body)
+    opened.relay.cut_next = True
+    with pytest.raises(SubmissionUncertain):
+        await backend.submit(body, located)
+    reference = await backend.submit(body, located)
+    assert (await result_of(backend, reference))[0] == 200
+    is_unique = backend.capabilities.uniqueness is not Uniqueness.NONE
+    assert await opened.started() - before == (1 if is_unique else 2)
+
+
+async def test_a_wrong_key_is_the_operators_fault(opened: OpenBackend) -> None:
+    """Another backend may accept the job. No message contains the key."""
+    if opened.settings.key is None:
+        pytest.skip("the stand-in checks no key, and a local worker has its own")
+    wrong = replace(opened.settings, key=SecretStr("wrong-key-canary"))
+    with pytest.raises((StartupError, BackendRefused)) as raised:
+        async with open_backend(wrong) as backend:
+            await submitted(backend, job(picture()))
+    assert "canary" not in str(raised.value)
+    assert isinstance(raised.value, StartupError) or raised.value.elsewhere
+
+
+async def test_an_unknown_endpoint(opened: OpenBackend) -> None:
+    """Opening it fails, or a job is refused in a way that lets another backend have it."""
+    if opened.elsewhere is None:
+        pytest.skip("a local worker has no endpoint")
+    with pytest.raises((StartupError, BackendRefused, BackendUnreachable)) as raised:
+        async with open_backend(opened.elsewhere) as backend:
+            await submitted(backend, job(picture()))
+    assert not isinstance(raised.value, BackendRefused) or raised.value.elsewhere

@@ -24,6 +24,7 @@ EXTRAS = {
     "worker/fleet/simulation/study": "plots",
     "worker/fleet": "vast",
     "worker/node_packs": "nodes",
+    "worker/platforms/modal": "modal",
     "worker/platforms": "vast",
     "worker/simulators/modal": "modal",
     "worker/simulators/vast_account": "vast",

@@ -83,8 +83,7 @@ async def submit(request: web.Request, body: ScannedBody, caller: Caller, files:
         return await services.intake.submit(body, caller, files, request.get(DIALECT))
     request[DIALECT] = RUNPOD
     calls = services.handler_calls
-    submission = await calls.read(*call, caller)
-    return await calls.accept(replace(submission, request=replace(submission.request, dialect=RUNPOD.name)))
+    return await calls.accept(await calls.read_input(*call, caller))
 
 
 async def wait_for_result(request: web.Request, services: Services, job: Job) -> web.StreamResponse:

@@ -40,6 +40,8 @@ class Capabilities:
 
     events: bool = True
     """Whether the events of a running job can be followed: its node, its step, previews and outputs."""
+    tells_queued: bool = True
+    """Whether a job that waits can be told from one that runs. Without it, a job is RUNNING until it ends."""
     cancels_running: bool = True
     """Whether a job that already runs can be cancelled."""
     attaches: bool = True

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from worker.backends.base import JSON
+from worker.errors import BackendRefused, BodyTooLarge
 
 KEY_STATUSES = frozenset({401, 403})
 """Statuses for a key of the operator that the backend does not accept. The caller is not at fault."""
@@ -58,3 +59,21 @@ def _object(body: bytes) -> dict[str, Any]:
     except orjson.JSONDecodeError:
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def refused_by_platform(
+    name: str, status: int, code: str, message: str, retry_s: float | None = None
+) -> BackendRefused:
+    """Return the error for a job that a platform did not give to a worker. Another backend may accept it.
+
+    The body has the form of the native dialect.
+    """
+    error = {"code": code, "message": message, "fault": "worker", "retryable": True, "retryable_elsewhere": True}
+    body = orjson.dumps({"status": "error", "error": {**error, "details": []}})
+    return BackendRefused(f"{name}: {message}", status, body, elsewhere=True, retry_after_s=retry_s)
+
+
+def too_large(name: str, size: int, limit: int) -> BackendRefused:
+    """Return the error for a job above the limit of a platform. Another backend may accept it."""
+    message = f"the request has {size:,} bytes, and the limit is {limit:,}: send input files by URL"
+    return refused_by_platform(name, BodyTooLarge.status, BodyTooLarge.code, message)

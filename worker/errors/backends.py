@@ -78,3 +78,15 @@ class CannotCancel(WorkerUnavailable):
     code = "cannot_cancel"
     status = 409
     retryable_elsewhere = False
+
+
+class ModalRefused(Exception):
+    """Modal rejects the token, or has no such class. `status` is the HTTP status that fits. Check the backend's URL."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class ModalUnreachable(Exception):
+    """Modal's API returned no usable response in time."""

@@ -12,6 +12,7 @@ import orjson
 
 from worker.bodies import ScannedBody, SpoolFolder, parse_json, read_json, spool_file, utf8_text
 from worker.bodies.reader import file_chunks
+from worker.dialects import RUNPOD
 from worker.errors import InvalidJson
 from worker.handlers.pool import HandlerPool
 from worker.handlers.process import ARGUMENTS
@@ -88,6 +89,11 @@ class HandlerCalls:
         json = orjson.dumps(value)
         return self._submission(name, Arguments.of(value, json), caller)
 
+    async def read_input(self, name: str, body: ScannedBody, caller: Caller) -> CallSubmission:
+        """Return the call in the `input` of a body, whose responses have the form of RunPod's dialect."""
+        call = await self.read(name, body, caller)
+        return replace(call, request=replace(call.request, dialect=RUNPOD.name))
+
     async def accept(self, call: CallSubmission) -> Job:
         """Start the job of a call, or return the one that the same request started. Raises what the manager does."""
         async with self.intake.files.receive(call.files) as received:
@@ -111,6 +117,7 @@ class HandlerCalls:
             repeat_key=None if key else caller.repeat_key,
             fingerprint=_sha256(f"{name} {arguments.sha256}".encode()) if key else "",
             base_url=caller.base_url,
+            with_status=caller.with_status,
         )
         files = [] if isinstance(json, bytes) else [json]
         return CallSubmission(request, files, caller, self.units.expected(name, arguments.numbers))

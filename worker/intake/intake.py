@@ -118,6 +118,7 @@ class Intake:
             strict=job.strict or caller.strict,
             follows=caller.follows,
             parent=caller.parent,
+            with_status=caller.with_status,
         )
         sent_files = tuple([await _decoded(file) for file in (*parsed.files, *workflow_files, *files)])
         return Submission(job, sent_files, caller, await self._sizes(job, sent_files))

@@ -25,6 +25,7 @@ class Caller:
     - `raw` means that the caller accepts a file as response, `follows` that it gets the events of the job.
     - `strict` means that the workflow runs exactly as sent or is rejected.
     - `parent` is the id of the job whose handler sent the request.
+    - `with_status` means that the caller gets the status and the body of the response as one value.
     """
 
     principal: str
@@ -37,6 +38,7 @@ class Caller:
     follows: bool = False
     strict: bool = False
     parent: str | None = None
+    with_status: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,6 +121,7 @@ class LaterRequestFields(BaseModel):
     client_id: str = ""
     parent: str | None = None
     keeps_previews: bool = False
+    with_status: bool = False
 
 
 class StoredError(BaseModel):

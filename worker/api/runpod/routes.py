@@ -10,6 +10,7 @@ import asyncio
 import re
 import uuid
 from dataclasses import replace
+from http import HTTPStatus
 
 from aiohttp import web
 
@@ -25,6 +26,13 @@ from worker.dialects import RUNPOD
 from worker.dialects.runpod_result import STATES_BEFORE_RUN, status_object, status_text
 from worker.errors import ClientError, InvalidField, NotFound, WorkerError
 from worker.intake import ResponseBody
+from worker.intake.enclosed_request import (
+    enclosed_dialect,
+    enclosed_error,
+    enclosed_failure,
+    enclosed_result,
+    unwrap_request,
+)
 from worker.job import Job, JobState
 from worker.jobs.cancellation import cancel
 
@@ -33,6 +41,8 @@ JOB_ID = re.compile(r"(sync-)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}-u1")
 MIN_WAIT_MS, MAX_WAIT_MS = 1000, 300_000
 LONGEST_WAIT = 9
 """Digits of `?wait=`."""
+ENCLOSED = web.RequestKey("enclosed", bool)
+"""Whether the `input` of a request has a whole request."""
 REJECTED = frozenset({400, 404, 409, 422})
 """Statuses of errors that are a failed job at RunPod, because the worker finds them in the input of the job."""
 
@@ -138,6 +148,9 @@ async def _start(request: web.Request, job_id: str) -> Job:
     services.access.count_request(principal)
     async with receive_body(request) as (body, files):
         caller = caller_of(request, principal, collectable=not job_id.startswith("sync-"))
+        if (enclosed_caller := await unwrap_request(body, caller)) is not None:
+            caller, request[DIALECT] = enclosed_caller, enclosed_dialect(body)
+            request[ENCLOSED] = True
         job = await submit(request, body, replace(caller, idempotency_key=None, repeat_key=job_id), files)
     mark_authenticated(request)
     return job
@@ -185,6 +198,13 @@ async def _status(request: web.Request, services: Services, job: Job) -> web.Str
     if not job.state.ended:
         return json_response({"id": job.id, "status": status_text(job)})
     responses = services.intake.responses
+    if job.request.with_status:
+        http_status, body = await responses.of(job, base_url(request, services))
+        if http_status != HTTPStatus.OK:
+            failure = enclosed_failure(http_status, body.value)
+            return json_response(status_object(job, failure, has_failed=True))
+        body = enclosed_result(job, body)
+        return await send(request, 200, ResponseBody(status_object(job, body.value), body.files))
     if job.request.handler is not None and job.error is None:
         result = await responses.handler_result(job)
         return await send(request, 200, ResponseBody(status_object(job, result.value["result"])))
@@ -197,6 +217,8 @@ def _rejected(request: web.Request, services: Services, job_id: str, error: Work
     """Return the status object of a job that was not started, because its input cannot run."""
     error_response(request, services, error)  # counts it
     body = RUNPOD.failed(job_id, error)
+    if request.get(ENCLOSED):
+        body = enclosed_error(job_id, error, request[DIALECT])
     return json_response({"id": job_id, "status": "FAILED", "error": body.pop("error"), "output": body})
 
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import Any, Self
 
 import aiohttp
@@ -26,6 +27,8 @@ KEEP_ALIVE_S = 30.0
 """Seconds for which an idle connection is kept. The worker closes one after 75 s."""
 PROBE_AFTER_S, PROBE_EVERY_S, PROBES = 30, 10, 3
 """TCP keep-alive: a host that has vanished without a word is noticed after a minute, also by a request that waits."""
+LARGE = 512 * 1024
+"""Bytes of a body from which on it is sent in pieces, so that other requests go on meanwhile."""
 SHOWN_BYTES = 200
 """Bytes of an unexpected body that a message shows."""
 
@@ -59,6 +62,11 @@ class Outgoing:
     body: bytes | None = field(default=None, repr=False)
     lost: type[BackendError] = BackendUnreachable
     waits: bool = False
+
+    @property
+    def data(self) -> bytes | BytesIO | None:
+        """The body for aiohttp, which sends bytes in one piece and a file in many."""
+        return self.body if self.body is None or len(self.body) < LARGE else BytesIO(self.body)
 
 
 NOTHING = Outgoing()
@@ -106,7 +114,7 @@ class HttpConnection:
                 method,
                 self._url + path,
                 headers=headers,
-                data=outgoing.body,
+                data=outgoing.data,
                 allow_redirects=False,
                 timeout=timeout,
                 ssl=self._ssl,

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from pydantic import SecretStr
 
-from worker.backends.base import Backend
+from worker.backends.base import Backend, GpuPrice
 from worker.backends.http.backend import HttpBackend
 from worker.backends.http.connection import HttpConnection, open_session
 from worker.backends.local.child_worker import ChildWorker
@@ -21,6 +21,10 @@ class LocalBackend(HttpBackend):
 
     kind: ClassVar[str] = "local"
 
+    def __init__(self, child: ChildWorker, name: str, connection: HttpConnection, price: GpuPrice | None) -> None:
+        super().__init__(name, connection, price)
+        self.child = child
+
 
 @asynccontextmanager
 async def open_local(settings: BackendSettings) -> AsyncIterator[Backend]:
@@ -31,4 +35,4 @@ async def open_local(settings: BackendSettings) -> AsyncIterator[Backend]:
     child = ChildWorker(settings.state / settings.name)
     async with child.running(), open_session() as session:
         connection = HttpConnection(settings.name, session, child.url, SecretStr(child.token))
-        yield LocalBackend(settings.name, connection, price_of(settings))
+        yield LocalBackend(child, settings.name, connection, price_of(settings))

@@ -12,6 +12,7 @@ import aiohttp
 import orjson
 
 from worker.backends.http.connection import HttpConnection, Outgoing, retry_after_s
+from worker.backends.refusal import refused_by_platform
 from worker.backoff import Backoff
 from worker.errors import BackendRefused, BackendUnreachable, VastRefused, VastUnreachable
 from worker.platforms.vast.access import EndpointKey, VastAccess
@@ -50,7 +51,7 @@ class VastRouter:
         except TimeoutError:
             pass
         message = f"no worker was ready within {self.ready_s:g} s ({status or 'the router gives no reason'})"
-        raise refused(self.name, 503, NOT_READY, message)
+        raise refused_by_platform(self.name, 503, NOT_READY, message)
 
     async def workers(self) -> list[Mapping[str, Any]]:
         """Return the workers of the endpoint, with their numbers of requests. Raises BackendUnreachable."""
@@ -98,21 +99,14 @@ class VastRouter:
         try:
             return await self.access.endpoint_key()
         except VastRefused as error:
-            raise refused(self.name, error.status, "vast_refused", str(error)) from None
+            raise refused_by_platform(self.name, error.status, "vast_refused", str(error)) from None
         except VastUnreachable as error:
             raise BackendUnreachable(f"{self.name}: {error}") from None
 
     def _rejected(self, response: aiohttp.ClientResponse) -> BackendRefused:
         """Return the error for a request that the router rejects. The caller's job is not at fault."""
         message = f"the router returns HTTP {response.status}"
-        return refused(self.name, response.status, "vast_refused", message, retry_after_s(response))
-
-
-def refused(name: str, status: int, code: str, message: str, retry_s: float | None = None) -> BackendRefused:
-    """Return the error for a job that got no worker, whose body has the form of the native dialect."""
-    error = {"code": code, "message": message, "fault": "worker", "retryable": True, "retryable_elsewhere": True}
-    body = orjson.dumps({"status": "error", "error": {**error, "details": []}})
-    return BackendRefused(f"{name}: {message}", status, body, elsewhere=True, retry_after_s=retry_s)
+        return refused_by_platform(self.name, response.status, "vast_refused", message, retry_after_s(response))
 
 
 def _json(body: Mapping[str, object], headers: Mapping[str, str] | None = None) -> Outgoing:

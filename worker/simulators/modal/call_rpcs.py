@@ -88,6 +88,20 @@ class ClientRpcs(DeploymentRpcs):
         self.state.changes.notify()
         return Empty()
 
+    async def function_get_current_stats(
+        self, request: api_pb2.FunctionGetCurrentStatsRequest
+    ) -> api_pb2.FunctionStats:
+        """Return the numbers of inputs that wait and run, and of the containers that run some."""
+        function = self.state.functions.get(request.function_id)
+        if function is None:
+            raise not_found(f"no function {request.function_id!r}")
+        running = [entry for entry in self.state.inputs.values() if entry.task_id and entry.call.function is function]
+        return api_pb2.FunctionStats(
+            backlog=len(function.pending),
+            num_total_tasks=len({entry.task_id for entry in running}),
+            num_running_inputs=len(running),
+        )
+
     async def function_call_get_data_out(
         self, request: api_pb2.FunctionCallGetDataRequest
     ) -> AsyncIterator[api_pb2.DataChunk]:

@@ -8,10 +8,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from worker.app import App
-from worker.dialects import RUNPOD
+from worker.dialects import RUNPOD, Dialect
 from worker.errors import Draining, InternalError, WorkerError, WorkerUnavailable
 from worker.intake import Caller
 from worker.intake.body_forms import handler_call_in, normalize_body
+from worker.intake.enclosed_request import enclosed_dialect, unwrap_request
 from worker.job import Job, JobState
 from worker.platforms.runpod.queue.progress import ProgressUpdates
 from worker.platforms.runpod.queue.result_sender import ResultSender
@@ -37,6 +38,8 @@ class QueueRun:
     """Whether RunPod wants no result, because the job was cancelled or has timed out there."""
     error: WorkerError | None = None
     """The error with which this worker ends the job, whatever becomes of it."""
+    enclosed: Dialect | None = None
+    """Dialect of the whole request in the job, None for a job of worker-comfyui's form."""
 
     @property
     def is_call(self) -> bool:
@@ -103,7 +106,7 @@ class JobRuns:
         run = self._runs[taken.id] = QueueRun()
         await self._undelivered.begin(taken.id)
         try:
-            job = run.job = await self._submit(taken)
+            job = run.job = await self._submit(taken, run)
         except WorkerError as error:
             return await self._end_with_error(taken.id, run, error)
         except Exception:  # without a result, the job would stay in progress until its timeout
@@ -146,17 +149,20 @@ class JobRuns:
         if self._tasks and timeout_s > 0:
             await asyncio.wait(self._tasks, timeout=timeout_s)
 
-    async def _submit(self, taken: TakenJob) -> Job:
+    async def _submit(self, taken: TakenJob, run: QueueRun) -> Job:
         """Start the job of a request. Raises WorkerError."""
-        if isinstance(taken.request, WorkerError):
-            raise taken.request
+        body = taken.request
+        if isinstance(body, WorkerError):
+            raise body
         # Not collectable: no client requests the job here, so the journal needs no copy of the request.
         caller = Caller(PRINCIPAL, repeat_key=taken.id)
-        await normalize_body(taken.request)
-        if (call := handler_call_in(taken.request)) is None:
-            return await self._app.intake.submit(taken.request, caller, dialect=RUNPOD)
+        await normalize_body(body)
+        if (enclosed_caller := await unwrap_request(body, caller)) is not None:
+            caller, run.enclosed = enclosed_caller, enclosed_dialect(body)
+        if (call := handler_call_in(body)) is None:
+            return await self._app.intake.submit(body, caller, dialect=run.enclosed or RUNPOD)
         calls = self._app.services.handler_calls
-        return await calls.accept(await calls.read(*call, caller))
+        return await calls.accept(await calls.read_input(*call, caller))
 
     def _follow(self, job_id: str, run: QueueRun, job: Job) -> None:
         """Wait for the end of a job in a task of its own."""
@@ -185,5 +191,5 @@ class JobRuns:
         if run.stopped:
             await self._undelivered.remove(job_id)
         else:
-            await self._sender.send_error(job_id, error)
+            await self._sender.send_error(job_id, error, run.enclosed)
         self._runs.pop(job_id, None)

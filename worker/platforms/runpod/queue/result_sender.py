@@ -8,8 +8,9 @@ from collections.abc import Collection
 from enum import Enum, auto
 
 from worker.backoff import Backoff
-from worker.dialects import BY_NAME
+from worker.dialects import BY_NAME, Dialect
 from worker.errors import WorkerError, WorkerUnavailable
+from worker.intake.enclosed_request import enclosed_error
 from worker.platforms.runpod.queue.queue_client import NO_ANSWER, QueueAnswer, QueueClient
 from worker.platforms.runpod.queue.result_body import failed_result, too_large
 from worker.platforms.runpod.queue.undelivered import UndeliveredResults
@@ -72,9 +73,15 @@ class ResultSender:
         await self._undelivered.store(job_id, body)
         self.start(job_id, body)
 
-    async def send_error(self, job_id: str, error: WorkerError) -> None:
-        """Store an error as the result of a job, and start sending it."""
-        await self.send(job_id, self._error_body(job_id, error))
+    async def send_error(self, job_id: str, error: WorkerError, enclosed: Dialect | None = None) -> None:
+        """Store an error as the result of a job, and start sending it.
+
+        `enclosed` is the dialect of a whole request in the job.
+        """
+        body = self._error_body(job_id, error)
+        if enclosed is not None:
+            body = failed_result(enclosed_error(job_id, error, enclosed), stop_pod=self.stop_pod)
+        await self.send(job_id, body)
 
     def start(self, job_id: str, body: bytes) -> None:
         """Start sending a result that is stored."""

@@ -12,6 +12,7 @@ from worker.app import App
 from worker.dialects import BY_NAME
 from worker.dialects.base import changes_of
 from worker.errors import InternalError, OutputTooLargeForInline, WorkerError
+from worker.intake.enclosed_request import OF_THE_WORKER, enclosed_error, enclosed_failure, enclosed_result
 from worker.intake.response_body import ResponseBody
 from worker.job import Job, OutputMode
 from worker.platforms.runpod.queue.result_body import completed_result, failed_result, limit_of, too_large, with_cure
@@ -19,9 +20,7 @@ from worker.platforms.runpod.queue.result_body import completed_result, failed_r
 log = logging.getLogger(__name__)
 
 DIALECT = BY_NAME["runpod"]
-OF_THE_WORKER = ("token", "url")
-"""Fields of an error for clients that reach the worker, which those of RunPod do not."""
-FRAME = 64
+FRAME = 96
 """Bytes around the output in a result, at most."""
 
 
@@ -42,6 +41,8 @@ class Results:
             return _failed(job, InternalError("the worker cannot build the result"), stop_pod=stop_pod)
 
     async def _of(self, job: Job, *, stop_pod: bool) -> bytes:
+        if job.request.with_status:
+            return await self._with_status(job, stop_pod=stop_pod)
         if job.error is not None:
             return _failed(job, job.error, stop_pod=stop_pod)
         status, response = await self.app.intake.response(job)
@@ -53,13 +54,29 @@ class Results:
             response = ResponseBody(response.value["result"])  # the return value alone is the output
         return completed_result(await response.json(), stop_pod=stop_pod)
 
+    async def _with_status(self, job: Job, *, stop_pod: bool) -> bytes:
+        """Return the result of a whole request. Raises OutputTooLargeForInline."""
+        status, response = await self.app.intake.response(job)
+        if job.error is None and status == OutputTooLargeForInline.status and self._has_bucket:
+            status, response = HTTPStatus.OK, await self._from_bucket(job, limit_of(job.id))
+        if status != HTTPStatus.OK:
+            return failed_result(enclosed_failure(status, response.value), stop_pod=stop_pod)
+        if response.size + FRAME > limit_of(job.id):
+            response = await self._from_bucket(job, response.size)
+        return completed_result(await enclosed_result(job, response).json(), stop_pod=stop_pod)
+
+    @property
+    def _has_bucket(self) -> bool:
+        """Whether the operator has a bucket."""
+        return self.app.intake.delivery.storage.external
+
     async def _from_bucket(self, job: Job, size: int) -> ResponseBody:
         """Store the files of a result in the operator's bucket, and return the result with their URLs.
 
         Raises OutputTooLargeForInline without a bucket, and when the rest is still too large.
         """
         storage, outputs = self.app.intake.delivery.storage, self.app.intake.delivery.outputs
-        if not storage.external:
+        if not self._has_bucket:
             raise too_large(job.id, size)
         job.outputs = tuple(
             [
@@ -81,6 +98,8 @@ def _failed(job: Job, error: WorkerError, *, stop_pod: bool) -> bytes:
     """Return the result of a job that has failed."""
     if isinstance(error, OutputTooLargeForInline):
         error = with_cure(error)
+    if job.request.with_status:
+        return failed_result(enclosed_error(job.id, error, BY_NAME[job.request.dialect]), stop_pod=stop_pod)
     return failed_result(DIALECT.failed(job.id, error) | changes_of(job), stop_pod=stop_pod)
 
 

@@ -35,8 +35,7 @@ async def read_work(
     await normalize_body(payload)
     if (call := handler_call_in(payload)) is not None:
         request[DIALECT] = RUNPOD
-        submission = await app.services.handler_calls.read(*call, caller)
-        return replace(submission, request=replace(submission.request, dialect=RUNPOD.name))
+        return await app.services.handler_calls.read_input(*call, caller)
     request[DIALECT] = dialect_of(payload.value)
     return await app.intake.read(payload, replace(caller, follows=route.follows))
 
