@@ -7,6 +7,7 @@ import base64
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from tests.conftest import Client, bearer, worker
 from tests.engines import EngineHandle
@@ -203,3 +204,22 @@ async def test_head_of_a_large_result_sends_no_body(client: Client) -> None:
     ):
         assert (head.status, answer.status) == (200, 200)
         assert int(head.headers["Content-Length"]) == len(await answer.read()) > 1024 * 1024
+
+
+async def test_a_request_for_a_job_waits_for_its_end(client: Client) -> None:
+    """`?wait_s=` returns the result as soon as the job has ended, or 202 after the seconds, and the job goes on."""
+    _, job = await client.post("/generate", {"workflow": slow(1, steps=10)})
+    status, body = await client.get(f"/jobs/{job['id']}?wait_s=0.05", job["token"])
+    assert (status, body["status"]) == (202, "pending")
+    status, body = await client.get(f"/jobs/{job['id']}?wait_s=60", job["token"])
+    assert (status, body["status"]) == (200, "success")
+    assert (await client.get(f"/jobs/{job['id']}?wait_s=60", job["token"]))[0] == 200
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "nan", "1e2", "301", "١", "9" * 5000])
+async def test_a_wait_that_is_no_number_of_seconds_is_rejected(client: Client, text: str) -> None:
+    """The message names the query parameter."""
+    _, job = await client.post("/generate", {"workflow": picture()})
+    status, body = await client.get(f"/jobs/{job['id']}?wait_s={text}", job["token"])
+    assert (status, body["error"]["code"]) == (400, "invalid_field")
+    assert "wait_s" in body["error"]["message"]

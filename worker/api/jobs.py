@@ -6,11 +6,12 @@ All require the token of the job or its caller.
 from __future__ import annotations
 
 import asyncio
+import re
 
 from aiohttp import web
 
 from worker.api.edge.authorization import authorization_of
-from worker.api.generate import wait_for_result
+from worker.api.generate import wait_for_result, wait_or_detach
 from worker.api.request_body import read_small_object
 from worker.api.responses import file_headers, job_response
 from worker.api.services import json_response, services_of
@@ -18,14 +19,23 @@ from worker.api.sse import stream_events
 from worker.connections import mark_authenticated
 from worker.dialects import VAST
 from worker.dialects.native import read_delivery_request
-from worker.errors import NotFound
+from worker.errors import InvalidField, NotFound
 from worker.job import Job, JobState
 from worker.jobs.cancellation import cancel
 
+MAX_WAIT_S = 300
+SECONDS = re.compile(r"\d{1,3}(\.\d{1,3})?", re.ASCII)
+
 
 async def get_job(request: web.Request) -> web.StreamResponse:
-    """Handle `GET /jobs/{id}`: return the result or the error, or 202 with the state of a job that has not ended."""
-    return await job_response(request, services_of(request), _job(request))
+    """Handle `GET /jobs/{id}`: return the result or the error, or 202 with the state of a job that has not ended.
+
+    `?wait_s=` waits for its end, at most these seconds and at most WORKER_SYNC_LIMIT.
+    """
+    services, job, wait_s = services_of(request), _job(request), _wait_s(request)
+    if wait_s is not None and not job.state.ended:
+        await wait_or_detach(services, job, wait_s)
+    return await job_response(request, services, job)
 
 
 async def get_stock_result(request: web.Request) -> web.StreamResponse:
@@ -108,3 +118,13 @@ def _job(request: web.Request) -> Job:
     job = services.manager.find(job_id, token.strip())
     mark_authenticated(request)
     return job
+
+
+def _wait_s(request: web.Request) -> float | None:
+    """Return the seconds in `?wait_s=`, or None without it. Raises InvalidField."""
+    text = request.query.get("wait_s")
+    if text is None:
+        return None
+    if not SECONDS.fullmatch(text) or not 0 < float(text) <= MAX_WAIT_S:
+        raise InvalidField(f"the query parameter wait_s={text[:80]!r} is not a number of seconds up to {MAX_WAIT_S}")
+    return float(text)
