@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import ROOT, installed
+from tests.conftest import installed
+from tests.npm import MODULES, PACKAGE
 from tests.simulators.runpod.sdk.programs import run_program
 
-PACKAGE = ROOT / "clients" / "typescript"
 TOOLS = ("node", "npm", "clients/typescript/node_modules/typescript")
 SOURCES = (
     "src",
@@ -61,7 +61,7 @@ class NpmProject:
 
     def tsc(self, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         """Run the TypeScript compiler."""
-        command = [str(PACKAGE / "node_modules" / ".bin" / "tsc"), *arguments]
+        command = [str(MODULES / ".bin" / "tsc"), *arguments]
         return subprocess.run(command, cwd=cwd or self.folder, capture_output=True, text=True, timeout=120, check=False)
 
 
@@ -84,7 +84,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> NpmProject:
             shutil.copytree(path, source / name)
         elif path.is_file():
             shutil.copy(path, source)
-    (source / "node_modules").symlink_to(PACKAGE / "node_modules")
+    (source / "node_modules").symlink_to(MODULES)
     command = ["npm", "pack", "--pack-destination", str(target)]
     done = subprocess.run(command, cwd=source, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from docs import make_typescript
-from tests.clients.typescript.conftest import PACKAGE, TOOLS, NpmProject
+from tests.clients.typescript.conftest import TOOLS, NpmProject
 from tests.conftest import ROOT
+from tests.npm import MODULES, PACKAGE
 
 MAX_BYTES = 30_000
 REGISTRY = re.compile(rb"https?://[^\s\"']*registry|\"resolved\"|registry\.[a-z0-9.-]+\.[a-z]+", re.IGNORECASE)
@@ -59,7 +60,7 @@ def test_the_types_of_the_api_are_up_to_date(tmp_path: Path) -> None:
     """`npm run generate` makes them from the schemas."""
     for name in ("package.json", "openapi.json"):
         shutil.copy(PACKAGE / name, tmp_path)
-    (tmp_path / "node_modules").symlink_to(PACKAGE / "node_modules")
+    (tmp_path / "node_modules").symlink_to(MODULES)
     subprocess.run(["npm", "run", "generate"], cwd=tmp_path, capture_output=True, check=True, timeout=120)
     generated = "src/generated/api.ts"
     assert (tmp_path / generated).read_text("utf-8") == (PACKAGE / generated).read_text("utf-8")
