@@ -58,7 +58,7 @@ LADDER = (
     ("dialects", "intake", "api"),
     ("app",),
     ("simulators.vast_router", "platforms", "node_packs", "fleet", "simulators"),
-    ("cli", "__main__"),
+    ("cli.output", "cli.client.temporary_worker", "cli.client.worker_client", "mcp_server", "cli", "__main__"),
 )
 """A module imports from lower rungs or, within a rung, from names to its left."""
 

@@ -25,6 +25,7 @@ SMOKE = WORKFLOWS / "smoke-resize.json"
 WITHOUT_DATA = {
     "serve": "runs until it is stopped",
     "engine": "runs until it is stopped",
+    "mcp": "runs until it is stopped",
     "deploy": "prints its help",
     "journal": "prints its help",
     "handlers": "prints its help",

@@ -23,6 +23,7 @@ DISTRIBUTIONS = packages_distributions()
 EXTRAS = {
     "worker/fleet/simulation/study": "plots",
     "worker/fleet": "vast",
+    "worker/mcp_server": "mcp",
     "worker/node_packs": "nodes",
     "worker/platforms": "vast",
     "worker/simulators/modal": "modal",

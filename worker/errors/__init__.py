@@ -99,7 +99,16 @@ from worker.errors.process import (
     WorkerFailed,
 )
 from worker.errors.trace import NoArrivals, TraceError, TraceFileError, TraceProblem
-from worker.errors.tree import Detail, Fault, InternalError, OutputProblem, WorkerError, error_class
+from worker.errors.tree import (
+    Detail,
+    Failure,
+    Fault,
+    InternalError,
+    OutputProblem,
+    WorkerError,
+    detail_of,
+    error_class,
+)
 from worker.errors.unavailable import (
     ApiKeyLost,
     DeliveryFailed,
@@ -135,6 +144,7 @@ __all__ = [
     "DiskFull",
     "Draining",
     "EngineUnavailable",
+    "Failure",
     "Fault",
     "FetchFailed",
     "FileNotAllowed",
@@ -232,6 +242,7 @@ __all__ = [
     "WorkerError",
     "WorkerFailed",
     "WorkerUnavailable",
+    "detail_of",
     "error_class",
     "shortage_error",
 ]
