@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import httpx2
 from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
@@ -26,6 +25,17 @@ ALICE, BOB = "alice-0123456789abcdef", "bob-0123456789abcdef00"
 TOKENS = f"alice={ALICE},bob={BOB}"
 MODES = ("auto", "legacy")
 """How the SDK's client negotiates: the newest protocol, and the one with a handshake and sessions."""
+
+HELLO = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}},
+}
+"""The request that opens a connection of the older protocol."""
+
+NONSENSE = ("", "{", "[]", "null", '"x"', "[" * 5000, '{"jsonrpc":"2.0"}', b"\xff\xfe", "1" * 9999)
+"""Bodies and lines that are no messages."""
 
 
 def text(result: CallToolResult) -> str:
@@ -125,16 +135,6 @@ async def stdio_process(*arguments: object, **env: str) -> AsyncIterator[StdioPr
         if process.returncode is None:
             process.kill()
         await process.communicate()
-
-
-async def state_of(url: str, job_id: str, token: str) -> str:
-    """Return the state of a job of this caller, as the worker reports it."""
-    async with (
-        aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}) as http,
-        http.get(f"{url}/jobs/{job_id}") as answer,
-    ):
-        body = await answer.json()
-        return str(body.get("state") or body.get("error", {}).get("code") or body.get("status"))
 
 
 async def until(condition: Any, limit_s: float = 60) -> None:

@@ -17,7 +17,7 @@ from worker.mcp_server.transports.stdio import serve_stdio
 from worker.settings import Settings
 
 LOG_LINE = "%(asctime)s %(levelname)-7s %(name)s %(message)s"
-END_LIMIT_S = 15.0
+END_LIMIT_S = 8.0
 """Seconds after SIGTERM until the process ends in any case, as when a host no longer reads standard output."""
 
 

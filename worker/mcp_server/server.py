@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +33,9 @@ LOCAL = "local"
 DISCONNECTED = "comfy_worker.disconnected"
 """Key in the ASGI scope of a request: an event that is set when its client has disconnected."""
 
+STOP_LIMIT_S = 6.0
+"""A little more than `CANCEL_LIMIT_S`, the limit for each job."""
+
 MOST_RESOURCE_BYTES = 48 * 1024**2
 URI_TEMPLATE = "comfy://jobs/{job_id}/outputs/{index}"
 INSTRUCTIONS = (
@@ -47,6 +53,27 @@ class McpCaller:
     token: str | None
 
 
+class RunningCalls:
+    """Counts calls. `none_left` is set while none runs."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self.none_left = asyncio.Event()
+        self.none_left.set()
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Count a call for as long as the context is open."""
+        self._count += 1
+        self.none_left.clear()
+        try:
+            yield
+        finally:
+            self._count -= 1
+            if not self._count:
+                self.none_left.set()
+
+
 @dataclass(slots=True)
 class ToolServer:
     """Serves the tools on an API. `token` is for callers without their own, as over stdio.
@@ -61,6 +88,8 @@ class ToolServer:
     files: Path | None = None
     memory: JobMemory = field(default_factory=JobMemory)
     content: ContentBuilder = field(default_factory=ContentBuilder)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _running_calls: RunningCalls = field(default_factory=RunningCalls)
 
     def sdk_server(self) -> Server[Any]:
         """Return the SDK's server with this server's handlers."""
@@ -87,24 +116,27 @@ class ToolServer:
     ) -> types.CallToolResult:
         """Handle `tools/call`. A failure is a result with `is_error`, so that the language model reads it.
 
-        A client of HTTP that disconnects cancels its call.
+        A call ends early when its client disconnects from HTTP, and when the server stops.
         """
         if params.name not in TOOLS:
             raise MCPError(types.INVALID_PARAMS, f"there is no tool {params.name!r}. Tools: {', '.join(TOOLS)}")
-        disconnected = context.request.scope.get(DISCONNECTED) if context.request is not None else None
-        if disconnected is None:
-            return await self._result(context, params)
-        result = _error(Failure("cancelled", "the client disconnected"))
-        async with anyio.create_task_group() as group:
-
-            async def cancel_with_client() -> None:
-                await disconnected.wait()
+        scope = context.request.scope if context.request is not None else {}
+        ends: list[asyncio.Event] = [self.stopping, *filter(None, [scope.get(DISCONNECTED)])]
+        result = _error(Failure("cancelled", "the call has ended early, because the server stops"))
+        with self._running_calls.counted():
+            async with anyio.create_task_group() as group:
+                for event in ends:
+                    group.start_soon(_cancel_after, event, group.cancel_scope)
+                result = await self._result(context, params)
                 group.cancel_scope.cancel()
-
-            group.start_soon(cancel_with_client)
-            result = await self._result(context, params)
-            group.cancel_scope.cancel()
         return result
+
+    async def stop(self) -> None:
+        """End all calls, which cancels their jobs, and wait for that at most `STOP_LIMIT_S`."""
+        self.stopping.set()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STOP_LIMIT_S):
+                await self._running_calls.none_left.wait()
 
     async def _result(
         self, context: ServerRequestContext[Any], params: types.CallToolRequestParams
@@ -177,6 +209,11 @@ def http_session() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         timeout=CLIENT_TIMEOUT, connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar()
     )
+
+
+async def _cancel_after(event: asyncio.Event, scope: anyio.CancelScope) -> None:
+    await event.wait()
+    scope.cancel()
 
 
 def caller_name(token: str) -> str:

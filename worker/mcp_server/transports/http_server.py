@@ -65,7 +65,7 @@ async def serve_http(server: ToolServer, options: HttpOptions, on_listen: Callab
         )
         host = f"[{options.host}]" if ":" in options.host else options.host
         on_listen(f"http://{host}:{listener.getsockname()[1]}{PATH}")
-        await _run(HttpServer(config), listener)
+        await _run(HttpServer(config), listener, server)
 
 
 class HttpServer(uvicorn.Server):
@@ -77,12 +77,13 @@ class HttpServer(uvicorn.Server):
         yield
 
 
-async def _run(http: HttpServer, listener: socket.socket) -> None:
-    """Run the HTTP server until this task is cancelled, and let it end its requests then."""
+async def _run(http: HttpServer, listener: socket.socket, server: ToolServer) -> None:
+    """Run the HTTP server until this task is cancelled. Then end the calls, and let it send their responses."""
     running = asyncio.create_task(http.serve([listener]), name="mcp-http")
     try:
         await asyncio.shield(running)
     except asyncio.CancelledError:
+        await server.stop()
         http.should_exit = True
         await running
         raise
