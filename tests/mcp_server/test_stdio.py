@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
+import sys
+import termios
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import Client as Worker
-from tests.mcp_server.hosts import HELLO, NONSENSE, StdioProcess, stdio_process
+from tests.mcp_server.hosts import HELLO, NONSENSE, StdioProcess, stdio_process, until
+
+FULL_PIPE = 50_000
+"""Bytes in a pipe into which a process can hardly write more."""
 
 LIST = {"jsonrpc": "2.0", "id": 7, "method": "tools/list", "params": {}}
 
@@ -68,11 +74,26 @@ async def test_a_host_that_reads_nothing_is_left(client: Worker) -> None:
     async with stdio_process("--url", client.app.url) as server:
         await server.send(json.dumps(HELLO))
         await answer(server, 1)
-        server.process._transport.get_pipe_transport(1).pause_reading()  # type: ignore[attr-defined]
+        output = server.process._transport.get_pipe_transport(1)  # type: ignore[attr-defined]
+        output.pause_reading()
         for number in range(200):
             await server.send(json.dumps({**LIST, "id": number + 10}))
-        server.process.terminate()
-        assert await asyncio.wait_for(server.process.wait(), 60) in {0, 1}
+        entry = Path(f"/proc/{server.process.pid}")
+
+        async def has_ended() -> bool:
+            return not entry.exists()
+
+        async def is_full() -> bool:
+            waiting = bytearray(4)
+            fcntl.ioctl(output.get_extra_info("pipe").fileno(), termios.FIONREAD, waiting)
+            return int.from_bytes(waiting, sys.byteorder) >= FULL_PIPE
+
+        try:
+            await until(is_full)
+            server.process.terminate()
+            await until(has_ended)
+        finally:
+            output.resume_reading()
 
 
 async def test_a_host_that_is_gone_is_no_error(client: Worker) -> None:
