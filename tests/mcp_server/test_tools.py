@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conftest import Client as Worker
 from tests.conftest import shared_client as client  # noqa: F401 - a fixture
+from tests.conftest import worker
+from tests.engines import EngineHandle
 from tests.mcp_server.hosts import direct_host, kinds, stdio_command, structured, text
 from tests.workflows import drawn, failing, picture
 from worker.mcp_server.server import INSTRUCTIONS
@@ -36,6 +39,7 @@ async def test_the_tools_over_stdio(client: Worker) -> None:  # noqa: F811
     assert "smoke-resize" in {template["name"] for template in listing["templates"]}
     assert described["params_schema"]["properties"]["width"]["default"] == 1024
     assert "vae/ae.safetensors" in described["models"]
+    assert (described["ready"], described["problems"]) == (True, [])
     report = structured(result)
     assert (report["state"], kinds(result)) == ("completed", ["text", "image"])
     assert json.loads(text(result)) == report
@@ -105,6 +109,22 @@ async def test_an_invalid_call_says_how_to_correct_it(
     assert result.is_error
     assert result.structured_content is None
     assert [word for word in words if word not in text(result)] == [], text(result)
+
+
+async def test_a_template_that_cannot_run_is_not_ready(engine: EngineHandle, tmp_path: Path) -> None:
+    """The description of a template says what the worker lacks, and its example has a value for each required one."""
+    workflow = picture()
+    workflow["1"]["class_type"] = "ImageOfTomorrow"
+    workflow["2"]["_meta"] = {"title": "Save"}
+    (tmp_path / "tomorrow.json").write_text(json.dumps(workflow))
+    (tmp_path / "tomorrow.toml").write_text('title = "Tomorrow"\nabout = "Cannot run."\noutputs = ["Save"]\n')
+    given = {"templates": f"shipped, {tmp_path}"}
+    async with worker(engine, tmp_path / "state", **given) as lacking, direct_host(lacking.app.url) as host:
+        tomorrow = structured(await host.call_tool("describe_template", {"template": "tomorrow"}))
+        video = structured(await host.call_tool("describe_template", {"template": "seedvr2-upscale-video"}))
+    assert tomorrow["ready"] is False
+    assert "ImageOfTomorrow" in tomorrow["problems"][0]
+    assert video["example"]["params"] == {"video": "https://example.com/clip.mp4"}
 
 
 async def test_objects_in_texts_are_accepted(client: Worker) -> None:  # noqa: F811

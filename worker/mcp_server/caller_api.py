@@ -49,6 +49,11 @@ class CallerApi:
         _, body = await self._json("GET", f"/templates/{quote(name, safe='')}")
         return body
 
+    async def verdict(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the response of `POST /validate`, which checks a request and runs nothing."""
+        _, body = await self._json("POST", "/validate", body=request)
+        return body
+
     def follow(self, request: Mapping[str, Any]) -> AsyncIterator[tuple[str, dict[str, Any]]]:
         """Start a job and yield the name and the data of each event, from `accepted` to `result`."""
         return self._worker.follow(request)

@@ -20,6 +20,9 @@ LOG_LINE = "%(asctime)s %(levelname)-7s %(name)s %(message)s"
 END_LIMIT_S = 8.0
 """Seconds after SIGTERM until the process ends in any case, as when a host no longer reads standard output."""
 
+MOST_MESSAGE_MIB = 32
+"""Largest message over HTTP. The SDK holds about five copies of a message in memory."""
+
 
 @dataclass(frozen=True, slots=True)
 class McpOptions:
@@ -45,7 +48,7 @@ async def serve(options: McpOptions) -> None:
     try:
         async with start_api(options.url) as api, http_session() as http:
             if options.http:
-                limit = settings.server.max_body * 1024**2
+                limit = min(settings.server.max_body, MOST_MESSAGE_MIB) * 1024**2
                 listen = HttpOptions(options.host, options.port, options.allowed_hosts, limit)
                 await serve_http(ToolServer(api, http), listen, _print_url)
             else:

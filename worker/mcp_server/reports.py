@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from worker.mcp_server.caller_api import JobReference
 from worker.mcp_server.mcp_progress import pending_sentence
 
+EXAMPLE_FILES = {"video": "clip.mp4", "audio": "speech.wav"}
 LONGEST_TEXT = 20_000
 """Characters of a text output that a result contains. The resource has all of it."""
 
@@ -38,6 +39,8 @@ class TemplateDescription(BaseModel):
     params_schema: dict[str, Any] = Field(description="JSON Schema of `params` of generate, with defaults.")
     models: list[str] = Field(default=[], description="Model files that the server needs, as folder/file.")
     packs: list[str] = Field(default=[], description="ComfyUI node packs that the server needs.")
+    ready: bool | None = Field(default=None, description="Whether the example can run now. Missing: unknown.")
+    problems: list[str] = Field(default=[], description="Why the example cannot run, such as missing models.")
     example: dict[str, Any] = Field(description="ToolArguments of generate for this template.")
 
 
@@ -130,6 +133,12 @@ def description_of(body: Mapping[str, Any]) -> TemplateDescription:
     )
 
 
+def with_verdict(description: TemplateDescription, verdict: Mapping[str, Any]) -> TemplateDescription:
+    """Return the description with what `POST /validate` said about its example."""
+    problems = [str(row.get("message")) for row in verdict.get("problems") or ()]
+    return description.model_copy(update={"ready": bool(verdict.get("valid")), "problems": problems})
+
+
 def _example(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return values for the required parameters, and for the prompt."""
     properties: Mapping[str, Mapping[str, Any]] = schema.get("properties", {})
@@ -144,7 +153,8 @@ def _example_value(schema: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
     if schema.get("enum"):
         return schema["enum"][0]
     plain = {"integer": schema.get("minimum", 1), "number": schema.get("minimum", 1.0), "boolean": True, "array": []}
-    return plain.get(str(schema.get("type")), "https://example.com/input.png")
+    kind = str(schema.get("contentMediaType", "")).partition("/")[0]
+    return plain.get(str(schema.get("type")), f"https://example.com/{EXAMPLE_FILES.get(kind, 'input.png')}")
 
 
 def _output(job: JobReference, row: Mapping[str, Any]) -> JobOutput:

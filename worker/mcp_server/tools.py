@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from worker.mcp_server.reports import (
     description_of,
     ended_report,
     pending_report,
+    with_verdict,
 )
 
 
@@ -74,8 +76,11 @@ async def list_templates(call: ToolCall, arguments: NoArguments) -> ToolResult:
 
 
 async def describe_template(call: ToolCall, arguments: DescribeArguments) -> ToolResult:
-    """Return the parameters and the models of a template. Raises Failure for an unknown name."""
-    return ToolResult(description_of(await call.api.template(arguments.template)))
+    """Return the parameters of a template, and whether it can run. Raises Failure for an unknown name."""
+    description = description_of(await call.api.template(arguments.template))
+    with suppress(Failure):  # a check that fails leaves `ready` unknown
+        description = with_verdict(description, await call.api.verdict(description.example))
+    return ToolResult(description)
 
 
 async def generate(call: ToolCall, arguments: GenerateArguments) -> ToolResult:
@@ -195,8 +200,9 @@ TOOLS = {
         DescribeArguments,
         TemplateDescription,
         _reads("Describe a template"),
-        "Return the JSON Schema of a template's parameters with types, ranges and defaults, the models that it needs, "
-        "and an example call of generate. Call this before the first generate with a template.",
+        "Return the JSON Schema of a template's parameters with types, ranges and defaults, an example call of "
+        "generate, and whether this server can run it now or lacks models. Call this before the first generate with "
+        "a template.",
     ),
     "generate": ToolEntry(
         generate,
