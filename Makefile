@@ -19,7 +19,7 @@ BUILD_ARGS := BASE_IMAGE PYTHON PACK_GROUPS MODELS TORCH REQUIREMENTS RUN_AS
 # If it were set, as in many images, every process of the tests would compile all modules again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: all run serve test runpod-sdks npm-packages typescript test-tools coverage lint types format docs conformance real bench bench-load bench-fleet bench-handlers bench-runpod bench-proxy chaos soak soak-runpod fuzz mutants lock wheel clean
+.PHONY: all run serve test runpod-sdks npm-packages proxy-test typescript test-tools coverage lint types format docs conformance real bench bench-load bench-fleet bench-handlers bench-runpod bench-proxy chaos soak soak-runpod fuzz mutants lock wheel clean
 .PHONY: image image-tools image-test image-sizes push deploy smoke
 
 all: lint types test
@@ -42,7 +42,7 @@ $(NPM_READY): $(NPM)/package-lock.json
 	cd $(NPM) && npm ci --ignore-scripts --no-audit --no-fund
 	touch $@
 
-run: $(READY) ## demo: local router, two workers, real workflows through Vast's own client; ON=modal, ON=runpod or ON=none for another platform, COMFYUI=URL uses a real ComfyUI, GPUS=4 starts one worker with four engines and kills one
+run: $(READY) ## demo: local router, two workers, real workflows through Vast's own client; ON=modal, ON=runpod, ON=proxy or ON=none for another platform, COMFYUI=URL uses a real ComfyUI, GPUS=4 starts one worker with four engines and kills one
 	$(BIN)/comfy-worker demo $(if $(ON),--on $(ON)) $(if $(COMFYUI),--comfyui $(COMFYUI)) $(if $(GPUS),--workers 1 --gpus $(GPUS) --kill-one) \
 	  --out out
 
@@ -56,6 +56,10 @@ test: $(READY) ## all tests; needs only Python, and skips tests whose tools are 
 runpod-sdks: $(SDKS:%=$(VENV)/runpod/%/.ready) ## RunPod's SDKs for the tests, each in .venv/runpod/VERSION; takes about 20 s
 
 npm-packages: $(NPM_READY) ## the npm packages that $(NPM)/package-lock.json pins
+
+proxy-test: $(READY) ## the suite that all backends pass, and the proxy in front of them: kills, fallbacks, restarts, the split of two sides
+	-$(MAKE) --no-print-directory runpod-sdks
+	ci/tests.sh 2 tests/backends tests/proxy
 
 typescript: $(READY) $(NPM_READY) ## build, check, pack (into dist/) and test the npm package of clients/typescript
 	mkdir -p dist

@@ -62,7 +62,19 @@ def test_the_demo_runs_on_other_platforms(on: str, client: str, tmp_path: Path) 
     assert not processes_with(str(tmp_path))
 
 
+@pytest.mark.timeout(240)
+def test_the_demo_of_the_proxy_uses_three_platforms(tmp_path: Path) -> None:
+    """One URL makes pictures on stand-ins for three platforms, and nothing is left behind."""
+    (tmp_path / "tmp").mkdir()
+    done = command("demo", "--on", "proxy", cwd=tmp_path, timeout=200, TMPDIR=str(tmp_path / "tmp"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"proxy-modal.png", "proxy-runpod.png", "proxy-vast.png"}
+    assert "12 pictures with POST /generate/sync" in done.stderr
+    assert not processes_with(str(tmp_path))
+
+
 def test_a_demo_on_an_unknown_platform_lists_the_names(tmp_path: Path) -> None:
     """The error lists the platforms that a demo can run on."""
     done = cli("demo", "--on", "nowhere", cwd=tmp_path)
-    assert (done.returncode, "The platforms: vast, modal, runpod, none" in done.stderr) == (2, True)
+    assert (done.returncode, "The platforms: vast, modal, runpod, proxy, none" in done.stderr) == (2, True)

@@ -30,6 +30,7 @@ EXAMPLES = (
     "comfy-worker demo",
     "comfy-worker demo --on modal",
     "comfy-worker demo --on runpod",
+    "comfy-worker demo --on proxy",
     "comfy-worker demo --workers 1 --gpus 4 --kill-one",
     "comfy-worker demo --comfyui http://127.0.0.1:8188 --workflows my-workflows --json",
 )
@@ -40,7 +41,8 @@ def command(  # noqa: PLR0913 - one parameter an option
     on: Annotated[
         str,
         typer.Option(
-            metavar="PLATFORM", help="vast, modal, runpod or none: whose client and platform runs the workflows."
+            metavar="PLATFORM",
+            help="vast, modal, runpod, proxy or none: where the workflows run.",
         ),
     ] = ROUTER,
     comfyui: Annotated[
@@ -63,7 +65,8 @@ def command(  # noqa: PLR0913 - one parameter an option
     Vast's own client sends them to workers on this machine. Prints the saved outputs, the time of each stage, and the
     workers' reports to the autoscaler. Needs no GPU and no account. With `--on modal`, the app is deployed with
     `modal deploy` to a local stand-in for Modal, and Modal's own client gets one picture. With `--on runpod`, a worker
-    takes one job from a local stand-in for RunPod's queue.
+    takes one job from a local stand-in for RunPod's queue. With `--on proxy`, plain HTTP requests go to one URL in
+    front of all three stand-ins.
     """
     options = DemoOptions(comfyui, workers, workflows, gpus, kill_one)
     _check(on, options)
@@ -75,7 +78,7 @@ def command(  # noqa: PLR0913 - one parameter an option
 
 def _check(on: str, options: DemoOptions) -> None:
     """Raise BadParameter for a name of no platform, and for options that do not go together."""
-    from worker.cli.demo.single_run import SINGLE_RUNS
+    from worker.cli.demo.runs import SINGLE_RUNS
 
     names = (ROUTER, *SINGLE_RUNS)
     if on not in names:
@@ -146,7 +149,7 @@ async def _demo(options: DemoOptions, folders: DemoFolders, *, as_json: bool) ->
 async def _single(on: str, folders: DemoFolders, *, as_json: bool) -> None:
     """Run one picture on a platform, and print its path. Raises Failure."""
     from worker.cli.demo.demo_report import Steps
-    from worker.cli.demo.single_run import SINGLE_RUNS
+    from worker.cli.demo.runs import SINGLE_RUNS
     from worker.cli.output.json_output import print_json
     from worker.cli.output.screen import screen
 

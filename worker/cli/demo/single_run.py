@@ -77,7 +77,7 @@ async def run_on_runpod(steps: Steps, state: Path, out: Path) -> SingleRun:
 
     template = read_library(SHIPPED)[TEMPLATE]
     body = {"input": {"workflow": fill(template, {}, secrets.randbelow).prompt}}
-    pods = PodOptions(worker_command("serve"), state, _of_pod, PodScaling(min_workers=1, max_workers=1))
+    pods = PodOptions(worker_command("serve"), state, of_pod, PodScaling(min_workers=1, max_workers=1))
     async with serve(pods=pods) as runpod, ClientSession() as http:
         steps.done("a local stand-in for RunPod, with one worker")
         url, headers = f"{runpod.endpoint_url}/runsync?wait={WAIT_MS}", {"Authorization": f"Bearer {runpod.api_key}"}
@@ -91,7 +91,7 @@ async def run_on_runpod(steps: Steps, state: Path, out: Path) -> SingleRun:
     return SingleRun("RunPod (local stand-in)", "POST /runsync", paths)
 
 
-def _of_pod(folder: Path) -> Mapping[str, str]:
+def of_pod(folder: Path) -> Mapping[str, str]:
     """Return the operator's variables of a worker with this folder."""
     fixed = {"WORKER_PLATFORM": "auto", "WORKER_COMFYUI": "embedded", "WORKER_GATEWAY_PORT": "0"}
     return {**fixed, "WORKER_STATE": str(folder / "state")}
@@ -123,7 +123,3 @@ async def _saved(result: Mapping[str, Any], out: Path) -> list[Path]:
 async def _no_download(url: str, _: Path) -> None:
     """Raise Failure: a result that comes through a platform's client has its outputs in it."""
     raise Failure("bad_answer", f"an output came as the URL {url}")
-
-
-SINGLE_RUNS: Mapping[str, RunOnce] = {"modal": run_on_modal, "runpod": run_on_runpod, "none": run_directly}
-"""The runs of `--on`, besides the one behind Vast's router, which has many requests and reports."""
