@@ -6,6 +6,8 @@ READY := $(VENV)/.ready
 SHARED_DATA ?= ../shared/data
 # The versions of RunPod's SDK that the tests use.
 SDKS := 1.11 1.12
+NPM := clients/typescript
+NPM_READY := $(NPM)/node_modules/.package-lock.json
 # locks/worker.lock has only the worker's own packages, without tools, which is enough to deploy.
 LOCK ?= requirements.lock
 
@@ -17,7 +19,7 @@ BUILD_ARGS := BASE_IMAGE PYTHON PACK_GROUPS MODELS TORCH REQUIREMENTS RUN_AS
 # If it were set, as in many images, every process of the tests would compile all modules again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: all run serve test runpod-sdks test-tools coverage lint types format docs conformance real bench bench-load bench-fleet bench-handlers bench-runpod bench-proxy chaos soak soak-runpod fuzz mutants lock wheel clean
+.PHONY: all run serve test runpod-sdks npm-packages typescript test-tools coverage lint types format docs conformance real bench bench-load bench-fleet bench-handlers bench-runpod bench-proxy chaos soak soak-runpod fuzz mutants lock wheel clean
 .PHONY: image image-tools image-test image-sizes push deploy smoke
 
 all: lint types test
@@ -35,6 +37,11 @@ $(VENV)/runpod/%/.ready: locks/runpod-%.lock $(READY)
 	$(BIN)/uv pip install --quiet --python $(@D)/bin/python --no-deps --require-hashes -r $<
 	touch $@
 
+# The tools of the npm package, and RunPod's and Modal's npm clients for the tests.
+$(NPM_READY): $(NPM)/package-lock.json
+	cd $(NPM) && npm ci --ignore-scripts --no-audit --no-fund
+	touch $@
+
 run: $(READY) ## demo: local router, two workers, real workflows through Vast's own client; ON=modal, ON=runpod or ON=none for another platform, COMFYUI=URL uses a real ComfyUI, GPUS=4 starts one worker with four engines and kills one
 	$(BIN)/comfy-worker demo $(if $(ON),--on $(ON)) $(if $(COMFYUI),--comfyui $(COMFYUI)) $(if $(GPUS),--workers 1 --gpus $(GPUS) --kill-one) \
 	  --out out
@@ -47,6 +54,13 @@ test: $(READY) ## all tests; needs only Python, and skips tests whose tools are 
 	ci/tests.sh 5
 
 runpod-sdks: $(SDKS:%=$(VENV)/runpod/%/.ready) ## RunPod's SDKs for the tests, each in .venv/runpod/VERSION; takes about 20 s
+
+npm-packages: $(NPM_READY) ## the npm packages that $(NPM)/package-lock.json pins
+
+typescript: $(READY) $(NPM_READY) ## build, check, pack (into dist/) and test the npm package of clients/typescript
+	mkdir -p dist
+	cd $(NPM) && npm pack --pack-destination ../../dist && npm run check
+	ci/tests.sh 2 tests/clients/typescript --require-tools
 
 test-tools: $(READY) ## the tests that need other tools than Python; fails if one is missing (ci/tools.sh installs them)
 	ci/tests.sh 2 -m "tools and not image" --require-tools
@@ -74,6 +88,8 @@ docs: $(READY) ## write docs/workflows.md, docs/settings.md, docs/flow.svg, the 
 	$(BIN)/python docs/draw_flow.py > docs/flow.svg
 	$(BIN)/python docs/make_reuse.py
 	$(BIN)/python docs/make_cli.py
+	$(BIN)/python docs/make_typescript.py
+	if [ -d $(NPM)/node_modules ]; then cd $(NPM) && npm run generate; fi
 	$(BIN)/python docs/make_pricing.py
 	$(BIN)/python -m monitoring > monitoring/grafana/comfy-worker.json.new
 	mv monitoring/grafana/comfy-worker.json.new monitoring/grafana/comfy-worker.json

@@ -80,7 +80,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 def installed(tool: str) -> bool:
     """Return whether a program is installed. A name with a slash is a path in this folder."""
-    return shutil.which(str(ROOT / tool) if "/" in tool else tool) is not None
+    return (ROOT / tool).exists() if "/" in tool else shutil.which(tool) is not None
 
 
 @pytest.fixture(scope="session")

@@ -58,8 +58,10 @@ LADDER = (
     ("dialects", "intake", "api"),
     ("app",),
     ("simulators.vast_router", "platforms", "node_packs", "fleet", "simulators"),
-    ("backends", "proxy", "mcp_server"),
-    ("cli", "__main__"),
+    (
+        *("backends", "proxy", "cli.output", "cli.client.temporary_worker", "cli.client.worker_client", "mcp_server"),
+        *("cli", "__main__"),
+    ),
 )
 """A module imports from lower rungs or, within a rung, from names to its left."""
 

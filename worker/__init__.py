@@ -19,8 +19,7 @@ The ladder: a module imports from lower rungs or, within a rung, from names to i
     4  dialects  intake  api
     5  app
     6  simulators.vast_router  platforms  node_packs  fleet  simulators
-    7  backends  proxy  mcp_server
-    8  cli
+    7  backends  proxy  cli.output  cli.client.temporary_worker  cli.client.worker_client  mcp_server  cli
 """
 
 __version__ = "0.2.0"

@@ -27,6 +27,7 @@ WITHOUT_DATA = {
     "engine": "runs until it is stopped",
     "proxy": "runs until it is stopped",
     "proxy schema": "always prints JSON",
+    "mcp": "runs until it is stopped",
     "deploy": "prints its help",
     "journal": "prints its help",
     "handlers": "prints its help",

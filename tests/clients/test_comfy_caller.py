@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from tests.conftest import ROOT, Client, worker
+from tests.clients.copied import load_copied
+from tests.conftest import Client, worker
 from tests.engines import EngineHandle
 from worker.engine.process.free_port import free_port
 
@@ -44,17 +44,7 @@ def add_slowly(first, second=1, **others):
 """
 
 
-def load() -> Any:
-    """Import the client by its path, as a caller that has copied it would by its name."""
-    spec = importlib.util.spec_from_file_location("comfy_caller", ROOT / "clients" / "python" / "comfy_caller.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-caller = load()
+caller = load_copied("comfy_caller")
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")

@@ -23,6 +23,7 @@ DISTRIBUTIONS = packages_distributions()
 EXTRAS = {
     "worker/fleet/simulation/study": "plots",
     "worker/fleet": "vast",
+    "worker/mcp_server": "mcp",
     "worker/node_packs": "nodes",
     "worker/platforms/modal": "modal",
     "worker/platforms": "vast",
@@ -106,6 +107,16 @@ def test_a_command_names_the_extra_that_it_lacks(tmp_path: Path) -> None:
     done = run_without("vastai", program, tmp_path)
     step = "`pip install 'comfy-worker[vast]'` installs it"
     assert (done.returncode, done.stderr) == (1, f"comfy-worker: the package vastai is not installed\n  → {step}\n")
+
+
+@pytest.mark.parametrize("package", ["mcp", "anyio", "starlette", "uvicorn"])
+def test_the_tools_for_agents_need_the_extra_mcp(tmp_path: Path, package: str) -> None:
+    """`mcp` without its SDK prints which extra to install, and nothing to standard output."""
+    program = 'sys.argv[1:] = ["mcp", "--url", "http://127.0.0.1:9"]; from worker.cli import main; main()'
+    done = run_without(package, program, tmp_path)
+    step = "`pip install 'comfy-worker[mcp]'` installs it"
+    message = f"comfy-worker: the package {package} is not installed\n  → {step}\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", message)
 
 
 def test_a_bucket_of_the_operators_needs_the_extra_s3(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import asyncio
 from aiohttp import web
 
 from worker.api.edge.authorization import authorization_of
-from worker.api.edge.prefer import wait_if_preferred
-from worker.api.generate import wait_for_result
+from worker.api.edge.prefer import preferred_wait_s
+from worker.api.generate import wait_for_result, wait_or_detach
 from worker.api.request_body import read_small_object
 from worker.api.responses import file_headers, job_response
 from worker.api.services import json_response, services_of
@@ -27,11 +27,13 @@ from worker.jobs.cancellation import cancel
 async def get_job(request: web.Request) -> web.StreamResponse:
     """Handle `GET /jobs/{id}`: return the result or the error, or 202 with the state of a job that has not ended.
 
-    With `Prefer: wait=SECONDS`, wait for the end of the job, at most for this time.
+    With `Prefer: wait=SECONDS`, wait for the end of the job, at most for this time and WORKER_SYNC_LIMIT.
     """
-    job = _job(request)
-    await wait_if_preferred(request, job)
-    return await job_response(request, services_of(request), job)
+    services, job = services_of(request), _job(request)
+    wait_s = preferred_wait_s(request)
+    if wait_s and not job.state.ended:
+        await wait_or_detach(services, job, wait_s)
+    return await job_response(request, services, job)
 
 
 async def get_stock_result(request: web.Request) -> web.StreamResponse:

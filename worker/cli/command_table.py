@@ -18,6 +18,7 @@ class CommandEntry(NamedTuple):
 COMMANDS = {
     "serve": CommandEntry("worker.cli.commands.serve", "Start a worker that accepts workflows over HTTP."),
     "run": CommandEntry("worker.cli.commands.run", "Run one workflow and save its outputs."),
+    "mcp": CommandEntry("worker.cli.commands.mcp", "Give AI agents tools that list templates and run jobs."),
     "validate": CommandEntry("worker.cli.commands.validate", "List every problem of a workflow."),
     "models": CommandEntry("worker.cli.commands.models", "List or download the models that workflows need."),
     "convert": CommandEntry("worker.cli.commands.convert", "Convert an editor workflow to an API prompt."),

@@ -23,6 +23,10 @@ EXTRAS = {
     "modal": "modal",
     "modal_proto": "modal",
     "grpclib": "modal",
+    "mcp": "mcp",
+    "anyio": "mcp",
+    "starlette": "mcp",
+    "uvicorn": "mcp",
 }
 """Packages that only some commands need, and the extra that installs each."""
 
@@ -57,9 +61,10 @@ def report_error(error: Exception, arguments: Sequence[str]) -> int | None:
     if "--json" in arguments:
         print_json(failure.as_dict(step))
     elif isinstance(error, Failure):
+        from worker.cli.output.failure import show
         from worker.cli.output.screen import screen
 
-        failure.show(screen(stderr=True), step)
+        show(failure, screen(stderr=True), step)
     else:
         _print_sentence(f"comfy-worker: {failure.message}", step)
     return failure.exit_code

@@ -113,7 +113,16 @@ from worker.errors.process import (
     WorkerFailed,
 )
 from worker.errors.trace import NoArrivals, TraceError, TraceFileError, TraceProblem
-from worker.errors.tree import Detail, Fault, InternalError, OutputProblem, WorkerError, error_class
+from worker.errors.tree import (
+    Detail,
+    Failure,
+    Fault,
+    InternalError,
+    OutputProblem,
+    WorkerError,
+    detail_of,
+    error_class,
+)
 from worker.errors.unavailable import (
     ApiKeyLost,
     DeliveryFailed,
@@ -154,6 +163,7 @@ __all__ = [
     "DiskFull",
     "Draining",
     "EngineUnavailable",
+    "Failure",
     "Fault",
     "FetchFailed",
     "FileNotAllowed",
@@ -259,6 +269,7 @@ __all__ = [
     "WorkerError",
     "WorkerFailed",
     "WorkerUnavailable",
+    "detail_of",
     "error_class",
     "shortage_error",
 ]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 
 class Fault(StrEnum):
@@ -88,3 +88,68 @@ def error_class(code: str) -> type[WorkerError]:
             return error_type
         classes.extend(error_type.__subclasses__())
     return WorkerError
+
+
+class Failure(Exception):
+    """An error of a worker (`WorkerError.as_dict`), or of the command itself.
+
+    `step` is the sentence that says what to do next. If it is empty, the step for the code is printed (`next_steps`). A
+    command that raises this ends with `exit_code`.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        details: Sequence[Detail] = (),
+        retryable: bool = False,
+        *,
+        step: str = "",
+        exit_code: int = 1,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.details = tuple(details)
+        self.retryable = retryable
+        self.step = step
+        self.exit_code = exit_code
+
+    @classmethod
+    def read(cls, body: object) -> Self:
+        """Return the failure in the body of a response. The code is `bad_answer` if it has no worker's error."""
+        match body:
+            case {"error": {"code": str(code), "message": str(message), "details": list(details), **others}}:
+                return cls(code, message, [detail_of(row) for row in details], bool(others.get("retryable")))
+        return cls("bad_answer", f"the response is not a worker's: {str(body)[:200]}")
+
+    @classmethod
+    def of(cls, error: WorkerError) -> Self:
+        """Return the failure for an error that the worker's own code raised in this process."""
+        return cls(error.code, error.message, error.details)
+
+    @classmethod
+    def unreachable(cls, url: str, reason: object = "") -> Self:
+        """Return the failure to reach a worker at this URL."""
+        message = f"no worker responds at {url}" + (f": {reason}" if str(reason) else "")
+        return cls("unreachable", message, retryable=True)
+
+    def as_dict(self, step: str) -> dict[str, Any]:
+        """Return the native dialect's error object, with the next step as `next`."""
+        details = [{name: value for name, value in asdict(row).items() if value} for row in self.details]
+        error = {"code": self.code, "message": self.message, "retryable": self.retryable, "details": details}
+        return {"status": "error", "error": {**error, "next": step}}
+
+
+def detail_of(row: Mapping[str, Any]) -> Detail:
+    """Read one row of an error's details, or one problem of `POST /validate`."""
+    return Detail(
+        message=str(row.get("message", "")),
+        node_id=row.get("node_id"),
+        node_title=row.get("node_title"),
+        class_type=row.get("class_type"),
+        input=row.get("input"),
+        suggestion=row.get("suggestion"),
+        expected=row.get("expected"),
+        comfyui_type=row.get("comfyui_type"),
+    )

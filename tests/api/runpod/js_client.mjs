@@ -12,7 +12,15 @@ const slow = await endpoint.statusSync(unfinished.id, 20000);
 const queued = await endpoint.run(input(short));
 let followed = await endpoint.status(queued.id);
 while (!followed.completed) followed = await endpoint.status(queued.id);
+const streamed = [];
+for await (const part of endpoint.stream(queued.id)) streamed.push(part);
+const running = await endpoint.run(input(long));
+const cancelled = [(await endpoint.cancel(running.id)).status, (await endpoint.status(running.id)).status];
 const failed = await endpoint.runSync({ input: {} }, 5000);
+const busy = await endpoint.run(input(long));
+while ((await endpoint.status(busy.id)).status === "IN_QUEUE");
+await endpoint.run(input(short));
+const { removed, status } = await endpoint.purgeQueue();
 const health = await endpoint.health();
 let missing = "";
 try {
@@ -23,6 +31,7 @@ try {
 console.log(
   JSON.stringify({
     waited: types(waited), unfinished: unfinished.status, slow: types(slow), followed: types(followed), failed: [failed.status, failed.error],
+    cancelled, streamed, purged: [removed, status],
     health: Object.keys(health).sort(), missing,
   }),
 );

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -12,11 +14,24 @@ from pydantic import SecretStr
 
 from tests.conftest import worker
 from tests.engines import EngineHandle
-from tests.simulators.runpod.sdk.programs import MODULES, has_npm_client, run_program, sdk_python, sdk_versions
+from tests.npm import MODULES, needs_npm
+from tests.simulators.runpod.sdk.programs import run_program, sdk_python, sdk_versions
 from tests.workflows import picture, slow
 
 KEY = "rpa-key-of-a-client-0123456789"
 HERE = Path(__file__).parent
+Target = Callable[[EngineHandle, Path], AbstractAsyncContextManager[str]]
+
+
+@asynccontextmanager
+async def worker_port(engine: EngineHandle, state: Path) -> AsyncIterator[str]:
+    """Run a worker that accepts KEY, and yield the base URL for RunPod's clients."""
+    async with worker(engine, state, tokens=SecretStr(f"app={KEY}")) as client:
+        yield f"{client.app.url}/v2"
+
+
+TARGETS: list[Target] = [worker_port]
+"""Servers with RunPod's API for which the npm client is tested. Each yields a base URL, and accepts KEY."""
 
 
 @pytest.mark.parametrize("version", sdk_versions())
@@ -44,13 +59,14 @@ async def test_the_python_client(engine: EngineHandle, version: str, tmp_path: P
     }
 
 
-@pytest.mark.skipif(not has_npm_client(), reason="not installed: `npm install --no-save runpod-sdk@1.1.2`")
-async def test_the_npm_client(engine: EngineHandle, tmp_path: Path) -> None:
-    """It waits, asks with status-sync, and gets worker-comfyui's message for an empty input."""
+@needs_npm("runpod-sdk")
+@pytest.mark.parametrize("target", TARGETS)
+async def test_the_npm_client(engine: EngineHandle, target: Target, tmp_path: Path) -> None:
+    """All its methods, and worker-comfyui's message for an empty input."""
     (tmp_path / "node_modules").symlink_to(MODULES)
     shutil.copy(HERE / "js_client.mjs", tmp_path)
-    async with worker(engine, tmp_path / "state", tokens=SecretStr(f"app={KEY}")) as client:
-        command = ["node", "js_client.mjs", f"{client.app.url}/v2", KEY, json.dumps(picture()), json.dumps(slow(2, 20))]
+    async with target(engine, tmp_path / "state") as base_url:
+        command = ["node", "js_client.mjs", base_url, KEY, json.dumps(picture()), json.dumps(slow(2, 20))]
         results = await run_program(command, {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}, tmp_path)
     assert "404" in results.pop("missing")
     assert results == {
@@ -58,6 +74,9 @@ async def test_the_npm_client(engine: EngineHandle, tmp_path: Path) -> None:
         "unfinished": "IN_PROGRESS",
         "slow": ["base64"],
         "followed": ["base64"],
+        "streamed": [],
+        "cancelled": ["CANCELLED", "CANCELLED"],
         "failed": ["FAILED", "Missing 'workflow' parameter"],
+        "purged": [1, "completed"],
         "health": ["jobs", "workers"],
     }

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
-
-from tests.conftest import ROOT
+from tests.npm import MODULES, needs_npm
 from tests.simulators.modal.workspace import workspace
 
-PACKAGE = "modal@0.11.1"
-MODULES = Path(os.environ.get("NODE_MODULES", ROOT / "node_modules"))
 PROGRAM = """
 import { ModalClient } from "modal";
 
@@ -36,15 +30,7 @@ client.close();
 """
 
 
-def installed_version() -> str:
-    """Return the installed npm package with its version, empty if there is none or no Node."""
-    manifest = MODULES / "modal" / "package.json"
-    if not shutil.which("node") or not manifest.is_file():
-        return ""
-    return f"modal@{json.loads(manifest.read_text('utf-8'))['version']}"
-
-
-@pytest.mark.skipif(installed_version() != PACKAGE, reason=f"not installed: `npm install --no-save {PACKAGE}`")
+@needs_npm("modal")
 async def test_the_npm_client_gets_results_and_errors(tmp_path: Path) -> None:
     """Keyword arguments, results and errors pass between JavaScript and the app's Python."""
     (tmp_path / "js").mkdir()
@@ -60,4 +46,4 @@ async def test_the_npm_client_gets_results_and_errors(tmp_path: Path) -> None:
         picture, width, spawned, error = json.loads(done.stdout)
         assert (picture, width, spawned) == ("success", 64, "success")
         assert "RemoteError" in error
-        assert "not_found: no route /handlers/nope" in error or "unknown_handler" in error
+        assert "not_found: this worker has no handlers" in error

@@ -18,7 +18,8 @@ DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 HEADER_NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+(\s*,\s*[A-Za-z0-9!#$%&'*+.^_`|~-]+)*")
 METHODS = "GET, HEAD, POST, DELETE, OPTIONS"
 HEADERS = (
-    "Accept, Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Range, X-Comfy-Org-Api-Key, X-Worker-Token"
+    "Accept, Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Prefer, Range, X-Comfy-Org-Api-Key, "
+    "X-Worker-Token"
 )
 EXPOSED = (
     "Accept-Ranges, Content-Disposition, Content-Length, Content-Range, Location, Retry-After, Server-Timing, "

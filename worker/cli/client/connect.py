@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -12,15 +11,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import aiohttp
 
+from worker.cli.client.temporary_worker import temporary_worker
 from worker.cli.client.worker_client import CLIENT_TIMEOUT, WorkerClient
-from worker.cli.output.failure import Failure
-from worker.settings import Settings
+from worker.errors import Failure
 
 if TYPE_CHECKING:
     from worker.platforms.vast.client import VastEndpoint
-
-START_LIMITS_S = {"embedded": 30.0, "http": 10.0}
-"""Longest wait for an engine, by the beginning of `WORKER_COMFYUI`. A folder has the time of WORKER_ENGINE_START."""
 
 
 class RunClient(Protocol):
@@ -69,24 +65,9 @@ async def connect(target: RunTarget) -> AsyncIterator[RunClient]:
 
             yield VastClient(await stack.enter_async_context(open_endpoint(target.vast_endpoint, target.vast_url)))
             return
-        url = target.url if target.url else await stack.enter_async_context(_temporary_worker())
+        url = target.url if target.url else await stack.enter_async_context(temporary_worker())
         session = await stack.enter_async_context(aiohttp.ClientSession(timeout=CLIENT_TIMEOUT))
         yield WorkerClient(session, url, target.token)
-
-
-@asynccontextmanager
-async def _temporary_worker() -> AsyncIterator[str]:
-    """Yield the URL of a new worker. Its state is in a temporary folder."""
-    from worker.app import build
-
-    with tempfile.TemporaryDirectory(prefix="comfy-worker-") as folder:
-        settings = Settings.from_env(host="127.0.0.1", port=0, platform="none", state=Path(folder), public_url="")
-        # Nobody else uses this worker: the command fails soon if the engine does not start.
-        limits = [limit for start, limit in START_LIMITS_S.items() if settings.engine.comfyui.startswith(start)]
-        settings = settings.replaced(engine_start_s=min([settings.engine.start_s, *limits]))
-        async with build(settings) as app:
-            await app.ready()
-            yield app.url
 
 
 class VastClient:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,8 +14,7 @@ import aiohttp
 import orjson
 
 from worker.backoff import Backoff
-from worker.cli.output.failure import Failure
-from worker.errors import UrlNeedsStorage
+from worker.errors import Failure, UrlNeedsStorage
 from worker.sse import EventParser
 
 CHUNK = 256 * 1024
@@ -102,8 +102,9 @@ class WorkerClient:
     ) -> AsyncIterator[Event]:
         """Send one request and yield the events of its response, until the connection ends."""
         parser = EventParser()
-        async with self._session.request(method, self.url + path, headers=headers, data=body) as response:
-            await _check(response)
+        data = None if body is None else io.BytesIO(body)  # aiohttp sends a file in pieces
+        async with self._session.request(method, self.url + path, headers=headers, data=data) as response:
+            await check_response(response)
             async for chunk in response.content.iter_any():
                 for event in parser.feed(chunk):
                     yield Event(int(event.id), event.name, orjson.loads(event.data))
@@ -115,7 +116,7 @@ class WorkerClient:
         """Send a request and yield its response. Raises Failure for an error response, or without a response."""
         try:
             async with self._session.request(method, url, headers=headers) as response:
-                await _check(response)
+                await check_response(response)
                 yield response
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Failure.unreachable(self.url, error) from error
@@ -130,7 +131,7 @@ async def request_validation(url: str, token: str | None, workflow: object, *, s
             aiohttp.ClientSession(timeout=CLIENT_TIMEOUT) as session,
             session.post(f"{_with_scheme(url)}/validate", data=body, headers=headers) as response,
         ):
-            await _check(response)
+            await check_response(response)
             report = orjson.loads(await response.read())
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
         raise Failure.unreachable(url, error) from error
@@ -149,7 +150,7 @@ def _bearer(job: Mapping[str, Any]) -> dict[str, str]:
     return {"Authorization": f"Bearer {job['token']}"}
 
 
-async def _check(response: aiohttp.ClientResponse) -> None:
+async def check_response(response: aiohttp.ClientResponse) -> None:
     """Raise Failure for an error response: the worker's error, or `bad_answer` if the body is not JSON."""
     if response.ok:
         return

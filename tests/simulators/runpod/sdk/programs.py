@@ -15,13 +15,12 @@ from typing import Any
 import pytest
 
 from tests.conftest import ROOT
+from tests.npm import MODULES
 from worker.simulators.runpod import LocalRunpod
 
 SDKS = Path(os.environ.get("RUNPOD_SDKS", ROOT / ".venv" / "runpod"))
 """Folder with a virtual environment for each version: `1.11/` and `1.12/`. `make runpod-sdks` builds them."""
 VERSIONS = ("1.11", "1.12")
-MODULES = Path(os.environ.get("NODE_MODULES", ROOT / "node_modules"))
-NPM_PACKAGE = "runpod-sdk@1.1.2"
 HERE = Path(__file__).parent
 LIMIT_S = 90
 
@@ -45,14 +44,6 @@ def sdk_versions(*versions: str) -> list[Any]:
         )
         for version in versions or VERSIONS
     ]
-
-
-def has_npm_client() -> bool:
-    """Return whether Node and the npm client are installed."""
-    manifest = MODULES / "runpod-sdk" / "package.json"
-    if not shutil.which("node") or not manifest.is_file():
-        return False
-    return f"runpod-sdk@{json.loads(manifest.read_text('utf-8'))['version']}" == NPM_PACKAGE
 
 
 @asynccontextmanager

@@ -14,10 +14,10 @@ import pytest
 
 from tests.conftest import worker
 from tests.engines import EngineHandle
+from tests.npm import needs_npm
 from tests.simulators.runpod.endpoint import PlainEndpoint, plain_endpoint
 from tests.simulators.runpod.exchanges import Lanes, lanes, logged, needs_recordings, recording
 from tests.simulators.runpod.sdk.programs import (
-    has_npm_client,
     run_npm_client,
     run_python_client,
     sdk_versions,
@@ -211,7 +211,7 @@ async def test_the_python_clients(version: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("version", NEWEST)
-@pytest.mark.skipif(not has_npm_client(), reason="not installed: `npm install --no-save runpod-sdk@1.1.2`")
+@needs_npm("runpod-sdk")
 async def test_the_npm_client(version: str, tmp_path: Path) -> None:
     """It polls with status-sync while a job runs longer than its wait."""
     async with plain_endpoint(**HOLD) as endpoint, sdk_worker(version, endpoint.runpod, tmp_path / "worker"):

@@ -10,85 +10,12 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from worker import __version__
+from worker.api.openapi.schemas import CONVERTED, REF, SCHEMAS, ref
 from worker.api.request_body import API_KEY_HEADER
 from worker.dialects import DIALECTS
-from worker.dialects.base import ProblemFields
 
-REF = "#/components/schemas/{model}"
 REQUESTS = [dialect.request_model for dialect in DIALECTS]
 RESULTS = [dialect.result_model for dialect in DIALECTS if dialect.result_model]
-DETAILS: dict[str, Any] = {
-    "type": "array",
-    "items": {
-        "type": "object",
-        "properties": {
-            name: {"type": ["string", "null"]}
-            for name in (
-                *("message", "node_id", "node_title", "class_type", "input", "suggestion"),
-                *("expected", "comfyui_type"),
-            )
-        },
-    },
-}
-ERROR = {
-    "type": "object",
-    "description": "Error in the native dialect. Other dialects have the same object in their own form.",
-    "properties": {
-        "status": {"const": "error"},
-        "id": {"type": ["string", "null"]},
-        "error": {
-            "type": "object",
-            "required": ["code", "message", "fault", "retryable", "retryable_elsewhere", "details"],
-            "properties": {
-                "code": {"type": "string"},
-                "message": {"type": "string"},
-                "fault": {"enum": ["client", "worker", "job"]},
-                "retryable": {"type": "boolean"},
-                "retryable_elsewhere": {"type": "boolean"},
-                "details": DETAILS,
-            },
-        },
-    },
-}
-PENDING = {
-    "type": "object",
-    "properties": {
-        **{name: {"type": "string"} for name in ("status", "state", "id", "token", "url")},
-        "position": {"type": "integer", "description": "Number of jobs that run before this one."},
-        "node": {
-            "type": ["object", "null"],
-            "description": "The running node.",
-            "properties": {name: {"type": "string"} for name in ("node_id", "class_type", "title")},
-        },
-        "step": {
-            "type": ["object", "null"],
-            "description": "Finished steps of this node, and their total.",
-            "properties": {name: {"type": "number"} for name in ("value", "max")},
-        },
-        "eta_s": {"type": "number", "description": "Predicted seconds until ComfyUI has run the job, the median."},
-        "eta_p90_s": {"type": "number", "description": "The same, which nine of ten jobs keep to."},
-    },
-}
-OBJECTS = {"type": "array", "items": {"type": "object"}}
-REPAIRS = {**OBJECTS, "description": "Changes of the workflow before the run, if there are any."}
-SEEDS = {**OBJECTS, "description": "Inputs that get a new seed in each job, if there are any."}
-PROBLEM = ProblemFields.model_json_schema()
-REPORT = {
-    "type": "object",
-    "properties": {
-        "valid": {"type": "boolean"},
-        "problems": {"type": "array", "items": PROBLEM},
-        "doubtful": {"type": "array", "items": PROBLEM, "description": "Problems that only ComfyUI can decide."},
-        "models": {"type": "array", "items": {"type": "object"}, "description": "Model files that the workflow needs."},
-        "nodes": {"type": "integer", "description": "Number of nodes in the prompt that would run."},
-        "workload": {"type": "number", "description": "Units: seconds on an RTX 4090."},
-        "predicted_s": {"type": ["number", "null"], "description": "Seconds that the job would run now."},
-        "comfyui": {"type": "object", "description": "HTTP status and error types that ComfyUI itself would return."},
-        "repairs": REPAIRS,
-        "warnings": DETAILS,
-        "seeds": SEEDS,
-    },
-}
 VALIDATE = {
     "type": "object",
     "description": "This, or any body that `POST /generate` accepts.",
@@ -98,17 +25,6 @@ VALIDATE = {
 CONVERTIBLE = {
     "application/json": {"schema": {"type": "object", "description": "A file of the editor, also wrapped."}},
     **{kind: {"schema": {"type": "string", "format": "binary"}} for kind in ("image/png", "image/webp", "video/mp4")},
-}
-CONVERTED = {
-    "type": "object",
-    "required": ["prompt", "warnings", "left_out"],
-    "properties": {
-        "prompt": {"type": "object", "description": "API format: node id -> class_type, inputs, _meta."},
-        "warnings": DETAILS,
-        "left_out": {**DETAILS, "description": "Muted and bypassed nodes."},
-        "repairs": {**REPAIRS, "description": "Changes that a job would make in the prompt, if there are any."},
-        "seeds": SEEDS,
-    },
 }
 API_KEY = {
     "name": API_KEY_HEADER,
@@ -147,6 +63,12 @@ WAIT = {
     "schema": {"type": "integer", "minimum": 1000, "maximum": 300_000},
     "description": "Milliseconds after which the response has the id and the status of a job that goes on.",
 }
+PREFER = {
+    "name": "Prefer",
+    "in": "header",
+    "schema": {"type": "string"},
+    "description": "`wait=25`: wait for the end of the job, at most these seconds. By default, respond at once.",
+}
 ERRORS = {
     "400": "The request is malformed.",
     "404": "The job does not exist or belongs to another caller.",
@@ -157,9 +79,28 @@ ERRORS = {
     "499": "The job was cancelled.",
     "503": "This worker cannot run the job now. Another one may.",
 }
-RUNPOD_REQUEST = {"$ref": REF.format(model="RunpodRequest")}
+RUNPOD_REQUEST = ref("RunpodRequest")
 BODIES: dict[str, dict[str, Any]] = {"/validate": VALIDATE, "/run": RUNPOD_REQUEST, "/runsync": RUNPOD_REQUEST}
-PARAMETERS = {"/convert": [STRICT], "/validate": [STRICT], "/runsync": [WAIT], "/status-sync/{id}": [WAIT]}
+PARAMETERS = {
+    "POST /convert": [STRICT],
+    "POST /validate": [STRICT],
+    "POST /runsync": [WAIT],
+    "GET /status-sync/{id}": [WAIT],
+    "GET /jobs/{id}": [PREFER],
+}
+RESPONSES = {
+    "POST /validate": "Report",
+    "DELETE /jobs/{id}": "Cancelled",
+    "GET /templates": "TemplateList",
+    "GET /templates/{name}": "TemplateDescription",
+    **dict.fromkeys(("POST /run", "POST /runsync", "GET /status/{id}", "POST /status/{id}"), "RunpodStatus"),
+    "GET /status-sync/{id}": "RunpodStatus",
+    **dict.fromkeys(("GET /stream/{id}", "POST /stream/{id}"), "RunpodStream"),
+    "POST /purge-queue": "RunpodPurge",
+}
+"""Schemas of the responses with status 200, by method and path."""
+JOB_PATHS = frozenset({"/generate", "/generate/sync", "/generate/stream", "/result/{id}"})
+"""Paths whose routes return the result of a job, or start one. `GET /jobs/{id}` does so as well."""
 
 
 def document(routes: Iterable[web.RouteDef]) -> dict[str, Any]:
@@ -170,14 +111,14 @@ def document(routes: Iterable[web.RouteDef]) -> dict[str, Any]:
     for route in routes:
         first_line = (route.handler.__doc__ or "").strip().partition("\n")[0]
         summary = first_line.partition(": ")[2] or first_line  # the text after "Handle `GET /x`: "
-        operation = _operation(route.path, summary[:1].upper() + summary[1:])
+        operation = _operation(route, summary[:1].upper() + summary[1:])
         paths.setdefault(route.path, {})[route.method.lower()] = operation
     return {
         "openapi": "3.1.0",
         "info": {"title": "comfy-worker", "version": __version__},
         "paths": paths,
         "components": {
-            "schemas": {**schemas["$defs"], "Error": ERROR, "Pending": PENDING, "Report": REPORT},
+            "schemas": {**schemas["$defs"], **SCHEMAS},
             "securitySchemes": {
                 "job": {"type": "http", "scheme": "bearer", "description": "Token of the job."},
                 "metrics": {"type": "http", "scheme": "bearer", "description": "WORKER_METRICS_TOKEN."},
@@ -186,9 +127,10 @@ def document(routes: Iterable[web.RouteDef]) -> dict[str, Any]:
     }
 
 
-def _operation(path: str, summary: str) -> dict[str, Any]:
+def _operation(route: web.RouteDef, summary: str) -> dict[str, Any]:
     """Return the operation object of a route: its summary, parameters, request body, security and responses."""
-    operation: dict[str, Any] = {"summary": summary, "responses": _responses(path)}
+    path, name = route.path, f"{route.method} {route.path}"
+    operation: dict[str, Any] = {"summary": summary, "responses": _responses(path, name)}
     names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
     if names:
         operation["parameters"] = [
@@ -209,8 +151,8 @@ def _operation(path: str, summary: str) -> dict[str, Any]:
         operation["parameters"] = [STRICT, API_KEY, *([FILE_INDEX] if path == "/generate/sync" else [])]
     elif path in BODIES:
         operation["requestBody"] = _request(BODIES[path])
-    if path in PARAMETERS:
-        operation["parameters"] = [*operation.get("parameters", ()), *PARAMETERS[path]]
+    if name in PARAMETERS:
+        operation["parameters"] = [*operation.get("parameters", ()), *PARAMETERS[name]]
     return operation
 
 
@@ -221,20 +163,21 @@ def _request(schema: dict[str, Any]) -> dict[str, Any]:
 
 def _one_of(models: Sequence[type[BaseModel]]) -> dict[str, Any]:
     """Return the schema that matches one of the models."""
-    return {"oneOf": [{"$ref": REF.format(model=model.__name__)} for model in models]}
+    return {"oneOf": [ref(model.__name__) for model in models]}
 
 
-def _responses(path: str) -> dict[str, Any]:
-    """Return the response objects of a route, by HTTP status or `default`."""
-    if path == "/validate":
-        return {"200": _body("The report.", "Report"), "default": _body("An error.", "Error")}
+def _responses(path: str, name: str) -> dict[str, Any]:
+    """Return the response objects of a route, by HTTP status or `default`. `name` is its method and path."""
     if path == "/metrics":
         return {"200": {"description": "The metrics.", "content": METRICS}, "default": _body("An error.", "Error")}
-    if path not in {"/generate", "/generate/sync", "/generate/stream", "/jobs/{id}", "/result/{id}"}:
-        cancel_responses = (
-            {"202": {"description": "The job is cancelled, but a node still runs."}} if path == "/cancel/{id}" else {}
-        )
-        return {"200": {"description": "Success."}, **cancel_responses, "default": _body("An error.", "Error")}
+    if path not in JOB_PATHS and name != "GET /jobs/{id}":
+        success = _body("Success.", RESPONSES[name]) if name in RESPONSES else {"description": "Success."}
+        text = "The job is cancelled, but a node still runs."
+        stopping = {
+            "DELETE /jobs/{id}": {"202": _body(text, "Cancelled")},
+            "POST /cancel/{id}": {"202": {"description": text}},
+        }
+        return {"200": success, **stopping.get(name, {}), "default": _body("An error.", "Error")}
     result: dict[str, Any] = {
         "description": "The result.",
         "content": {"application/json": {"schema": _one_of(RESULTS)}},
@@ -255,4 +198,4 @@ def _responses(path: str) -> dict[str, Any]:
 
 def _body(text: str, model: str) -> dict[str, Any]:
     """Return a response object for JSON of this model. `text` describes it."""
-    return {"description": text, "content": {"application/json": {"schema": {"$ref": REF.format(model=model)}}}}
+    return {"description": text, "content": {"application/json": {"schema": ref(model)}}}

@@ -1,0 +1,5 @@
+"""The OpenAPI document of the worker."""
+
+from worker.api.openapi.document import document
+
+__all__ = ["document"]
