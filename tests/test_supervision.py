@@ -79,8 +79,9 @@ RESTARTED = [
 OTHERS = frozenset(
     {"engine", "machine", "announcement", "vast-sdk", "vast-sdk-state", "vast-load", "vast-speed", "containers"}
     | {"runpod-sweep", "runpod-pods", "runpod-take", "runpod-stop", "runpod-ping"}
+    | {"backend-loads", "old-results"}
 )
-"""Tasks that end the worker, or that a platform or a simulation starts."""
+"""Tasks that end the worker, or that a platform, a simulation or the proxy starts."""
 STARTS = re.compile(r"""\.start\(\s*(?:per_engine\()?"([a-z-]+)\"""")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from worker.errors.tree import WorkerError
 from worker.errors.unavailable import WorkerUnavailable
 
 
@@ -72,12 +73,12 @@ class JobGone(WorkerUnavailable):
     code = "job_gone"
 
 
-class CannotCancel(WorkerUnavailable):
+class CannotCancel(WorkerError):
     """The backend of the job cannot cancel it, or did not respond. The job goes on."""
 
     code = "cannot_cancel"
     status = 409
-    retryable_elsewhere = False
+    retryable = True
 
 
 class ModalRefused(Exception):

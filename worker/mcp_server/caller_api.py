@@ -20,7 +20,7 @@ from worker.errors import Failure, UrlNeedsStorage
 
 
 @dataclass(frozen=True, slots=True)
-class JobReference:
+class McpJob:
     """A job, and the token that may read it. Without one the caller's own token has to."""
 
     id: str
@@ -68,24 +68,24 @@ class CallerApi:
             _, body = await self._json("POST", "/generate", body={**request, "output_format": "base64"})
         return body
 
-    async def job(self, job: JobReference) -> tuple[bool, dict[str, Any]]:
+    async def job(self, job: McpJob) -> tuple[bool, dict[str, Any]]:
         """Return whether a job has ended, and its result or its progress. Raises Failure for a job that failed."""
         status, body = await self._json("GET", _path(job), job)
         return status != HTTPStatus.ACCEPTED, body
 
-    async def wait(self, job: JobReference, seconds: float) -> None:
+    async def wait(self, job: McpJob, seconds: float) -> None:
         """Wait until a job ends, but at most this long."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds), self._response("GET", f"{_path(job)}/events", job) as response:
                 async for _ in response.content.iter_any():
                     pass
 
-    async def cancel(self, job: JobReference) -> dict[str, Any]:
+    async def cancel(self, job: McpJob) -> dict[str, Any]:
         """Cancel a job and return the response."""
         _, body = await self._json("DELETE", _path(job), job)
         return body
 
-    async def output(self, job: JobReference, index: int, limit: int) -> tuple[str, bytes]:
+    async def output(self, job: McpJob, index: int, limit: int) -> tuple[str, bytes]:
         """Return the media type and the content of an output. Raises Failure if it has more than `limit` bytes."""
         async with self._response("GET", f"{_path(job)}/outputs/{index}", job) as response:
             content = bytearray()
@@ -96,7 +96,7 @@ class CallerApi:
                     raise Failure("output_too_large", message)
             return response.content_type, bytes(content)
 
-    async def save(self, job: JobReference, index: int, target: Path) -> None:
+    async def save(self, job: McpJob, index: int, target: Path) -> None:
         """Write an output to a file in pieces."""
         async with self._response("GET", f"{_path(job)}/outputs/{index}", job) as response:
             with target.open("wb") as sink:
@@ -104,7 +104,7 @@ class CallerApi:
                     sink.write(chunk)
 
     async def _json(
-        self, method: str, path: str, job: JobReference | None = None, body: object = None
+        self, method: str, path: str, job: McpJob | None = None, body: object = None
     ) -> tuple[int, dict[str, Any]]:
         """Send a request and return the status and the JSON object of its response."""
         async with self._response(method, path, job, body) as response:
@@ -118,7 +118,7 @@ class CallerApi:
 
     @asynccontextmanager
     async def _response(
-        self, method: str, path: str, job: JobReference | None = None, body: object = None
+        self, method: str, path: str, job: McpJob | None = None, body: object = None
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Send a request, with the token of the job if it has one, and yield the response."""
         token = (job and job.token) or self._token
@@ -132,5 +132,5 @@ class CallerApi:
             raise Failure.unreachable(self._worker.url, error) from error
 
 
-def _path(job: JobReference) -> str:
+def _path(job: McpJob) -> str:
     return f"/jobs/{quote(job.id, safe='')}"

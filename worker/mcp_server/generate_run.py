@@ -13,7 +13,7 @@ from typing import Any
 import anyio
 
 from worker.errors import Failure
-from worker.mcp_server.caller_api import CallerApi, JobReference
+from worker.mcp_server.caller_api import CallerApi, McpJob
 from worker.mcp_server.job_memory import JobMemory
 from worker.mcp_server.mcp_progress import McpProgress
 
@@ -34,7 +34,7 @@ class FollowedJob:
     """What is known about a job while it is followed."""
 
     progress: McpProgress
-    job: JobReference | None = None
+    job: McpJob | None = None
     result: dict[str, Any] = field(default_factory=dict)
 
 
@@ -47,7 +47,7 @@ class GenerateRun:
     caller: str
     report_progress: ReportProgress
 
-    async def run(self, request: Mapping[str, Any]) -> tuple[JobReference, dict[str, Any]]:
+    async def run(self, request: Mapping[str, Any]) -> tuple[McpJob, dict[str, Any]]:
         """Run a job and return it with its native result. Raises Failure when it fails.
 
         The job is cancelled when this call is cancelled.
@@ -91,7 +91,7 @@ class GenerateRun:
         value, sentence = progress.report(monotonic())
         await self.report_progress(value, 1.0, sentence)
 
-    async def _cancel(self, job: JobReference) -> None:
+    async def _cancel(self, job: McpJob) -> None:
         """Cancel a job that no client waits for any more. The cancellation of this task does not interrupt it."""
         with anyio.move_on_after(CANCEL_LIMIT_S, shield=True), suppress(Failure):
             await self.api.cancel(job)

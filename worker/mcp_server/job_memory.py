@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
-from worker.mcp_server.caller_api import JobReference
+from worker.mcp_server.caller_api import McpJob
 
 MOST_JOBS = 10_000
 
@@ -17,14 +17,14 @@ class JobMemory:
     def __init__(self) -> None:
         self._tokens: OrderedDict[tuple[str, str], str] = OrderedDict()
 
-    def remember(self, caller: str, accepted: Mapping[str, Any]) -> JobReference:
+    def remember(self, caller: str, accepted: Mapping[str, Any]) -> McpJob:
         """Keep the token of a job that the caller started, and return the job. `accepted` has its `id` and `token`."""
-        job = JobReference(str(accepted["id"]), str(accepted["token"]))
+        job = McpJob(str(accepted["id"]), str(accepted["token"]))
         self._tokens[caller, job.id] = str(job.token)
         while len(self._tokens) > MOST_JOBS:
             self._tokens.popitem(last=False)
         return job
 
-    def find(self, caller: str, job_id: str) -> JobReference:
+    def find(self, caller: str, job_id: str) -> McpJob:
         """Return a job of the caller. For one that was not started here, the caller's own token has to be valid."""
-        return JobReference(job_id, self._tokens.get((caller, job_id)))
+        return McpJob(job_id, self._tokens.get((caller, job_id)))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from mcp import types
 
 from worker.errors import Failure
-from worker.mcp_server.caller_api import CallerApi, JobReference
+from worker.mcp_server.caller_api import CallerApi, McpJob
 from worker.mcp_server.previews import preview_of
 from worker.mcp_server.reports import JobOutput
 
@@ -37,7 +37,7 @@ class ContentBuilder:
     budget: int = RESULT_BASE64_BYTES
     _decoders: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
 
-    async def blocks(self, api: CallerApi, job: JobReference, outputs: Sequence[JobOutput]) -> list[types.ContentBlock]:
+    async def blocks(self, api: CallerApi, job: McpJob, outputs: Sequence[JobOutput]) -> list[types.ContentBlock]:
         """Return the blocks for these outputs, in their order. An image that cannot be read becomes a link."""
         images = [output for output in outputs if output.kind == "image"][:MOST_IMAGES]
         left, blocks = self.budget, list[types.ContentBlock]()
@@ -55,7 +55,7 @@ class ContentBuilder:
         return blocks
 
     async def _image(
-        self, api: CallerApi, job: JobReference, output: JobOutput, most_base64: int
+        self, api: CallerApi, job: McpJob, output: JobOutput, most_base64: int
     ) -> tuple[types.ImageContent | None, bool]:
         """Return the image, or a preview of it, and whether it is the complete file."""
         most_bytes = most_base64 // 4 * 3

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from worker.mcp_server.caller_api import JobReference
+from worker.mcp_server.caller_api import McpJob
 from worker.mcp_server.mcp_progress import pending_sentence
 
 EXAMPLE_FILES = {"video": "clip.mp4", "audio": "speech.wav"}
@@ -98,7 +98,7 @@ def output_uri(job_id: str, index: int) -> str:
     return f"comfy://jobs/{job_id}/outputs/{index}"
 
 
-def ended_report(job: JobReference, body: Mapping[str, Any]) -> JobReport:
+def ended_report(job: McpJob, body: Mapping[str, Any]) -> JobReport:
     """Return the report for a native result."""
     metadata = body.get("metadata") or {}
     notes = [str(row.get("message")) for name in ("problems", "repairs", "warnings") for row in body.get(name) or ()]
@@ -113,7 +113,7 @@ def ended_report(job: JobReference, body: Mapping[str, Any]) -> JobReport:
     )
 
 
-def pending_report(job: JobReference, body: Mapping[str, Any]) -> JobReport:
+def pending_report(job: McpJob, body: Mapping[str, Any]) -> JobReport:
     """Return the report for a job that has not ended."""
     state, eta = str(body.get("state", "pending")), body.get("eta_s")
     return JobReport(job_id=job.id, state=state, progress=pending_sentence(body), eta_s=eta)
@@ -157,7 +157,7 @@ def _example_value(schema: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
     return plain.get(str(schema.get("type")), f"https://example.com/{EXAMPLE_FILES.get(kind, 'input.png')}")
 
 
-def _output(job: JobReference, row: Mapping[str, Any]) -> JobOutput:
+def _output(job: McpJob, row: Mapping[str, Any]) -> JobOutput:
     """Return the report of one output. A URL that contains the token of the job is left out."""
     url, text = row.get("url"), row.get("text")
     return JobOutput(

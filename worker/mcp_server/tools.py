@@ -23,7 +23,7 @@ from worker.mcp_server.arguments import (
     StatusArguments,
     ToolArguments,
 )
-from worker.mcp_server.caller_api import CallerApi, JobReference
+from worker.mcp_server.caller_api import CallerApi, McpJob
 from worker.mcp_server.generate_run import GenerateRun, ReportProgress
 from worker.mcp_server.input_values import InputValues
 from worker.mcp_server.job_memory import JobMemory
@@ -127,14 +127,14 @@ def _request(call: ToolCall, arguments: GenerateArguments) -> dict[str, Any]:
     return request
 
 
-async def _with_outputs(call: ToolCall, job: JobReference, report: JobReport) -> ToolResult:
+async def _with_outputs(call: ToolCall, job: McpJob, report: JobReport) -> ToolResult:
     """Return the report with its outputs as content, after they are saved if the call has a folder for them."""
     if call.out is not None:
         report = report.model_copy(update={"outputs": await _saved(call, job, report, call.out)})
     return ToolResult(report, await call.content.blocks(call.api, job, report.outputs))
 
 
-async def _saved(call: ToolCall, job: JobReference, report: JobReport, folder: Path) -> list[Any]:
+async def _saved(call: ToolCall, job: McpJob, report: JobReport, folder: Path) -> list[Any]:
     """Save the outputs in the folder and return them with their paths. Raises Failure when that is not possible."""
 
     async def fetch(index: str, target: Path) -> None:

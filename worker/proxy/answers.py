@@ -7,12 +7,9 @@ from typing import Any
 
 import orjson
 
-from worker.dialects import BY_NAME
+from worker.dialects import BY_NAME, VAST
 from worker.errors import WorkerError
 from worker.proxy.job import ProxyJob
-
-HANDLER_DIALECT = "native"
-"""Dialect of the responses to calls of handlers."""
 
 
 def error_body(job: ProxyJob, error: WorkerError) -> bytes:
@@ -26,7 +23,7 @@ def pending_body(job: ProxyJob, url: str, progress: Mapping[str, Any]) -> dict[s
     Vast's dialect has other fields around them.
     """
     fields = {"status": "pending", **progress, "id": job.id, "token": job.token, "url": url}
-    if job.facts.dialect != "vast":
+    if job.facts.dialect != VAST.name:
         return fields
     return {"message": "Request accepted", "comfyui_response": {}, "output": [], "timings": {}, **fields}
 

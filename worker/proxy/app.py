@@ -20,7 +20,7 @@ from worker.proxy.job import ProxyJob
 from worker.proxy.jobs import ProxyJobs
 from worker.proxy.journal import JobJournal
 from worker.proxy.metrics.recorder import ProxyMetrics
-from worker.proxy.monitor import watch
+from worker.proxy.monitor import poll_loads
 from worker.proxy.outputs import JobOutputs
 from worker.proxy.results import ResultStore
 from worker.proxy.routing import BackendState, RouteRequest, Routing, passed_over
@@ -74,8 +74,8 @@ async def build(config: ProxyConfig, environ: Mapping[str, str]) -> AsyncIterato
             result_ttl_s=server.result_ttl_s,
             hangup_grace_s=server.hangup_grace_s,
         )
-        tasks.start("monitor", partial(watch, list(slots.values())))
-        tasks.start("sweep", jobs.sweep)
+        tasks.start("backend-loads", partial(poll_loads, list(slots.values())))
+        tasks.start("old-results", jobs.sweep)
         limits, library = BodyLimits(server.max_body_mib * MIB), read_library(SHIPPED)
         services = ProxyServices(
             server, jobs, slots, callers, routing, outputs, library, metrics, notify, spool, limits

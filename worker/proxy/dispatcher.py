@@ -30,7 +30,7 @@ from worker.errors import (
 )
 from worker.proxy.answers import error_body, with_resubmissions
 from worker.proxy.events import AttemptEnded, AttemptStarted, JobEnded, ProxyEvent
-from worker.proxy.job import Attempt, AttemptOutcome, ProxyJob, StoredResult
+from worker.proxy.job import Attempt, AttemptOutcome, ProxyJob, RemoteResult
 from worker.proxy.journal import JobJournal
 from worker.proxy.outputs import JobOutputs
 from worker.proxy.results import ResultStore
@@ -81,11 +81,11 @@ class Dispatcher:
         self._journal.record_ended(job)
         self._notify(JobEnded(job))
 
-    async def _error(self, job: ProxyJob, error: WorkerError) -> StoredResult:
+    async def _error(self, job: ProxyJob, error: WorkerError) -> RemoteResult:
         """Return an error of the proxy as the result of a job."""
         return await self._results.keep(job, error.status, error_body(job, error))
 
-    async def _result(self, job: ProxyJob) -> StoredResult:
+    async def _result(self, job: ProxyJob) -> RemoteResult:
         """Return the result of a job from the backend that has it, or from the first one that takes and runs it.
 
         Raises NoBackend, JobGone or JobCancelled.
@@ -136,7 +136,7 @@ class Dispatcher:
             lost = job.lost[-1]
             raise JobGone(f"the backend {lost.backend!r} has lost the job, and it may have run there: {lost.reason}")
 
-    async def _run(self, job: ProxyJob, slot: BackendSlot, attempt: Attempt | None) -> StoredResult:
+    async def _run(self, job: ProxyJob, slot: BackendSlot, attempt: Attempt | None) -> RemoteResult:
         """Run a job on one backend, or follow it there if it was sent already. Record how that ended.
 
         Raises BackendRefused, BackendUnreachable and JobLost.
@@ -201,32 +201,32 @@ class Dispatcher:
         self._journal.release_request(job)
         job.accept()
 
-    async def _run_at_once(self, job: ProxyJob, slot: BackendSlot, attempt: Attempt, body: JobBody) -> StoredResult:
+    async def _run_at_once(self, job: ProxyJob, slot: BackendSlot, attempt: Attempt, body: JobBody) -> RemoteResult:
         """Submit a job and read its result with one request. It is repeated if its connection breaks.
 
         Raises what `_submit` does.
         """
 
-        async def run() -> StoredResult:
+        async def run() -> RemoteResult:
             async with slot.backend.run(body, attempt.reference) as response:
                 return await self._read(job, attempt, response)
 
         return await self._send(slot, run)
 
-    async def _follow(self, job: ProxyJob, slot: BackendSlot, attempt: Attempt) -> StoredResult:
+    async def _follow(self, job: ProxyJob, slot: BackendSlot, attempt: Attempt) -> RemoteResult:
         """Wait for the result of a job that its backend has accepted. Raises BackendRefused and JobLost."""
         reference = attempt.reference
         if reference is None:
             raise JobLost(f"{slot.name}: the place of the job is not known")
         job.accepted.set()
 
-        async def read() -> StoredResult:
+        async def read() -> RemoteResult:
             async with slot.backend.result(reference) as response:
                 return await self._read(job, attempt, response)
 
         return await self._insist(slot, read)
 
-    async def _read(self, job: ProxyJob, attempt: Attempt, response: RemoteResponse) -> StoredResult:
+    async def _read(self, job: ProxyJob, attempt: Attempt, response: RemoteResponse) -> RemoteResult:
         """Store the result in a response.
 
         Raises BackendRefused for an error that another backend may not have, and BackendUnreachable for a job that goes

@@ -70,7 +70,7 @@ class RequestFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredResult:
+class RemoteResult:
     """The result of a job: HTTP status and body. The body is in memory, or in a file if `path` is set."""
 
     status: int
@@ -105,7 +105,7 @@ class ProxyJob:
     accepted_at: float | None = None
     """Epoch seconds at which a backend has accepted the job, None before, and after a restart of the proxy."""
     attempts: list[Attempt] = field(default_factory=list)
-    result: StoredResult | None = None
+    result: RemoteResult | None = None
     ended_at: float | None = None
     cancelled: bool = False
     """Whether the caller wants the job no more. It is not sent to another backend then."""
@@ -135,7 +135,7 @@ class ProxyJob:
         self.accepted_at = time.time()
         self.accepted.set()
 
-    def end(self, result: StoredResult) -> None:
+    def end(self, result: RemoteResult) -> None:
         """Store the result, and wake all that wait for it."""
         self.result, self.ended_at = result, time.time()
         self.accepted.set()

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from worker.backends.base import RemoteCancellation, RemoteStatus
 from worker.errors import BackendError, IdTaken, NotFound, OperationUnsupported, WorkerBusy
 from worker.proxy.dispatcher import Dispatcher
-from worker.proxy.job import ProxyJob, StoredResult
+from worker.proxy.job import ProxyJob, RemoteResult
 from worker.proxy.journal import JobJournal, age_s
 from worker.proxy.results import ResultStore
 from worker.proxy.slot import BackendSlot
@@ -101,7 +101,7 @@ class ProxyJobs:
         """Return the numbers of jobs that have not ended."""
         return Counter(job.caller for job in self._by_key.values() if not job.ended.is_set())
 
-    def results(self) -> list[StoredResult]:
+    def results(self) -> list[RemoteResult]:
         """Return the results that are kept."""
         return [job.result for job in self._by_key.values() if job.result is not None]
 

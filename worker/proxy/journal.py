@@ -21,7 +21,7 @@ import orjson
 from worker.backends.base import JobReference
 from worker.errors import JournalUnavailable, StartupError
 from worker.jobs.journal_file import JournalFile, Schema, Statement
-from worker.proxy.job import Attempt, AttemptOutcome, ProxyJob, RequestFacts, StoredResult
+from worker.proxy.job import Attempt, AttemptOutcome, ProxyJob, RemoteResult, RequestFacts
 
 log = logging.getLogger(__name__)
 
@@ -220,7 +220,7 @@ def _read(row: sqlite3.Row) -> ProxyJob:
     if row["ended_at"] is not None:
         result = orjson.loads(row["result"])
         path = Path(result["path"]) if result["path"] else None
-        job.end(StoredResult(result["status"], result["size"], result["content_type"], path=path))
+        job.end(RemoteResult(result["status"], result["size"], result["content_type"], path=path))
         job.ended_at = row["ended_at"]
     return job
 

@@ -16,14 +16,14 @@ INTERVAL_S = 5.0
 TIMEOUT_S = 10.0
 
 
-async def watch(slots: Iterable[BackendSlot]) -> None:
+async def poll_loads(slots: Iterable[BackendSlot]) -> None:
     """Update the load and the problem of each backend, until the task is cancelled."""
     async with asyncio.TaskGroup() as group:
         for slot in slots:
-            group.create_task(_watch(slot))
+            group.create_task(_poll(slot))
 
 
-async def _watch(slot: BackendSlot) -> None:
+async def _poll(slot: BackendSlot) -> None:
     """Update one backend."""
     while True:
         before = slot.problem

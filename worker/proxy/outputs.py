@@ -14,7 +14,7 @@ import orjson
 
 from worker.bodies import in_thread
 from worker.errors import NotFound
-from worker.proxy.job import ProxyJob, StoredResult
+from worker.proxy.job import ProxyJob, RemoteResult
 from worker.proxy.results import ResultStore
 
 OUTPUT_LISTS = ("outputs", "output", "images", "videos", "audio", "files")
@@ -40,7 +40,7 @@ class JobOutputs:
     def __init__(self, results: ResultStore) -> None:
         self._results = results
 
-    async def with_urls(self, job: ProxyJob, result: StoredResult) -> StoredResult:
+    async def with_urls(self, job: ProxyJob, result: RemoteResult) -> RemoteResult:
         """Return a result of the native dialect with paths of this proxy in place of base64.
 
         A path becomes a URL when the response is sent, because the host depends on the client.
@@ -58,7 +58,7 @@ class JobOutputs:
             raise NotFound(f"job {job.id!r} has no output {index[:80]!r}")
         return outputs[int(index)]
 
-    def _with_urls(self, job: ProxyJob, result: StoredResult) -> StoredResult:
+    def _with_urls(self, job: ProxyJob, result: RemoteResult) -> RemoteResult:
         value = orjson.loads(_content(result))
         for index, item in enumerate(_items(value)):
             if isinstance(item.get("data"), str):
@@ -70,7 +70,7 @@ class JobOutputs:
         data = orjson.dumps(value)
         if result.path is not None:
             result.path.write_bytes(data)
-        return StoredResult(result.status, len(data), result.content_type, data, result.path)
+        return RemoteResult(result.status, len(data), result.content_type, data, result.path)
 
     def _all(self, job: ProxyJob) -> list[OutputFile]:
         if job.result is None:
@@ -103,7 +103,7 @@ class JobOutputs:
             partial_path.rename(folder / str(index))
 
 
-def _content(result: StoredResult) -> bytes:
+def _content(result: RemoteResult) -> bytes:
     """Return the body of a result."""
     if result.data is not None:
         return result.data

@@ -11,7 +11,7 @@ import orjson
 
 from worker.backends.base import RemoteResponse
 from worker.bodies import in_thread
-from worker.proxy.job import ProxyJob, StoredResult
+from worker.proxy.job import ProxyJob, RemoteResult
 
 IN_MEMORY = 1024 * 1024
 """Largest result in bytes that is kept in memory until it is sent."""
@@ -25,7 +25,7 @@ class ResultStore:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    async def store(self, job: ProxyJob, response: RemoteResponse) -> StoredResult:
+    async def store(self, job: ProxyJob, response: RemoteResponse) -> RemoteResult:
         """Read a result to its end. Raises BackendUnreachable if its connection breaks, and OSError.
 
         The backend knows the job by its key, and its caller by its id, so that the id in the result is replaced.
@@ -37,13 +37,13 @@ class ResultStore:
                 break
         data = with_own_id(job, bytes(head))
         if len(head) <= IN_MEMORY and not job.collectable:
-            return StoredResult(response.status, len(data), response.content_type, data)
+            return RemoteResult(response.status, len(data), response.content_type, data)
         path = self.path(job.key)
         size = await self._write(path, data, chunks)
         kept = data if size == len(data) <= ON_LOOP else None
-        return StoredResult(response.status, size, response.content_type, kept, path)
+        return RemoteResult(response.status, size, response.content_type, kept, path)
 
-    async def keep(self, job: ProxyJob, status: int, data: bytes) -> StoredResult:
+    async def keep(self, job: ProxyJob, status: int, data: bytes) -> RemoteResult:
         """Store a JSON result that was made here."""
         return await self.store(job, RemoteResponse.of(status, data))
 

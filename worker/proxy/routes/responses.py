@@ -18,7 +18,7 @@ from worker.bodies import in_thread
 from worker.errors import NotAcceptable
 from worker.proxy.answers import pending_body
 from worker.proxy.event_stream import events_of
-from worker.proxy.job import ProxyJob, StoredResult
+from worker.proxy.job import ProxyJob, RemoteResult
 from worker.proxy.outputs import OutputFile
 from worker.proxy.services import base_url, proxy_of
 from worker.storage.active_content import disposition
@@ -104,7 +104,7 @@ async def _send_accepted_file(request: web.Request, job: ProxyJob, accepted: Acc
     return await send_file(request, job, choice.output, choice.content_type)
 
 
-async def _send_pieces(request: web.Request, result: StoredResult, headers: dict[str, str]) -> web.StreamResponse:
+async def _send_pieces(request: web.Request, result: RemoteResult, headers: dict[str, str]) -> web.StreamResponse:
     """Send a large result in pieces."""
     response = web.StreamResponse(status=result.status, headers=headers)
     response.content_type, response.content_length = result.content_type, result.size
@@ -117,7 +117,7 @@ async def _send_pieces(request: web.Request, result: StoredResult, headers: dict
     return response
 
 
-async def pieces_of(result: StoredResult) -> AsyncIterator[bytes]:
+async def pieces_of(result: RemoteResult) -> AsyncIterator[bytes]:
     """Yield the body of a result."""
     if result.data is not None or result.path is None:
         yield result.data or b""

@@ -23,7 +23,7 @@ from worker.dialects import RUNPOD
 from worker.dialects.runpod import check_form
 from worker.errors import BackendError, CannotCancel, ClientError, NotFound
 from worker.proxy.callers import ProxyCaller
-from worker.proxy.job import ProxyJob, StoredResult
+from worker.proxy.job import ProxyJob, RemoteResult
 from worker.proxy.requests import receive
 from worker.proxy.routes import jobs
 from worker.proxy.routes.errors import error_response
@@ -244,7 +244,7 @@ def _times(job: ProxyJob) -> dict[str, int]:
     }
 
 
-async def _failure(result: StoredResult) -> dict[str, Any]:
+async def _failure(result: RemoteResult) -> dict[str, Any]:
     """Return text and rest of an error, as RunPod stores what a worker returns. The body may be in any dialect."""
     body = b"".join([piece async for piece in pieces_of(result)])
     try:
