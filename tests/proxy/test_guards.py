@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -158,3 +159,33 @@ async def test_pages_of_other_origins_are_refused(engine: EngineHandle, tmp_path
                 status, _ = await client.post(path, {"workflow": picture()}, **headers)
                 assert status == 403, (path, headers)
         assert client.app.jobs.open_jobs == 0
+
+
+@pytest.mark.parametrize("key", ["a/b", "x" * 129, "nul\x00", ""])
+async def test_ids_are_those_of_a_worker(shared: ProxyClient, key: str) -> None:
+    """An id that could be a path, or is too long, is rejected by the proxy, and an empty one is none."""
+    status, body = await shared.post("/generate/sync", {"workflow": picture(), "id": key}, **bearer(BOB))
+    assert (status, body.get("error", {}).get("code")) == ((400, "invalid_field") if key else (200, None))
+
+
+@pytest.mark.parametrize("header", ["X-User", "Idempotency-Key", "Authorization", "X-Worker-Token"])
+async def test_a_header_of_bytes_is_no_bug(engine: EngineHandle, header: str, tmp_path: Path) -> None:
+    """Bytes that are no text in a header that the proxy reads give a job or a client error, never a 500."""
+    async with worker(engine, tmp_path / "worker") as backend:
+        route = '[[routes]]\nbackends = {own = 1}\nsticky = "header:X-User"\n'
+        toml = f'[[backends]]\nname = "own"\nurl = "{backend.app.url}"\n{route}'
+        async with proxy(tmp_path / "proxy", toml=toml) as client:
+            for path in ("/generate", "/v2/x/run"):
+                assert await raw_status(client.url, path, header.encode() + b": \xff\xfe") in {200, 202, 400, 401}
+
+
+async def raw_status(url: str, path: str, header: bytes) -> int:
+    """Send a job with a header line as bytes, and return the status of the response."""
+    body = json.dumps({"input": {"workflow": picture()}}).encode()
+    reader, writer = await asyncio.open_connection(*url.removeprefix("http://").split(":"))
+    head = b"POST %b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: %d\r\n%b\r\n\r\n"
+    writer.write(head % (path.encode(), len(body), header) + body)
+    async with asyncio.timeout(30):
+        response = await reader.read()
+    writer.close()
+    return int(response.split()[1])

@@ -16,6 +16,12 @@ KEY = re.compile(r"[\w.:@+-]{1,128}", re.ASCII)
 """Matches a valid job id."""
 
 
+def check_job_id(text: str) -> None:
+    """Raise InvalidField unless a text is a valid job id."""
+    if not KEY.fullmatch(text):
+        raise InvalidField("a job id has 1 to 128 characters: letters, digits and . : @ + - _")
+
+
 @dataclass(slots=True)
 class JobEntry:
     """A job in the index, with its task and the events that requests wait for."""
@@ -114,8 +120,7 @@ class JobIndex:
         """
         if request.job_id is None:
             return None
-        if not KEY.fullmatch(request.job_id):
-            raise InvalidField("a job id has 1 to 128 characters: letters, digits and . : @ + - _")
+        check_job_id(request.job_id)
         entry = self._by_key.get((principal, request.job_id))
         if entry is not None and not entry.job.request.same_body(request):
             raise IdTaken(f"the id {request.job_id!r} belongs to another request")

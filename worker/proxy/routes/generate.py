@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from aiohttp import web
 
 from worker.connections import mark_authenticated
-from worker.errors import ClientError
+from worker.jobs.job_index import check_job_id
 from worker.proxy.callers import ProxyCaller, check_open_jobs
 from worker.proxy.events import JobReceived
 from worker.proxy.job import ProxyJob
@@ -21,7 +21,6 @@ from worker.proxy.services import caller_of, proxy_of
 
 SUBMIT_S = 10.0
 """Seconds for which `POST /generate` waits until a backend has accepted the job, so that it can return its error."""
-LONGEST_ID = 200
 
 
 async def generate_sync(request: web.Request) -> web.StreamResponse:
@@ -80,11 +79,11 @@ def admit(request: web.Request, caller: ProxyCaller | None = None) -> ProxyCalle
 def start(request: web.Request, caller: ProxyCaller, received: ReceivedRequest, kind: JobKind) -> ProxyJob:
     """Start the job of a request that was read, or return the one that the same request has started before.
 
-    Raises Forbidden, WorkerBusy, IdTaken and JournalUnavailable.
+    Raises InvalidField, Forbidden, WorkerBusy, IdTaken and JournalUnavailable.
     """
     services, own_id, facts = proxy_of(request), received.own_id, received.facts
-    if len(own_id) > LONGEST_ID:
-        raise ClientError(f"the id of the job has more than {LONGEST_ID} characters")
+    if own_id:
+        check_job_id(own_id)
     job = ProxyJob(
         caller=caller.name,
         request=received.json,
@@ -97,13 +96,18 @@ def start(request: web.Request, caller: ProxyCaller, received: ReceivedRequest, 
         follows=kind.follows,
     )
     route = RouteRequest(caller, own_id or job.key, facts.template, facts.handler)
-    header = services.routing.sticky_header(route)
-    job.facts = replace(facts, sticky=request.headers.get(header, "") if header else "")
+    job.facts = replace(facts, sticky=_header_text(request, services.routing.sticky_header(route)))
     known = services.jobs.accept(job, has_own_id=bool(own_id))
     mark_authenticated(request)
     if known is job:
         services.notify(JobReceived(job))
     return known
+
+
+def _header_text(request: web.Request, name: str) -> str:
+    """Return a header as text that can be stored. It is empty without a name, and without the header."""
+    value = request.headers.get(name, "") if name else ""
+    return value.encode(errors="surrogateescape").decode(errors="replace")  # it may have bytes that are no text
 
 
 async def wait_and_send(request: web.Request, job: ProxyJob, limit_s: float | None = None) -> web.StreamResponse:
