@@ -6,7 +6,8 @@ import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -31,6 +32,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 UNKNOWN_CLASS = {"1": {"class_type": "NoSuchNode", "inputs": {}}}
 LIMIT_S = 60
+PAGE = Path(__file__).parents[2] / "docs" / "backends.md"
 T = TypeVar("T")
 
 
@@ -337,3 +339,25 @@ async def test_an_unknown_endpoint(opened: OpenBackend) -> None:
         async with open_backend(opened.elsewhere) as backend:
             await submitted(backend, job(picture()))
     assert not isinstance(raised.value, BackendRefused) or raised.value.elsewhere
+
+
+async def test_the_capabilities_are_documented(backend: Backend) -> None:
+    """The table of docs/backends.md has what the code says. The price depends on the settings."""
+    rows = [line.split("|")[1:-1] for line in PAGE.read_text("utf-8").splitlines() if line.startswith("| `")]
+    header = next(
+        line.split("|")[1:-1] for line in PAGE.read_text("utf-8").splitlines() if line.startswith("| Capability")
+    )
+    column = [cell.strip(" `") for cell in header].index(backend.kind)
+    for name, value in asdict(backend.capabilities).items():
+        if name != "price":
+            [cell] = [row[column].strip() for row in rows if row[0].strip().startswith(f"`{name}`")]
+            assert cell == shown(value), name
+
+
+def shown(value: object) -> str:
+    """Return a value as the table shows it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if isinstance(value, int | float) else str(value)
