@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -16,7 +17,7 @@ from pydantic import SecretStr
 
 from tests.backends.open_backends import BACKENDS, OpenBackend
 from tests.platforms.test_pull_platform import noise
-from tests.workflows import Workflow, drawn, faulty, picture, slow
+from tests.workflows import Workflow, drawn, faulty, hidden, picture, slow
 from worker.backends.base import Backend, JobBody, JobReference, RemoteState, Uniqueness
 from worker.backends.registry import open_backend
 from worker.errors import (
@@ -256,6 +257,17 @@ async def test_errors_have_the_dialect_of_the_job(backend: Backend) -> None:
     await backend.cancel(reference)
     status, answer = await result_of(backend, reference)
     assert (status, answer["error_info"]["code"]) == (499, "cancelled")
+
+
+async def test_a_key_of_comfy_org_reaches_the_nodes(backend: Backend) -> None:
+    """It is a header of the job. The node returns the hash of what it got."""
+    key = "comfyui-key-canary"
+    body = job(hidden())
+    keyed = replace(body, headers={"X-Comfy-Org-Api-Key": key})
+    status, answer = await result_of(backend, await submitted(backend, keyed))
+    assert status == 200
+    assert hashlib.sha256(key.encode()).hexdigest() in json.dumps(answer["outputs"])
+    assert "canary" not in repr(keyed)
 
 
 async def test_an_input_file_of_three_megabytes(backend: Backend) -> None:
