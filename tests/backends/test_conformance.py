@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -15,7 +17,7 @@ from pydantic import SecretStr
 
 from tests.backends.open_backends import BACKENDS, OpenBackend
 from tests.platforms.test_pull_platform import noise
-from tests.workflows import Workflow, drawn, faulty, picture, slow
+from tests.workflows import Workflow, drawn, faulty, hidden, picture, slow
 from worker.backends.base import Backend, JobBody, JobReference, RemoteState, Uniqueness
 from worker.backends.registry import open_backend
 from worker.errors import (
@@ -31,6 +33,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 UNKNOWN_CLASS = {"1": {"class_type": "NoSuchNode", "inputs": {}}}
 LIMIT_S = 60
+PAGE = Path(__file__).parents[2] / "docs" / "backends.md"
 T = TypeVar("T")
 
 
@@ -256,6 +259,17 @@ async def test_errors_have_the_dialect_of_the_job(backend: Backend) -> None:
     assert (status, answer["error_info"]["code"]) == (499, "cancelled")
 
 
+async def test_a_key_of_comfy_org_reaches_the_nodes(backend: Backend) -> None:
+    """It is a header of the job. The node returns the hash of what it got."""
+    key = "comfyui-key-canary"
+    body = job(hidden())
+    keyed = replace(body, headers={"X-Comfy-Org-Api-Key": key})
+    status, answer = await result_of(backend, await submitted(backend, keyed))
+    assert status == 200
+    assert hashlib.sha256(key.encode()).hexdigest() in json.dumps(answer["outputs"])
+    assert "canary" not in repr(keyed)
+
+
 async def test_an_input_file_of_three_megabytes(backend: Backend) -> None:
     """The file is in the body, and its picture comes back."""
     workflow = picture()
@@ -337,3 +351,25 @@ async def test_an_unknown_endpoint(opened: OpenBackend) -> None:
         async with open_backend(opened.elsewhere) as backend:
             await submitted(backend, job(picture()))
     assert not isinstance(raised.value, BackendRefused) or raised.value.elsewhere
+
+
+async def test_the_capabilities_are_documented(backend: Backend) -> None:
+    """The table of docs/backends.md has what the code says. The price depends on the settings."""
+    rows = [line.split("|")[1:-1] for line in PAGE.read_text("utf-8").splitlines() if line.startswith("| `")]
+    header = next(
+        line.split("|")[1:-1] for line in PAGE.read_text("utf-8").splitlines() if line.startswith("| Capability")
+    )
+    column = [cell.strip(" `") for cell in header].index(backend.kind)
+    for name, value in asdict(backend.capabilities).items():
+        if name != "price":
+            [cell] = [row[column].strip() for row in rows if row[0].strip().startswith(f"`{name}`")]
+            assert cell == shown(value), name
+
+
+def shown(value: object) -> str:
+    """Return a value as the table shows it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if isinstance(value, int | float) else str(value)

@@ -82,6 +82,7 @@ class HttpConnection:
         url: str,
         key: SecretStr | None = None,
         ssl_context: ssl.SSLContext | None = None,
+        timeout: aiohttp.ClientTimeout = SESSION_TIMEOUT,
     ) -> None:
         self._name = name
         self._session = session
@@ -89,6 +90,7 @@ class HttpConnection:
         self._authorization = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
 
         self._ssl = ssl_context or True
+        self._timeout = timeout
 
     def to(self, url: str, ssl_context: ssl.SSLContext | None = None) -> Self:
         """Return a connection to another URL, without a key, in the same session."""
@@ -107,7 +109,7 @@ class HttpConnection:
 
         Raises BackendUnreachable if no connection is made, and `outgoing.lost` if it breaks before the response.
         """
-        timeout = WITHOUT_LIMIT if outgoing.waits else SESSION_TIMEOUT
+        timeout = WITHOUT_LIMIT if outgoing.waits else self._timeout
         headers = {**self._authorization, **outgoing.headers}
         try:
             response = await self._session.request(

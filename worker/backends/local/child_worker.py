@@ -32,6 +32,8 @@ STOP_S = 10.0
 """Seconds for running jobs at the end. The worker keeps those that have not ended, and runs them at its next start."""
 MARGIN_S = 30.0
 """Seconds for the start of the worker beside that of its engine."""
+OF_THIS_PROCESS = frozenset({"WORKER_HEALTH_PORT", "WORKER_HEALTH_PATH"})
+"""Settings that a server in this process uses, for example a proxy."""
 RESTART = Backoff(0.5, 30.0)
 STEADY_S = 60.0
 """After a life of this many seconds, the count of deaths in a row starts again."""
@@ -96,9 +98,9 @@ class ChildWorker:
         return self._process
 
     def _environ(self, environ: Mapping[str, str]) -> dict[str, str]:
-        """Return the environment of the worker: its token, and no parent process of its own."""
+        """Return the environment of the worker: its token, no parent process of its own, and no second port."""
         own = {"WORKER_TOKENS": f"{PRINCIPAL}={self.token}", "WORKER_RESTARTS": "0", "WORKER_PUBLIC_URL": ""}
-        return {**environ, **own}
+        return {**{name: value for name, value in environ.items() if name not in OF_THIS_PROCESS}, **own}
 
     async def _wait_until_ready(self, process: asyncio.subprocess.Process) -> None:
         """Wait until the worker can run a job. Raises StartupError, with the end of its log, if it does not."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import orjson
@@ -48,7 +49,7 @@ class RunpodApi:
 
     async def status(self, job_id: str) -> dict[str, Any]:
         """Return the status object of a job. Raises JobLost and BackendUnreachable."""
-        return await self._about("GET", f"/status/{job_id}", job_id)
+        return await self._about("GET", f"/status/{quote(job_id, safe='')}", job_id)
 
     async def wait(self, job_id: str) -> dict[str, Any]:
         """Wait until a job has ended, and return its status object. Raises JobLost and BackendUnreachable."""
@@ -64,7 +65,7 @@ class RunpodApi:
 
     async def cancel(self, job_id: str) -> dict[str, Any]:
         """Cancel a job, and return its status object. Raises JobLost and BackendUnreachable."""
-        return await self._about("POST", f"/cancel/{job_id}", job_id)
+        return await self._about("POST", f"/cancel/{quote(job_id, safe='')}", job_id)
 
     async def health(self) -> dict[str, Any]:
         """Return the numbers of jobs and workers. Raises BackendUnreachable."""
@@ -75,7 +76,7 @@ class RunpodApi:
 
     async def _wait_once(self, job_id: str) -> dict[str, Any] | None:
         """Return the status object of a job when it has ended or after WAIT_MS, None if the API cannot wait."""
-        path = f"/status-sync/{job_id}?wait={WAIT_MS}"
+        path = f"/status-sync/{quote(job_id, safe='')}?wait={WAIT_MS}"
         async with self.connection.request("GET", path) as response:
             if response.status == 200:
                 return await self._object(response)

@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import orjson
@@ -87,7 +88,9 @@ class VastRouter:
             "replay_timeout": REPLAY_S,
         }
         outgoing = _json(body, {"Authorization": f"Bearer {endpoint.key}"})
-        async with self.connection.request("POST", f"/route/?api_key={endpoint.key}", outgoing) as response:
+        async with self.connection.request(
+            "POST", f"/route/?api_key={quote(endpoint.key, safe='')}", outgoing
+        ) as response:
             if 400 <= response.status < 500:
                 raise self._rejected(response)
             if response.status != 200:
