@@ -59,8 +59,9 @@ class ComfyError(Exception):
     """A request or a job that failed. `code` is the worker's, such as `invalid_workflow` or `queue_full`.
 
     The client adds `connection_failed` (no response, or not all of it) and `bad_response` (a response that a worker
-    does not send). `status` is the HTTP status, 0 without a response. `fault` is `client`, `worker` or `job`.
-    `details` has each problem with its node and input. `job_id` is None if the request failed before there was a job.
+    does not send). `status` is the HTTP status, 0 without a response and in events. `fault` is `client`, `worker` or
+    `job`. `details` has each problem with its node and input. `job_id` is None if the request failed before there was
+    a job.
     """
 
     def __init__(self, code: str, message: str, status: int = 0, *, job_id: str | None = None, **fields: Any) -> None:
@@ -400,8 +401,8 @@ class Client:
             with closing(connect(after)) as response:
                 try:
                     for event in _events_in(response):
-                        if event.name == "result" and "error" in event.data:
-                            raise _error_in(event.data, 0) or ComfyError("bad_response", "the job has failed")
+                        if event.name == "result" and (error := _error_in(event.data, 0)):
+                            raise error
                         after = event.id or after
                         failures, end = 0, time.monotonic() + self._outage_s
                         yield event
@@ -572,6 +573,8 @@ def _with_names(value: Any, path: str, files: dict[str, File]) -> Any:
     """Return a value in which each file is replaced by a name, under which it is added to `files`."""
     if isinstance(value, (bytes, bytearray, os.PathLike)):
         name = f"{path}{_extension(value)}"
+        while name in files:
+            name = f"_{name}"
         files[name] = value
         return name
     prefix = f"{path}-" if path else ""

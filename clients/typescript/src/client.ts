@@ -305,20 +305,10 @@ function handlerResultOf(answer: Answer): unknown {
   return answer.contentType === "application/json" ? JSON.parse(new TextDecoder().decode(answer.bytes)) : answer.bytes;
 }
 
-/** Throw the error in the data of the event `result`, if it has one. */
+/** Throw the error in the data of the event `result`, if it is one. */
 function throwFailed(value: unknown, jobId: string | undefined): void {
-  if (!isObject(value) || !("error" in value)) return;
-  const error = errorIn({ id: jobId, ...value }, 0);
-  throw (
-    error ??
-    new ComfyError({
-      code: "bad_response",
-      message: "the job has failed without an error of a worker",
-      status: 0,
-      fault: "worker",
-      retryable: false,
-    })
-  );
+  const error = errorIn(isObject(value) ? { id: jobId, ...value } : value, 0);
+  if (error) throw error;
 }
 
 /** Return a new key for a request. `crypto` is missing in Node 18, and has only this method on pages without TLS. */

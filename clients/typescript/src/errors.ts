@@ -28,7 +28,7 @@ export interface ErrorInit {
 export class ComfyError extends Error {
   override readonly name = "ComfyError";
   readonly code: string;
-  /** HTTP status, 0 without a response. */
+  /** HTTP status, 0 without a response, and for a job whose events are followed. */
   readonly status: number;
   /** The party that has to act. */
   readonly fault: ErrorFields["fault"];

@@ -66,7 +66,8 @@ export function bodyOf(request: Record<string, unknown>): Body {
 /** Return a value in which each file is replaced by a name, under which it is added to `files`. */
 function withNames(value: unknown, path: string, files: Map<string, FileContent>): unknown {
   if (isContent(value)) {
-    const name = nameOf(value, path || "file");
+    let name = nameOf(value, path || "file");
+    while (files.has(name)) name = `_${name}`;
     files.set(name, value);
     return name;
   }

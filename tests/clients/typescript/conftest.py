@@ -19,17 +19,6 @@ from tests.npm import MODULES, PACKAGE
 from tests.simulators.runpod.sdk.programs import run_program
 
 TOOLS = ("node", "npm", "clients/typescript/node_modules/typescript")
-SOURCES = (
-    "src",
-    "types",
-    "package.json",
-    "openapi.json",
-    "tsconfig.json",
-    "tsconfig.cjs.json",
-    "README.md",
-    "LICENSE",
-    ".npmrc",
-)
 HEAD = """
 import { ComfyClient, ComfyError, RunPodJobRunner } from "comfy-worker-client";
 const [baseUrl, ...values] = process.argv.slice(2);
@@ -77,13 +66,8 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> NpmProject:
     """The package as `npm pack` makes it, installed in a folder."""
     if not all(map(installed, TOOLS)):
         pytest.skip("not installed: `make typescript` installs the packages")
-    source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("project")
-    for name in SOURCES:
-        path = PACKAGE / name
-        if path.is_dir():
-            shutil.copytree(path, source / name)
-        elif path.is_file():
-            shutil.copy(path, source)
+    source, target = tmp_path_factory.mktemp("source") / "package", tmp_path_factory.mktemp("project")
+    shutil.copytree(PACKAGE, source, ignore=shutil.ignore_patterns("node_modules", "dist"))
     (source / "node_modules").symlink_to(MODULES)
     command = ["npm", "pack", "--pack-destination", str(target)]
     done = subprocess.run(command, cwd=source, capture_output=True, text=True, timeout=120, check=False)

@@ -321,3 +321,18 @@ async def test_large_results_arrive_whole(client: Client, package: NpmProject) -
         big,
     )
     assert results == [[50 * 1024 * 1024, True]] * 3
+
+
+async def test_files_of_one_name_do_not_replace_each_other(client: Client, package: NpmProject) -> None:
+    """A parameter's file gets another name if `files` has that name already."""
+    sizes = await package.run(
+        """
+        const bytes = Uint8Array.from(atob(args[0]), (character) => character.charCodeAt(0));
+        const result = await client.template("resize", { image: bytes, width: 200, height: 200 },
+          { files: { "image.png": new Blob(["no picture"]) } });
+        report([result.outputs[0].width, result.outputs[0].height]);
+        """,
+        client.app.url,
+        base64.b64encode(noise(50)).decode(),
+    )
+    assert sizes == [200, 200]

@@ -200,7 +200,7 @@ async def test_a_server_that_hangs_is_given_up(package: NpmProject) -> None:
     async with server(hang) as url:
         error = await package.run(
             """
-            const impatient = new ComfyClient({ baseUrl, stallMs: 100, retryMs: 1000 });
+            const impatient = new ComfyClient({ baseUrl, stallMs: 1000, retryMs: 4000 });
             report(fields(await caught(impatient.templates())));
             """,
             url,
