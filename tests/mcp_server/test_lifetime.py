@@ -202,6 +202,26 @@ async def test_a_worker_of_its_own(tmp_path: Path) -> None:
     assert list(state.iterdir()) == []
 
 
+@pytest.mark.parametrize("signaled", [True, False])
+async def test_the_end_while_a_worker_starts(tmp_path: Path, signaled: bool) -> None:
+    """SIGTERM and closed input end the server also while its worker starts, and no process is left."""
+    async with stdio_process(TMPDIR=str(tmp_path)) as server:
+        await server.send(json.dumps(HELLO))
+        assert json.loads(await server.line())["result"]
+        assert server.process.stdin is not None
+        if signaled:
+            server.process.terminate()
+        else:
+            server.process.stdin.close()
+        assert await asyncio.wait_for(server.process.wait(), 30) == 0
+
+    async def none_left() -> bool:
+        return not processes_of(tmp_path)
+
+    await until(none_left)
+    assert list(tmp_path.iterdir()) == []
+
+
 async def test_a_worker_that_cannot_start(tmp_path: Path) -> None:
     """If no worker can be started, every tool says why."""
     async with Client(stdio_command(WORKER_COMFYUI=str(tmp_path / "none"))) as host:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.cli.terminal import ROOT
 from tests.conftest import Client as Worker
 from tests.conftest import shared_client as client  # noqa: F401 - a fixture
 from tests.conftest import worker
@@ -151,6 +153,15 @@ async def test_an_output_is_the_input_of_the_next_job(client: Worker) -> None:  
         inside = await host.call_tool("generate", {"workflow": chained})
     assert structured(by_param)["outputs"][0]["width"] == 64
     assert structured(by_name)["outputs"][0]["width"] == structured(inside)["outputs"][0]["width"] == 80
+
+
+async def test_the_page_lists_every_tool() -> None:
+    """docs/mcp.md has each tool with its arguments, in the order in which an agent sees them."""
+    _, _, section = (ROOT / "docs/mcp.md").read_text("utf-8").partition("## Tools\n")
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) \|", section.partition("\n## ")[0], re.MULTILINE)
+    assert [name for name, _ in rows] == list(TOOLS)
+    for name, arguments in rows:
+        assert set(re.findall(r"`(\w+)`", arguments)) == set(TOOLS[name].arguments.model_fields)
 
 
 async def test_an_unknown_tool_is_a_protocol_error(client: Worker) -> None:  # noqa: F811

@@ -122,6 +122,7 @@ class ToolServer:
             raise MCPError(types.INVALID_PARAMS, f"there is no tool {params.name!r}. Tools: {', '.join(TOOLS)}")
         scope = context.request.scope if context.request is not None else {}
         ends: list[asyncio.Event] = [self.stopping, *filter(None, [scope.get(DISCONNECTED)])]
+        # A client that has disconnected does not read this.
         result = _error(Failure("cancelled", "the call has ended early, because the server stops"))
         with self._running_calls.counted():
             async with anyio.create_task_group() as group:
@@ -146,6 +147,8 @@ class ToolServer:
         try:
             arguments = read_arguments(entry.arguments, params.arguments)
             caller = self.caller(context)
+            if not self.api.settled:
+                await context.session.report_progress(0.0, 1.0, "starting a worker")
             call = ToolCall(
                 caller.name,
                 await self.api_of(caller),
