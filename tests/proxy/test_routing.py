@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from worker.errors import Forbidden
 from worker.proxy.callers import ProxyCaller
 from worker.proxy.config.config_file import config_of_urls, read_config
-from worker.proxy.routing import BackendState, Demotion, RoutedBackend, RouteRequest, Routing, chosen_side
+from worker.proxy.dispatch.routing import BackendState, Demotion, RoutedBackend, RouteRequest, Routing, chosen_side
 
 FILE = """
 [[backends]]

@@ -14,19 +14,19 @@ from worker.bodies import BodyLimits, remove_leftovers
 from worker.jobs.state_lock import state_lock
 from worker.proxy.callers import Callers, ProxyCaller
 from worker.proxy.config.tables import BackendTable, ProxyConfig, Resubmit
-from worker.proxy.dispatcher import Dispatcher
+from worker.proxy.dispatch.dispatcher import Dispatcher
+from worker.proxy.dispatch.monitor import poll_loads
+from worker.proxy.dispatch.routing import BackendState, RouteRequest, Routing, passed_over
+from worker.proxy.dispatch.slot import BackendSlot
 from worker.proxy.events import BackendPassedOver, ProxyEvent
 from worker.proxy.job import ProxyJob
 from worker.proxy.jobs import ProxyJobs
 from worker.proxy.journal import JobJournal
 from worker.proxy.metrics.recorder import ProxyMetrics
-from worker.proxy.monitor import poll_loads
-from worker.proxy.outputs import JobOutputs
-from worker.proxy.results import ResultStore
-from worker.proxy.routing import BackendState, RouteRequest, Routing, passed_over
+from worker.proxy.results.outputs import JobOutputs
+from worker.proxy.results.result_store import ResultStore
 from worker.proxy.server import listen
 from worker.proxy.services import ProxyServices
-from worker.proxy.slot import BackendSlot
 from worker.supervision import Tasks
 from worker.workflow.templates.library import SHIPPED, read_library
 

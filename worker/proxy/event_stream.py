@@ -11,9 +11,9 @@ import orjson
 from worker.backends.base import RemoteEvent, RemoteState
 from worker.backoff import Backoff
 from worker.errors import BackendError
+from worker.proxy.dispatch.slot import BackendSlot
 from worker.proxy.job import Attempt, ProxyJob
 from worker.proxy.jobs import ProxyJobs
-from worker.proxy.slot import BackendSlot
 
 SPAN = 1_000_000
 """Numbers of events of each attempt to run a job. Event n of attempt k has the number k * SPAN + n."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from worker.proxy.dispatch.routing import Demotion
 from worker.proxy.job import AttemptOutcome, ProxyJob
-from worker.proxy.routing import Demotion
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,11 @@ from contextlib import asynccontextmanager, suppress
 
 from worker.backends.base import RemoteCancellation, RemoteStatus
 from worker.errors import BackendError, IdTaken, NotFound, OperationUnsupported, WorkerBusy
-from worker.proxy.dispatcher import Dispatcher
+from worker.proxy.dispatch.dispatcher import Dispatcher
+from worker.proxy.dispatch.slot import BackendSlot
 from worker.proxy.job import ProxyJob, RemoteResult
 from worker.proxy.journal import JobJournal, age_s
-from worker.proxy.results import ResultStore
-from worker.proxy.slot import BackendSlot
+from worker.proxy.results.result_store import ResultStore
 from worker.supervision import Tasks
 
 log = logging.getLogger(__name__)

@@ -16,13 +16,13 @@ from worker.connections import mark_authenticated
 from worker.errors import Unauthorized
 from worker.proxy.callers import Callers, ProxyCaller
 from worker.proxy.config.tables import ServerTable
+from worker.proxy.dispatch.routing import Routing
+from worker.proxy.dispatch.slot import BackendSlot
 from worker.proxy.events import ProxyEvent
 from worker.proxy.job import ProxyJob
 from worker.proxy.jobs import ProxyJobs
 from worker.proxy.metrics.recorder import ProxyMetrics
-from worker.proxy.outputs import JobOutputs
-from worker.proxy.routing import Routing
-from worker.proxy.slot import BackendSlot
+from worker.proxy.results.outputs import JobOutputs
 from worker.workflow.templates.template import Library
 
 

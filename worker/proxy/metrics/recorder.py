@@ -11,10 +11,10 @@ from worker import __version__
 from worker.observers.families import metric_family
 from worker.observers.metric_specs import INFO, MetricSpec, MetricType
 from worker.observers.metrics import encoded_page, registered_counter, registered_histogram
+from worker.proxy.dispatch.slot import BackendSlot
 from worker.proxy.events import AttemptEnded, AttemptStarted, BackendPassedOver, JobEnded, ProxyEvent, RequestRejected
 from worker.proxy.job import AttemptOutcome, ProxyJob
 from worker.proxy.metrics import specs
-from worker.proxy.slot import BackendSlot
 
 NO_BACKEND = "none"
 """Label of a job that no backend was asked to run."""

@@ -12,11 +12,11 @@ from aiohttp import web
 from worker.connections import mark_authenticated
 from worker.jobs.job_index import check_job_id
 from worker.proxy.callers import ProxyCaller, check_open_jobs
+from worker.proxy.dispatch.routing import RouteRequest
 from worker.proxy.events import JobReceived
 from worker.proxy.job import ProxyJob
 from worker.proxy.requests import ReceivedRequest, receive, receive_call
 from worker.proxy.routes.responses import send_events, send_pending, send_result
-from worker.proxy.routing import RouteRequest
 from worker.proxy.services import caller_of, proxy_of
 
 SUBMIT_S = 10.0

@@ -12,8 +12,8 @@ from worker.api.templates import template_description, template_list
 from worker.dialects import DIALECTS
 from worker.dialects.base import find_template
 from worker.errors import NoBackend, OperationUnsupported
+from worker.proxy.dispatch.slot import BackendSlot
 from worker.proxy.services import caller_of, proxy_of
-from worker.proxy.slot import BackendSlot
 
 
 async def health(request: web.Request) -> web.Response:

@@ -16,10 +16,10 @@ from worker.api.services import SAFE_HEADERS, json_response
 from worker.api.sse import HEADERS, KEEP_ALIVE_S, last_event_id
 from worker.bodies import in_thread
 from worker.errors import NotAcceptable
-from worker.proxy.answers import pending_body
 from worker.proxy.event_stream import events_of
 from worker.proxy.job import ProxyJob, RemoteResult
-from worker.proxy.outputs import OutputFile
+from worker.proxy.results.answers import pending_body
+from worker.proxy.results.outputs import OutputFile
 from worker.proxy.services import base_url, proxy_of
 from worker.storage.active_content import disposition
 

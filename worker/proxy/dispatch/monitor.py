@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterable
 
 from worker.errors import BackendError, OperationUnsupported
-from worker.proxy.slot import BackendSlot
+from worker.proxy.dispatch.slot import BackendSlot
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ import orjson
 from worker.bodies import in_thread
 from worker.errors import NotFound
 from worker.proxy.job import ProxyJob, RemoteResult
-from worker.proxy.results import ResultStore
+from worker.proxy.results.result_store import ResultStore
 
 OUTPUT_LISTS = ("outputs", "output", "images", "videos", "audio", "files")
 """Fields of a result with lists of outputs, in all dialects."""

@@ -28,13 +28,13 @@ from worker.errors import (
     SubmissionUncertain,
     WorkerError,
 )
-from worker.proxy.answers import error_body, with_resubmissions
+from worker.proxy.dispatch.slot import BackendSlot
 from worker.proxy.events import AttemptEnded, AttemptStarted, JobEnded, ProxyEvent
 from worker.proxy.job import Attempt, AttemptOutcome, ProxyJob, RemoteResult
 from worker.proxy.journal import JobJournal
-from worker.proxy.outputs import JobOutputs
-from worker.proxy.results import ResultStore
-from worker.proxy.slot import BackendSlot
+from worker.proxy.results.answers import error_body, with_resubmissions
+from worker.proxy.results.outputs import JobOutputs
+from worker.proxy.results.result_store import ResultStore
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""Chooses the backends of a job, and runs it on them."""
