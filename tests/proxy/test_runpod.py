@@ -17,9 +17,10 @@ from tests.api.runpod.test_routes import REJECTED
 from tests.conftest import worker
 from tests.engines import EngineHandle
 from tests.handlers.apps import write_app
+from tests.npm import MODULES, needs_npm
 from tests.observers.receiver import receiver
 from tests.proxy.running import ProxyClient, proxy
-from tests.simulators.runpod.sdk.programs import MODULES, has_npm_client, run_program, sdk_python, sdk_versions
+from tests.simulators.runpod.sdk.programs import run_program, sdk_python, sdk_versions
 from tests.workflows import failing, picture, slow
 from worker.proxy.callers import key_hash
 
@@ -292,7 +293,7 @@ async def test_the_python_client(keyed: ProxyClient, version: str, tmp_path: Pat
     }
 
 
-@pytest.mark.skipif(not has_npm_client(), reason="not installed: `npm install --no-save runpod-sdk@1.1.2`")
+@needs_npm("runpod-sdk")
 async def test_the_npm_client(keyed: ProxyClient, tmp_path: Path) -> None:
     """RunPod's npm client, unchanged, with `baseUrl` at the proxy."""
     (tmp_path / "node_modules").symlink_to(MODULES)
