@@ -6,7 +6,6 @@ import asyncio
 import base64
 import json
 import os
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from tests.engines import EngineHandle
 from tests.handlers.apps import write_app
 from tests.observers.receiver import receiver
 from tests.proxy.running import ProxyClient, proxy
-from tests.simulators.runpod.sdk.programs import MODULES, has_npm_client, run_program, sdk_python, sdk_versions
+from tests.simulators.runpod.sdk.programs import run_program, sdk_python, sdk_versions
 from tests.workflows import failing, picture, slow
 from worker.proxy.callers import key_hash
 
@@ -289,22 +288,4 @@ async def test_the_python_client(keyed: ProxyClient, version: str, tmp_path: Pat
         "health": ["jobs", "workers"],
         "purged": {"removed": 0, "status": "completed"},
         "asynchronous": ["base64"],
-    }
-
-
-@pytest.mark.skipif(not has_npm_client(), reason="not installed: `npm install --no-save runpod-sdk@1.1.2`")
-async def test_the_npm_client(keyed: ProxyClient, tmp_path: Path) -> None:
-    """RunPod's npm client, unchanged, with `baseUrl` at the proxy."""
-    (tmp_path / "node_modules").symlink_to(MODULES)
-    shutil.copy(CLIENTS / "js_client.mjs", tmp_path)
-    command = ["node", "js_client.mjs", f"{keyed.url}/v2", ANN, json.dumps(picture()), json.dumps(slow(2, 20))]
-    results = await run_program(command, {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}, tmp_path)
-    assert "404" in results.pop("missing")
-    assert results == {
-        "waited": ["base64"],
-        "unfinished": "IN_PROGRESS",
-        "slow": ["base64"],
-        "followed": ["base64"],
-        "failed": ["FAILED", "Missing 'workflow' parameter"],
-        "health": ["jobs", "workers"],
     }

@@ -15,8 +15,10 @@ from pydantic import SecretStr
 from tests.conftest import worker
 from tests.engines import EngineHandle
 from tests.npm import MODULES, needs_npm
+from tests.proxy.running import proxy
 from tests.simulators.runpod.sdk.programs import run_program, sdk_python, sdk_versions
 from tests.workflows import picture, slow
+from worker.proxy.callers import key_hash
 
 KEY = "rpa-key-of-a-client-0123456789"
 HERE = Path(__file__).parent
@@ -30,7 +32,19 @@ async def worker_port(engine: EngineHandle, state: Path) -> AsyncIterator[str]:
         yield f"{client.app.url}/v2"
 
 
-TARGETS: list[Target] = [worker_port]
+@asynccontextmanager
+async def proxy_port(engine: EngineHandle, state: Path) -> AsyncIterator[str]:
+    """Run a proxy that accepts KEY in front of a worker, and yield the base URL for RunPod's clients."""
+    async with worker(engine, state / "worker") as backend:
+        toml = (
+            f'[[backends]]\nname = "own"\nurl = "{backend.app.url}"\n'
+            f'[[callers]]\nname = "app"\nkey_sha256 = "{key_hash(KEY.encode())}"\n'
+        )
+        async with proxy(state / "proxy", toml=toml) as client:
+            yield f"{client.url}/v2"
+
+
+TARGETS: list[Target] = [worker_port, proxy_port]
 """Servers with RunPod's API for which the npm client is tested. Each yields a base URL, and accepts KEY."""
 
 
