@@ -17,9 +17,9 @@ from tests.engines import EngineHandle
 from tests.fetch.origin import content, opened, serving
 from tests.media_facts.samples import FRAMES, mp4
 from tests.workflow.prompts import link, node, saved
-from worker.intake.request_cost import cost_of
 from worker.inputs import SentFile
 from worker.inputs.content.sizes import FRAMES_PER_S, size_of, sizes_in_request
+from worker.intake.request_cost import cost_of
 from worker.job import JobRequest
 from worker.load.features.sizes.size import Size
 from worker.load.workload import FLOOR, workload
