@@ -18,7 +18,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CallToolResult
 
 from tests.cli.terminal import ROOT, environment
-from worker.mcp_server.api_source import start_api
+from worker.mcp_server.api_source import ApiSource, start_api
 from worker.mcp_server.server import ToolServer, http_session
 
 ALICE, BOB = "alice-0123456789abcdef", "bob-0123456789abcdef00"
@@ -59,7 +59,7 @@ def kinds(result: CallToolResult) -> list[str]:
 async def direct_host(url: str, token: str | None = None, **given: Any) -> AsyncIterator[Client]:
     """Connect a client to a server in this process, whose API is at `url`."""
     async with (
-        start_api(url) as api,
+        start_api(ApiSource(url)) as api,
         http_session() as http,
         Client(ToolServer(api, http, token, **given).sdk_server()) as client,
     ):

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import aiohttp
 import pytest
@@ -208,3 +209,25 @@ async def test_many_jobs_at_once(client: ProxyClient) -> None:
     for number, (status, body) in enumerate(answers):
         assert status == 200
         assert body["outputs"][0]["filename"].startswith(f"many{number}_")
+
+
+async def test_a_strict_request_repairs_nothing(client: ProxyClient) -> None:
+    """`?strict=true` reaches the worker."""
+    workflow = picture()
+    workflow["2"]["inputs"]["images"] = ["1", "0"]  # a text in place of a number, which is repaired otherwise
+    assert (await client.post("/generate/sync", {"workflow": workflow}))[0] == 200
+    assert (await client.post("/generate/sync?strict=true", {"workflow": workflow}))[0] == 422
+
+
+async def test_a_job_that_ended_with_a_retryable_error_runs_again(client: ProxyClient) -> None:
+    """The same request with the same id starts it again, and its token stays."""
+    body = {"workflow": picture(), "id": "again"}
+    _, job = await client.post("/generate", body)
+    assert (await client.result(job))[0] == 200
+    known = client.app.jobs.index.get("local", "again")
+    assert known is not None
+    assert known.result is not None
+    known.result = replace(known.result, status=503)
+    status, repeated = await client.post("/generate", body)
+    assert (status, repeated["token"]) == (202, job["token"])
+    assert (await client.result(repeated))[0] == 200

@@ -125,3 +125,25 @@ async def test_results_survive_a_restart(tmp_path: Path, workers: Sequence[Proce
         assert await result(http, proxy.url, job) == before
         async with http.get(before[1]["image"]) as answer:
             assert (answer.status, answer.content_type) == (200, "image/png")
+
+
+async def test_the_end_waits_for_synchronous_jobs(tmp_path: Path, workers: Sequence[Process]) -> None:
+    """After SIGTERM, a client that waits gets its result, and new jobs get 503."""
+    async with proxy_process(tmp_path, workers) as proxy, aiohttp.ClientSession() as http:
+        body = {"workflow": slow(2, 20)}
+        sent = asyncio.create_task(http.post(proxy.url + "/generate/sync", json=body))
+        async with asyncio.timeout(30):
+            while not json.loads(await (await http.get(proxy.url + "/health")).read())["jobs"]:
+                await asyncio.sleep(0.05)
+        assert proxy.process is not None
+        proxy.process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(30):
+            while True:
+                async with http.post(proxy.url + "/generate", json={"workflow": picture()}) as refused:
+                    answer = await refused.json()
+                if refused.status == 503:
+                    break
+        assert answer["error"]["code"] == "draining"
+        async with await sent as answer:
+            assert answer.status == 200
+        assert await proxy.process.wait() == 0

@@ -131,7 +131,7 @@ async def test_a_client_that_leaves_cancels_nothing(client: ProxyClient) -> None
     before = (await client.get("/v2/x/health"))[1]["jobs"]["completed"]
     request = asyncio.create_task(client.post("/runsync", {"input": {"workflow": slow(1, steps=10)}}))
     async with asyncio.timeout(30):
-        while not client.app.jobs.of_caller("local"):
+        while not client.app.jobs.index.open_of("local"):
             await asyncio.sleep(0.02)
     request.cancel()
     async with asyncio.timeout(60):

@@ -145,6 +145,8 @@ class RemoteResponse:
     status: int
     chunks: AsyncIterator[bytes]
     content_type: str = JSON
+    retry_after_s: float | None = None
+    """Value of the header `Retry-After`."""
 
     async def read(self) -> bytes:
         """Return the whole body. Raises BackendUnreachable."""

@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from worker.mcp_server.api_source import start_api
+from worker.mcp_server.api_source import ApiSource, start_api
 from worker.mcp_server.server import ToolServer, http_session
 from worker.mcp_server.transports.http_server import HttpOptions, serve_http
 from worker.mcp_server.transports.stdio import serve_stdio
@@ -28,7 +28,7 @@ MOST_MESSAGE_MIB = 32
 class McpOptions:
     """The values of the command line. `token` is for the user of this machine, and not for callers over HTTP."""
 
-    url: str | None
+    source: ApiSource
     token: str | None
     out: Path | None
     files: Path | None
@@ -46,7 +46,7 @@ async def serve(options: McpOptions) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)  # theirs at INFO have the ids of sessions
     _end_with_signals()
     try:
-        async with start_api(options.url) as api, http_session() as http:
+        async with start_api(options.source) as api, http_session() as http:
             if options.http:
                 limit = min(settings.server.max_body, MOST_MESSAGE_MIB) * 1024**2
                 listen = HttpOptions(options.host, options.port, options.allowed_hosts, limit)

@@ -21,7 +21,7 @@ from worker.proxy.dispatch.slot import BackendSlot
 from worker.proxy.events import BackendPassedOver, ProxyEvent
 from worker.proxy.job import ProxyJob
 from worker.proxy.jobs import ProxyJobs
-from worker.proxy.journal import JobJournal
+from worker.proxy.journal import RESULTS, JobJournal
 from worker.proxy.metrics.recorder import ProxyMetrics
 from worker.proxy.results.outputs import JobOutputs
 from worker.proxy.results.result_store import ResultStore
@@ -61,7 +61,7 @@ async def build(config: ProxyConfig, environ: Mapping[str, str]) -> AsyncIterato
         callers, routing = Callers.of(config), Routing.of(config)
         metrics = ProxyMetrics()
         notify = partial(_notify, [metrics.observe])
-        results = ResultStore(state / "results")
+        results = ResultStore(state / RESULTS)
         outputs, order = JobOutputs(results), partial(_order, routing, callers, slots, notify)
         dispatcher = Dispatcher(slots, order, journal, results, outputs, notify)
         server = config.server

@@ -71,13 +71,25 @@ class RequestFacts:
 
 @dataclass(frozen=True, slots=True)
 class RemoteResult:
-    """The result of a job: HTTP status and body. The body is in memory, or in a file if `path` is set."""
+    """The result of a job: HTTP status and body. The body is in memory, or in a file if `path` is set.
+
+    `retry_after_s` is the value of the header `Retry-After`.
+    """
 
     status: int
     size: int
     content_type: str
     data: bytes | None = field(default=None, repr=False)
     path: Path | None = None
+    retry_after_s: float | None = None
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same request may succeed later, so that a repeated one starts the job again."""
+        return self.status >= 500 or self.status == TOO_MANY_REQUESTS
+
+
+TOO_MANY_REQUESTS = 429
 
 
 @dataclass(slots=True, eq=False)

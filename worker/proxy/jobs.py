@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
-from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 
-from worker.backends.base import RemoteCancellation, RemoteStatus
-from worker.errors import BackendError, IdTaken, NotFound, OperationUnsupported, WorkerBusy
+from worker.backends.base import RemoteCancellation, RemoteStatus, Uniqueness
+from worker.errors import BackendError, Draining, IdTaken, OperationUnsupported, WorkerBusy
 from worker.proxy.dispatch.dispatcher import Dispatcher
 from worker.proxy.dispatch.slot import BackendSlot
-from worker.proxy.job import ProxyJob, RemoteResult
+from worker.proxy.job import ProxyJob
+from worker.proxy.job_index import ProxyJobIndex
 from worker.proxy.journal import JobJournal, age_s
 from worker.proxy.results.result_store import ResultStore
 from worker.supervision import Tasks
@@ -56,81 +55,78 @@ class ProxyJobs:
         self._result_ttl_s = result_ttl_s
         self._hangup_grace_s = hangup_grace_s
         self._most_open = most_open
-        self._by_key: dict[str, ProxyJob] = {}
-        self._by_id: dict[tuple[str, str], ProxyJob] = {}
+        self.index = ProxyJobIndex()
+        """The jobs that are known."""
+        self._draining = False
+        self._waiters = 0
+        """Number of requests that wait for a result."""
+        self._no_waiters = asyncio.Event()
+        self._no_waiters.set()
 
     def restore(self) -> int:
         """Take over the jobs in the journal, and go on with those that have not ended. Return the number of these."""
-        open_jobs = 0
         for job in self._journal.jobs():
-            self._add(job)
-            if not job.ended.is_set():
-                open_jobs += 1
-                self._start(job)
-        return open_jobs
+            self.index.add(job)
+        for job in list(self.index.open):
+            self._start(job)
+        return len(self.index.open)
 
     def accept(self, job: ProxyJob, *, has_own_id: bool) -> ProxyJob:
         """Start a job, or return the one that the same request has started before.
 
-        Raises IdTaken for another request with the same id, WorkerBusy, and JournalUnavailable.
+        A job that ended with an error that a retry may not have runs again, with its token. Raises IdTaken for another
+        request with the same id, Draining, WorkerBusy, and JournalUnavailable.
         """
-        known = self._by_id.get((job.caller, job.id)) if has_own_id else None
-        if known is not None:
-            if known.fingerprint != job.fingerprint:
-                raise IdTaken(f"the id {job.id[:200]!r} belongs to another request: choose a new id")
+        known = self.index.get(job.caller, job.id) if has_own_id else None
+        if known is not None and known.fingerprint != job.fingerprint:
+            raise IdTaken(f"the id {job.id[:200]!r} belongs to another request: choose a new id")
+        if known is not None and not (known.result is not None and known.result.retryable):
             return known
+        if self._draining:
+            raise Draining("this proxy is shutting down: send the request again")
         if self.open_jobs >= self._most_open:
             raise WorkerBusy(f"the proxy has {self._most_open} open jobs", retry_after_s=5)
+        if known is not None:
+            job.token = known.token
+            self._forget(known)
         if job.collectable:
             self._journal.record_accepted(job)
-        self._add(job)
+        self.index.add(job)
         self._start(job)
         return job
 
     @property
     def open_jobs(self) -> int:
         """Number of jobs that have not ended."""
-        return sum(not job.ended.is_set() for job in self._by_key.values())
+        return len(self.index.open)
 
     @property
     def waiting_for_backend(self) -> int:
         """Number of jobs that no backend has accepted yet."""
-        return sum(not job.accepted.is_set() for job in self._by_key.values())
+        return sum(not job.accepted.is_set() for job in self.index.open)
 
-    def open_by_caller(self) -> Counter[str]:
-        """Return the numbers of jobs that have not ended."""
-        return Counter(job.caller for job in self._by_key.values() if not job.ended.is_set())
-
-    def results(self) -> list[RemoteResult]:
-        """Return the results that are kept."""
-        return [job.result for job in self._by_key.values() if job.result is not None]
-
-    def of_caller(self, caller: str) -> list[ProxyJob]:
-        """Return the jobs of a caller that have not ended."""
-        return [job for job in self._by_key.values() if job.caller == caller and not job.ended.is_set()]
-
-    def find(self, job_id: str, *, caller: str | None = None, token: str = "") -> ProxyJob:
-        """Return a job by its id and its caller, or by its id and its token. Raises NotFound."""
-        if caller is not None:
-            job = self._by_id.get((caller, job_id))
-        else:
-            job = next((job for (_, known_id), job in self._by_id.items() if known_id == job_id), None)
-            if job is not None and not secrets.compare_digest(job.token.encode(), token.encode()):
-                job = None
-        if job is None or not job.collectable:
-            raise NotFound(
-                f"there is no job {job_id[:200]!r}, or it belongs to another caller, or its result has expired"
-            )
-        return job
+    async def drain(self, limit_s: float) -> None:
+        """Accept no further job, and wait until no client waits for a result, at most for a time."""
+        self._draining = True
+        if self._waiters:
+            log.info("the proxy waits for %d synchronous requests, at most %g s", self._waiters, limit_s)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                await self._no_waiters.wait()
 
     @asynccontextmanager
     async def waiting(self, job: ProxyJob) -> AsyncIterator[None]:
         """Count a request that waits for the result. If the last one leaves, cancel a job that no one can fetch."""
         job.waiters += 1
+        self._waiters += 1
+        self._no_waiters.clear()
         try:
             yield
         finally:
             job.waiters -= 1
+            self._waiters -= 1
+            if not self._waiters:
+                self._no_waiters.set()
             if not job.collectable:
                 if job.ended.is_set() and not job.waiters:
                     await self._remove(job)
@@ -159,6 +155,8 @@ class ProxyJobs:
             await job.ended.wait()
             return RemoteCancellation(cancelled=True)
         backend = self._slots[attempt.backend].backend
+        if not attempt.accepted and backend.capabilities.uniqueness is Uniqueness.NONE:
+            await job.accepted.wait()  # sending it again to find it would start a second run
         try:
             cancellation = await backend.cancel(await self._dispatcher.reference_of(job, backend, attempt))
         except OperationUnsupported:
@@ -187,24 +185,31 @@ class ProxyJobs:
         while True:
             await asyncio.sleep(SWEEP_S)
             self._journal.retry()
-            ended = sorted((job for job in self._by_key.values() if job.ended.is_set()), key=age_s)
+            ended = sorted((job for job in self.index if job.ended.is_set()), key=age_s)
             for number, job in enumerate(ended):
                 if age_s(job) > self._result_ttl_s or number >= MOST_ENDED:
                     await self._remove(job)
 
-    def _add(self, job: ProxyJob) -> None:
-        self._by_key[job.key] = job
-        self._by_id[job.caller, job.id] = job
-
     def _start(self, job: ProxyJob) -> None:
         """Run a job in a task of its own."""
-        job.task = self._tasks.spawn(f"job-{job.key}", self._dispatcher.run(job))
+
+        async def run() -> None:
+            try:
+                await self._dispatcher.run(job)
+            finally:
+                if job.ended.is_set():
+                    self.index.mark_ended(job)
+
+        job.task = self._tasks.spawn(f"job-{job.key}", run())
+
+    def _forget(self, job: ProxyJob) -> None:
+        """Remove a job from the index and the journal."""
+        self.index.remove(job)
+        self._journal.delete(job)
 
     async def _remove(self, job: ProxyJob) -> None:
         """Forget a job and its result."""
-        self._by_key.pop(job.key, None)
-        self._by_id.pop((job.caller, job.id), None)
-        self._journal.delete(job)
+        self._forget(job)
         if job.result is not None and job.result.path is not None:
             await self._results.remove(job.key)
 

@@ -44,6 +44,8 @@ PROXY_JOBS = Schema(
     added={},
     version=1,
 )
+RESULTS = "results"
+"""Folder of the results, beside the journal."""
 SMALL = 16 * 1024
 """Largest body of a request in bytes that stays in memory until the job has ended."""
 BUSY_S = 5.0
@@ -84,7 +86,7 @@ class JobJournal:
             raise StartupError(f"the journal {self._path} cannot be read: {error}") from error
         for row in rows:
             try:
-                self._jobs[row["key"]] = _read(row)
+                self._jobs[row["key"]] = _read(row, self._path.parent / RESULTS)
             except (ValueError, TypeError, KeyError) as error:
                 log.error("the job %r in the journal cannot be read and is skipped: %s", row["key"], error)
         return list(self._jobs.values())
@@ -201,8 +203,8 @@ def _row(job: ProxyJob) -> Statement:
     return PROXY_JOBS.insert_statement(row, row.values())
 
 
-def _read(row: sqlite3.Row) -> ProxyJob:
-    """Return the job in a row. Raises ValueError, TypeError or KeyError."""
+def _read(row: sqlite3.Row, results: Path) -> ProxyJob:
+    """Return the job in a row. `results` is the folder of the files. Raises ValueError, TypeError or KeyError."""
     job = ProxyJob(
         caller=row["caller"],
         request=row["request"],
@@ -219,7 +221,7 @@ def _read(row: sqlite3.Row) -> ProxyJob:
     )
     if row["ended_at"] is not None:
         result = orjson.loads(row["result"])
-        path = Path(result["path"]) if result["path"] else None
+        path = results / Path(result["path"]).name if result["path"] else None
         job.end(RemoteResult(result["status"], result["size"], result["content_type"], path=path))
         job.ended_at = row["ended_at"]
     return job

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from worker.api.edge.form_body import FORM
 from worker.api.errors import DIALECT
-from worker.api.request_body import API_KEY_HEADER, open_body
+from worker.api.request_body import API_KEY_HEADER, open_body, strict_of
 from worker.bodies import BodyLimits, ScannedBody, SpooledFile, in_thread, open_json
 from worker.dialects import detect
 from worker.errors import InvalidJson
@@ -66,10 +66,11 @@ async def receive(
         facts, own_id = facts_of(body.value), job_id_of(body.value)
         own_id = own_id or request.headers.get("Idempotency-Key", "").strip()
         fingerprint = (await fingerprints(body, files, first_release=False)).newest if own_id else ""
-        if _is_plain(request, copy) and not files and not must_rewrite(body.value, facts):
+        strict = strict_of(request)
+        if _is_plain(request, copy) and not files and not strict and not must_rewrite(body.value, facts):
             json = bytes(copy)
         else:
-            json = await _rewritten(body, files, facts, limits)
+            json = await _rewritten(body, files, facts, limits, strict=strict)
     return ReceivedRequest(json, facts, own_id, fingerprint, _headers(request))
 
 
@@ -114,15 +115,18 @@ def must_rewrite(value: Mapping[str, Any], facts: RequestFacts) -> bool:
     return facts.wants_urls or bool(job_id_of(value))
 
 
-async def _rewritten(body: ScannedBody, files: Sequence[SentFile], facts: RequestFacts, limits: BodyLimits) -> bytes:
-    """Return the JSON of a body without its id, with its files inline, and with inline outputs."""
+async def _rewritten(
+    body: ScannedBody, files: Sequence[SentFile], facts: RequestFacts, limits: BodyLimits, *, strict: bool
+) -> bytes:
+    """Return the JSON of a body without its id, with its files inline, with inline outputs, and `strict` in it."""
     body.limits = replace(limits, max_restored=limits.total)
     await body.restore_texts()
     value = dict(body.value)
+    more = {"strict": True} if strict else {}
     if isinstance(value.get("input"), dict):
-        value["input"] = _without(value["input"], JOB_ID_FIELDS[facts.dialect])
+        value["input"] = _without(value["input"], JOB_ID_FIELDS[facts.dialect]) | more
     else:
-        value = _without(value, JOB_ID_FIELDS[facts.dialect])
+        value = _without(value, JOB_ID_FIELDS[facts.dialect]) | more
     if facts.wants_urls:
         value["output_format"] = "base64"
     if files:

@@ -11,8 +11,11 @@ from worker.proxy.config.tables import ProxyConfig
 
 
 async def serve(config: ProxyConfig, environ: Mapping[str, str]) -> None:
-    """Serve until the task is cancelled. Raises StartupError."""
-    async with build(config, environ):
+    """Serve until the task is cancelled, and then until synchronous jobs have ended. Raises StartupError."""
+    async with build(config, environ) as proxy:
         gc.collect(generation=1)
         gc.freeze()  # what the start has loaded is never freed, so collections can skip it
-        await asyncio.Event().wait()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await proxy.jobs.drain(config.server.drain_s)

@@ -74,9 +74,9 @@ def job_of(request: web.Request) -> ProxyJob:
     # Without keys, all callers have the same name, so that only the token of the job counts.
     if services.callers.keys:
         with suppress(Unauthorized):
-            return services.jobs.find(job_id, caller=services.callers.authenticate(authorization).name)
+            return services.jobs.index.find(job_id, caller=services.callers.authenticate(authorization).name)
     scheme, _, token = authorization.partition(" ")
     token = token.strip() if scheme.lower() == "bearer" else request.query.get("token", "")
-    job = services.jobs.find(job_id, token=token)
+    job = services.jobs.index.find(job_id, token=token)
     mark_authenticated(request)
     return job

@@ -194,7 +194,7 @@ export class ComfyClient<T extends object = TemplateParams> {
     }
   }
 
-  /** Wait for the end of a job, and return the response with its result. The worker holds each request for some time. */
+  /** Wait for the end of a job, and return the response with its result. The worker holds each request for a while. */
   async #end(job: JobHandle, signal: AbortSignal | undefined): Promise<Answer> {
     for (let early = 0; ;) {
       const start = Date.now();

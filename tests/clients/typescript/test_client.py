@@ -336,3 +336,24 @@ async def test_files_of_one_name_do_not_replace_each_other(client: Client, packa
         base64.b64encode(noise(50)).decode(),
     )
     assert sizes == [200, 200]
+
+
+async def test_large_uploads(engine: EngineHandle, package: NpmProject, tmp_path: Path) -> None:
+    """A file of 8 MB arrives. One above the limit is rejected, with the limit in the message."""
+    (tmp_path / "large.png").write_bytes(noise(1700))
+    async with worker(engine, tmp_path / "state", max_body=10) as client:
+        width, error = await package.run(
+            """
+            const { openAsBlob } = await import("node:fs");
+            const large = await openAsBlob(args[1]);
+            const { outputs } = await client.generate({ workflow: args[0], files: { "a.png": large } });
+            const tooLarge = { workflow: args[0], files: { "a.png": new Uint8Array(40_000_000) } };
+            report([outputs[0].width, fields(await caught(client.generate(tooLarge)))]);
+            """,
+            client.app.url,
+            loading("a.png"),
+            str(tmp_path / "large.png"),
+        )
+    assert width == 1700
+    assert (error["code"], error["status"], error["fault"]) == ("body_too_large", 413, "client")
+    assert "10 MiB" in error["message"]

@@ -23,7 +23,8 @@ HEADERS = (
 )
 EXPOSED = (
     "Accept-Ranges, Content-Disposition, Content-Length, Content-Range, Location, Retry-After, Server-Timing, "
-    "WWW-Authenticate, X-Job-Id, X-Job-Outputs, X-Job-Problems, X-Job-Token, X-Output-Index"
+    "WWW-Authenticate, X-Comfy-Attempts, X-Comfy-Backend, X-Job-Id, X-Job-Outputs, X-Job-Problems, X-Job-Token, "
+    "X-Output-Index"
 )
 MAX_AGE_S = "600"
 """Seconds that a browser may cache the response to a preflight request."""

@@ -162,7 +162,8 @@ class WorkerBackend(Backend):
 
     def _opened(self, response: aiohttp.ClientResponse) -> RemoteResponse:
         """Return the result in an HTTP response."""
-        return RemoteResponse(response.status, self._connection.chunks(response), content_type=response.content_type)
+        chunks, retry_s = self._connection.chunks(response), retry_after_s(response)
+        return RemoteResponse(response.status, chunks, response.content_type, retry_s)
 
 
 def status_of(progress: Mapping[str, Any]) -> RemoteStatus:

@@ -11,6 +11,7 @@ import typer
 EXAMPLES = (
     "comfy-worker mcp --url http://127.0.0.1:18288",
     "comfy-worker mcp --out pictures --files photos",
+    "comfy-worker mcp --backend vast://comfy --backend rp=runpod://ID",
     "comfy-worker mcp --url http://10.0.0.5:18288 --http --port 8091",
 )
 
@@ -19,6 +20,15 @@ def command(  # noqa: PLR0913 - one parameter an option
     *,
     url: Annotated[
         str | None, typer.Option(help="URL of a running worker. Without it a worker is started for the agent.")
+    ] = None,
+    backend: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[NAME=]URL", help="A backend, as of `comfy-worker proxy`. Repeat the option for several."
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Configuration file of a proxy, with its callers and limits.")
     ] = None,
     token_file: Annotated[
         Path | None, typer.Option(help="File with the token for the worker. Without it the token is in WORKER_TOKEN.")
@@ -40,13 +50,17 @@ def command(  # noqa: PLR0913 - one parameter an option
     """Give AI agents tools that list templates and run jobs.
 
     Speaks the Model Context Protocol (MCP) on standard input and output, or with --http at http://HOST:PORT/mcp, where
-    each caller sends its own token of the worker.
+    each caller sends its own token of the worker. With --backend or --config, jobs go to any backends.
     """
+    from worker.mcp_server.api_source import ApiSource
     from worker.mcp_server.hosting import McpOptions, serve
 
     if http and (token_file or out or files):
         raise typer.BadParameter("--token-file, --out and --files are for one user on this machine, not for --http")
-    asyncio.run(serve(McpOptions(url, _token(token_file), out, files, http, host, port, tuple(allowed_host or ()))))
+    if (url is not None) + bool(backend) + (config is not None) > 1:
+        raise typer.BadParameter("--url, --backend and --config name the API in different ways: keep one of them")
+    source = ApiSource(url, tuple(backend or ()), config)
+    asyncio.run(serve(McpOptions(source, _token(token_file), out, files, http, host, port, tuple(allowed_host or ()))))
 
 
 def _token(file: Path | None) -> str | None:

@@ -57,6 +57,7 @@ class ServerTable(Table):
     max_jobs: Count = key("jobs that each caller may have open at a time; 0 means no limit", 0)
     sync_limit_s: Amount = key("seconds after which a synchronous request returns 202; 0 means no limit", 0.0)
     result_ttl_s: Seconds = key("seconds for which the result of a job is kept after its end", 3600.0)
+    drain_s: Amount = key("seconds for which the end of the proxy waits for synchronous jobs", 30.0)
     hangup_grace_s: Amount = key("seconds without a waiting client after which a synchronous job is cancelled", 5.0)
     metrics_key_sha256: Sha256 | None = key(
         "SHA-256 of the key for `GET /metrics`; without it, only this machine can read them", None

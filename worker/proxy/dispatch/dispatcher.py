@@ -27,6 +27,7 @@ from worker.errors import (
     NoBackend,
     SubmissionUncertain,
     WorkerError,
+    shortage_error,
 )
 from worker.proxy.dispatch.slot import BackendSlot
 from worker.proxy.events import AttemptEnded, AttemptStarted, JobEnded, ProxyEvent
@@ -74,12 +75,20 @@ class Dispatcher:
             result = await self._result(job)
         except WorkerError as error:
             result = await self._error(job, error)
-        except Exception:
-            log.exception("job %s failed because of an unexpected error", job.key)
-            result = await self._error(job, InternalError("an unexpected error in the proxy"))
+        except Exception as error:
+            shortage = shortage_error(error)
+            if shortage is None:
+                log.exception("job %s failed because of an unexpected error", job.key)
+            result = await self._error(job, shortage or InternalError("an unexpected error in the proxy"))
         job.end(result)
         self._journal.record_ended(job)
         self._notify(JobEnded(job))
+
+    async def _refused(self, job: ProxyJob, error: BackendRefused) -> RemoteResult:
+        """Return the answer of a backend that did not accept a job as its result."""
+        answer = RemoteResponse.of(error.status, error.body)
+        answer.retry_after_s = error.retry_after_s
+        return await self._results.store(job, answer)
 
     async def _error(self, job: ProxyJob, error: WorkerError) -> RemoteResult:
         """Return an error of the proxy as the result of a job."""
@@ -98,7 +107,7 @@ class Dispatcher:
                     return await self._run(job, slot, attempt)
                 except BackendRefused as error:
                     if not error.elsewhere:
-                        return await self._results.keep(job, error.status, error.body)
+                        return await self._refused(job, error)
                     refusal = error
                 except (BackendUnreachable, JobLost) as error:
                     log.warning("job %s: %s", job.key, error)
@@ -107,7 +116,7 @@ class Dispatcher:
                 break
             await asyncio.sleep(REPEAT.pause(rounds))
         if refusal is not None:
-            return await self._results.keep(job, refusal.status, refusal.body)
+            return await self._refused(job, refusal)
         problems = "; ".join(f"{slot.name}: {slot.problem}" for slot in self._slots.values() if slot.problem)
         raise NoBackend(f"no backend takes the job now: {problems or 'none may run it'}")
 
@@ -244,7 +253,8 @@ class Dispatcher:
             if facts.code == CONTINUES:
                 raise BackendUnreachable(f"{attempt.backend}: its worker restarts: {facts.message}")
         if facts.elsewhere:
-            raise BackendRefused(f"{attempt.backend}: {facts.message}", response.status, body, elsewhere=True)
+            message, retry_s = f"{attempt.backend}: {facts.message}", response.retry_after_s
+            raise BackendRefused(message, response.status, body, elsewhere=True, retry_after_s=retry_s)
         return await self._results.keep(job, response.status, with_resubmissions(job, body))
 
     async def _send(self, slot: BackendSlot, send: Callable[[], Awaitable[T]]) -> T:

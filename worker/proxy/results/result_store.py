@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -13,10 +15,15 @@ from worker.backends.base import RemoteResponse
 from worker.bodies import in_thread
 from worker.proxy.job import ProxyJob, RemoteResult
 
+log = logging.getLogger(__name__)
+
 IN_MEMORY = 1024 * 1024
 """Largest result in bytes that is kept in memory until it is sent."""
 ON_LOOP = 64 * 1024
 """Largest piece in bytes that is written to a file on the event loop, because a thread would take longer."""
+
+SMALL = 4 * 1024
+"""Largest result in bytes that stays in memory beside its file, such as most errors."""
 
 
 class ResultStore:
@@ -26,22 +33,29 @@ class ResultStore:
         self._folder = folder
 
     async def store(self, job: ProxyJob, response: RemoteResponse) -> RemoteResult:
-        """Read a result to its end. Raises BackendUnreachable if its connection breaks, and OSError.
+        """Read a result to its end. Raises BackendUnreachable if its connection breaks.
 
-        The backend knows the job by its key, and its caller by its id, so that the id in the result is replaced.
+        The backend knows the job by its key, and its caller by its id, so that the id in the result is replaced. If the
+        disk is full, a result of up to IN_MEMORY bytes stays in memory, and a larger one raises OSError.
         """
         head, chunks = bytearray(), response.chunks
         async for chunk in chunks:
             head += chunk
             if len(head) > IN_MEMORY:
                 break
-        data = with_own_id(job, bytes(head))
-        if len(head) <= IN_MEMORY and not job.collectable:
-            return RemoteResult(response.status, len(data), response.content_type, data)
+        data, is_whole = with_own_id(job, bytes(head)), len(head) <= IN_MEMORY
+        result = RemoteResult(response.status, len(data), response.content_type, data, None, response.retry_after_s)
+        if is_whole and not job.collectable:
+            return result
         path = self.path(job.key)
-        size = await self._write(path, data, chunks)
-        kept = data if size == len(data) <= ON_LOOP else None
-        return RemoteResult(response.status, size, response.content_type, kept, path)
+        try:
+            size = await self._write(path, data, chunks)
+        except OSError as error:
+            if not is_whole:
+                raise
+            log.error("the result of job %s stays in memory: %s", job.key, error)
+            return result
+        return replace(result, size=size, data=data if size <= SMALL else None, path=path)
 
     async def keep(self, job: ProxyJob, status: int, data: bytes) -> RemoteResult:
         """Store a JSON result that was made here."""
@@ -65,7 +79,7 @@ class ResultStore:
 
     async def _write(self, path: Path, data: bytes, chunks: AsyncIterator[bytes]) -> int:
         """Write a result to a file that appears when it is complete. Return its size in bytes."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         partial_path = path.with_suffix(".part")
         size = len(data)
         try:

@@ -72,7 +72,7 @@ def admit(request: web.Request, caller: ProxyCaller | None = None) -> ProxyCalle
     services, caller = proxy_of(request), caller or caller_of(request)
     services.callers.count_request(caller)
     if caller.max_jobs:
-        check_open_jobs(caller, services.jobs.open_by_caller()[caller.name])
+        check_open_jobs(caller, services.jobs.index.open_by_caller()[caller.name])
     return caller
 
 

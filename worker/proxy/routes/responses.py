@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 
@@ -15,7 +16,7 @@ from worker.api.responses import content_disposition
 from worker.api.services import SAFE_HEADERS, json_response
 from worker.api.sse import HEADERS, KEEP_ALIVE_S, last_event_id
 from worker.bodies import in_thread
-from worker.errors import NotAcceptable
+from worker.errors import NotAcceptable, NotFound
 from worker.proxy.event_stream import events_of
 from worker.proxy.job import ProxyJob, RemoteResult
 from worker.proxy.results.answers import pending_body
@@ -32,6 +33,8 @@ async def send_result(request: web.Request, job: ProxyJob) -> web.StreamResponse
     result = job.result
     assert result is not None  # noqa: S101 - it has ended
     headers = job_headers(job)
+    if result.retry_after_s is not None:
+        headers[hdrs.RETRY_AFTER] = str(math.ceil(result.retry_after_s))
     if result.status < 400 and hdrs.ACCEPT in request.headers:
         accepted = AcceptHeader.read(request.headers.getall(hdrs.ACCEPT))
         if accepted.prefers_files:
@@ -105,7 +108,9 @@ async def _send_accepted_file(request: web.Request, job: ProxyJob, accepted: Acc
 
 
 async def _send_pieces(request: web.Request, result: RemoteResult, headers: dict[str, str]) -> web.StreamResponse:
-    """Send a large result in pieces."""
+    """Send a large result in pieces. Raises NotFound if its file does not exist any more."""
+    if result.path is not None and not await in_thread(result.path.is_file):
+        raise NotFound("the result of the job does not exist any more")
     response = web.StreamResponse(status=result.status, headers=headers)
     response.content_type, response.content_length = result.content_type, result.size
     with suppress(ConnectionResetError):  # the client disconnected

@@ -104,7 +104,7 @@ async def cancel_job(request: web.Request) -> web.StreamResponse:
 async def purge_queue(request: web.Request) -> web.Response:
     """Handle `POST /purge-queue`: cancel the caller's jobs of these routes that do not run yet."""
     services, caller = proxy_of(request), _caller(request)
-    own = [job for job in services.jobs.of_caller(caller.name) if JOB_ID.fullmatch(job.id)]
+    own = [job for job in services.jobs.index.open_of(caller.name) if JOB_ID.fullmatch(job.id)]
     removed = await asyncio.gather(*(_remove_if_queued(request, job) for job in own))
     return json_response({"removed": sum(removed), "status": "completed"})
 
@@ -120,7 +120,7 @@ async def get_health(request: web.Request) -> web.Response:
     queued, running = sum(load.queued for load in loads), sum(load.running for load in loads)
     ready = sum(1 if load.workers is None else load.workers for load in loads)
     ready += sum(slot.load is None and not slot.problem for slot in slots)
-    statuses = [result.status for result in services.jobs.results()]
+    statuses = [job.result.status for job in services.jobs.index if job.result is not None]
     workers = {
         "idle": max(0, ready - running),
         "initializing": 0,
@@ -171,7 +171,7 @@ def _job(request: web.Request) -> ProxyJob:
     job_id, caller = request.match_info["id"], _caller(request)
     if not JOB_ID.fullmatch(job_id):
         raise NotFound(f"no job {job_id[:200]!r}: the id is that of the response of /run")
-    job = proxy_of(request).jobs.find(job_id, caller=caller.name)
+    job = proxy_of(request).jobs.index.find(job_id, caller=caller.name)
     mark_authenticated(request)
     return job
 
