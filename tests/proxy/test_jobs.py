@@ -231,3 +231,14 @@ async def test_a_job_that_ended_with_a_retryable_error_runs_again(client: ProxyC
     status, repeated = await client.post("/generate", body)
     assert (status, repeated["token"]) == (202, job["token"])
     assert (await client.result(repeated))[0] == 200
+
+
+async def test_questions_go_to_a_worker(client: ProxyClient) -> None:
+    """`/validate` and `/convert` have the answer of the worker. Its errors pass, too."""
+    status, report = await client.post("/validate", {"workflow": {"1": {"class_type": "NoSuchNode", "inputs": {}}}})
+    assert (status, report["valid"]) == (200, False)
+    status, converted = await client.post("/convert", drawn())
+    assert status == 200
+    assert "EmptyImage" in json.dumps(converted)
+    status, body = await client.get("/handlers")
+    assert (status, body["error"]["code"]) == (404, "not_found")

@@ -51,6 +51,8 @@ class Capabilities:
     """Whether the price of the backend's GPUs is known."""
     load: bool = True
     """Whether the backend reports how many jobs wait there."""
+    answers: bool = False
+    """Whether a worker answers requests that start no job, such as `POST /validate`."""
     largest_request: int | None = None
     """Bytes of the largest body that the backend accepts, None if only the worker limits it."""
     largest_result: int | None = None
@@ -273,3 +275,10 @@ class Backend(ABC):
     async def load(self) -> BackendLoad:
         """Return the numbers of jobs. Raises OperationUnsupported."""
         raise OperationUnsupported(f"{self.name}: {self.kind} does not report its load")
+
+    def ask(self, method: str, path: str, body: bytes | None = None) -> Result:
+        """Send a request that starts no job, such as `POST /validate`, and open the answer.
+
+        Raises OperationUnsupported if the backend has no such routes.
+        """
+        raise OperationUnsupported(f"{self.name}: {self.kind} has no route {path}")

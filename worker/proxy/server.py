@@ -18,7 +18,7 @@ from worker.api.openapi import document
 from worker.api.services import OPENAPI
 from worker.connections import HANDLER_OPTIONS, ConnectionLimits, LimitedSite
 from worker.errors import CannotListen
-from worker.proxy.routes import generate, jobs, meta, metrics, runpod
+from worker.proxy.routes import generate, jobs, meta, metrics, questions, runpod
 from worker.proxy.routes.errors import errors
 from worker.proxy.services import PROXY, ProxyServices
 from worker.settings.connections import ConnectionSettings
@@ -28,7 +28,10 @@ ROUTES = (
     web.post("/generate/sync", generate.generate_sync),
     web.post("/generate", generate.generate),
     web.post("/generate/stream", generate.generate_stream),
+    web.get("/handlers", questions.list_handlers),
     web.post("/handlers/{name}", generate.call_handler),
+    web.post("/validate", questions.validate),
+    web.post("/convert", questions.convert),
     web.get("/jobs/{id}", jobs.get_job),
     web.delete("/jobs/{id}", jobs.cancel_job),
     web.get("/jobs/{id}/events", jobs.get_events, allow_head=False),

@@ -27,7 +27,7 @@ class HttpBackend(WorkerBackend):
     @property
     def capabilities(self) -> Capabilities:
         """Everything, and the price if the settings have it."""
-        return Capabilities(price=self._price is not None)
+        return Capabilities(price=self._price is not None, answers=True)
 
     async def submit(self, job: JobBody, located: JobReference | None = None) -> JobReference:
         """Start a job with `POST /generate`, or with `/generate/stream` for previews in its events."""
@@ -56,6 +56,13 @@ class HttpBackend(WorkerBackend):
             health = await self._connection.json(response)
         jobs, workers = health.get("jobs", {}), health.get("workers", {})
         return BackendLoad(jobs.get("inQueue", 0), jobs.get("inProgress", 0), workers.get("ready"))
+
+    @asynccontextmanager
+    async def ask(self, method: str, path: str, body: bytes | None = None) -> AsyncIterator[RemoteResponse]:
+        """Send a request that starts no job, and open the answer."""
+        outgoing = Outgoing({"Content-Type": JSON} if body is not None else {}, body)
+        async with self._connection.request(method, path, outgoing) as response:
+            yield self._opened(response)
 
     @asynccontextmanager
     async def _submission(self, path: str, job: JobBody) -> AsyncIterator[aiohttp.ClientResponse]:
