@@ -15,21 +15,24 @@ EXAMPLES = (
     "comfy-worker mcp --url http://10.0.0.5:18288 --http --port 8091",
 )
 
+Backends = Annotated[
+    list[str] | None,
+    typer.Option(metavar="[NAME=]URL", help="A backend, as for `comfy-worker proxy`. Repeat it for several."),
+]
+Config = Annotated[Path | None, typer.Option(help="Configuration file of a proxy, with its callers and limits.")]
+AllowedHosts = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="Name by which clients reach this server, with --http. Repeatable."),
+]
+
 
 def command(  # noqa: PLR0913 - one parameter an option
     *,
     url: Annotated[
         str | None, typer.Option(help="URL of a running worker. Without it a worker is started for the agent.")
     ] = None,
-    backend: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="[NAME=]URL", help="A backend, as of `comfy-worker proxy`. Repeat the option for several."
-        ),
-    ] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="Configuration file of a proxy, with its callers and limits.")
-    ] = None,
+    backend: Backends = None,
+    config: Config = None,
     token_file: Annotated[
         Path | None, typer.Option(help="File with the token for the worker. Without it the token is in WORKER_TOKEN.")
     ] = None,
@@ -42,10 +45,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     http: Annotated[bool, typer.Option("--http", help="Serve streamable HTTP instead of standard input.")] = False,
     host: Annotated[str, typer.Option(help="Address to listen on, with --http.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on, with --http. 0 means a free port.")] = 8091,
-    allowed_host: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Name by which clients reach this server, with --http. Repeatable."),
-    ] = None,
+    allowed_host: AllowedHosts = None,
 ) -> None:
     """Give AI agents tools that list templates and run jobs.
 

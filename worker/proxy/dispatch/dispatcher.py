@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import TypeVar
 
 from worker.backends.base import Backend, JobBody, JobReference, RemoteResponse, Uniqueness
 from worker.backends.refusal import read_refusal
@@ -25,10 +24,10 @@ from worker.errors import (
     JobGone,
     JobLost,
     NoBackend,
-    SubmissionUncertain,
     WorkerError,
     shortage_error,
 )
+from worker.proxy.dispatch.repetition import insist, send
 from worker.proxy.dispatch.slot import BackendSlot
 from worker.proxy.events import AttemptEnded, AttemptStarted, JobEnded, ProxyEvent
 from worker.proxy.job import Attempt, AttemptOutcome, ProxyJob, RemoteResult
@@ -39,9 +38,6 @@ from worker.proxy.results.result_store import ResultStore
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
-RETRY = Backoff(0.1, 5.0)
-"""Pauses between two requests to a backend that does not respond."""
 REPEAT = Backoff(1.0, 30.0)
 """Pauses between two rounds over all backends, for an accepted job that none of them takes."""
 MOST_LOST = 3
@@ -204,7 +200,7 @@ class Dispatcher:
         Raises BackendRefused, BackendUnreachable if the backend did not get it, and JobLost if that is not certain.
         """
         submit = partial(slot.backend.submit, body, attempt.reference)
-        attempt.reference = await self._send(slot, submit)
+        attempt.reference = await send(slot, submit)
         attempt.accepted = True
         self._journal.record_attempts(job)
         self._journal.release_request(job)
@@ -220,7 +216,7 @@ class Dispatcher:
             async with slot.backend.run(body, attempt.reference) as response:
                 return await self._read(job, attempt, response)
 
-        return await self._send(slot, run)
+        return await send(slot, run)
 
     async def _follow(self, job: ProxyJob, slot: BackendSlot, attempt: Attempt) -> RemoteResult:
         """Wait for the result of a job that its backend has accepted. Raises BackendRefused and JobLost."""
@@ -233,7 +229,7 @@ class Dispatcher:
             async with slot.backend.result(reference) as response:
                 return await self._read(job, attempt, response)
 
-        return await self._insist(slot, read)
+        return await insist(slot, read)
 
     async def _read(self, job: ProxyJob, attempt: Attempt, response: RemoteResponse) -> RemoteResult:
         """Store the result in a response.
@@ -256,40 +252,6 @@ class Dispatcher:
             message, retry_s = f"{attempt.backend}: {facts.message}", response.retry_after_s
             raise BackendRefused(message, response.status, body, elsewhere=True, retry_after_s=retry_s)
         return await self._results.keep(job, response.status, with_resubmissions(job, body))
-
-    async def _send(self, slot: BackendSlot, send: Callable[[], Awaitable[T]]) -> T:
-        """Call a function that submits a job. If the answer is lost, repeat it until the backend answers.
-
-        Raises BackendUnreachable if the backend did not get the job.
-        """
-        try:
-            result = await send()
-        except SubmissionUncertain as error:
-            slot.did_not_respond(str(error))
-        except BackendUnreachable as error:
-            slot.did_not_respond(str(error))
-            raise
-        else:
-            slot.responded()
-            return result
-        return await self._insist(slot, send)
-
-    async def _insist(self, slot: BackendSlot, call: Callable[[], Awaitable[T]]) -> T:
-        """Call a function until the backend responds. Raises JobLost if it does not for `lost_after_s` seconds."""
-        for failures in itertools.count(1):
-            started = asyncio.get_running_loop().time()
-            try:
-                result = await call()
-            except (BackendUnreachable, SubmissionUncertain) as error:
-                if asyncio.get_running_loop().time() - started > slot.lost_after_s:
-                    slot.responded()  # it kept the connection open until now
-                if slot.did_not_respond(str(error)) > slot.lost_after_s:
-                    raise JobLost(f"it has not responded for {slot.lost_after_s:g} s: {error}") from error
-            else:
-                slot.responded()
-                return result
-            await asyncio.sleep(RETRY.pause(failures))
-        raise AssertionError("unreachable")
 
     async def reference_of(self, job: ProxyJob, backend: Backend, attempt: Attempt) -> JobReference:
         """Return the place of a job that was sent to a backend. Raises BackendError.
