@@ -121,7 +121,7 @@ bench-runpod: $(READY) ## measure how long ComfyUI is idle between two jobs of R
 	$(BIN)/python -m bench.runpod $(if $(SHORT),--short)
 
 bench-proxy: $(READY) ## measure what the proxy adds to a worker, for one job and for 25 at once, and its memory with 500 waiting jobs
-	$(BIN)/python -m bench.proxy $(if $(SHORT),--short)
+	$(BIN)/python -m bench.proxy $(if $(SHORT),--short) $(if $(COMFYUI),--comfyui $(COMFYUI))
 
 chaos: $(READY) ## every fault while jobs run, through four kinds of requests
 	$(BIN)/python -m chaos matrix $(if $(SHORT),--short)

@@ -19,7 +19,7 @@ import aiohttp
 import uvloop
 
 from bench import machine
-from bench.servers.processes import embedded_engine, running, wait_until_ready, worker
+from bench.servers.processes import BenchEngine, embedded_engine, running, wait_until_ready, worker
 from worker.engine.process.free_port import free_port
 
 MOST_ADDED_MS, MOST_RATIO = 2.0, 1.10
@@ -75,11 +75,12 @@ def main() -> None:
     """Measure, print the table, and exit with 1 if a target is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true", help="fewer requests")
+    parser.add_argument("--comfyui", metavar="URL", help="a running ComfyUI in place of the embedded engine")
     options = parser.parse_args()
     STATE.mkdir(exist_ok=True)
     before = machine.load()
     with tempfile.TemporaryDirectory(prefix="bench-", dir=STATE) as folder:
-        measured = uvloop.run(measure(Path(folder).resolve(), short=options.short))
+        measured = uvloop.run(measure(Path(folder).resolve(), options.comfyui, short=options.short))
     print("| | measured | target |\n|---|---|---|")
     for what, value, target, _ in measured.rows:
         print(f"| {what} | {value} | {target} |")
@@ -88,13 +89,13 @@ def main() -> None:
     sys.exit(f"missed: {'; '.join(missed)}" if missed else None)
 
 
-async def measure(folder: Path, *, short: bool) -> Measured:
+async def measure(folder: Path, comfyui: str | None, *, short: bool) -> Measured:
     """Run a worker and a proxy in front of it, and send the same jobs to both in turns."""
     colors = count(1)
     times: dict[str, list[float]] = {"direct": [], "proxy": []}
     bursts: dict[str, list[float]] = {"direct": [], "proxy": []}
     async with (
-        embedded_engine(folder) as engine,
+        engine_at(folder, comfyui) as engine,
         worker(engine, folder, env=NO_LIMITS) as direct,
         proxy(folder, direct.url) as (url, pid),
         aiohttp.ClientSession() as http,
@@ -109,7 +110,7 @@ async def measure(folder: Path, *, short: bool) -> Measured:
                 started = time.perf_counter()
                 await asyncio.gather(*(send(http, urls[name], prompt(next(colors))) for _ in range(BURST)))
                 bursts[name].append((time.perf_counter() - started) * 1000)
-        waiting_mib = await memory_while_waiting(http, url, pid)
+        waiting_mib = 0.0 if comfyui else await memory_while_waiting(http, url, pid)
     return Measured(
         direct_ms=statistics.median(times["direct"]),
         proxy_ms=statistics.median(times["proxy"]),
@@ -117,6 +118,16 @@ async def measure(folder: Path, *, short: bool) -> Measured:
         proxy_burst_ms=statistics.median(bursts["proxy"]),
         waiting_mib=waiting_mib,
     )
+
+
+@asynccontextmanager
+async def engine_at(folder: Path, comfyui: str | None) -> AsyncIterator[BenchEngine]:
+    """Yield the ComfyUI at a URL, or a new embedded engine."""
+    if comfyui:
+        yield BenchEngine(comfyui, None)
+        return
+    async with embedded_engine(folder) as engine:
+        yield engine
 
 
 @asynccontextmanager

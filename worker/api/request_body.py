@@ -81,7 +81,7 @@ async def open_body(
                 body = await stack.enter_async_context(open_json(chunks, spool, limits, request.charset or ""))
                 await normalize_body(body)
         except web.RequestPayloadError as error:
-            raise _encoding_error() from error
+            raise encoding_error() from error
         yield body, files
 
 
@@ -206,13 +206,13 @@ async def read_small_object(request: web.Request) -> dict[str, Any] | None:
     try:
         json = utf8_text(await request.read(), request.charset or "")
     except web.RequestPayloadError as error:
-        raise _encoding_error() from error
+        raise encoding_error() from error
     value = parse_json(json) if json.strip() else None
     if value is not None and not isinstance(value, dict):
         raise InvalidJson(f"the body must be a JSON object, not {type(value).__name__}")
     return value
 
 
-def _encoding_error() -> ClientError:
+def encoding_error() -> ClientError:
     """Return the error for a body that cannot be decoded."""
     return ClientError("the body does not match its Content-Encoding or Transfer-Encoding")

@@ -13,11 +13,12 @@ from aiohttp import web
 
 from worker.api.edge.form_body import FORM
 from worker.api.errors import DIALECT
-from worker.api.request_body import API_KEY_HEADER, open_body, strict_of
-from worker.bodies import BodyLimits, ScannedBody, SpooledFile, in_thread, open_json
+from worker.api.request_body import API_KEY_HEADER, encoding_error, open_body, strict_of
+from worker.bodies import BodyLimits, ScannedBody, SpooledFile, in_thread, open_json, parse_json
 from worker.dialects import detect
 from worker.errors import InvalidJson
 from worker.inputs import SentFile
+from worker.intake import normalize_body
 from worker.intake.fingerprints import fingerprints
 from worker.proxy.job import RequestFacts
 
@@ -57,21 +58,62 @@ async def receive(
             copy.extend(chunk)
             yield chunk
 
-    async with open_body(request, chunks(), spool, limits) as (body, files):
-        if not isinstance(body.value, dict):
-            raise InvalidJson(f"the body must be a JSON object, not {type(body.value).__name__}")
-        request.setdefault(DIALECT, detect(body.value))
-        if check is not None:
-            check(body.value)
-        facts, own_id = facts_of(body.value), job_id_of(body.value)
-        own_id = own_id or request.headers.get("Idempotency-Key", "").strip()
-        fingerprint = (await fingerprints(body, files, first_release=False)).newest if own_id else ""
-        strict = strict_of(request)
-        if _is_plain(request, copy) and not files and not strict and not must_rewrite(body.value, facts):
-            json = bytes(copy)
-        else:
-            json = await _rewritten(body, files, facts, limits, strict=strict)
+    if _is_short(request, limits):
+        try:
+            copy += await request.read()
+        except web.RequestPayloadError as error:
+            raise encoding_error() from error
+        if _is_plain(request, copy):
+            body = ScannedBody(parse_json(bytes(copy)), [], limits)
+            await normalize_body(body)
+            return await _received(request, ReceivedBody(body, (), copy), check)
+        content = _pieces(bytes(copy))
+    else:
+        content = chunks()
+    async with open_body(request, content, spool, limits) as (body, files):
+        return await _received(request, ReceivedBody(body, files, copy), check)
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedBody:
+    """A normalized body, the files beside it, and the bytes that were sent."""
+
+    body: ScannedBody
+    files: Sequence[SentFile]
+    sent: bytearray = field(repr=False)
+
+
+async def _received(
+    request: web.Request, received: ReceivedBody, check: Callable[[Mapping[str, Any]], None] | None
+) -> ReceivedRequest:
+    """Return the request with a body. Raises ClientError."""
+    body, files, value = received.body, received.files, received.body.value
+    if not isinstance(value, dict):
+        raise InvalidJson(f"the body must be a JSON object, not {type(value).__name__}")
+    request.setdefault(DIALECT, detect(value))
+    if check is not None:
+        check(value)
+    facts, own_id = facts_of(value), job_id_of(value)
+    own_id = own_id or request.headers.get("Idempotency-Key", "").strip()
+    fingerprint = (await fingerprints(body, files, first_release=False)).newest if own_id else ""
+    strict = strict_of(request)
+    if _is_plain(request, received.sent) and not files and not strict and not must_rewrite(value, facts):
+        json = bytes(received.sent)
+    else:
+        json = await _rewritten(body, files, facts, strict=strict)
     return ReceivedRequest(json, facts, own_id, fingerprint, _headers(request))
+
+
+def _is_short(request: web.Request, limits: BodyLimits) -> bool:
+    """Return whether a body is JSON that is too short to contain a long string."""
+    length = request.content_length
+    is_json = request.content_type != FORM and not request.content_type.startswith("multipart/")
+    return is_json and length is not None and length <= min(limits.text, limits.total)
+
+
+async def _pieces(body: bytes) -> AsyncIterator[bytes]:
+    """Yield a body that was read."""
+    yield body
 
 
 async def receive_call(request: web.Request, handler: str, spool: Path, limits: BodyLimits) -> ReceivedRequest:
@@ -115,11 +157,9 @@ def must_rewrite(value: Mapping[str, Any], facts: RequestFacts) -> bool:
     return facts.wants_urls or bool(job_id_of(value))
 
 
-async def _rewritten(
-    body: ScannedBody, files: Sequence[SentFile], facts: RequestFacts, limits: BodyLimits, *, strict: bool
-) -> bytes:
+async def _rewritten(body: ScannedBody, files: Sequence[SentFile], facts: RequestFacts, *, strict: bool) -> bytes:
     """Return the JSON of a body without its id, with its files inline, with inline outputs, and `strict` in it."""
-    body.limits = replace(limits, max_restored=limits.total)
+    body.limits = replace(body.limits, max_restored=body.limits.total)
     await body.restore_texts()
     value = dict(body.value)
     more = {"strict": True} if strict else {}

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
+KNOWN_TEXTS = 256
+"""Texts whose address is remembered. Most connections have the same one."""
 Address = IPv4Address | IPv6Address
 WITH_PORT = re.compile(r"\[([^\]]+)\](?::\d+)?|(\d+\.\d+\.\d+\.\d+):\d+")
 
 
+@lru_cache(KNOWN_TEXTS)
 def read_address(text: str) -> Address | None:
     """Return the IP address in a text such as `10.0.0.1`, `10.0.0.1:80`, `fe80::1%eth0` or `[::1]:80`, else None.
 

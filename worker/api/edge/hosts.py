@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 
 from aiohttp import hdrs, web
 
@@ -18,6 +18,8 @@ PORT = re.compile(r"(?::(\d{0,5}))?", re.ASCII)
 ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)", re.ASCII)
 DEFAULT_PORTS = {"http": 80, "https": 443}
 LONGEST_NAME = 253
+KNOWN_TEXTS = 256
+"""Texts whose host is remembered. Most requests name the same one."""
 LOCALHOST = "localhost"
 
 
@@ -46,6 +48,7 @@ class Host:
         return name if self.port is None else f"{name}:{self.port}"
 
 
+@lru_cache(KNOWN_TEXTS)
 def read_host(text: str) -> Host | None:
     """Parse the value of a `Host` header. Return None if it is not a host with an optional port."""
     match = ADDRESS_IN_BRACKETS.match(text) or NAME.match(text)

@@ -36,7 +36,8 @@ SHOWN_BYTES = 200
 def open_session() -> aiohttp.ClientSession:
     """Return a session for a backend. Each waiting job needs a connection of its own, so they are not limited."""
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S, socket_factory=_probed_socket)
-    return aiohttp.ClientSession(connector=connector, timeout=SESSION_TIMEOUT)
+    # Cookies would be sent with the jobs of other callers.
+    return aiohttp.ClientSession(connector=connector, timeout=SESSION_TIMEOUT, cookie_jar=aiohttp.DummyCookieJar())
 
 
 def _probed_socket(address: aiohttp.AddrInfoType) -> socket.socket:

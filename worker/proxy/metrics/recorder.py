@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 
-from prometheus_client import CollectorRegistry, Metric
+from prometheus_client import CollectorRegistry, Counter, Metric
 
 from worker import __version__
 from worker.observers.families import metric_family
@@ -33,6 +33,9 @@ class ProxyMetrics:
         self._histograms = {
             spec: registered_histogram(spec, self._registry) for spec in recorded if spec.type is MetricType.HISTOGRAM
         }
+
+        self._series: dict[tuple[object, ...], Counter] = {}
+        """Counters with the values of their labels, which are few."""
 
     def observe(self, event: ProxyEvent) -> None:
         """Update the metrics that an event changes."""
@@ -72,7 +75,11 @@ class ProxyMetrics:
 
     def _count(self, spec: MetricSpec, *labels: str) -> None:
         """Add one to a counter. `labels` are the values of its labels."""
-        self._counters[spec].labels(*labels).inc()
+        key = (spec, *labels)
+        series = self._series.get(key)
+        if series is None:
+            series = self._series[key] = self._counters[spec].labels(*labels)
+        series.inc()
 
 
 def live_proxy_metrics(slots: list[BackendSlot], waiting: int) -> Iterator[Metric]:

@@ -96,7 +96,8 @@ def start(request: web.Request, caller: ProxyCaller, received: ReceivedRequest, 
         follows=kind.follows,
     )
     route = RouteRequest(caller, own_id or job.key, facts.template, facts.handler)
-    job.facts = replace(facts, sticky=_header_text(request, services.routing.sticky_header(route)))
+    if header := services.routing.sticky_header(route):
+        job.facts = replace(facts, sticky=_header_text(request, header))
     known = services.jobs.accept(job, has_own_id=bool(own_id))
     mark_authenticated(request)
     if known is job:

@@ -24,6 +24,7 @@ from worker.proxy.results.outputs import OutputFile
 from worker.proxy.services import base_url, proxy_of
 from worker.storage.active_content import disposition
 
+ANYTHING = "*/*"
 PIECE = 1024 * 1024
 """Bytes of a result that are read and sent at a time."""
 
@@ -35,7 +36,7 @@ async def send_result(request: web.Request, job: ProxyJob) -> web.StreamResponse
     headers = job_headers(job)
     if result.retry_after_s is not None:
         headers[hdrs.RETRY_AFTER] = str(math.ceil(result.retry_after_s))
-    if result.status < 400 and hdrs.ACCEPT in request.headers:
+    if result.status < 400 and request.headers.get(hdrs.ACCEPT, ANYTHING) != ANYTHING:
         accepted = AcceptHeader.read(request.headers.getall(hdrs.ACCEPT))
         if accepted.prefers_files:
             return await _send_accepted_file(request, job, accepted)
