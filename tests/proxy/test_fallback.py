@@ -145,3 +145,36 @@ async def test_a_backend_that_restarts_keeps_its_jobs(tmp_path: Path, engine: En
             assert [status for status, _ in results] == [200] * 4
             assert not any("warnings" in body for _, body in results)
         assert not list(second.app.manager.job_index)
+
+
+async def test_a_job_that_no_backend_has_is_cancelled_at_once(tmp_path: Path) -> None:
+    """An accepted job waits for a backend that is away. Its cancellation does not."""
+    async with (
+        worker_process(tmp_path / "a") as first,
+        proxy(tmp_path / "proxy", toml=toml(first.url, first.url, "lost_after_s = 0.2")) as client,
+    ):
+        _, job = await client.post("/generate", {"workflow": slow(30, 300)})
+        await first.kill()
+        async with asyncio.timeout(30):
+            while client.app.jobs.index.find(job["id"], token=job["token"]).attempt is not None:
+                await asyncio.sleep(0.05)
+        async with asyncio.timeout(5):
+            status, body = await client.delete(f"/jobs/{job['id']}", job["token"])
+            assert (status, body["cancelled"]) == (200, True)
+        assert (await client.result(job))[0] == 499
+
+
+async def test_a_synchronous_job_without_an_id_survives_its_backend(tmp_path: Path, engine: EngineHandle) -> None:
+    """The connection of the job breaks. It is sent again with its key to the same backend, and to no other one."""
+    async with worker_process(tmp_path / "a") as first, worker(engine, tmp_path / "b") as second:
+        async with proxy(tmp_path / "proxy", toml=toml(first.url, second.app.url)) as client:
+            sent = asyncio.create_task(backend_of(client, {"workflow": slow(2, 20)}))
+            async with asyncio.timeout(30):
+                while not client.app.slots["first"].open_jobs:
+                    await asyncio.sleep(0.05)
+            await asyncio.sleep(0.5)  # until the worker has it
+            await first.kill()
+            await first.start()
+            async with asyncio.timeout(60):
+                assert await sent == (200, "first", "1")
+        assert not list(second.app.manager.job_index)

@@ -242,3 +242,17 @@ async def test_questions_go_to_a_worker(client: ProxyClient) -> None:
     assert "EmptyImage" in json.dumps(converted)
     status, body = await client.get("/handlers")
     assert (status, body["error"]["code"]) == (404, "not_found")
+
+
+async def test_the_id_of_a_refused_request_can_be_used_again(client: ProxyClient) -> None:
+    """A client that corrects its workflow may keep the id."""
+    wrong = {"workflow": {"1": {"class_type": "NoSuchNode", "inputs": {}}}, "id": "corrected"}
+    for route in ("/generate/sync", "/generate"):
+        assert (await client.post(route, wrong))[0] == 422
+    assert (await client.post("/generate/sync", wrong | {"workflow": picture()}))[0] == 200
+
+
+async def test_an_unknown_handler_has_a_native_error(client: ProxyClient) -> None:
+    """The error of a call has the form that a worker sends."""
+    status, body = await client.post("/handlers/nothing", {})
+    assert (status, body["status"], body["error"]["code"]) == (404, "error", "not_found")

@@ -138,6 +138,12 @@ class ProxyJob:
         return self.attempts[-1] if self.attempts and self.attempts[-1].open else None
 
     @property
+    def refused(self) -> bool:
+        """Whether the job ended with an error before a backend had accepted it, so that its id can be used again."""
+        has_failed = self.result is not None and self.result.status >= 400
+        return has_failed and not any(attempt.accepted for attempt in self.attempts)
+
+    @property
     def lost(self) -> tuple[Attempt, ...]:
         """The backends that had accepted the job, or may have, and have lost it."""
         return tuple(attempt for attempt in self.attempts if attempt.outcome is AttemptOutcome.LOST)

@@ -151,8 +151,8 @@ class ProxyJobs:
         job.cancelled = True
         self._journal.record_attempts(job)
         attempt = job.attempt
-        if attempt is None:  # between two backends
-            await job.ended.wait()
+        if attempt is None:  # no backend has it
+            await self._end_unsent(job)
             return RemoteCancellation(cancelled=True)
         backend = self._slots[attempt.backend].backend
         if not attempt.accepted and backend.capabilities.uniqueness is Uniqueness.NONE:
@@ -201,6 +201,15 @@ class ProxyJobs:
                     self.index.mark_ended(job)
 
         job.task = self._tasks.spawn(f"job-{job.key}", run())
+
+    async def _end_unsent(self, job: ProxyJob) -> None:
+        """End a job that no backend has as cancelled, without waiting for a backend that is being asked."""
+        if job.task is not None:
+            job.task.cancel()
+            await asyncio.wait([job.task])
+        if not job.ended.is_set():
+            await self._dispatcher.end_cancelled(job)
+            self.index.mark_ended(job)
 
     def _forget(self, job: ProxyJob) -> None:
         """Remove a job from the index and the journal."""

@@ -32,7 +32,7 @@ from worker.proxy.dispatch.slot import BackendSlot
 from worker.proxy.events import AttemptEnded, AttemptStarted, JobEnded, ProxyEvent
 from worker.proxy.job import Attempt, AttemptOutcome, ProxyJob, RemoteResult
 from worker.proxy.journal import JobJournal
-from worker.proxy.results.answers import error_body, with_resubmissions
+from worker.proxy.results.answers import error_body, in_own_dialect, with_resubmissions
 from worker.proxy.results.outputs import JobOutputs
 from worker.proxy.results.result_store import ResultStore
 
@@ -76,13 +76,21 @@ class Dispatcher:
             if shortage is None:
                 log.exception("job %s failed because of an unexpected error", job.key)
             result = await self._error(job, shortage or InternalError("an unexpected error in the proxy"))
+        self._end(job, result)
+
+    async def end_cancelled(self, job: ProxyJob) -> None:
+        """End a job that no backend has, and whose task was cancelled."""
+        self._end(job, await self._error(job, JobCancelled("the job was cancelled")))
+
+    def _end(self, job: ProxyJob, result: RemoteResult) -> None:
+        """Store the result of a job, and record its end."""
         job.end(result)
         self._journal.record_ended(job)
         self._notify(JobEnded(job))
 
     async def _refused(self, job: ProxyJob, error: BackendRefused) -> RemoteResult:
         """Return the answer of a backend that did not accept a job as its result."""
-        answer = RemoteResponse.of(error.status, error.body)
+        answer = RemoteResponse.of(error.status, in_own_dialect(job, error.body))
         answer.retry_after_s = error.retry_after_s
         return await self._results.store(job, answer)
 
@@ -251,7 +259,7 @@ class Dispatcher:
         if facts.elsewhere:
             message, retry_s = f"{attempt.backend}: {facts.message}", response.retry_after_s
             raise BackendRefused(message, response.status, body, elsewhere=True, retry_after_s=retry_s)
-        return await self._results.keep(job, response.status, with_resubmissions(job, body))
+        return await self._results.keep(job, response.status, with_resubmissions(job, in_own_dialect(job, body)))
 
     async def reference_of(self, job: ProxyJob, backend: Backend, attempt: Attempt) -> JobReference:
         """Return the place of a job that was sent to a backend. Raises BackendError.

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from worker.dialects import BY_NAME, VAST
+from worker.dialects import BY_NAME, NATIVE, VAST
 from worker.errors import WorkerError
 from worker.proxy.job import ProxyJob
 
@@ -26,6 +26,19 @@ def pending_body(job: ProxyJob, url: str, progress: Mapping[str, Any]) -> dict[s
     if job.facts.dialect != VAST.name:
         return fields
     return {"message": "Request accepted", "comfyui_response": {}, "output": [], "timings": {}, **fields}
+
+
+def in_own_dialect(job: ProxyJob, body: bytes) -> bytes:
+    """Return the error of a call in the native dialect, because the call was sent in the form of RunPod's."""
+    if not job.facts.handler or job.facts.dialect != NATIVE.name:
+        return body
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return body
+    if not isinstance(value, dict) or not isinstance(value.get("error_info"), dict):
+        return body
+    return orjson.dumps({"status": "error", "id": value.get("id"), "error": value["error_info"]})
 
 
 def with_resubmissions(job: ProxyJob, body: bytes) -> bytes:

@@ -119,7 +119,7 @@ async def wait_and_send(request: web.Request, job: ProxyJob, limit_s: float | No
             async with asyncio.timeout(limit_s or services.server.sync_limit_s or None):
                 await job.ended.wait()
         if job.ended.is_set():
-            return await send_result(request, job)
+            return await _send_end(request, job)
         services.jobs.make_collectable(job)
         return await send_pending(request, job)
 
@@ -136,9 +136,15 @@ async def accepted_or_error(request: web.Request, job: ProxyJob) -> web.StreamRe
     with suppress(TimeoutError):
         async with asyncio.timeout(SUBMIT_S):
             await job.accepted.wait()
-    if job.result is None or job.result.status < 400 or any(attempt.accepted for attempt in job.attempts):
+    if not job.refused:
         job.promised = True
         return None
+    return await _send_end(request, job)
+
+
+async def _send_end(request: web.Request, job: ProxyJob) -> web.StreamResponse:
+    """Send the result of a job. Forget one that no backend has accepted, so that its id can be used again."""
     response = await send_result(request, job)
-    await proxy_of(request).jobs.forget(job)
+    if job.refused:
+        await proxy_of(request).jobs.forget(job)
     return response
