@@ -18,7 +18,6 @@ import asyncio
 import base64
 import http.client
 import json
-import math
 import os
 import random
 import tempfile
@@ -384,10 +383,14 @@ class Client:
             if left_s <= 0:
                 raise TimeoutError(f"the job {job.id} has not ended within {timeout} s")
             start = time.monotonic()
-            headers = {"Prefer": f"wait={math.ceil(left_s)}"}
+            hold_s = int(left_s)
+            headers = {"Prefer": f"wait={hold_s}"} if hold_s else {}
             status, media_type, data = self._http.respond("GET", _path(job), headers=headers, **self._about(job))
             if status != 202:
                 return media_type, data
+            if not hold_s:
+                time.sleep(left_s)
+                continue
             # A server that does not know `Prefer` responds at once.
             early = early + 1 if time.monotonic() - start < min(1.0, left_s / 2) else 0
             if early:

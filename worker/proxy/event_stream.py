@@ -37,22 +37,20 @@ async def events_of(
     if after < 1:
         yield RemoteEvent(1, "accepted", orjson.dumps({"id": job.id, "token": job.token, "url": url}))
     failures, last = 0, after
-    while not job.ended.is_set():
-        attempt, offset = job.attempt, len(job.attempts) * SPAN
-        if attempt is None or not attempt.accepted:
-            await _wait(job.accepted if not job.accepted.is_set() else job.ended, POLL_S)
-            continue
-        try:
-            async for event in _attempt_events(job, jobs, slots[attempt.backend], attempt, max(0, last - offset)):
-                failures = 0
-                if event.name == "result":
-                    await _wait(job.ended, POLL_S)
-                elif event.name not in OWN:
-                    last = offset + event.number
+    while True:
+        is_last_pass = job.ended.is_set()  # set before the events are read, so that none is missed
+        attempt, offset = job.attempts[-1] if job.attempts else None, len(job.attempts) * SPAN
+        if attempt is not None and attempt.accepted and attempt.backend in slots:
+            try:
+                async for event in _attempt_events(job, jobs, slots[attempt.backend], attempt, max(0, last - offset)):
+                    failures, last = 0, offset + event.number
                     yield RemoteEvent(last, event.name, event.data)
-        except BackendError:
-            failures += 1
-        await _wait(job.ended, RECONNECT.pause(failures) if failures else RECONNECT.first_s)
+            except BackendError:
+                failures += 1
+        if is_last_pass:
+            break
+        waited = job.ended if job.accepted.is_set() else job.accepted
+        await _wait(waited, RECONNECT.pause(failures) if failures else RECONNECT.first_s)
     yield RemoteEvent((len(job.attempts) + 1) * SPAN, "result", b"")
 
 
@@ -64,7 +62,9 @@ async def _attempt_events(
         return
     if slot.backend.capabilities.events:
         async for event in slot.backend.events(attempt.reference, after):
-            yield event
+            if event.name not in OWN:
+                yield event
+        await _wait(job.ended, POLL_S)
         return
     while not job.ended.is_set() and attempt.open:
         status = await jobs.status(job)

@@ -16,11 +16,15 @@ from worker.api.errors import DIALECT
 from worker.api.request_body import API_KEY_HEADER, encoding_error, open_body, strict_of
 from worker.bodies import BodyLimits, ScannedBody, SpooledFile, in_thread, open_json, parse_json
 from worker.dialects import detect
-from worker.errors import InvalidJson
+from worker.errors import CannotConvert, ClientError, InvalidJson, PromptError
 from worker.inputs import SentFile
+from worker.inputs.form_files import with_filenames
 from worker.intake import normalize_body
 from worker.intake.fingerprints import fingerprints
+from worker.intake.request_cost import prompt_in
 from worker.proxy.job import RequestFacts
+from worker.workflow.catalog.catalog import bundled_catalog
+from worker.workflow.prompt import Prompt
 
 PASSED_ON = (API_KEY_HEADER,)
 """Headers of a request that belong to its job."""
@@ -169,9 +173,28 @@ async def _rewritten(body: ScannedBody, files: Sequence[SentFile], facts: Reques
         value = _without(value, JOB_ID_FIELDS[facts.dialect]) | more
     if facts.wants_urls:
         value["output_format"] = "base64"
+    if any(file.aliases for file in files):
+        files = await in_thread(
+            lambda: with_filenames(files, value.get("inputs") or (), _prompt(value), bundled_catalog())
+        )
     if files:
         value["inputs"] = {**value.get("inputs", {}), **{file.name: await _inline(file) for file in files}}
     return orjson.dumps(value)
+
+
+def _named(files: Sequence[SentFile], value: Mapping[str, Any]) -> Sequence[SentFile]:
+    """Return the files of a form under the names that the workflow uses. Raises InvalidInputFile."""
+    return with_filenames(files, value.get("inputs") or (), _prompt(value), bundled_catalog())
+
+
+def _prompt(value: Mapping[str, Any]) -> Prompt:
+    """Return the prompt in a body, to find the names of its files. It is empty if the body has none that is valid."""
+    fields = value["input"] if isinstance(value.get("input"), Mapping) else value
+    workflow = fields.get("workflow") or fields.get("prompt") or fields.get("workflow_json")
+    try:
+        return prompt_in(workflow) if workflow else {}
+    except (PromptError, CannotConvert, ClientError):
+        return {}
 
 
 def _without(fields: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
