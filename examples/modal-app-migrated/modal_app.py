@@ -101,14 +101,31 @@ class Worker:
         await stop_process(self._process)
 
     async def call(self, path: str, body: dict) -> object:
-        """Send a request to the worker, and return its response: JSON or bytes.
+        """Send a request to the worker, and return its response: JSON or bytes. An error is a value."""
+        status, answer = await self.exchange(path, body)
+        if status < 400:
+            return answer
+        return {"status": "error", **(answer if isinstance(answer, dict) else {"error": {"code": str(status)}})}
+
+    @modal.method()
+    async def request(self, body: dict, comfy_org_api_key: str = "") -> dict:
+        """Return `{"status", "body"}` of the worker's response to any body of /generate/sync, also for an error.
+
+        This is what the backend `modal://APP/CLASS` calls.
+        """
+        key = {"X-Comfy-Org-Api-Key": comfy_org_api_key} if comfy_org_api_key.isprintable() else {}
+        status, answer = await self.exchange("/generate/sync", body, key)
+        return {"status": status, "body": answer}
+
+    async def exchange(self, path: str, body: dict, headers: dict | None = None) -> tuple:
+        """Send a request to the worker, and return the status and the body of its response: JSON or bytes.
 
         When the call is canceled, cancel the job. The id of the Modal input is the id of the job, so that an input
         that runs again finds its job.
         """
         job = modal.current_input_id() or secrets.token_hex(16)
         try:
-            status, answer = await self._request("POST", path, body, {"Idempotency-Key": job})
+            return await self._request("POST", path, body, {**(headers or {}), "Idempotency-Key": job})
         except asyncio.CancelledError:
             with contextlib.suppress(OSError, asyncio.TimeoutError):
                 await asyncio.wait_for(self._request("DELETE", f"/jobs/{urllib.parse.quote(job)}"), 5)
@@ -116,9 +133,6 @@ class Worker:
         except OSError as error:
             modal.experimental.stop_fetching_inputs()  # this container is of no more use
             raise RuntimeError(f"worker_gone: the worker of this container does not respond: {error}") from error
-        if status < 400:
-            return answer
-        return {"status": "error", **(answer if isinstance(answer, dict) else {"error": {"code": str(status)}})}
 
     async def handler(self, name: str, **arguments: object) -> object:
         """Return the result of a handler of your app. Raises RuntimeError with the error's code and message."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -178,3 +179,53 @@ async def test_a_synchronous_job_without_an_id_survives_its_backend(tmp_path: Pa
             async with asyncio.timeout(60):
                 assert await sent == (200, "first", "1")
         assert not list(second.app.manager.job_index)
+
+
+async def test_a_cancellation_that_did_not_arrive_changes_nothing(tmp_path: Path) -> None:
+    """The caller is told that the job goes on, and it has its result after the backend's restart."""
+    async with (
+        worker_process(tmp_path / "a") as first,
+        proxy(tmp_path / "proxy", toml=toml(first.url, first.url)) as client,
+    ):
+        _, job = await client.post("/generate", {"workflow": slow(1, 10)})
+        await first.kill()
+        status, body = await client.delete(f"/jobs/{job['id']}", job["token"])
+        assert (status, body["error"]["code"]) == (409, "cannot_cancel")
+        await first.start()
+        assert (await client.result(job))[0] == 200
+
+
+async def test_a_backend_that_drains_keeps_its_jobs(tmp_path: Path, engine: EngineHandle) -> None:
+    """A worker that gets SIGTERM leaves its running job for its restart. No other backend runs it, too."""
+    async with worker_process(tmp_path / "a", WORKER_DRAIN="0.5") as first, worker(engine, tmp_path / "b") as second:
+        async with proxy(tmp_path / "proxy", toml=toml(first.url, second.app.url)) as client:
+            sent = asyncio.create_task(backend_of(client, {"workflow": slow(4, 40)}))
+            async with asyncio.timeout(30):
+                while not client.app.slots["first"].open_jobs:
+                    await asyncio.sleep(0.05)
+            await asyncio.sleep(1)  # until the worker has it
+            await first.kill(signal.SIGTERM)
+            await first.start()
+            async with asyncio.timeout(60):
+                assert await sent == (200, "first", "1")
+        assert not list(second.app.manager.job_index)
+
+
+async def test_attempts_of_a_job_that_waits_do_not_grow(tmp_path: Path) -> None:
+    """A job that waits for days has one entry for each backend."""
+    async with (
+        worker_process(tmp_path / "a") as first,
+        proxy(tmp_path / "proxy", toml=toml(first.url, first.url, "lost_after_s = 0.2")) as client,
+    ):
+        _, job = await client.post("/generate", {"workflow": slow(30, 300)})
+        await first.kill()
+        known = client.app.jobs.index.find(job["id"], token=job["token"])
+        outcomes = []
+        async with asyncio.timeout(60):
+            while len(outcomes) < 6:
+                attempt = known.attempts[-1]
+                if attempt.outcome is not None and all(attempt is not other for other in outcomes):
+                    outcomes.append(attempt)
+                await asyncio.sleep(0.02)
+        assert len(known.attempts) <= 4
+        await client.delete(f"/jobs/{job['id']}", job["token"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import io
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -11,6 +12,7 @@ from dataclasses import replace
 import aiohttp
 import pytest
 import pytest_asyncio
+from PIL import Image
 
 from tests.conftest import bearer, worker
 from tests.engines import EngineHandle
@@ -28,6 +30,17 @@ async def client(engine: EngineHandle, tmp_path_factory: pytest.TempPathFactory)
     folder = tmp_path_factory.mktemp("proxy")
     async with worker(engine, folder / "worker") as backend, proxy(folder / "proxy", backend.app.url) as found:
         yield found
+
+
+def loading_noise() -> dict:
+    """Return a request whose image does not compress: its result has more than a mebibyte."""
+    image = io.BytesIO()
+    Image.effect_noise((1400, 1400), 90).save(image, "PNG")
+    workflow = {
+        "1": {"class_type": "LoadImage", "inputs": {"image": "noise.png"}},
+        "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "noise"}},
+    }
+    return {"workflow": workflow, "inputs": {"noise.png": base64.b64encode(image.getvalue()).decode()}}
 
 
 async def events_of(client: ProxyClient, answer: aiohttp.ClientResponse) -> list[ServerSentEvent]:
@@ -256,3 +269,44 @@ async def test_an_unknown_handler_has_a_native_error(client: ProxyClient) -> Non
     """The error of a call has the form that a worker sends."""
     status, body = await client.post("/handlers/nothing", {})
     assert (status, body["status"], body["error"]["code"]) == (404, "error", "not_found")
+
+
+async def test_a_large_image_as_the_response_leaves_no_file(client: ProxyClient) -> None:
+    """A result above what stays in memory is sent whole, and nothing of it is left on the disk."""
+    url, results = client.url + "/generate/sync", client.app.state / "results"
+    before = set(results.iterdir()) if results.is_dir() else set()
+    for request in (loading_noise(), {"workflow": picture()}):
+        data = io.BytesIO(json.dumps(request).encode())
+        async with client.http.post(url, data=data, headers={"Accept": "image/png"}) as answer:
+            body = await answer.read()
+            assert (answer.status, answer.content_type) == (200, "image/png")
+            assert body.endswith(b"IEND\xaeB`\x82")
+    async with asyncio.timeout(10):
+        while set(results.iterdir()) - before:
+            await asyncio.sleep(0.05)
+
+
+async def test_requests_for_one_output_at_the_same_time(client: ProxyClient) -> None:
+    """The file is written when it is requested first, and each request gets it whole."""
+    data = io.BytesIO(json.dumps(loading_noise()).encode())
+    async with client.http.post(client.url + "/generate", data=data) as answer:
+        job = await answer.json()
+    status, result = await client.result(job)
+    assert status == 200
+    url = f"{client.url}/jobs/{job['id']}/outputs/0"
+
+    async def size() -> int:
+        async with client.http.get(url, headers=bearer(job["token"])) as answer:
+            assert answer.status == 200
+            return len(await answer.read())
+
+    sizes = await asyncio.gather(*(size() for _ in range(8)))
+    assert set(sizes) == {result["outputs"][0]["bytes"]}
+
+
+async def test_an_accepted_job_that_no_backend_can_run_ends(client: ProxyClient) -> None:
+    """An error that another backend may not have is the result if there is no other backend."""
+    _, job = await client.post("/generate", {"workflow": faulty("oom;times=0", 0.3)})
+    async with asyncio.timeout(30):
+        status, body = await client.result(job)
+    assert (status, body["error"]["code"]) == (422, "out_of_memory")

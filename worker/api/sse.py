@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -100,21 +101,18 @@ class EventSerializer:
 async def _write_events(serializer: EventSerializer, response: web.StreamResponse, after: int) -> None:
     """Write the events with a number above `after`, until the job ends."""
     services, job = serializer.services, serializer.job
-    async with services.manager.count_waiter(job):
-        keep_alive = asyncio.create_task(_keep_alive(response))
-        try:
-            async for number, event in services.replay.follow(job, after):
-                try:
-                    is_newest = services.replay.is_newest(job, number)
-                    name, body = await serializer.describe(event, newest=is_newest)
-                except NotFound:
-                    continue  # the run was lost and is repeated, so the output will be reported again
+    async with services.manager.count_waiter(job), kept_alive(response) as writing:
+        async for number, event in services.replay.follow(job, after):
+            try:
+                is_newest = services.replay.is_newest(job, number)
+                name, body = await serializer.describe(event, newest=is_newest)
+            except NotFound:
+                continue  # the run was lost and is repeated, so the output will be reported again
+            async with writing:
                 await response.write(b"id: %d\nevent: %b\ndata: " % (number, name.encode()))
                 async for piece in body.pieces():
                     await response.write(piece)
                 await response.write(b"\n\n")
-        finally:
-            keep_alive.cancel()
 
 
 def last_event_id(request: web.Request) -> int:
@@ -138,9 +136,23 @@ def progress(event: StateChanged | NodeStarted | StepDone | PreviewReady) -> tup
             return "preview", {"node_id": node_id, "mime": mime, "data": base64.b64encode(data).decode()}
 
 
-async def _keep_alive(response: web.StreamResponse) -> None:
-    """Write a comment at intervals, so that proxies do not close the connection during a long node."""
-    with suppress(ConnectionError):
-        while True:
-            await asyncio.sleep(KEEP_ALIVE_S)
-            await response.write(b": keep-alive\n\n")
+@asynccontextmanager
+async def kept_alive(response: web.StreamResponse) -> AsyncIterator[asyncio.Lock]:
+    """Write a comment at intervals, so that proxies do not close the connection during a long node.
+
+    Yield the lock to hold while an event is written, because a comment in the middle of it would end it.
+    """
+
+    async def write_comments() -> None:
+        with suppress(ConnectionError):
+            while True:
+                await asyncio.sleep(KEEP_ALIVE_S)
+                async with writing:
+                    await response.write(b": keep-alive\n\n")
+
+    writing = asyncio.Lock()
+    task = asyncio.create_task(write_comments())
+    try:
+        yield writing
+    finally:
+        task.cancel()

@@ -52,6 +52,14 @@ def is_foreign(status: int, content_type: str) -> bool:
     return status in KEY_STATUSES or (status >= 400 and content_type != JSON)
 
 
+def lost_answer(status: int, content_type: str) -> bool:
+    """Return whether a server in front of the worker has lost the answer to a submission, which may have arrived.
+
+    502 and 504 are those of reverse proxies, and 520 to 527 those of Cloudflare.
+    """
+    return content_type != JSON and (status in {502, 504} or 520 <= status <= 527)
+
+
 def _object(body: bytes) -> dict[str, Any]:
     """Return the JSON object in a body, or an empty one for anything else."""
     try:

@@ -21,23 +21,31 @@ class BackendUnreachable(BackendError):
 
 
 class BackendRefused(BackendError):
-    """The backend answered a submission with an error, so it has no such job.
+    """The backend answered a submission with an error, or the job has failed there.
 
     `status` and `body` are the HTTP status and the JSON of the answer, in the dialect of the request where the backend
     knows it. `elsewhere` means that another backend may accept the same request. `retry_after_s` is the time after
-    which this one may.
+    which this one may. `of_job` means that the error is the result of the job, which the backend had accepted.
     """
 
     code = "backend_refused"
 
     def __init__(
-        self, message: str, status: int, body: bytes, *, elsewhere: bool, retry_after_s: float | None = None
+        self,
+        message: str,
+        status: int,
+        body: bytes,
+        *,
+        elsewhere: bool,
+        retry_after_s: float | None = None,
+        of_job: bool = False,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.body = body
         self.elsewhere = elsewhere
         self.retry_after_s = retry_after_s
+        self.of_job = of_job
 
 
 class SubmissionUncertain(BackendError):

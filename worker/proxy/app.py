@@ -14,13 +14,14 @@ from worker.bodies import BodyLimits, remove_leftovers
 from worker.jobs.state_lock import state_lock
 from worker.proxy.callers import Callers, ProxyCaller
 from worker.proxy.config.tables import BackendTable, ProxyConfig, Resubmit
+from worker.proxy.dispatch.attempt_runner import AttemptRunner
 from worker.proxy.dispatch.dispatcher import Dispatcher
 from worker.proxy.dispatch.monitor import poll_loads
 from worker.proxy.dispatch.routing import BackendState, RouteRequest, Routing, passed_over
 from worker.proxy.dispatch.slot import BackendSlot
 from worker.proxy.events import BackendPassedOver, ProxyEvent
 from worker.proxy.job import ProxyJob
-from worker.proxy.jobs import ProxyJobs
+from worker.proxy.jobs import ProxyJobs, ProxyLimits
 from worker.proxy.journal import RESULTS, JobJournal
 from worker.proxy.metrics.recorder import ProxyMetrics
 from worker.proxy.results.outputs import JobOutputs
@@ -37,9 +38,10 @@ MIB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class ProxyApp:
-    """A running proxy, at a URL."""
+    """A running proxy, at a URL, with its state folder."""
 
     url: str
+    state: Path
     jobs: ProxyJobs
     slots: Mapping[str, BackendSlot]
 
@@ -63,27 +65,21 @@ async def build(config: ProxyConfig, environ: Mapping[str, str]) -> AsyncIterato
         notify = partial(_notify, [metrics.observe])
         results = ResultStore(state / RESULTS)
         outputs, order = JobOutputs(results), partial(_order, routing, callers, slots, notify)
-        dispatcher = Dispatcher(slots, order, journal, results, outputs, notify)
+        attempts = AttemptRunner(journal, results, outputs, notify)
+        dispatcher = Dispatcher(slots, order, attempts, journal, results, notify)
         server = config.server
-        jobs = ProxyJobs(
-            slots,
-            dispatcher,
-            journal,
-            results,
-            tasks,
-            result_ttl_s=server.result_ttl_s,
-            hangup_grace_s=server.hangup_grace_s,
-        )
+        limits_of_jobs = ProxyLimits(server.result_ttl_s, server.hangup_grace_s)
+        jobs = ProxyJobs(slots, dispatcher, attempts, journal, results, tasks, limits=limits_of_jobs)
         tasks.start("backend-loads", partial(poll_loads, list(slots.values())))
         tasks.start("old-results", jobs.sweep)
         limits, library = BodyLimits(server.max_body_mib * MIB), read_library(SHIPPED)
         services = ProxyServices(
             server, jobs, slots, callers, routing, outputs, library, metrics, notify, spool, limits
         )
-        restored = jobs.restore()
+        restored = await jobs.restore()
         url = await stack.enter_async_context(listen(services, tasks))
         log.info("proxy at %s in front of %s, with %d jobs of an earlier process", url, ", ".join(slots), restored)
-        yield ProxyApp(url, jobs, slots)
+        yield ProxyApp(url, state, jobs, slots)
 
 
 async def _spool_folder(state: Path) -> Path:

@@ -35,7 +35,7 @@ class Attempt:
     """One backend that was asked to run a job.
 
     `reference` is the place of the job there: where it will be, and once `accepted` is true, where it is. `outcome` is
-    None while the backend may have the job.
+    None while the backend may have the job. `resubmits` means that the job may be sent again if the backend loses it.
     """
 
     backend: str
@@ -43,6 +43,12 @@ class Attempt:
     accepted: bool = False
     outcome: AttemptOutcome | None = None
     reason: str = ""
+    resubmits: bool = True
+
+    @property
+    def may_have_run(self) -> bool:
+        """Whether the job may have run at the backend."""
+        return self.outcome not in {AttemptOutcome.REFUSED, AttemptOutcome.UNREACHABLE}
 
     @property
     def open(self) -> bool:
@@ -58,6 +64,7 @@ class RequestFacts:
     - `template` and `handler` are the names in the request, for routes.
     - `wants_urls` means that the proxy replaces base64 in the result by URLs of its own.
     - `webhook` means that the worker sends the result to a webhook, so that the job goes on without a client.
+    - `has_key` means that the request had a key of comfy.org in a header, which is never stored.
     - `sticky` is the value of the header by which a route chooses a side.
     """
 
@@ -66,6 +73,7 @@ class RequestFacts:
     handler: str = ""
     wants_urls: bool = False
     webhook: bool = False
+    has_key: bool = False
     sticky: str = ""
 
 
@@ -121,6 +129,8 @@ class ProxyJob:
     ended_at: float | None = None
     cancelled: bool = False
     """Whether the caller wants the job no more. It is not sent to another backend then."""
+    has_files: bool = False
+    """Whether files of its result may exist."""
     waiters: int = 0
     """Number of requests that wait for the result."""
     accepted: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
@@ -136,6 +146,16 @@ class ProxyJob:
     def attempt(self) -> Attempt | None:
         """The attempt that may run the job now, None if no backend has it."""
         return self.attempts[-1] if self.attempts and self.attempts[-1].open else None
+
+    @property
+    def failed_at(self) -> frozenset[str]:
+        """The backends where the job ended with an error that others may not have."""
+        return frozenset(attempt.backend for attempt in self.attempts if attempt.outcome is AttemptOutcome.FAILED)
+
+    def add_attempt(self, attempt: Attempt) -> None:
+        """Add an attempt in place of earlier ones of its backend that did not get the job, which may be many."""
+        self.attempts = [other for other in self.attempts if other.backend != attempt.backend or other.may_have_run]
+        self.attempts.append(attempt)
 
     @property
     def refused(self) -> bool:

@@ -6,9 +6,11 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 
 from worker.backends.base import RemoteCancellation, RemoteStatus, Uniqueness
-from worker.errors import BackendError, Draining, IdTaken, OperationUnsupported, WorkerBusy
+from worker.errors import BackendError, Draining, IdTaken, JobCancelled, WorkerBusy
+from worker.proxy.dispatch.attempt_runner import AttemptRunner
 from worker.proxy.dispatch.dispatcher import Dispatcher
 from worker.proxy.dispatch.slot import BackendSlot
 from worker.proxy.job import ProxyJob
@@ -27,34 +29,41 @@ MOST_ENDED = 10_000
 """Ended jobs that are kept. Older ones are removed before their time."""
 
 
-class ProxyJobs:
-    """All jobs, by their keys and by the ids of their callers.
+@dataclass(frozen=True, slots=True)
+class ProxyLimits:
+    """Limits on jobs.
 
     - `result_ttl_s` is the time for which a result is kept that its caller may fetch.
     - `hangup_grace_s` is the time after which a job is cancelled whose client has left, and that no one can fetch.
     - `most_open` is the number of jobs that may be open at a time.
     """
 
+    result_ttl_s: float
+    hangup_grace_s: float
+    most_open: int = 10_000
+
+
+class ProxyJobs:
+    """All jobs, by their keys and by the ids of their callers."""
+
     def __init__(  # noqa: PLR0913 - the parts that it connects
         self,
         slots: Mapping[str, BackendSlot],
         dispatcher: Dispatcher,
+        attempts: AttemptRunner,
         journal: JobJournal,
         results: ResultStore,
         tasks: Tasks,
         *,
-        result_ttl_s: float,
-        hangup_grace_s: float,
-        most_open: int = 10_000,
+        limits: ProxyLimits,
     ) -> None:
         self._slots = slots
         self._dispatcher = dispatcher
+        self._attempts = attempts
         self._journal = journal
         self._results = results
         self._tasks = tasks
-        self._result_ttl_s = result_ttl_s
-        self._hangup_grace_s = hangup_grace_s
-        self._most_open = most_open
+        self._limits = limits
         self.index = ProxyJobIndex()
         """The jobs that are known."""
         self._draining = False
@@ -63,10 +72,11 @@ class ProxyJobs:
         self._no_waiters = asyncio.Event()
         self._no_waiters.set()
 
-    def restore(self) -> int:
+    async def restore(self) -> int:
         """Take over the jobs in the journal, and go on with those that have not ended. Return the number of these."""
         for job in self._journal.jobs():
             self.index.add(job)
+        await self._results.remove_unknown({job.key for job in self.index})
         for job in list(self.index.open):
             self._start(job)
         return len(self.index.open)
@@ -84,11 +94,12 @@ class ProxyJobs:
             return known
         if self._draining:
             raise Draining("this proxy is shutting down: send the request again")
-        if self.open_jobs >= self._most_open:
-            raise WorkerBusy(f"the proxy has {self._most_open} open jobs", retry_after_s=5)
+        if self.open_jobs >= self._limits.most_open:
+            raise WorkerBusy(f"the proxy has {self._limits.most_open} open jobs", retry_after_s=5)
         if known is not None:
             job.token = known.token
             self._forget(known)
+            self._tasks.spawn(f"removal-{known.key}", self._results.remove(known.key))
         if job.collectable:
             self._journal.record_accepted(job)
         self.index.add(job)
@@ -150,17 +161,18 @@ class ProxyJobs:
             return RemoteCancellation(cancelled=False)
         job.cancelled = True
         self._journal.record_attempts(job)
-        attempt = job.attempt
-        if attempt is None:  # no backend has it
-            await self._end_unsent(job)
-            return RemoteCancellation(cancelled=True)
-        backend = self._slots[attempt.backend].backend
-        if not attempt.accepted and backend.capabilities.uniqueness is Uniqueness.NONE:
+        if job.attempt is None:  # no backend has it
+            return await self._cancel_unsent(job)
+        backend = self._slots[job.attempt.backend].backend
+        if not job.attempt.accepted and backend.capabilities.uniqueness is Uniqueness.NONE:
             await job.accepted.wait()  # sending it again to find it would start a second run
+        if job.attempt is None:  # the backend has refused it meanwhile
+            return await self._cancel_unsent(job)
         try:
-            cancellation = await backend.cancel(await self._dispatcher.reference_of(job, backend, attempt))
-        except OperationUnsupported:
+            cancellation = await backend.cancel(await self._attempts.reference_of(job, backend, job.attempt))
+        except BackendError:
             job.cancelled = False
+            self._journal.record_attempts(job)
             raise
         if not cancellation.stopping:
             with suppress(TimeoutError):
@@ -187,7 +199,7 @@ class ProxyJobs:
             self._journal.retry()
             ended = sorted((job for job in self.index if job.ended.is_set()), key=age_s)
             for number, job in enumerate(ended):
-                if age_s(job) > self._result_ttl_s or number >= MOST_ENDED:
+                if age_s(job) > self._limits.result_ttl_s or number >= MOST_ENDED:
                     await self._remove(job)
 
     def _start(self, job: ProxyJob) -> None:
@@ -196,20 +208,24 @@ class ProxyJobs:
         async def run() -> None:
             try:
                 await self._dispatcher.run(job)
+            except asyncio.CancelledError:
+                if (
+                    not job.cancelled or job.attempt is not None
+                ):  # the proxy ends, and the job goes on after its restart
+                    raise
+                await self._dispatcher.end_cancelled(job)
             finally:
                 if job.ended.is_set():
                     self.index.mark_ended(job)
 
         job.task = self._tasks.spawn(f"job-{job.key}", run())
 
-    async def _end_unsent(self, job: ProxyJob) -> None:
+    async def _cancel_unsent(self, job: ProxyJob) -> RemoteCancellation:
         """End a job that no backend has as cancelled, without waiting for a backend that is being asked."""
-        if job.task is not None:
+        if job.task is not None and not job.ended.is_set():
             job.task.cancel()
-            await asyncio.wait([job.task])
-        if not job.ended.is_set():
-            await self._dispatcher.end_cancelled(job)
-            self.index.mark_ended(job)
+        await job.ended.wait()
+        return RemoteCancellation(cancelled=job.result is not None and job.result.status == JobCancelled.status)
 
     def _forget(self, job: ProxyJob) -> None:
         """Remove a job from the index and the journal."""
@@ -219,13 +235,13 @@ class ProxyJobs:
     async def _remove(self, job: ProxyJob) -> None:
         """Forget a job and its result."""
         self._forget(job)
-        if job.result is not None and job.result.path is not None:
+        if job.has_files:
             await self._results.remove(job.key)
 
     async def _cancel_unless_awaited(self, job: ProxyJob) -> None:
         """Cancel a job if no request waits for it after the grace time."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._hangup_grace_s):
+            async with asyncio.timeout(self._limits.hangup_grace_s):
                 await job.ended.wait()
         if job.waiters:
             return

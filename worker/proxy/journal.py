@@ -7,6 +7,7 @@ only the user of the proxy can read the files.
 
 from __future__ import annotations
 
+import base64
 import logging
 import sqlite3
 import time
@@ -207,7 +208,7 @@ def _read(row: sqlite3.Row, results: Path) -> ProxyJob:
     """Return the job in a row. `results` is the folder of the files. Raises ValueError, TypeError or KeyError."""
     job = ProxyJob(
         caller=row["caller"],
-        request=row["request"],
+        request=row["request"] if len(row["request"] or b"") <= SMALL else None,  # read again when it is needed
         facts=RequestFacts(**orjson.loads(row["facts"])),
         id=row["id"],
         key=row["key"],
@@ -218,11 +219,13 @@ def _read(row: sqlite3.Row, results: Path) -> ProxyJob:
         created_at=row["created_at"],
         attempts=_unpack_attempts(row["attempts"]),
         cancelled=bool(row["cancelled"]),
+        has_files=True,
     )
     if row["ended_at"] is not None:
         result = orjson.loads(row["result"])
         path = results / Path(result["path"]).name if result["path"] else None
-        job.end(RemoteResult(result["status"], result["size"], result["content_type"], path=path))
+        data = base64.b64decode(result["data"]) if "data" in result else None
+        job.end(RemoteResult(result["status"], result["size"], result["content_type"], data, path))
         job.ended_at = row["ended_at"]
     return job
 
@@ -241,20 +244,21 @@ def _unpack_attempts(data: bytes) -> list[Attempt]:
             item["accepted"],
             AttemptOutcome(item["outcome"]) if item["outcome"] else None,
             item["reason"],
+            item.get("resubmits", True),
         )
         for item in orjson.loads(data)
     ]
 
 
 def _pack_result(job: ProxyJob) -> bytes | None:
-    """Return the result of a job for the journal, without its body, or None before the end."""
+    """Return the result of a job for the journal, or None before the end. The body is included if it has no file."""
     result = job.result
     if result is None:
         return None
-    path = str(result.path) if result.path else ""
-    return orjson.dumps(
-        {"status": result.status, "size": result.size, "content_type": result.content_type, "path": path}
-    )
+    fields = {"status": result.status, "size": result.size, "content_type": result.content_type}
+    if result.path is not None:
+        return orjson.dumps({**fields, "path": result.path.name})
+    return orjson.dumps({**fields, "path": "", "data": base64.b64encode(result.data or b"").decode()})
 
 
 def age_s(job: ProxyJob) -> float:

@@ -70,16 +70,16 @@ async def receive(
         if _is_plain(request, copy):
             body = ScannedBody(parse_json(bytes(copy)), [], limits)
             await normalize_body(body)
-            return await _received(request, ReceivedBody(body, (), copy), check)
+            return await _received(request, SentBody(body, (), copy), check)
         content = _pieces(bytes(copy))
     else:
         content = chunks()
     async with open_body(request, content, spool, limits) as (body, files):
-        return await _received(request, ReceivedBody(body, files, copy), check)
+        return await _received(request, SentBody(body, files, copy), check)
 
 
 @dataclass(frozen=True, slots=True)
-class ReceivedBody:
+class SentBody:
     """A normalized body, the files beside it, and the bytes that were sent."""
 
     body: ScannedBody
@@ -88,7 +88,7 @@ class ReceivedBody:
 
 
 async def _received(
-    request: web.Request, received: ReceivedBody, check: Callable[[Mapping[str, Any]], None] | None
+    request: web.Request, received: SentBody, check: Callable[[Mapping[str, Any]], None] | None
 ) -> ReceivedRequest:
     """Return the request with a body. Raises ClientError."""
     body, files, value = received.body, received.files, received.body.value

@@ -12,7 +12,8 @@ import aiohttp
 from worker.backends.base import JSON, BackendLoad, Capabilities, JobBody, JobReference, RemoteResponse
 from worker.backends.http.connection import Outgoing
 from worker.backends.http.worker_backend import JobAction, JobQuery, WorkerBackend
-from worker.errors import OperationUnsupported, SubmissionUncertain
+from worker.backends.refusal import is_foreign, lost_answer
+from worker.errors import BackendUnreachable, OperationUnsupported, SubmissionUncertain
 
 SYNC = "/generate/sync"
 ROUTES = {JobAction.RESULT: ("GET", ""), JobAction.EVENTS: ("GET", "/events"), JobAction.CANCEL: ("DELETE", "")}
@@ -42,20 +43,31 @@ class HttpBackend(WorkerBackend):
         """
         async with self._submission(SYNC, job) as response:
             if response.status != 202:
-                yield self._opened(response)
+                yield self._opened(response, lost=SubmissionUncertain)
                 return
             reference = JobReference(*await self._accepted(response))
-        async with self.result(reference) as result:
-            yield result
+        try:
+            async with self.result(reference) as result:
+                yield result
+        except BackendUnreachable as error:  # the job is there
+            raise SubmissionUncertain(str(error)) from error
 
     async def load(self) -> BackendLoad:
         """Return the numbers of jobs in the health of RunPod's API, which has those that wait and those that run."""
         async with self._connection.request("GET", "/v2/worker/health") as response:
+            if is_foreign(response.status, response.content_type):
+                raise BackendUnreachable(f"{self.name}: HTTP {response.status} from a server in front of the worker")
             if response.status != 200:
                 raise OperationUnsupported(f"{self.name}: the worker does not report its jobs (HTTP {response.status})")
             health = await self._connection.json(response)
-        jobs, workers = health.get("jobs", {}), health.get("workers", {})
-        return BackendLoad(jobs.get("inQueue", 0), jobs.get("inProgress", 0), workers.get("ready"))
+        jobs, workers = health.get("jobs") or {}, health.get("workers") or {}
+        ready = workers.get("ready")
+        try:
+            return BackendLoad(
+                int(jobs.get("inQueue", 0)), int(jobs.get("inProgress", 0)), None if ready is None else int(ready)
+            )
+        except (TypeError, ValueError) as error:
+            raise OperationUnsupported(f"{self.name}: the numbers of jobs are not numbers: {error}") from error
 
     @asynccontextmanager
     async def ask(self, method: str, path: str, body: bytes | None = None) -> AsyncIterator[RemoteResponse]:
@@ -70,6 +82,10 @@ class HttpBackend(WorkerBackend):
         headers = {**job.headers, "Content-Type": JSON, "Idempotency-Key": job.key}
         outgoing = Outgoing(headers, job.json, lost=SubmissionUncertain, waits=path == SYNC)
         async with self._connection.request("POST", path, outgoing) as response:
+            if 300 <= response.status < 400:
+                raise self._connection.unexpected(response, b"")
+            if lost_answer(response.status, response.content_type):
+                raise SubmissionUncertain(f"{self.name}: HTTP {response.status} from a server in front of the worker")
             yield response
 
     def _send(self, reference: JobReference, query: JobQuery) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:

@@ -27,7 +27,7 @@ from worker.backends.base import (
 )
 from worker.backends.http.connection import HttpConnection, retry_after_s
 from worker.backends.refusal import is_foreign, read_refusal
-from worker.errors import BackendRefused, BackendUnreachable, JobLost, SubmissionUncertain
+from worker.errors import BackendError, BackendRefused, BackendUnreachable, JobLost, SubmissionUncertain
 from worker.sse import EventParser
 
 WAIT_S = 50
@@ -160,9 +160,11 @@ class WorkerBackend(Backend):
             retry_after_s=retry_after_s(response),
         )
 
-    def _opened(self, response: aiohttp.ClientResponse) -> RemoteResponse:
-        """Return the result in an HTTP response."""
-        chunks, retry_s = self._connection.chunks(response), retry_after_s(response)
+    def _opened(
+        self, response: aiohttp.ClientResponse, lost: type[BackendError] = BackendUnreachable
+    ) -> RemoteResponse:
+        """Return the result in an HTTP response. `lost` is the error of its body if the connection breaks."""
+        chunks, retry_s = self._connection.chunks(response, lost), retry_after_s(response)
         return RemoteResponse(response.status, chunks, response.content_type, retry_s)
 
 

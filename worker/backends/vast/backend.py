@@ -65,6 +65,7 @@ class VastBackend(WorkerBackend):
         connection = await self._at(place.address)
         async with connection.request("POST", "/generate", outgoing) as response:
             job_id, token = await self._accepted(response)
+        self._lost.reached(place.address)
         return JobReference(job_id, token, place.address, place.extra)
 
     async def load(self) -> BackendLoad:

@@ -25,6 +25,7 @@ class LostWorkers:
         `workers` is the number of workers that the router lists, None if it did not answer either.
         """
         since = self._silent_since.setdefault(address, now)
-        if workers is None:
-            return False
-        return workers == 0 or now - since >= self._gone_s
+        is_lost = workers is not None and (workers == 0 or now - since >= self._gone_s)
+        if is_lost:  # a later job there starts with a silence of its own
+            del self._silent_since[address]
+        return is_lost

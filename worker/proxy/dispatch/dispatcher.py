@@ -10,11 +10,9 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import partial
+from dataclasses import dataclass
 
-from worker.backends.base import Backend, JobBody, JobReference, RemoteResponse, Uniqueness
-from worker.backends.refusal import read_refusal
+from worker.backends.base import RemoteResponse
 from worker.backoff import Backoff
 from worker.errors import (
     BackendRefused,
@@ -27,23 +25,34 @@ from worker.errors import (
     WorkerError,
     shortage_error,
 )
-from worker.proxy.dispatch.repetition import insist, send
+from worker.proxy.dispatch.attempt_runner import AttemptRunner
 from worker.proxy.dispatch.slot import BackendSlot
-from worker.proxy.events import AttemptEnded, AttemptStarted, JobEnded, ProxyEvent
+from worker.proxy.events import JobEnded, ProxyEvent
 from worker.proxy.job import Attempt, AttemptOutcome, ProxyJob, RemoteResult
 from worker.proxy.journal import JobJournal
-from worker.proxy.results.answers import error_body, in_own_dialect, with_resubmissions
-from worker.proxy.results.outputs import JobOutputs
+from worker.proxy.results.answers import error_body, in_own_dialect
 from worker.proxy.results.result_store import ResultStore
 
 log = logging.getLogger(__name__)
 
 REPEAT = Backoff(1.0, 30.0)
 """Pauses between two rounds over all backends, for an accepted job that none of them takes."""
+TEMPORARY = frozenset({401, 403, 408, 425, 429, *range(500, 600)})
+"""Statuses of refusals that may change. The operator may correct a key that is not accepted."""
 MOST_LOST = 3
 """Backends that may lose a job before it fails. A job that ends its workers would end all of them."""
-CONTINUES = "draining"
-"""Code of the error with which a worker that shuts down leaves a job. The job goes on after the worker's restart."""
+
+
+@dataclass(slots=True)
+class RoundOutcome:
+    """What became of a job after all its backends were tried.
+
+    `refusal` is the last answer of a backend that did not take it. `may_change` means that one may take it later.
+    """
+
+    result: RemoteResult | None = None
+    refusal: BackendRefused | None = None
+    may_change: bool = False
 
 
 class Dispatcher:
@@ -53,16 +62,16 @@ class Dispatcher:
         self,
         slots: Mapping[str, BackendSlot],
         order: Callable[[ProxyJob], Sequence[str]],
+        attempts: AttemptRunner,
         journal: JobJournal,
         results: ResultStore,
-        outputs: JobOutputs,
         notify: Callable[[ProxyEvent], None],
     ) -> None:
         self._slots = slots
         self._order = order
+        self._attempts = attempts
         self._journal = journal
         self._results = results
-        self._outputs = outputs
         self._notify = notify
 
     async def run(self, job: ProxyJob) -> None:
@@ -103,170 +112,63 @@ class Dispatcher:
 
         Raises NoBackend, JobGone or JobCancelled.
         """
-        refusal: BackendRefused | None = None
         for rounds in itertools.count(1):
-            for slot, attempt in self._candidates(job):
-                self._check_wanted(job)
-                try:
-                    return await self._run(job, slot, attempt)
-                except BackendRefused as error:
-                    if not error.elsewhere:
-                        return await self._refused(job, error)
-                    refusal = error
-                except (BackendUnreachable, JobLost) as error:
-                    log.warning("job %s: %s", job.key, error)
-                    self._check_lost(job, slot)
-            if not job.promised and not (job.lost and rounds <= MOST_LOST):
+            outcome = await self._round(job)
+            if outcome.result is not None:
+                return outcome.result
+            is_owed = job.promised or (job.lost and rounds <= MOST_LOST)
+            if not outcome.may_change or not is_owed:
                 break
             await asyncio.sleep(REPEAT.pause(rounds))
-        if refusal is not None:
-            return await self._refused(job, refusal)
+        if outcome.refusal is not None:
+            return await self._refused(job, outcome.refusal)
         problems = "; ".join(f"{slot.name}: {slot.problem}" for slot in self._slots.values() if slot.problem)
         raise NoBackend(f"no backend takes the job now: {problems or 'none may run it'}")
+
+    async def _round(self, job: ProxyJob) -> RoundOutcome:
+        """Try the backends of a job in their order. Raises JobGone and JobCancelled."""
+        outcome = RoundOutcome()
+        for slot, attempt in self._candidates(job):
+            if attempt is None:
+                self._check_wanted(job)
+            try:
+                outcome.result = await self._attempts.run(job, slot, attempt)
+                break
+            except BackendRefused as error:
+                if not error.elsewhere:
+                    outcome.result = await self._refused(job, error)
+                    break
+                outcome.refusal = error
+                outcome.may_change |= error.status in TEMPORARY and slot.name not in job.failed_at
+            except (BackendUnreachable, JobLost) as error:
+                log.warning("job %s: %s", job.key, error)
+                self._check_lost(job)
+                outcome.may_change = True
+        return outcome
 
     def _candidates(self, job: ProxyJob) -> Iterator[tuple[BackendSlot, Attempt | None]]:
         """Yield the backends to try: the one that may have the job already, with its attempt, then those of its route.
 
-        Each is chosen when the one before has not run the job.
+        Those where the job has failed are left out. Raises JobGone.
         """
         attempt = job.attempt
         if attempt is not None and attempt.backend in self._slots:
             yield self._slots[attempt.backend], attempt
         elif attempt is not None:
             attempt.outcome, attempt.reason = AttemptOutcome.LOST, "the backend is not configured any more"
+            self._check_lost(job)
         for name in self._order(job):
-            yield self._slots[name], None
+            if name not in job.failed_at:
+                yield self._slots[name], None
 
     def _check_wanted(self, job: ProxyJob) -> None:
         """Raise JobCancelled if the caller has cancelled the job."""
         if job.cancelled:
             raise JobCancelled("the job was cancelled")
 
-    def _check_lost(self, job: ProxyJob, slot: BackendSlot) -> None:
-        """Raise JobGone if the backend has lost the job, and it may not be sent again."""
+    def _check_lost(self, job: ProxyJob) -> None:
+        """Raise JobGone if the last backend has lost the job, and it may not be sent again."""
         self._check_wanted(job)
-        if job.lost and job.attempts[-1] is job.lost[-1] and (not slot.resubmits or len(job.lost) >= MOST_LOST):
-            lost = job.lost[-1]
+        lost = job.lost[-1] if job.lost else None
+        if lost is not None and job.attempts[-1] is lost and (not lost.resubmits or len(job.lost) >= MOST_LOST):
             raise JobGone(f"the backend {lost.backend!r} has lost the job, and it may have run there: {lost.reason}")
-
-    async def _run(self, job: ProxyJob, slot: BackendSlot, attempt: Attempt | None) -> RemoteResult:
-        """Run a job on one backend, or follow it there if it was sent already. Record how that ended.
-
-        Raises BackendRefused, BackendUnreachable and JobLost.
-        """
-        body = JobBody(job.key, self._journal.request_of(job), job.headers, job.follows)
-        if attempt is None:
-            attempt = await self._begin(job, slot, body)
-        with self._attempting(job, slot, attempt):
-            if attempt.accepted:
-                return await self._follow(job, slot, attempt)
-            if job.collectable or slot.backend.capabilities.uniqueness is not Uniqueness.JOB:
-                await self._submit(job, slot, attempt, body)
-                return await self._follow(job, slot, attempt)
-            return await self._run_at_once(job, slot, attempt, body)
-
-    async def _begin(self, job: ProxyJob, slot: BackendSlot, body: JobBody) -> Attempt:
-        """Start an attempt, and record it with the place that the job will have. Raises what `locate` does."""
-        attempt = Attempt(slot.name)
-        try:
-            attempt.reference = await slot.backend.locate(body)
-        except BackendUnreachable as error:
-            slot.did_not_respond(str(error))
-            raise
-        job.attempts.append(attempt)
-        self._journal.record_attempts(job)
-        self._notify(AttemptStarted(job, slot.name))
-        return attempt
-
-    @contextmanager
-    def _attempting(self, job: ProxyJob, slot: BackendSlot, attempt: Attempt) -> Iterator[None]:
-        """Count the job for its backend inside the context, and record the outcome."""
-        slot.open_jobs += 1
-        try:
-            yield
-            attempt.outcome = AttemptOutcome.ENDED
-        except BackendRefused as error:
-            attempt.outcome = AttemptOutcome.FAILED if attempt.accepted else AttemptOutcome.REFUSED
-            attempt.reason = str(error)
-            raise
-        except BackendUnreachable as error:
-            attempt.outcome, attempt.reason = AttemptOutcome.UNREACHABLE, str(error)
-            raise
-        except JobLost as error:
-            attempt.outcome, attempt.reason = AttemptOutcome.LOST, str(error)
-            raise
-        finally:
-            slot.open_jobs -= 1
-            if attempt.outcome not in {None, AttemptOutcome.ENDED}:
-                self._journal.record_attempts(job)
-            if attempt.outcome is not None:
-                self._notify(AttemptEnded(job, slot.name, attempt.outcome))
-
-    async def _submit(self, job: ProxyJob, slot: BackendSlot, attempt: Attempt, body: JobBody) -> None:
-        """Submit a job until the backend answers, and record its reference.
-
-        Raises BackendRefused, BackendUnreachable if the backend did not get it, and JobLost if that is not certain.
-        """
-        submit = partial(slot.backend.submit, body, attempt.reference)
-        attempt.reference = await send(slot, submit)
-        attempt.accepted = True
-        self._journal.record_attempts(job)
-        self._journal.release_request(job)
-        job.accept()
-
-    async def _run_at_once(self, job: ProxyJob, slot: BackendSlot, attempt: Attempt, body: JobBody) -> RemoteResult:
-        """Submit a job and read its result with one request. It is repeated if its connection breaks.
-
-        Raises what `_submit` does.
-        """
-
-        async def run() -> RemoteResult:
-            async with slot.backend.run(body, attempt.reference) as response:
-                return await self._read(job, attempt, response)
-
-        return await send(slot, run)
-
-    async def _follow(self, job: ProxyJob, slot: BackendSlot, attempt: Attempt) -> RemoteResult:
-        """Wait for the result of a job that its backend has accepted. Raises BackendRefused and JobLost."""
-        reference = attempt.reference
-        if reference is None:
-            raise JobLost(f"{slot.name}: the place of the job is not known")
-        job.accepted.set()
-
-        async def read() -> RemoteResult:
-            async with slot.backend.result(reference) as response:
-                return await self._read(job, attempt, response)
-
-        return await insist(slot, read)
-
-    async def _read(self, job: ProxyJob, attempt: Attempt, response: RemoteResponse) -> RemoteResult:
-        """Store the result in a response.
-
-        Raises BackendRefused for an error that another backend may not have, and BackendUnreachable for a job that goes
-        on after a restart of its worker.
-        """
-        if response.status < 400:
-            if job.lost:
-                response = RemoteResponse.of(response.status, with_resubmissions(job, await response.read()))
-            result = await self._results.store(job, response)
-            return await self._outputs.with_urls(job, result) if job.facts.wants_urls else result
-        body = await response.read()
-        facts = read_refusal(response.status, body)
-        if facts.job_id == job.key:
-            attempt.accepted = True
-            if facts.code == CONTINUES:
-                raise BackendUnreachable(f"{attempt.backend}: its worker restarts: {facts.message}")
-        if facts.elsewhere:
-            message, retry_s = f"{attempt.backend}: {facts.message}", response.retry_after_s
-            raise BackendRefused(message, response.status, body, elsewhere=True, retry_after_s=retry_s)
-        return await self._results.keep(job, response.status, with_resubmissions(job, in_own_dialect(job, body)))
-
-    async def reference_of(self, job: ProxyJob, backend: Backend, attempt: Attempt) -> JobReference:
-        """Return the place of a job that was sent to a backend. Raises BackendError.
-
-        A job that was sent for its result only is sent again, which finds it.
-        """
-        if attempt.accepted and attempt.reference is not None:
-            return attempt.reference
-        body = JobBody(job.key, self._journal.request_of(job), job.headers)
-        return await backend.submit(body, attempt.reference)

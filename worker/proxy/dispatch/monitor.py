@@ -40,9 +40,13 @@ async def _update(slot: BackendSlot) -> None:
     try:
         async with asyncio.timeout(TIMEOUT_S):
             slot.load = await slot.backend.load()
-    except OperationUnsupported:
+    except OperationUnsupported:  # it has responded
         slot.load = None
+        slot.responded()
     except (BackendError, TimeoutError) as error:
         slot.did_not_respond(str(error) or f"it did not report its load within {TIMEOUT_S:g} s")
+    except Exception:  # an answer of a backend must not stop the questions to the others
+        log.exception("the load of backend %s cannot be read", slot.name)
+        slot.load = None
     else:
         slot.responded()

@@ -8,30 +8,44 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from worker.backoff import Backoff
-from worker.errors import BackendUnreachable, JobLost, SubmissionUncertain
+from worker.errors import BackendRefused, BackendUnreachable, JobLost, SubmissionUncertain
 from worker.proxy.dispatch.slot import BackendSlot
 
 T = TypeVar("T")
 RETRY = Backoff(0.1, 5.0)
 """Pauses between two requests to a backend that does not respond."""
+UNAVAILABLE = 503
+"""Status of a worker that starts, drains or restarts."""
 
 
 async def send(slot: BackendSlot, submit: Callable[[], Awaitable[T]]) -> T:
     """Call a function that submits a job. If the answer is lost, repeat it until the backend answers.
 
-    Raises BackendUnreachable if the backend did not get the job.
+    Raises BackendRefused, BackendUnreachable if the backend did not get the job, and JobLost if that is not certain.
     """
+
+    async def repeat() -> T:
+        """Submit the job again. A worker that starts or drains refuses even a job that it has."""
+        try:
+            return await submit()
+        except BackendRefused as error:
+            if error.status == UNAVAILABLE and not error.of_job:
+                raise SubmissionUncertain(str(error)) from error
+            raise
+
     try:
         result = await submit()
     except SubmissionUncertain as error:
         slot.did_not_respond(str(error))
+        if not slot.may_repeat:
+            raise JobLost(f"the job may have been accepted, and may not be sent again: {error}") from error
     except BackendUnreachable as error:
         slot.did_not_respond(str(error))
         raise
     else:
         slot.responded()
         return result
-    return await insist(slot, submit)
+    return await insist(slot, repeat)
 
 
 async def insist(slot: BackendSlot, call: Callable[[], Awaitable[T]]) -> T:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from worker.backends.base import Backend, BackendLoad
+from worker.backends.base import Backend, BackendLoad, Uniqueness
 
 
 @dataclass(slots=True, eq=False)
@@ -34,6 +34,11 @@ class BackendSlot:
     def name(self) -> str:
         """Name of the backend."""
         return self.backend.name
+
+    @property
+    def may_repeat(self) -> bool:
+        """Whether a submission may be sent again after its answer was lost: a second run is impossible, or allowed."""
+        return self.resubmits or self.backend.capabilities.uniqueness is not Uniqueness.NONE
 
     @property
     def queued(self) -> int:

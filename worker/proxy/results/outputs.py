@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import logging
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +17,9 @@ import orjson
 from worker.bodies import in_thread
 from worker.errors import NotFound
 from worker.proxy.job import ProxyJob, RemoteResult
-from worker.proxy.results.result_store import ResultStore
+from worker.proxy.results.result_store import PART, ResultStore
+
+log = logging.getLogger(__name__)
 
 OUTPUT_LISTS = ("outputs", "output", "images", "videos", "audio", "files")
 """Fields of a result with lists of outputs, in all dialects."""
@@ -92,15 +96,16 @@ class JobOutputs:
 
     def _write(self, job: ProxyJob, index: int, data: str) -> None:
         """Write the file of an output. It appears when it is complete."""
-        folder = self._results.outputs_folder(job.key)
+        folder, job.has_files = self._results.outputs_folder(job.key), True
         folder.mkdir(parents=True, exist_ok=True)
-        partial_path = folder / f"{index}.part"
+        partial_path = folder / f"{index}.{uuid.uuid4().hex}{PART}"  # two requests may write it at the same time
         try:
             partial_path.write_bytes(base64.b64decode(data, validate=True))
-        except binascii.Error:
+            partial_path.replace(folder / str(index))
+        except binascii.Error:  # the file has no content that could be sent
+            log.warning("output %d of job %s is no base64", index, job.key)
+        finally:
             partial_path.unlink(missing_ok=True)
-        else:
-            partial_path.rename(folder / str(index))
 
 
 def _content(result: RemoteResult) -> bytes:

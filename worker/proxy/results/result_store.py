@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,10 +13,13 @@ import orjson
 
 from worker.backends.base import RemoteResponse
 from worker.bodies import in_thread
+from worker.errors import DiskFull, ResourcesExhausted
 from worker.proxy.job import ProxyJob, RemoteResult
 
 log = logging.getLogger(__name__)
 
+PART = ".part"
+"""Suffix of a file that is not complete yet."""
 IN_MEMORY = 1024 * 1024
 """Largest result in bytes that is kept in memory until it is sent."""
 ON_LOOP = 64 * 1024
@@ -36,7 +39,7 @@ class ResultStore:
         """Read a result to its end. Raises BackendUnreachable if its connection breaks.
 
         The backend knows the job by its key, and its caller by its id, so that the id in the result is replaced. If the
-        disk is full, a result of up to IN_MEMORY bytes stays in memory, and a larger one raises OSError.
+        disk is full, a result of up to IN_MEMORY bytes stays in memory. A larger one raises OSError or DiskFull.
         """
         head, chunks = bytearray(), response.chunks
         async for chunk in chunks:
@@ -47,10 +50,10 @@ class ResultStore:
         result = RemoteResult(response.status, len(data), response.content_type, data, None, response.retry_after_s)
         if is_whole and not job.collectable:
             return result
-        path = self.path(job.key)
+        path, job.has_files = self.path(job.key), True
         try:
             size = await self._write(path, data, chunks)
-        except OSError as error:
+        except (OSError, DiskFull, ResourcesExhausted) as error:
             if not is_whole:
                 raise
             log.error("the result of job %s stays in memory: %s", job.key, error)
@@ -69,6 +72,15 @@ class ResultStore:
         """Return the folder of the output files of a result."""
         return self._folder / key
 
+    async def remove_unknown(self, keys: Collection[str]) -> None:
+        """Remove the files of all results but those of jobs with these keys: a process that was killed leaves some."""
+        await in_thread(partial(self._remove_unknown, keys))
+
+    def _remove_unknown(self, keys: Collection[str]) -> None:
+        for entry in self._folder.iterdir() if self._folder.is_dir() else ():
+            if entry.suffix == PART or entry.stem not in keys:
+                shutil.rmtree(entry, ignore_errors=True) if entry.is_dir() else entry.unlink(missing_ok=True)
+
     async def remove(self, key: str) -> None:
         """Remove the files of a result, if there are any."""
         await in_thread(partial(self._remove, key))
@@ -80,7 +92,7 @@ class ResultStore:
     async def _write(self, path: Path, data: bytes, chunks: AsyncIterator[bytes]) -> int:
         """Write a result to a file that appears when it is complete. Return its size in bytes."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        partial_path = path.with_suffix(".part")
+        partial_path = path.with_suffix(PART)
         size = len(data)
         try:
             with partial_path.open("wb") as file:

@@ -69,17 +69,15 @@ def admit(request: web.Request, caller: ProxyCaller | None = None) -> ProxyCalle
 
     `caller` is one that the route has authenticated in its own way.
     """
-    services, caller = proxy_of(request), caller or caller_of(request)
-    services.callers.count_request(caller)
-    if caller.max_jobs:
-        check_open_jobs(caller, services.jobs.index.open_by_caller()[caller.name])
+    caller = caller or caller_of(request)
+    proxy_of(request).callers.count_request(caller)
     return caller
 
 
 def start(request: web.Request, caller: ProxyCaller, received: ReceivedRequest, kind: JobKind) -> ProxyJob:
     """Start the job of a request that was read, or return the one that the same request has started before.
 
-    Raises InvalidField, Forbidden, WorkerBusy, IdTaken and JournalUnavailable.
+    Raises InvalidField, Forbidden, RateLimited, WorkerBusy, IdTaken and JournalUnavailable.
     """
     services, own_id, facts = proxy_of(request), received.own_id, received.facts
     if own_id:
@@ -87,7 +85,7 @@ def start(request: web.Request, caller: ProxyCaller, received: ReceivedRequest, 
     job = ProxyJob(
         caller=caller.name,
         request=received.json,
-        facts=facts,
+        facts=replace(facts, has_key=True) if received.headers else facts,
         id=own_id or kind.job_id,
         key=kind.job_id or uuid.uuid4().hex,
         fingerprint=received.fingerprint,
@@ -97,7 +95,9 @@ def start(request: web.Request, caller: ProxyCaller, received: ReceivedRequest, 
     )
     route = RouteRequest(caller, own_id or job.key, facts.template, facts.handler)
     if header := services.routing.sticky_header(route):
-        job.facts = replace(facts, sticky=_header_text(request, header))
+        job.facts = replace(job.facts, sticky=_header_text(request, header))
+    if caller.max_jobs and services.jobs.index.get(caller.name, job.id) is None:
+        check_open_jobs(caller, len(services.jobs.index.open_of(caller.name)))
     known = services.jobs.accept(job, has_own_id=bool(own_id))
     mark_authenticated(request)
     if known is job:

@@ -51,7 +51,7 @@ async def get_events(request: web.Request) -> web.StreamResponse:
 async def get_output(request: web.Request) -> web.StreamResponse:
     """Handle `GET /jobs/{id}/outputs/{n}`: return an output file, with support of ranges."""
     job = job_of(request)
-    return await send_file(request, job, await proxy_of(request).outputs.output(job, request.match_info["n"]))
+    return await send_file(job, await proxy_of(request).outputs.output(job, request.match_info["n"]))
 
 
 async def queue_info(request: web.Request) -> web.Response:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 
@@ -14,7 +14,7 @@ from worker.api.errors import STREAMING
 from worker.api.raw.accept import AcceptHeader
 from worker.api.responses import content_disposition
 from worker.api.services import SAFE_HEADERS, json_response
-from worker.api.sse import HEADERS, KEEP_ALIVE_S, last_event_id
+from worker.api.sse import HEADERS, kept_alive, last_event_id
 from worker.bodies import in_thread
 from worker.errors import NotAcceptable, NotFound
 from worker.proxy.event_stream import events_of
@@ -63,30 +63,46 @@ async def send_events(request: web.Request, job: ProxyJob) -> web.StreamResponse
     with suppress(ConnectionResetError):  # the client disconnected
         await response.prepare(request)
         request[STREAMING] = True
-        keep_alive = asyncio.create_task(_keep_alive(response))
-        try:
+        async with kept_alive(response) as writing:
             async for event in events:
-                await response.write(b"id: %d\nevent: %b\ndata: " % (event.number, event.name.encode()))
-                if event.name == "result":
-                    await _write_result(request, job, response)
-                else:
-                    await response.write(event.data)
-                await response.write(b"\n\n")
-        finally:
-            keep_alive.cancel()
+                async with writing:
+                    await response.write(b"id: %d\nevent: %b\ndata: " % (event.number, event.name.encode()))
+                    if event.name == "result":
+                        await _write_result(request, job, response)
+                    else:
+                        await response.write(event.data)
+                    await response.write(b"\n\n")
         await response.write_eof()
     return response
 
 
-async def send_file(request: web.Request, job: ProxyJob, output: OutputFile, mime: str = "") -> web.StreamResponse:
+async def send_file(job: ProxyJob, output: OutputFile) -> web.StreamResponse:
     """Send an output, with support of ranges, or redirect to its URL in a bucket."""
     if output.text is not None:
         return web.Response(text=output.text, headers={**SAFE_HEADERS, **job_headers(job)})
     if output.path is None:
         raise web.HTTPFound(output.url)
-    name = content_disposition(output.filename, disposition(mime or output.mime))
-    headers = {**SAFE_HEADERS, **job_headers(job), hdrs.CONTENT_TYPE: mime or output.mime}
-    return web.FileResponse(output.path, headers={**headers, hdrs.CONTENT_DISPOSITION: name})
+    return web.FileResponse(output.path, headers=_file_headers(job, output, output.mime))
+
+
+async def _stream_file(request: web.Request, job: ProxyJob, output: OutputFile, mime: str) -> web.StreamResponse:
+    """Send a file to its end, because it may be removed when the route has ended."""
+    response = web.StreamResponse(headers=_file_headers(job, output, mime))
+    assert output.path is not None  # noqa: S101 - it was chosen for its file
+    with suppress(ConnectionResetError), output.path.open("rb") as file:  # the client disconnected
+        response.content_length = os.fstat(file.fileno()).st_size
+        await response.prepare(request)
+        request[STREAMING] = True
+        while piece := await in_thread(lambda: file.read(PIECE)):
+            await response.write(piece)
+        await response.write_eof()
+    return response
+
+
+def _file_headers(job: ProxyJob, output: OutputFile, mime: str) -> dict[str, str]:
+    """Return the headers of a response whose body is an output."""
+    name = content_disposition(output.filename, disposition(mime))
+    return {**SAFE_HEADERS, **job_headers(job), hdrs.CONTENT_TYPE: mime, hdrs.CONTENT_DISPOSITION: name}
 
 
 def job_headers(job: ProxyJob) -> dict[str, str]:
@@ -105,12 +121,12 @@ async def _send_accepted_file(request: web.Request, job: ProxyJob, accepted: Acc
     if choice is None:
         kinds = ", ".join(sorted({output.mime for output in files})) or "none"
         raise NotAcceptable(f"the job {job.id!r} has no output of an accepted type; the types are: {kinds}")
-    return await send_file(request, job, choice.output, choice.content_type)
+    return await _stream_file(request, job, choice.output, choice.content_type)
 
 
 async def _send_pieces(request: web.Request, result: RemoteResult, headers: dict[str, str]) -> web.StreamResponse:
     """Send a large result in pieces. Raises NotFound if its file does not exist any more."""
-    if result.path is not None and not await in_thread(result.path.is_file):
+    if result.data is None and (result.path is None or not await in_thread(result.path.is_file)):
         raise NotFound("the result of the job does not exist any more")
     response = web.StreamResponse(status=result.status, headers=headers)
     response.content_type, response.content_length = result.content_type, result.size
@@ -156,11 +172,3 @@ def _with_base_url(request: web.Request, job: ProxyJob, body: bytes) -> bytes:
             if str(item.get(name, "")).startswith("/jobs/"):
                 item[name] = base + item[name]
     return orjson.dumps(value)
-
-
-async def _keep_alive(response: web.StreamResponse) -> None:
-    """Write a comment at intervals, so that proxies do not close the connection during a long node."""
-    with suppress(ConnectionError):
-        while True:
-            await asyncio.sleep(KEEP_ALIVE_S)
-            await response.write(b": keep-alive\n\n")

@@ -16,7 +16,7 @@ from tests.clients.typescript.test_client import (
     test_large_results_arrive_whole,
     test_templates,
 )
-from tests.proxy.test_clients import client
+from tests.proxy.clients.test_python import client
 
 __all__ = [
     "client",

@@ -1,0 +1,1 @@
+"""The tests of the clients, with the URL of a proxy."""
