@@ -209,9 +209,8 @@ class ProxyJobs:
             try:
                 await self._dispatcher.run(job)
             except asyncio.CancelledError:
-                if (
-                    not job.cancelled or job.attempt is not None
-                ):  # the proxy ends, and the job goes on after its restart
+                is_unsent = job.cancelled and job.attempt is None
+                if not is_unsent:  # the proxy ends, and the job goes on after its restart
                     raise
                 await self._dispatcher.end_cancelled(job)
             finally:
