@@ -91,7 +91,7 @@ class Event(NamedTuple):
 
 
 class _Run:
-    """What is known about a job whose events are followed."""
+    """The state of a job while its events are read."""
 
     def __init__(self) -> None:
         self.job: Job | None = None
@@ -249,7 +249,7 @@ class Client:
     def _run_events(
         self, run: _Run, request: Mapping[str, Any], *, files: Mapping[str, File] | None = None, key: str | None = None
     ) -> Iterator[Event]:
-        """Start a job and yield its events. `run` is told its handle and its end."""
+        """Start a job and yield its events. Its handle and its end are stored in `run`."""
         body, headers = _Body.of(request, files or {}), {"Idempotency-Key": key or _new_key()}
 
         def connect(after: str) -> Any:

@@ -49,7 +49,7 @@ HANGUP_GRACE_S = 600
 
 @pytest.fixture
 async def client(engine: EngineHandle, tmp_path: Path) -> AsyncIterator[Worker]:
-    """A worker that cancels no job by itself."""
+    """A worker that does not cancel the job of a client that has left."""
     async with worker(engine, tmp_path / "worker", hangup_grace_s=HANGUP_GRACE_S, tokens=SecretStr(TOKENS)) as found:
         yield found
 

@@ -119,7 +119,7 @@ async def test_a_job_of_a_lost_backend_runs_elsewhere(tmp_path: Path, engine: En
 
 
 async def test_a_lost_job_is_not_sent_again_if_that_is_not_wanted(tmp_path: Path, engine: EngineHandle) -> None:
-    """With `resubmit = "never"`, the caller is told that the job may have run."""
+    """With `resubmit = "never"`, the error says that the job may have run."""
     async with worker_process(tmp_path / "a") as first, worker(engine, tmp_path / "b") as second:
         options = toml(first.url, second.app.url, 'lost_after_s = 1\nresubmit = "never"')
         async with proxy(tmp_path / "proxy", toml=options) as client:
@@ -182,7 +182,7 @@ async def test_a_synchronous_job_without_an_id_survives_its_backend(tmp_path: Pa
 
 
 async def test_a_cancellation_that_did_not_arrive_changes_nothing(tmp_path: Path) -> None:
-    """The caller is told that the job goes on, and it has its result after the backend's restart."""
+    """The response says that the job goes on. After the backend's restart, the caller gets the result."""
     async with (
         worker_process(tmp_path / "a") as first,
         proxy(tmp_path / "proxy", toml=toml(first.url, first.url)) as client,

@@ -137,8 +137,8 @@ def progress(event: StateChanged | NodeStarted | StepDone | PreviewReady) -> tup
 
 
 @asynccontextmanager
-async def kept_alive(response: web.StreamResponse) -> AsyncIterator[asyncio.Lock]:
-    """Write a comment at intervals, so that proxies do not close the connection during a long node.
+async def kept_alive(response: web.StreamResponse, every_s: float = KEEP_ALIVE_S) -> AsyncIterator[asyncio.Lock]:
+    """Write a comment every `every_s` seconds, so that proxies do not close the connection during a long node.
 
     Yield the lock to hold while an event is written, because a comment in the middle of it would end it.
     """
@@ -146,7 +146,7 @@ async def kept_alive(response: web.StreamResponse) -> AsyncIterator[asyncio.Lock
     async def write_comments() -> None:
         with suppress(ConnectionError):
             while True:
-                await asyncio.sleep(KEEP_ALIVE_S)
+                await asyncio.sleep(every_s)
                 async with writing:
                     await response.write(b": keep-alive\n\n")
 

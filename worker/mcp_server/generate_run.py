@@ -23,7 +23,7 @@ HEARTBEAT_S = 5.0
 """Longest time without a report. Hosts end a call that is silent for a minute."""
 
 CANCEL_LIMIT_S = 5.0
-"""Longest wait for the API to cancel a job. It cancels a job that no client follows by itself a little later."""
+"""Longest wait in seconds for the API to cancel a job. It cancels a job without a client a little later anyway."""
 
 ReportProgress = Callable[[float, float, str], Awaitable[None]]
 """Reports a number, its maximum, and a sentence to the client."""
@@ -31,7 +31,7 @@ ReportProgress = Callable[[float, float, str], Awaitable[None]]
 
 @dataclass(slots=True)
 class FollowedJob:
-    """What is known about a job while it is followed."""
+    """A job while its events are read: its progress, and its result once it has ended."""
 
     progress: McpProgress
     job: McpJob | None = None

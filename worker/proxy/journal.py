@@ -93,7 +93,7 @@ class JobJournal:
         return list(self._jobs.values())
 
     def record_accepted(self, job: ProxyJob) -> None:
-        """Write the row of a job, before its caller is told. Raises JournalUnavailable."""
+        """Write the row of a job, before its caller gets the response. Raises JournalUnavailable."""
         try:
             self._execute(_row(job))
         except sqlite3.Error as error:

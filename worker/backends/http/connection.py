@@ -54,7 +54,7 @@ def _probed_socket(address: aiohttp.AddrInfoType) -> socket.socket:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """What is sent with a request. `waits` means that its response comes at the end of a job.
+    """Headers and body of a request. `waits` means that its response comes at the end of a job.
 
     `lost` is the error if the connection breaks between the request and the response.
     """

@@ -41,7 +41,7 @@ CANCELLED = 499
 
 
 class JobAction(Enum):
-    """What is asked about a job."""
+    """What a request about a job is for."""
 
     RESULT = auto()
     EVENTS = auto()

@@ -46,7 +46,7 @@ class Demotion(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BackendState:
-    """What is known about a backend. `queued` is the number of waiting jobs, None if it is not known."""
+    """The state of a backend. `queued` is the number of its waiting jobs, None if the backend does not report it."""
 
     reachable: bool = True
     queued: int | None = None
